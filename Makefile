@@ -1,0 +1,42 @@
+# The commands of this checkout. Each sets up what it needs; all are quick when nothing is left to do.
+#
+#   make run       install what is missing, build, start camofleet on 127.0.0.1:9000 (ARGS="--port 9001" and the like)
+#   make build     the same without starting: leaves target/release/camofleet
+#   make test      every test of every language
+#   make lint      formatting, lints, types, and the direction of dependencies
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := build
+
+# The binary has a promised place, whatever the caller's environment says.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+export CAMOFLEET_BIN := $(CARGO_TARGET_DIR)/release/camofleet
+
+.PHONY: setup setup-tests build run test lint settings-docs clean
+
+setup:
+	@scripts/setup.sh
+
+setup-tests:
+	@scripts/setup.sh --tests
+
+build: setup
+	@scripts/build.sh
+
+run: build
+	@exec "$(CAMOFLEET_BIN)" serve $(ARGS)
+
+test: setup-tests
+	@scripts/build.sh
+	@scripts/test.sh
+
+lint: setup-tests
+	@scripts/lint.sh
+
+# Writes .env.example, config/default.toml and the README's tables anew from the settings' definitions.
+settings-docs: setup
+	@scripts/build.sh --frontend
+	@UPDATE_SETTINGS_DOCS=1 cargo test --quiet --locked --package camofleet settings::documents
+
+clean:
+	@rm -rf target frontend/dist

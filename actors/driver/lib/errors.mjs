@@ -1,0 +1,98 @@
+/** Turns what Playwright and Node throw into one line that a person can act upon. */
+
+const LONGEST_ERROR = 1000;
+const MOST_BROWSER_LINES = 3;
+
+// eslint-disable-next-line no-control-regex -- stripping terminal colours is the point
+const TERMINAL_CODES = /\u001b\[[0-9;?]*[A-Za-z]/g;
+const BOX_DRAWING = /[\u2500-\u257f]/g;
+
+/** `page.goto: Protocol error (browsingContext.navigate): unknown error Message: Error: ` and shorter ones. */
+const PLAYWRIGHT_PREFIX = /^(?:[a-zA-Z]+\.[a-zA-Z]+: )?(?:Protocol error \([\w.]+\): (?:unknown error )?)?(?:Message: )?(?:Error: )?/;
+
+/** Lines that every healthy Firefox prints too: they never say why one failed. */
+const CHATTER = [
+  /running in headless mode/i,
+  /Gtk-(WARNING|Message|CRITICAL)/,
+  /GLib-GIO|dconf|at-spi|dbus/i,
+  /\[GFX1-\]|glxtest|libEGL|vaapi|Crash Annotation/i,
+  /^console\.|JavaScript (error|warning)/,
+  /WebDriver BiDi listening|DevTools listening/,
+  /^\s*$/,
+];
+
+/**
+ * Makes a text one line: no terminal codes, no boxes, no runs of white space, no more than 1000 characters.
+ *
+ * @param {string} text any text
+ * @returns {string} the line
+ */
+export function oneLine(text) {
+  const line = text.replace(TERMINAL_CODES, '').replace(BOX_DRAWING, ' ').replace(/\s+/g, ' ').trim();
+  return line.length <= LONGEST_ERROR ? line : `${line.slice(0, LONGEST_ERROR - 1)}…`;
+}
+
+/**
+ * Words an error without Playwright's call log and stack.
+ *
+ * @param {unknown} error whatever was thrown
+ * @returns {string} one line of at most 1000 characters
+ */
+export function describe(error) {
+  const text = error instanceof Error ? error.message || error.name : String(error);
+  const [said] = text.split(/\n\s*(?:Call log:|=+ logs =+|Browser logs:)/);
+  return oneLine(said).replace(PLAYWRIGHT_PREFIX, '') || 'unknown error';
+}
+
+/**
+ * Words why a browser did not start: what Playwright says, how the process ended, and the lines the
+ * browser itself printed that tell the cause.
+ *
+ * @param {unknown} error what the launch threw
+ * @param {object} browser what is known of the browser
+ * @param {string} browser.executable its path
+ * @param {{code: number|null, signal: string|null}|null} browser.exit how it ended, or null if it did not by itself
+ * @param {string[]} browser.output the last lines that it printed
+ * @returns {string} one line of at most 1000 characters
+ */
+export function describeLaunchFailure(error, browser) {
+  const playwright = describe(error).replace(/ Failed to launch browser\.$/, '');
+  const said = browser.output
+    .map(oneLine)
+    .filter((line) => !CHATTER.some((pattern) => pattern.test(line)))
+    .slice(-MOST_BROWSER_LINES);
+  const parts = [];
+  if (browser.exit) {
+    const { code, signal } = browser.exit;
+    const how = signal ? `was ended by ${signal}` : `ended with exit status ${code}`;
+    parts.push(`${browser.executable} ${how} before it was ready`);
+  } else {
+    parts.push(playwright.startsWith(browser.executable) ? playwright : `${browser.executable}: ${playwright}`);
+  }
+  if (said.length > 0) parts.push(`it printed: ${said.join(' | ')}`);
+  const remedy = remedyFor(`${playwright}\n${browser.output.join('\n')}`);
+  if (remedy) parts.push(remedy);
+  return oneLine(parts.join('; '));
+}
+
+/**
+ * Finds the remedy for the launch failures that have a known one.
+ *
+ * @param {string} text everything that Playwright and the browser said
+ * @returns {string|null} what to do, or null when the cause is not a known one
+ */
+function remedyFor(text) {
+  if (/as root in a regular user's session|\$HOME folder isn't owned/.test(text)) {
+    return 'set HOME in its environment to a directory that its user owns';
+  }
+  if (/no DISPLAY environment variable|cannot open display|without having a XServer/i.test(text)) {
+    return 'launch it headless, or set DISPLAY to a running X server';
+  }
+  if (/not ready within \d+ ms/.test(text)) {
+    return 'the machine may be overloaded: launch fewer browsers at once or raise timeout_ms';
+  }
+  if (/error while loading shared libraries/.test(text)) {
+    return "install the browser's missing system libraries";
+  }
+  return null;
+}

@@ -1,0 +1,100 @@
+/** Carries out camofleet's commands on the browsers of this driver. */
+import { InvalidCommand, parseCommand } from './commands.mjs';
+import { describe } from './errors.mjs';
+import { Launch } from './launch.mjs';
+import { log, send } from './output.mjs';
+import { discardContexts, openPage } from './pages.mjs';
+
+/** How long leaving and entering a browser may take when the command names no time, in milliseconds. */
+const ATTACH_TIMEOUT_MS = 10_000;
+
+/** All browsers of one driver process, by camofleet's ids. */
+export class Host {
+  /** @type {Map<string, Launch>} */
+  #launches = new Map();
+
+  /**
+   * Carries out one line from camofleet. Whatever goes wrong becomes an event; nothing is thrown.
+   *
+   * @param {string} line one JSON object
+   * @returns {void}
+   */
+  execute(line) {
+    let command;
+    try {
+      command = parseCommand(line);
+    } catch (error) {
+      if (!(error instanceof InvalidCommand)) throw error;
+      send({ type: 'invalid', error: describe(error) });
+      return;
+    }
+    switch (command.type) {
+      case 'launch':
+        this.#launch(command);
+        break;
+      case 'close':
+        this.#close(command);
+        break;
+      case 'open':
+        this.#inside(command, (endpoint) =>
+          openPage(endpoint, { url: command.url, wait: command.wait, timeout: command.timeout_ms }),
+        );
+        break;
+      case 'discard_contexts':
+        this.#inside(command, (endpoint) => discardContexts(endpoint, ATTACH_TIMEOUT_MS));
+        break;
+    }
+  }
+
+  /**
+   * Kills every browser at once, also those that are only starting. Returns when the signals are sent.
+   *
+   * @returns {number} how many browsers there were
+   */
+  killAll() {
+    for (const launch of this.#launches.values()) launch.kill();
+    return this.#launches.size;
+  }
+
+  async #launch({ id, options }) {
+    if (this.#launches.has(id)) {
+      send({ type: 'invalid', error: `launch ${id} exists already: every launch needs an id of its own` });
+      return;
+    }
+    const launch = new Launch(id, options);
+    this.#launches.set(id, launch);
+    const started = Date.now();
+    try {
+      const { endpoint, pid, version } = await launch.start();
+      send({ type: 'ready', id, endpoint, pid, browser_version: version });
+      log(`${id}: ${options.engine} ${version} is ready after ${Date.now() - started} ms, process ${pid}`);
+    } catch (error) {
+      this.#launches.delete(id);
+      send({ type: 'launch_failed', id, error: error.message });
+      log(`${id}: ${error.message}`);
+      return;
+    }
+    const { code, signal } = await launch.ended();
+    this.#launches.delete(id);
+    send({ type: 'exited', id, code, signal, requested: launch.closing });
+    log(`${id}: ended with ${signal ?? `exit status ${code}`}${launch.closing ? ', as asked' : ''}`);
+  }
+
+  #close({ id }) {
+    const launch = this.#launches.get(id);
+    if (launch) launch.close();
+    else send({ type: 'exited', id, code: null, signal: null, requested: true, reason: 'unknown' });
+  }
+
+  async #inside({ id, request }, work) {
+    const endpoint = this.#launches.get(id)?.endpoint;
+    let error = null;
+    try {
+      if (!endpoint) throw new Error(`no browser ${id} is ready here`);
+      await work(endpoint);
+    } catch (caught) {
+      error = describe(caught);
+    }
+    send({ type: 'done', id, request, error });
+  }
+}

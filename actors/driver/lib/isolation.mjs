@@ -1,0 +1,79 @@
+/**
+ * Keeps launches apart inside the one Node process.
+ *
+ * Playwright takes neither a temporary directory nor a hook for its child processes as an option, and a
+ * profile directory of our own does not work with WebDriver BiDi. So the two Node functions it uses are
+ * wrapped here: whatever runs on behalf of a launch (which AsyncLocalStorage knows, across awaits and the
+ * sockets that its server accepts) gets that launch's directory and reports that launch's children.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import childProcess from 'node:child_process';
+import os from 'node:os';
+
+/**
+ * @typedef {object} Scope
+ * @property {string} temporaryDirectory where everything temporary of this launch belongs
+ * @property {(args: string[]) => void} beforeSpawn is shown each child's arguments before it exists
+ * @property {(child: import('node:child_process').ChildProcess) => void} adopt is told each child process
+ *   the moment it exists, so that even a half-launched browser is known
+ */
+
+/** @type {AsyncLocalStorage<Scope>} */
+const scopes = new AsyncLocalStorage();
+
+const systemTmpdir = os.tmpdir;
+os.tmpdir = () => scopes.getStore()?.temporaryDirectory ?? systemTmpdir();
+
+const systemSpawn = childProcess.spawn;
+const deathWarrant = findDeathWarrant();
+childProcess.spawn = function spawn(command, args, options) {
+  const scope = scopes.getStore();
+  if (!scope) return systemSpawn.call(this, command, args, options);
+  scope.beforeSpawn(args);
+  const child = systemSpawn.call(this, ...deathWarrant(command, args), options);
+  scope.adopt(child);
+  return child;
+};
+
+/**
+ * Runs a function, and everything it starts, on behalf of one launch.
+ *
+ * @template T
+ * @param {Scope} scope whose temporary directory and children these are
+ * @param {() => T} work what to run
+ * @returns {T} what the work returns
+ */
+export function runInScope(scope, work) {
+  return scopes.run(scope, work);
+}
+
+/**
+ * Ends a whole process group at once. A group that is gone already is no error.
+ *
+ * @param {number|undefined} leader the group's id, which is its leader's process id
+ * @returns {void}
+ */
+export function killGroup(leader) {
+  if (!leader) return;
+  try {
+    process.kill(-leader, 'SIGKILL');
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
+}
+
+/**
+ * Finds out whether children can be made to die with this process.
+ *
+ * The kernel kills such a child even when this process ends by SIGKILL, which no code in it can answer.
+ * `setpriv` (util-linux) asks for that and then becomes the browser: same process id, same group.
+ *
+ * @returns {(command: string, args: string[]) => [string, string[]]} rewrites a command line
+ */
+function findDeathWarrant() {
+  const wrap = (command, args) => ['setpriv', ['--pdeathsig', 'KILL', '--', command, ...args]];
+  const trial = childProcess.spawnSync(...wrap(process.execPath, ['--version']), { stdio: 'ignore' });
+  if (trial.status === 0) return wrap;
+  process.stderr.write('driver: no usable setpriv (util-linux): browsers would outlive a SIGKILL of the driver\n');
+  return (command, args) => [command, args];
+}

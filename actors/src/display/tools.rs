@@ -1,0 +1,160 @@
+//! The programs that make a display, and how they are called.
+
+use std::path::{Path, PathBuf};
+
+use crate::process::{Os, Program};
+use crate::slots::SlotLease;
+
+/// Which programs are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum VncBackend {
+    /// Xvnc if it is there, else Xvfb with x11vnc.
+    #[default]
+    Auto,
+    /// TigerVNC's Xvnc: display and VNC server in one process.
+    Xvnc,
+    /// Xvfb, and x11vnc to show it.
+    X11vnc,
+}
+
+/// Size and depth of a screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Geometry {
+    /// Pixels across.
+    pub width: u16,
+    /// Pixels down.
+    pub height: u16,
+    /// Bits a pixel.
+    pub depth: u8,
+}
+
+/// The programs that were found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DisplayTools {
+    /// One process is both.
+    Xvnc(PathBuf),
+    /// Two processes.
+    X11vnc {
+        /// The X server.
+        xvfb: PathBuf,
+        /// The VNC server.
+        x11vnc: PathBuf,
+    },
+}
+
+/// x11vnc looks at every possible file descriptor at its start: with the limits that container engines set that is
+/// minutes of CPU (docker-selenium#2045).
+const X11VNC_OPEN_FILES: u64 = 1024;
+
+impl DisplayTools {
+    /// Finds the programs.
+    ///
+    /// # Errors
+    /// One line that says what is missing and how to install it.
+    pub fn find(backend: VncBackend, os: &dyn Os) -> Result<Self, String> {
+        let program = |name: &str| os.find_program(Path::new(name));
+        let xvnc = || program("Xvnc").map(Self::Xvnc);
+        let x11vnc = || Some(Self::X11vnc { xvfb: program("Xvfb")?, x11vnc: program("x11vnc")? });
+        let (found, missing) = match backend {
+            VncBackend::Auto => (
+                xvnc().or_else(x11vnc),
+                "Xvnc, nor Xvfb with x11vnc; 'apt-get install tigervnc-standalone-server'",
+            ),
+            VncBackend::Xvnc => {
+                (xvnc(), "Xvnc; 'apt-get install tigervnc-standalone-server', or set RUNNER_VNC_BACKEND=auto")
+            }
+            VncBackend::X11vnc => {
+                (x11vnc(), "Xvfb with x11vnc; 'apt-get install xvfb x11vnc', or set RUNNER_VNC_BACKEND=auto")
+            }
+        };
+        found.ok_or_else(|| format!("live views are off: this machine has no {missing}"))
+    }
+
+    /// What the programs are called in health checks and logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Xvnc(_) => "xvnc",
+            Self::X11vnc { .. } => "xvfb + x11vnc",
+        }
+    }
+
+    /// The X server, which prints its display number on its standard output when it is ready.
+    pub(super) fn x_server(
+        &self,
+        slot: &SlotLease,
+        Geometry { width, height, depth }: Geometry,
+        authority: &Path,
+        env: Vec<(String, String)>,
+    ) -> Program {
+        let mut args = vec![format!(":{}", slot.display)];
+        args.extend(["-displayfd", "1", "-nolisten", "tcp", "-noreset", "-auth"].map(String::from));
+        args.push(authority.display().to_string());
+        let path = match self {
+            Self::Xvnc(path) => {
+                args.extend([
+                    "-geometry".into(),
+                    format!("{width}x{height}"),
+                    "-depth".into(),
+                    depth.to_string(),
+                ]);
+                args.extend(["-rfbport".into(), slot.vnc_port.to_string(), "-localhost=1".into()]);
+                // Viewers come through the gateway, which decides who may; several may watch at once, and none
+                // may change the size that the browser's fingerprint was made for.
+                args.extend(
+                    ["-SecurityTypes=None", "-AlwaysShared=1", "-AcceptSetDesktopSize=0"].map(String::from),
+                );
+                args.extend(["-desktop".into(), format!("camofleet {}", slot.vnc_id)]);
+                path
+            }
+            Self::X11vnc { xvfb, .. } => {
+                args.extend(["-screen".into(), "0".into(), format!("{width}x{height}x{depth}")]);
+                xvfb
+            }
+        };
+        Program { path: path.clone(), args, env, max_open_files: None }
+    }
+
+    /// The separate VNC server, which prints `PORT=…` when it listens; `None` where the X server is one.
+    pub(super) fn vnc_server(
+        &self,
+        slot: &SlotLease,
+        authority: &Path,
+        env: Vec<(String, String)>,
+    ) -> Option<Program> {
+        let Self::X11vnc { x11vnc, .. } = self else { return None };
+        let mut args = vec!["-display".to_owned(), format!(":{}", slot.display), "-auth".to_owned()];
+        args.push(authority.display().to_string());
+        args.extend(["-rfbport".to_owned(), slot.vnc_port.to_string()]);
+        args.extend(["-localhost", "-no6", "-forever", "-shared", "-nopw", "-quiet"].map(String::from));
+        Some(Program { path: x11vnc.clone(), args, env, max_open_files: Some(X11VNC_OPEN_FILES) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::fake::FakeOs;
+
+    #[test]
+    fn xvnc_is_preferred_and_x11vnc_is_the_fallback() {
+        let os = FakeOs::new();
+        assert_eq!(DisplayTools::find(VncBackend::Auto, &os).unwrap().name(), "xvnc");
+        assert_eq!(DisplayTools::find(VncBackend::X11vnc, &os).unwrap().name(), "xvfb + x11vnc");
+        os.uninstall("Xvnc");
+        assert_eq!(DisplayTools::find(VncBackend::Auto, &os).unwrap().name(), "xvfb + x11vnc");
+    }
+
+    #[test]
+    fn missing_tools_are_one_line_with_the_package_to_install() {
+        let os = FakeOs::new();
+        ["Xvnc", "x11vnc"].iter().for_each(|name| os.uninstall(name));
+        for (backend, package) in [
+            (VncBackend::Auto, "tigervnc-standalone-server"),
+            (VncBackend::Xvnc, "tigervnc-standalone-server"),
+            (VncBackend::X11vnc, "xvfb x11vnc"),
+        ] {
+            let text = DisplayTools::find(backend, &os).unwrap_err();
+            assert!(text.contains(package) && !text.contains('\n'), "{text}");
+        }
+    }
+}

@@ -1,0 +1,429 @@
+//! The driver actor: one Node process that hosts several Playwright servers.
+//!
+//! Its process speaks the lines of `protocol`. Whoever launches a browser gets the answer, and the watcher named in
+//! the launch hears of that browser's end, the driver's own end included.
+
+pub(crate) mod protocol;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix::prelude::*;
+use futures_util::StreamExt;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
+
+use crate::error::{Error, Result};
+use crate::process::{Os, OwnedProcess, Pipes, ProcessEnd, Program};
+use crate::session::StartUrlWait;
+use crate::supervision::{ChildExited, Generation, Lifeline};
+use protocol::{Command, Event, LaunchOptions};
+
+/// The environment variable that marks the browsers of one driver, to find those whose pid was never told.
+pub(crate) const DRIVER_MARK: &str = "CAMOFLEET_DRIVER";
+/// The longest line a driver may write; a Playwright error with its call log stays far below.
+const LINE_LIMIT: usize = 1 << 20;
+/// The script's name in [`DriverSettings::directory`].
+pub const SCRIPT: &str = "driver.mjs";
+/// Commands that wait to be written. Node reads its input even while it launches, so this never fills in practice;
+/// a driver that stopped reading is refused rather than queued for.
+const COMMAND_QUEUE: usize = 256;
+
+/// How the Node process is started.
+#[derive(Debug, Clone)]
+pub struct DriverSettings {
+    /// The Node executable.
+    pub node: PathBuf,
+    /// The folder of `driver.mjs` and its `node_modules`.
+    pub directory: PathBuf,
+    /// How many browsers one process hosts before another is started.
+    pub sessions_per_driver: usize,
+    /// The environment that the driver and its browsers start from.
+    pub env: Vec<(String, String)>,
+}
+
+/// Numbers the drivers of one worker.
+pub type DriverId = u64;
+
+/// What a driver says of itself once it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriverVersions {
+    /// Playwright's version.
+    pub playwright: String,
+    /// Node's version.
+    pub node: String,
+}
+
+/// How one browser ended, for the actor that owns it.
+#[derive(Debug, Clone, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub struct BrowserEnded {
+    /// What happened, for people.
+    pub detail: String,
+    /// Whether it went down with its driver.
+    pub driver_lost: bool,
+}
+
+/// Starts a browser; answered when its Playwright server listens, or why it never will.
+#[derive(Message)]
+#[rtype(result = "Result<LaunchedBrowser>")]
+pub(crate) struct Launch {
+    /// The launch's number, unique in this process.
+    pub launch: u64,
+    /// What to start.
+    pub options: LaunchOptions,
+    /// Told of the end of a browser that was ready.
+    pub watcher: Recipient<BrowserEnded>,
+}
+
+/// A browser that is up.
+#[derive(Debug, Clone)]
+pub(crate) struct LaunchedBrowser {
+    /// Its Playwright server, on loopback.
+    pub endpoint: String,
+    /// Its process, and process group.
+    pub pid: u32,
+    /// The version it reports.
+    pub version: String,
+}
+
+/// Gives up a launch; the launch's own answer tells when nothing of it is left.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct CancelLaunch {
+    /// The launch's number.
+    pub launch: u64,
+}
+
+/// Something to be done inside a browser; the error is a text for the session.
+#[derive(Message)]
+#[rtype(result = "std::result::Result<(), String>")]
+pub(crate) enum InBrowser {
+    /// Open a page that stays.
+    Open {
+        /// The launch's number.
+        launch: u64,
+        /// Where to go.
+        url: String,
+        /// What counts as there.
+        wait: StartUrlWait,
+        /// How long it may take.
+        timeout: Duration,
+    },
+    /// Close all contexts.
+    DiscardContexts {
+        /// The launch's number.
+        launch: u64,
+    },
+}
+
+/// One Node process.
+pub struct Driver {
+    lifeline: Lifeline<DriverId>,
+    os: Arc<dyn Os>,
+    mark: (String, String),
+    program: Program,
+    process: Option<OwnedProcess>,
+    /// Closing it is the driver's signal to end with all its browsers.
+    commands: Option<mpsc::Sender<Command>>,
+    versions: watch::Sender<Option<DriverVersions>>,
+    launching: HashMap<u64, Launching>,
+    running: HashMap<u64, Recipient<BrowserEnded>>,
+    requests: HashMap<u64, oneshot::Sender<std::result::Result<(), String>>>,
+    last_request: u64,
+}
+
+struct Launching {
+    answer: oneshot::Sender<Result<LaunchedBrowser>>,
+    watcher: Recipient<BrowserEnded>,
+}
+
+/// What a worker keeps of a driver.
+#[derive(Clone)]
+pub struct DriverHandle {
+    /// The actor.
+    pub address: Addr<Driver>,
+    /// How many browsers count on it, launching ones included.
+    load: Arc<AtomicUsize>,
+    /// The mark of its browsers' environment.
+    pub(crate) mark: (String, String),
+    /// `None` until the process has said hello.
+    pub versions: watch::Receiver<Option<DriverVersions>>,
+}
+
+impl DriverHandle {
+    /// How many browsers count on this driver.
+    pub fn load(&self) -> usize {
+        self.load.load(Ordering::Relaxed)
+    }
+
+    /// Takes a place in this driver for one browser.
+    pub(crate) fn seat(&self) -> DriverSeat {
+        self.load.fetch_add(1, Ordering::Relaxed);
+        DriverSeat { driver: self.clone() }
+    }
+}
+
+/// One browser's place in a driver; dropped, the place is free.
+pub(crate) struct DriverSeat {
+    /// The driver.
+    pub driver: DriverHandle,
+}
+
+impl Drop for DriverSeat {
+    fn drop(&mut self) {
+        self.driver.load.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Driver {
+    /// Starts the actor and its Node process. A process that can't be started is told as the actor's failure.
+    pub fn start(
+        os: Arc<dyn Os>,
+        settings: DriverSettings,
+        run_mark: &(String, String),
+        parent: Recipient<ChildExited<DriverId>>,
+        id: DriverId,
+        generation: Generation,
+    ) -> DriverHandle {
+        let mark = (DRIVER_MARK.to_owned(), format!("{}/driver-{id}.{generation}", run_mark.1));
+        let mut env = settings.env;
+        env.push(run_mark.clone());
+        let script = settings.directory.join(SCRIPT).display().to_string();
+        let (versions, seen_versions) = watch::channel(None);
+        let driver = Self {
+            lifeline: Lifeline::new(parent, id, generation),
+            os,
+            mark: mark.clone(),
+            program: Program { path: settings.node, args: vec![script], env, max_open_files: None },
+            process: None,
+            commands: None,
+            versions,
+            launching: HashMap::new(),
+            running: HashMap::new(),
+            requests: HashMap::new(),
+            last_request: 0,
+        };
+        DriverHandle { address: Actor::start(driver), load: Arc::default(), mark, versions: seen_versions }
+    }
+
+    /// The process is gone: its browsers are orphans, and everybody who waits is told.
+    fn lose(&mut self, end: ProcessEnd, ctx: &mut Context<Self>) {
+        self.lifeline.fail(format!("driver {} ended: {end}", self.lifeline.key()));
+        self.abandon(&end.to_string());
+        ctx.stop();
+    }
+
+    fn abandon(&mut self, detail: &str) {
+        if self.commands.take().is_none() {
+            return;
+        }
+        // Also those that were only just being launched, whose process ids were never told.
+        self.os.kill_marked(&self.mark.0, &self.mark.1);
+        for (_, launching) in self.launching.drain() {
+            let _ = launching.answer.send(Err(Error::DriverLost { detail: detail.to_owned() }));
+        }
+        for (_, watcher) in self.running.drain() {
+            // One message for each browser.
+            watcher
+                .do_send(BrowserEnded { detail: format!("its driver ended: {detail}"), driver_lost: true });
+        }
+        self.requests.clear();
+    }
+
+    fn command(&self, command: Command) -> Result<()> {
+        let refused = |detail: &str| Error::DriverLost { detail: detail.to_owned() };
+        let Some(commands) = &self.commands else { return Err(refused("it is gone")) };
+        commands.try_send(command).map_err(|_| refused("it no longer reads its commands"))
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Hello { playwright, node } => {
+                log::info!("driver {} is up: playwright {playwright}, node {node}", self.lifeline.key());
+                self.versions.send_replace(Some(DriverVersions { playwright, node }));
+            }
+            Event::Ready { id, endpoint, pid, browser_version } => {
+                let Some((launch, launching)) = self.take_launching(&id) else {
+                    return log::warn!("driver {} has a browser {id} nobody asked for", self.lifeline.key());
+                };
+                self.running.insert(launch, launching.watcher);
+                let browser = LaunchedBrowser { endpoint, pid, version: browser_version };
+                if launching.answer.send(Ok(browser)).is_err() {
+                    // Whoever asked is gone: nobody will ever close it.
+                    let _ = self.command(Command::Close { id });
+                }
+            }
+            Event::LaunchFailed { id, error } => {
+                if let Some((_, launching)) = self.take_launching(&id) {
+                    let _ = launching.answer.send(Err(Error::LaunchFailed { detail: error }));
+                }
+            }
+            Event::Exited { id, code, signal } => {
+                let watcher = id.parse().ok().and_then(|launch: u64| self.running.remove(&launch));
+                if let Some(watcher) = watcher {
+                    let detail = match (signal, code) {
+                        (Some(signal), _) => format!("the browser was ended by {signal}"),
+                        (None, Some(code)) => format!("the browser ended with exit status {code}"),
+                        (None, None) => "the browser ended".to_owned(),
+                    };
+                    // One message for each browser.
+                    watcher.do_send(BrowserEnded { detail, driver_lost: false });
+                }
+            }
+            Event::Done { request, error } => {
+                if let Some(answer) = self.requests.remove(&request) {
+                    let _ = answer.send(error.map_or(Ok(()), Err));
+                }
+            }
+            Event::Invalid { error } => {
+                log::error!("driver {} did not understand a command: {error}", self.lifeline.key());
+            }
+        }
+    }
+
+    fn take_launching(&mut self, id: &str) -> Option<(u64, Launching)> {
+        let launch = id.parse().ok()?;
+        Some((launch, self.launching.remove(&launch)?))
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.abandon("its actor is gone");
+    }
+}
+
+impl Actor for Driver {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let id = *self.lifeline.key();
+        let spawned = OwnedProcess::spawn(Arc::clone(&self.os), format!("driver {id}"), &self.program);
+        let (process, Pipes { mut stdin, stdout, stderr }) = match spawned {
+            Ok(spawned) => spawned,
+            Err(error) => {
+                self.lifeline
+                    .fail(format!("driver {id}: could not start {}: {error}", self.program.path.display()));
+                return ctx.stop();
+            }
+        };
+        let (commands, mut queue) = mpsc::channel::<Command>(COMMAND_QUEUE);
+        self.commands = Some(commands);
+        ctx.add_stream(FramedRead::new(stdout, LinesCodec::new_with_max_length(LINE_LIMIT)));
+        let mut complaints = FramedRead::new(stderr, LinesCodec::new_with_max_length(LINE_LIMIT));
+        let log_complaints = async move {
+            while let Some(Ok(line)) = complaints.next().await {
+                log::debug!("driver {id}: {line}");
+            }
+        };
+        let write_commands = async move {
+            while let Some(command) = queue.recv().await {
+                let Ok(mut line) = serde_json::to_vec(&command) else { continue };
+                line.push(b'\n');
+                if stdin.write_all(&line).await.is_err() || stdin.flush().await.is_err() {
+                    return;
+                }
+            }
+        };
+        ctx.spawn(log_complaints.into_actor(self));
+        ctx.spawn(write_commands.into_actor(self));
+        ctx.spawn(process.ended().into_actor(self).map(|end, this, ctx| this.lose(end, ctx)));
+        self.process = Some(process);
+    }
+}
+
+impl StreamHandler<std::result::Result<String, LinesCodecError>> for Driver {
+    fn handle(&mut self, line: std::result::Result<String, LinesCodecError>, _: &mut Context<Self>) {
+        match line.map(|line| serde_json::from_str(&line).map_err(|error| (line, error))) {
+            Ok(Ok(event)) => self.on_event(event),
+            Ok(Err((line, error))) => {
+                log::warn!(
+                    "driver {} wrote a line that is no event ({error}): {line:.200}",
+                    self.lifeline.key()
+                );
+            }
+            Err(error) => log::warn!("could not read a line of driver {}: {error}", self.lifeline.key()),
+        }
+    }
+
+    /// The end of its output says nothing yet: the process' end follows and is what counts.
+    fn finished(&mut self, _: &mut Context<Self>) {}
+}
+
+impl Handler<Launch> for Driver {
+    type Result = ResponseFuture<Result<LaunchedBrowser>>;
+
+    fn handle(&mut self, request: Launch, _: &mut Context<Self>) -> Self::Result {
+        let Launch { launch, options, watcher } = request;
+        if let Err(error) = self.command(Command::Launch { id: launch.to_string(), options }) {
+            return Box::pin(async { Err(error) });
+        }
+        let (answer, answered) = oneshot::channel();
+        self.launching.insert(launch, Launching { answer, watcher });
+        Box::pin(async {
+            answered
+                .await
+                .unwrap_or_else(|_| Err(Error::DriverLost { detail: "its actor is gone".to_owned() }))
+        })
+    }
+}
+
+/// Ends the process and its browsers; answered when it is gone. The parent forgets the driver first.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct StopDriver;
+
+/// How long a driver may take to end by itself when its input closes.
+const STOP_GRACE: Duration = Duration::from_millis(500);
+
+impl Handler<StopDriver> for Driver {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: StopDriver, _: &mut Context<Self>) -> Self::Result {
+        self.abandon("it was stopped");
+        let stop = self.process.as_ref().map(|process| process.stop(STOP_GRACE));
+        Box::pin(async move {
+            if let Some(stop) = stop {
+                stop.await;
+            }
+        })
+    }
+}
+
+impl Handler<CancelLaunch> for Driver {
+    type Result = ();
+
+    fn handle(&mut self, cancel: CancelLaunch, _: &mut Context<Self>) {
+        // A driver that no longer takes commands is about to be lost, and its browsers with it.
+        let _ = self.command(Command::Close { id: cancel.launch.to_string() });
+    }
+}
+
+impl Handler<InBrowser> for Driver {
+    type Result = ResponseFuture<std::result::Result<(), String>>;
+
+    fn handle(&mut self, order: InBrowser, _: &mut Context<Self>) -> Self::Result {
+        self.last_request += 1;
+        let request = self.last_request;
+        let command = match order {
+            InBrowser::Open { launch, url, wait, timeout } => {
+                let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+                Command::Open { id: launch.to_string(), request, url, wait, timeout_ms }
+            }
+            InBrowser::DiscardContexts { launch } => {
+                Command::DiscardContexts { id: launch.to_string(), request }
+            }
+        };
+        if let Err(error) = self.command(command) {
+            return Box::pin(async move { Err(error.to_string()) });
+        }
+        let (answer, answered) = oneshot::channel();
+        self.requests.insert(request, answer);
+        Box::pin(async { answered.await.unwrap_or_else(|_| Err("the driver is gone".to_owned())) })
+    }
+}

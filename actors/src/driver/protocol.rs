@@ -1,0 +1,78 @@
+//! The lines that camofleet and `driver.mjs` exchange: one JSON object a line.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::EngineKind;
+use crate::session::StartUrlWait;
+
+/// What camofleet asks of a driver, on its standard input.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(any(test, feature = "fake-os"), derive(Deserialize))]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Command {
+    /// Start a browser with a Playwright server.
+    Launch { id: String, options: LaunchOptions },
+    /// Kill a browser; answered by [`Event::Exited`], or [`Event::LaunchFailed`] while it launches.
+    Close { id: String },
+    /// Open a URL in a page that clients who attach later see; answered by [`Event::Done`].
+    Open { id: String, request: u64, url: String, wait: StartUrlWait, timeout_ms: u64 },
+    /// Close all contexts; answered by [`Event::Done`].
+    DiscardContexts { id: String, request: u64 },
+}
+
+/// Everything a launch needs; the driver adds only the fingerprint of a Camoufox.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(any(test, feature = "fake-os"), derive(Deserialize))]
+pub(crate) struct LaunchOptions {
+    /// Which way to drive the browser.
+    pub engine: EngineKind,
+    /// The browser's executable.
+    pub executable: String,
+    /// Its version, for the fingerprint; `None` when no version file was found.
+    pub version: Option<String>,
+    /// Without a window.
+    pub headless: bool,
+    /// Where the profile and temporary files go.
+    pub directory: String,
+    /// The browser's whole environment.
+    pub env: BTreeMap<String, String>,
+    /// Firefox preferences.
+    pub preferences: BTreeMap<String, serde_json::Value>,
+    /// Whether the fingerprint must not offer WebRTC either.
+    pub block_webrtc: bool,
+    /// The window's size in pixels.
+    pub window: WindowSize,
+    /// How long the browser may take until its server listens, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// A window's size in pixels.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[cfg_attr(any(test, feature = "fake-os"), derive(Deserialize))]
+pub(crate) struct WindowSize {
+    /// Pixels across.
+    pub width: u16,
+    /// Pixels down.
+    pub height: u16,
+}
+
+/// What a driver tells, on its standard output. Fields that camofleet does not use are passed over.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(any(test, feature = "fake-os"), derive(Serialize))]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Event {
+    /// The first line: Playwright is loaded.
+    Hello { playwright: String, node: String },
+    /// A browser runs and its Playwright server listens.
+    Ready { id: String, endpoint: String, pid: u32, browser_version: String },
+    /// A launch came to nothing; nothing of it is left.
+    LaunchFailed { id: String, error: String },
+    /// A browser that was ready is gone and reaped.
+    Exited { id: String, code: Option<i32>, signal: Option<String> },
+    /// The answer to an `open` or a `discard_contexts`.
+    Done { request: u64, error: Option<String> },
+    /// A line of camofleet's that the driver did not understand.
+    Invalid { error: String },
+}

@@ -1,0 +1,163 @@
+//! What can go wrong between a request and a session, as values with a stable code.
+//!
+//! No HTTP here: `camofleet-web` turns each variant into a status in one exhaustive match.
+
+use std::time::Duration;
+
+use crate::session::Status;
+
+/// The result of everything a caller can ask of the fleet.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why the fleet did not do what was asked. The text of each variant is fit for a person and names the
+/// remedy where there is one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// No live session has this id on this worker.
+    #[error("Session not found")]
+    SessionNotFound,
+    /// No worker has this name.
+    #[error("Worker not found")]
+    WorkerNotFound,
+    /// The id that a viewer gave belongs to no live view.
+    #[error("VNC session not found")]
+    ViewNotFound,
+    /// VNC was asked of a named worker that has none.
+    #[error("worker '{worker}' has no VNC; leave 'vnc' out, or name a worker whose 'supports_vnc' is true")]
+    VncUnsupported {
+        /// The worker's name.
+        worker: String,
+    },
+    /// The session exists but can't be used in this state.
+    #[error("session is {status}, not READY; wait until it is, or create another")]
+    SessionNotReady {
+        /// The state it is in.
+        status: Status,
+    },
+    /// The worker runs as many sessions as it may.
+    #[error("all {limit} sessions are in use; end one, or raise RUNNER_MAX_SESSIONS")]
+    AtCapacity {
+        /// The limit that was reached.
+        limit: usize,
+        /// When it makes sense to ask again.
+        retry_after: Duration,
+    },
+    /// All display slots are taken.
+    #[error(
+        "all {limit} display slots are taken; end a session, or widen RUNNER_VNC_DISPLAY_MIN/MAX, \
+         RUNNER_VNC_PORT_MIN/MAX and RUNNER_VNC_WS_PORT_MIN/MAX"
+    )]
+    NoSlot {
+        /// How many slots there are.
+        limit: usize,
+    },
+    /// VNC was asked for, but this machine has no X server with VNC.
+    #[error("{remedy}")]
+    NoVncTooling {
+        /// What is missing and how to install it.
+        remedy: String,
+    },
+    /// There is no worker to place a session on.
+    #[error("no healthy worker can take this session; see /workers for the reasons")]
+    NoWorkers,
+    /// The fleet is shutting down.
+    #[error("the fleet is draining and takes no new work; ask another one, or again after its restart")]
+    Draining,
+    /// The gateway already serves as many viewers as it may.
+    #[error("all {limit} VNC tunnels are in use; close a viewer, or raise MAX_CONCURRENT_SESSIONS")]
+    TunnelLimit {
+        /// The limit that was reached.
+        limit: usize,
+    },
+    /// The browser could not be launched.
+    #[error("the browser did not start: {detail}")]
+    LaunchFailed {
+        /// What the engine said.
+        detail: String,
+    },
+    /// The display could not be started.
+    #[error("the display did not start: {detail}")]
+    DisplayFailed {
+        /// What the X server said.
+        detail: String,
+    },
+    /// The launch took longer than its limit.
+    #[error("the {what} was not ready within {} s; is the machine overloaded? (limit: {setting})", .limit.as_secs_f32())]
+    LaunchTimedOut {
+        /// Which part was waited for.
+        what: &'static str,
+        /// How long it was waited for.
+        limit: Duration,
+        /// The setting that holds the limit.
+        setting: &'static str,
+    },
+    /// The Node process that hosts the Playwright servers is gone.
+    #[error("the browser driver ended: {detail}")]
+    DriverLost {
+        /// How it ended.
+        detail: String,
+    },
+    /// The session was ended before it became ready.
+    #[error("the session was ended before it became ready")]
+    Cancelled,
+    /// A process that a relay has to reach refused or broke the connection.
+    #[error("{what} did not take the connection: {detail}")]
+    UpstreamUnreachable {
+        /// Who was dialled.
+        what: &'static str,
+        /// What happened.
+        detail: String,
+    },
+    /// A process that a relay has to reach did not answer in time.
+    #[error("{what} did not answer within {} s", .limit.as_secs_f32())]
+    UpstreamTimedOut {
+        /// Who was dialled.
+        what: &'static str,
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// The client's Playwright is not the one this fleet speaks.
+    #[error(
+        "Playwright version mismatch: the client is {client}, this fleet runs {server}; install playwright {server} in the client"
+    )]
+    PlaywrightMismatch {
+        /// The client's `User-Agent`, or `unknown`.
+        client: String,
+        /// The `major.minor` of the Playwright in the driver.
+        server: String,
+    },
+    /// An actor that should have answered is gone: it is being restarted.
+    #[error("the {what} is restarting; try again in a moment")]
+    Restarting {
+        /// Which part did not answer.
+        what: &'static str,
+    },
+}
+
+impl Error {
+    /// The stable name of this error: the `code` of the JSON answer and the label of the metric.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::SessionNotFound => "session_not_found",
+            Self::WorkerNotFound => "worker_not_found",
+            Self::ViewNotFound => "vnc_not_found",
+            Self::VncUnsupported { .. } => "vnc_unsupported",
+            Self::SessionNotReady { .. } => "session_not_ready",
+            Self::AtCapacity { .. } => "at_capacity",
+            Self::NoSlot { .. } => "no_slot",
+            Self::NoVncTooling { .. } => "no_vnc_tooling",
+            Self::NoWorkers => "no_workers",
+            Self::Draining => "draining",
+            Self::TunnelLimit { .. } => "tunnel_limit",
+            Self::LaunchFailed { .. } => "launch_failed",
+            Self::DisplayFailed { .. } => "display_failed",
+            Self::LaunchTimedOut { .. } => "launch_timed_out",
+            Self::DriverLost { .. } => "driver_lost",
+            Self::Cancelled => "session_cancelled",
+            Self::UpstreamUnreachable { .. } => "upstream_unreachable",
+            Self::UpstreamTimedOut { .. } => "upstream_timed_out",
+            Self::PlaywrightMismatch { .. } => "playwright_version_mismatch",
+            Self::Restarting { .. } => "restarting",
+        }
+    }
+}

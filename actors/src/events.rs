@@ -1,0 +1,151 @@
+//! The event bus: what changed, to whoever listens.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use tokio::sync::broadcast;
+
+use crate::session::{EndReason, SessionView};
+
+/// Something that changed in the fleet.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A session is new, or something about it changed.
+    Session {
+        /// The worker it runs on.
+        worker: String,
+        /// As it is now.
+        view: Arc<SessionView>,
+        /// What happened to it.
+        change: Change,
+    },
+    /// The listener was too slow and missed changes: it must read the whole state anew.
+    Resync {
+        /// How many changes it missed.
+        missed: u64,
+    },
+}
+
+/// What happened to a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It was asked for.
+    Created,
+    /// Clients can attach.
+    Ready,
+    /// A part broke; it is being built anew.
+    Restarting {
+        /// What broke.
+        cause: EndReason,
+        /// The same for people.
+        detail: String,
+    },
+    /// A client attached.
+    Attached,
+    /// A client left.
+    Detached,
+    /// Its start URL could not be opened.
+    StartUrlFailed,
+    /// It is being taken down.
+    Ending,
+    /// Nothing is left of it.
+    Ended,
+}
+
+/// How many events a listener may lag behind before it has to resync.
+const BACKLOG: usize = 1024;
+
+/// Publishes an event to all listeners.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Publish(pub Event);
+
+/// Asks for a subscription: all events from now on.
+#[derive(Message)]
+#[rtype(result = "Subscription")]
+pub struct Subscribe;
+
+/// One listener's end of the bus.
+pub struct Subscription(broadcast::Receiver<Event>);
+
+impl Subscription {
+    /// The next event, or [`Event::Resync`] in place of those that were missed; `None` when the bus is gone.
+    pub async fn next(&mut self) -> Option<Event> {
+        match self.0.recv().await {
+            Ok(event) => Some(event),
+            Err(broadcast::error::RecvError::Lagged(missed)) => Some(Event::Resync { missed }),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}
+
+/// The bus: bounded, and never waiting for a listener.
+pub struct EventBus {
+    sender: broadcast::Sender<Event>,
+}
+
+impl Default for EventBus {
+    fn default() -> Self {
+        Self { sender: broadcast::channel(BACKLOG).0 }
+    }
+}
+
+impl Actor for EventBus {
+    type Context = Context<Self>;
+}
+
+impl Handler<Publish> for EventBus {
+    type Result = ();
+
+    fn handle(&mut self, Publish(event): Publish, _: &mut Context<Self>) {
+        // An error only means that nobody listens.
+        let _ = self.sender.send(event);
+    }
+}
+
+impl Handler<Subscribe> for EventBus {
+    type Result = MessageResult<Subscribe>;
+
+    fn handle(&mut self, _: Subscribe, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(Subscription(self.sender.subscribe()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::a_view;
+
+    fn event() -> Publish {
+        Publish(Event::Session { worker: "local".into(), view: Arc::new(a_view()), change: Change::Created })
+    }
+
+    #[actix::test]
+    async fn every_listener_gets_every_event_from_its_subscription_on() {
+        let bus = EventBus::default().start();
+        let mut early = bus.send(Subscribe).await.unwrap();
+        bus.send(event()).await.unwrap();
+        let mut late = bus.send(Subscribe).await.unwrap();
+        bus.send(event()).await.unwrap();
+        drop(bus);
+        let count = async |listener: &mut Subscription| {
+            let mut count = 0;
+            while listener.next().await.is_some() {
+                count += 1;
+            }
+            count
+        };
+        assert_eq!((count(&mut early).await, count(&mut late).await), (2, 1));
+    }
+
+    #[actix::test]
+    async fn a_listener_that_lags_is_told_to_resync_and_goes_on() {
+        let bus = EventBus::default().start();
+        let mut slow = bus.send(Subscribe).await.unwrap();
+        for _ in 0..BACKLOG + 5 {
+            bus.send(event()).await.unwrap();
+        }
+        assert!(matches!(slow.next().await, Some(Event::Resync { missed: 5 })));
+        assert!(matches!(slow.next().await, Some(Event::Session { .. })));
+    }
+}

@@ -1,0 +1,243 @@
+//! What camofleet counts and measures, under Prometheus names.
+
+use std::time::Duration;
+
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    core::Collector,
+};
+
+use crate::session::{EndReason, Status};
+
+/// All metrics of one process. Cloning shares them.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Registry,
+    sessions: IntGaugeVec,
+    creates: IntCounterVec,
+    create_seconds: HistogramVec,
+    ends: IntCounterVec,
+    restarts: IntCounterVec,
+    launches: IntCounterVec,
+    launch_seconds: HistogramVec,
+    display_seconds: Histogram,
+    delete_seconds: Histogram,
+    pool_ready: IntGaugeVec,
+    pool_target: IntGaugeVec,
+    slots: IntGaugeVec,
+    drivers: IntGauge,
+    driver_exits: IntCounterVec,
+    attachments: IntGauge,
+    tunnels: IntGauge,
+    relay_bytes: IntCounterVec,
+    actor_exits: IntCounterVec,
+}
+
+/// From a warm hand-over (a millisecond) to a cold launch on a busy machine (half a minute).
+const LATENCY_BUCKETS: [f64; 15] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0];
+
+impl Metrics {
+    /// A registry with all metrics in it, at zero.
+    ///
+    /// # Errors
+    /// Never for the names in this file; prometheus checks them at run time.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        fn kept<C: Collector + Clone + 'static>(
+            registry: &Registry,
+            metric: prometheus::Result<C>,
+        ) -> prometheus::Result<C> {
+            let metric = metric?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok(metric)
+        }
+        let gauge = |name: &str, help: &str| kept(&registry, IntGauge::new(name, help));
+        let gauges = |name: &str, help: &str, labels: &[&str]| {
+            kept(&registry, IntGaugeVec::new(Opts::new(name, help), labels))
+        };
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            kept(&registry, IntCounterVec::new(Opts::new(name, help), labels))
+        };
+        let seconds =
+            |name: &str, help: &str| HistogramOpts::new(name, help).buckets(LATENCY_BUCKETS.to_vec());
+        let histogram = |name: &str, help: &str| kept(&registry, Histogram::with_opts(seconds(name, help)));
+        let histograms = |name: &str, help: &str, labels: &[&str]| {
+            kept(&registry, HistogramVec::new(seconds(name, help), labels))
+        };
+        let metrics = Self {
+            sessions: gauges("camofleet_sessions", "Sessions by status", &["status"])?,
+            creates: counters(
+                "camofleet_session_creates_total",
+                "Create requests by outcome: ok, or an error code",
+                &["outcome"],
+            )?,
+            create_seconds: histograms(
+                "camofleet_session_create_seconds",
+                "From a create request to READY",
+                &["source"],
+            )?,
+            ends: counters("camofleet_session_ends_total", "Ended sessions by reason", &["reason"])?,
+            restarts: counters(
+                "camofleet_session_restarts_total",
+                "Sessions built anew, by what was lost",
+                &["cause"],
+            )?,
+            launches: counters(
+                "camofleet_launches_total",
+                "Browser launches by kind and outcome",
+                &["kind", "outcome"],
+            )?,
+            launch_seconds: histograms(
+                "camofleet_launch_seconds",
+                "Browser launches by kind, display included",
+                &["kind"],
+            )?,
+            display_seconds: histogram(
+                "camofleet_display_ready_seconds",
+                "From starting an X server to its being ready",
+            )?,
+            delete_seconds: histogram(
+                "camofleet_session_delete_seconds",
+                "From a delete request to nothing being left",
+            )?,
+            pool_ready: gauges("camofleet_pool_ready", "Warm browsers by pool", &["pool"])?,
+            pool_target: gauges("camofleet_pool_target", "Warm browsers wanted, by pool", &["pool"])?,
+            slots: gauges("camofleet_slots", "Display slots by state", &["state"])?,
+            drivers: gauge("camofleet_drivers", "Driver processes that are up")?,
+            driver_exits: counters(
+                "camofleet_driver_exits_total",
+                "Driver processes that ended, by reason",
+                &["reason"],
+            )?,
+            attachments: gauge("camofleet_attachments", "Attached Playwright clients")?,
+            tunnels: gauge("camofleet_tunnels", "Open VNC tunnels")?,
+            relay_bytes: counters(
+                "camofleet_relay_bytes_total",
+                "Bytes relayed, by kind and direction",
+                &["kind", "direction"],
+            )?,
+            actor_exits: counters(
+                "camofleet_actor_exits_total",
+                "Actors that ended, by kind and reason",
+                &["actor", "reason"],
+            )?,
+            registry: registry.clone(),
+        };
+        for status in Status::ALL {
+            metrics.sessions.with_label_values(&[status.as_str()]).set(0);
+        }
+        Ok(metrics)
+    }
+
+    /// All metrics in Prometheus' text format.
+    ///
+    /// # Errors
+    /// Never for metrics that are registered; prometheus checks them at run time.
+    pub fn encode(&self) -> prometheus::Result<String> {
+        prometheus::TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+
+    /// How many sessions stand at a status. DEAD ones are those still remembered.
+    pub fn sessions(&self, status: Status, count: usize) {
+        self.sessions.with_label_values(&[status.as_str()]).set(gauge_value(count));
+    }
+
+    /// A create request was answered; `source` is `warm` or `cold`.
+    pub fn created(&self, outcome: &str, source: &str, took: Duration) {
+        self.creates.with_label_values(&[outcome]).inc();
+        if outcome == "ok" {
+            self.create_seconds.with_label_values(&[source]).observe(took.as_secs_f64());
+        }
+    }
+
+    /// A session is dead.
+    pub fn ended(&self, reason: EndReason) {
+        self.ends.with_label_values(&[reason.as_str()]).inc();
+    }
+
+    /// A delete request was answered.
+    pub fn deleted(&self, took: Duration) {
+        self.delete_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A session is being built anew.
+    pub fn restarted(&self, cause: EndReason) {
+        self.restarts.with_label_values(&[cause.as_str()]).inc();
+    }
+
+    /// A launch came to an end.
+    pub fn launch(&self, kind: &str, outcome: &str, took: Duration) {
+        self.launches.with_label_values(&[kind, outcome]).inc();
+        if outcome == "ok" {
+            self.launch_seconds.with_label_values(&[kind]).observe(took.as_secs_f64());
+        }
+    }
+
+    /// A display is ready.
+    pub fn display_ready(&self, took: Duration) {
+        self.display_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A pool's fill.
+    pub fn pool(&self, pool: &str, ready: usize, target: usize) {
+        self.pool_ready.with_label_values(&[pool]).set(gauge_value(ready));
+        self.pool_target.with_label_values(&[pool]).set(gauge_value(target));
+    }
+
+    /// The display slots' use.
+    pub fn slots(&self, free: usize, capacity: usize) {
+        self.slots.with_label_values(&["free"]).set(gauge_value(free));
+        self.slots.with_label_values(&["used"]).set(gauge_value(capacity.saturating_sub(free)));
+    }
+
+    /// How many drivers are up.
+    pub fn drivers(&self, count: usize) {
+        self.drivers.set(gauge_value(count));
+    }
+
+    /// A driver ended.
+    pub fn driver_exited(&self, reason: &str) {
+        self.driver_exits.with_label_values(&[reason]).inc();
+    }
+
+    /// A supervised actor ended.
+    pub fn actor_exited(&self, actor: &str, reason: &str) {
+        self.actor_exits.with_label_values(&[actor, reason]).inc();
+    }
+
+    /// The attached clients, as a gauge to be held for as long as one is.
+    pub fn attachment(&self) -> GaugeHold {
+        GaugeHold::new(&self.attachments)
+    }
+
+    /// The open tunnels, likewise.
+    pub fn tunnel(&self) -> GaugeHold {
+        GaugeHold::new(&self.tunnels)
+    }
+
+    /// The counter of one relay direction, for the relay to keep.
+    pub fn relay_bytes(&self, kind: &str, direction: &str) -> prometheus::IntCounter {
+        self.relay_bytes.with_label_values(&[kind, direction])
+    }
+}
+
+fn gauge_value(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Counts one in a gauge for as long as it lives.
+pub struct GaugeHold(IntGauge);
+
+impl GaugeHold {
+    fn new(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for GaugeHold {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

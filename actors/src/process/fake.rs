@@ -1,0 +1,361 @@
+//! A machine made of memory: processes, displays and ports without any of them being real.
+//!
+//! Programs are told apart by their file name. `node` behaves as `driver.mjs` does, X servers report their
+//! display number, `x11vnc` its port. Tests break things at named [`Fault`] points, kill processes by id, and ask
+//! what is left.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Os, ProcessEnd, Program, Signal, Spawned};
+use crate::driver::protocol::{Command, Event};
+
+/// How long a fake browser takes to launch, unless told otherwise.
+pub const LAUNCH_TIME: Duration = Duration::from_secs(2);
+
+/// A place where the fake machine can be told to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// A browser launch answers with an error.
+    LaunchFails,
+    /// A browser launch never answers.
+    LaunchHangs,
+    /// An X server starts but never becomes ready.
+    DisplayHangs,
+    /// An X server ends at its start, with a complaint on its standard error.
+    DisplayDies,
+    /// The driver ends at its start.
+    DriverDies,
+    /// Opening a URL fails.
+    OpenFails,
+}
+
+struct FakeProcess {
+    name: String,
+    env: Vec<(String, String)>,
+    end: oneshot::Sender<ProcessEnd>,
+}
+
+#[derive(Default)]
+struct Machine {
+    last_pid: u32,
+    alive: BTreeMap<u32, FakeProcess>,
+    faults: HashMap<Fault, usize>,
+    missing: BTreeSet<String>,
+    launch_time: Option<Duration>,
+    busy_displays: BTreeSet<u16>,
+    busy_ports: BTreeSet<u16>,
+    marks_killed: Vec<(String, String)>,
+    display_files_removed: Vec<(u16, u32)>,
+    started: Vec<String>,
+    opened: Vec<String>,
+    discarded: usize,
+}
+
+/// The fake machine. Cloning shares it.
+#[derive(Clone, Default)]
+pub struct FakeOs(Arc<Mutex<Machine>>);
+
+impl FakeOs {
+    /// A machine with every program installed and nothing running.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a program off the machine: it is neither found nor started.
+    pub fn uninstall(&self, program: &str) {
+        self.machine().missing.insert(program.to_owned());
+    }
+
+    /// Makes the next `times` passes of a fault point fail.
+    pub fn break_next(&self, fault: Fault, times: usize) {
+        self.machine().faults.insert(fault, times);
+    }
+
+    /// How long browser launches take from now on.
+    pub fn set_launch_time(&self, time: Duration) {
+        self.machine().launch_time = Some(time);
+    }
+
+    /// Another program's X server.
+    pub fn occupy_display(&self, display: u16) {
+        self.machine().busy_displays.insert(display);
+    }
+
+    /// Another program's listener.
+    pub fn occupy_port(&self, port: u16) {
+        self.machine().busy_ports.insert(port);
+    }
+
+    /// The ids of the living processes with this name: `browser`, `node`, `Xvnc`, …
+    pub fn alive(&self, name: &str) -> Vec<u32> {
+        self.machine().alive.iter().filter(|(_, process)| process.name == name).map(|(pid, _)| *pid).collect()
+    }
+
+    /// How many processes live.
+    pub fn alive_count(&self) -> usize {
+        self.machine().alive.len()
+    }
+
+    /// The names of all processes ever started, in order.
+    pub fn started(&self) -> Vec<String> {
+        self.machine().started.clone()
+    }
+
+    /// The URLs that drivers were asked to open.
+    pub fn opened(&self) -> Vec<String> {
+        self.machine().opened.clone()
+    }
+
+    /// How often a browser's contexts were discarded.
+    pub fn discarded(&self) -> usize {
+        self.machine().discarded
+    }
+
+    /// Ends a process as SIGKILL would, whoever owns it.
+    pub fn kill(&self, pid: u32) {
+        self.end(pid, ProcessEnd::Signalled(9));
+    }
+
+    /// The marks that were swept.
+    pub fn marks_killed(&self) -> Vec<(String, String)> {
+        self.machine().marks_killed.clone()
+    }
+
+    /// The leftovers of X servers that were removed.
+    pub fn display_files_removed(&self) -> Vec<(u16, u32)> {
+        self.machine().display_files_removed.clone()
+    }
+
+    fn end(&self, pid: u32, end: ProcessEnd) {
+        let process = self.machine().alive.remove(&pid);
+        if let Some(process) = process {
+            // Nobody may be waiting for it any more.
+            let _ = process.end.send(end);
+        }
+    }
+
+    fn fails(&self, fault: Fault) -> bool {
+        match self.machine().faults.get_mut(&fault) {
+            Some(times) if *times > 0 => {
+                *times -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn start(&self, name: &str, env: Vec<(String, String)>) -> (u32, oneshot::Receiver<ProcessEnd>) {
+        let (end, ended) = oneshot::channel();
+        let mut machine = self.machine();
+        machine.last_pid += 1;
+        let pid = 1000 + machine.last_pid;
+        machine.alive.insert(pid, FakeProcess { name: name.to_owned(), env, end });
+        machine.started.push(name.to_owned());
+        (pid, ended)
+    }
+
+    /// An X server: says its display number when it is ready, as `-displayfd 1` asks for.
+    async fn x_server(self, pid: u32, display: String, mut stdout: DuplexStream, mut stderr: DuplexStream) {
+        if self.fails(Fault::DisplayDies) {
+            let _ = stderr.write_all(b"Fatal server error: Cannot establish any listening sockets\n").await;
+            self.end(pid, ProcessEnd::Exited(1));
+        } else if self.fails(Fault::DisplayHangs) {
+            std::future::pending::<()>().await;
+        } else {
+            tokio::time::sleep(Duration::from_millis(15)).await;
+            let _ = stdout.write_all(format!("{display}\n").as_bytes()).await;
+        }
+    }
+
+    async fn x11vnc(self, port: String, mut stdout: DuplexStream) {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let _ = stdout.write_all(format!("PORT={port}\n").as_bytes()).await;
+    }
+
+    /// The driver, as camofleet sees it.
+    async fn driver(self, pid: u32, stdin: DuplexStream, mut stdout: DuplexStream) {
+        if self.fails(Fault::DriverDies) {
+            return self.end(pid, ProcessEnd::Exited(1));
+        }
+        let (events, mut outgoing) = mpsc::unbounded_channel::<Event>();
+        let _ = events.send(Event::Hello { playwright: "1.62.1".into(), node: "20.0.0".into() });
+        let mut lines = BufReader::new(stdin).lines();
+        let mut browsers: HashMap<String, u32> = HashMap::new();
+        let (born, mut births) = mpsc::unbounded_channel::<(String, u32)>();
+        loop {
+            tokio::select! {
+                Some(event) = outgoing.recv() => {
+                    let mut line = serde_json::to_string(&event).unwrap_or_default();
+                    line.push('\n');
+                    if stdout.write_all(line.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+                Some((id, browser)) = births.recv() => { browsers.insert(id, browser); }
+                line = lines.next_line() => match line {
+                    Ok(Some(line)) => self.obey(&line, &browsers, &events, &born),
+                    _ => {
+                        browsers.values().for_each(|browser| self.kill(*browser));
+                        return self.end(pid, ProcessEnd::Exited(0));
+                    }
+                }
+            }
+        }
+    }
+
+    fn obey(
+        &self,
+        line: &str,
+        browsers: &HashMap<String, u32>,
+        events: &mpsc::UnboundedSender<Event>,
+        born: &mpsc::UnboundedSender<(String, u32)>,
+    ) {
+        let (os, events) = (self.clone(), events.clone());
+        match serde_json::from_str(line) {
+            Ok(Command::Launch { id, options }) => {
+                let born = born.clone();
+                actix_rt::spawn(async move {
+                    if os.fails(Fault::LaunchHangs) {
+                        return;
+                    }
+                    let time = os.machine().launch_time.unwrap_or(LAUNCH_TIME);
+                    tokio::time::sleep(time).await;
+                    if os.fails(Fault::LaunchFails) {
+                        let _ = events.send(Event::LaunchFailed { id, error: "no luck today".into() });
+                        return;
+                    }
+                    let (pid, ended) = os.start("browser", options.env.into_iter().collect());
+                    let _ = born.send((id.clone(), pid));
+                    let endpoint = format!("ws://127.0.0.1:1/{id}");
+                    let browser_version = "153.0".into();
+                    let _ = events.send(Event::Ready { id: id.clone(), endpoint, pid, browser_version });
+                    let end = ended.await;
+                    let signal = matches!(end, Ok(ProcessEnd::Signalled(_))).then(|| "SIGKILL".to_owned());
+                    let _ = events.send(Event::Exited { id, code: None, signal });
+                });
+            }
+            Ok(Command::Close { id }) => match browsers.get(&id) {
+                Some(browser) => self.kill(*browser),
+                None => {
+                    let _ = events.send(Event::LaunchFailed { id, error: "closed while it launched".into() });
+                }
+            },
+            Ok(Command::Open { request, url, .. }) => {
+                self.machine().opened.push(url);
+                let error = self.fails(Fault::OpenFails).then(|| "the page did not load".to_owned());
+                let _ = events.send(Event::Done { request, error });
+            }
+            Ok(Command::DiscardContexts { request, .. }) => {
+                self.machine().discarded += 1;
+                let _ = events.send(Event::Done { request, error: None });
+            }
+            Err(error) => {
+                let _ = events.send(Event::Invalid { error: error.to_string() });
+            }
+        }
+    }
+}
+
+impl Os for FakeOs {
+    fn spawn(&self, program: &Program) -> io::Result<Spawned> {
+        let name = program.path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        if self.machine().missing.contains(&name) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let (pid, ended) = self.start(&name, program.env.clone());
+        let (stdin, their_stdin) = tokio::io::duplex(1 << 16);
+        let (stdout, their_stdout) = tokio::io::duplex(1 << 16);
+        let (stderr, their_stderr) = tokio::io::duplex(1 << 16);
+        let os = self.clone();
+        let argument = |flag: &str| {
+            let at = program.args.iter().position(|argument| argument == flag);
+            at.and_then(|at| program.args.get(at + 1)).cloned().unwrap_or_default()
+        };
+        let display = program.args.first().map(|first| first.trim_start_matches(':').to_owned());
+        let port = argument("-rfbport");
+        // What the program does ends with the program.
+        let (end, reaped) = oneshot::channel();
+        actix_rt::spawn(async move {
+            let life = async {
+                match name.as_str() {
+                    "node" => os.driver(pid, their_stdin, their_stdout).await,
+                    "Xvnc" | "Xvfb" => {
+                        os.x_server(pid, display.unwrap_or_default(), their_stdout, their_stderr).await;
+                        std::future::pending().await
+                    }
+                    "x11vnc" => {
+                        os.x11vnc(port, their_stdout).await;
+                        std::future::pending().await
+                    }
+                    other => panic!("the fake machine does not know the program {other}"),
+                }
+            };
+            let mut ended = ended;
+            tokio::select! {
+                biased;
+                result = &mut ended => { let _ = end.send(result); }
+                () = life => { let _ = end.send(ended.await); }
+            }
+        });
+        let end = Box::pin(async move {
+            reaped.await.ok().and_then(Result::ok).ok_or_else(|| io::Error::other("the fake machine is gone"))
+        });
+        Ok(Spawned { pid, stdin: Box::new(stdin), stdout: Box::new(stdout), stderr: Box::new(stderr), end })
+    }
+
+    fn signal_group(&self, group: u32, signal: Signal) {
+        match signal {
+            Signal::Terminate => self.end(group, ProcessEnd::Exited(0)),
+            Signal::Kill => self.kill(group),
+        }
+    }
+
+    fn group_exists(&self, group: u32) -> bool {
+        self.machine().alive.contains_key(&group)
+    }
+
+    fn kill_marked(&self, name: &str, value: &str) {
+        let mark = (name.to_owned(), value.to_owned());
+        let marked: Vec<u32> = {
+            let mut machine = self.machine();
+            machine.marks_killed.push(mark.clone());
+            machine
+                .alive
+                .iter()
+                .filter(|(_, process)| process.env.contains(&mark))
+                .map(|(pid, _)| *pid)
+                .collect()
+        };
+        marked.into_iter().for_each(|pid| self.kill(pid));
+    }
+
+    fn port_is_free(&self, port: u16) -> bool {
+        !self.machine().busy_ports.contains(&port)
+    }
+
+    fn display_is_free(&self, display: u16) -> bool {
+        !self.machine().busy_displays.contains(&display)
+    }
+
+    fn remove_display_files(&self, display: u16, pid: u32) {
+        self.machine().display_files_removed.push((display, pid));
+    }
+
+    fn find_program(&self, program: &Path) -> Option<PathBuf> {
+        let name = program.file_name()?.to_str()?.to_owned();
+        let found = Path::new("/usr/bin").join(&name);
+        let named = program.components().count() == 1 || program == found;
+        (named && !self.machine().missing.contains(&name)).then_some(found)
+    }
+}

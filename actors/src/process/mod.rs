@@ -1,0 +1,108 @@
+//! The operating system behind one small trait, and the owner that never leaks a process.
+//!
+//! [`Os`] is what the actors know of the machine: [`SystemOs`] in production, `FakeOs` in tests.
+//! [`OwnedProcess`] holds one process group: dropped in any way, a panic included, it kills the group.
+
+#[cfg(any(test, feature = "fake-os"))]
+pub mod fake;
+mod owned;
+mod system;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use futures_util::future::BoxFuture;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub(crate) use owned::wait_group_gone;
+pub use owned::{OwnedProcess, Pipes};
+pub use system::SystemOs;
+
+/// What to run. The environment is complete: nothing is inherited.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// The executable: a path, or a name to be found on `PATH`.
+    pub path: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its whole environment.
+    pub env: Vec<(String, String)>,
+    /// A lower soft limit on open files, for programs that walk through all of them at the start.
+    pub max_open_files: Option<u64>,
+}
+
+/// The signals that camofleet sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Please end: the process may clean up.
+    Terminate,
+    /// End at once.
+    Kill,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcessEnd {
+    /// It ended by itself with this status.
+    Exited(i32),
+    /// A signal ended it.
+    Signalled(i32),
+}
+
+impl fmt::Display for ProcessEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(status) => write!(f, "exit status {status}"),
+            Self::Signalled(signal) => match nix::sys::signal::Signal::try_from(*signal) {
+                Ok(signal) => f.write_str(signal.as_str()),
+                Err(_) => write!(f, "signal {signal}"),
+            },
+        }
+    }
+}
+
+/// A process that was just started, as the leader of its own process group.
+pub struct Spawned {
+    /// Its process id, which is its process group's id too.
+    pub pid: u32,
+    /// Writes to its standard input. Dropping it closes the input.
+    pub stdin: Box<dyn AsyncWrite + Send + Unpin>,
+    /// Reads its standard output.
+    pub stdout: Box<dyn AsyncRead + Send + Unpin>,
+    /// Reads its standard error.
+    pub stderr: Box<dyn AsyncRead + Send + Unpin>,
+    /// Resolves when it ended and was reaped.
+    pub end: BoxFuture<'static, io::Result<ProcessEnd>>,
+}
+
+/// What camofleet needs of an operating system.
+pub trait Os: Send + Sync + 'static {
+    /// Starts a program in its own process group, told by the kernel when camofleet is gone.
+    ///
+    /// # Errors
+    /// What the system says: not found, not executable, no more processes.
+    fn spawn(&self, program: &Program) -> io::Result<Spawned>;
+
+    /// Sends a signal to a process group. A group that is gone already is no error.
+    fn signal_group(&self, group: u32, signal: Signal);
+
+    /// Whether the group still has a member.
+    fn group_exists(&self, group: u32) -> bool;
+
+    /// Kills every process whose environment holds `name=value`: the ones whose process id nobody learned,
+    /// because the process that started them died first.
+    fn kill_marked(&self, name: &str, value: &str);
+
+    /// Whether nothing listens on this TCP port of the loopback address.
+    fn port_is_free(&self, port: u16) -> bool;
+
+    /// Whether no X server uses this display number.
+    fn display_is_free(&self, display: u16) -> bool;
+
+    /// Removes what an X server that was killed leaves in `/tmp`, if it was the server `pid`.
+    fn remove_display_files(&self, display: u16, pid: u32);
+
+    /// Where a program is: the path itself if it has a directory, else the first hit on `PATH`.
+    fn find_program(&self, program: &Path) -> Option<PathBuf>;
+}

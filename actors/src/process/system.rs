@@ -1,0 +1,149 @@
+//! The real operating system: Linux.
+
+use std::fs;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{Signal as UnixSignal, kill, killpg};
+use nix::unistd::{AccessFlags, Pid, access};
+use tokio::process::Command;
+
+use super::{Os, ProcessEnd, Program, Signal, Spawned};
+
+/// Linux, by way of tokio's processes.
+///
+/// Programs must be spawned from a thread that lives as long as camofleet: the kernel's "parent died" signal
+/// follows the thread that spawned, not the process.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct SystemOs;
+
+impl Os for SystemOs {
+    fn spawn(&self, program: &Program) -> io::Result<Spawned> {
+        let mut command = Command::new(&program.path);
+        command
+            .args(&program.args)
+            .env_clear()
+            .envs(program.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        let parent = nix::unistd::getpid();
+        let max_open_files = program.max_open_files;
+        // SAFETY: between fork and exec only async-signal-safe calls are made (prctl, getppid, get/setrlimit), and
+        // nothing is allocated on the paths that succeed.
+        unsafe {
+            command.pre_exec(move || {
+                // SIGTERM, not SIGKILL: an X server removes its socket and lock file on it, the driver ends
+                // its browsers.
+                nix::sys::prctl::set_pdeathsig(UnixSignal::SIGTERM)?;
+                if nix::unistd::getppid() != parent {
+                    // camofleet died between fork and prctl: the signal would never come.
+                    return Err(Errno::ESRCH.into());
+                }
+                if let Some(soft) = max_open_files {
+                    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+                    setrlimit(Resource::RLIMIT_NOFILE, soft.min(hard), hard)?;
+                }
+                Ok(())
+            });
+        }
+        let mut child = command.spawn()?;
+        let (Some(pid), Some(stdin), Some(stdout), Some(stderr)) =
+            (child.id(), child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            return Err(io::Error::other("the process was started without its pipes"));
+        };
+        let end = Box::pin(async move {
+            let status = child.wait().await?;
+            Ok(match (status.code(), status.signal()) {
+                (Some(code), _) => ProcessEnd::Exited(code),
+                (None, signal) => ProcessEnd::Signalled(signal.unwrap_or_default()),
+            })
+        });
+        Ok(Spawned { pid, stdin: Box::new(stdin), stdout: Box::new(stdout), stderr: Box::new(stderr), end })
+    }
+
+    fn signal_group(&self, group: u32, signal: Signal) {
+        let signal = match signal {
+            Signal::Terminate => UnixSignal::SIGTERM,
+            Signal::Kill => UnixSignal::SIGKILL,
+        };
+        let Some(group) = group_id(group) else { return };
+        if let Err(error) = killpg(group, signal)
+            && error != Errno::ESRCH
+        {
+            log::warn!("could not send {signal} to process group {group}: {error}");
+        }
+    }
+
+    fn group_exists(&self, group: u32) -> bool {
+        group_id(group).is_some_and(|group| killpg(group, None) != Err(Errno::ESRCH))
+    }
+
+    fn kill_marked(&self, name: &str, value: &str) {
+        let marker = format!("{name}={value}").into_bytes();
+        let own = nix::unistd::getpid();
+        let Ok(processes) = fs::read_dir("/proc") else { return };
+        for process in processes.flatten() {
+            let Some(pid) = process.file_name().to_str().and_then(|pid| pid.parse().ok()).map(Pid::from_raw)
+            else {
+                continue;
+            };
+            // Another user's process can't be read, and is none of ours.
+            let Ok(environment) = fs::read(process.path().join("environ")) else { continue };
+            if pid != own && environment.split(|byte| *byte == 0).any(|entry| entry == marker) {
+                // A process that is gone by now needs no signal.
+                let _ = kill(pid, UnixSignal::SIGKILL);
+            }
+        }
+    }
+
+    fn port_is_free(&self, port: u16) -> bool {
+        std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)).is_ok()
+    }
+
+    fn display_is_free(&self, display: u16) -> bool {
+        display_files(display).iter().all(|file| !file.exists())
+    }
+
+    fn remove_display_files(&self, display: u16, pid: u32) {
+        let [lock, socket] = display_files(display);
+        // The lock file holds the server's process id in ten columns. Without it, or with another's id in it, the
+        // files belong to somebody else, or were removed by the server itself.
+        let owner = fs::read_to_string(&lock).ok().and_then(|text| text.trim().parse::<u32>().ok());
+        if owner == Some(pid) {
+            for file in [socket, lock] {
+                if let Err(error) = fs::remove_file(&file)
+                    && error.kind() != io::ErrorKind::NotFound
+                {
+                    log::warn!("could not remove {}: {error}", file.display());
+                }
+            }
+        }
+    }
+
+    fn find_program(&self, program: &Path) -> Option<PathBuf> {
+        let executable = |path: &PathBuf| path.is_file() && access(path, AccessFlags::X_OK).is_ok();
+        if program.components().count() > 1 {
+            return Some(program.to_owned()).filter(executable);
+        }
+        let path = std::env::var_os("PATH")?;
+        std::env::split_paths(&path).map(|directory| directory.join(program)).find(executable)
+    }
+}
+
+/// Process group 0 would be camofleet's own and 1 is the system's first process: never signalled.
+fn group_id(group: u32) -> Option<Pid> {
+    i32::try_from(group).ok().filter(|group| *group > 1).map(Pid::from_raw)
+}
+
+/// The lock file and the socket of an X display, where every X server puts them.
+fn display_files(display: u16) -> [PathBuf; 2] {
+    [format!("/tmp/.X{display}-lock").into(), format!("/tmp/.X11-unix/X{display}").into()]
+}

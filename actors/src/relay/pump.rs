@@ -1,0 +1,295 @@
+//! The pump of one attached client: both directions in one task, back-pressure included.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use prometheus::IntCounter;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+
+use super::frames::{FrameTracker, PING, close_frame};
+use crate::session::ActivityClock;
+
+/// A buffer's size while little comes.
+const SMALL: usize = 8 << 10;
+/// A buffer's size under load. Two frames of 64 KiB a system call is where loopback throughput levels off.
+const LARGE: usize = 128 << 10;
+/// How long the browser may take to answer a client's close before the relay ends without it.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+/// "Internal error" (RFC 6455, section 7.4.1): the session can't go on.
+const INTERNAL_ERROR: u16 = 1011;
+
+/// What a pump reports to and obeys.
+pub struct PumpSettings {
+    /// Set by every data frame, in either direction.
+    pub activity: ActivityClock,
+    /// The client is pinged when nothing was sent to it for this long: proxies cut silent connections.
+    pub ping_interval: Duration,
+    /// Bytes from the client.
+    pub from_client: IntCounter,
+    /// Bytes to the client.
+    pub to_client: IntCounter,
+}
+
+/// Moves bytes between a client and a browser until either side ends, or `close` gives a reason to.
+///
+/// `early` are bytes that the browser sent with its handshake. Whatever ends the relay, a client that has not
+/// been sent a close frame gets one, where the stream allows it.
+pub async fn relay<C, B>(
+    client: C,
+    browser: B,
+    early: Bytes,
+    settings: PumpSettings,
+    close: oneshot::Receiver<String>,
+) where
+    C: AsyncRead + AsyncWrite + Unpin,
+    B: AsyncRead + AsyncWrite + Unpin,
+{
+    let (client_reader, client_writer) = split(client);
+    let (browser_reader, browser_writer) = split(browser);
+    let mut to_client = ToClient { writer: client_writer, frames: FrameTracker::new(), settings: &settings };
+    let reason = {
+        let upstream = from_client(client_reader, browser_writer, &settings);
+        let downstream = to_client.run(browser_reader, early);
+        tokio::pin!(upstream, downstream);
+        tokio::select! {
+            // What the browser had to say goes out first.
+            biased;
+            ended = &mut downstream => match ended {
+                Ok(()) => "the browser closed the connection".to_owned(),
+                Err(error) => error.to_string(),
+            },
+            reason = close => reason.unwrap_or_else(|_| "the session is gone".to_owned()),
+            _ = &mut upstream => {
+                // The client is done; let the browser's answer to its close through, but don't wait long for it.
+                let _ = timeout(CLOSE_PATIENCE, &mut downstream).await;
+                "the client left".to_owned()
+            }
+        }
+    };
+    let _ = timeout(CLOSE_PATIENCE, to_client.finish(&reason)).await;
+}
+
+/// The direction from the browser, into which pings and a last close frame can be put.
+struct ToClient<'a, W> {
+    writer: W,
+    frames: FrameTracker,
+    settings: &'a PumpSettings,
+}
+
+impl<W: AsyncWrite + Unpin> ToClient<'_, W> {
+    async fn run<R: AsyncRead + Unpin>(&mut self, mut reader: R, early: Bytes) -> io::Result<()> {
+        if !early.is_empty() {
+            self.send(&early).await?;
+        }
+        let mut buffer = BytesMut::with_capacity(SMALL);
+        let period = self.settings.ping_interval;
+        let mut ping = interval_at(Instant::now() + period, period);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut silent = true;
+        loop {
+            tokio::select! {
+                biased;
+                read = reader.read_buf(&mut buffer) => {
+                    if read? == 0 {
+                        return Ok(());
+                    }
+                    silent = false;
+                    self.send(&buffer).await?;
+                    next_buffer(&mut buffer);
+                }
+                _ = ping.tick() => {
+                    if silent {
+                        // The memory of a busy minute is not kept through an idle hour.
+                        buffer = BytesMut::with_capacity(SMALL);
+                        if self.frames.at_boundary() && !self.frames.closed() {
+                            self.writer.write_all(PING).await?;
+                        }
+                    }
+                    silent = true;
+                }
+            }
+        }
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.frames.advance(bytes).data {
+            self.settings.activity.touch();
+        }
+        self.settings.to_client.inc_by(bytes.len() as u64);
+        self.writer.write_all(bytes).await
+    }
+
+    /// Closes the client's side, with a reason unless the browser gave one.
+    async fn finish(&mut self, reason: &str) -> io::Result<()> {
+        if self.frames.at_boundary() && !self.frames.closed() {
+            self.writer.write_all(&close_frame(INTERNAL_ERROR, reason)).await?;
+        }
+        self.writer.shutdown().await
+    }
+}
+
+/// The direction from the client: ends when the client does.
+async fn from_client<R, W>(mut reader: R, mut writer: W, settings: &PumpSettings) -> io::Result<()>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let mut frames = FrameTracker::new();
+    let mut buffer = BytesMut::with_capacity(SMALL);
+    while reader.read_buf(&mut buffer).await? > 0 {
+        if frames.advance(&buffer).data {
+            settings.activity.touch();
+        }
+        settings.from_client.inc_by(buffer.len() as u64);
+        writer.write_all(&buffer).await?;
+        next_buffer(&mut buffer);
+    }
+    writer.shutdown().await
+}
+
+/// Empties a buffer for the next read; one that was filled to the brim grows.
+fn next_buffer(buffer: &mut BytesMut) {
+    let full = buffer.len() == buffer.capacity();
+    buffer.clear();
+    if full && buffer.capacity() < LARGE {
+        *buffer = BytesMut::with_capacity((buffer.capacity() * 4).min(LARGE));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{DuplexStream, duplex};
+
+    struct Relay {
+        client: DuplexStream,
+        browser: DuplexStream,
+        activity: ActivityClock,
+        close: Option<oneshot::Sender<String>>,
+        ended: tokio::task::JoinHandle<()>,
+    }
+
+    fn start(early: &'static [u8], pipe: usize) -> Relay {
+        let (client, client_end) = duplex(pipe);
+        let (browser, browser_end) = duplex(pipe);
+        let (close, closed) = oneshot::channel();
+        let activity = ActivityClock::new();
+        let counter = || IntCounter::new("bytes", "bytes").unwrap();
+        let settings = PumpSettings {
+            activity: activity.clone(),
+            ping_interval: Duration::from_secs(20),
+            from_client: counter(),
+            to_client: counter(),
+        };
+        let ended = tokio::spawn(relay(client_end, browser_end, Bytes::from_static(early), settings, closed));
+        Relay { client, browser, activity, close: Some(close), ended }
+    }
+
+    /// A masked text frame, as a client sends it.
+    const HELLO: &[u8] = &[0x81, 0x82, 0, 0, 0, 0, b'h', b'i'];
+    /// The same from a server.
+    const ANSWER: &[u8] = &[0x81, 0x02, b'y', b'o'];
+
+    async fn read(stream: &mut DuplexStream, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        stream.read_exact(&mut bytes).await.unwrap();
+        bytes
+    }
+
+    async fn rest(stream: &mut DuplexStream) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.unwrap();
+        bytes
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_pass_unchanged_both_ways_and_count_as_activity() {
+        let mut relay = start(b"", 1 << 16);
+        let born = relay.activity.last_seen();
+        tokio::time::advance(Duration::from_secs(5)).await;
+        relay.client.write_all(HELLO).await.unwrap();
+        assert_eq!(read(&mut relay.browser, HELLO.len()).await, HELLO);
+        assert_eq!((relay.activity.last_seen() - born).as_secs(), 5);
+        tokio::time::advance(Duration::from_secs(5)).await;
+        relay.browser.write_all(ANSWER).await.unwrap();
+        assert_eq!(read(&mut relay.client, ANSWER.len()).await, ANSWER);
+        assert_eq!((relay.activity.last_seen() - born).as_secs(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_that_came_with_the_handshake_go_first() {
+        let mut relay = start(ANSWER, 1 << 16);
+        assert_eq!(read(&mut relay.client, ANSWER.len()).await, ANSWER);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_client_is_pinged_and_its_pong_is_no_activity() {
+        let mut relay = start(b"", 1 << 16);
+        let born = relay.activity.last_seen();
+        assert_eq!(read(&mut relay.client, 2).await, PING);
+        let pong = [0x8a, 0x80, 0, 0, 0, 0];
+        relay.client.write_all(&pong).await.unwrap();
+        assert_eq!(read(&mut relay.browser, pong.len()).await, pong);
+        assert_eq!(relay.activity.last_seen(), born);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ping_is_never_put_into_the_middle_of_a_frame() {
+        let mut relay = start(b"", 1 << 16);
+        relay.browser.write_all(&ANSWER[..3]).await.unwrap();
+        assert_eq!(read(&mut relay.client, 3).await, &ANSWER[..3]);
+        tokio::time::sleep(Duration::from_secs(90)).await;
+        relay.browser.write_all(&ANSWER[3..]).await.unwrap();
+        assert_eq!(read(&mut relay.client, 1).await, &ANSWER[3..]);
+        assert_eq!(read(&mut relay.client, 2).await, PING);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_browser_that_breaks_off_is_a_close_1011_with_a_reason() {
+        let mut relay = start(b"", 1 << 16);
+        drop(relay.browser);
+        let close = rest(&mut relay.client).await;
+        assert_eq!(close, close_frame(1011, "the browser closed the connection"));
+        relay.ended.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_close_of_the_browsers_own_is_not_followed_by_another() {
+        let mut relay = start(b"", 1 << 16);
+        let close = close_frame(1000, "bye");
+        relay.browser.write_all(&close).await.unwrap();
+        drop(relay.browser);
+        assert_eq!(rest(&mut relay.client).await, close);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_that_ends_tells_its_client_why() {
+        let mut relay = start(b"", 1 << 16);
+        relay.close.take().unwrap().send("the session expired".to_owned()).unwrap();
+        assert_eq!(rest(&mut relay.client).await, close_frame(1011, "the session expired"));
+        relay.ended.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_vanishes_ends_the_relay_and_the_browsers_side() {
+        let mut relay = start(b"", 1 << 16);
+        drop(relay.client);
+        assert_eq!(rest(&mut relay.browser).await, b"");
+        relay.ended.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_reader_slows_its_writer() {
+        let mut relay = start(b"", 1 << 10);
+        let mut sent = 0;
+        let frame = vec![0u8; 1 << 10];
+        while timeout(Duration::from_secs(1), relay.browser.write_all(&frame)).await.is_ok() {
+            sent += frame.len();
+        }
+        assert!(sent < 4 * LARGE, "{sent} bytes were taken for a client that reads none");
+        relay.ended.abort();
+    }
+}

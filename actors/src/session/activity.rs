@@ -1,0 +1,78 @@
+//! When something last happened in a session.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+/// A clock that relays set with every piece of traffic and the session reads when its time might be up.
+///
+/// Traffic must not send a message for every frame; one store into an atomic is all it costs. Cloning shares it.
+#[derive(Debug, Clone)]
+pub struct ActivityClock(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    born: Instant,
+    born_at: Timestamp,
+    /// Milliseconds from `born` to the last activity.
+    last: AtomicU64,
+}
+
+impl Default for ActivityClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ActivityClock {
+    /// A clock whose last activity is now.
+    pub fn new() -> Self {
+        let inner = Inner { born: Instant::now(), born_at: Timestamp::now(), last: AtomicU64::new(0) };
+        Self(Arc::new(inner))
+    }
+
+    /// Something happened.
+    pub fn touch(&self) {
+        let millis = u64::try_from(self.0.born.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.0.last.fetch_max(millis, Ordering::Relaxed);
+    }
+
+    /// When something last happened, on the clock that timers run by.
+    pub fn last_seen(&self) -> Instant {
+        self.0.born + self.since_birth()
+    }
+
+    /// When something last happened, for people: milliseconds are kept.
+    pub fn last_seen_at(&self) -> Timestamp {
+        // An activity so late that it leaves the calendar can't be shown anyway.
+        self.0.born_at.checked_add(self.since_birth()).unwrap_or(Timestamp::MAX)
+    }
+
+    /// When the clock was made, for people.
+    pub fn born_at(&self) -> Timestamp {
+        self.0.born_at
+    }
+
+    fn since_birth(&self) -> Duration {
+        Duration::from_millis(self.0.last.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_touch_moves_both_readings_by_the_time_that_passed() {
+        let clock = ActivityClock::new();
+        let born = clock.last_seen();
+        tokio::time::advance(Duration::from_millis(1500)).await;
+        assert_eq!(clock.last_seen(), born, "time alone is no activity");
+        clock.clone().touch();
+        assert_eq!(clock.last_seen() - born, Duration::from_millis(1500));
+        assert_eq!(clock.last_seen_at().duration_since(clock.born_at()).as_millis(), 1500);
+    }
+}

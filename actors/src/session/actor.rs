@@ -1,0 +1,452 @@
+//! The session actor: builds its parts, watches them, keeps its clock, and takes everything down at the end.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::attachment::{AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment};
+use super::state::{EndReason, Lifecycle, Status};
+use super::view::{Contexts, Ending, OnCrash, SessionId, SessionSpec, SessionView, StartUrlWait, VncView};
+use crate::driver::InBrowser;
+use crate::engine::EngineKind;
+use crate::error::{Error, Result};
+use crate::events::Change;
+use crate::launcher::{LaunchPart, Launched, Launcher, PartKey, Window};
+use crate::session::ActivityClock;
+use crate::slots::SlotLease;
+use crate::supervision::{Backoff, ChildExited, Intensity, Lifeline, RestartWindow};
+
+/// Waits between restarts after a crash: the first is made at once.
+const RESTART_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
+/// How long a page may take to load, and contexts to close.
+const IN_BROWSER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Told to the worker on every change of a session; the last one shows it DEAD.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct SessionChanged {
+    pub view: Arc<SessionView>,
+    pub change: Change,
+}
+
+/// What a session is made of besides its spec.
+pub(crate) struct SessionParts {
+    pub spec: Arc<SessionSpec>,
+    pub engine: EngineKind,
+    pub launcher: Launcher,
+    pub worker: Recipient<SessionChanged>,
+    pub parent: Recipient<ChildExited<SessionId>>,
+    /// How often a crash is forgiven.
+    pub intensity: Intensity,
+    /// A browser from a pool, if one fitted.
+    pub warm: Option<Launched>,
+    /// Told once: when the session is ready, or why it never will be.
+    pub ready: oneshot::Sender<Result<Arc<SessionView>>>,
+}
+
+/// One session.
+pub(crate) struct Session {
+    _lifeline: Lifeline<SessionId>,
+    spec: Arc<SessionSpec>,
+    engine: EngineKind,
+    launcher: Launcher,
+    worker: Recipient<SessionChanged>,
+    life: Lifecycle,
+    activity: ActivityClock,
+    window: RestartWindow,
+    warm: Option<Launched>,
+    launched: Option<Launched>,
+    /// Kept through a restart, so that the live view keeps its id.
+    slot: Option<Arc<SlotLease>>,
+    /// Fires to give up a launch that is under way.
+    launching: Option<CancellationToken>,
+    ready: Option<oneshot::Sender<Result<Arc<SessionView>>>>,
+    /// Everybody who waits for the end.
+    enders: Vec<oneshot::Sender<()>>,
+    attachments: HashMap<AttachmentId, Option<Recipient<CloseAttachment>>>,
+    last_attachment: AttachmentId,
+    browser_version: Option<String>,
+    start_url_error: Option<String>,
+    ending: Option<Ending>,
+}
+
+impl Session {
+    pub fn start(parts: SessionParts) -> Addr<Self> {
+        Actor::start(Self {
+            _lifeline: Lifeline::new(parts.parent, parts.spec.id, 0),
+            spec: parts.spec,
+            engine: parts.engine,
+            launcher: parts.launcher,
+            worker: parts.worker,
+            life: Lifecycle::new(),
+            activity: ActivityClock::new(),
+            window: RestartWindow::new(parts.intensity),
+            warm: parts.warm,
+            launched: None,
+            slot: None,
+            launching: None,
+            ready: Some(parts.ready),
+            enders: Vec::new(),
+            attachments: HashMap::new(),
+            last_attachment: 0,
+            browser_version: None,
+            start_url_error: None,
+            ending: None,
+        })
+    }
+
+    fn view(&self) -> Arc<SessionView> {
+        let vnc = self.slot.as_ref().filter(|_| self.spec.vnc);
+        Arc::new(SessionView {
+            spec: Arc::clone(&self.spec),
+            status: self.life.status(),
+            activity: self.activity.clone(),
+            engine: self.engine,
+            browser_version: self.browser_version.clone(),
+            vnc: vnc.map(|slot| VncView { id: slot.vnc_id, port: slot.vnc_port }),
+            start_url_error: self.start_url_error.clone(),
+            attached: self.attachments.len(),
+            restarts: self.life.restarts(),
+            ending: self.ending.clone(),
+        })
+    }
+
+    fn publish(&self, change: Change) {
+        // One message for each step of a session's life and each coming and going of a client.
+        self.worker.do_send(SessionChanged { view: self.view(), change });
+    }
+
+    /// Builds the parts, after taking down what is left of earlier ones and a wait.
+    fn launch(&mut self, old: Option<Launched>, wait: Duration, ctx: &mut Context<Self>) {
+        let cancel = CancellationToken::new();
+        self.launching = Some(cancel.clone());
+        let (launcher, parent) = (self.launcher.clone(), ctx.address().recipient());
+        let window = match &self.slot {
+            Some(slot) => Window::Slot(Arc::clone(slot)),
+            None if self.spec.headless => Window::None,
+            None => Window::NewSlot,
+        };
+        let launch = async move {
+            if let Some(old) = old {
+                old.dismantle().await;
+            }
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(Error::Cancelled),
+                () = tokio::time::sleep(wait) => {}
+            }
+            launcher.launch(window, parent, &cancel).await
+        };
+        ctx.spawn(launch.into_actor(self).map(Self::on_launched));
+    }
+
+    fn adopt(&mut self, warm: Launched, ctx: &mut Context<Self>) {
+        self.launching = Some(CancellationToken::new());
+        let parent = ctx.address().recipient();
+        let adopt = async move {
+            if warm.adopt(parent).await {
+                return Ok(warm);
+            }
+            warm.dismantle().await;
+            Err(())
+        };
+        ctx.spawn(adopt.into_actor(self).map(|adopted, this, ctx| match adopted {
+            Ok(warm) => Self::on_launched(Ok(warm), this, ctx),
+            // It died between the pool's hand and this one's. Nobody has to know.
+            Err(()) if this.life.status() == Status::Init => this.launch(None, Duration::ZERO, ctx),
+            Err(()) => Self::on_launched(Err(Error::Cancelled), this, ctx),
+        }));
+    }
+
+    fn on_launched(launched: Result<Launched>, this: &mut Self, ctx: &mut Context<Self>) {
+        this.launching = None;
+        let launched = match launched {
+            Ok(launched) => launched,
+            Err(_) if this.life.status() == Status::Terminating => return this.wind_down(ctx),
+            Err(error) => return this.launch_failed(error, ctx),
+        };
+        this.slot = launched.slot.clone();
+        this.browser_version = Some(launched.version.clone());
+        this.launched = Some(launched);
+        if this.life.launched().is_err() {
+            return this.wind_down(ctx);
+        }
+        // Its idle time starts when it can be used.
+        this.activity.touch();
+        this.publish(Change::Ready);
+        if let Some(ready) = this.ready.take() {
+            // Nobody listens when the request was broken off: the session lives on until it expires.
+            let _ = ready.send(Ok(this.view()));
+        }
+        this.open_start_url(ctx);
+    }
+
+    fn launch_failed(&mut self, error: Error, ctx: &mut Context<Self>) {
+        let text = error.to_string();
+        match self.ready.take() {
+            Some(ready) => {
+                let _ = ready.send(Err(error));
+                self.terminate(EndReason::LaunchFailed, text, ctx);
+            }
+            // It was up before: one more failure of its restart.
+            None => self.part_lost(EndReason::LaunchFailed, text, ctx),
+        }
+    }
+
+    fn open_start_url(&mut self, ctx: &mut Context<Self>) {
+        let (Some(url), Some(launched)) = (self.spec.start_url.clone(), &self.launched) else { return };
+        if self.spec.start_url_wait == StartUrlWait::None {
+            return;
+        }
+        self.start_url_error = None;
+        let launch = launched.launch;
+        let wait = self.spec.start_url_wait;
+        let open = launched.driver.send(InBrowser::Open { launch, url, wait, timeout: IN_BROWSER_TIMEOUT });
+        ctx.spawn(open.into_actor(self).map(move |opened, this, _| {
+            let current = this.launched.as_ref().is_some_and(|launched| launched.launch == launch);
+            // A browser that is gone has its own story.
+            if let (true, Ok(Err(error))) = (current, opened) {
+                log::warn!("session {}: the start URL was not opened: {error}", this.spec.id);
+                this.start_url_error = Some(error);
+                this.publish(Change::StartUrlFailed);
+            }
+        }));
+    }
+
+    /// A part of the session is gone: it is built anew, or ends.
+    fn part_lost(&mut self, cause: EndReason, detail: String, ctx: &mut Context<Self>) {
+        let restart = self.spec.on_crash == OnCrash::Restart;
+        let attempt = if restart { self.window.admit(Instant::now()) } else { None };
+        let Some(attempt) = attempt else {
+            let Intensity { limit, within } = self.window.intensity();
+            let detail = if restart {
+                format!("{detail} (after {limit} restarts in {} s)", within.as_secs())
+            } else {
+                detail
+            };
+            return self.terminate(cause, detail, ctx);
+        };
+        if self.life.restart().is_err() {
+            return;
+        }
+        self.launcher.metrics.restarted(cause);
+        self.close_attachments(&format!("the session is being restarted: {detail}"));
+        self.publish(Change::Restarting { cause, detail });
+        let old = self.launched.take();
+        self.launch(old, RESTART_BACKOFF.delay(attempt, fastrand::f64()), ctx);
+    }
+
+    /// Begins the end. A second reason comes too late and changes nothing.
+    fn terminate(&mut self, reason: EndReason, detail: String, ctx: &mut Context<Self>) {
+        if self.life.terminate().is_err() {
+            return;
+        }
+        self.ending = Some(Ending { at: jiff::Timestamp::now(), reason, detail });
+        if let Some(ready) = self.ready.take() {
+            let _ = ready.send(Err(Error::Cancelled));
+        }
+        self.publish(Change::Ending);
+        match &self.launching {
+            // What comes of the launch, comes to `on_launched`.
+            Some(launching) => launching.cancel(),
+            None => self.wind_down(ctx),
+        }
+    }
+
+    fn wind_down(&mut self, ctx: &mut Context<Self>) {
+        let detail = self.ending.as_ref().map(|ending| ending.detail.clone()).unwrap_or_default();
+        self.close_attachments(&format!("the session ended: {detail}"));
+        let launched = self.launched.take();
+        let gone = async move {
+            if let Some(launched) = launched {
+                launched.dismantle().await;
+            }
+        };
+        ctx.spawn(gone.into_actor(self).map(|(), this, ctx| this.finish(ctx)));
+    }
+
+    fn finish(&mut self, ctx: &mut Context<Self>) {
+        // The ids go back before anybody hears that the session is over.
+        self.slot = None;
+        if self.life.dead().is_err() {
+            log::error!("session {} was taken down in state {}", self.spec.id, self.life.status());
+        }
+        if let Some(ending) = &mut self.ending {
+            ending.at = jiff::Timestamp::now();
+            self.launcher.metrics.ended(ending.reason);
+        }
+        self.publish(Change::Ended);
+        for ender in self.enders.drain(..) {
+            let _ = ender.send(());
+        }
+        ctx.stop();
+    }
+
+    fn close_attachments(&mut self, reason: &str) {
+        for close in self.attachments.values().flatten() {
+            // One message for each client.
+            close.do_send(CloseAttachment { reason: reason.to_owned() });
+        }
+    }
+
+    fn watch_idle_time(&mut self, ctx: &mut Context<Self>) {
+        let deadline = self.activity.last_seen() + self.spec.idle_ttl;
+        ctx.run_later(deadline.saturating_duration_since(Instant::now()), |this, ctx| {
+            let idle = this.activity.last_seen().elapsed() >= this.spec.idle_ttl;
+            match this.life.status() {
+                Status::Ready if idle => {
+                    let detail = format!("nothing happened in it for {} s", this.spec.idle_ttl.as_secs());
+                    this.terminate(EndReason::Expired, detail, ctx);
+                }
+                Status::Init if idle => {
+                    // While it is being built nobody can use it: not an idle time.
+                    this.activity.touch();
+                    this.watch_idle_time(ctx);
+                }
+                Status::Init | Status::Ready => this.watch_idle_time(ctx),
+                Status::Terminating | Status::Dead => {}
+            }
+        });
+    }
+}
+
+impl Actor for Session {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.publish(Change::Created);
+        self.watch_idle_time(ctx);
+        match self.warm.take() {
+            Some(warm) => self.adopt(warm, ctx),
+            None => self.launch(None, Duration::ZERO, ctx),
+        }
+    }
+}
+
+impl Handler<ChildExited<PartKey>> for Session {
+    type Result = ();
+
+    fn handle(&mut self, exited: ChildExited<PartKey>, ctx: &mut Context<Self>) {
+        // An earlier launch's part, or one of a launch that is still under way and reports its failure itself.
+        if self.launched.as_ref().is_none_or(|launched| launched.launch != exited.key.launch) {
+            return;
+        }
+        let cause = match exited.key.part {
+            LaunchPart::Browser => EndReason::Crashed,
+            LaunchPart::Driver => EndReason::DriverLost,
+            LaunchPart::Display => EndReason::DisplayLost,
+        };
+        if self.life.status() == Status::Ready {
+            self.part_lost(cause, exited.reason.to_string(), ctx);
+        }
+    }
+}
+
+/// Ends the session; answered when nothing is left of it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct EndSession {
+    pub reason: EndReason,
+    pub detail: String,
+}
+
+impl Handler<EndSession> for Session {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, end: EndSession, ctx: &mut Context<Self>) -> Self::Result {
+        let (ended, gone) = oneshot::channel();
+        self.enders.push(ended);
+        self.terminate(end.reason, end.detail, ctx);
+        Box::pin(async {
+            // A session that breaks down while it ends is gone too.
+            let _ = gone.await;
+        })
+    }
+}
+
+/// Counts as activity.
+#[derive(Message)]
+#[rtype(result = "Arc<SessionView>")]
+pub(crate) struct Touch;
+
+impl Handler<Touch> for Session {
+    type Result = Arc<SessionView>;
+
+    fn handle(&mut self, _: Touch, _: &mut Context<Self>) -> Self::Result {
+        self.activity.touch();
+        self.view()
+    }
+}
+
+/// Admits a Playwright client.
+#[derive(Message)]
+#[rtype(result = "Result<AttachmentTicket>")]
+pub(crate) struct Attach;
+
+impl Handler<Attach> for Session {
+    type Result = Result<AttachmentTicket>;
+
+    fn handle(&mut self, _: Attach, ctx: &mut Context<Self>) -> Self::Result {
+        let status = self.life.status();
+        let Some(launched) = self.launched.as_ref().filter(|_| status == Status::Ready) else {
+            return Err(Error::SessionNotReady { status });
+        };
+        self.last_attachment += 1;
+        let id = self.last_attachment;
+        let ticket = AttachmentTicket {
+            endpoint: launched.endpoint.clone(),
+            activity: self.activity.clone(),
+            metrics: self.launcher.metrics.clone(),
+            session: ctx.address().recipient(),
+            lifeline: Lifeline::new(ctx.address().recipient(), id, launched.launch),
+        };
+        self.attachments.insert(id, None);
+        self.activity.touch();
+        self.publish(Change::Attached);
+        Ok(ticket)
+    }
+}
+
+impl Handler<AttachmentStarted> for Session {
+    type Result = ();
+
+    fn handle(&mut self, started: AttachmentStarted, _: &mut Context<Self>) {
+        match (self.attachments.get_mut(&started.id), self.life.status()) {
+            (Some(close), Status::Ready) => *close = Some(started.close),
+            // The browser went while the client was being connected to it.
+            _ => {
+                started.close.do_send(CloseAttachment { reason: "the session is no longer READY".to_owned() })
+            }
+        }
+    }
+}
+
+impl Handler<ChildExited<AttachmentId>> for Session {
+    type Result = ();
+
+    fn handle(&mut self, exited: ChildExited<AttachmentId>, ctx: &mut Context<Self>) {
+        if self.attachments.remove(&exited.key).is_none() {
+            return;
+        }
+        self.publish(Change::Detached);
+        let last = self.attachments.is_empty() && self.spec.contexts == Contexts::Discard;
+        // The generation is the launch that the client was attached to.
+        let Some(launched) =
+            self.launched.as_ref().filter(|launched| last && launched.launch == exited.generation)
+        else {
+            return;
+        };
+        let id = self.spec.id;
+        let discard = launched.driver.send(InBrowser::DiscardContexts { launch: launched.launch });
+        ctx.spawn(discard.into_actor(self).map(move |discarded, _, _| {
+            if let Ok(Err(error)) = discarded {
+                log::warn!("session {id}: its contexts could not be closed: {error}");
+            }
+        }));
+    }
+}

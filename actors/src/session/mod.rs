@@ -1,0 +1,19 @@
+//! A session: one browser, its display if it has a window, and the clients attached to it.
+
+mod activity;
+mod actor;
+mod attachment;
+mod state;
+mod view;
+
+pub use activity::ActivityClock;
+pub(crate) use actor::{Attach, EndSession, Session, SessionChanged, SessionParts, Touch};
+pub use attachment::{
+    Attachment, AttachmentId, AttachmentStarted, AttachmentTicket, BrowserConnection, BrowserDialer,
+    CloseAttachment,
+};
+pub use state::{EndReason, IllegalMove, Lifecycle, Status};
+pub use view::{
+    Contexts, Ending, OnCrash, SessionDefaults, SessionId, SessionRequest, SessionSpec, SessionView,
+    StartUrlWait, VncView,
+};

@@ -1,0 +1,236 @@
+//! What is asked of a session, and what is seen of it from outside.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::activity::ActivityClock;
+use super::state::{EndReason, Status};
+use crate::engine::EngineKind;
+
+/// A session's id: a UUID v4.
+pub type SessionId = Uuid;
+
+/// What counts as "the start URL is there".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StartUrlWait {
+    /// The URL is not opened at all: the client goes there itself.
+    None,
+    /// The document is parsed.
+    DomContentLoaded,
+    /// Everything on the page is loaded.
+    Load,
+}
+
+/// What happens to a session whose browser, display or driver breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnCrash {
+    /// It is built anew under the same id.
+    #[default]
+    Restart,
+    /// It ends.
+    End,
+}
+
+/// What happens to contexts and pages when the last client leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Contexts {
+    /// They stay for the next client.
+    #[default]
+    Keep,
+    /// They are closed.
+    Discard,
+}
+
+/// A wish for a session, checked for ranges and types; what is left open is filled from the worker's defaults.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionRequest {
+    /// Without a window.
+    pub headless: Option<bool>,
+    /// How long it may be idle.
+    pub idle_ttl: Option<Duration>,
+    /// A page to open in it.
+    pub start_url: Option<String>,
+    /// What counts as open.
+    pub start_url_wait: Option<StartUrlWait>,
+    /// The caller's own words on it.
+    pub labels: BTreeMap<String, String>,
+    /// With a live view.
+    pub vnc: bool,
+    /// What happens when it breaks.
+    pub on_crash: OnCrash,
+    /// What happens when the last client leaves.
+    pub contexts: Contexts,
+}
+
+/// Defaults for what a request leaves open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionDefaults {
+    /// Without a window.
+    pub headless: bool,
+    /// How long a session may be idle.
+    pub idle_ttl: Duration,
+    /// A page to open.
+    pub start_url: Option<String>,
+    /// What counts as open.
+    pub start_url_wait: StartUrlWait,
+}
+
+/// A session as it will be built: every question answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionSpec {
+    /// Its id.
+    pub id: SessionId,
+    /// Without a window.
+    pub headless: bool,
+    /// With a published live view.
+    pub vnc: bool,
+    /// How long it may be idle.
+    pub idle_ttl: Duration,
+    /// A page to open in it, with a scheme.
+    pub start_url: Option<String>,
+    /// What counts as open.
+    pub start_url_wait: StartUrlWait,
+    /// The caller's own words on it.
+    pub labels: Arc<BTreeMap<String, String>>,
+    /// What happens when it breaks.
+    pub on_crash: OnCrash,
+    /// What happens when the last client leaves.
+    pub contexts: Contexts,
+}
+
+impl SessionSpec {
+    /// Fills a request from the defaults, under a new id. A live view needs a window; a window needs a display, so
+    /// without `displays` the session runs headless, and says so.
+    pub fn new(request: SessionRequest, defaults: &SessionDefaults, displays: bool) -> Self {
+        let headless = !request.vnc && (!displays || request.headless.unwrap_or(defaults.headless));
+        let start_url = request.start_url.or_else(|| defaults.start_url.clone());
+        Self {
+            id: Uuid::new_v4(),
+            headless,
+            vnc: request.vnc,
+            idle_ttl: request.idle_ttl.unwrap_or(defaults.idle_ttl),
+            start_url: start_url.filter(|url| !url.trim().is_empty()).map(|url| with_scheme(url.trim())),
+            start_url_wait: request.start_url_wait.unwrap_or(defaults.start_url_wait),
+            labels: Arc::new(request.labels),
+            on_crash: request.on_crash,
+            contexts: request.contexts,
+        }
+    }
+}
+
+/// A bare host gets `https://`. `localhost:8080` is a host with a port, although it parses as a URL whose scheme is
+/// `localhost`; only a scheme that is followed by `//`, or one without a host part by nature, counts as one.
+fn with_scheme(url: &str) -> String {
+    const SCHEMES_WITHOUT_HOST: [&str; 6] = ["about", "data", "blob", "file", "view-source", "moz-extension"];
+    let has_scheme = url.split_once(':').is_some_and(|(scheme, rest)| {
+        let scheme = scheme.to_ascii_lowercase();
+        let well_formed = scheme.starts_with(|c: char| c.is_ascii_lowercase())
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+        well_formed && (rest.starts_with("//") || SCHEMES_WITHOUT_HOST.contains(&scheme.as_str()))
+    });
+    if has_scheme { url.to_owned() } else { format!("https://{url}") }
+}
+
+/// Where the live view of a session is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VncView {
+    /// The id that the gateway's page and WebSocket carry.
+    pub id: u16,
+    /// The TCP port of the VNC server on the worker's host.
+    pub port: u16,
+}
+
+/// How and why a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// When nothing was left of it.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: EndReason,
+    /// The same for people, with what the system said.
+    pub detail: String,
+}
+
+/// What is seen of a session. Published anew on every change; activity alone changes only its clock.
+#[derive(Debug, Clone)]
+pub struct SessionView {
+    /// How it was asked for.
+    pub spec: Arc<SessionSpec>,
+    /// Where it stands.
+    pub status: Status,
+    /// Its birth and last activity.
+    pub activity: ActivityClock,
+    /// What runs in it.
+    pub engine: EngineKind,
+    /// The browser's version, once it runs.
+    pub browser_version: Option<String>,
+    /// Its live view, once it has one.
+    pub vnc: Option<VncView>,
+    /// Why the start URL could not be opened.
+    pub start_url_error: Option<String>,
+    /// How many Playwright clients are attached.
+    pub attached: usize,
+    /// How often it was built anew.
+    pub restarts: u32,
+    /// Its end, once it has come.
+    pub ending: Option<Ending>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn defaults() -> SessionDefaults {
+        SessionDefaults {
+            headless: false,
+            idle_ttl: Duration::from_secs(300),
+            start_url: None,
+            start_url_wait: StartUrlWait::Load,
+        }
+    }
+
+    #[test]
+    fn a_bare_host_gets_https_and_a_url_stays_as_it_is() {
+        let cases = [
+            ("example.com", "https://example.com"),
+            ("example.com:8080/a?b=//c", "https://example.com:8080/a?b=//c"),
+            ("example.com/?to=http://other.com", "https://example.com/?to=http://other.com"),
+            ("localhost:8080", "https://localhost:8080"),
+            ("http://localhost:8080", "http://localhost:8080"),
+            ("about:blank", "about:blank"),
+            ("DATA:text/html,x", "DATA:text/html,x"),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(with_scheme(given), expected);
+        }
+    }
+
+    #[test]
+    fn a_live_view_needs_a_window() {
+        let request = SessionRequest { vnc: true, headless: Some(true), ..SessionRequest::default() };
+        assert!(!SessionSpec::new(request, &defaults(), true).headless);
+    }
+
+    #[test]
+    fn without_display_tools_a_session_without_a_view_runs_headless() {
+        let request = SessionRequest { headless: Some(false), ..SessionRequest::default() };
+        assert!(!SessionSpec::new(request.clone(), &defaults(), true).headless);
+        assert!(SessionSpec::new(request, &defaults(), false).headless);
+    }
+
+    #[test]
+    fn what_a_request_leaves_open_comes_from_the_defaults() {
+        let defaults = SessionDefaults { start_url: Some("example.com".into()), ..defaults() };
+        let spec = SessionSpec::new(SessionRequest::default(), &defaults, true);
+        assert_eq!(spec.start_url.as_deref(), Some("https://example.com"));
+        assert_eq!((spec.idle_ttl.as_secs(), spec.start_url_wait), (300, StartUrlWait::Load));
+    }
+}

@@ -1,0 +1,263 @@
+//! A parent's records of its children. Pure: it decides, the parent acts.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use tokio::time::Instant;
+
+use super::{Backoff, ChildExited, ExitReason, Generation, Intensity, RestartWindow};
+
+/// When a child that ended is built again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestartPolicy {
+    /// However it ended.
+    Always,
+    /// Unless it was asked to stop.
+    OnFailure,
+    /// Not at all.
+    Never,
+}
+
+/// How a parent keeps one kind of child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChildSpec {
+    /// When to build it again.
+    pub policy: RestartPolicy,
+    /// How often that is forgiven.
+    pub intensity: Intensity,
+    /// How long to wait before each restart.
+    pub backoff: Backoff,
+}
+
+/// What a parent has to do about the end of a child.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict<H> {
+    /// Nothing: the message is of an earlier life, or of a child that is no longer kept.
+    Stale,
+    /// The child is gone for good and forgotten; its last handle comes back.
+    Ended(H),
+    /// Build it again after this wait, as this generation, and report it with [`Children::restarted`].
+    Restart {
+        /// How long to wait.
+        after: std::time::Duration,
+        /// The number of its new life.
+        generation: Generation,
+    },
+    /// It ended too often: it is forgotten, and the parent should fail with this text.
+    GiveUp(String),
+}
+
+struct Record<H> {
+    spec: ChildSpec,
+    window: RestartWindow,
+    generation: Generation,
+    /// `None` while the child waits to be built again.
+    handle: Option<H>,
+}
+
+/// The children of one parent, each under its key, with the handle that reaches it.
+pub struct Children<K, H> {
+    records: HashMap<K, Record<H>>,
+}
+
+impl<K: Eq + Hash + Clone + Send + std::fmt::Debug + 'static, H> Default for Children<K, H> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K: Eq + Hash + Clone + Send + std::fmt::Debug + 'static, H> Children<K, H> {
+    /// No children yet.
+    pub fn new() -> Self {
+        Self { records: HashMap::new() }
+    }
+
+    /// Keeps a child in its first life, generation 0. A child already kept under `key` is replaced.
+    pub fn insert(&mut self, key: K, spec: ChildSpec, handle: H) {
+        let window = RestartWindow::new(spec.intensity);
+        self.records.insert(key, Record { spec, window, generation: 0, handle: Some(handle) });
+    }
+
+    /// Stores the handle of a child that was built again after [`Verdict::Restart`]. False, and nothing
+    /// stored, when the child is no longer wanted: it was removed, or has moved on to a later generation.
+    #[must_use]
+    pub fn restarted(&mut self, key: &K, generation: Generation, handle: H) -> bool {
+        match self.records.get_mut(key) {
+            Some(record) if record.generation == generation => {
+                record.handle = Some(handle);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the child `key` still waits to be built as `generation`.
+    pub fn awaits(&self, key: &K, generation: Generation) -> bool {
+        self.records.get(key).is_some_and(|record| record.generation == generation && record.handle.is_none())
+    }
+
+    /// The handle of a living child.
+    pub fn get(&self, key: &K) -> Option<&H> {
+        self.records.get(key)?.handle.as_ref()
+    }
+
+    /// The living children.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &H)> {
+        self.records.iter().filter_map(|(key, record)| Some((key, record.handle.as_ref()?)))
+    }
+
+    /// How many children are kept, those that wait for a restart included.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether no child is kept.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Forgets a child: its end will be [`Verdict::Stale`].
+    pub fn remove(&mut self, key: &K) -> Option<H> {
+        self.records.remove(key)?.handle
+    }
+
+    /// Decides about the end of a child at `now`; `chance` in `0.0..1.0` spreads the waits.
+    pub fn on_exit(&mut self, exited: &ChildExited<K>, now: Instant, chance: f64) -> Verdict<H> {
+        let Some(record) = self.records.get_mut(&exited.key) else { return Verdict::Stale };
+        if record.generation != exited.generation {
+            return Verdict::Stale;
+        }
+        // A child that reports twice in one life would be a defect of the lifeline; the second is ignored.
+        let Some(handle) = record.handle.take() else { return Verdict::Stale };
+        let restart = match record.spec.policy {
+            RestartPolicy::Always => true,
+            RestartPolicy::OnFailure => !exited.reason.is_clean(),
+            RestartPolicy::Never => false,
+        };
+        if !restart {
+            self.records.remove(&exited.key);
+            return Verdict::Ended(handle);
+        }
+        match record.window.admit(now) {
+            Some(attempt) => {
+                record.generation += 1;
+                let after = record.spec.backoff.delay(attempt, chance);
+                Verdict::Restart { after, generation: record.generation }
+            }
+            None => {
+                let text = give_up_text(&exited.key, record.spec.intensity, &exited.reason);
+                self.records.remove(&exited.key);
+                Verdict::GiveUp(text)
+            }
+        }
+    }
+}
+
+fn give_up_text<K: std::fmt::Debug>(key: &K, intensity: Intensity, reason: &ExitReason) -> String {
+    format!(
+        "{key:?} ended more than {} times in {} s, the last time: {reason}",
+        intensity.limit,
+        intensity.within.as_secs()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn spec(policy: RestartPolicy) -> ChildSpec {
+        ChildSpec {
+            policy,
+            intensity: Intensity { limit: 2, within: Duration::from_secs(10) },
+            backoff: Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(1) },
+        }
+    }
+
+    fn failed(generation: Generation) -> ChildExited<&'static str> {
+        ChildExited { key: "child", generation, reason: ExitReason::Failed("it broke".into()) }
+    }
+
+    fn kept(policy: RestartPolicy) -> Children<&'static str, u32> {
+        let mut children = Children::new();
+        children.insert("child", spec(policy), 1);
+        children
+    }
+
+    #[test]
+    fn a_failed_child_is_built_again_as_the_next_generation() {
+        let mut children = kept(RestartPolicy::OnFailure);
+        let verdict = children.on_exit(&failed(0), Instant::now(), 0.0);
+        assert_eq!(verdict, Verdict::Restart { after: Duration::ZERO, generation: 1 });
+        assert!(children.get(&"child").is_none(), "a dead child must not be reachable");
+        assert!(children.awaits(&"child", 1));
+        assert!(children.restarted(&"child", 1, 2));
+        assert_eq!(children.get(&"child"), Some(&2));
+        assert!(!children.awaits(&"child", 1));
+    }
+
+    #[test]
+    fn a_late_message_of_an_earlier_life_is_ignored() {
+        let mut children = kept(RestartPolicy::Always);
+        let now = Instant::now();
+        children.on_exit(&failed(0), now, 0.0);
+        assert!(children.restarted(&"child", 1, 2));
+        assert_eq!(children.on_exit(&failed(0), now, 0.0), Verdict::Stale);
+        assert_eq!(children.get(&"child"), Some(&2));
+    }
+
+    #[test]
+    fn the_same_end_told_twice_counts_once() {
+        let mut children = kept(RestartPolicy::Never);
+        let now = Instant::now();
+        assert_eq!(children.on_exit(&failed(0), now, 0.0), Verdict::Ended(1));
+        assert_eq!(children.on_exit(&failed(0), now, 0.0), Verdict::Stale);
+    }
+
+    #[test]
+    fn a_clean_stop_is_restarted_only_by_the_always_policy() {
+        let stopped = || ChildExited { key: "child", generation: 0, reason: ExitReason::Stopped };
+        assert_eq!(
+            kept(RestartPolicy::OnFailure).on_exit(&stopped(), Instant::now(), 0.0),
+            Verdict::Ended(1)
+        );
+        assert!(matches!(
+            kept(RestartPolicy::Always).on_exit(&stopped(), Instant::now(), 0.0),
+            Verdict::Restart { generation: 1, .. }
+        ));
+    }
+
+    #[test]
+    fn past_its_window_a_child_is_given_up_with_the_reason() {
+        let mut children = kept(RestartPolicy::Always);
+        let now = Instant::now();
+        for generation in 0..2 {
+            assert!(matches!(children.on_exit(&failed(generation), now, 0.0), Verdict::Restart { .. }));
+            assert!(children.restarted(&"child", generation + 1, 1));
+        }
+        let Verdict::GiveUp(text) = children.on_exit(&failed(2), now, 0.0) else { panic!("not given up") };
+        assert!(text.contains("it broke") && text.contains("2 times in 10 s"), "{text}");
+        assert!(children.is_empty());
+    }
+
+    #[test]
+    fn waits_grow_with_each_restart_in_the_window() {
+        let mut children = kept(RestartPolicy::Always);
+        let now = Instant::now();
+        children.on_exit(&failed(0), now, 0.0);
+        assert!(children.restarted(&"child", 1, 1));
+        let verdict = children.on_exit(&failed(1), now, 0.0);
+        assert_eq!(verdict, Verdict::Restart { after: Duration::from_millis(100), generation: 2 });
+    }
+
+    #[test]
+    fn a_child_removed_while_it_waits_is_not_brought_back() {
+        let mut children = kept(RestartPolicy::Always);
+        children.on_exit(&failed(0), Instant::now(), 0.0);
+        children.remove(&"child");
+        assert!(!children.awaits(&"child", 1));
+        assert!(!children.restarted(&"child", 1, 2));
+        assert!(children.get(&"child").is_none());
+    }
+}

@@ -1,0 +1,183 @@
+//! The tunnel actor: one viewer's connection to a VNC server.
+//!
+//! The viewer's WebSocket is somebody else's; here its messages come and go through two short channels, and the
+//! VNC server's bytes through a TCP connection.
+
+use std::time::Duration;
+
+use actix::prelude::*;
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::gateway::{TunnelId, TunnelStarted, TunnelTicket};
+use crate::rfb::ViewerInput;
+use crate::supervision::Lifeline;
+
+/// How much of a picture is read at once, and so sent in one WebSocket message.
+const CHUNK: usize = 64 << 10;
+/// How many pieces wait between the two sides, in each direction.
+const QUEUE: usize = 4;
+
+/// The viewer's ends of the two channels.
+pub struct ViewerEnds {
+    /// What the VNC server says. Its end is the tunnel's end.
+    pub from_server: mpsc::Receiver<Bytes>,
+    /// What the viewer says. Dropping it ends the tunnel.
+    pub to_server: mpsc::Sender<Bytes>,
+    /// Why the tunnel ended, for the viewer.
+    pub ended: oneshot::Receiver<String>,
+}
+
+/// Closes a tunnel.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct CloseTunnel {
+    /// For the viewer.
+    pub reason: String,
+}
+
+/// One viewer.
+pub struct VncTunnel {
+    lifeline: Lifeline<TunnelId>,
+    gateway: Recipient<TunnelStarted>,
+    work: Option<std::pin::Pin<Box<dyn Future<Output = String>>>>,
+    ended: Option<oneshot::Sender<String>>,
+}
+
+impl VncTunnel {
+    /// Connects to the VNC server of a ticket and starts to move bytes.
+    ///
+    /// # Errors
+    /// [`Error::UpstreamUnreachable`], [`Error::UpstreamTimedOut`].
+    pub async fn open(ticket: TunnelTicket) -> Result<ViewerEnds> {
+        const WHAT: &str = "the VNC server";
+        let TunnelTicket { address, activity, settings, metrics, gateway, lifeline } = ticket;
+        let limit = settings.connect_timeout;
+        let connected =
+            tokio::time::timeout(limit, TcpStream::connect((address.0.as_str(), address.1))).await;
+        let unreachable =
+            |error: std::io::Error| Error::UpstreamUnreachable { what: WHAT, detail: error.to_string() };
+        let server =
+            connected.map_err(|_| Error::UpstreamTimedOut { what: WHAT, limit })?.map_err(unreachable)?;
+        // A key stroke is a few bytes, and somebody waits for its effect.
+        server.set_nodelay(true).map_err(unreachable)?;
+        let (to_viewer, from_server) = mpsc::channel(QUEUE);
+        let (to_server, from_viewer) = mpsc::channel(QUEUE);
+        let open = metrics.tunnel();
+        let (out, into) = (metrics.relay_bytes("vnc", "out"), metrics.relay_bytes("vnc", "in"));
+        let work = async move {
+            let (reader, writer) = server.into_split();
+            let idle = Idle::new(settings.idle_timeout);
+            let reason = tokio::select! {
+                reason = server_to_viewer(reader, to_viewer, &idle, &out) => reason,
+                reason = viewer_to_server(from_viewer, writer, &idle, &into, &activity) => reason,
+                () = idle.passed() => "nothing moved in it for too long".to_owned(),
+            };
+            drop(open);
+            reason
+        };
+        let (ended, end) = oneshot::channel();
+        Actor::start(Self { lifeline, gateway, work: Some(Box::pin(work)), ended: Some(ended) });
+        Ok(ViewerEnds { from_server, to_server, ended: end })
+    }
+
+    fn end(&mut self, reason: String, ctx: &mut Context<Self>) {
+        if let Some(ended) = self.ended.take() {
+            let _ = ended.send(reason);
+        }
+        ctx.stop();
+    }
+}
+
+/// When something last moved, in either direction.
+struct Idle {
+    limit: Duration,
+    last: std::cell::Cell<Instant>,
+}
+
+impl Idle {
+    fn new(limit: Duration) -> Self {
+        Self { limit, last: std::cell::Cell::new(Instant::now()) }
+    }
+
+    fn moved(&self) {
+        self.last.set(Instant::now());
+    }
+
+    /// Resolves when nothing has moved for the whole limit.
+    async fn passed(&self) {
+        loop {
+            let deadline = self.last.get() + self.limit;
+            if Instant::now() >= deadline {
+                return;
+            }
+            tokio::time::sleep_until(deadline).await;
+        }
+    }
+}
+
+async fn server_to_viewer(
+    mut reader: tokio::net::tcp::OwnedReadHalf,
+    to_viewer: mpsc::Sender<Bytes>,
+    idle: &Idle,
+    counter: &prometheus::IntCounter,
+) -> String {
+    let mut buffer = BytesMut::new();
+    loop {
+        buffer.reserve(CHUNK);
+        match (&mut reader).take(CHUNK as u64).read_buf(&mut buffer).await {
+            Ok(0) => return "the VNC server closed the connection".to_owned(),
+            Ok(count) => counter.inc_by(count as u64),
+            Err(error) => return format!("the VNC server broke the connection: {error}"),
+        }
+        idle.moved();
+        if to_viewer.send(buffer.split().freeze()).await.is_err() {
+            return "the viewer left".to_owned();
+        }
+    }
+}
+
+async fn viewer_to_server(
+    mut from_viewer: mpsc::Receiver<Bytes>,
+    mut writer: tokio::net::tcp::OwnedWriteHalf,
+    idle: &Idle,
+    counter: &prometheus::IntCounter,
+    activity: &crate::session::ActivityClock,
+) -> String {
+    let mut input = ViewerInput::new();
+    while let Some(bytes) = from_viewer.recv().await {
+        idle.moved();
+        counter.inc_by(bytes.len() as u64);
+        if input.advance(&bytes) {
+            activity.touch();
+        }
+        if let Err(error) = writer.write_all(&bytes).await {
+            return format!("the VNC server broke the connection: {error}");
+        }
+    }
+    "the viewer left".to_owned()
+}
+
+impl Actor for VncTunnel {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        // One message for each viewer.
+        self.gateway.do_send(TunnelStarted { id: *self.lifeline.key(), close: ctx.address().recipient() });
+        if let Some(work) = self.work.take() {
+            ctx.spawn(work.into_actor(self).map(|reason, this, ctx| this.end(reason, ctx)));
+        }
+    }
+}
+
+impl Handler<CloseTunnel> for VncTunnel {
+    type Result = ();
+
+    fn handle(&mut self, close: CloseTunnel, ctx: &mut Context<Self>) {
+        self.end(close.reason, ctx);
+    }
+}

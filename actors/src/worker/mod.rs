@@ -1,0 +1,158 @@
+//! What a worker is to the rest of the fleet: a few messages, and a snapshot that is always at hand.
+//!
+//! A worker on this machine and one on another answer the same messages; whoever holds a [`WorkerHandle`] can't tell
+//! which it talks to.
+
+mod local;
+mod views;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actix::prelude::*;
+use tokio::sync::watch;
+
+use crate::error::{Error, Result};
+use crate::prewarm::PoolKind;
+use crate::session::{AttachmentTicket, SessionId, SessionRequest, SessionView, Status};
+
+pub use local::{LocalWorker, WorkerParts, WorkerSettings};
+
+/// How many ended sessions a worker remembers.
+pub const ENDED_LIMIT: usize = 200;
+
+/// Builds a session; answered when it is READY.
+#[derive(Message)]
+#[rtype(result = "Result<Arc<SessionView>>")]
+pub struct CreateSession(pub SessionRequest);
+
+/// Ends a session; answered when nothing is left of it.
+#[derive(Message)]
+#[rtype(result = "Result<SessionId>")]
+pub struct DeleteSession(pub SessionId);
+
+/// Counts as activity in a session; answered with the session as it is then.
+#[derive(Message)]
+#[rtype(result = "Result<Arc<SessionView>>")]
+pub struct TouchSession(pub SessionId);
+
+/// Admits a Playwright client to a session.
+#[derive(Message)]
+#[rtype(result = "Result<AttachmentTicket>")]
+pub struct AttachClient(pub SessionId);
+
+/// Takes no more sessions and ends those that run; answered when nothing is left.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ShutDown;
+
+/// One line of a health report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Whether it is as it should be.
+    pub ok: bool,
+    /// What was seen, and the remedy where there is one.
+    pub text: String,
+}
+
+/// A worker as it was when something last changed.
+#[derive(Debug, Clone, Default)]
+pub struct WorkerSnapshot {
+    /// Live sessions, oldest first.
+    pub sessions: Vec<Arc<SessionView>>,
+    /// The sessions that ended last, newest first, [`ENDED_LIMIT`] at most.
+    pub ended: Vec<Arc<SessionView>>,
+    /// Its health, by the name of what was checked.
+    pub checks: BTreeMap<&'static str, Check>,
+    /// Whether it can have live views.
+    pub supports_vnc: bool,
+    /// Whether it takes no more sessions.
+    pub draining: bool,
+    /// Playwright's version in its drivers, once one is up.
+    pub playwright: Option<String>,
+}
+
+impl WorkerSnapshot {
+    /// Whether sessions can be placed on it.
+    pub fn healthy(&self) -> bool {
+        !self.checks.is_empty() && self.checks.values().all(|check| check.ok)
+    }
+
+    /// A session by its id, live ones first.
+    pub fn session(&self, id: SessionId) -> Option<&Arc<SessionView>> {
+        self.sessions.iter().chain(&self.ended).find(|view| view.spec.id == id)
+    }
+
+    /// The live session whose view has this id.
+    pub fn session_by_vnc_id(&self, vnc_id: u16) -> Option<&Arc<SessionView>> {
+        let shows = |view: &&Arc<SessionView>| view.vnc.as_ref().is_some_and(|vnc| vnc.id == vnc_id);
+        self.sessions.iter().find(|view| view.status == Status::Ready && shows(view))
+    }
+}
+
+/// Reaches one worker. Cheap to clone.
+#[derive(Clone)]
+pub struct WorkerHandle {
+    /// Its name.
+    pub name: String,
+    /// Builds sessions.
+    pub create: Recipient<CreateSession>,
+    /// Ends them.
+    pub delete: Recipient<DeleteSession>,
+    /// Keeps them alive.
+    pub touch: Recipient<TouchSession>,
+    /// Admits clients to them.
+    pub attach: Recipient<AttachClient>,
+    /// Ends the worker.
+    pub shut_down: Recipient<ShutDown>,
+    /// Its newest snapshot.
+    pub snapshot: watch::Receiver<Arc<WorkerSnapshot>>,
+}
+
+impl WorkerHandle {
+    /// The handle of any actor that answers a worker's messages.
+    pub fn new<A>(name: String, address: Addr<A>, snapshot: watch::Receiver<Arc<WorkerSnapshot>>) -> Self
+    where
+        A: Actor<Context = Context<A>>
+            + Handler<CreateSession>
+            + Handler<DeleteSession>
+            + Handler<TouchSession>
+            + Handler<AttachClient>
+            + Handler<ShutDown>,
+    {
+        Self {
+            name,
+            create: address.clone().recipient(),
+            delete: address.clone().recipient(),
+            touch: address.clone().recipient(),
+            attach: address.clone().recipient(),
+            shut_down: address.recipient(),
+            snapshot,
+        }
+    }
+
+    /// The newest snapshot.
+    pub fn snapshot(&self) -> Arc<WorkerSnapshot> {
+        Arc::clone(&self.snapshot.borrow())
+    }
+
+    /// Asks the worker; its being restarted at this moment is an error like any other.
+    ///
+    /// # Errors
+    /// The worker's own, and [`Error::Restarting`].
+    pub async fn ask<M, T>(&self, recipient: &Recipient<M>, message: M) -> Result<T>
+    where
+        M: Message<Result = Result<T>> + Send + 'static,
+        T: Send + 'static,
+    {
+        recipient.send(message).await.unwrap_or(Err(Error::Restarting { what: "worker" }))
+    }
+}
+
+/// The name of a pool's health check.
+fn pool_check(kind: PoolKind) -> &'static str {
+    match kind {
+        PoolKind::Headless => "pool_headless",
+        PoolKind::Vnc => "pool_vnc",
+    }
+}

@@ -1,0 +1,204 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use log::LevelFilter;
+
+use crate::settings::{Assignment, EXIT_BAD_SETTINGS, Overrides};
+
+/// A self-hosted fleet of anti-detect browsers.
+#[derive(Debug, Parser)]
+#[command(name = "camofleet", version)]
+struct CommandLine {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Option<Subcommands>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Subcommands {
+    /// Run a whole fleet in one process: API, panel, browsers and live screens (the default)
+    Serve(Options),
+    /// Print every setting in force, and where it comes from
+    Config {
+        #[command(flatten)]
+        options: Options,
+        /// Print what each setting does as well
+        #[arg(long)]
+        explain: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Options {
+    /// Read settings from this TOML file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Set one setting, by the name it has in the environment; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
+    set: Vec<(String, String)>,
+    /// Listen on this address (CONTROL_HOST)
+    #[arg(long)]
+    host: Option<String>,
+    /// Listen on this port (CONTROL_PORT)
+    #[arg(long)]
+    port: Option<String>,
+    /// Log at this level: off, error, warn, info, debug or trace; RUST_LOG can say more
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<LevelFilter>,
+}
+
+/// What a command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Invocation {
+    /// What to do.
+    pub command: Command,
+    /// What it says about settings.
+    pub overrides: Overrides,
+    /// How much to log, where it says so.
+    pub log: Option<LevelFilter>,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Run a whole fleet.
+    Serve,
+    /// Print the settings in force.
+    Config {
+        /// With what each of them does.
+        explain: bool,
+    },
+}
+
+/// Reads a command line, the program's name included. Where there is nothing to run (help, version, a mistake),
+/// what there is to say has been said, and the exit status comes back.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, ExitCode> {
+    read(arguments).map_err(|error| {
+        // With standard output or error closed there is nobody left to tell.
+        let _ = error.print();
+        ExitCode::from(exit_status(&error))
+    })
+}
+
+fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
+    CommandLine::try_parse_from(arguments).map(CommandLine::into_invocation)
+}
+
+/// Asking for help or the version is no mistake.
+fn exit_status(error: &clap::Error) -> u8 {
+    if error.use_stderr() { EXIT_BAD_SETTINGS } else { 0 }
+}
+
+impl CommandLine {
+    /// Options may stand before the command and after it; those after it win.
+    fn into_invocation(self) -> Invocation {
+        let (command, after) = match self.command {
+            None => (Command::Serve, None),
+            Some(Subcommands::Serve(options)) => (Command::Serve, Some(options)),
+            Some(Subcommands::Config { options, explain }) => (Command::Config { explain }, Some(options)),
+        };
+        let mut invocation = Invocation { command, overrides: Overrides::default(), log: None };
+        for options in [Some(self.options), after].into_iter().flatten() {
+            options.apply_to(&mut invocation);
+        }
+        invocation
+    }
+}
+
+impl Options {
+    fn apply_to(self, invocation: &mut Invocation) {
+        let overrides = &mut invocation.overrides;
+        overrides.config_file = self.config.or(overrides.config_file.take());
+        invocation.log = self.log.or(invocation.log);
+        let set = self.set.into_iter().map(|(name, value)| Assignment { name, value, flag: "--set" });
+        let named = [("CONTROL_HOST", self.host, "--host"), ("CONTROL_PORT", self.port, "--port")];
+        let named = named.into_iter().filter_map(|(name, value, flag)| {
+            value.map(|value| Assignment { name: name.to_owned(), value, flag })
+        });
+        overrides.assignments.extend(set.chain(named));
+    }
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("there is no = in it")?;
+    Ok((name.trim().to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn read(arguments: &str) -> Result<Invocation, clap::Error> {
+        super::read(["camofleet"].into_iter().chain(arguments.split_whitespace()).map(OsString::from))
+    }
+
+    fn assigned(invocation: &Invocation) -> Vec<(&str, &str, &str)> {
+        invocation
+            .overrides
+            .assignments
+            .iter()
+            .map(|assignment| (assignment.name.as_str(), assignment.value.as_str(), assignment.flag))
+            .collect()
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_is_serve() {
+        for arguments in ["", "serve"] {
+            let invocation = read(arguments).unwrap();
+            let expected = Invocation { command: Command::Serve, overrides: Overrides::default(), log: None };
+            assert_eq!(invocation, expected, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn options_may_stand_before_and_after_the_command() {
+        let invocation = read(
+            "--config a.toml --set A=1 --port 1 --log warn serve --config b.toml --set B=x=y --host ::1 --port 2",
+        )
+        .unwrap();
+        assert_eq!(invocation.overrides.config_file, Some("b.toml".into()));
+        assert_eq!(invocation.log, Some(LevelFilter::Warn));
+        assert_eq!(
+            assigned(&invocation),
+            [
+                ("A", "1", "--set"),
+                ("CONTROL_PORT", "1", "--port"),
+                ("B", "x=y", "--set"),
+                ("CONTROL_HOST", "::1", "--host"),
+                ("CONTROL_PORT", "2", "--port"),
+            ]
+        );
+    }
+
+    #[test]
+    fn config_prints_instead_of_running() {
+        assert_eq!(read("config").unwrap().command, Command::Config { explain: false });
+        let invocation = read("--config a.toml config --explain").unwrap();
+        assert_eq!(invocation.command, Command::Config { explain: true });
+        assert_eq!(invocation.overrides.config_file, Some("a.toml".into()));
+    }
+
+    #[test]
+    fn mistakes_exit_with_64_and_questions_with_0() {
+        for mistake in
+            ["fly", "--set PORT", "--log loud", "--prot 1", "--port", "serve extra", "serve --explain"]
+        {
+            assert_eq!(exit_status(&read(mistake).unwrap_err()), 64, "{mistake}");
+        }
+        for question in ["--help", "--version", "config --help"] {
+            assert_eq!(exit_status(&read(question).unwrap_err()), 0, "{question}");
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! camofleet
+fn main() {}

@@ -1,0 +1,356 @@
+//! The way of a setting from a file, the environment or the command line to its type.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs;
+use std::num::NonZeroUsize;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::types::{CorsOrigins, Engine, Resolution, StartUrlWait, VncBackend};
+use super::validated::*;
+use super::*;
+
+/// A machine to load settings on: a working directory and an environment of its own.
+pub struct Host {
+    root: TempDir,
+    environment: HashMap<String, OsString>,
+    overrides: Overrides,
+}
+
+impl Host {
+    pub fn new() -> Self {
+        let root = TempDir::new().unwrap();
+        fs::create_dir(root.path().join("work")).unwrap();
+        Self { root, environment: HashMap::new(), overrides: Overrides::default() }
+    }
+
+    fn work(&self) -> PathBuf {
+        self.root.path().join("work")
+    }
+
+    /// Writes a file; relative names start in the working directory.
+    pub fn file(self, name: &str, text: &str) -> Self {
+        let path = self.work().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.into());
+        self
+    }
+
+    fn config(mut self, name: &str) -> Self {
+        self.overrides.config_file = Some(name.into());
+        self
+    }
+
+    fn set(mut self, name: &str, value: &str) -> Self {
+        self.overrides.assignments.push(Assignment { name: name.into(), value: value.into(), flag: "--set" });
+        self
+    }
+
+    pub fn load(&self) -> Result<Loaded, SettingsError> {
+        let surroundings = Surroundings {
+            working_directory: self.work(),
+            executable: Some(self.root.path().join("checkout/target/release/camofleet")),
+            environment: &|name| self.environment.get(name).cloned(),
+        };
+        load(&surroundings, &self.overrides)
+    }
+
+    fn settings(&self) -> Settings {
+        self.load().unwrap().settings
+    }
+
+    fn error(&self) -> String {
+        let error = self.load().unwrap_err().to_string();
+        assert!(!error.contains('\n'), "more than one line: {error}");
+        error
+    }
+}
+
+#[test]
+fn a_machine_without_any_settings_gets_the_documented_defaults() {
+    let settings = Host::new().settings();
+    let count = |number| NonZeroUsize::new(number).unwrap();
+    let permits = settings.runner.launch.permits;
+    let expected = Settings {
+        runner: RunnerSettings {
+            session_defaults: SessionDefaults {
+                idle_ttl: Duration::from_secs(300),
+                headless: false,
+                start_url: None,
+                start_url_wait: StartUrlWait::Load,
+            },
+            engine: EngineSettings {
+                choice: Engine::Auto,
+                camoufox_path: None,
+                firefox_path: None,
+                disable_http3: true,
+                disable_ipv6: true,
+                disable_webrtc: true,
+            },
+            driver: DriverSettings { dir: None, node: "node".into(), sessions_per_driver: count(8) },
+            launch: LaunchSettings { permits, timeout: Duration::from_secs(30) },
+            vnc: VncSettings {
+                backend: VncBackend::Auto,
+                displays: 100..=199,
+                ports: 5900..=5999,
+                ids: 6900..=6999,
+                resolution: Resolution { width: 1920, height: 1080, depth: 24 },
+                startup_timeout: Duration::from_secs(5),
+            },
+            prewarm: PrewarmSettings { headless: 1, vnc: 1, check_interval: Duration::from_secs(2) },
+            restarts: RestartSettings { limit: 3, window: Duration::from_secs(300) },
+            max_sessions: count(100),
+            run_dir: None,
+            shutdown_timeout: Duration::from_secs(4),
+        },
+        control: ControlSettings {
+            host: "127.0.0.1".to_owned(),
+            port: 9000,
+            cors_origins: CorsOrigins::Any,
+            metrics_endpoint: "/metrics".to_owned(),
+            public_api_prefix: String::new(),
+            api_token: None,
+            ws_ping: Duration::from_secs(20),
+        },
+        gateway: GatewaySettings {
+            max_concurrent_sessions: count(1000),
+            tcp_connect_timeout: Duration::from_secs(5),
+            tcp_idle_timeout: Duration::from_secs(300),
+            shutdown_grace: Duration::from_secs(30),
+        },
+    };
+    assert_eq!(settings, expected);
+}
+
+#[test]
+fn each_layer_wins_over_the_ones_before_it() {
+    let mut host = Host::new();
+    let mut expect = |add: &dyn Fn(Host) -> Host, port: u16, source: &str| {
+        host = add(std::mem::replace(&mut host, Host::new()));
+        let loaded = host.load().unwrap();
+        let in_force = loaded.in_force.iter().find(|value| value.setting.name == "CONTROL_PORT").unwrap();
+        assert_eq!((loaded.settings.control.port, in_force.source.as_str()), (port, source));
+    };
+    expect(&|host| host, 9000, "the built-in default");
+    expect(&|host| host.file("config/default.toml", "[control]\nport = 1"), 1, "config/default.toml");
+    expect(&|host| host.file("my.toml", "[control]\nport = 2").config("my.toml"), 2, "my.toml");
+    expect(&|host| host.file(".env", "CONTROL_PORT=3"), 3, ".env");
+    expect(&|host| host.env("CONTROL_PORT", "4"), 4, "the environment");
+    expect(&|host| host.set("CONTROL_PORT", "5"), 5, "--set");
+    expect(&|host| host.set("CONTROL_PORT", "6"), 6, "--set");
+}
+
+#[test]
+fn a_layer_leaves_what_it_does_not_name() {
+    let settings = Host::new()
+        .file("config/default.toml", "[runner]\nprewarm_vnc = 2\n[runner.session_defaults]\nheadless = true")
+        .env("RUNNER_SESSION_DEFAULTS__IDLE_TTL_SECONDS", "60")
+        .settings();
+    assert_eq!(settings.runner.prewarm.vnc, 2);
+    assert!(settings.runner.session_defaults.headless);
+    assert_eq!(settings.runner.session_defaults.idle_ttl, Duration::from_secs(60));
+}
+
+#[test]
+fn the_checkout_of_the_program_is_the_second_place_for_the_default_file() {
+    let host = Host::new()
+        .file("../checkout/config/default.toml", "[control]\nport = 1")
+        .file("../checkout/target/release/x", "");
+    assert_eq!(host.settings().control.port, 1);
+    assert_eq!(host.file("config/default.toml", "[control]\nport = 2").settings().control.port, 2);
+}
+
+#[test]
+fn toml_values_may_have_their_own_types_or_be_texts() {
+    let settings = Host::new()
+        .config("my.toml")
+        .file(
+            "my.toml",
+            r#"
+            runner.prewarm_check_interval_seconds = 0.5
+            runner.prewarm_vnc = "3"
+            runner.disable_webrtc = "off"
+            runner.session_defaults = { start_url = "a.example", headless = true }
+            control.cors_origins = ["https://a.example"]
+            gateway.tcp_idle_timeout_ms = 60_000
+            "#,
+        )
+        .settings();
+    assert_eq!(settings.runner.prewarm.check_interval, Duration::from_millis(500));
+    assert_eq!(settings.runner.prewarm.vnc, 3);
+    assert!(!settings.runner.engine.disable_webrtc);
+    assert_eq!(settings.runner.session_defaults.start_url.as_deref(), Some("a.example"));
+    assert_eq!(settings.control.cors_origins, CorsOrigins::Listed(vec!["https://a.example".to_owned()]));
+    assert_eq!(settings.gateway.tcp_idle_timeout, Duration::from_secs(60));
+}
+
+#[test]
+fn a_bad_value_is_told_with_its_name_its_source_and_what_is_allowed() {
+    for (host, expected) in [
+        (
+            Host::new().file(".env", "RUNNER_PREWARM_VNC=lots"),
+            r#"RUNNER_PREWARM_VNC: "lots" (from .env) is not a whole number from 0 to 64"#,
+        ),
+        (
+            Host::new().env("RUNNER_SESSION_DEFAULTS__IDLE_TTL_SECONDS", "29"),
+            r#"RUNNER_SESSION_DEFAULTS__IDLE_TTL_SECONDS: "29" (from the environment) is not a whole number of seconds from 30 to 3600"#,
+        ),
+        (
+            Host::new().file("config/default.toml", "[runner]\nengine = \"chrome\""),
+            r#"RUNNER_ENGINE: "chrome" (from config/default.toml) is not one of auto, camoufox, firefox"#,
+        ),
+        (
+            Host::new().file("my.toml", "[control]\ncors_origins = [\"a\", \"b\"]").config("my.toml"),
+            r#"CONTROL_CORS_ORIGINS: "[\"a\",\"b\"]" (from my.toml) is not * or origins such as https://panel.example, as a JSON array or separated by commas"#,
+        ),
+        (
+            Host::new().set("RUNNER_DISABLE_IPV6", ""),
+            r#"RUNNER_DISABLE_IPV6: "" (from --set) is not true or false (1/0, yes/no and on/off will do)"#,
+        ),
+        (
+            Host::new().env("CONTROL_API_TOKEN", "two words"),
+            "CONTROL_API_TOKEN: the value (from the environment) is not printable ASCII characters without blanks",
+        ),
+        (
+            Host::new().env("RUNNER_VNC_PORT_MIN", "6000"),
+            "RUNNER_VNC_PORT_MIN: 6000 (from the environment) is above RUNNER_VNC_PORT_MAX, which is 5999 (from the built-in default)",
+        ),
+    ] {
+        assert_eq!(host.error(), expected);
+    }
+}
+
+#[test]
+fn a_long_value_is_cut_and_stays_on_one_line() {
+    let error = Host::new().env("RUNNER_ENGINE", &"line\n".repeat(1000)).error();
+    assert!(error.len() < 300, "{error}");
+}
+
+#[test]
+fn an_environment_that_is_not_text_is_refused() {
+    let mut host = Host::new();
+    host.environment.insert("RUNNER_ENGINE".to_owned(), OsString::from_vec(vec![0xff]));
+    assert_eq!(host.error(), "RUNNER_ENGINE: the value (from the environment) is not valid UTF-8");
+}
+
+#[test]
+fn a_key_that_is_no_setting_is_refused_in_the_file_that_was_named() {
+    for (text, expected) in [
+        (
+            "[runner]\nprewarm_headles = 1",
+            "runner.prewarm_headles (from my.toml) is not a setting; did you mean runner.prewarm_headless?",
+        ),
+        (
+            "[runer]\nprewarm_vnc = 1",
+            "runer.prewarm_vnc (from my.toml) is not a setting; did you mean runner.prewarm_vnc?",
+        ),
+        ("[telemetry]\nenabled = true", "telemetry.enabled (from my.toml) is not a setting"),
+        ("runner = 5", "runner (from my.toml) is not a setting"),
+        ("[control.port]\nnumber = 5", "control.port.number (from my.toml) is not a setting"),
+    ] {
+        assert!(Host::new().file("my.toml", text).config("my.toml").error().starts_with(expected), "{text}");
+    }
+}
+
+#[test]
+fn a_key_that_is_no_setting_is_a_warning_in_the_default_file() {
+    let loaded = Host::new().file("config/default.toml", "[control]\nprot = 1\nport = 2").load().unwrap();
+    assert_eq!(loaded.settings.control.port, 2);
+    let expected = "control.prot (from config/default.toml) is not a setting; did you mean control.port?";
+    assert_eq!(loaded.warnings, [expected]);
+}
+
+#[test]
+fn names_that_are_no_setting_are_refused_on_the_command_line_and_ignored_in_the_environment() {
+    let error = Host::new().set("RUNNER_ENGIN", "auto").error();
+    assert_eq!(error, "RUNNER_ENGIN (from --set) is not a setting; did you mean RUNNER_ENGINE?");
+    let host = Host::new().env("RUNNER_ENGIN", "auto").file(".env", "RUNNER_ENGIN=auto");
+    assert_eq!(host.settings(), Host::new().settings());
+}
+
+#[test]
+fn files_that_cannot_be_used_are_told_in_one_line() {
+    let missing = Host::new().config("missing.toml").error();
+    assert_eq!(missing, "cannot read missing.toml: No such file or directory (os error 2)");
+    let directory = Host::new().file("config/default.toml/x", "").error();
+    assert_eq!(directory, "cannot read config/default.toml: Is a directory (os error 21)");
+    let bad_toml = Host::new().file("my.toml", "[control\nport = 1").config("my.toml").error();
+    assert!(bad_toml.starts_with("my.toml: TOML parse error at line 1, column 9: "), "{bad_toml}");
+}
+
+#[test]
+fn nothing_given_for_an_optional_setting_takes_back_an_earlier_layer() {
+    let host = Host::new().file(".env", "RUNNER_RUN_DIR=/somewhere").env("RUNNER_RUN_DIR", "");
+    assert_eq!(host.settings().runner.run_dir, None);
+}
+
+#[test]
+fn the_worker_s_session_defaults_win_over_the_runner_s_wherever_they_stand() {
+    let settings = Host::new()
+        .file("config/default.toml", "[worker.session_defaults]\nidle_ttl_seconds = 40\nheadless = true")
+        .env("RUNNER_SESSION_DEFAULTS__IDLE_TTL_SECONDS", "50")
+        .env("RUNNER_SESSION_DEFAULTS__HEADLESS", "false")
+        .settings();
+    assert_eq!(settings.runner.session_defaults.idle_ttl, Duration::from_secs(40));
+    assert!(settings.runner.session_defaults.headless);
+}
+
+#[test]
+fn relative_paths_start_from_the_working_directory_and_bare_programs_stay_bare() {
+    let host = Host::new().env("RUNNER_RUN_DIR", "run").env("RUNNER_DRIVER_DIR", "/opt/driver");
+    let runner = host.settings().runner;
+    assert_eq!(runner.run_dir, Some(host.work().join("run")));
+    assert_eq!(runner.driver.dir, Some(PathBuf::from("/opt/driver")));
+    for (given, expected) in [
+        ("node20", PathBuf::from("node20")),
+        ("./node", host.work().join("./node")),
+        ("/usr/bin/node", "/usr/bin/node".into()),
+    ] {
+        let runner = Host::new().env("RUNNER_NODE_PATH", given).settings().runner;
+        assert_eq!(runner.driver.node.file_name(), expected.file_name(), "{given}");
+        assert_eq!(runner.driver.node.is_absolute(), expected.is_absolute(), "{given}");
+    }
+}
+
+#[test]
+fn launch_permits_are_the_number_of_cores_unless_they_are_named() {
+    let cores = std::thread::available_parallelism().unwrap();
+    assert_eq!(Host::new().settings().runner.launch.permits, cores);
+    assert_eq!(Host::new().env("RUNNER_LAUNCH_PERMITS", "5").settings().runner.launch.permits.get(), 5);
+}
+
+#[test]
+fn the_report_names_each_setting_with_its_source_and_masks_secrets() {
+    let host = Host::new().env("CONTROL_API_TOKEN", "s3cr3t").set("CONTROL_PORT", "9001");
+    let loaded = host.load().unwrap();
+    let report = loaded.report(false);
+    let line =
+        |start: &str| report.lines().find(|line| line.starts_with(start)).unwrap().split_once("  #").unwrap();
+    assert_eq!(line("CONTROL_PORT=").0.trim_end(), "CONTROL_PORT=9001");
+    assert_eq!(line("CONTROL_PORT=").1, " --set");
+    assert_eq!(line("CONTROL_API_TOKEN=").0.trim_end(), "CONTROL_API_TOKEN=********");
+    assert_eq!(line("RUNNER_RUN_DIR=").1, " not set");
+    assert_eq!(line("RUNNER_ENGINE=").1, " the built-in default");
+    assert_eq!(
+        report.lines().filter(|line| line.contains('=') && !line.starts_with('#')).count(),
+        loaded.in_force.len()
+    );
+    for text in [report, loaded.report(true), format!("{:?}", loaded.settings)] {
+        assert!(!text.contains("s3cr3t"), "{text}");
+    }
+}
+
+#[test]
+fn an_explained_report_says_what_each_setting_does() {
+    let report = Host::new().load().unwrap().report(true);
+    assert!(report.contains("# How many VNC viewers may be connected at once. A whole number from 1 to 100000.\nMAX_CONCURRENT_SESSIONS=1000"));
+}

@@ -1,0 +1,363 @@
+//! The settings as types: what the rest of the program gets to see.
+
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use super::error::SettingsError;
+use super::kinds::Value;
+use super::sources::InForce;
+use super::types::{Choice, CorsOrigins, Engine, Resolution, Secret, StartUrlWait, VncBackend};
+
+/// Everything there is to set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// What runs the browsers.
+    pub runner: RunnerSettings,
+    /// What listens for requests.
+    pub control: ControlSettings,
+    /// What carries VNC traffic.
+    pub gateway: GatewaySettings,
+}
+
+/// Browsers, displays and their processes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunnerSettings {
+    /// What a session is when its request doesn't say.
+    pub session_defaults: SessionDefaults,
+    /// Which browser, and how it is set up.
+    pub engine: EngineSettings,
+    /// The Node processes that drive browsers.
+    pub driver: DriverSettings,
+    /// Starting browsers.
+    pub launch: LaunchSettings,
+    /// Displays and VNC servers.
+    pub vnc: VncSettings,
+    /// Browsers that wait to be handed out.
+    pub prewarm: PrewarmSettings,
+    /// How often a crashed session is started again.
+    pub restarts: RestartSettings,
+    /// How many sessions may exist at once.
+    pub max_sessions: NonZeroUsize,
+    /// Where profiles and sockets live; `None` leaves it to `camofleet-<user id>` in the temporary directory.
+    pub run_dir: Option<PathBuf>,
+    /// How long sessions have to end at shutdown.
+    pub shutdown_timeout: Duration,
+}
+
+/// What a session is when its request doesn't say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionDefaults {
+    /// How long a session may be idle.
+    pub idle_ttl: Duration,
+    /// Whether it has no window.
+    pub headless: bool,
+    /// The page it opens.
+    pub start_url: Option<String>,
+    /// How far that page has to load.
+    pub start_url_wait: StartUrlWait,
+}
+
+/// Which browser, and how it is set up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EngineSettings {
+    /// The engine asked for.
+    pub choice: Engine,
+    /// Camoufox's executable, where it isn't to be searched for.
+    pub camoufox_path: Option<PathBuf>,
+    /// Firefox's executable, where it isn't to be searched for.
+    pub firefox_path: Option<PathBuf>,
+    /// Browsers don't speak HTTP/3.
+    pub disable_http3: bool,
+    /// Browsers don't resolve names to IPv6 addresses.
+    pub disable_ipv6: bool,
+    /// Browsers have no WebRTC.
+    pub disable_webrtc: bool,
+}
+
+/// The Node processes that drive browsers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DriverSettings {
+    /// The driver's directory, where it isn't to be searched for.
+    pub dir: Option<PathBuf>,
+    /// The Node.js executable: a path, or a bare name to be found on PATH.
+    pub node: PathBuf,
+    /// How many browsers one driver serves.
+    pub sessions_per_driver: NonZeroUsize,
+}
+
+/// Starting browsers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LaunchSettings {
+    /// How many may be starting at once.
+    pub permits: NonZeroUsize,
+    /// How long one may take.
+    pub timeout: Duration,
+}
+
+/// Displays and VNC servers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VncSettings {
+    /// The tools asked for.
+    pub backend: VncBackend,
+    /// X display numbers to take.
+    pub displays: RangeInclusive<u16>,
+    /// TCP ports for VNC servers.
+    pub ports: RangeInclusive<u16>,
+    /// Ids of live views.
+    pub ids: RangeInclusive<u16>,
+    /// The displays' size.
+    pub resolution: Resolution,
+    /// How long a display may take to start.
+    pub startup_timeout: Duration,
+}
+
+/// Browsers that wait to be handed out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PrewarmSettings {
+    /// How many without a window.
+    pub headless: usize,
+    /// How many with a display.
+    pub vnc: usize,
+    /// How often the pools are checked.
+    pub check_interval: Duration,
+}
+
+/// How often a crashed session is started again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RestartSettings {
+    /// Restarts allowed within the window; 0 is none.
+    pub limit: u32,
+    /// The window.
+    pub window: Duration,
+}
+
+/// The HTTP surface.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ControlSettings {
+    /// The address or name to listen on; an IPv6 address has no brackets.
+    pub host: String,
+    /// The port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// The pages that may call the API.
+    pub cors_origins: CorsOrigins,
+    /// The path of the metrics, with a leading slash.
+    pub metrics_endpoint: String,
+    /// What clients put before the API's paths: empty, or with a leading and without a trailing slash.
+    pub public_api_prefix: String,
+    /// The token that calls have to bring.
+    pub api_token: Option<Secret>,
+    /// How often an idle WebSocket is pinged.
+    pub ws_ping: Duration,
+}
+
+/// VNC tunnels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GatewaySettings {
+    /// How many viewers may be connected at once.
+    pub max_concurrent_sessions: NonZeroUsize,
+    /// How long connecting to a VNC server may take.
+    pub tcp_connect_timeout: Duration,
+    /// How long a connection may be silent.
+    pub tcp_idle_timeout: Duration,
+    /// How long viewers may stay once shutdown has begun.
+    pub shutdown_grace: Duration,
+}
+
+/// Turns the texts in force into types; relative paths start from `working_directory`.
+pub fn validate(values: &[InForce], working_directory: &Path) -> Result<Settings, SettingsError> {
+    let read = Reader { values, working_directory };
+    Ok(Settings { runner: runner(&read)?, control: control(&read)?, gateway: gateway(&read)? })
+}
+
+fn runner(read: &Reader<'_>) -> Result<RunnerSettings, SettingsError> {
+    Ok(RunnerSettings {
+        session_defaults: SessionDefaults {
+            idle_ttl: match read.optional("WORKER_SESSION_DEFAULTS__IDLE_TTL_SECONDS", span)? {
+                Some(worker) => worker,
+                None => read.required("RUNNER_SESSION_DEFAULTS__IDLE_TTL_SECONDS", span)?,
+            },
+            headless: match read.optional("WORKER_SESSION_DEFAULTS__HEADLESS", switch)? {
+                Some(worker) => worker,
+                None => read.required("RUNNER_SESSION_DEFAULTS__HEADLESS", switch)?,
+            },
+            start_url: read.optional("RUNNER_SESSION_DEFAULTS__START_URL", text)?,
+            start_url_wait: read.required("RUNNER_START_URL_WAIT", choice::<StartUrlWait>)?,
+        },
+        engine: EngineSettings {
+            choice: read.required("RUNNER_ENGINE", choice::<Engine>)?,
+            camoufox_path: read.optional_path("RUNNER_CAMOUFOX_PATH")?,
+            firefox_path: read.optional_path("RUNNER_FIREFOX_PATH")?,
+            disable_http3: read.required("RUNNER_DISABLE_HTTP3", switch)?,
+            disable_ipv6: read.required("RUNNER_DISABLE_IPV6", switch)?,
+            disable_webrtc: read.required("RUNNER_DISABLE_WEBRTC", switch)?,
+        },
+        driver: DriverSettings {
+            dir: read.optional_path("RUNNER_DRIVER_DIR")?,
+            node: read.program("RUNNER_NODE_PATH")?,
+            sessions_per_driver: read.required("RUNNER_SESSIONS_PER_DRIVER", count)?,
+        },
+        launch: LaunchSettings {
+            permits: match NonZeroUsize::new(read.required("RUNNER_LAUNCH_PERMITS", integer)?) {
+                Some(permits) => permits,
+                None => available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            },
+            timeout: read.required("RUNNER_LAUNCH_TIMEOUT_SECONDS", span)?,
+        },
+        vnc: VncSettings {
+            backend: read.required("RUNNER_VNC_BACKEND", choice::<VncBackend>)?,
+            displays: read.range("RUNNER_VNC_DISPLAY_MIN", "RUNNER_VNC_DISPLAY_MAX")?,
+            ports: read.range("RUNNER_VNC_PORT_MIN", "RUNNER_VNC_PORT_MAX")?,
+            ids: read.range("RUNNER_VNC_WS_PORT_MIN", "RUNNER_VNC_WS_PORT_MAX")?,
+            resolution: read.required("RUNNER_VNC_RESOLUTION", resolution)?,
+            startup_timeout: read.required("RUNNER_VNC_STARTUP_TIMEOUT_SECONDS", span)?,
+        },
+        prewarm: PrewarmSettings {
+            headless: read.required("RUNNER_PREWARM_HEADLESS", integer)?,
+            vnc: read.required("RUNNER_PREWARM_VNC", integer)?,
+            check_interval: read.required("RUNNER_PREWARM_CHECK_INTERVAL_SECONDS", span)?,
+        },
+        restarts: RestartSettings {
+            limit: read.required("RUNNER_RESTART_LIMIT", integer)?,
+            window: read.required("RUNNER_RESTART_WINDOW_SECONDS", span)?,
+        },
+        max_sessions: read.required("RUNNER_MAX_SESSIONS", count)?,
+        run_dir: read.optional_path("RUNNER_RUN_DIR")?,
+        shutdown_timeout: read.required("RUNNER_SHUTDOWN_TIMEOUT_SECONDS", span)?,
+    })
+}
+
+fn control(read: &Reader<'_>) -> Result<ControlSettings, SettingsError> {
+    Ok(ControlSettings {
+        host: read.required("CONTROL_HOST", text)?,
+        port: read.required("CONTROL_PORT", integer)?,
+        cors_origins: read.required("CONTROL_CORS_ORIGINS", origins)?,
+        metrics_endpoint: read.required("CONTROL_METRICS_ENDPOINT", text)?,
+        public_api_prefix: read.required("CONTROL_PUBLIC_API_PREFIX", text)?,
+        api_token: read.optional("CONTROL_API_TOKEN", secret)?,
+        ws_ping: read.required("CONTROL_WS_PING_SECONDS", span)?,
+    })
+}
+
+fn gateway(read: &Reader<'_>) -> Result<GatewaySettings, SettingsError> {
+    Ok(GatewaySettings {
+        max_concurrent_sessions: read.required("MAX_CONCURRENT_SESSIONS", count)?,
+        tcp_connect_timeout: read.required("TCP_CONNECT_TIMEOUT_MS", span)?,
+        tcp_idle_timeout: read.required("TCP_IDLE_TIMEOUT_MS", span)?,
+        shutdown_grace: read.required("SHUTDOWN_GRACE_MS", span)?,
+    })
+}
+
+/// Reads settings by name, and says where a bad one stands.
+struct Reader<'a> {
+    values: &'a [InForce],
+    working_directory: &'a Path,
+}
+
+impl Reader<'_> {
+    fn in_force(&self, name: &'static str) -> Result<&InForce, SettingsError> {
+        let known = self.values.iter().find(|in_force| in_force.setting.name == name);
+        known.ok_or(SettingsError::Definition { name })
+    }
+
+    /// A setting that may be unset, as the type that `convert` makes of it.
+    fn optional<T>(
+        &self,
+        name: &'static str,
+        convert: impl FnOnce(Value) -> Option<T>,
+    ) -> Result<Option<T>, SettingsError> {
+        let in_force = self.in_force(name)?;
+        let Some(text) = &in_force.text else { return Ok(None) };
+        let setting = in_force.setting;
+        let value = setting.kind.parse(text).ok_or_else(|| SettingsError::Value {
+            name,
+            given: if setting.is_secret() { "the value".to_owned() } else { excerpt(text) },
+            source_name: in_force.source.clone(),
+            allowed: setting.kind.allowed(),
+        })?;
+        convert(value).map(Some).ok_or(SettingsError::Definition { name })
+    }
+
+    fn required<T>(
+        &self,
+        name: &'static str,
+        convert: impl FnOnce(Value) -> Option<T>,
+    ) -> Result<T, SettingsError> {
+        self.optional(name, convert)?.ok_or(SettingsError::Definition { name })
+    }
+
+    fn optional_path(&self, name: &'static str) -> Result<Option<PathBuf>, SettingsError> {
+        Ok(self.optional(name, path)?.map(|path| self.working_directory.join(path)))
+    }
+
+    /// A path; a bare name stays one, for it is looked up on PATH.
+    fn program(&self, name: &'static str) -> Result<PathBuf, SettingsError> {
+        let path = self.required(name, path)?;
+        let is_bare_name = path.components().count() == 1 && path.file_name() == Some(path.as_os_str());
+        Ok(if is_bare_name { path } else { self.working_directory.join(path) })
+    }
+
+    fn range(
+        &self,
+        min_name: &'static str,
+        max_name: &'static str,
+    ) -> Result<RangeInclusive<u16>, SettingsError> {
+        let (min, max) = (self.required(min_name, integer)?, self.required(max_name, integer)?);
+        if min <= max {
+            return Ok(min..=max);
+        }
+        let (min_source, max_source) =
+            (self.in_force(min_name)?.source.clone(), self.in_force(max_name)?.source.clone());
+        Err(SettingsError::EmptyRange { min_name, min, min_source, max_name, max, max_source })
+    }
+}
+
+/// A value in quotes, on one line and not too long for one.
+fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 80;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
+fn integer<T: TryFrom<u64>>(value: Value) -> Option<T> {
+    match value {
+        Value::Integer(number) => T::try_from(number).ok(),
+        _ => None,
+    }
+}
+
+fn count(value: Value) -> Option<NonZeroUsize> {
+    integer(value).and_then(NonZeroUsize::new)
+}
+
+fn choice<T: Choice>(value: Value) -> Option<T> {
+    match value {
+        Value::Word(word) => T::from_word(word),
+        _ => None,
+    }
+}
+
+macro_rules! conversions {
+    ($($name:ident: $variant:ident -> $type:ty;)+) => {
+        $(fn $name(value: Value) -> Option<$type> {
+            match value {
+                Value::$variant(inner) => Some(inner),
+                _ => None,
+            }
+        })+
+    };
+}
+
+conversions! {
+    span: Span -> Duration;
+    switch: Switch -> bool;
+    text: Text -> String;
+    secret: Secret -> Secret;
+    path: Path -> PathBuf;
+    origins: Origins -> CorsOrigins;
+    resolution: Resolution -> Resolution;
+}

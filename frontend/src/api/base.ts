@@ -1,0 +1,45 @@
+/**
+ * The folder the panel is served from, with a trailing slash: `/fleet/`, `/fleet/index.html` and
+ * `/fleet/?a=b` all give `/fleet/`.
+ */
+export function panelBase(baseUri: string = document.baseURI): URL {
+  return new URL('.', baseUri);
+}
+
+/** The address of an API route (`sessions`, `health`, …); every route answers below `api/`. */
+export function apiUrl(path: string, baseUri?: string): URL {
+  return new URL(`api/${path}`, panelBase(baseUri));
+}
+
+/**
+ * An address the API handed out, made absolute. A leading `/` means the panel's own folder, because
+ * the API does not know what an ingress put in front of it. An address that carries that prefix
+ * already (CONTROL_PUBLIC_API_PREFIX names it) is left as it is.
+ */
+export function publicUrl(address: string, baseUri?: string): URL {
+  const base = panelBase(baseUri);
+  if (!address.startsWith('/') || address.startsWith('//') || address.startsWith(base.pathname)) {
+    return new URL(address, base);
+  }
+  return new URL(address.slice(1), base);
+}
+
+/** Like {@link publicUrl}, with the WebSocket scheme that fits: `wss` for `https`, else `ws`. */
+export function webSocketUrl(address: string, baseUri?: string): URL {
+  const url = publicUrl(address, baseUri);
+  if (url.protocol === 'https:') url.protocol = 'wss:';
+  if (url.protocol === 'http:') url.protocol = 'ws:';
+  return url;
+}
+
+/**
+ * The WebSocket of a session's live view, with the access token where one is held. A browser can't
+ * set headers on a WebSocket, hence the query; another host never gets to see the token.
+ */
+export function liveViewUrl(address: string, token: string | null, baseUri?: string): URL {
+  const url = webSocketUrl(address, baseUri);
+  if (token !== null && url.host === panelBase(baseUri).host) {
+    url.searchParams.set('access_token', token);
+  }
+  return url;
+}

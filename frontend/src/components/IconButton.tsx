@@ -1,0 +1,29 @@
+import type { ReactNode } from 'react';
+
+import { Icon, type IconName } from './icons.tsx';
+
+interface IconButtonProps {
+  icon: IconName;
+  /** What the button does and to what: its name for assistive technology and its tooltip. */
+  label: string;
+  onClick: () => void;
+  disabled?: boolean;
+  danger?: boolean;
+}
+
+/** A button that shows an icon only. */
+export function IconButton(props: IconButtonProps): ReactNode {
+  const { icon, label, onClick, disabled = false, danger = false } = props;
+  return (
+    <button
+      type="button"
+      className={danger ? 'icon-button danger' : 'icon-button'}
+      aria-label={label}
+      title={label}
+      disabled={disabled}
+      onClick={onClick}
+    >
+      <Icon name={icon} />
+    </button>
+  );
+}

@@ -1,0 +1,25 @@
+import type { ReactNode } from 'react';
+
+import { dismiss, useNotices } from '../hooks/useNotices.ts';
+import { IconButton } from './IconButton.tsx';
+
+/** What just worked or failed, in the corner of the window and read out to screen readers. */
+export function Notices(): ReactNode {
+  const notices = useNotices();
+  return (
+    <div className="notices" aria-live="polite">
+      {notices.map(({ id, kind, text }) => (
+        <div key={id} className={`notice ${kind}`} role={kind === 'error' ? 'alert' : undefined}>
+          <span>{text}</span>
+          <IconButton
+            icon="close"
+            label="Dismiss"
+            onClick={() => {
+              dismiss(id);
+            }}
+          />
+        </div>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,63 @@
+import type { ReactNode } from 'react';
+
+import type { Session } from '../api/types.ts';
+import { copyToClipboard } from '../hooks/clipboard.ts';
+import { shortId } from './format.ts';
+import { IconButton } from './IconButton.tsx';
+
+/** A session's short id with a way to copy the whole, and the page it was started with. */
+export function SessionIdentity({ session }: { session: Session }): ReactNode {
+  const { id, start_url: startUrl, start_url_error: startUrlError } = session;
+  return (
+    <div className="identity">
+      <span className="identity-id">
+        <code title={id}>{shortId(id)}</code>
+        <IconButton
+          icon="copy"
+          label={`Copy id of ${shortId(id)}`}
+          onClick={() => void copyToClipboard(id, 'Session id')}
+        />
+      </span>
+      {startUrl && (
+        <span className="identity-url" title={startUrl}>
+          {startUrl}
+        </span>
+      )}
+      {startUrlError && (
+        <span className="identity-url problem" title={startUrlError}>
+          {startUrlError}
+        </span>
+      )}
+    </div>
+  );
+}
+
+/** The worker a session runs on and the browser it runs there. */
+export function SessionPlace({ session }: { session: Session }): ReactNode {
+  const { worker, browser, browser_version: version, headless } = session;
+  return (
+    <div className="place">
+      <span>{worker}</span>
+      <span className="quiet">
+        {browser}
+        {version && ` ${version}`}
+        {headless && ', headless'}
+      </span>
+    </div>
+  );
+}
+
+/** A session's labels, as `key=value` chips. */
+export function Labels({ labels }: { labels: Record<string, string> }): ReactNode {
+  const entries = Object.entries(labels);
+  if (entries.length === 0) return <span className="quiet">–</span>;
+  return (
+    <ul className="labels">
+      {entries.map(([key, value]) => (
+        <li key={key} title={`${key}=${value}`}>
+          {key}={value}
+        </li>
+      ))}
+    </ul>
+  );
+}

@@ -1,0 +1,33 @@
+import type { CSSProperties, ReactNode } from 'react';
+
+import type { Session } from '../api/types.ts';
+import { useServerNow } from '../hooks/useNow.ts';
+import { agoText, clockText, idleSecondsLeft, momentText } from './format.ts';
+
+/** A moment as "how long ago", with the exact time on hover. */
+export function Ago({ timestamp }: { timestamp: string }): ReactNode {
+  const now = useServerNow();
+  return (
+    <time dateTime={timestamp} title={momentText(timestamp)}>
+      {agoText(timestamp, now)}
+    </time>
+  );
+}
+
+/** The time a session has left before its idle TTL ends it, counting down. */
+export function IdleCountdown({ session }: { session: Session }): ReactNode {
+  const now = useServerNow();
+  const left = idleSecondsLeft(session, now);
+  const share = left / session.idle_ttl_seconds;
+  return (
+    <span
+      className={share < 0.2 ? 'countdown short' : 'countdown'}
+      style={{ '--share': Math.min(1, share) } as CSSProperties}
+      role="timer"
+      aria-label="Idle TTL left"
+      title={`of ${clockText(session.idle_ttl_seconds)}`}
+    >
+      {clockText(left)}
+    </span>
+  );
+}

@@ -1,0 +1,26 @@
+import type { ReactNode } from 'react';
+
+const PATHS = {
+  check: 'M4 12.5l5 5L20 6.5',
+  chevron: 'M6 9l6 6 6-6',
+  close: 'M6 6l12 12M18 6L6 18',
+  copy: 'M9 9h11v11H9zM5 15H4V4h11v1',
+  external: 'M14 4h6v6M20 4l-9 9M18 14v6H4V6h6',
+  link: 'M10 14a4 4 0 0 0 6 0l3-3a4 4 0 0 0-6-6l-1 1M14 10a4 4 0 0 0-6 0l-3 3a4 4 0 0 0 6 6l1-1',
+  plus: 'M12 5v14M5 12h14',
+  screen: 'M3 5h18v12H3zM9 21h6M12 17v4',
+  stop: 'M6 6h12v12H6z',
+  touch: 'M20 12a8 8 0 1 1-2.3-5.7M20 3v4h-4',
+} as const;
+
+/** The names of the icons there are. */
+export type IconName = keyof typeof PATHS;
+
+/** A small line drawing. Always beside a text or inside of something that has a name of its own. */
+export function Icon({ name }: { name: IconName }): ReactNode {
+  return (
+    <svg className="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+      <path d={PATHS[name]} />
+    </svg>
+  );
+}

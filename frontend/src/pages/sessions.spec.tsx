@@ -1,0 +1,224 @@
+import { screen, waitFor, within } from '@testing-library/react';
+import { http, HttpResponse } from 'msw';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+
+import { POLL_INTERVAL_MS } from '../hooks/queries.ts';
+import { renderPanel } from '../test/renderPanel.tsx';
+import { aSession, listing, refusal, server } from '../test/server.ts';
+
+const watchable = aSession({
+  id: 'aaaaaaaa-0000-4000-8000-000000000001',
+  labels: { team: 'qa' },
+  attached: 2,
+  restarts: 1,
+  vnc_enabled: true,
+  vnc: { ws: '/websockify?token=6900', http: '/vnc/6900', password_protected: false },
+});
+const headless = aSession({
+  id: 'bbbbbbbb-0000-4000-8000-000000000002',
+  headless: true,
+  browser: 'firefox',
+  worker: 'eu',
+});
+
+function row(shortId: string): Promise<HTMLElement> {
+  return screen.findByRole('row', { name: new RegExp(shortId) });
+}
+
+describe('the list', () => {
+  it('shows what there is to know about each session', async () => {
+    server.use(listing(() => [watchable, headless]));
+    renderPanel();
+    const first = within(await row('aaaaaaaa'));
+    expect(first.getByText('READY')).toBeInTheDocument();
+    expect(first.getByText('team=qa')).toBeInTheDocument();
+    expect(first.getByRole('timer')).toHaveTextContent('5:00');
+    expect(first.getAllByRole('cell').map((cell) => cell.textContent)).toEqual(
+      expect.arrayContaining(['2', '1']),
+    );
+    expect(first.getByRole('button', { name: 'Live view of aaaaaaaa' })).toBeEnabled();
+    const second = within(await row('bbbbbbbb'));
+    expect(second.getByText('eu')).toBeInTheDocument();
+    expect(second.getByText('firefox, headless')).toBeInTheDocument();
+    expect(second.getByRole('button', { name: /without a live view/ })).toBeDisabled();
+  });
+
+  it('takes a session without the additions of this API', async () => {
+    const original = { ...watchable };
+    delete original.attached;
+    delete original.restarts;
+    server.use(listing(() => [original]));
+    renderPanel();
+    expect(within(await row('aaaaaaaa')).getAllByText('–')).toHaveLength(2);
+  });
+
+  it('helps on when it is empty', async () => {
+    const user = renderPanel();
+    expect(await screen.findByText('No session is running')).toBeInTheDocument();
+    await user.click(screen.getByRole('button', { name: 'Launch the first session' }));
+    expect(screen.getByRole('dialog', { name: 'Launch a session' })).toBeInTheDocument();
+  });
+
+  it('shows why the API refused it', async () => {
+    server.use(http.get('*/api/sessions', () => refusal(503, 'draining', 'The fleet is draining')));
+    renderPanel();
+    expect(await screen.findByText('The fleet is draining')).toBeInTheDocument();
+  });
+
+  it('copies the id and the absolute WebSocket URL', async () => {
+    server.use(listing(() => [headless]));
+    const user = renderPanel();
+    await user.click(await screen.findByRole('button', { name: 'Copy id of bbbbbbbb' }));
+    expect(await navigator.clipboard.readText()).toBe(headless.id);
+    await user.click(screen.getByRole('button', { name: 'Copy WebSocket URL of bbbbbbbb' }));
+    expect(await navigator.clipboard.readText()).toBe(
+      `ws://${window.location.host}${headless.ws_endpoint}`,
+    );
+    expect(screen.getByText('WebSocket URL of bbbbbbbb copied.')).toBeInTheDocument();
+  });
+});
+
+describe('polling', () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('brings news while the tab is in sight, and rests while it is hidden', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    let asked = 0;
+    server.use(
+      listing(() => {
+        asked += 1;
+        return asked === 1 ? [] : [headless];
+      }),
+    );
+    renderPanel();
+    await screen.findByText('No session is running');
+    const visibility = vi.spyOn(document, 'visibilityState', 'get').mockReturnValue('hidden');
+    await vi.advanceTimersByTimeAsync(5 * POLL_INTERVAL_MS);
+    expect(asked).toBe(1);
+    visibility.mockReturnValue('visible');
+    await vi.advanceTimersByTimeAsync(POLL_INTERVAL_MS);
+    expect(await row('bbbbbbbb')).toBeInTheDocument();
+  });
+});
+
+describe('touch', () => {
+  it('starts the countdown anew at once', async () => {
+    const idle = { ...headless, last_seen_at: new Date(Date.now() - 200_000).toISOString() };
+    server.use(
+      listing(() => [idle]),
+      http.post(`*/api/sessions/eu/${headless.id}/touch`, () =>
+        HttpResponse.json({ ...idle, last_seen_at: new Date().toISOString() }),
+      ),
+    );
+    const user = renderPanel();
+    const timer = within(await row('bbbbbbbb')).getByRole('timer');
+    expect(timer).toHaveTextContent(/^1:(39|40|41)$/);
+    await user.click(screen.getByRole('button', { name: 'Touch bbbbbbbb' }));
+    await waitFor(() => {
+      expect(timer).toHaveTextContent('5:00');
+    });
+  });
+
+  it('says why it failed', async () => {
+    server.use(
+      listing(() => [headless]),
+      http.post('*/api/sessions/eu/:id/touch', () => refusal(404, 'x', 'Session not found')),
+    );
+    const user = renderPanel();
+    await user.click(await screen.findByRole('button', { name: 'Touch bbbbbbbb' }));
+    expect(await screen.findByRole('alert')).toHaveTextContent('Session not found');
+    await user.click(screen.getByRole('button', { name: 'Dismiss' }));
+    expect(screen.queryByRole('alert')).not.toBeInTheDocument();
+  });
+});
+
+describe('end', () => {
+  it('asks first, and ends nothing when the answer is no', async () => {
+    server.use(listing(() => [watchable]));
+    const user = renderPanel();
+    await user.click(await screen.findByRole('button', { name: 'End aaaaaaaa' }));
+    const dialog = screen.getByRole('dialog', { name: 'End session aaaaaaaa?' });
+    expect(dialog).toHaveTextContent('2 clients are attached');
+    await user.click(within(dialog).getByRole('button', { name: 'Cancel' }));
+    expect(screen.queryByRole('dialog')).not.toBeInTheDocument();
+    expect(within(await row('aaaaaaaa')).getByText('READY')).toBeInTheDocument();
+  });
+
+  it('takes the session out of the list', async () => {
+    let sessions = [watchable, headless];
+    server.use(
+      listing(() => sessions),
+      http.delete(`*/api/sessions/local/${watchable.id}`, () => {
+        sessions = [headless];
+        return HttpResponse.json({ id: watchable.id, status: 'DEAD' });
+      }),
+    );
+    const user = renderPanel();
+    await user.click(await screen.findByRole('button', { name: 'End aaaaaaaa' }));
+    await user.click(screen.getByRole('button', { name: 'End session' }));
+    await waitFor(() => {
+      expect(screen.queryByText('aaaaaaaa')).not.toBeInTheDocument();
+    });
+    expect(screen.getByText('bbbbbbbb')).toBeInTheDocument();
+  });
+
+  it('shows the end at once and takes it back when the API refuses', async () => {
+    let answer: () => void = () => undefined;
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    server.use(
+      listing(() => [headless]),
+      http.delete('*/api/sessions/eu/:id', async () => {
+        await answered;
+        return refusal(504, 'upstream_timeout', 'Worker eu did not answer in time');
+      }),
+    );
+    const user = renderPanel();
+    await user.click(await screen.findByRole('button', { name: 'End bbbbbbbb' }));
+    await user.click(screen.getByRole('button', { name: 'End session' }));
+    expect(await screen.findByText('TERMINATING')).toBeInTheDocument();
+    answer();
+    expect(await screen.findByText('READY')).toBeInTheDocument();
+    expect(await screen.findByRole('alert')).toHaveTextContent('Worker eu did not answer in time');
+  });
+});
+
+describe('ended sessions', () => {
+  it('are listed on demand, with reason and detail', async () => {
+    const ended_at = new Date().toISOString();
+    server.use(
+      listing(
+        () => [],
+        () => [
+          aSession({
+            id: 'cccccccc-1',
+            status: 'DEAD',
+            ended_at,
+            end_reason: 'crashed',
+            end_detail: 'signal SIGSEGV',
+          }),
+          aSession({ id: 'dddddddd-2', status: 'DEAD', ended_at, end_reason: 'expired' }),
+        ],
+      ),
+    );
+    const user = renderPanel();
+    const toggle = await screen.findByRole('switch', { name: 'Show ended' });
+    expect(screen.queryByText('cccccccc')).not.toBeInTheDocument();
+    await user.click(toggle);
+    const crashed = await row('cccccccc');
+    expect(crashed).toHaveTextContent('Browser crashed');
+    expect(crashed).toHaveTextContent('signal SIGSEGV');
+    expect(await row('dddddddd')).toHaveTextContent('Idle TTL passed');
+    await user.click(toggle);
+    expect(screen.queryByText('cccccccc')).not.toBeInTheDocument();
+  });
+
+  it('are explained when there are none', async () => {
+    const user = renderPanel();
+    await user.click(await screen.findByRole('switch', { name: 'Show ended' }));
+    expect(await screen.findByText('Nothing has ended yet')).toBeInTheDocument();
+  });
+});

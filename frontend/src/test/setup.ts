@@ -1,0 +1,33 @@
+import '@testing-library/jest-dom/vitest';
+
+import { cleanup } from '@testing-library/react';
+import { afterAll, afterEach, beforeAll } from 'vitest';
+
+import { noteAnswer } from '../api/reachability.ts';
+import { access } from '../api/token.ts';
+import { dismissAll } from '../hooks/useNotices.ts';
+import { server } from './server.ts';
+
+// jsdom has the element but not its methods. Being open is all the panel relies on in a test.
+HTMLDialogElement.prototype.showModal = function showModal(this: HTMLDialogElement) {
+  this.open = true;
+};
+HTMLDialogElement.prototype.close = function close(this: HTMLDialogElement) {
+  this.open = false;
+};
+
+beforeAll(() => {
+  server.listen({ onUnhandledRequest: 'error' });
+});
+
+afterEach(() => {
+  cleanup();
+  server.resetHandlers();
+  access.forget();
+  noteAnswer();
+  dismissAll();
+});
+
+afterAll(() => {
+  server.close();
+});

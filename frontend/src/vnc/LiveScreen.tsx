@@ -1,0 +1,99 @@
+import { type KeyboardEvent, type ReactNode, useId } from 'react';
+
+import { useNow } from '../hooks/useNow.ts';
+import { type CredentialKind, credentialCaption, type LiveStatus, statusText } from './status.ts';
+import { useLiveConnection } from './useLiveConnection.ts';
+
+interface LiveScreenProps {
+  sessionId: string;
+  /** The WebSocket of the live view. */
+  url: string;
+  viewOnly: boolean;
+  /** Called when the person asks for the keyboard back. */
+  onRelease: () => void;
+}
+
+/** The key that gives the keyboard back, which everything else would be lost to: Ctrl+Alt+Shift+X. */
+function isReleaseKey(event: KeyboardEvent): boolean {
+  return event.ctrlKey && event.altKey && event.shiftKey && event.code === 'KeyX';
+}
+
+/**
+ * A session's screen, kept connected. It is the default export of its own chunk, because it brings
+ * noVNC along and most visits to the panel never open a screen.
+ */
+export default function LiveScreen(props: LiveScreenProps): ReactNode {
+  const { sessionId, url, viewOnly, onRelease } = props;
+  const { status, screen, sendCredentials } = useLiveConnection(url, viewOnly);
+
+  return (
+    <div
+      className="live-screen"
+      role="application"
+      aria-label={`Live screen of session ${sessionId}`}
+      data-testid="live-screen"
+      data-state={status.state}
+      onKeyDownCapture={(event) => {
+        if (!isReleaseKey(event)) return;
+        event.preventDefault();
+        event.stopPropagation();
+        onRelease();
+      }}
+    >
+      <div className="live-screen-canvas" ref={screen} />
+      {status.state !== 'connected' && (
+        <div className="live-screen-box">
+          <StatusLine status={status} />
+          {status.state === 'connecting' && status.wanted.length > 0 && (
+            <CredentialForm kinds={status.wanted} onSubmit={sendCredentials} />
+          )}
+        </div>
+      )}
+    </div>
+  );
+}
+
+function StatusLine({ status }: { status: LiveStatus }): ReactNode {
+  const now = useNow();
+  return <p role="status">{statusText(status, now)}</p>;
+}
+
+interface CredentialFormProps {
+  kinds: CredentialKind[];
+  onSubmit: (credentials: Partial<Record<CredentialKind, string>>) => void;
+}
+
+function CredentialForm({ kinds, onSubmit }: CredentialFormProps): ReactNode {
+  const id = useId();
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        const form = new FormData(event.currentTarget);
+        onSubmit(
+          Object.fromEntries(
+            kinds.map((kind) => {
+              const value = form.get(kind);
+              return [kind, typeof value === 'string' ? value : ''];
+            }),
+          ),
+        );
+      }}
+    >
+      {kinds.map((kind) => (
+        <div className="field" key={kind}>
+          <label htmlFor={`${id}-${kind}`}>{credentialCaption(kind)}</label>
+          <input
+            id={`${id}-${kind}`}
+            name={kind}
+            type={kind === 'password' ? 'password' : 'text'}
+            autoComplete={kind === 'password' ? 'current-password' : 'off'}
+          />
+        </div>
+      ))}
+      <button type="submit" className="button primary">
+        Connect
+      </button>
+    </form>
+  );
+}

@@ -1,0 +1,36 @@
+/** What the noVNC page's own address says. */
+export interface LiveAddress {
+  /** The live view's id. */
+  id: string;
+  /** The path in front of `/vnc/`, with a trailing slash. */
+  prefix: string;
+}
+
+/**
+ * Reads the id from the page's path: `/vnc/6900`, `/fleet/vnc/6900/`, `/vnc/6900/vnc.html`. Null
+ * when the path names no live view.
+ */
+export function parseLivePath(pathname: string): LiveAddress | null {
+  const match = /^(.*?\/)vnc\/([^/]+)(?:\/|$)/.exec(pathname);
+  const [, prefix, id] = match ?? [];
+  if (prefix === undefined || id === undefined) return null;
+  try {
+    return { prefix, id: decodeURIComponent(id) };
+  } catch {
+    return null;
+  }
+}
+
+/** The WebSocket that belongs to a noVNC page, with the access token where one is held. */
+export function livePageSocket(page: URL, address: LiveAddress, token: string | null): URL {
+  const url = new URL(`${address.prefix}websockify`, page);
+  url.protocol = page.protocol === 'https:' ? 'wss:' : 'ws:';
+  url.searchParams.set('token', address.id);
+  if (token !== null) url.searchParams.set('access_token', token);
+  return url;
+}
+
+/** Whether a query switch such as `?view_only=1` is on. */
+export function isSwitchedOn(value: string | null): boolean {
+  return value !== null && ['', '1', 'true', 'yes', 'on'].includes(value.toLowerCase());
+}

@@ -1,0 +1,218 @@
+import RFB, { type RfbCredentials } from '@novnc/novnc';
+
+import { reconnectDelay } from './backoff.ts';
+import type { LiveStatus } from './status.ts';
+
+/** An attempt that has got nowhere after this long is given up. */
+const CONNECT_TIMEOUT_MS = 15_000;
+/** A connection that lasted this long was a good one: the next loss starts with the short delay. */
+const STABLE_AFTER_MS = 10_000;
+
+/** Keys a person may be holding while control is taken from the keyboard: keysym and code. */
+const MODIFIER_KEYS: [number, string][] = [
+  [0xffe1, 'ShiftLeft'],
+  [0xffe2, 'ShiftRight'],
+  [0xffe3, 'ControlLeft'],
+  [0xffe4, 'ControlRight'],
+  [0xffe9, 'AltLeft'],
+  [0xfe03, 'AltRight'],
+  [0xffeb, 'MetaLeft'],
+  [0xffec, 'MetaRight'],
+];
+
+/** What a live view needs to begin. */
+export interface LiveConnectionOptions {
+  /** The element that gets the canvas. */
+  target: HTMLElement;
+  /** The WebSocket that leads to the VNC server. */
+  url: URL;
+  /** Watch only: no key, click or touch is passed on. */
+  viewOnly: boolean;
+  /** Called on every change of state. */
+  onStatus: (status: LiveStatus) => void;
+}
+
+/** One try to connect: noVNC's client and what was learned about it on the way. */
+interface Attempt {
+  rfb: RFB;
+  /** The close event of its socket, which noVNC keeps to itself; null while it is open. */
+  ending: { event: CloseEvent | null };
+  refusal: string | null;
+  connectedAt: number | null;
+  timeout: number | undefined;
+}
+
+/**
+ * A live view that keeps itself connected. It wraps noVNC's client, which knows one connection and
+ * no second: this one notices the loss, says why, waits a growing while and tries again, until it
+ * is closed. The panel and the noVNC page both use it.
+ */
+export class LiveConnection {
+  readonly #options: LiveConnectionOptions;
+  #viewOnly: boolean;
+  #credentials: RfbCredentials | null = null;
+  #attempt: Attempt | null = null;
+  #failures = 0;
+  #retryTimer: number | undefined;
+
+  constructor(options: LiveConnectionOptions) {
+    this.#options = options;
+    this.#viewOnly = options.viewOnly;
+  }
+
+  /** Connects, and from then on reconnects until {@link close}. */
+  open(): void {
+    this.#connect();
+  }
+
+  /** Ends the connection for good and takes the canvas out of the page. */
+  close(): void {
+    clearTimeout(this.#retryTimer);
+    const attempt = this.#attempt;
+    if (attempt) {
+      // Forgotten first: what noVNC still reports about it concerns nobody any more.
+      this.#attempt = null;
+      clearTimeout(attempt.timeout);
+      attempt.rfb.disconnect();
+    }
+  }
+
+  /** Switches between watching and controlling without a new connection. */
+  setViewOnly(viewOnly: boolean): void {
+    this.#viewOnly = viewOnly;
+    const rfb = this.#attempt?.rfb;
+    if (!rfb || rfb.viewOnly === viewOnly) return;
+    // noVNC stops sending before it lets go of the keys: a held one would stay down over there.
+    if (viewOnly) for (const [keysym, code] of MODIFIER_KEYS) rfb.sendKey(keysym, code, false);
+    rfb.viewOnly = viewOnly;
+  }
+
+  /** Answers a server that asked for credentials; they are kept for reconnects. */
+  sendCredentials(credentials: RfbCredentials): void {
+    const attempt = this.#attempt;
+    if (!attempt) return;
+    this.#credentials = credentials;
+    this.#startTimeout(attempt);
+    attempt.rfb.sendCredentials(credentials);
+    this.#options.onStatus({ state: 'connecting', wanted: [] });
+  }
+
+  /** Puts the keyboard on the remote screen. */
+  focus(): void {
+    this.#attempt?.rfb.focus({ preventScroll: true });
+  }
+
+  #connect(): void {
+    const { target, url, onStatus } = this.#options;
+    onStatus({ state: 'connecting', wanted: [] });
+
+    let attempt: Attempt;
+    try {
+      const socket = new WebSocket(url, ['binary']);
+      const ending: Attempt['ending'] = { event: null };
+      // Before noVNC takes the socket, so that the reason is there when noVNC reports the end.
+      socket.addEventListener('close', (event) => {
+        ending.event = event;
+      });
+      const credentials = this.#credentials;
+      const rfb = new RFB(target, socket, credentials ? { credentials } : {});
+      attempt = { rfb, ending, refusal: null, connectedAt: null, timeout: undefined };
+    } catch (error) {
+      // A URL this page may not open (ws: from an https: page) stays forbidden: no second try.
+      const reason = error instanceof Error ? error.message : String(error);
+      onStatus({ state: 'disconnected', reason, retryAt: null });
+      return;
+    }
+
+    this.#attempt = attempt;
+    this.#startTimeout(attempt);
+    attempt.rfb.scaleViewport = true;
+    attempt.rfb.background = 'transparent';
+    attempt.rfb.viewOnly = this.#viewOnly;
+    this.#listen(attempt);
+  }
+
+  #listen(attempt: Attempt): void {
+    const { rfb } = attempt;
+    const whileCurrent = <E>(react: (event: E) => void) => {
+      return (event: E) => {
+        if (this.#attempt === attempt) react(event);
+      };
+    };
+
+    rfb.addEventListener(
+      'connect',
+      whileCurrent(() => {
+        clearTimeout(attempt.timeout);
+        attempt.connectedAt = Date.now();
+        this.#options.onStatus({ state: 'connected' });
+      }),
+    );
+    rfb.addEventListener(
+      'credentialsrequired',
+      whileCurrent((event) => {
+        // A person types at their own pace.
+        clearTimeout(attempt.timeout);
+        this.#options.onStatus({ state: 'connecting', wanted: event.detail.types });
+      }),
+    );
+    rfb.addEventListener(
+      'securityfailure',
+      whileCurrent((event) => {
+        // The same password would be refused again; the next attempt asks for another.
+        this.#credentials = null;
+        const { reason } = event.detail;
+        attempt.refusal = reason
+          ? `The screen refused the viewer: ${reason}.`
+          : 'The screen refused the viewer.';
+      }),
+    );
+    rfb.addEventListener(
+      'serververification',
+      whileCurrent(() => {
+        // The gateway stands between this page and the VNC server and is trusted to know it; the
+        // server's key says nothing to the person watching.
+        rfb.approveServer();
+      }),
+    );
+    rfb.addEventListener(
+      'disconnect',
+      whileCurrent((event) => {
+        this.#lose(attempt, lossReason(attempt, event.detail.clean));
+      }),
+    );
+  }
+
+  #startTimeout(attempt: Attempt): void {
+    attempt.timeout = window.setTimeout(() => {
+      this.#lose(attempt, 'The live view did not answer in time.');
+      attempt.rfb.disconnect();
+    }, CONNECT_TIMEOUT_MS);
+  }
+
+  #lose(attempt: Attempt, reason: string): void {
+    clearTimeout(attempt.timeout);
+    this.#attempt = null;
+    const now = Date.now();
+    const wasStable = attempt.connectedAt !== null && now - attempt.connectedAt >= STABLE_AFTER_MS;
+    this.#failures = wasStable ? 1 : this.#failures + 1;
+    const delay = reconnectDelay(this.#failures);
+    this.#options.onStatus({ state: 'disconnected', reason, retryAt: now + delay });
+    this.#retryTimer = window.setTimeout(() => {
+      this.#connect();
+    }, delay);
+  }
+}
+
+/** Puts the end of a connection into a sentence, from the most telling source there is. */
+function lossReason(attempt: Attempt, clean: boolean): string {
+  if (attempt.refusal !== null) return attempt.refusal;
+  const text = attempt.ending.event?.reason.trim();
+  if (text) return /[.!?]$/.test(text) ? text : `${text}.`;
+  if (attempt.connectedAt !== null) {
+    return clean
+      ? 'The connection to the screen was lost.'
+      : 'The screen sent something unreadable.';
+  }
+  return 'The screen can’t be reached; the session may have ended.';
+}

@@ -1,0 +1,36 @@
+/** The part of noVNC that this project uses; the package brings no types of its own. */
+declare module '@novnc/novnc' {
+  export interface RfbCredentials {
+    username?: string;
+    password?: string;
+    target?: string;
+  }
+
+  export interface RfbEventMap {
+    connect: CustomEvent;
+    disconnect: CustomEvent<{ clean: boolean }>;
+    credentialsrequired: CustomEvent<{ types: (keyof RfbCredentials)[] }>;
+    securityfailure: CustomEvent<{ status: number; reason?: string }>;
+    serververification: CustomEvent;
+  }
+
+  export default class RFB {
+    constructor(
+      target: HTMLElement,
+      channel: WebSocket,
+      options?: { credentials?: RfbCredentials },
+    );
+    viewOnly: boolean;
+    scaleViewport: boolean;
+    background: string;
+    addEventListener<K extends keyof RfbEventMap>(
+      type: K,
+      listener: (event: RfbEventMap[K]) => void,
+    ): void;
+    approveServer(): void;
+    sendCredentials(credentials: RfbCredentials): void;
+    sendKey(keysym: number, code: string, down: boolean): void;
+    focus(options?: FocusOptions): void;
+    disconnect(): void;
+  }
+}

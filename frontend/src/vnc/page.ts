@@ -1,0 +1,103 @@
+import { storedToken } from '../api/tokenStorage.ts';
+import { isSwitchedOn, livePageSocket, parseLivePath } from './address.ts';
+import { LiveConnection } from './connection.ts';
+import { type CredentialKind, credentialCaption, type LiveStatus, statusText } from './status.ts';
+
+function element<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  properties: Partial<HTMLElementTagNameMap[K]>,
+  ...children: Node[]
+): HTMLElementTagNameMap[K] {
+  const created = Object.assign(document.createElement(tag), properties);
+  created.append(...children);
+  return created;
+}
+
+function credentialForm(
+  kinds: CredentialKind[],
+  onSubmit: (credentials: Partial<Record<CredentialKind, string>>) => void,
+): HTMLFormElement {
+  const fields = kinds.map((kind) => {
+    const input = element('input', {
+      name: kind,
+      type: kind === 'password' ? 'password' : 'text',
+      autocomplete: kind === 'password' ? 'current-password' : 'off',
+    });
+    return { kind, input };
+  });
+  const form = element(
+    'form',
+    {},
+    ...fields.map(({ kind, input }) =>
+      element('label', {}, document.createTextNode(credentialCaption(kind)), input),
+    ),
+    element('button', { type: 'submit', textContent: 'Connect' }),
+  );
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    onSubmit(Object.fromEntries(fields.map(({ kind, input }) => [kind, input.value])));
+  });
+  return form;
+}
+
+/**
+ * Turns an element into the live view that the page's address names, and connects at once. Plain
+ * DOM: the page has one box of text to show, and everybody who watches a screen has to load it.
+ */
+export function startLivePage(root: HTMLElement, page: URL): void {
+  const address = parseLivePath(page.pathname);
+  const screen = element('div', { className: 'canvas' });
+  const message = element('p', {});
+  message.setAttribute('role', 'status');
+  const box = element('div', { className: 'box' }, message);
+  root.dataset.testid = 'live-screen';
+  root.append(screen, box);
+
+  if (!address) {
+    root.dataset.state = 'disconnected';
+    message.textContent = 'This address names no live view: it has to end in /vnc/ and an id.';
+    return;
+  }
+  document.title = `camofleet · live view ${address.id}`;
+  root.setAttribute('role', 'application');
+  root.setAttribute('aria-label', `Live screen ${address.id}`);
+
+  const viewOnly = isSwitchedOn(page.searchParams.get('view_only'));
+  const token = page.searchParams.get('access_token') ?? storedToken();
+  let form: HTMLFormElement | null = null;
+  let countdown: number | undefined;
+
+  const connection = new LiveConnection({
+    target: screen,
+    url: livePageSocket(page, address, token),
+    viewOnly,
+    onStatus: show,
+  });
+  connection.open();
+  // Coming back to the window should not need a click before keys arrive.
+  window.addEventListener('focus', () => {
+    if (!viewOnly && !form) connection.focus();
+  });
+
+  function show(status: LiveStatus): void {
+    root.dataset.state = status.state;
+    clearInterval(countdown);
+    const refresh = () => {
+      message.textContent = statusText(status, Date.now());
+    };
+    refresh();
+    if (status.state === 'disconnected' && status.retryAt !== null) {
+      countdown = window.setInterval(refresh, 1000);
+    }
+    form?.remove();
+    form = null;
+    if (status.state === 'connecting' && status.wanted.length > 0) {
+      form = credentialForm(status.wanted, (credentials) => {
+        connection.sendCredentials(credentials);
+      });
+      box.append(form);
+      form.querySelector('input')?.focus();
+    }
+    if (status.state === 'connected' && !viewOnly) connection.focus();
+  }
+}

@@ -1,0 +1,30 @@
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vitest/config';
+
+/** Where `npm run dev` finds a running control role. */
+const origin = process.env.CAMOFLEET_ORIGIN ?? 'http://127.0.0.1:9000';
+
+export default defineConfig({
+  plugins: [react()],
+  // The panel may be served below any path, so its files name each other relatively.
+  base: './',
+  build: {
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+    license: { fileName: 'assets/licenses.md' },
+  },
+  server: {
+    proxy: {
+      '/api/': { target: origin, ws: true },
+      '/vnc/': { target: origin, ws: true },
+      '/websockify': { target: origin, ws: true },
+    },
+  },
+  test: {
+    environment: 'jsdom',
+    include: ['src/**/*.spec.{ts,tsx}'],
+    setupFiles: ['src/test/setup.ts'],
+    restoreMocks: true,
+    unstubGlobals: true,
+  },
+});

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# Installs what is missing: Debian packages and, by lock file, npm packages. Silent when nothing is.
+#
+#   scripts/setup.sh            what building and running need
+#   scripts/setup.sh --tests    what tests and lints need as well
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+
+# build-essential and python3 are for native npm modules that have no prebuilt binary for this machine.
+packages=(firefox-esr tigervnc-standalone-server xvfb x11vnc xauth fonts-liberation build-essential python3 make)
+npm_packages=(actors/driver frontend)
+tests=false
+if [ "${1:-}" = --tests ]; then
+  tests=true
+  packages+=(chromium)
+  npm_packages+=(fleet/tests/e2e)
+fi
+
+require_toolchains() {
+  command -v cargo >/dev/null || fail "cargo is not installed; see https://rustup.rs"
+  local tool
+  for tool in node npm; do
+    command -v "$tool" >/dev/null || fail "$tool is not installed; Node.js 20 or newer with npm is needed: https://nodejs.org"
+  done
+  local version
+  version=$(node --version)
+  version=${version#v}
+  [ "${version%%.*}" -ge 20 ] || fail "Node.js 20 or newer is needed; $(command -v node) is $version"
+}
+
+# A minimal Rust installation comes without the two.
+require_lint_tools() {
+  local missing=()
+  cargo fmt --version >/dev/null 2>&1 || missing+=(rustfmt)
+  cargo clippy --version >/dev/null 2>&1 || missing+=(clippy)
+  [ ${#missing[@]} -eq 0 ] && return
+  command -v rustup >/dev/null || fail "these parts of Rust are missing: ${missing[*]}"
+  step "installing ${missing[*]}" rustup component add "${missing[@]}"
+}
+
+missing_packages() {
+  local package
+  for package in "${packages[@]}"; do
+    [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || echo "$package"
+  done
+}
+
+apt_get() {
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    as_root=(sudo)
+    # Without a terminal nobody can type a password: better refused than waited for.
+    [ -t 2 ] || as_root+=(--non-interactive)
+  fi
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get --quiet --option DPkg::Lock::Timeout=300 "$@"
+}
+
+install_packages() {
+  if ! command -v dpkg-query >/dev/null; then
+    echo "note: not a Debian system, so these are yours to install: ${packages[*]}"
+    return
+  fi
+  local missing
+  mapfile -t missing < <(missing_packages)
+  [ ${#missing[@]} -eq 0 ] && return
+  if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
+    fail "run this as root, then try again: apt-get install ${missing[*]}"
+  fi
+  # The password prompt of sudo would be hidden with the rest of a step's output.
+  if [ "$(id -u)" -ne 0 ] && [ -t 2 ]; then sudo --validate; fi
+  step "updating the package lists" apt_get update
+  step "installing ${missing[*]}" apt_get install --yes --no-install-recommends "${missing[@]}"
+}
+
+# What an installed node_modules was made from; native modules also depend on Node's version.
+npm_fingerprint() {
+  { node --version; cat "$1/package.json" "$1/package-lock.json"; } | sha256sum
+}
+
+install_npm_packages() {
+  local directory=$1 stamp=$1/node_modules/.camofleet-installed
+  [ -f "$directory/package-lock.json" ] || return 0
+  if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(npm_fingerprint "$directory")" ]; then return; fi
+  # The tests use the system's Chromium and Firefox.
+  PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 step "installing the npm packages of $directory" \
+    npm --prefix "$directory" ci --no-audit --no-fund --loglevel=error
+  # A package without dependencies gets no node_modules.
+  mkdir -p "$directory/node_modules"
+  npm_fingerprint "$directory" >"$stamp"
+}
+
+require_toolchains
+if $tests; then require_lint_tools; fi
+install_packages
+for directory in "${npm_packages[@]}"; do
+  install_npm_packages "$directory"
+done

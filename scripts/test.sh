@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Runs every test suite to its end, prints one line for each, shows the output of those that failed, and closes
+# with "N passed, N failed".
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+
+logs=${CARGO_TARGET_DIR:-target}/test-logs
+mkdir -p "$logs"
+rm -f "$logs"/*
+export NO_COLOR=1
+passed=0
+failed=0
+
+# A suite that hangs ends the run with what it printed so far, instead of never.
+readonly longest=30m
+
+# Runs a suite and notes how it ended; safe to be sent to the background.
+run() {
+  local suite=$1 started=$SECONDS status=0
+  shift
+  timeout --foreground --kill-after=10 "$longest" "$@" >"$logs/$suite.log" 2>&1 </dev/null || status=$?
+  echo "$status $((SECONDS - started))" >"$logs/$suite.status"
+}
+
+run_npm() {
+  local suite=$1 directory=$2
+  if has_npm_script "$directory" test; then
+    run "$suite" npm --prefix "$directory" test
+  else
+    echo skipped >"$logs/$suite.status"
+  fi
+}
+
+# How many tests passed and failed, by the summaries of cargo test, node --test (TAP or spec) and vitest.
+count_tests() {
+  awk '
+    /^test result:/              { passed += $4; failed += $6 }
+    /^(#|ℹ) pass [0-9]+$/        { passed += $3 }
+    /^(#|ℹ) (fail|cancelled) [0-9]+$/ { failed += $3 }
+    /^ *Tests .*\([0-9]+\)$/     { for (i = 2; i <= NF; i++) { if ($i == "passed") passed += $(i-1); if ($i == "failed") failed += $(i-1) } }
+    END                          { print passed + 0, failed + 0 }
+  ' "$1"
+}
+
+# Prints a suite's closing line and adds it to the sums.
+close() {
+  local suite=$1 status duration suite_passed suite_failed
+  read -r status duration <"$logs/$suite.status"
+  if [ "$status" = skipped ]; then
+    printf '%-9s skipped: it has no tests\n' "$suite"
+    return
+  fi
+  read -r suite_passed suite_failed < <(count_tests "$logs/$suite.log")
+  # A suite can also fail as a whole, by not compiling for instance, or by finding no test at all.
+  if [ "$suite_failed" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$suite_passed" -eq 0 ]; }; then suite_failed=1; fi
+  passed=$((passed + suite_passed))
+  failed=$((failed + suite_failed))
+  printf '%-9s %d passed, %d failed (%d s)\n' "$suite" "$suite_passed" "$suite_failed" "$duration"
+  if [ "$suite_failed" -gt 0 ]; then
+    printf -- '---- %s (%s) ----\n' "$suite" "$logs/$suite.log"
+    [ "$status" -ne 124 ] || printf '… ended after %s\n' "$longest"
+    tail -n 400 "$logs/$suite.log"
+    printf -- '---- end of %s ----\n' "$suite"
+  fi
+}
+
+# The suites with real browsers have the machine to themselves: their time limits are measured, not padded.
+run_npm frontend frontend &
+run rust cargo test --locked --workspace --no-fail-fast
+wait
+close frontend
+close rust
+run_npm driver actors/driver
+close driver
+run_npm e2e fleet/tests/e2e
+close e2e
+
+printf 'all suites took %d s\n' "$SECONDS"
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" -eq 0 ]
