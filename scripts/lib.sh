@@ -28,5 +28,6 @@ fail() {
 # Whether the npm package in a directory has a script of this name.
 has_npm_script() {
   local directory=$1 script=$2
-  [ -f "$directory/package.json" ] && [ -n "$(npm --prefix "$directory" pkg get "scripts.$script" | tr -d '{}"')" ]
+  [ -f "$directory/package.json" ] &&
+    node --eval 'process.exit(require(process.argv[1]).scripts?.[process.argv[2]] ? 0 : 1)' "$PWD/$directory/package.json" "$script"
 }

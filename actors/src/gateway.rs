@@ -22,8 +22,6 @@ pub struct GatewaySettings {
     pub connect_timeout: Duration,
     /// How long a tunnel may be silent in both directions.
     pub idle_timeout: Duration,
-    /// How long viewers may go on at a shutdown.
-    pub shutdown_grace: Duration,
 }
 
 /// Numbers the tunnels of a gateway.

@@ -1,2 +1,67 @@
-//! camofleet
-fn main() {}
+//! camofleet: a self-hosted fleet of anti-detect browsers.
+//!
+//! This crate reads the settings and wires the parts: `camofleet-actors` does the work, `camofleet-web` shows it to
+//! the outside. It has no handlers of its own.
+
+mod cli;
+mod machine;
+mod serve;
+mod session_log;
+mod settings;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use cli::Command;
+use settings::EXIT_BAD_SETTINGS;
+
+/// Something the machine lacks (sysexits' `EX_UNAVAILABLE`): a browser, Node, a free port.
+const EXIT_UNAVAILABLE: u8 = 69;
+/// The fleet gave itself up (sysexits' `EX_SOFTWARE`): whoever started it should start it anew.
+const EXIT_FAILED: u8 = 70;
+
+fn main() -> ExitCode {
+    let invocation = match cli::parse(std::env::args_os()) {
+        Ok(invocation) => invocation,
+        Err(status) => return status,
+    };
+    let loaded = match settings::load_for_process(&invocation.overrides) {
+        Ok(loaded) => loaded,
+        Err(error) => return complain(&error.to_string(), EXIT_BAD_SETTINGS),
+    };
+    start_logging(invocation.log);
+    for warning in &loaded.warnings {
+        log::warn!("{warning}");
+    }
+    match invocation.command {
+        Command::Config { explain } => {
+            // Whoever closes the pipe early (`| head`) has seen enough.
+            let _ = std::io::stdout().write_all(loaded.report(explain).as_bytes());
+            ExitCode::SUCCESS
+        }
+        Command::Serve => match serve::serve(loaded.settings) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(serve::Failure::Unavailable(text)) => complain(&text, EXIT_UNAVAILABLE),
+            Err(serve::Failure::GaveUp(text)) => complain(&text, EXIT_FAILED),
+        },
+    }
+}
+
+/// One line for people, whatever the log level.
+fn complain(text: &str, status: u8) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "camofleet: {text}");
+    ExitCode::from(status)
+}
+
+/// `RUST_LOG` can say more than the option; without either, what a person wants to read of a normal hour.
+fn start_logging(level: Option<log::LevelFilter>) {
+    let default = level.unwrap_or(log::LevelFilter::Info);
+    env_logger::Builder::new()
+        .filter_level(default)
+        // They report what they do for every connection.
+        .filter_module("actix_server", default.min(log::LevelFilter::Warn))
+        .filter_module("actix_http", default.min(log::LevelFilter::Error))
+        .parse_default_env()
+        .format_timestamp_millis()
+        .init();
+}

@@ -300,12 +300,6 @@ pub static SETTINGS: &[Setting] = &[
         Kind::Milliseconds { min: 1000, max: 86_400_000 },
         "How long a VNC connection may be silent in both directions before it is closed.",
     ),
-    setting(
-        "SHUTDOWN_GRACE_MS",
-        "30000",
-        Kind::Milliseconds { min: 0, max: 3_600_000 },
-        "How long VNC viewers may stay connected once shutdown has begun.",
-    ),
 ];
 
 #[cfg(test)]

@@ -125,7 +125,6 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
             max_concurrent_sessions: count(1000),
             tcp_connect_timeout: Duration::from_secs(5),
             tcp_idle_timeout: Duration::from_secs(300),
-            shutdown_grace: Duration::from_secs(30),
         },
     };
     assert_eq!(settings, expected);

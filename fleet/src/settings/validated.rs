@@ -162,8 +162,6 @@ pub struct GatewaySettings {
     pub tcp_connect_timeout: Duration,
     /// How long a connection may be silent.
     pub tcp_idle_timeout: Duration,
-    /// How long viewers may stay once shutdown has begun.
-    pub shutdown_grace: Duration,
 }
 
 /// Turns the texts in force into types; relative paths start from `working_directory`.
@@ -246,7 +244,6 @@ fn gateway(read: &Reader<'_>) -> Result<GatewaySettings, SettingsError> {
         max_concurrent_sessions: read.required("MAX_CONCURRENT_SESSIONS", count)?,
         tcp_connect_timeout: read.required("TCP_CONNECT_TIMEOUT_MS", span)?,
         tcp_idle_timeout: read.required("TCP_IDLE_TIMEOUT_MS", span)?,
-        shutdown_grace: read.required("SHUTDOWN_GRACE_MS", span)?,
     })
 }
 

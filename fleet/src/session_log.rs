@@ -1,0 +1,46 @@
+//! The log of the fleet's sessions: a listener of the event bus that writes one line for each change.
+
+use camofleet_actors::events::{Change, Event, Subscription};
+use camofleet_actors::session::SessionView;
+
+/// Writes lines until the bus is gone.
+pub async fn write(mut events: Subscription) {
+    while let Some(event) = events.next().await {
+        match event {
+            Event::Session { worker, view, change } => {
+                if let Some((level, line)) = line(&worker, &view, &change) {
+                    log::log!(target: "camofleet::sessions", level, "{line}");
+                }
+            }
+            Event::Resync { missed } => log::warn!("{missed} session events came too fast to be logged"),
+        }
+    }
+}
+
+fn line(worker: &str, view: &SessionView, change: &Change) -> Option<(log::Level, String)> {
+    use log::Level::{Debug, Info, Warn};
+    let session = format!("session {worker}/{}", view.spec.id);
+    Some(match change {
+        Change::Created => (Debug, format!("{session} was asked for")),
+        Change::Ready => {
+            let mut line = format!("{session} is ready: {}", view.engine);
+            if let Some(version) = &view.browser_version {
+                line.push_str(&format!(" {version}"));
+            }
+            if let Some(vnc) = &view.vnc {
+                line.push_str(&format!(", live view {}", vnc.id));
+            }
+            (Info, line)
+        }
+        Change::Restarting { detail, .. } => (Warn, format!("{session} restarts: {detail}")),
+        Change::Attached => (Info, format!("{session} has {} clients attached", view.attached)),
+        Change::Detached => (Info, format!("{session} has {} clients left", view.attached)),
+        // The session's own warning has said it.
+        Change::StartUrlFailed => return None,
+        Change::Ending => (Debug, format!("{session} is being ended")),
+        Change::Ended => {
+            let ending = view.ending.as_ref()?;
+            (Info, format!("{session} ended ({}): {}", ending.reason.as_str(), ending.detail))
+        }
+    })
+}

@@ -1,0 +1,115 @@
+//! The application: its state, its routes, and what wraps them. The same in production and in tests.
+
+use std::time::{Duration, Instant};
+
+use actix::Recipient;
+use actix_cors::Cors;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{App, Error, web};
+use camofleet_actors::fleet::{Directory, PlaceSession};
+use camofleet_actors::gateway::OpenTunnel;
+use camofleet_actors::metrics::Metrics;
+
+use crate::error::ApiError;
+use crate::routes;
+
+/// Which origins may use the API from a page of theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CorsOrigins {
+    /// All, without credentials.
+    Any,
+    /// These, with credentials.
+    List(Vec<String>),
+}
+
+/// What of the settings concerns this crate.
+#[derive(Debug, Clone)]
+pub struct WebSettings {
+    /// Which origins may use the API from a page.
+    pub cors_origins: CorsOrigins,
+    /// The path of the metrics.
+    pub metrics_path: String,
+    /// Where clients reach the API: `/`, or the path that an ingress puts before it.
+    pub public_api_prefix: String,
+    /// The token that requests must carry, if any.
+    pub api_token: Option<String>,
+    /// How long a WebSocket may be silent before it is pinged.
+    pub ping_interval: Duration,
+}
+
+/// What the routes work with. Cheap to clone: one for each thread of the server.
+#[derive(Clone)]
+pub struct AppState {
+    /// Where sessions are asked for.
+    pub place: Recipient<PlaceSession>,
+    /// The workers and what they show.
+    pub directory: Directory,
+    /// Where viewers are admitted.
+    pub gateway: Recipient<OpenTunnel>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The settings.
+    pub settings: WebSettings,
+}
+
+/// Builds the application for one thread of the server.
+pub fn create_app(
+    state: AppState,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    let cors = cors(&state.settings.cors_origins);
+    let metrics_path = state.settings.metrics_path.clone();
+    App::new()
+        .app_data(web::Data::new(state))
+        .wrap(cors)
+        .wrap(from_fn(access_log))
+        // Both a stripping and a non-stripping ingress work.
+        .service(web::scope("/api").configure(|config| routes::api(config, &metrics_path)))
+        .configure(|config| routes::api(config, &metrics_path))
+        .configure(routes::pages)
+        .default_service(web::to(|| async { Err::<String, _>(ApiError::NoSuchRoute) }))
+}
+
+fn cors(origins: &CorsOrigins) -> Cors {
+    let cors = Cors::default().allow_any_method().allow_any_header().max_age(3600);
+    match origins {
+        CorsOrigins::Any => cors.allow_any_origin().send_wildcard(),
+        CorsOrigins::List(origins) => {
+            origins.iter().fold(cors.supports_credentials(), |cors, origin| cors.allowed_origin(origin))
+        }
+    }
+}
+
+/// One line for each request that changes something or fails; the rest, which panels poll, only where asked for.
+async fn access_log(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let started = Instant::now();
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let response = next.call(request).await?.map_into_boxed_body();
+    let status = response.status();
+    let level = match (status.is_server_error(), reads) {
+        (true, _) => log::Level::Warn,
+        (false, false) => log::Level::Info,
+        (false, true) => log::Level::Debug,
+    };
+    if log::log_enabled!(level) {
+        let request = response.request();
+        let peer = request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default();
+        let (method, path) = (request.method(), request.path());
+        let took = started.elapsed();
+        log::log!(level, "{peer} {method} {path} {} {:.1} ms", status.as_u16(), took.as_secs_f64() * 1000.0);
+    }
+    Ok(response)
+}

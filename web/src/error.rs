@@ -1,0 +1,158 @@
+//! Errors as the API shows them: one table from what happened to a status and a JSON body.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
+use actix_web::{HttpResponse, ResponseError};
+use camofleet_actors::Error;
+use serde::Serialize;
+
+/// Everything that a request can be refused with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiError {
+    /// What the fleet said.
+    Fleet(Error),
+    /// A field or parameter with a wrong type or an impossible value.
+    InvalidField {
+        /// Its name, as in the request.
+        field: String,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+    /// A body that is not JSON, or not an object.
+    InvalidJson {
+        /// What the parser said.
+        problem: String,
+    },
+    /// A body over the limit.
+    BodyTooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// An access token is set, and the request has none, or another.
+    Unauthorized,
+    /// No such route.
+    NoSuchRoute,
+    /// The route exists, for other methods.
+    MethodNotAllowed,
+    /// Not a valid WebSocket handshake.
+    BadHandshake {
+        /// What is missing.
+        problem: String,
+    },
+    /// The binary was built without the panel.
+    PanelMissing,
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        Self::Fleet(error)
+    }
+}
+
+/// The JSON body of every error.
+#[derive(Debug, Serialize)]
+pub struct ErrorBody {
+    /// What is wrong, and what would be right.
+    pub detail: String,
+    /// The error's stable name.
+    pub code: &'static str,
+}
+
+impl ApiError {
+    /// The error's stable name.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Fleet(error) => error.code(),
+            Self::InvalidField { .. } => "invalid_field",
+            Self::InvalidJson { .. } => "invalid_json",
+            Self::BodyTooLarge { .. } => "body_too_large",
+            Self::Unauthorized => "unauthorized",
+            Self::NoSuchRoute => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::BadHandshake { .. } => "bad_websocket_handshake",
+            Self::PanelMissing => "panel_missing",
+        }
+    }
+
+    /// The body to show.
+    pub fn body(&self) -> ErrorBody {
+        ErrorBody { detail: self.to_string(), code: self.code() }
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fleet(error) => error.fmt(f),
+            Self::InvalidField { field, problem } => write!(f, "{field}: {problem}"),
+            Self::InvalidJson { problem } => write!(f, "the body must be a JSON object: {problem}"),
+            Self::BodyTooLarge { limit } => write!(f, "the body is larger than {limit} bytes"),
+            Self::Unauthorized => f.write_str(
+                "an access token is needed: send 'Authorization: Bearer <token>', or '?access_token=<token>' on a WebSocket",
+            ),
+            Self::NoSuchRoute => f.write_str("Not Found; the API's routes are in the README"),
+            Self::MethodNotAllowed => f.write_str("this route does not answer this method"),
+            Self::BadHandshake { problem } => write!(f, "not a WebSocket handshake: {problem}"),
+            Self::PanelMissing => {
+                f.write_str("this binary was built without the panel; 'make build' builds both")
+            }
+        }
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Fleet(error) => fleet_status(error),
+            Self::InvalidField { .. } | Self::InvalidJson { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::NoSuchRoute | Self::PanelMissing => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BadHandshake { .. } => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        if let Some(seconds) = self.retry_after() {
+            response.insert_header((RETRY_AFTER, seconds.to_string()));
+        }
+        response.json(self.body())
+    }
+}
+
+impl ApiError {
+    /// When to ask again, in seconds, for refusals that pass.
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Fleet(Error::AtCapacity { retry_after, .. }) => Some(retry_after.as_secs().max(1)),
+            Self::Fleet(error) if fleet_status(error) == StatusCode::SERVICE_UNAVAILABLE => Some(5),
+            _ => None,
+        }
+    }
+}
+
+fn fleet_status(error: &Error) -> StatusCode {
+    match error {
+        Error::SessionNotFound | Error::WorkerNotFound | Error::ViewNotFound => StatusCode::NOT_FOUND,
+        Error::VncUnsupported { .. } => StatusCode::BAD_REQUEST,
+        Error::SessionNotReady { .. } | Error::Cancelled => StatusCode::CONFLICT,
+        Error::AtCapacity { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Error::NoSlot { .. }
+        | Error::NoVncTooling { .. }
+        | Error::NoWorkers
+        | Error::Draining
+        | Error::TunnelLimit { .. }
+        | Error::Restarting { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Error::LaunchFailed { .. }
+        | Error::DisplayFailed { .. }
+        | Error::DriverLost { .. }
+        | Error::UpstreamUnreachable { .. } => StatusCode::BAD_GATEWAY,
+        Error::LaunchTimedOut { .. } | Error::UpstreamTimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
+        // Playwright's own server answers so, and its clients know what it means.
+        Error::PlaywrightMismatch { .. } => StatusCode::PRECONDITION_REQUIRED,
+    }
+}

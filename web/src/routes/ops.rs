@@ -1,0 +1,12 @@
+//! What operators scrape.
+
+use actix_web::http::header::ContentType;
+use actix_web::{HttpResponse, error, web};
+
+use crate::app::AppState;
+
+/// The metrics in Prometheus' text format.
+pub(super) async fn metrics(state: web::Data<AppState>) -> actix_web::Result<HttpResponse> {
+    let text = state.metrics.encode().map_err(error::ErrorInternalServerError)?;
+    Ok(HttpResponse::Ok().content_type(ContentType::plaintext()).body(text))
+}

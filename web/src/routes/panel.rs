@@ -1,0 +1,71 @@
+//! The panel and the live view's page, out of the binary.
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use actix_web::middleware::Compress;
+use actix_web::{HttpRequest, HttpResponse, web};
+use rust_embed::RustEmbed;
+
+use crate::error::ApiError;
+
+/// What `npm run build` made of `frontend/`.
+#[derive(RustEmbed)]
+#[folder = "../frontend/dist"]
+#[allow_missing = true]
+struct Built;
+
+/// File names below `assets/` carry a hash of their content: they never change.
+const FOREVER: &str = "public, max-age=31536000, immutable";
+/// Pages are asked for anew each time, and not sent again if they are the same.
+const REVALIDATE: &str = "no-cache";
+
+pub(super) fn configure(config: &mut web::ServiceConfig) {
+    config.service(
+        web::scope("")
+            .wrap(Compress::default())
+            .route("/", web::get().to(panel))
+            .route("/", web::head().to(panel))
+            .route("/assets/{file}", web::get().to(asset))
+            // Also below it: an ingress may or may not put a slash there.
+            .route("/vnc/{id}", web::get().to(view))
+            .route("/vnc/{id}/{below:.*}", web::get().to(view))
+            .default_service(web::to(|| async { Err::<String, _>(ApiError::NoSuchRoute) })),
+    );
+}
+
+async fn panel(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    file(&request, "index.html", REVALIDATE).ok_or(ApiError::PanelMissing)
+}
+
+/// The same page for every id: it reads the id from its own address.
+async fn view(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    file(&request, "vnc.html", REVALIDATE).ok_or(ApiError::PanelMissing)
+}
+
+async fn asset(request: HttpRequest, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
+    file(&request, &format!("assets/{name}"), FOREVER).ok_or(ApiError::NoSuchRoute)
+}
+
+fn file(request: &HttpRequest, path: &str, cache: &'static str) -> Option<HttpResponse> {
+    let file = Built::get(path)?;
+    let hash: String = file.metadata.sha256_hash()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    let tag = format!("W/\"{hash}\"");
+    let known = request.headers().get(IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
+    if known.is_some_and(|known| known.split(',').any(|known| known.trim() == tag)) {
+        return Some(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());
+    }
+    let kind = mime_guess::from_path(path).first_or_octet_stream();
+    let kind = if kind.type_() == mime_guess::mime::TEXT {
+        format!("{kind}; charset=utf-8")
+    } else {
+        kind.to_string()
+    };
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((CONTENT_TYPE, kind))
+        .insert_header((CACHE_CONTROL, cache))
+        .insert_header((ETAG, tag));
+    Some(match file.data {
+        std::borrow::Cow::Borrowed(bytes) => response.body(web::Bytes::from_static(bytes)),
+        std::borrow::Cow::Owned(bytes) => response.body(bytes),
+    })
+}

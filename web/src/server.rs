@@ -1,0 +1,66 @@
+//! The server: one port for the API, the panel, attached clients and viewers.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_http::{HttpService, Request};
+use actix_server::Server;
+use actix_service::{fn_factory, fn_service, map_config};
+use actix_web::dev::AppConfig;
+use camofleet_actors::session::BrowserDialer;
+
+use crate::app::{AppState, create_app};
+use crate::upgrade::{self, Connection};
+
+/// How long a client may take to send a request's head, and how long an idle connection is kept.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longer than the 60 s that proxies keep idle connections to us: they, not we, close them.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How the server runs.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerSettings {
+    /// How many threads serve connections.
+    pub threads: usize,
+    /// How long open requests may go on once it is stopped.
+    pub shutdown_timeout: Duration,
+}
+
+/// Serves `listener` until the returned server's handle stops it. Signals are the caller's.
+///
+/// # Errors
+/// The listener can't be used.
+pub fn run(listener: TcpListener, state: AppState, settings: ServerSettings) -> std::io::Result<Server> {
+    listener.set_nonblocking(true)?;
+    let seconds = settings.shutdown_timeout.as_secs_f64().ceil();
+    let server = Server::build()
+        .workers(settings.threads)
+        // A few seconds: far inside the range of an unsigned integer.
+        .shutdown_timeout(seconds as u64)
+        .disable_signals()
+        .listen("camofleet", listener, move || {
+            let app = create_app(state.clone());
+            let state = state.clone();
+            let upgrade = fn_factory(move || {
+                let state = state.clone();
+                // Connections to browsers belong to the thread that made them.
+                let dialer = BrowserDialer::default();
+                async move {
+                    Ok::<_, ()>(fn_service(move |(request, connection): (Request, Connection)| {
+                        let (state, dialer) = (state.clone(), dialer.clone());
+                        async move {
+                            upgrade::serve(state, dialer, request, connection).await;
+                            Ok::<_, actix_web::Error>(())
+                        }
+                    }))
+                }
+            });
+            HttpService::build()
+                .client_request_timeout(CLIENT_TIMEOUT)
+                .keep_alive(KEEP_ALIVE)
+                .upgrade(upgrade)
+                .finish(map_config(app, |()| AppConfig::default()))
+                .tcp()
+        })?;
+    Ok(server.run())
+}

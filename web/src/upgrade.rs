@@ -1,0 +1,265 @@
+//! WebSocket handshakes: which connection they ask for, whether they get it, and what serves it then.
+//!
+//! actix-http hands a connection over here before any route is looked at, together with the request that asked for
+//! the upgrade. What can't be served is refused with the same JSON as any other request.
+
+use std::time::{Duration, Instant};
+
+use actix_codec::Framed;
+use actix_http::body::BodySize;
+use actix_http::error::PayloadError;
+use actix_http::h1::{Codec, Message};
+use actix_http::{HttpMessage, Request, Response, ws};
+use actix_rt::net::TcpStream;
+use actix_web::ResponseError;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web_actors::ws::WebsocketContext;
+use bytes::{Bytes, BytesMut};
+use camofleet_actors::Error;
+use camofleet_actors::gateway::OpenTunnel;
+use camofleet_actors::session::{Attachment, AttachmentTicket, BrowserConnection, BrowserDialer};
+use camofleet_actors::tunnel::{ViewerEnds, VncTunnel};
+use camofleet_actors::worker::AttachClient;
+use futures_util::{SinkExt, Stream, StreamExt, stream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+
+use crate::app::AppState;
+use crate::auth;
+use crate::error::ApiError;
+use crate::routes::find_session;
+use crate::viewer::{MESSAGE_LIMIT, Viewer};
+
+/// A connection as actix-http hands it over.
+pub(crate) type Connection = Framed<TcpStream, Codec>;
+
+/// How long a client may take to read the refusal or the last bytes of its connection.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// How much is read from a viewer at once.
+const READ_SIZE: usize = 16 << 10;
+
+/// What a handshake asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Target {
+    /// A session's browser.
+    Session { worker: String, id: String },
+    /// A live view.
+    View { vnc_id: String },
+}
+
+impl Target {
+    /// Reads a request's path; a live view's id may stand in the query, in the path, or in the header by which an
+    /// ingress tells what it stripped.
+    fn of(path: &str, query: &str, headers: &HeaderMap) -> Option<Self> {
+        let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+        let segments = segments.strip_prefix(&["api"]).unwrap_or(&segments);
+        match segments {
+            ["sessions", worker, id, "ws"] => {
+                Some(Self::Session { worker: decoded(worker)?, id: (*id).to_owned() })
+            }
+            ["vnc", vnc_id, "websockify"] => Some(Self::View { vnc_id: (*vnc_id).to_owned() }),
+            ["websockify"] => {
+                let pairs =
+                    actix_web::web::Query::<Vec<(String, String)>>::from_query(query).ok()?.into_inner();
+                let token = pairs.into_iter().find(|(name, _)| name == "token").map(|(_, value)| value);
+                let stripped = headers.get("x-forwarded-prefix").and_then(|prefix| prefix.to_str().ok());
+                let stripped = stripped.and_then(|prefix| prefix.trim_end_matches('/').rsplit_once("/vnc/"));
+                let vnc_id = token.or_else(|| stripped.map(|(_, id)| id.to_owned())).unwrap_or_default();
+                Some(Self::View { vnc_id })
+            }
+            _ => None,
+        }
+    }
+}
+
+fn decoded(segment: &str) -> Option<String> {
+    // A worker's name may hold characters that a path has to escape.
+    let pairs = actix_web::web::Query::<Vec<(String, String)>>::from_query(&format!(
+        "v={}",
+        segment.replace('+', "%2B")
+    ))
+    .ok()?;
+    pairs.into_inner().into_iter().next().map(|(_, value)| value)
+}
+
+/// What an admitted handshake is served by.
+enum Admitted {
+    Client(Box<(BrowserConnection, AttachmentTicket)>),
+    Viewer(ViewerEnds),
+}
+
+/// Serves one handshake and the connection that comes of it.
+pub(crate) async fn serve(
+    state: AppState,
+    dialer: BrowserDialer,
+    request: Request,
+    mut connection: Connection,
+) {
+    let started = Instant::now();
+    let peer = request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default();
+    let path = request.path().to_owned();
+    let admitted = match connection.is_read_buf_empty() {
+        true => admit(&state, &dialer, &request).await,
+        // RFC 6455, section 4.1: a client waits for the answer before it sends anything.
+        false => {
+            Err(ApiError::BadHandshake { problem: "data came before the handshake was answered".to_owned() })
+        }
+    };
+    let (admitted, mut answer) = match admitted {
+        Ok(admitted) => admitted,
+        Err(error) => {
+            log::info!("{peer} WS {path} {} {error}", error.status_code().as_u16());
+            // A client that does not read its refusal has gone.
+            let _ = tokio::time::timeout(FAREWELL, refuse(&mut connection, &error)).await;
+            return;
+        }
+    };
+    if let Admitted::Viewer(_) = &admitted
+        && offers_binary(request.headers())
+    {
+        answer.insert_header((header::SEC_WEBSOCKET_PROTOCOL, "binary"));
+    }
+    let answer = answer.finish().drop_body();
+    if connection.send(Message::Item((answer, BodySize::None))).await.is_err() {
+        return;
+    }
+    log::info!("{peer} WS {path} opened");
+    let parts = connection.into_parts();
+    let ping_interval = state.settings.ping_interval;
+    // A key stroke or a protocol message is small, and somebody waits for it.
+    let _ = parts.io.set_nodelay(true);
+    match admitted {
+        Admitted::Client(client) => {
+            let (browser, ticket) = *client;
+            Attachment::run(parts.io, browser, ticket, ping_interval).await;
+        }
+        Admitted::Viewer(ends) => show(parts.io, Viewer::new(ends, ping_interval)).await,
+    }
+    log::info!("{peer} WS {path} closed after {:.1} s", started.elapsed().as_secs_f32());
+}
+
+/// Everything that must hold before a handshake is answered with "yes".
+async fn admit(
+    state: &AppState,
+    dialer: &BrowserDialer,
+    request: &Request,
+) -> Result<(Admitted, actix_http::ResponseBuilder), ApiError> {
+    let query = request.uri().query().unwrap_or_default();
+    let target = Target::of(request.path(), query, request.headers()).ok_or(ApiError::NoSuchRoute)?;
+    auth::check(state.settings.api_token.as_deref(), request.headers(), query)?;
+    let answer = ws::handshake(request.head())
+        .map_err(|error| ApiError::BadHandshake { problem: error.to_string() })?;
+    let admitted = match target {
+        Target::Session { worker, id } => {
+            let (worker, id) = find_session(state, &worker, &id)?;
+            let ticket = worker.ask(&worker.attach, AttachClient(id)).await?;
+            let user_agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+            let playwright = worker.snapshot().playwright.clone().unwrap_or_default();
+            let browser = dialer.dial(&ticket, user_agent, &playwright).await?;
+            Admitted::Client(Box::new((browser, ticket)))
+        }
+        Target::View { vnc_id } => {
+            let vnc_id = vnc_id.parse().map_err(|_| Error::ViewNotFound)?;
+            let ticket = state.gateway.send(OpenTunnel { vnc_id }).await;
+            let ticket = ticket.unwrap_or(Err(Error::Restarting { what: "gateway" }))?;
+            Admitted::Viewer(VncTunnel::open(ticket).await?)
+        }
+    };
+    Ok((admitted, answer))
+}
+
+/// Whether a viewer offers the subprotocol that VNC over WebSocket has had since its first days.
+fn offers_binary(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|protocol| protocol.trim() == "binary")
+}
+
+/// Answers with the error's JSON and closes the connection.
+async fn refuse(connection: &mut Connection, error: &ApiError) -> std::io::Result<()> {
+    // A body of two strings always serializes.
+    let body = Bytes::from(serde_json::to_vec(&error.body()).unwrap_or_default());
+    let mut response = Response::build(error.status_code());
+    response.insert_header((header::CONTENT_TYPE, "application/json")).force_close();
+    if let Some(seconds) = error.retry_after() {
+        response.insert_header((header::RETRY_AFTER, seconds));
+    }
+    let response = response.finish().drop_body();
+    connection.send(Message::Item((response, BodySize::Sized(body.len() as u64)))).await?;
+    connection.send(Message::Chunk(Some(body))).await?;
+    connection.io_mut().shutdown().await
+}
+
+/// Serves a viewer until either side ends.
+async fn show(socket: TcpStream, viewer: Viewer) {
+    let (reader, mut writer) = socket.into_split();
+    let codec = ws::Codec::new().max_size(MESSAGE_LIMIT);
+    let mut to_viewer = std::pin::pin!(WebsocketContext::with_codec(viewer, chunks(reader), codec));
+    while let Some(Ok(bytes)) = to_viewer.next().await {
+        if writer.write_all(&bytes).await.is_err() {
+            return;
+        }
+    }
+    // The close frame is out; the viewer may be gone already.
+    let _ = tokio::time::timeout(FAREWELL, writer.shutdown()).await;
+}
+
+/// What a socket receives, piece by piece, as a request's payload comes.
+fn chunks(
+    reader: impl AsyncRead + Unpin + 'static,
+) -> impl Stream<Item = Result<Bytes, PayloadError>> + 'static {
+    stream::unfold((reader, BytesMut::new()), |(mut reader, mut buffer)| async move {
+        buffer.reserve(READ_SIZE);
+        match reader.read_buf(&mut buffer).await {
+            Ok(0) => None,
+            Ok(_) => Some((Ok(buffer.split().freeze()), (reader, buffer))),
+            Err(error) => Some((Err(PayloadError::Io(error)), (reader, buffer))),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn target(path: &str, query: &str, prefix: Option<&'static str>) -> Option<Target> {
+        let mut headers = HeaderMap::new();
+        if let Some(prefix) = prefix {
+            headers.insert(HeaderName::from_static("x-forwarded-prefix"), HeaderValue::from_static(prefix));
+        }
+        Target::of(path, query, &headers)
+    }
+
+    fn view(id: &str) -> Option<Target> {
+        Some(Target::View { vnc_id: id.to_owned() })
+    }
+
+    #[test]
+    fn a_session_is_named_by_its_path_below_either_root() {
+        let session = |worker: &str| Some(Target::Session { worker: worker.to_owned(), id: "1".to_owned() });
+        assert_eq!(target("/sessions/local/1/ws", "", None), session("local"));
+        assert_eq!(target("/api/sessions/local/1/ws/", "", None), session("local"));
+        assert_eq!(target("/sessions/east%20a+b/1/ws", "", None), session("east a+b"));
+    }
+
+    #[test]
+    fn a_view_is_named_by_token_path_or_stripped_prefix() {
+        assert_eq!(target("/websockify", "token=6900", None), view("6900"));
+        assert_eq!(target("/api/websockify", "access_token=x&token=6901", None), view("6901"));
+        assert_eq!(target("/vnc/6902/websockify", "", None), view("6902"));
+        assert_eq!(target("/websockify", "", Some("/vnc/6903")), view("6903"));
+        assert_eq!(target("/websockify", "", Some("/fleet/vnc/6904/")), view("6904"));
+        assert_eq!(target("/websockify", "token=6900", Some("/vnc/6905")), view("6900"));
+        assert_eq!(target("/websockify", "", None), view(""));
+    }
+
+    #[test]
+    fn other_paths_are_nobodys() {
+        for path in ["/", "/sessions", "/sessions/local/1", "/sessions/local/1/ws/more", "/vnc/6900"] {
+            assert_eq!(target(path, "", None), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! A viewer's WebSocket, served by actix-web-actors: its messages are a VNC client's bytes.
+
+use std::time::Duration;
+
+use actix::prelude::*;
+use actix_http::ws::Item;
+use actix_web_actors::ws::{self, CloseCode, CloseReason, WebsocketContext};
+use bytes::Bytes;
+use camofleet_actors::tunnel::ViewerEnds;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+
+/// The largest message that a viewer may send: noVNC puts pasted text into one.
+pub(crate) const MESSAGE_LIMIT: usize = 4 << 20;
+
+/// One viewer's end of a tunnel.
+///
+/// Its context is polled by whoever writes to the viewer, so a viewer that reads slowly stalls this actor, and through
+/// the short queue the VNC server: that is the back-pressure.
+pub(crate) struct Viewer {
+    from_server: Option<mpsc::Receiver<Bytes>>,
+    to_server: mpsc::Sender<Bytes>,
+    ended: oneshot::Receiver<String>,
+    ping_interval: Duration,
+}
+
+impl Viewer {
+    pub(crate) fn new(ends: ViewerEnds, ping_interval: Duration) -> Self {
+        let ViewerEnds { from_server, to_server, ended } = ends;
+        Self { from_server: Some(from_server), to_server, ended, ping_interval }
+    }
+
+    fn forward(&self, bytes: Bytes, ctx: &mut WebsocketContext<Self>) {
+        match self.to_server.try_send(bytes) {
+            Ok(()) => {}
+            Err(TrySendError::Full(bytes)) => {
+                let to_server = self.to_server.clone();
+                // Nothing more is read from the viewer until the server has taken this.
+                let send = async move { to_server.send(bytes).await.is_ok() };
+                ctx.wait(send.into_actor(self).map(|_, _, _| ()));
+            }
+            // The tunnel has ended; the stream from the server ends too and closes the socket with the reason.
+            Err(TrySendError::Closed(_)) => {}
+        }
+    }
+}
+
+impl Actor for Viewer {
+    type Context = WebsocketContext<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if let Some(mut from_server) = self.from_server.take() {
+            ctx.add_stream(futures_util::stream::poll_fn(move |cx| from_server.poll_recv(cx)));
+        }
+        ctx.run_interval(self.ping_interval, |_, ctx| ctx.ping(b""));
+    }
+}
+
+impl StreamHandler<Bytes> for Viewer {
+    fn handle(&mut self, bytes: Bytes, ctx: &mut Self::Context) {
+        ctx.binary(bytes);
+    }
+
+    fn finished(&mut self, ctx: &mut Self::Context) {
+        let reason = self.ended.try_recv().unwrap_or_else(|_| "the tunnel ended".to_owned());
+        ctx.close(Some(CloseReason { code: CloseCode::Error, description: Some(reason) }));
+        ctx.stop();
+    }
+}
+
+impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for Viewer {
+    fn handle(&mut self, message: Result<ws::Message, ws::ProtocolError>, ctx: &mut Self::Context) {
+        match message {
+            Ok(ws::Message::Binary(bytes)) => self.forward(bytes, ctx),
+            Ok(ws::Message::Continuation(
+                Item::FirstBinary(bytes) | Item::Continue(bytes) | Item::Last(bytes),
+            )) => self.forward(bytes, ctx),
+            Ok(ws::Message::Ping(bytes)) => ctx.pong(&bytes),
+            Ok(ws::Message::Pong(_) | ws::Message::Nop) => {}
+            Ok(ws::Message::Close(reason)) => {
+                ctx.close(reason);
+                ctx.stop();
+            }
+            Ok(ws::Message::Text(_) | ws::Message::Continuation(Item::FirstText(_))) => {
+                let description = Some("VNC is binary: send binary messages".to_owned());
+                ctx.close(Some(CloseReason { code: CloseCode::Unsupported, description }));
+                ctx.stop();
+            }
+            Err(error) => {
+                let description = Some(error.to_string());
+                ctx.close(Some(CloseReason { code: CloseCode::Protocol, description }));
+                ctx.stop();
+            }
+        }
+    }
+}
