@@ -25,13 +25,16 @@ pub(crate) struct BrowserParts {
 
 impl BrowserParts {
     async fn dismantle(self) {
-        if let Some(group) = self.group {
+        let Self { os, group, seat, dir } = self;
+        if let Some(group) = group {
             // A browser has nothing to say that is worth waiting for: its profile goes with it.
-            self.os.signal_group(group, Signal::Kill);
-            wait_group_gone(self.os.as_ref(), group).await;
+            os.signal_group(group, Signal::Kill);
+            // Killed processes write no more, so their files can go while the kernel takes their memory back.
+            let gone = wait_group_gone(os.as_ref(), group);
+            futures_util::future::join(gone, dir.clear()).await;
         }
-        drop(self.seat);
-        self.dir.remove().await;
+        drop(seat);
+        dir.remove().await;
     }
 }
 

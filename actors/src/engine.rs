@@ -200,7 +200,7 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let executable =
             install(&cache.path().join("camoufox"), r#"{"version":"135.0.1","release":"beta.24"}"#);
-        let engine = search(cache.path()).find(&SystemOs).unwrap();
+        let engine = search(cache.path()).find(&SystemOs::new()).unwrap();
         let version = Some("135.0.1-beta.24".to_owned());
         assert_eq!(engine, Engine { kind: EngineKind::Camoufox, executable, version });
     }
@@ -218,7 +218,7 @@ mod tests {
             r#"{"version":"152.0.4","build":"beta.30"}"#,
         );
         fs::write(root.join("config.json"), r#"{"active_version":"official/150.0.1-beta.28"}"#).unwrap();
-        let engine = search(cache.path()).find(&SystemOs).unwrap();
+        let engine = search(cache.path()).find(&SystemOs::new()).unwrap();
         assert_eq!((engine.executable, engine.version.as_deref()), (active, Some("150.0.1-beta.28")));
     }
 
@@ -227,7 +227,7 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let root = cache.path().join("camoufox");
         let only = install(&root.join("browsers/official/152.0.4-beta.30"), r#"{"version":"152.0.4"}"#);
-        assert_eq!(search(cache.path()).find(&SystemOs).unwrap().executable, only);
+        assert_eq!(search(cache.path()).find(&SystemOs::new()).unwrap().executable, only);
     }
 
     #[test]
@@ -256,7 +256,10 @@ mod tests {
         let wrong =
             EngineSearch { camoufox_path: Some("/nowhere/camoufox-bin".into()), ..EngineSearch::default() };
         assert!(
-            wrong.find(&SystemOs).unwrap_err().starts_with("RUNNER_CAMOUFOX_PATH: /nowhere/camoufox-bin")
+            wrong
+                .find(&SystemOs::new())
+                .unwrap_err()
+                .starts_with("RUNNER_CAMOUFOX_PATH: /nowhere/camoufox-bin")
         );
     }
 
@@ -265,6 +268,6 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let executable = install(home.path(), "{}");
         let named = EngineSearch { camoufox_path: Some(home.path().to_owned()), ..EngineSearch::default() };
-        assert_eq!(named.find(&SystemOs).unwrap().executable, executable);
+        assert_eq!(named.find(&SystemOs::new()).unwrap().executable, executable);
     }
 }

@@ -239,6 +239,8 @@ impl Launcher {
     fn options(&self, slot: Option<&SlotLease>, dir: &LaunchDir, seat: &DriverSeat) -> LaunchOptions {
         let mut env: BTreeMap<String, String> = self.settings.env.iter().cloned().collect();
         env.extend([self.run_dir.mark(), seat.driver.mark.clone()]);
+        // A crash is told by the process' end; a helper process for each browser would only wait for it.
+        env.insert("MOZ_CRASHREPORTER_DISABLE".to_owned(), "1".to_owned());
         if let Some(slot) = slot {
             env.insert("DISPLAY".to_owned(), format!(":{}", slot.display));
             env.insert("XAUTHORITY".to_owned(), authority_file(dir).display().to_string());

@@ -97,6 +97,13 @@ impl LaunchDir {
         &self.path
     }
 
+    /// Removes what is in the directory, as far as nobody holds on to it, away from the actors' thread.
+    pub async fn clear(&self) {
+        let path = self.path.clone();
+        // What is left over is `remove`'s to complain about.
+        let _ = tokio::task::spawn_blocking(move || fs::remove_dir_all(path)).await;
+    }
+
     /// Removes the directory away from the actors' thread; resolves when it is gone.
     pub async fn remove(self) {
         // The drop does the work; a runtime that is shutting down does it here and now instead.

@@ -52,7 +52,9 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
 }
 
 async fn run(settings: Settings) -> Result<(), Failure> {
-    let os: Arc<dyn Os> = Arc::new(SystemOs);
+    let os = SystemOs::reaping()
+        .map_err(|error| Failure::Unavailable(format!("can't reap processes: {error}")))?;
+    let os: Arc<dyn Os> = Arc::new(os);
     let Settings { runner, control, gateway } = settings;
     let engine = find_engine(&runner, os.as_ref()).map_err(Failure::Unavailable)?;
     let node = os.find_program(&runner.driver.node).ok_or_else(|| {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use camofleet_actors::session::{Contexts, OnCrash, SessionRequest, SessionView, StartUrlWait, Status};
 use camofleet_actors::worker::{WorkerHandle, WorkerSnapshot};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -183,8 +184,8 @@ impl<'a> SessionDescriptor<'a> {
         Self {
             id: spec.id,
             status: view.status,
-            created_at: view.activity.born_at().to_string(),
-            last_seen_at: view.activity.last_seen_at().to_string(),
+            created_at: shown(view.activity.born_at()),
+            last_seen_at: shown(view.activity.last_seen_at()),
             browser: view.engine.to_string(),
             browser_version: view.browser_version.as_deref(),
             headless: spec.headless,
@@ -206,11 +207,16 @@ impl<'a> SessionDescriptor<'a> {
             restarts: view.restarts,
             on_crash: spec.on_crash,
             contexts: spec.contexts,
-            ended_at: ending.filter(|_| view.status == Status::Dead).map(|ending| ending.at.to_string()),
+            ended_at: ending.filter(|_| view.status == Status::Dead).map(|ending| shown(ending.at)),
             end_reason: ending.map(|ending| ending.reason.as_str()),
             end_detail: ending.map(|ending| ending.detail.as_str()),
         }
     }
+}
+
+/// RFC 3339 in UTC, to the millisecond.
+fn shown(time: Timestamp) -> String {
+    format!("{time:.3}")
 }
 
 /// The answer to a delete.

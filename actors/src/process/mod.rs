@@ -6,6 +6,7 @@
 #[cfg(any(test, feature = "fake-os"))]
 pub mod fake;
 mod owned;
+mod reaper;
 mod system;
 
 use std::fmt;

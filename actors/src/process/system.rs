@@ -12,14 +12,34 @@ use nix::sys::signal::{Signal as UnixSignal, kill, killpg};
 use nix::unistd::{AccessFlags, Pid, access};
 use tokio::process::Command;
 
+use super::reaper::{self, OwnChildren};
 use super::{Os, ProcessEnd, Program, Signal, Spawned};
 
 /// Linux, by way of tokio's processes.
 ///
 /// Programs must be spawned from a thread that lives as long as camofleet: the kernel's "parent died" signal
 /// follows the thread that spawned, not the process.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct SystemOs;
+#[derive(Debug, Default, Clone)]
+pub struct SystemOs {
+    own_children: OwnChildren,
+}
+
+impl SystemOs {
+    /// The machine as it is. Orphans of what is spawned are left to the system.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same, with this process as the one that reaps orphans. For the thread that spawns, once.
+    ///
+    /// # Errors
+    /// The kernel knows no subreapers, or signals can't be received.
+    pub fn reaping() -> io::Result<Self> {
+        let os = Self::default();
+        reaper::start(os.own_children.clone())?;
+        Ok(os)
+    }
+}
 
 impl Os for SystemOs {
     fn spawn(&self, program: &Program) -> io::Result<Spawned> {
@@ -59,8 +79,12 @@ impl Os for SystemOs {
         else {
             return Err(io::Error::other("the process was started without its pipes"));
         };
+        self.own_children.insert(pid);
+        let own_children = self.own_children.clone();
         let end = Box::pin(async move {
-            let status = child.wait().await?;
+            let status = child.wait().await;
+            own_children.remove(pid);
+            let status = status?;
             Ok(match (status.code(), status.signal()) {
                 (Some(code), _) => ProcessEnd::Exited(code),
                 (None, signal) => ProcessEnd::Signalled(signal.unwrap_or_default()),

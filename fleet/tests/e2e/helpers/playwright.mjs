@@ -1,0 +1,25 @@
+/** Playwright clients, as users of camofleet run them. */
+import { firefox } from 'playwright-core';
+import { createRequire } from 'node:module';
+
+/** The client's Playwright, which is also the driver's. */
+export const PLAYWRIGHT = createRequire(import.meta.url)('playwright-core/package.json').version;
+
+/** What a Playwright client calls itself: its server compares the versions. */
+export const USER_AGENT = `Playwright/${PLAYWRIGHT} (x64; debian 12) node/20`;
+
+/**
+ * Attaches a client to a session.
+ *
+ * @param {import('./server.mjs').Server} server where the session is
+ * @param {{ws_endpoint: string}} session as the API described it
+ * @returns {Promise<import('playwright-core').Browser>} the attached browser; closing it only detaches
+ */
+export function attach(server, session) {
+  return firefox.connect(server.wsUrl + session.ws_endpoint, { timeout: 20_000 });
+}
+
+/** Opens a blank page in a context of its own. */
+export async function blankPage(browser) {
+  return (await browser.newContext()).newPage();
+}

@@ -1,0 +1,122 @@
+/** What belongs to a camofleet: its processes, found by their mark, and its files. */
+import fs from 'node:fs';
+import path from 'node:path';
+
+const MARK = 'CAMOFLEET_RUN_DIR=';
+
+/**
+ * @typedef {object} Process
+ * @property {number} pid
+ * @property {number} group its process group
+ * @property {string[]} argv
+ * @property {Record<string, string>} env
+ */
+
+/** Reads one process; null when it is gone, a zombie, or not ours to read. */
+function readProcess(pid) {
+  try {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const [state, , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (state === 'Z' || state === 'X') return null;
+    const lines = (name) => fs.readFileSync(`/proc/${pid}/${name}`, 'utf8').split('\0').filter(Boolean);
+    const env = Object.fromEntries(lines('environ').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
+    return { pid: Number(pid), group: Number(group), argv: lines('cmdline'), env };
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Lists the processes that carry the mark of a run directory below `base`. Zombies do not count: they wait for
+ * whoever reaps orphans on this machine, and hold nothing.
+ *
+ * @param {string} base the `RUNNER_RUN_DIR` of the camofleet
+ * @returns {Process[]} in order of their process ids
+ */
+export function marked(base) {
+  const inBase = (env) => env.includes(`${MARK}${base}/`);
+  return fs
+    .readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .filter((pid) => {
+      try {
+        return inBase(fs.readFileSync(`/proc/${pid}/environ`, 'utf8'));
+      } catch {
+        return false;
+      }
+    })
+    .map(readProcess)
+    .filter(Boolean);
+}
+
+/** The browsers' main processes: those that were given a profile. */
+export function browsers(base) {
+  return marked(base).filter(({ argv }) => argv.includes('--profile'));
+}
+
+/** The X servers. */
+export function xServers(base) {
+  return marked(base).filter(({ argv }) => /^(Xvnc|Xvfb)$/.test(path.basename(argv[0] ?? '')));
+}
+
+/** The drivers. */
+export function drivers(base) {
+  return marked(base).filter(({ argv }) => argv.some((argument) => argument.endsWith('driver.mjs')));
+}
+
+/** Processes as lines, for a failed assertion to show. */
+export function shown(processes) {
+  return processes.map(({ pid, argv }) => `${pid} ${argv.join(' ').slice(0, 120)}`);
+}
+
+/** Whether a process runs; a zombie does not. */
+export function isAlive(pid) {
+  return readProcess(pid) !== null;
+}
+
+/** How many file descriptors a process holds. */
+export function countDescriptors(pid) {
+  return fs.readdirSync(`/proc/${pid}/fd`).length;
+}
+
+/** What a process' file descriptors are, counted by kind, for a failed assertion to show. */
+export function describeDescriptors(pid) {
+  const kinds = {};
+  for (const fd of fs.readdirSync(`/proc/${pid}/fd`)) {
+    try {
+      const kind = fs.readlinkSync(`/proc/${pid}/fd/${fd}`).replace(/:\[\d+\]$/, '');
+      kinds[kind] = (kinds[kind] ?? 0) + 1;
+    } catch {
+      // The descriptor with which the directory was read.
+    }
+  }
+  return kinds;
+}
+
+/** How much of a process is in memory, in bytes. */
+export function residentBytes(pid) {
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
+}
+
+/** The directories of running launches below `base`. */
+export function launchDirectories(base) {
+  return runDirectories(base).flatMap((run) => {
+    const entries = fs.existsSync(run) ? fs.readdirSync(run) : [];
+    return entries.filter((name) => name.startsWith('launch-')).map((name) => path.join(run, name));
+  });
+}
+
+/** The run directories below `base`; each camofleet has one. */
+export function runDirectories(base) {
+  if (!fs.existsSync(base)) return [];
+  return fs.readdirSync(base, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => path.join(base, name));
+}
+
+/** The lock files and sockets that X servers have for displays from `first` to `last`. */
+export function displayFiles({ first, last }) {
+  const files = [];
+  for (let display = first; display <= last; display += 1) {
+    files.push(...[`/tmp/.X${display}-lock`, `/tmp/.X11-unix/X${display}`].filter((file) => fs.existsSync(file)));
+  }
+  return files;
+}

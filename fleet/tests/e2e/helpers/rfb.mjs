@@ -1,0 +1,157 @@
+/**
+ * A minimal VNC client over camofleet's WebSocket: it looks at pixels, types and clicks. It asks for raw
+ * rectangles only, for a decoder of anything better would need tests of its own.
+ */
+import { openSocket } from './http.mjs';
+import { until, within } from './wait.mjs';
+
+const RAW = 0;
+const BYTES_PER_PIXEL = 4;
+
+/** One viewer. */
+export class Viewer {
+  #socket;
+  #received = Buffer.alloc(0);
+  #wake = () => {};
+  #closed = null;
+
+  /**
+   * Connects and completes the handshake.
+   *
+   * @param {string} url the tunnel's `ws://` address
+   * @param {Record<string, string>} headers of the WebSocket's handshake
+   * @returns {Promise<Viewer>} a viewer that knows the screen's size
+   */
+  static async connect(url, headers = {}) {
+    const opened = await openSocket(url, { protocols: ['binary'], headers });
+    if (opened.refusal) throw new Error(`refused with ${opened.refusal.status}: ${opened.refusal.text}`);
+    const viewer = new Viewer(opened);
+    await within(viewer.#shakeHands(), 'the VNC handshake');
+    return viewer;
+  }
+
+  constructor({ socket, closed }) {
+    this.#socket = socket;
+    this.protocol = socket.protocol;
+    /** How the WebSocket was closed. */
+    this.closed = closed.then((end) => {
+      this.#closed = end;
+      this.#wake();
+      return end;
+    });
+    socket.on('message', (data) => {
+      this.#received = Buffer.concat([this.#received, data]);
+      this.#wake();
+    });
+  }
+
+  async #read(length) {
+    while (this.#received.length < length) {
+      if (this.#closed) throw new Error(`the tunnel was closed: ${this.#closed.code} ${this.#closed.reason}`);
+      await new Promise((resolve) => (this.#wake = resolve));
+    }
+    const bytes = this.#received.subarray(0, length);
+    this.#received = this.#received.subarray(length);
+    return bytes;
+  }
+
+  #send(...bytes) {
+    this.#socket.send(Buffer.from(bytes.flat()));
+  }
+
+  async #shakeHands() {
+    this.version = (await this.#read(12)).toString().trim();
+    // A Buffer, for the tunnel takes no message of text.
+    this.#socket.send(Buffer.from('RFB 003.008\n'));
+    const kinds = [...(await this.#read((await this.#read(1))[0]))];
+    if (!kinds.includes(1)) throw new Error(`the server wants authentication: ${kinds}`);
+    this.#send(1);
+    if ((await this.#read(4)).readUInt32BE() !== 0) throw new Error('the server refused the viewer');
+    this.#send(1);
+    const init = await this.#read(24);
+    this.width = init.readUInt16BE(0);
+    this.height = init.readUInt16BE(2);
+    this.name = (await this.#read(init.readUInt32BE(20))).toString();
+    // 32 bits a pixel, 24 of colour, little endian: blue, green, red, nothing.
+    this.#send(0, 0, 0, 0, 32, 24, 0, 1, short(255), short(255), short(255), 16, 8, 0, 0, 0, 0);
+    this.#send(2, 0, short(1), 0, 0, 0, RAW);
+  }
+
+  /**
+   * Reads a rectangle of the screen as it is now.
+   *
+   * @returns {Promise<number[][]>} its pixels as `[red, green, blue]`, row by row
+   */
+  async pixels(x, y, width, height) {
+    this.#send(3, 0, short(x), short(y), short(width), short(height));
+    const wanted = width * height;
+    const pixels = [];
+    while (pixels.length < wanted) pixels.push(...(await within(this.#update(), 'a framebuffer update')));
+    return pixels;
+  }
+
+  async #update() {
+    const [kind] = await this.#read(1);
+    if (kind === 2) return [];
+    if (kind === 3) {
+      const length = (await this.#read(7)).readUInt32BE(3);
+      await this.#read(length);
+      return [];
+    }
+    if (kind !== 0) throw new Error(`unexpected message ${kind} from the VNC server`);
+    const count = (await this.#read(3)).readUInt16BE(1);
+    const pixels = [];
+    for (let rectangle = 0; rectangle < count; rectangle += 1) {
+      const head = await this.#read(12);
+      if (head.readInt32BE(8) !== RAW) throw new Error('a rectangle that is not raw');
+      const bytes = await this.#read(head.readUInt16BE(4) * head.readUInt16BE(6) * BYTES_PER_PIXEL);
+      for (let at = 0; at < bytes.length; at += BYTES_PER_PIXEL) pixels.push([bytes[at + 2], bytes[at + 1], bytes[at]]);
+    }
+    return pixels;
+  }
+
+  /** Waits until the middle of the screen has a colour all over. */
+  async shows(colour, patience = 20_000) {
+    let seen;
+    const [x, y] = [this.width >> 1, this.height >> 1];
+    await until(
+      async () => {
+        seen = await this.pixels(x, y, 8, 8);
+        return seen.every((pixel) => isColour(pixel, colour));
+      },
+      `rgb(${colour}) on the screen`,
+      patience,
+    ).catch((error) => {
+      throw new Error(`${error.message}; it shows rgb(${seen?.[0]})`, { cause: error });
+    });
+  }
+
+  /** Presses and releases the left button. */
+  click(x, y) {
+    for (const buttons of [0, 1, 0]) this.#send(5, buttons, short(x), short(y));
+  }
+
+  /** Presses and releases the keys of a text of ASCII characters. */
+  type(text) {
+    for (const character of text) {
+      const key = [0, 0, short(character.charCodeAt(0))].flat();
+      this.#send(4, 1, 0, 0, key);
+      this.#send(4, 0, 0, 0, key);
+    }
+  }
+
+  /** Leaves. */
+  close() {
+    this.#socket.close();
+    return this.closed;
+  }
+}
+
+function short(value) {
+  return [value >> 8, value & 0xff];
+}
+
+/** Whether a pixel has a colour, as far as screens and PNGs keep it. */
+export function isColour(pixel, colour) {
+  return colour.every((channel, index) => Math.abs(channel - pixel[index]) <= 3);
+}

@@ -1,0 +1,290 @@
+/** Runs the real binary: a whole `camofleet serve`, with ranges and directories of its own. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { test as nodeTest } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { request } from './http.mjs';
+import { parseMetrics } from './metrics.mjs';
+import { displayFiles, marked, shown } from './processes.mjs';
+import { until, within } from './wait.mjs';
+
+const REPOSITORY = fileURLToPath(new URL('../../../../', import.meta.url));
+const BINARY = process.env.CAMOFLEET_BIN ?? path.join(REPOSITORY, 'target/release/camofleet');
+const OUR_SETTINGS = /^(RUNNER|WORKER|CONTROL|GATEWAY|CAMOFLEET|VNC|CAMOU)_|^(HTTP_PORT|WS_(READ|WRITE)_TIMEOUT_MS|TCP_.*_MS|MAX_CONCURRENT_SESSIONS|SHUTDOWN_GRACE_MS|RUST_LOG)$/;
+/** How many slots a server gets unless a test says otherwise. */
+const SLOTS = 12;
+const LONGEST_LOG = 400;
+
+/** Servers that were not stopped yet, for a failing test to show their logs. */
+const running = new Set();
+
+/**
+ * Ranges of displays, ports and ids that hardly another run takes at the same time; where one does, camofleet
+ * passes over what is in use.
+ */
+function ownRanges() {
+  const block = randomInt(500) * 20;
+  return { display: 1000 + block, port: 20_000 + block, id: 40_000 + block };
+}
+
+/** The environment of a server: this process' own without anything that camofleet would read. */
+function environment(settings) {
+  const inherited = Object.entries(process.env).filter(([name]) => !OUR_SETTINGS.test(name));
+  const driver = process.env.RUNNER_DRIVER_DIR ?? path.join(REPOSITORY, 'actors/driver');
+  return { ...Object.fromEntries(inherited), RUNNER_DRIVER_DIR: driver, ...settings };
+}
+
+/** A directory for one test, below the system's temporary one. Short, for sockets have to fit in it. */
+export function temporaryDirectory() {
+  return fs.mkdtempSync(path.join(os.tmpdir(), 'e2e-'));
+}
+
+/** One `camofleet serve`. */
+export class Server {
+  #log = [];
+
+  /**
+   * Starts a server and waits until it answers.
+   *
+   * @param {Record<string, string>} settings by their environment names; pools are off unless they are set here
+   * @param {{runBase?: string, healthy?: boolean}} options `runBase`: share the run directory of another server;
+   *   `healthy: false`: don't wait until its driver is up
+   * @returns {Promise<Server>} the running server
+   */
+  static async start(settings = {}, options = {}) {
+    const server = new Server(settings, options);
+    const greeting = until(() => server.#greeted() || server.#ended, 'camofleet to be up', 15_000);
+    try {
+      await greeting;
+      assert.equal(server.#ended, null, 'camofleet ended at its start');
+      const healthy = async () => (await server.request('GET', '/health')).json.status === 'ok';
+      if (options.healthy !== false) await until(healthy, 'camofleet to be healthy', 15_000);
+    } catch (error) {
+      server.#child.kill('SIGKILL');
+      throw new Error(`${error.message}\n${server.log()}`, { cause: error });
+    }
+    return server;
+  }
+
+  #child;
+  #output = '';
+  #ended = null;
+
+  constructor(settings, { runBase } = {}) {
+    this.directory = temporaryDirectory();
+    this.runBase = runBase ?? path.join(this.directory, 'run');
+    const ranges = ownRanges();
+    const last = SLOTS - 1;
+    this.displays = { first: Number(settings.RUNNER_VNC_DISPLAY_MIN ?? ranges.display) };
+    this.displays.last = Number(settings.RUNNER_VNC_DISPLAY_MAX ?? ranges.display + last);
+    this.firstVncId = Number(settings.RUNNER_VNC_WS_PORT_MIN ?? ranges.id);
+    const env = environment({
+      CONTROL_PORT: '0',
+      RUNNER_ENGINE: 'firefox',
+      RUNNER_RUN_DIR: this.runBase,
+      RUNNER_PREWARM_HEADLESS: '0',
+      RUNNER_PREWARM_VNC: '0',
+      // Drawn faster than the default, and quite enough to be looked at.
+      RUNNER_VNC_RESOLUTION: '1024x768x24',
+      RUNNER_VNC_DISPLAY_MIN: String(this.displays.first),
+      RUNNER_VNC_DISPLAY_MAX: String(this.displays.last),
+      RUNNER_VNC_PORT_MIN: String(ranges.port),
+      RUNNER_VNC_PORT_MAX: String(ranges.port + last),
+      RUNNER_VNC_WS_PORT_MIN: String(this.firstVncId),
+      RUNNER_VNC_WS_PORT_MAX: String(this.firstVncId + last),
+      ...settings,
+    });
+    // Its working directory has no `.env` in it.
+    this.#child = spawn(BINARY, ['serve', '--log', 'debug'], { cwd: this.directory, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.pid = this.#child.pid;
+    this.#child.stdout.on('data', (text) => (this.#output += text));
+    this.#child.stderr.on('data', (text) => this.#log.push(...text.toString().split('\n').filter(Boolean)));
+    this.exited = new Promise((resolve, reject) => {
+      this.#child.once('error', reject);
+      this.#child.once('exit', (code, signal) => resolve((this.#ended = { code, signal })));
+    });
+    running.add(this);
+  }
+
+  #greeted() {
+    const origin = /Panel: (http:\/\/\S+)\//.exec(this.#output)?.[1];
+    this.url = origin;
+    this.wsUrl = origin?.replace('http', 'ws');
+    return origin;
+  }
+
+  /** The lines that it has logged, the last some hundred. */
+  log() {
+    return this.#log.slice(-LONGEST_LOG).join('\n');
+  }
+
+  /** All lines that it has logged. */
+  logLines() {
+    return this.#log;
+  }
+
+  /** Makes one request to it. */
+  request(method, route, options) {
+    return request(method, `${this.url}${route}`, options);
+  }
+
+  /** Creates a session and expects it to be READY. */
+  async create(body = {}) {
+    const answer = await this.request('POST', '/sessions', { body });
+    assert.equal(answer.status, 201, answer.text);
+    assert.equal(answer.json.status, 'READY');
+    return answer.json;
+  }
+
+  /** The live sessions, or the ended ones. */
+  async sessions({ ended = false } = {}) {
+    return (await this.request('GET', `/sessions${ended ? '?ended=true' : ''}`)).json;
+  }
+
+  /** A session as it is now. */
+  async session({ id }) {
+    const answer = await this.request('GET', `/sessions/local/${id}`);
+    assert.equal(answer.status, 200, answer.text);
+    return answer.json;
+  }
+
+  /** Ends a session and expects that to work. */
+  async end({ id }) {
+    const answer = await this.request('DELETE', `/sessions/local/${id}`);
+    assert.deepEqual([answer.status, answer.json], [200, { id, status: 'DEAD' }]);
+  }
+
+  /** Waits until a session is as wanted. */
+  sessionThat(session, condition, what, patience) {
+    return until(
+      async () => {
+        const view = await this.session(session);
+        return condition(view) && view;
+      },
+      `session ${session.id} to be ${what}`,
+      patience,
+    );
+  }
+
+  /** Waits for a session among the ended ones. */
+  ended(session, patience) {
+    return until(
+      async () => (await this.sessions({ ended: true })).find(({ id }) => id === session.id),
+      `session ${session.id} to have ended`,
+      patience,
+    );
+  }
+
+  /** The checks of its one worker. */
+  async checks() {
+    return (await this.request('GET', '/health')).json.workers[0].detail.checks;
+  }
+
+  /** Its metrics. */
+  async metrics() {
+    return parseMetrics((await this.request('GET', '/metrics')).text);
+  }
+
+  /** Waits until the pools are as full as wanted. */
+  async poolsFull(patience = 30_000) {
+    await until(
+      async () => {
+        const checks = await this.checks();
+        return ['pool_headless', 'pool_vnc'].every((name) => {
+          const [, ready, target] = /^(\d+) of (\d+) ready$/.exec(checks[name]) ?? [null, checks[name], 'off'];
+          return ready === target;
+        });
+      },
+      'the pools to be full',
+      patience,
+    );
+  }
+
+  /** Sends a signal to camofleet itself. */
+  kill(signal) {
+    this.#child.kill(signal);
+  }
+
+  /** Waits for its end. */
+  awaitEnd(patience = 15_000) {
+    return within(this.exited, 'camofleet to end', patience);
+  }
+
+  /** Stops it as an operator would, and expects that nothing of it is left. */
+  async stop() {
+    running.delete(this);
+    try {
+      if (!this.#ended) {
+        this.kill('SIGTERM');
+        const end = await this.awaitEnd();
+        assert.deepEqual(end, { code: 0, signal: null }, `camofleet ended badly\n${this.log()}`);
+      }
+      await until(() => marked(this.runBase).length === 0, 'all processes to be gone', 3000).catch((error) => {
+        throw new Error(`${error.message}: ${shown(marked(this.runBase)).join('\n')}`, { cause: error });
+      });
+      assert.deepEqual(displayFiles(this.displays), []);
+    } finally {
+      this.discard();
+    }
+  }
+
+  /** Ends whatever is left of it, without a question asked. */
+  discard() {
+    running.delete(this);
+    if (!this.#ended) this.kill('SIGKILL');
+    for (const { pid } of marked(this.runBase)) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It has just ended by itself.
+      }
+    }
+    fs.rmSync(this.directory, { recursive: true, force: true, maxRetries: 10 });
+  }
+}
+
+/**
+ * Runs the binary to its end, for starts that are expected to fail.
+ *
+ * @param {string[]} args its arguments
+ * @param {Record<string, string>} settings environment variables
+ * @returns {Promise<{status: number|null, stdout: string, stderr: string}>} how it ended and what it wrote
+ */
+export async function run(args, settings = {}) {
+  const directory = temporaryDirectory();
+  const env = environment({ RUNNER_ENGINE: 'firefox', RUNNER_RUN_DIR: path.join(directory, 'run'), CONTROL_PORT: '0', ...settings });
+  const child = spawn(BINARY, args, { cwd: directory, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (text) => (stdout += text));
+  child.stderr.on('data', (text) => (stderr += text));
+  try {
+    const ended = new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
+    const status = await within(ended, `camofleet ${args.join(' ')} to end`, 10_000);
+    return { status, stdout, stderr };
+  } finally {
+    child.kill('SIGKILL');
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/**
+ * A test that shows the logs of all running servers when it fails.
+ *
+ * @param {string} name a sentence
+ * @param {(context: import('node:test').TestContext) => Promise<void>} body the test
+ * @param {object} options as `node:test` takes them
+ */
+export function test(name, body, options = {}) {
+  nodeTest(name, options, async (context) => {
+    try {
+      await body(context);
+    } catch (error) {
+      for (const server of running) console.error(`---- log of camofleet ${server.pid} at: ${name}\n${server.log()}\n----`);
+      throw error;
+    }
+  });
+}

@@ -1,0 +1,47 @@
+/** Waiting, always for a condition and always with an end. */
+import { setTimeout as delay } from 'node:timers/promises';
+
+const POLL_MS = 20;
+
+/**
+ * Waits until a condition holds.
+ *
+ * @template T
+ * @param {() => T | Promise<T>} condition looked at again and again; a truthy value ends the wait
+ * @param {string} what is waited for, for the error
+ * @param {number} patience how long, in milliseconds
+ * @returns {Promise<T>} the truthy value
+ * @throws {Error} when it does not hold in time
+ */
+export async function until(condition, what, patience = 20_000) {
+  const deadline = Date.now() + patience;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > deadline) throw new Error(`after ${patience} ms still waiting for ${what}`);
+    await delay(POLL_MS);
+  }
+}
+
+/**
+ * Bounds a wait for something that has no bound of its own.
+ *
+ * @template T
+ * @param {Promise<T>} promise what is waited for
+ * @param {string} what it is, for the error
+ * @param {number} patience how long, in milliseconds
+ * @returns {Promise<T>} what the promise resolves with
+ * @throws {Error} when it does not resolve in time
+ */
+export async function within(promise, what, patience = 20_000) {
+  const timer = new AbortController();
+  const late = async () => {
+    await delay(patience, null, { signal: timer.signal });
+    throw new Error(`after ${patience} ms still waiting for ${what}`);
+  };
+  try {
+    return await Promise.race([promise, late()]);
+  } finally {
+    timer.abort();
+  }
+}
