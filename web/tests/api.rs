@@ -1,0 +1,389 @@
+//! The API over a real port, on a fake machine: bodies, statuses and codes.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use awc::http::StatusCode;
+use camofleet_actors::display::{DisplaySettings, DisplayTools, Geometry, VncBackend};
+use camofleet_actors::driver::DriverSettings;
+use camofleet_actors::engine::{Engine, EngineKind};
+use camofleet_actors::events::EventBus;
+use camofleet_actors::fleet::{Fleet, WorkerBuilder};
+use camofleet_actors::gateway::{Gateway, GatewaySettings};
+use camofleet_actors::metrics::Metrics;
+use camofleet_actors::prewarm::PoolSettings;
+use camofleet_actors::process::Os;
+use camofleet_actors::process::fake::{FakeOs, Fault};
+use camofleet_actors::rundir::RunDir;
+use camofleet_actors::session::{SessionDefaults, StartUrlWait};
+use camofleet_actors::slots::SlotRanges;
+use camofleet_actors::supervision::Intensity;
+use camofleet_actors::worker::{LocalWorker, WorkerParts, WorkerSettings};
+use camofleet_actors::{LaunchSettings, NetworkSwitches};
+use camofleet_web::server::ServerSettings;
+use camofleet_web::{AppState, CorsOrigins, WebSettings};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+/// A whole fleet behind a port, with nothing real below it.
+struct Api {
+    origin: String,
+    os: FakeOs,
+    client: awc::Client,
+    server: actix_web::dev::ServerHandle,
+    _base: tempfile::TempDir,
+}
+
+struct Options {
+    os: FakeOs,
+    max_sessions: usize,
+    token: Option<String>,
+    cors: CorsOrigins,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let os = FakeOs::new();
+        os.set_launch_time(Duration::ZERO);
+        Self { os, max_sessions: 10, token: None, cors: CorsOrigins::Any }
+    }
+}
+
+async fn api(options: Options) -> Api {
+    let Options { os, max_sessions, token, cors } = options;
+    let base = tempfile::tempdir().unwrap();
+    let metrics = Metrics::new().unwrap();
+    let machine: Arc<dyn Os> = Arc::new(os.clone());
+    let no_pool = PoolSettings { target: 0, check_interval: Duration::from_secs(60) };
+    let settings = WorkerSettings {
+        name: "local".into(),
+        defaults: SessionDefaults {
+            headless: false,
+            idle_ttl: Duration::from_secs(300),
+            start_url: None,
+            start_url_wait: StartUrlWait::Load,
+        },
+        max_sessions,
+        restart_intensity: Intensity { limit: 3, within: Duration::from_secs(300) },
+        // Ports on which nothing listens anywhere.
+        slots: SlotRanges { displays: 100..=101, vnc_ports: 1..=2, vnc_ids: 6900..=6901 },
+        launch: LaunchSettings {
+            engine: Engine {
+                kind: EngineKind::Firefox,
+                executable: "/usr/bin/firefox-esr".into(),
+                version: Some("153.0".into()),
+            },
+            switches: NetworkSwitches { disable_http3: true, disable_ipv6: true, disable_webrtc: true },
+            timeout: Duration::from_secs(5),
+            permits: 2,
+            display: DisplaySettings {
+                tools: DisplayTools::find(VncBackend::Auto, &os),
+                geometry: Geometry { width: 1920, height: 1080, depth: 24 },
+                startup_timeout: Duration::from_secs(1),
+                env: Vec::new(),
+            },
+            env: Vec::new(),
+        },
+        driver: DriverSettings {
+            node: "/usr/bin/node".into(),
+            directory: "/driver".into(),
+            sessions_per_driver: 8,
+            env: Vec::new(),
+        },
+        headless_pool: no_pool,
+        vnc_pool: no_pool,
+    };
+    let parts = WorkerParts {
+        settings: Arc::new(settings),
+        os: Arc::clone(&machine),
+        run_dir: RunDir::create(base.path(), &os).unwrap(),
+        metrics: metrics.clone(),
+        events: EventBus::default().start(),
+        snapshot: watch::Sender::new(Arc::default()),
+    };
+    let builder: WorkerBuilder =
+        Box::new(move |parent, generation| LocalWorker::start(parts.clone(), parent, generation));
+    let (fleet, directory, _failure) = Fleet::start(vec![("local".into(), builder)]);
+    let tunnels = GatewaySettings {
+        max_tunnels: 1,
+        connect_timeout: Duration::from_secs(1),
+        idle_timeout: Duration::from_secs(60),
+    };
+    let gateway = Gateway::new(tunnels, directory.clone(), metrics.clone()).start();
+    let state = AppState {
+        place: fleet.recipient(),
+        directory: directory.clone(),
+        gateway: gateway.recipient(),
+        metrics,
+        settings: WebSettings {
+            cors_origins: cors,
+            metrics_path: "/metrics".into(),
+            public_api_prefix: "/fleet".into(),
+            api_token: token,
+            ping_interval: Duration::from_secs(20),
+        },
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let server_settings = ServerSettings { threads: 1, shutdown_timeout: Duration::from_secs(1) };
+    let server = camofleet_web::run(listener, state, server_settings).unwrap();
+    let handle = server.handle();
+    actix_rt::spawn(server);
+    // The worker is healthy once its driver has said hello.
+    while !directory.workers().iter().any(|worker| worker.snapshot().healthy()) {
+        tokio::task::yield_now().await;
+    }
+    Api { origin, os, client: awc::Client::default(), server: handle, _base: base }
+}
+
+impl Api {
+    async fn answer(&self, request: awc::SendClientRequest) -> (StatusCode, Value, awc::http::header::HeaderMap) {
+        let mut response = request.await.unwrap();
+        let body = response.body().limit(1 << 20).await.unwrap();
+        let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        (response.status(), json, response.headers().clone())
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, Value) {
+        let (status, body, _) = self.answer(self.client.get(format!("{}{path}", self.origin)).send()).await;
+        (status, body)
+    }
+
+    async fn post(&self, path: &str, body: impl Into<String>) -> (StatusCode, Value) {
+        let (status, body, _) =
+            self.answer(self.client.post(format!("{}{path}", self.origin)).send_body(body.into())).await;
+        (status, body)
+    }
+
+    async fn delete(&self, path: &str) -> (StatusCode, Value) {
+        let (status, body, _) = self.answer(self.client.delete(format!("{}{path}", self.origin)).send()).await;
+        (status, body)
+    }
+
+    /// The answer to a WebSocket handshake that is refused. Written by hand: awc decides on `Connection` itself.
+    async fn refused_handshake(&self, path: &str) -> (StatusCode, Value) {
+        let address = self.origin.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        // The server closes the connection after its refusal.
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("content-type: application/json"), "{head}");
+        let status = head.split(' ').nth(1).unwrap().parse::<u16>().unwrap();
+        (StatusCode::from_u16(status).unwrap(), serde_json::from_str(body).unwrap())
+    }
+
+    async fn create(&self, body: &str) -> Value {
+        let (status, session) = self.post("/sessions", body).await;
+        assert_eq!(status, StatusCode::CREATED, "{session}");
+        session
+    }
+
+    async fn stop(self) {
+        self.server.stop(false).await;
+    }
+}
+
+fn assert_error((status, body): (StatusCode, Value), expected: u16, code: &str) {
+    assert_eq!((status.as_u16(), body["code"].as_str()), (expected, Some(code)), "{body}");
+    assert!(body["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{body}");
+    assert_eq!(body.as_object().map(serde_json::Map::len), Some(2), "{body}");
+}
+
+#[actix_web::test]
+async fn a_session_is_shown_with_every_field_of_the_contract() {
+    let api = api(Options::default()).await;
+    let body = r#"{"headless":true,"idle_ttl_seconds":60,"labels":{"team":"a"},"start_url":"example.com"}"#;
+    let mut session = api.create(body).await;
+    for volatile in ["id", "created_at", "last_seen_at", "ws_endpoint"] {
+        assert!(session[volatile].is_string(), "{volatile}");
+    }
+    assert_eq!(session["ws_endpoint"], format!("/fleet/sessions/local/{}/ws", session["id"].as_str().unwrap()));
+    for volatile in ["id", "created_at", "last_seen_at", "ws_endpoint"] {
+        session.as_object_mut().unwrap().remove(volatile);
+    }
+    let expected = json!({
+        "status": "READY", "browser": "firefox", "browser_version": "153.0", "headless": true, "idle_ttl_seconds": 60,
+        "labels": {"team": "a"}, "worker": "local", "vnc_enabled": false, "start_url": "https://example.com",
+        "start_url_wait": "load", "start_url_error": null,
+        "vnc": {"ws": null, "http": null, "password_protected": false},
+        "attached": 0, "restarts": 0, "on_crash": "restart", "contexts": "keep",
+        "ended_at": null, "end_reason": null, "end_detail": null
+    });
+    assert_eq!(session, expected);
+    api.stop().await;
+}
+
+#[actix_web::test]
+async fn a_session_lives_through_create_list_show_touch_and_delete() {
+    let api = api(Options::default()).await;
+    let session = api.create(r#"{"vnc":true}"#).await;
+    assert_eq!(session["vnc"], json!({"ws": "/websockify?token=6900", "http": "/vnc/6900", "password_protected": false}));
+    assert_eq!((&session["vnc_enabled"], &session["headless"]), (&json!(true), &json!(false)));
+    let path = format!("/sessions/local/{}", session["id"].as_str().unwrap());
+    assert_eq!(api.get(&path).await, (StatusCode::OK, session.clone()));
+    assert_eq!(api.get("/api/sessions").await, (StatusCode::OK, json!([session])));
+    let (status, touched) = api.post(&format!("{path}/touch"), "").await;
+    assert_eq!((status, &touched["id"]), (StatusCode::OK, &session["id"]));
+    assert_eq!(api.delete(&path).await, (StatusCode::OK, json!({"id": session["id"], "status": "DEAD"})));
+    assert_eq!(api.get("/sessions").await.1, json!([]));
+    let (_, ended) = api.get("/sessions?ended=true").await;
+    assert_eq!((&ended[0]["id"], &ended[0]["end_reason"]), (&session["id"], &json!("deleted")));
+    assert!(ended[0]["ended_at"].is_string());
+    assert_eq!(api.get(&path).await.1["status"], "DEAD", "an ended session is still shown while it is remembered");
+    assert!(api.os.alive("browser").is_empty() && api.os.alive("Xvnc").is_empty());
+    api.stop().await;
+}
+
+#[actix_web::test]
+async fn requests_that_make_no_sense_are_refused_with_their_code() {
+    let api = api(Options::default()).await;
+    assert_error(api.post("/sessions", "{").await, 422, "invalid_json");
+    assert_error(api.post("/sessions", r#"{"idle_ttl_seconds":5}"#).await, 422, "invalid_field");
+    assert_error(api.post("/sessions", "x".repeat((64 << 10) + 1)).await, 413, "body_too_large");
+    assert_error(api.get("/sessions?ended=perhaps").await, 422, "invalid_field");
+    assert_error(api.post("/sessions", r#"{"worker":"nobody"}"#).await, 404, "worker_not_found");
+    assert_error(api.get("/sessions/nobody/1").await, 404, "worker_not_found");
+    let unknown = "/sessions/local/9b2f0d3e-8f5e-4a58-9a51-0d5f8d1f8f10";
+    assert_error(api.get(unknown).await, 404, "session_not_found");
+    assert_error(api.delete(unknown).await, 404, "session_not_found");
+    assert_error(api.post(&format!("{unknown}/touch"), "").await, 404, "session_not_found");
+    assert_error(api.get("/sessions/local/no-id").await, 404, "session_not_found");
+    assert_error(api.get("/nowhere").await, 404, "not_found");
+    assert_error(api.get("/api/nowhere").await, 404, "not_found");
+    assert_error(api.delete("/sessions").await, 405, "method_not_allowed");
+    assert_error(api.post("/api/health", "").await, 405, "method_not_allowed");
+    assert_error(api.get(&format!("{unknown}/ws")).await, 400, "bad_websocket_handshake");
+    api.stop().await;
+}
+
+#[actix_web::test]
+async fn handshakes_that_cannot_be_served_are_refused_before_the_upgrade() {
+    let api = api(Options::default()).await;
+    let unknown = "/sessions/local/9b2f0d3e-8f5e-4a58-9a51-0d5f8d1f8f10/ws";
+    assert_error(api.refused_handshake(unknown).await, 404, "session_not_found");
+    assert_error(api.refused_handshake("/sessions/nobody/1/ws").await, 404, "worker_not_found");
+    assert_error(api.refused_handshake("/websockify?token=6900").await, 404, "vnc_not_found");
+    assert_error(api.refused_handshake("/websockify").await, 404, "vnc_not_found");
+    assert_error(api.refused_handshake("/nowhere").await, 404, "not_found");
+    // The fake browser listens nowhere.
+    let session = api.create(r#"{"vnc":true}"#).await;
+    let path = format!("/sessions/local/{}/ws", session["id"].as_str().unwrap());
+    assert_error(api.refused_handshake(&path).await, 502, "upstream_unreachable");
+    assert_error(api.refused_handshake("/websockify?token=6900").await, 502, "upstream_unreachable");
+    let (_, shown) = api.get(path.trim_end_matches("/ws")).await;
+    assert_eq!(shown["attached"], 0, "a client whose browser was not reached does not count");
+    api.stop().await;
+}
+
+#[actix_web::test]
+async fn a_full_fleet_says_so_and_when_to_come_back() {
+    let api = api(Options { max_sessions: 1, ..Options::default() }).await;
+    api.create(r#"{"headless":true}"#).await;
+    let request = api.client.post(format!("{}/sessions", api.origin)).send();
+    let (status, body, headers) = api.answer(request).await;
+    assert_error((status, body), 429, "at_capacity");
+    assert!(headers.get("retry-after").unwrap().to_str().unwrap().parse::<u64>().unwrap() > 0);
+    api.stop().await;
+}
+
+#[actix_web::test]
+async fn a_fleet_without_slots_displays_or_luck_says_what_is_missing() {
+    let full = api(Options::default()).await;
+    for _ in 0..2 {
+        full.create(r#"{"vnc":true}"#).await;
+    }
+    assert_error(full.post("/sessions", r#"{"vnc":true}"#).await, 503, "no_slot");
+    full.os.break_next(Fault::LaunchFails, 1);
+    assert_error(full.post("/sessions", r#"{"headless":true}"#).await, 502, "launch_failed");
+    full.stop().await;
+
+    let options = Options::default();
+    ["Xvnc", "Xvfb"].iter().for_each(|name| options.os.uninstall(name));
+    let blind = api(options).await;
+    assert_error(blind.post("/sessions", r#"{"vnc":true}"#).await, 503, "no_vnc_tooling");
+    assert_error(blind.post("/sessions", r#"{"vnc":true,"worker":"local"}"#).await, 400, "vnc_unsupported");
+    assert_eq!(blind.create("{}").await["headless"], true, "without displays a session runs headless");
+    blind.stop().await;
+}
+
+#[actix_web::test]
+async fn where_a_token_is_set_it_is_needed_everywhere_but_for_health_and_pages() {
+    let api = api(Options { token: Some("s3cret".into()), ..Options::default() }).await;
+    for path in ["/sessions", "/workers", "/metrics", "/api/sessions", "/sessions/local/1"] {
+        assert_error(api.get(path).await, 401, "unauthorized");
+    }
+    assert_error(api.post("/sessions", "").await, 401, "unauthorized");
+    assert_error(api.refused_handshake("/websockify?token=6900").await, 401, "unauthorized");
+    assert_error(api.refused_handshake("/websockify?token=6900&access_token=s3cret").await, 404, "vnc_not_found");
+    assert_eq!(api.get("/health").await.0, StatusCode::OK);
+    assert_eq!(api.get("/sessions?access_token=s3cret").await, (StatusCode::OK, json!([])));
+    let request = api.client.get(format!("{}/sessions", api.origin)).bearer_auth("s3cret").send();
+    assert_eq!(api.answer(request).await.0, StatusCode::OK);
+    api.stop().await;
+}
+
+#[actix_web::test]
+async fn health_and_workers_show_the_checks() {
+    let api = api(Options::default()).await;
+    let checks = json!({
+        "engine": "firefox 153.0 (/usr/bin/firefox-esr)",
+        "display": "xvnc, 2 of 2 slots free",
+        "driver": "1 up, playwright 1.62.1, node 20.0.0",
+        "pool_headless": "off",
+        "pool_vnc": "off"
+    });
+    let version = env!("CARGO_PKG_VERSION");
+    let worker = json!({
+        "name": "local", "healthy": true, "supports_vnc": true,
+        "detail": {"status": "ok", "version": version, "checks": checks}
+    });
+    assert_eq!(api.get("/workers").await, (StatusCode::OK, json!([worker])));
+    assert_eq!(api.get("/api/health").await, (StatusCode::OK, json!({"status": "ok", "workers": [worker]})));
+    api.stop().await;
+}
+
+#[actix_web::test]
+async fn metrics_are_prometheus_text() {
+    let api = api(Options::default()).await;
+    api.create(r#"{"headless":true}"#).await;
+    let mut response = api.client.get(format!("{}/metrics", api.origin)).send().await.unwrap();
+    let text = String::from_utf8(response.body().await.unwrap().to_vec()).unwrap();
+    assert!(response.headers().get("content-type").unwrap().to_str().unwrap().starts_with("text/plain"));
+    for line in [
+        "camofleet_sessions{status=\"READY\"} 1",
+        "camofleet_session_creates_total{outcome=\"ok\"} 1",
+        "camofleet_launches_total{kind=\"headless\",outcome=\"ok\"} 1",
+        "camofleet_slots{state=\"free\"} 2",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
+    }
+    api.stop().await;
+}
+
+#[actix_web::test]
+async fn pages_of_listed_origins_may_use_the_api_with_credentials_and_of_any_without() {
+    let ask = async |cors: CorsOrigins, origin: &str| {
+        let api = api(Options { cors, ..Options::default() }).await;
+        let request = api.client.get(format!("{}/health", api.origin)).insert_header(("origin", origin.to_owned()));
+        let (_, _, headers) = api.answer(request.send()).await;
+        let value = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+        let answer = (value("access-control-allow-origin"), value("access-control-allow-credentials"));
+        api.stop().await;
+        answer
+    };
+    let listed = || CorsOrigins::List(vec!["https://panel.example".into()]);
+    assert_eq!(ask(CorsOrigins::Any, "https://any.example").await, (Some("*".into()), None));
+    let allowed = (Some("https://panel.example".into()), Some("true".into()));
+    assert_eq!(ask(listed(), "https://panel.example").await, allowed);
+    assert_eq!(ask(listed(), "https://other.example").await.0, None);
+}
