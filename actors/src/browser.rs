@@ -1,18 +1,23 @@
 //! The browser actor: one Playwright server with its browser, inside a driver.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 
 use crate::display::finish_later;
-use crate::driver::{BrowserEnded, DriverSeat};
-use crate::launcher::{Adopt, LaunchPart, PartKey};
+use crate::driver::{BrowserEnded, CancelLaunch, DriverSeat};
+use crate::launcher::{Adopt, LaunchPart, PartBond};
 use crate::process::{Os, Signal, wait_group_gone};
 use crate::rundir::LaunchDir;
-use crate::supervision::{ChildExited, Lifeline};
+
+/// How long a launch that is given up may take to be gone; a driver that lives needs milliseconds.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is left to clean up when a browser goes: its process group, its place in the driver, its files.
 pub(crate) struct BrowserParts {
+    /// The launch's number.
+    pub launch: u64,
     /// The machine it runs on.
     pub os: Arc<dyn Os>,
     /// Its process group; `None` until it has one.
@@ -25,13 +30,22 @@ pub(crate) struct BrowserParts {
 
 impl BrowserParts {
     async fn dismantle(self) {
-        let Self { os, group, seat, dir } = self;
-        if let Some(group) = group {
-            // A browser has nothing to say that is worth waiting for: its profile goes with it.
-            os.signal_group(group, Signal::Kill);
-            // Killed processes write no more, so their files can go while the kernel takes their memory back.
-            let gone = wait_group_gone(os.as_ref(), group);
-            futures_util::future::join(gone, dir.clear()).await;
+        let Self { launch, os, group, seat, dir } = self;
+        match group {
+            Some(group) => {
+                // A browser has nothing to say that is worth waiting for: its profile goes with it.
+                os.signal_group(group, Signal::Kill);
+                // Killed processes write no more, so their files can go while the kernel takes their memory back.
+                let gone = wait_group_gone(os.as_ref(), group);
+                futures_util::future::join(gone, dir.clear()).await;
+            }
+            None => {
+                // Only its driver knows what there is of it.
+                let cancel = seat.driver.address.send(CancelLaunch { launch });
+                if tokio::time::timeout(CANCEL_PATIENCE, cancel).await.is_err() {
+                    log::warn!("launch {launch} was given up, but its driver does not say that it is gone");
+                }
+            }
         }
         drop(seat);
         dir.remove().await;
@@ -40,19 +54,21 @@ impl BrowserParts {
 
 /// One Playwright server and its browser. Started before the launch, so that no end can be missed.
 pub struct Browser {
-    lifeline: Lifeline<PartKey>,
+    bond: PartBond,
+    /// `None` from the moment it is being taken down.
     parts: Option<BrowserParts>,
 }
 
 impl Browser {
     /// The actor of a browser that is about to be launched.
-    pub(crate) fn start_empty(
-        parent: Recipient<ChildExited<PartKey>>,
-        launch: u64,
-        parts: BrowserParts,
-    ) -> Addr<Self> {
-        let lifeline = Lifeline::new(parent, PartKey { launch, part: LaunchPart::Browser }, 0);
-        Actor::start(Self { lifeline, parts: Some(parts) })
+    pub(crate) fn start_empty(bond: PartBond, parts: BrowserParts) -> Addr<Self> {
+        Actor::start(Self { bond, parts: Some(parts) })
+    }
+
+    fn take_down(&mut self, ctx: &mut Context<Self>) {
+        if let Some(parts) = self.parts.take() {
+            ctx.spawn(parts.dismantle().into_actor(self).map(|(), _, ctx| ctx.stop()));
+        }
     }
 }
 
@@ -90,18 +106,17 @@ impl Handler<BrowserEnded> for Browser {
     type Result = ();
 
     fn handle(&mut self, ended: BrowserEnded, ctx: &mut Context<Self>) {
-        // While it is being closed its parts are gone from here, and the end is wanted.
+        // While it is being closed the end is wanted.
         if self.parts.is_some() {
-            if ended.driver_lost {
-                self.lifeline.key_mut().part = LaunchPart::Driver;
-            }
-            self.lifeline.fail(ended.detail);
-            ctx.stop();
+            let part = if ended.driver_lost { LaunchPart::Driver } else { LaunchPart::Browser };
+            self.bond.lose(part, ended.detail);
+            self.take_down(ctx);
         }
     }
 }
 
-/// Takes the browser down; answered when its processes and files are gone.
+/// Takes the browser down. Its actor stops, and this request fails with its mailbox, when processes and files are
+/// gone.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct CloseBrowser;
@@ -109,14 +124,9 @@ pub(crate) struct CloseBrowser;
 impl Handler<CloseBrowser> for Browser {
     type Result = ResponseActFuture<Self, ()>;
 
-    fn handle(&mut self, _: CloseBrowser, _: &mut Context<Self>) -> Self::Result {
-        let parts = self.parts.take();
-        let close = async move {
-            if let Some(parts) = parts {
-                parts.dismantle().await;
-            }
-        };
-        Box::pin(close.into_actor(self).map(|(), _, ctx| ctx.stop()))
+    fn handle(&mut self, _: CloseBrowser, ctx: &mut Context<Self>) -> Self::Result {
+        self.take_down(ctx);
+        Box::pin(std::future::pending().into_actor(self))
     }
 }
 
@@ -124,6 +134,6 @@ impl Handler<Adopt> for Browser {
     type Result = ();
 
     fn handle(&mut self, Adopt(parent): Adopt, _: &mut Context<Self>) {
-        self.lifeline.reassign(parent);
+        self.bond.reassign(parent);
     }
 }

@@ -30,6 +30,11 @@ const WORKER: ChildSpec = ChildSpec {
 pub struct Directory(watch::Receiver<Arc<Vec<WorkerHandle>>>);
 
 impl Directory {
+    #[cfg(test)]
+    pub(crate) fn of(workers: Vec<WorkerHandle>) -> Self {
+        Self(watch::channel(Arc::new(workers)).1)
+    }
+
     /// All workers, in the order of their configuration.
     pub fn workers(&self) -> Arc<Vec<WorkerHandle>> {
         Arc::clone(&self.0.borrow())
@@ -212,3 +217,6 @@ impl Handler<ChildExited<String>> for Fleet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

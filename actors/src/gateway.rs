@@ -70,6 +70,8 @@ pub struct Gateway {
     metrics: Metrics,
     tunnels: HashMap<TunnelId, Option<Recipient<CloseTunnel>>>,
     last_tunnel: TunnelId,
+    /// The grace of a drain is over.
+    closing: bool,
     /// Told when the last tunnel is gone; set while draining.
     drained: Option<Vec<oneshot::Sender<()>>>,
 }
@@ -77,13 +79,13 @@ pub struct Gateway {
 impl Gateway {
     /// A gateway to the live views of the sessions in a directory.
     pub fn new(settings: GatewaySettings, directory: Directory, metrics: Metrics) -> Self {
-        Self { settings, directory, metrics, tunnels: HashMap::new(), last_tunnel: 0, drained: None }
+        Self { settings, directory, metrics, tunnels: HashMap::new(), last_tunnel: 0, closing: false, drained: None }
     }
 
     fn close_all(&mut self) {
+        self.closing = true;
         for close in self.tunnels.values().flatten() {
-            // One message for each tunnel.
-            close.do_send(CloseTunnel { reason: "the gateway is shutting down".to_owned() });
+            shut(close);
         }
     }
 
@@ -96,6 +98,11 @@ impl Gateway {
             }
         }
     }
+}
+
+fn shut(tunnel: &Recipient<CloseTunnel>) {
+    // One message for each tunnel.
+    tunnel.do_send(CloseTunnel { reason: "the gateway is shutting down".to_owned() });
 }
 
 impl Actor for Gateway {
@@ -135,6 +142,10 @@ impl Handler<TunnelStarted> for Gateway {
     type Result = ();
 
     fn handle(&mut self, started: TunnelStarted, _: &mut Context<Self>) {
+        if self.closing {
+            // It was still connecting when all others were closed.
+            shut(&started.close);
+        }
         if let Some(close) = self.tunnels.get_mut(&started.id) {
             *close = Some(started.close);
         }
@@ -163,3 +174,6 @@ impl Handler<DrainTunnels> for Gateway {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

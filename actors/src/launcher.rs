@@ -10,20 +10,20 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SetOnce, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::browser::{Browser, BrowserParts, BrowserUp, CloseBrowser};
 use crate::display::{CloseDisplay, Display, DisplayRequest, DisplaySettings, authority_file};
 use crate::driver::protocol::{LaunchOptions, WindowSize};
-use crate::driver::{CancelLaunch, Driver, DriverSeat, Launch};
+use crate::driver::{Driver, DriverSeat, Launch};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::process::Os;
 use crate::rundir::{LaunchDir, RunDir};
 use crate::slots::{SlotLease, Slots};
-use crate::supervision::ChildExited;
+use crate::supervision::{ChildExited, Lifeline};
 
 /// What a launch consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,74 @@ pub(crate) struct PartKey {
     pub launch: u64,
     /// Which part of it.
     pub part: LaunchPart,
+}
+
+/// The first part of a launch that ended by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Loss {
+    /// Which part.
+    pub part: LaunchPart,
+    /// How it ended.
+    pub detail: String,
+}
+
+impl From<Loss> for Error {
+    fn from(Loss { part, detail }: Loss) -> Self {
+        match part {
+            LaunchPart::Browser => Self::LaunchFailed { detail },
+            LaunchPart::Driver => Self::DriverLost { detail },
+            LaunchPart::Display => Self::DisplayFailed { detail },
+        }
+    }
+}
+
+/// The bond of one part of a launch with whoever the launch belongs to.
+///
+/// A part can end while nobody owns the launch yet: it is still being built, or on its way from a pool to a session.
+/// The message of its end finds nobody then, so the loss is noted before the message is sent: whoever takes the
+/// launch over looks at the note, and gets a message of everything that comes after that.
+pub(crate) struct PartBond {
+    /// `None` once the end was told.
+    lifeline: Option<Lifeline<PartKey>>,
+    loss: Arc<SetOnce<Loss>>,
+}
+
+impl PartBond {
+    fn new(
+        parent: Recipient<ChildExited<PartKey>>,
+        launch: u64,
+        part: LaunchPart,
+        loss: &Arc<SetOnce<Loss>>,
+    ) -> Self {
+        let lifeline = Lifeline::new(parent, PartKey { launch, part }, 0);
+        Self { lifeline: Some(lifeline), loss: Arc::clone(loss) }
+    }
+
+    /// The part ended by itself. Told at once; what is left of it is cleaned up afterwards.
+    pub fn lose(&mut self, part: LaunchPart, detail: String) {
+        if let Some(mut lifeline) = self.lifeline.take() {
+            // Another part may have been first.
+            let _ = self.loss.set(Loss { part, detail: detail.clone() });
+            lifeline.key_mut().part = part;
+            lifeline.fail(detail);
+        }
+    }
+
+    /// From now on another parent is told.
+    pub fn reassign(&mut self, parent: Recipient<ChildExited<PartKey>>) {
+        if let Some(lifeline) = &mut self.lifeline {
+            lifeline.reassign(parent);
+        }
+    }
+}
+
+impl Drop for PartBond {
+    fn drop(&mut self) {
+        if let Some(lifeline) = &self.lifeline {
+            // Closed, or its actor panicked: gone in any case.
+            let _ = self.loss.set(Loss { part: lifeline.key().part, detail: "it is gone".to_owned() });
+        }
+    }
 }
 
 /// From now on this parent is told of the part's end.
@@ -98,8 +166,6 @@ pub struct LaunchSettings {
 
 /// What the driver may take beyond the launch's own limit to say that it ran out.
 const ANSWER_MARGIN: Duration = Duration::from_secs(2);
-/// How long a cancelled launch may take to be gone.
-const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Launches browsers for one worker. Cloning shares it.
 #[derive(Clone)]
@@ -169,7 +235,25 @@ impl Launcher {
         parent: Recipient<ChildExited<PartKey>>,
         cancel: &CancellationToken,
     ) -> Result<Launched> {
+        let mut begun = Begun::default();
+        match self.build(&mut begun, window, parent, cancel).await {
+            Ok(launched) => Ok(launched),
+            Err(error) => {
+                begun.dismantle().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn build(
+        &self,
+        begun: &mut Begun,
+        window: Window,
+        parent: Recipient<ChildExited<PartKey>>,
+        cancel: &CancellationToken,
+    ) -> Result<Launched> {
         let launch = LAST_LAUNCH.fetch_add(1, Ordering::Relaxed) + 1;
+        let loss = Arc::new(SetOnce::new());
         let dir = self.run_dir.launch_dir(launch).map_err(|error| Error::LaunchFailed {
             detail: format!("no directory for it in {}: {error}", self.run_dir.path().display()),
         })?;
@@ -178,62 +262,55 @@ impl Launcher {
             Window::NewSlot => Some(Arc::new(self.slots.lease(self.os.as_ref())?)),
             Window::Slot(slot) => Some(slot),
         };
-        let display = match &slot {
-            None => None,
-            Some(slot) => {
-                let request = DisplayRequest {
-                    os: &self.os,
-                    run_dir: &self.run_dir,
-                    dir: &dir,
-                    slot: Arc::clone(slot),
-                    parent: parent.clone(),
-                    launch,
-                };
-                let started = tokio::time::Instant::now();
-                let display = Display::start_ready(&self.settings.display, request).await?;
-                self.metrics.display_ready(started.elapsed());
-                Some(DisplayGuard(display))
-            }
-        };
+        if let Some(slot) = &slot {
+            let request = DisplayRequest {
+                os: &self.os,
+                run_dir: &self.run_dir,
+                dir: &dir,
+                slot: Arc::clone(slot),
+                bond: PartBond::new(parent.clone(), launch, LaunchPart::Display, &loss),
+                cancel,
+            };
+            let started = tokio::time::Instant::now();
+            begun.display = Some(Display::start_ready(&self.settings.display, request).await?);
+            self.metrics.display_ready(started.elapsed());
+        }
         let restarting = Error::Restarting { what: "worker" };
         let seat = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(Error::Cancelled),
+            loss = loss.wait() => return Err(loss.clone().into()),
             seat = self.drivers.send(AssignDriver) => seat.map_err(|_| restarting)??,
         };
         let options = self.options(slot.as_deref(), &dir, &seat);
         let driver = seat.driver.address.clone();
-        let parts = BrowserParts { os: Arc::clone(&self.os), group: None, seat, dir };
-        let browser = BrowserGuard(Browser::start_empty(parent, launch, parts));
-        let answer = driver.send(Launch { launch, options, watcher: browser.0.clone().recipient() });
-        let answer =
-            async { answer.await.unwrap_or_else(|_| Err(Error::DriverLost { detail: "it is gone".into() })) };
-        tokio::pin!(answer);
+        let parts = BrowserParts { launch, os: Arc::clone(&self.os), group: None, seat, dir };
+        let bond = PartBond::new(parent, launch, LaunchPart::Browser, &loss);
+        let browser = begun.browser.insert(Browser::start_empty(bond, parts)).clone();
+        let (answer, answered) = oneshot::channel();
+        // One message for each launch.
+        driver.do_send(Launch { launch, options, watcher: browser.clone().recipient(), answer });
         let limit = self.settings.timeout;
-        let failure = tokio::select! {
+        let up = tokio::select! {
             biased;
-            () = cancel.cancelled() => Error::Cancelled,
-            () = tokio::time::sleep(limit + ANSWER_MARGIN) =>
-                Error::LaunchTimedOut { what: "browser", limit, setting: "RUNNER_LAUNCH_TIMEOUT_SECONDS" },
-            up = &mut answer => {
-                let up = up?;
-                // Fails only when the browser ended in the meantime; its parent then gets the news from it.
-                let _ = browser.0.send(BrowserUp { group: up.pid }).await;
-                let (browser, display) = (browser.release(), display.map(DisplayGuard::release));
-                return Ok(Launched { launch, browser, display, driver, slot, endpoint: up.endpoint, version: up.version });
+            () = cancel.cancelled() => return Err(Error::Cancelled),
+            loss = loss.wait() => return Err(loss.clone().into()),
+            () = tokio::time::sleep(limit + ANSWER_MARGIN) => {
+                return Err(Error::LaunchTimedOut {
+                    what: "browser",
+                    limit,
+                    setting: "RUNNER_LAUNCH_TIMEOUT_SECONDS",
+                });
             }
+            up = answered => up.unwrap_or_else(|_| Err(Error::DriverLost { detail: "it is gone".to_owned() }))?,
         };
-        driver.do_send(CancelLaunch { launch });
-        // A browser that came up at the very last moment is killed with its process group.
-        if let Ok(Ok(up)) = tokio::time::timeout(CANCEL_PATIENCE, answer).await {
-            let _ = browser.0.send(BrowserUp { group: up.pid }).await;
+        if browser.send(BrowserUp { group: up.pid }).await.is_err() || loss.initialized() {
+            let lost = Error::LaunchFailed { detail: "the browser ended as soon as it was up".to_owned() };
+            return Err(loss.get().map_or(lost, |loss| loss.clone().into()));
         }
-        let browser = browser.release();
-        let _ = browser.send(CloseBrowser).await;
-        if let Some(display) = display.map(DisplayGuard::release) {
-            let _ = display.send(CloseDisplay).await;
-        }
-        Err(failure)
+        begun.browser = None;
+        let display = begun.display.take();
+        Ok(Launched { launch, browser, display, driver, slot, endpoint: up.endpoint, version: up.version, loss })
     }
 
     fn options(&self, slot: Option<&SlotLease>, dir: &LaunchDir, seat: &DriverSeat) -> LaunchOptions {
@@ -262,37 +339,49 @@ impl Launcher {
     }
 }
 
-/// Closes a display unless it is released: the driver's hold on addresses would keep it up otherwise.
-struct DisplayGuard(Addr<Display>);
+/// The parts of a launch that is under way. Dropped halfway, they are taken down.
+#[derive(Default)]
+struct Begun {
+    browser: Option<Addr<Browser>>,
+    display: Option<Addr<Display>>,
+}
 
-impl DisplayGuard {
-    fn release(self) -> Addr<Display> {
-        let display = self.0.clone();
-        std::mem::forget(self);
-        display
+impl Begun {
+    /// Resolves when nothing of it is left.
+    async fn dismantle(&mut self) {
+        close(self.browser.clone(), self.display.clone()).await;
     }
 }
 
-impl Drop for DisplayGuard {
+impl Drop for Begun {
     fn drop(&mut self) {
-        self.0.do_send(CloseDisplay);
+        // No effect after `dismantle`: the mailboxes are closed.
+        close_soon(self.browser.as_ref(), self.display.as_ref());
     }
 }
 
-/// The same for a browser.
-struct BrowserGuard(Addr<Browser>);
-
-impl BrowserGuard {
-    fn release(self) -> Addr<Browser> {
-        let browser = self.0.clone();
-        std::mem::forget(self);
-        browser
-    }
+/// Takes parts down; resolves when their actors have stopped, and so nothing is left of them.
+async fn close(browser: Option<Addr<Browser>>, display: Option<Addr<Display>>) {
+    let browser = async {
+        if let Some(browser) = browser {
+            let _ = browser.send(CloseBrowser).await;
+        }
+    };
+    let display = async {
+        if let Some(display) = display {
+            let _ = display.send(CloseDisplay).await;
+        }
+    };
+    futures_util::future::join(browser, display).await;
 }
 
-impl Drop for BrowserGuard {
-    fn drop(&mut self) {
-        self.0.do_send(CloseBrowser);
+/// The same without waiting, for drops: one message for each part.
+fn close_soon(browser: Option<&Addr<Browser>>, display: Option<&Addr<Display>>) {
+    if let Some(browser) = browser {
+        browser.do_send(CloseBrowser);
+    }
+    if let Some(display) = display {
+        display.do_send(CloseDisplay);
     }
 }
 
@@ -310,39 +399,32 @@ pub(crate) struct Launched {
     pub slot: Option<Arc<SlotLease>>,
     browser: Addr<Browser>,
     display: Option<Addr<Display>>,
+    loss: Arc<SetOnce<Loss>>,
 }
 
 impl Launched {
-    /// Puts the parts under a new parent. False when one of them has died already.
-    pub async fn adopt(&self, parent: Recipient<ChildExited<PartKey>>) -> bool {
-        let browser = self.browser.send(Adopt(parent.clone())).await.is_ok();
-        match &self.display {
-            Some(display) => browser && display.send(Adopt(parent)).await.is_ok(),
-            None => browser,
+    /// The part that has ended by itself, if one has. What ends later is told to the parent.
+    pub fn loss(&self) -> Option<&Loss> {
+        self.loss.get()
+    }
+
+    /// Puts the parts under a new parent. One that has died already is no error here, but a [`Self::loss`].
+    pub async fn adopt(&self, parent: Recipient<ChildExited<PartKey>>) {
+        let _ = self.browser.send(Adopt(parent.clone())).await;
+        if let Some(display) = &self.display {
+            let _ = display.send(Adopt(parent)).await;
         }
     }
 
     /// Takes it down; resolves when nothing of it is left.
     pub async fn dismantle(self) {
-        let browser = self.browser.send(CloseBrowser);
-        match &self.display {
-            Some(display) => {
-                // A part that is gone already has cleaned up after itself.
-                let _ = futures_util::future::join(browser, display.send(CloseDisplay)).await;
-            }
-            None => {
-                let _ = browser.await;
-            }
-        }
+        close(Some(self.browser.clone()), self.display.clone()).await;
     }
 }
 
 impl Drop for Launched {
     fn drop(&mut self) {
         // No effect after `dismantle`: the mailboxes are closed.
-        self.browser.do_send(CloseBrowser);
-        if let Some(display) = &self.display {
-            display.do_send(CloseDisplay);
-        }
+        close_soon(Some(&self.browser), self.display.as_ref());
     }
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Result;
 use crate::launcher::{Launched, Launcher, PartKey, Window};
-use crate::supervision::{Backoff, ChildExited, Generation, Lifeline};
+use crate::supervision::{Backoff, ChildExited, Generation, Intensity, Lifeline, RestartWindow};
 
 /// The two pools of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,6 +81,10 @@ pub(crate) struct ClosePool;
 /// Waits between launches that fail; a machine that can't start a browser now may in a minute.
 const RETRY: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
 
+/// The first death of a warm browser in a minute is made good at once, the next ones ever later: one that dies as
+/// soon as it is up must not be launched in a tight loop.
+const DEATHS: Intensity = Intensity { limit: 8, within: Duration::from_secs(60) };
+
 /// Keeps a number of browsers up for sessions to come.
 pub(crate) struct PrewarmPool {
     _lifeline: Lifeline<PoolKind>,
@@ -90,6 +95,7 @@ pub(crate) struct PrewarmPool {
     ready: VecDeque<Launched>,
     launching: usize,
     failures: usize,
+    deaths: RestartWindow,
     last_error: Option<String>,
     retry: Option<SpawnHandle>,
     cancel: CancellationToken,
@@ -115,6 +121,7 @@ impl PrewarmPool {
             ready: VecDeque::new(),
             launching: 0,
             failures: 0,
+            deaths: RestartWindow::new(DEATHS),
             last_error: None,
             retry: None,
             cancel: CancellationToken::new(),
@@ -172,7 +179,11 @@ impl PrewarmPool {
             Some(Ok(launched)) => {
                 this.failures = 0;
                 this.last_error = None;
-                this.ready.push_back(launched);
+                match launched.loss().cloned() {
+                    None => this.ready.push_back(launched),
+                    // It died between the launcher's hand and this one's.
+                    Some(loss) => this.bury(launched, &loss.detail, ctx),
+                }
             }
             Some(Err(error)) => {
                 let text = error.to_string();
@@ -181,7 +192,7 @@ impl PrewarmPool {
                 }
                 this.last_error = Some(text);
                 this.failures += 1;
-                this.wait_before_retry(ctx);
+                this.wait_before_retry(RETRY.delay(this.failures, fastrand::f64()), ctx);
             }
         }
         this.publish();
@@ -195,9 +206,16 @@ impl PrewarmPool {
         }
     }
 
-    fn wait_before_retry(&mut self, ctx: &mut Context<Self>) {
+    /// A warm browser is gone, and is replaced.
+    fn bury(&mut self, launched: Launched, detail: &str, ctx: &mut Context<Self>) {
+        log::warn!("a warm {} browser is gone and will be replaced: {detail}", self.kind);
+        ctx.spawn(launched.dismantle().into_actor(self));
+        let deaths = self.deaths.admit(Instant::now()).unwrap_or(DEATHS.limit);
+        self.wait_before_retry(RETRY.delay(deaths, fastrand::f64()), ctx);
+    }
+
+    fn wait_before_retry(&mut self, wait: Duration, ctx: &mut Context<Self>) {
         if self.retry.is_none() {
-            let wait = RETRY.delay(self.failures, fastrand::f64());
             self.retry = Some(ctx.run_later(wait, |this, ctx| {
                 this.retry = None;
                 this.refill(ctx);
@@ -219,7 +237,14 @@ impl Handler<Take> for PrewarmPool {
     type Result = MessageResult<Take>;
 
     fn handle(&mut self, _: Take, ctx: &mut Context<Self>) -> Self::Result {
-        let taken = self.ready.pop_front();
+        let mut taken = self.ready.pop_front();
+        while let Some(loss) = taken.as_ref().and_then(|launched| launched.loss().cloned()) {
+            // The message of its end waits behind this one.
+            if let Some(dead) = taken.take() {
+                self.bury(dead, &loss.detail, ctx);
+            }
+            taken = self.ready.pop_front();
+        }
         self.refill(ctx);
         MessageResult(taken)
     }
@@ -233,16 +258,9 @@ impl Handler<ChildExited<PartKey>> for PrewarmPool {
         let Some(at) = self.ready.iter().position(|launched| launched.launch == exited.key.launch) else {
             return;
         };
-        log::warn!("a warm {} browser is gone and will be replaced: {}", self.kind, exited.reason);
         if let Some(launched) = self.ready.remove(at) {
-            ctx.spawn(launched.dismantle().into_actor(self));
+            self.bury(launched, &exited.reason.to_string(), ctx);
         }
-        // A browser that dies as soon as it is up must not be launched in a tight loop.
-        self.failures += 1;
-        if self.failures > 1 {
-            self.wait_before_retry(ctx);
-        }
-        self.refill(ctx);
         self.publish();
     }
 }

@@ -1,11 +1,33 @@
-//! Makers of values that several tests need.
+//! Makers of values that several tests need, and a whole worker on a fake machine.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::EngineKind;
-use crate::session::{ActivityClock, Contexts, OnCrash, SessionSpec, SessionView, StartUrlWait, Status};
+use actix::prelude::*;
+use tokio::sync::{mpsc, watch};
+
+use crate::display::{DisplaySettings, DisplayTools, Geometry, VncBackend};
+use crate::driver::{Driver, DriverSettings};
+use crate::engine::{Engine, EngineKind};
+use crate::error::{Error, Result};
+use crate::events::{Change, Event, EventBus, Subscribe, Subscription};
+use crate::launcher::{LaunchSettings, NetworkSwitches};
+use crate::metrics::Metrics;
+use crate::prewarm::{PoolKind, PoolSettings, PrewarmPool};
+use crate::process::fake::FakeOs;
+use crate::rundir::RunDir;
+use crate::session::{
+    ActivityClock, AttachmentTicket, Contexts, EndReason, OnCrash, Session, SessionDefaults, SessionId,
+    SessionRequest, SessionSpec, SessionView, StartUrlWait, Status,
+};
+use crate::slots::SlotRanges;
+use crate::supervision::{ChildExited, Intensity};
+use crate::worker::{
+    AttachClient, CreateSession, DeleteSession, LocalWorker, ShutDown, TouchSession, WorkerHandle,
+    WorkerParts, WorkerSettings, WorkerSnapshot,
+};
 
 /// A session's view with nothing special about it.
 pub(crate) fn a_view() -> SessionView {
@@ -31,5 +53,329 @@ pub(crate) fn a_view() -> SessionView {
         attached: 0,
         restarts: 0,
         ending: None,
+    }
+}
+
+/// A wish for a headless session.
+pub(crate) fn headless() -> SessionRequest {
+    SessionRequest { headless: Some(true), ..SessionRequest::default() }
+}
+
+/// A wish for a session with a live view.
+pub(crate) fn with_vnc() -> SessionRequest {
+    SessionRequest { vnc: true, ..SessionRequest::default() }
+}
+
+/// A worker's settings: no warm browsers, three display slots, room for all.
+fn settings(os: &FakeOs) -> WorkerSettings {
+    let pool = PoolSettings { target: 0, check_interval: Duration::from_secs(2) };
+    WorkerSettings {
+        name: "local".to_owned(),
+        defaults: SessionDefaults {
+            headless: true,
+            idle_ttl: Duration::from_secs(300),
+            start_url: None,
+            start_url_wait: StartUrlWait::Load,
+        },
+        max_sessions: 10,
+        restart_intensity: Intensity { limit: 3, within: Duration::from_secs(300) },
+        slots: SlotRanges { displays: 100..=102, vnc_ports: 5900..=5999, vnc_ids: 6900..=6999 },
+        launch: LaunchSettings {
+            engine: Engine {
+                kind: EngineKind::Firefox,
+                executable: PathBuf::from("/usr/bin/firefox"),
+                version: None,
+            },
+            switches: NetworkSwitches { disable_http3: true, disable_ipv6: true, disable_webrtc: true },
+            timeout: Duration::from_secs(30),
+            permits: 10,
+            display: DisplaySettings {
+                tools: DisplayTools::find(VncBackend::Auto, os),
+                geometry: Geometry { width: 1920, height: 1080, depth: 24 },
+                startup_timeout: Duration::from_secs(5),
+                env: Vec::new(),
+            },
+            env: Vec::new(),
+        },
+        driver: DriverSettings {
+            node: PathBuf::from("/usr/bin/node"),
+            directory: PathBuf::from("/driver"),
+            sessions_per_driver: 100,
+            env: Vec::new(),
+        },
+        headless_pool: pool,
+        vnc_pool: pool,
+    }
+}
+
+/// Tells the test of a worker's end, in its fleet's stead.
+struct Parent(mpsc::UnboundedSender<String>);
+
+impl Actor for Parent {
+    type Context = Context<Self>;
+}
+
+impl Handler<ChildExited<String>> for Parent {
+    type Result = ();
+    fn handle(&mut self, exited: ChildExited<String>, _: &mut Context<Self>) {
+        let _ = self.0.send(exited.reason.to_string());
+    }
+}
+
+/// A part of a worker that a test breaks.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) enum PanicIn {
+    Worker,
+    Session(SessionId),
+    Pool(PoolKind),
+    Driver,
+}
+
+/// Makes an actor panic, as a bug would.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct PanicNow;
+
+macro_rules! panics {
+    ($($actor:ty),*) => {$(
+        impl Handler<PanicNow> for $actor {
+            type Result = ();
+            fn handle(&mut self, _: PanicNow, _: &mut Context<Self>) {
+                panic!("a bug");
+            }
+        }
+    )*};
+}
+panics!(Session, PrewarmPool, Driver);
+
+/// What a worker needs around it.
+pub(crate) struct TestMachine {
+    pub os: FakeOs,
+    pub metrics: Metrics,
+    pub parts: WorkerParts,
+    /// The base of the run directory; removed at the end.
+    _base: tempfile::TempDir,
+}
+
+impl TestMachine {
+    /// A machine for one worker, on paused time.
+    pub async fn new(os: FakeOs, adjust: impl FnOnce(&mut WorkerSettings)) -> Self {
+        let base = tempfile::tempdir().unwrap();
+        let run_dir = RunDir::create(base.path(), &os).unwrap();
+        let mut settings = settings(&os);
+        adjust(&mut settings);
+        let metrics = Metrics::new().unwrap();
+        let parts = WorkerParts {
+            settings: Arc::new(settings),
+            os: Arc::new(os.clone()),
+            run_dir,
+            metrics: metrics.clone(),
+            events: EventBus::default().start(),
+            snapshot: watch::Sender::new(Arc::default()),
+        };
+        Self { os, metrics, parts, _base: base }
+    }
+
+    /// The names of the directories of launches and notes of displays.
+    pub fn run_dir_entries(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.parts.run_dir.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name != "lock").collect()
+    }
+
+    /// A metric's value, by its name with labels as they are printed.
+    pub fn metric(&self, name: &str) -> f64 {
+        let text = self.metrics.encode().unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().unwrap())
+    }
+}
+
+/// A worker on a fake machine and paused time.
+pub(crate) struct TestWorker {
+    pub machine: TestMachine,
+    pub os: FakeOs,
+    pub handle: WorkerHandle,
+    pub address: Addr<LocalWorker>,
+    /// Why the worker ended.
+    pub ends: mpsc::UnboundedReceiver<String>,
+    /// What happened so far.
+    pub events: Subscription,
+}
+
+impl TestWorker {
+    /// A worker with settings of its own, on a machine where everything is installed. Its driver is up, its pools
+    /// are full.
+    pub async fn with(adjust: impl FnOnce(&mut WorkerSettings)) -> Self {
+        Self::on(FakeOs::new(), adjust).await
+    }
+
+    /// A worker with the usual settings.
+    pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// The same on a machine that was prepared.
+    pub async fn on(os: FakeOs, adjust: impl FnOnce(&mut WorkerSettings)) -> Self {
+        let worker = Self::starting_on(os, adjust).await;
+        let settings = Arc::clone(&worker.machine.parts.settings);
+        worker
+            .until(|snapshot| {
+                let full = |name: &str, target: usize| {
+                    let text = &snapshot.checks[name].text;
+                    text == "off" || text.starts_with(&format!("{target} of {target}"))
+                };
+                snapshot.playwright.is_some()
+                    && full("pool_headless", settings.headless_pool.target)
+                    && full("pool_vnc", settings.vnc_pool.target)
+            })
+            .await;
+        worker
+    }
+
+    /// The same, only just started.
+    pub async fn starting_on(os: FakeOs, adjust: impl FnOnce(&mut WorkerSettings)) -> Self {
+        tokio::time::pause();
+        let machine = TestMachine::new(os, adjust).await;
+        let events = machine.parts.events.send(Subscribe).await.unwrap();
+        let (told, ends) = mpsc::unbounded_channel();
+        let parent = Parent(told).start().recipient();
+        let address = LocalWorker::start_actor(machine.parts.clone(), parent, 0);
+        let seen = machine.parts.snapshot.subscribe();
+        let handle = WorkerHandle::new("local".to_owned(), address.clone(), seen);
+        let os = machine.os.clone();
+        let worker = Self { machine, os, handle, address, ends, events };
+        worker.until(|snapshot| !snapshot.checks.is_empty()).await;
+        worker
+    }
+
+    pub async fn create(&self, request: SessionRequest) -> Result<Arc<SessionView>> {
+        self.handle.ask(&self.handle.create, CreateSession(request)).await
+    }
+
+    /// Creates a session that is known to work.
+    pub async fn ready(&self, request: SessionRequest) -> Arc<SessionView> {
+        self.create(request).await.unwrap()
+    }
+
+    /// Asks for a session and does not wait for it; comes back when it is seen.
+    pub async fn begin(
+        &self,
+        request: SessionRequest,
+    ) -> (SessionId, tokio::task::JoinHandle<Result<Arc<SessionView>>>) {
+        let before: Vec<SessionId> = self.ids();
+        let handle = self.handle.clone();
+        let created =
+            actix_rt::spawn(async move { handle.ask(&handle.create, CreateSession(request)).await });
+        let new = |snapshot: &WorkerSnapshot| {
+            snapshot.sessions.iter().map(|view| view.spec.id).find(|id| !before.contains(id))
+        };
+        let snapshot = self.until(|snapshot| new(snapshot).is_some()).await;
+        (new(&snapshot).unwrap(), created)
+    }
+
+    pub async fn delete(&self, id: SessionId) -> Result<SessionId> {
+        self.handle.ask(&self.handle.delete, DeleteSession(id)).await
+    }
+
+    pub async fn touch(&self, id: SessionId) -> Result<Arc<SessionView>> {
+        self.handle.ask(&self.handle.touch, TouchSession(id)).await
+    }
+
+    pub async fn attach(&self, id: SessionId) -> Result<AttachmentTicket> {
+        self.handle.ask(&self.handle.attach, AttachClient(id)).await
+    }
+
+    pub async fn shut_down(&self) {
+        self.handle.shut_down.send(ShutDown).await.unwrap();
+    }
+
+    /// The live sessions.
+    pub fn ids(&self) -> Vec<SessionId> {
+        self.handle.snapshot().sessions.iter().map(|view| view.spec.id).collect()
+    }
+
+    /// A session as it is shown now.
+    pub fn view(&self, id: SessionId) -> Arc<SessionView> {
+        Arc::clone(self.handle.snapshot().session(id).unwrap())
+    }
+
+    /// Why and how an ended session ended.
+    pub fn end_of(&self, id: SessionId) -> (EndReason, String) {
+        let snapshot = self.handle.snapshot();
+        let view = snapshot.ended.iter().find(|view| view.spec.id == id).unwrap();
+        assert_eq!(view.status, Status::Dead);
+        let ending = view.ending.clone().unwrap();
+        (ending.reason, ending.detail)
+    }
+
+    /// Waits for a snapshot; fails when none like it comes within an hour of the fake machine.
+    pub async fn until(&self, condition: impl Fn(&WorkerSnapshot) -> bool) -> Arc<WorkerSnapshot> {
+        let mut snapshots = self.handle.snapshot.clone();
+        let found = snapshots.wait_for(|snapshot| condition(snapshot));
+        match tokio::time::timeout(Duration::from_secs(3600), found).await {
+            Ok(snapshot) => Arc::clone(&snapshot.unwrap()),
+            Err(_) => panic!("it never came; the last snapshot: {:#?}", self.handle.snapshot()),
+        }
+    }
+
+    /// Waits until a session is shown in a state.
+    pub async fn until_status(&self, id: SessionId, status: Status) -> Arc<SessionView> {
+        let shows =
+            |snapshot: &WorkerSnapshot| snapshot.session(id).is_some_and(|view| view.status == status);
+        let snapshot = self.until(shows).await;
+        Arc::clone(snapshot.session(id).unwrap())
+    }
+
+    /// Waits until a session was built anew for the given time, and is READY again.
+    pub async fn until_restarted(&self, id: SessionId, times: u32) -> Arc<SessionView> {
+        let snapshot = self
+            .until(|snapshot| {
+                snapshot
+                    .session(id)
+                    .is_some_and(|view| view.restarts == times && view.status == Status::Ready)
+            })
+            .await;
+        Arc::clone(snapshot.session(id).unwrap())
+    }
+
+    /// Waits until a condition on the fake machine holds, for ten seconds of its time at most.
+    pub async fn settle(&self, what: &str, condition: impl Fn() -> bool) {
+        for _ in 0..10_000 {
+            if condition() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("it never came: {what}; alive: {:?}", self.os.alive_names());
+    }
+
+    /// Fails unless the worker's one driver is all that lives, and nothing lies around.
+    pub fn assert_nothing_left(&self) {
+        assert_eq!(self.os.alive_names(), ["node"]);
+        assert_eq!(self.machine.run_dir_entries(), Vec::<String>::new());
+        assert!(self.handle.snapshot().checks["display"].text.ends_with("3 of 3 slots free"));
+        assert_eq!(self.machine.metric("camofleet_slots{state=\"used\"}"), 0.0);
+    }
+
+    /// The changes of one session until it ended.
+    pub async fn changes_until_ended(&mut self, id: SessionId) -> Vec<Change> {
+        let mut changes = Vec::new();
+        while changes.last() != Some(&Change::Ended) {
+            match self.events.next().await.unwrap() {
+                Event::Session { view, change, .. } if view.spec.id == id => changes.push(change),
+                _ => {}
+            }
+        }
+        changes
+    }
+}
+
+/// The error of something that must fail.
+pub(crate) fn refusal<T>(result: Result<T>) -> Error {
+    match result {
+        Ok(_) => panic!("it was not refused"),
+        Err(error) => error,
     }
 }

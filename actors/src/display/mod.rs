@@ -13,13 +13,13 @@ use actix::prelude::*;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use tokio_util::codec::{FramedRead, LinesCodec};
+use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
-use crate::launcher::{Adopt, LaunchPart, PartKey};
+use crate::launcher::{Adopt, LaunchPart, PartBond};
 use crate::process::{Os, OwnedProcess, Pipes, Program};
 use crate::rundir::{LaunchDir, RunDir};
 use crate::slots::SlotLease;
-use crate::supervision::{ChildExited, Lifeline};
 pub use tools::{DisplayTools, Geometry, VncBackend};
 
 /// How long an X server may take to end on SIGTERM; it needs milliseconds.
@@ -51,6 +51,20 @@ struct DisplayParts {
 }
 
 impl DisplayParts {
+    async fn come_up(&mut self, x_server: Pipes, vnc_program: Option<Program>) -> Result<()> {
+        let failed = |error: io::Error| Error::DisplayFailed { detail: error.to_string() };
+        let display = self.slot.display;
+        fs::write(&self.note, format!("{}\n", self.x_server.pid())).map_err(failed)?;
+        // `-displayfd 1`: the server prints its display number when it takes clients.
+        first_line(&self.x_server, x_server, |line| line.trim() == display.to_string()).await?;
+        if let Some(program) = vnc_program {
+            let (vnc_server, pipes) = spawn(&self.os, &program, display).map_err(failed)?;
+            let vnc_server = self.vnc_server.insert(vnc_server);
+            first_line(vnc_server, pipes, |line| line.starts_with("PORT=")).await?;
+        }
+        Ok(())
+    }
+
     async fn dismantle(self) {
         if let Some(vnc_server) = &self.vnc_server {
             vnc_server.stop(STOP_GRACE).await;
@@ -68,7 +82,8 @@ impl DisplayParts {
 
 /// One X server and its VNC server.
 pub struct Display {
-    lifeline: Lifeline<PartKey>,
+    bond: PartBond,
+    /// `None` from the moment it is being taken down.
     parts: Option<DisplayParts>,
 }
 
@@ -78,53 +93,59 @@ pub(crate) struct DisplayRequest<'a> {
     pub run_dir: &'a RunDir,
     pub dir: &'a LaunchDir,
     pub slot: Arc<SlotLease>,
-    pub parent: Recipient<ChildExited<PartKey>>,
-    pub launch: u64,
+    pub bond: PartBond,
+    pub cancel: &'a CancellationToken,
 }
 
 impl Display {
     /// Starts the programs and waits until they say that they are ready. Dropped halfway, it leaves nothing.
     ///
     /// # Errors
-    /// [`Error::NoVncTooling`], [`Error::DisplayFailed`] with what the program printed, [`Error::LaunchTimedOut`].
+    /// [`Error::NoVncTooling`], [`Error::DisplayFailed`] with what the program printed, [`Error::LaunchTimedOut`],
+    /// [`Error::Cancelled`]; nothing is left of it then.
     pub(crate) async fn start_ready(
         settings: &DisplaySettings,
         request: DisplayRequest<'_>,
     ) -> Result<Addr<Self>> {
-        let DisplayRequest { os, run_dir, dir, slot, parent, launch } = request;
+        let DisplayRequest { os, run_dir, dir, slot, bond, cancel } = request;
         let tools =
             settings.tools.as_ref().map_err(|remedy| Error::NoVncTooling { remedy: remedy.clone() })?;
         let failed = |error: io::Error| Error::DisplayFailed { detail: error.to_string() };
         let authority = xauthority::write(&authority_file(dir)).map_err(failed)?;
         let mut env = settings.env.clone();
         env.push(run_dir.mark());
-        let deadline = tokio::time::Instant::now() + settings.startup_timeout;
-        let timed_out = |_| Error::LaunchTimedOut {
-            what: "display",
-            limit: settings.startup_timeout,
-            setting: "RUNNER_VNC_STARTUP_TIMEOUT_SECONDS",
-        };
-
         let program = tools.x_server(&slot, settings.geometry, &authority, env.clone());
-        let (x_server, pipes) = spawn(os, &program, slot.display).map_err(failed)?;
+        let vnc_program = tools.vnc_server(&slot, &authority, env);
         let note = run_dir.path().join(format!("display-{}", slot.display));
-        let mut display = Self {
-            lifeline: Lifeline::new(parent, PartKey { launch, part: LaunchPart::Display }, 0),
-            parts: Some(DisplayParts { os: Arc::clone(os), x_server, vnc_server: None, slot, note }),
-        };
+        let (x_server, pipes) = spawn(os, &program, slot.display).map_err(failed)?;
+        let parts = DisplayParts { os: Arc::clone(os), x_server, vnc_server: None, slot, note };
+        // From here on its drop cleans up, too.
+        let mut display = Self { bond, parts: Some(parts) };
         let Some(parts) = &mut display.parts else { return Err(Error::Cancelled) };
-        fs::write(&parts.note, format!("{}\n", parts.x_server.pid())).map_err(failed)?;
-        // `-displayfd 1`: the server prints its display number when it takes clients.
-        let ready = first_line(&parts.x_server, pipes, |line| line.trim() == parts.slot.display.to_string());
-        tokio::time::timeout_at(deadline, ready).await.map_err(timed_out)??;
-
-        if let Some(program) = tools.vnc_server(&parts.slot, &authority, env) {
-            let (vnc_server, pipes) = spawn(os, &program, parts.slot.display).map_err(failed)?;
-            let vnc_server = parts.vnc_server.insert(vnc_server);
-            let ready = first_line(vnc_server, pipes, |line| line.starts_with("PORT="));
-            tokio::time::timeout_at(deadline, ready).await.map_err(timed_out)??;
+        let limit = settings.startup_timeout;
+        let up = tokio::select! {
+            biased;
+            () = cancel.cancelled() => Err(Error::Cancelled),
+            up = parts.come_up(pipes, vnc_program) => up,
+            () = tokio::time::sleep(limit) => {
+                Err(Error::LaunchTimedOut { what: "display", limit, setting: "RUNNER_VNC_STARTUP_TIMEOUT_SECONDS" })
+            }
+        };
+        match up {
+            Ok(()) => Ok(Actor::start(display)),
+            Err(error) => {
+                if let Some(parts) = display.parts.take() {
+                    parts.dismantle().await;
+                }
+                Err(error)
+            }
         }
-        Ok(Actor::start(display))
+    }
+
+    fn take_down(&mut self, ctx: &mut Context<Self>) {
+        if let Some(parts) = self.parts.take() {
+            ctx.spawn(parts.dismantle().into_actor(self).map(|(), _, ctx| ctx.stop()));
+        }
     }
 }
 
@@ -197,10 +218,10 @@ impl Actor for Display {
             }
         };
         ctx.spawn(ended.into_actor(self).map(|(what, end), this, ctx| {
-            // While it is being closed its parts are gone from here, and the end is wanted.
+            // While it is being closed the end is wanted.
             if this.parts.is_some() {
-                this.lifeline.fail(format!("the {what} ended: {end}"));
-                ctx.stop();
+                this.bond.lose(LaunchPart::Display, format!("the {what} ended: {end}"));
+                this.take_down(ctx);
             }
         }));
     }
@@ -214,7 +235,8 @@ impl Drop for Display {
     }
 }
 
-/// Takes the display down; answered when its processes, files and slot are released.
+/// Takes the display down. Its actor stops, and this request fails with its mailbox, when processes, files and slot
+/// are released.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct CloseDisplay;
@@ -222,14 +244,9 @@ pub(crate) struct CloseDisplay;
 impl Handler<CloseDisplay> for Display {
     type Result = ResponseActFuture<Self, ()>;
 
-    fn handle(&mut self, _: CloseDisplay, _: &mut Context<Self>) -> Self::Result {
-        let parts = self.parts.take();
-        let close = async move {
-            if let Some(parts) = parts {
-                parts.dismantle().await;
-            }
-        };
-        Box::pin(close.into_actor(self).map(|(), _, ctx| ctx.stop()))
+    fn handle(&mut self, _: CloseDisplay, ctx: &mut Context<Self>) -> Self::Result {
+        self.take_down(ctx);
+        Box::pin(std::future::pending().into_actor(self))
     }
 }
 
@@ -237,7 +254,7 @@ impl Handler<Adopt> for Display {
     type Result = ();
 
     fn handle(&mut self, Adopt(parent): Adopt, _: &mut Context<Self>) {
-        self.lifeline.reassign(parent);
+        self.bond.reassign(parent);
     }
 }
 

@@ -68,9 +68,9 @@ pub struct BrowserEnded {
     pub driver_lost: bool,
 }
 
-/// Starts a browser; answered when its Playwright server listens, or why it never will.
+/// Starts a browser.
 #[derive(Message)]
-#[rtype(result = "Result<LaunchedBrowser>")]
+#[rtype(result = "()")]
 pub(crate) struct Launch {
     /// The launch's number, unique in this process.
     pub launch: u64,
@@ -78,6 +78,9 @@ pub(crate) struct Launch {
     pub options: LaunchOptions,
     /// Told of the end of a browser that was ready.
     pub watcher: Recipient<BrowserEnded>,
+    /// Told when its Playwright server listens, or why it never will. A browser that comes up when nobody waits
+    /// for it any more is closed.
+    pub answer: oneshot::Sender<Result<LaunchedBrowser>>,
 }
 
 /// A browser that is up.
@@ -91,7 +94,7 @@ pub(crate) struct LaunchedBrowser {
     pub version: String,
 }
 
-/// Gives up a launch; the launch's own answer tells when nothing of it is left.
+/// Gives up a launch; answered when nothing of it is left.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct CancelLaunch {
@@ -133,7 +136,9 @@ pub struct Driver {
     versions: watch::Sender<Option<DriverVersions>>,
     launching: HashMap<u64, Launching>,
     running: HashMap<u64, Recipient<BrowserEnded>>,
-    requests: HashMap<u64, oneshot::Sender<std::result::Result<(), String>>>,
+    /// Dropped when a launch that was given up is gone.
+    cancelled: HashMap<u64, oneshot::Sender<()>>,
+    requests: HashMap<String, oneshot::Sender<std::result::Result<(), String>>>,
     last_request: u64,
 }
 
@@ -159,6 +164,11 @@ impl DriverHandle {
     /// How many browsers count on this driver.
     pub fn load(&self) -> usize {
         self.load.load(Ordering::Relaxed)
+    }
+
+    /// Whether its process has said hello.
+    pub fn is_up(&self) -> bool {
+        self.versions.borrow().is_some()
     }
 
     /// Takes a place in this driver for one browser.
@@ -205,6 +215,7 @@ impl Driver {
             versions,
             launching: HashMap::new(),
             running: HashMap::new(),
+            cancelled: HashMap::new(),
             requests: HashMap::new(),
             last_request: 0,
         };
@@ -232,6 +243,7 @@ impl Driver {
             watcher
                 .do_send(BrowserEnded { detail: format!("its driver ended: {detail}"), driver_lost: true });
         }
+        self.cancelled.clear();
         self.requests.clear();
     }
 
@@ -248,24 +260,27 @@ impl Driver {
                 self.versions.send_replace(Some(DriverVersions { playwright, node }));
             }
             Event::Ready { id, endpoint, pid, browser_version } => {
-                let Some((launch, launching)) = self.take_launching(&id) else {
-                    return log::warn!("driver {} has a browser {id} nobody asked for", self.lifeline.key());
-                };
-                self.running.insert(launch, launching.watcher);
                 let browser = LaunchedBrowser { endpoint, pid, version: browser_version };
-                if launching.answer.send(Ok(browser)).is_err() {
-                    // Whoever asked is gone: nobody will ever close it.
+                let wanted = launch_number(&id).is_some_and(|launch| {
+                    let Some(launching) = self.launching.remove(&launch) else { return false };
+                    self.running.insert(launch, launching.watcher);
+                    launching.answer.send(Ok(browser)).is_ok()
+                });
+                if !wanted {
+                    // Whoever asked is gone, and nobody else will ever close it.
                     let _ = self.command(Command::Close { id });
                 }
             }
             Event::LaunchFailed { id, error } => {
-                if let Some((_, launching)) = self.take_launching(&id) {
+                let Some(launch) = launch_number(&id) else { return };
+                if let Some(launching) = self.launching.remove(&launch) {
                     let _ = launching.answer.send(Err(Error::LaunchFailed { detail: error }));
                 }
+                self.cancelled.remove(&launch);
             }
             Event::Exited { id, code, signal } => {
-                let watcher = id.parse().ok().and_then(|launch: u64| self.running.remove(&launch));
-                if let Some(watcher) = watcher {
+                let Some(launch) = launch_number(&id) else { return };
+                if let Some(watcher) = self.running.remove(&launch) {
                     let detail = match (signal, code) {
                         (Some(signal), _) => format!("the browser was ended by {signal}"),
                         (None, Some(code)) => format!("the browser ended with exit status {code}"),
@@ -274,6 +289,7 @@ impl Driver {
                     // One message for each browser.
                     watcher.do_send(BrowserEnded { detail, driver_lost: false });
                 }
+                self.cancelled.remove(&launch);
             }
             Event::Done { request, error } => {
                 if let Some(answer) = self.requests.remove(&request) {
@@ -285,11 +301,11 @@ impl Driver {
             }
         }
     }
+}
 
-    fn take_launching(&mut self, id: &str) -> Option<(u64, Launching)> {
-        let launch = id.parse().ok()?;
-        Some((launch, self.launching.remove(&launch)?))
-    }
+/// The driver is given launch numbers as ids, and gives them back.
+fn launch_number(id: &str) -> Option<u64> {
+    id.parse().ok()
 }
 
 impl Drop for Driver {
@@ -356,20 +372,19 @@ impl StreamHandler<std::result::Result<String, LinesCodecError>> for Driver {
 }
 
 impl Handler<Launch> for Driver {
-    type Result = ResponseFuture<Result<LaunchedBrowser>>;
+    type Result = ();
 
-    fn handle(&mut self, request: Launch, _: &mut Context<Self>) -> Self::Result {
-        let Launch { launch, options, watcher } = request;
-        if let Err(error) = self.command(Command::Launch { id: launch.to_string(), options }) {
-            return Box::pin(async { Err(error) });
+    fn handle(&mut self, request: Launch, _: &mut Context<Self>) {
+        let Launch { launch, options, watcher, answer } = request;
+        match self.command(Command::Launch { id: launch.to_string(), options }) {
+            Ok(()) => {
+                self.launching.insert(launch, Launching { answer, watcher });
+            }
+            Err(error) => {
+                // Who asked may have given up already.
+                let _ = answer.send(Err(error));
+            }
         }
-        let (answer, answered) = oneshot::channel();
-        self.launching.insert(launch, Launching { answer, watcher });
-        Box::pin(async {
-            answered
-                .await
-                .unwrap_or_else(|_| Err(Error::DriverLost { detail: "its actor is gone".to_owned() }))
-        })
     }
 }
 
@@ -396,11 +411,18 @@ impl Handler<StopDriver> for Driver {
 }
 
 impl Handler<CancelLaunch> for Driver {
-    type Result = ();
+    type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, cancel: CancelLaunch, _: &mut Context<Self>) {
+    fn handle(&mut self, CancelLaunch { launch }: CancelLaunch, _: &mut Context<Self>) -> Self::Result {
+        let (cancelled, gone) = oneshot::channel();
+        let known = self.launching.contains_key(&launch) || self.running.contains_key(&launch);
         // A driver that no longer takes commands is about to be lost, and its browsers with it.
-        let _ = self.command(Command::Close { id: cancel.launch.to_string() });
+        if known && self.command(Command::Close { id: launch.to_string() }).is_ok() {
+            self.cancelled.insert(launch, cancelled);
+        }
+        Box::pin(async {
+            let _ = gone.await;
+        })
     }
 }
 
@@ -409,14 +431,14 @@ impl Handler<InBrowser> for Driver {
 
     fn handle(&mut self, order: InBrowser, _: &mut Context<Self>) -> Self::Result {
         self.last_request += 1;
-        let request = self.last_request;
+        let request = self.last_request.to_string();
         let command = match order {
             InBrowser::Open { launch, url, wait, timeout } => {
                 let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-                Command::Open { id: launch.to_string(), request, url, wait, timeout_ms }
+                Command::Open { id: launch.to_string(), request: request.clone(), url, wait, timeout_ms }
             }
             InBrowser::DiscardContexts { launch } => {
-                Command::DiscardContexts { id: launch.to_string(), request }
+                Command::DiscardContexts { id: launch.to_string(), request: request.clone() }
             }
         };
         if let Err(error) = self.command(command) {

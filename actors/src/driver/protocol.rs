@@ -17,9 +17,9 @@ pub(crate) enum Command {
     /// Kill a browser; answered by [`Event::Exited`], or [`Event::LaunchFailed`] while it launches.
     Close { id: String },
     /// Open a URL in a page that clients who attach later see; answered by [`Event::Done`].
-    Open { id: String, request: u64, url: String, wait: StartUrlWait, timeout_ms: u64 },
+    Open { id: String, request: String, url: String, wait: StartUrlWait, timeout_ms: u64 },
     /// Close all contexts; answered by [`Event::Done`].
-    DiscardContexts { id: String, request: u64 },
+    DiscardContexts { id: String, request: String },
 }
 
 /// Everything a launch needs; the driver adds only the fingerprint of a Camoufox.
@@ -72,7 +72,7 @@ pub(crate) enum Event {
     /// A browser that was ready is gone and reaped.
     Exited { id: String, code: Option<i32>, signal: Option<String> },
     /// The answer to an `open` or a `discard_contexts`.
-    Done { request: u64, error: Option<String> },
+    Done { request: String, error: Option<String> },
     /// A line of camofleet's that the driver did not understand.
     Invalid { error: String },
 }

@@ -19,6 +19,9 @@ use crate::driver::protocol::{Command, Event};
 /// How long a fake browser takes to launch, unless told otherwise.
 pub const LAUNCH_TIME: Duration = Duration::from_secs(2);
 
+/// How long a process needs to end when it is asked to.
+const TERMINATE_TIME: Duration = Duration::from_millis(5);
+
 /// A place where the fake machine can be told to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
@@ -32,12 +35,16 @@ pub enum Fault {
     DisplayDies,
     /// The driver ends at its start.
     DriverDies,
+    /// A browser ends in the moment in which it is up.
+    BrowserDies,
     /// Opening a URL fails.
     OpenFails,
 }
 
 struct FakeProcess {
     name: String,
+    /// The X display it serves.
+    display: Option<u16>,
     env: Vec<(String, String)>,
     end: oneshot::Sender<ProcessEnd>,
 }
@@ -77,6 +84,11 @@ impl FakeOs {
         self.machine().missing.insert(program.to_owned());
     }
 
+    /// Puts it back.
+    pub fn install(&self, program: &str) {
+        self.machine().missing.remove(program);
+    }
+
     /// Makes the next `times` passes of a fault point fail.
     pub fn break_next(&self, fault: Fault, times: usize) {
         self.machine().faults.insert(fault, times);
@@ -105,6 +117,11 @@ impl FakeOs {
     /// How many processes live.
     pub fn alive_count(&self) -> usize {
         self.machine().alive.len()
+    }
+
+    /// The names of the living processes, in order of their start.
+    pub fn alive_names(&self) -> Vec<String> {
+        self.machine().alive.values().map(|process| process.name.clone()).collect()
     }
 
     /// The names of all processes ever started, in order.
@@ -155,19 +172,34 @@ impl FakeOs {
         }
     }
 
-    fn start(&self, name: &str, env: Vec<(String, String)>) -> (u32, oneshot::Receiver<ProcessEnd>) {
+    fn start(
+        &self,
+        name: &str,
+        display: Option<u16>,
+        env: Vec<(String, String)>,
+    ) -> (u32, oneshot::Receiver<ProcessEnd>) {
         let (end, ended) = oneshot::channel();
         let mut machine = self.machine();
         machine.last_pid += 1;
         let pid = 1000 + machine.last_pid;
-        machine.alive.insert(pid, FakeProcess { name: name.to_owned(), env, end });
+        machine.alive.insert(pid, FakeProcess { name: name.to_owned(), display, env, end });
         machine.started.push(name.to_owned());
         (pid, ended)
     }
 
+    /// How many X servers claim this display.
+    fn x_servers(&self, display: u16) -> usize {
+        self.machine().alive.values().filter(|process| process.display == Some(display)).count()
+    }
+
     /// An X server: says its display number when it is ready, as `-displayfd 1` asks for.
     async fn x_server(self, pid: u32, display: String, mut stdout: DuplexStream, mut stderr: DuplexStream) {
-        if self.fails(Fault::DisplayDies) {
+        let number = display.parse().ok();
+        let others = number.is_some_and(|number| self.x_servers(number) > 1);
+        if others {
+            let _ = stderr.write_all(format!("Server is already active for display {display}\n").as_bytes()).await;
+            self.end(pid, ProcessEnd::Exited(1));
+        } else if self.fails(Fault::DisplayDies) {
             let _ = stderr.write_all(b"Fatal server error: Cannot establish any listening sockets\n").await;
             self.end(pid, ProcessEnd::Exited(1));
         } else if self.fails(Fault::DisplayHangs) {
@@ -192,7 +224,6 @@ impl FakeOs {
         let _ = events.send(Event::Hello { playwright: "1.62.1".into(), node: "20.0.0".into() });
         let mut lines = BufReader::new(stdin).lines();
         let mut browsers: HashMap<String, u32> = HashMap::new();
-        let (born, mut births) = mpsc::unbounded_channel::<(String, u32)>();
         loop {
             tokio::select! {
                 Some(event) = outgoing.recv() => {
@@ -202,9 +233,8 @@ impl FakeOs {
                         return;
                     }
                 }
-                Some((id, browser)) = births.recv() => { browsers.insert(id, browser); }
                 line = lines.next_line() => match line {
-                    Ok(Some(line)) => self.obey(&line, &browsers, &events, &born),
+                    Ok(Some(line)) => self.obey(&line, &mut browsers, &events),
                     _ => {
                         browsers.values().for_each(|browser| self.kill(*browser));
                         return self.end(pid, ProcessEnd::Exited(0));
@@ -214,41 +244,62 @@ impl FakeOs {
         }
     }
 
+    /// A browser of a driver, from its process' start to its end.
+    async fn browser(
+        self,
+        id: String,
+        pid: u32,
+        mut ended: oneshot::Receiver<ProcessEnd>,
+        events: mpsc::UnboundedSender<Event>,
+    ) {
+        let hangs = self.fails(Fault::LaunchHangs);
+        let time = self.machine().launch_time.unwrap_or(LAUNCH_TIME);
+        let launch = async {
+            if hangs {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(time).await;
+        };
+        tokio::select! {
+            biased;
+            _ = &mut ended => {
+                let _ = events.send(Event::LaunchFailed { id, error: "the browser ended while it started".into() });
+                return;
+            }
+            () = launch => {}
+        }
+        if self.fails(Fault::LaunchFails) {
+            self.kill(pid);
+            let _ = events.send(Event::LaunchFailed { id, error: "no luck today".into() });
+            return;
+        }
+        let endpoint = format!("ws://127.0.0.1:1/{id}");
+        let _ = events.send(Event::Ready { id: id.clone(), endpoint, pid, browser_version: "153.0".into() });
+        if self.fails(Fault::BrowserDies) {
+            self.kill(pid);
+        }
+        let end = ended.await;
+        let signal = matches!(end, Ok(ProcessEnd::Signalled(_))).then(|| "SIGKILL".to_owned());
+        let _ = events.send(Event::Exited { id, code: None, signal });
+    }
+
     fn obey(
         &self,
         line: &str,
-        browsers: &HashMap<String, u32>,
+        browsers: &mut HashMap<String, u32>,
         events: &mpsc::UnboundedSender<Event>,
-        born: &mpsc::UnboundedSender<(String, u32)>,
     ) {
         let (os, events) = (self.clone(), events.clone());
         match serde_json::from_str(line) {
             Ok(Command::Launch { id, options }) => {
-                let born = born.clone();
-                actix_rt::spawn(async move {
-                    if os.fails(Fault::LaunchHangs) {
-                        return;
-                    }
-                    let time = os.machine().launch_time.unwrap_or(LAUNCH_TIME);
-                    tokio::time::sleep(time).await;
-                    if os.fails(Fault::LaunchFails) {
-                        let _ = events.send(Event::LaunchFailed { id, error: "no luck today".into() });
-                        return;
-                    }
-                    let (pid, ended) = os.start("browser", options.env.into_iter().collect());
-                    let _ = born.send((id.clone(), pid));
-                    let endpoint = format!("ws://127.0.0.1:1/{id}");
-                    let browser_version = "153.0".into();
-                    let _ = events.send(Event::Ready { id: id.clone(), endpoint, pid, browser_version });
-                    let end = ended.await;
-                    let signal = matches!(end, Ok(ProcessEnd::Signalled(_))).then(|| "SIGKILL".to_owned());
-                    let _ = events.send(Event::Exited { id, code: None, signal });
-                });
+                let (pid, ended) = os.start("browser", None, options.env.into_iter().collect());
+                browsers.insert(id.clone(), pid);
+                actix_rt::spawn(os.browser(id, pid, ended, events));
             }
             Ok(Command::Close { id }) => match browsers.get(&id) {
                 Some(browser) => self.kill(*browser),
                 None => {
-                    let _ = events.send(Event::LaunchFailed { id, error: "closed while it launched".into() });
+                    let _ = events.send(Event::Exited { id, code: None, signal: None });
                 }
             },
             Ok(Command::Open { request, url, .. }) => {
@@ -273,7 +324,9 @@ impl Os for FakeOs {
         if self.machine().missing.contains(&name) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let (pid, ended) = self.start(&name, program.env.clone());
+        let display = program.args.first().map(|first| first.trim_start_matches(':').to_owned());
+        let serves = ["Xvnc", "Xvfb"].contains(&name.as_str()).then(|| display.as_ref()?.parse().ok()).flatten();
+        let (pid, ended) = self.start(&name, serves, program.env.clone());
         let (stdin, their_stdin) = tokio::io::duplex(1 << 16);
         let (stdout, their_stdout) = tokio::io::duplex(1 << 16);
         let (stderr, their_stderr) = tokio::io::duplex(1 << 16);
@@ -282,7 +335,6 @@ impl Os for FakeOs {
             let at = program.args.iter().position(|argument| argument == flag);
             at.and_then(|at| program.args.get(at + 1)).cloned().unwrap_or_default()
         };
-        let display = program.args.first().map(|first| first.trim_start_matches(':').to_owned());
         let port = argument("-rfbport");
         // What the program does ends with the program.
         let (end, reaped) = oneshot::channel();
@@ -316,7 +368,14 @@ impl Os for FakeOs {
 
     fn signal_group(&self, group: u32, signal: Signal) {
         match signal {
-            Signal::Terminate => self.end(group, ProcessEnd::Exited(0)),
+            Signal::Terminate => {
+                let os = self.clone();
+                // No process is gone in the moment in which it is asked to go.
+                actix_rt::spawn(async move {
+                    tokio::time::sleep(TERMINATE_TIME).await;
+                    os.end(group, ProcessEnd::Exited(0));
+                });
+            }
             Signal::Kill => self.kill(group),
         }
     }
@@ -345,7 +404,7 @@ impl Os for FakeOs {
     }
 
     fn display_is_free(&self, display: u16) -> bool {
-        !self.machine().busy_displays.contains(&display)
+        !self.machine().busy_displays.contains(&display) && self.x_servers(display) == 0
     }
 
     fn remove_display_files(&self, display: u16, pid: u32) {

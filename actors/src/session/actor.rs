@@ -17,6 +17,7 @@ use crate::engine::EngineKind;
 use crate::error::{Error, Result};
 use crate::events::Change;
 use crate::launcher::{LaunchPart, Launched, Launcher, PartKey, Window};
+use crate::prewarm::{PrewarmPool, Take};
 use crate::session::ActivityClock;
 use crate::slots::SlotLease;
 use crate::supervision::{Backoff, ChildExited, Intensity, Lifeline, RestartWindow};
@@ -43,10 +44,17 @@ pub(crate) struct SessionParts {
     pub parent: Recipient<ChildExited<SessionId>>,
     /// How often a crash is forgiven.
     pub intensity: Intensity,
-    /// A browser from a pool, if one fitted.
-    pub warm: Option<Launched>,
+    /// The pool that may have a fitting browser.
+    pub pool: Option<Addr<PrewarmPool>>,
     /// Told once: when the session is ready, or why it never will be.
-    pub ready: oneshot::Sender<Result<Arc<SessionView>>>,
+    pub ready: oneshot::Sender<Result<ReadySession>>,
+}
+
+/// A session that can be used.
+pub(crate) struct ReadySession {
+    pub view: Arc<SessionView>,
+    /// Whether its browser came from a pool.
+    pub warm: bool,
 }
 
 /// One session.
@@ -59,13 +67,13 @@ pub(crate) struct Session {
     life: Lifecycle,
     activity: ActivityClock,
     window: RestartWindow,
-    warm: Option<Launched>,
+    pool: Option<Addr<PrewarmPool>>,
     launched: Option<Launched>,
     /// Kept through a restart, so that the live view keeps its id.
     slot: Option<Arc<SlotLease>>,
     /// Fires to give up a launch that is under way.
     launching: Option<CancellationToken>,
-    ready: Option<oneshot::Sender<Result<Arc<SessionView>>>>,
+    ready: Option<oneshot::Sender<Result<ReadySession>>>,
     /// Everybody who waits for the end.
     enders: Vec<oneshot::Sender<()>>,
     attachments: HashMap<AttachmentId, Option<Recipient<CloseAttachment>>>,
@@ -86,7 +94,7 @@ impl Session {
             life: Lifecycle::new(),
             activity: ActivityClock::new(),
             window: RestartWindow::new(parts.intensity),
-            warm: parts.warm,
+            pool: parts.pool,
             launched: None,
             slot: None,
             launching: None,
@@ -142,48 +150,61 @@ impl Session {
             }
             launcher.launch(window, parent, &cancel).await
         };
-        ctx.spawn(launch.into_actor(self).map(Self::on_launched));
+        ctx.spawn(
+            launch.into_actor(self).map(|launched, this, ctx| this.on_launched(launched, false, ctx)),
+        );
     }
 
-    fn adopt(&mut self, warm: Launched, ctx: &mut Context<Self>) {
+    /// Takes a browser from the pool; if none waits there, or it dies on the way, one is launched.
+    fn take_warm(&mut self, pool: Addr<PrewarmPool>, ctx: &mut Context<Self>) {
         self.launching = Some(CancellationToken::new());
         let parent = ctx.address().recipient();
-        let adopt = async move {
-            if warm.adopt(parent).await {
-                return Ok(warm);
-            }
-            warm.dismantle().await;
-            Err(())
+        let take = async move {
+            // A pool that is being restarted has nothing to give.
+            let warm = pool.send(Take).await.ok().flatten()?;
+            warm.adopt(parent).await;
+            Some(warm)
         };
-        ctx.spawn(adopt.into_actor(self).map(|adopted, this, ctx| match adopted {
-            Ok(warm) => Self::on_launched(Ok(warm), this, ctx),
-            // It died between the pool's hand and this one's. Nobody has to know.
-            Err(()) if this.life.status() == Status::Init => this.launch(None, Duration::ZERO, ctx),
-            Err(()) => Self::on_launched(Err(Error::Cancelled), this, ctx),
+        ctx.spawn(take.into_actor(self).map(|warm, this, ctx| match warm {
+            _ if this.life.status() != Status::Init => {
+                this.launched = warm;
+                this.wind_down(ctx);
+            }
+            Some(warm) if warm.loss().is_none() => this.on_launched(Ok(warm), true, ctx),
+            // Nobody has to know.
+            dead => this.launch(dead, Duration::ZERO, ctx),
         }));
     }
 
-    fn on_launched(launched: Result<Launched>, this: &mut Self, ctx: &mut Context<Self>) {
-        this.launching = None;
-        let launched = match launched {
-            Ok(launched) => launched,
-            Err(_) if this.life.status() == Status::Terminating => return this.wind_down(ctx),
-            Err(error) => return this.launch_failed(error, ctx),
+    fn on_launched(&mut self, launched: Result<Launched>, warm: bool, ctx: &mut Context<Self>) {
+        self.launching = None;
+        let failure = match launched {
+            Ok(launched) => {
+                let loss = launched.loss().cloned();
+                self.slot = launched.slot.clone();
+                self.browser_version = Some(launched.version.clone());
+                self.launched = Some(launched);
+                loss.map(Error::from)
+            }
+            Err(error) => Some(error),
         };
-        this.slot = launched.slot.clone();
-        this.browser_version = Some(launched.version.clone());
-        this.launched = Some(launched);
-        if this.life.launched().is_err() {
-            return this.wind_down(ctx);
+        if self.life.status() == Status::Terminating {
+            return self.wind_down(ctx);
+        }
+        if let Some(failure) = failure {
+            return self.launch_failed(failure, ctx);
+        }
+        if let Err(illegal) = self.life.launched() {
+            return log::error!("session {}: {illegal}", self.spec.id);
         }
         // Its idle time starts when it can be used.
-        this.activity.touch();
-        this.publish(Change::Ready);
-        if let Some(ready) = this.ready.take() {
+        self.activity.touch();
+        self.publish(Change::Ready);
+        if let Some(ready) = self.ready.take() {
             // Nobody listens when the request was broken off: the session lives on until it expires.
-            let _ = ready.send(Ok(this.view()));
+            let _ = ready.send(Ok(ReadySession { view: self.view(), warm }));
         }
-        this.open_start_url(ctx);
+        self.open_start_url(ctx);
     }
 
     fn launch_failed(&mut self, error: Error, ctx: &mut Context<Self>) {
@@ -203,7 +224,6 @@ impl Session {
         if self.spec.start_url_wait == StartUrlWait::None {
             return;
         }
-        self.start_url_error = None;
         let launch = launched.launch;
         let wait = self.spec.start_url_wait;
         let open = launched.driver.send(InBrowser::Open { launch, url, wait, timeout: IN_BROWSER_TIMEOUT });
@@ -236,6 +256,7 @@ impl Session {
         }
         self.launcher.metrics.restarted(cause);
         self.close_attachments(&format!("the session is being restarted: {detail}"));
+        self.start_url_error = None;
         self.publish(Change::Restarting { cause, detail });
         let old = self.launched.take();
         self.launch(old, RESTART_BACKOFF.delay(attempt, fastrand::f64()), ctx);
@@ -273,6 +294,8 @@ impl Session {
     fn finish(&mut self, ctx: &mut Context<Self>) {
         // The ids go back before anybody hears that the session is over.
         self.slot = None;
+        // Their clients were told; the last news of them comes too late.
+        self.attachments.clear();
         if self.life.dead().is_err() {
             log::error!("session {} was taken down in state {}", self.spec.id, self.life.status());
         }
@@ -321,8 +344,8 @@ impl Actor for Session {
     fn started(&mut self, ctx: &mut Context<Self>) {
         self.publish(Change::Created);
         self.watch_idle_time(ctx);
-        match self.warm.take() {
-            Some(warm) => self.adopt(warm, ctx),
+        match self.pool.take() {
+            Some(pool) => self.take_warm(pool, ctx),
             None => self.launch(None, Duration::ZERO, ctx),
         }
     }

@@ -7,7 +7,7 @@ mod state;
 mod view;
 
 pub use activity::ActivityClock;
-pub(crate) use actor::{Attach, EndSession, Session, SessionChanged, SessionParts, Touch};
+pub(crate) use actor::{Attach, EndSession, ReadySession, Session, SessionChanged, SessionParts, Touch};
 pub use attachment::{
     Attachment, AttachmentId, AttachmentStarted, AttachmentTicket, BrowserConnection, BrowserDialer,
     CloseAttachment,

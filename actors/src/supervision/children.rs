@@ -102,7 +102,7 @@ impl<K: Eq + Hash + Clone + Send + std::fmt::Debug + 'static, H> Children<K, H> 
     }
 
     /// The living children.
-    pub fn iter(&self) -> impl Iterator<Item = (&K, &H)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &H)> + Clone {
         self.records.iter().filter_map(|(key, record)| Some((key, record.handle.as_ref()?)))
     }
 
@@ -119,6 +119,11 @@ impl<K: Eq + Hash + Clone + Send + std::fmt::Debug + 'static, H> Children<K, H> 
     /// Forgets a child: its end will be [`Verdict::Stale`].
     pub fn remove(&mut self, key: &K) -> Option<H> {
         self.records.remove(key)?.handle
+    }
+
+    /// Forgets all children, those that wait for a restart included: their ends will be [`Verdict::Stale`].
+    pub fn take_all(&mut self) -> Vec<H> {
+        self.records.drain().filter_map(|(_, record)| record.handle).collect()
     }
 
     /// Decides about the end of a child at `now`; `chance` in `0.0..1.0` spreads the waits.

@@ -17,13 +17,13 @@ use super::{
 use crate::driver::{Driver, DriverHandle, DriverId, DriverSeat, DriverSettings, DriverVersions, StopDriver};
 use crate::error::{Error, Result};
 use crate::events::{Change, Event, EventBus, Publish};
-use crate::launcher::{AssignDriver, LaunchSettings, Launched, Launcher};
+use crate::launcher::{AssignDriver, LaunchSettings, Launcher};
 use crate::metrics::Metrics;
-use crate::prewarm::{ClosePool, PoolChanged, PoolFill, PoolKind, PoolSettings, PrewarmPool, Take};
+use crate::prewarm::{ClosePool, PoolChanged, PoolFill, PoolKind, PoolSettings, PrewarmPool};
 use crate::process::Os;
 use crate::rundir::RunDir;
 use crate::session::{
-    Attach, AttachmentTicket, EndReason, EndSession, Session, SessionChanged, SessionDefaults, SessionId,
+    Attach, AttachmentTicket, EndReason, EndSession, ReadySession, Session, SessionChanged, SessionDefaults, SessionId,
     SessionParts, SessionRequest, SessionSpec, SessionView, Status, Touch,
 };
 use crate::slots::{SlotRanges, Slots};
@@ -54,18 +54,19 @@ pub struct WorkerSettings {
     pub vnc_pool: PoolSettings,
 }
 
-/// Drivers and pools come back at once, then ever later; ten failures in a minute are the worker's failure.
+/// Drivers and pools come back at once, then ever later. The waits before eight restarts add up to half a minute, so
+/// what keeps failing is the worker's failure in the same minute.
 const INFRASTRUCTURE: ChildSpec = ChildSpec {
     policy: RestartPolicy::Always,
-    intensity: Intensity { limit: 10, within: Duration::from_secs(60) },
+    intensity: Intensity { limit: 8, within: Duration::from_secs(60) },
     backoff: Backoff { first: Duration::from_millis(250), longest: Duration::from_secs(15) },
 };
 /// A session handles its own parts' crashes; when the session itself breaks it is over.
 const ONE_LIFE: ChildSpec = ChildSpec { policy: RestartPolicy::Never, ..INFRASTRUCTURE };
 /// What a client is told when no session is free: about as long as a busy fleet needs to free one.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
-/// How often drivers that host nothing are looked for.
-const DRIVER_SWEEP: Duration = Duration::from_secs(30);
+/// How often drivers that host nothing are looked for, and what nobody told of is published.
+const SWEEP: Duration = Duration::from_secs(30);
 
 /// One host: its capacity, slots, drivers, pools and sessions.
 pub struct LocalWorker {
@@ -75,13 +76,11 @@ pub struct LocalWorker {
     events: Addr<EventBus>,
     drivers: Children<DriverId, DriverHandle>,
     last_driver: DriverId,
-    /// Launches that wait for a driver to come back.
+    /// Launches that wait for a driver to come up.
     driver_waiters: VecDeque<oneshot::Sender<DriverSeat>>,
     pools: Children<PoolKind, Addr<PrewarmPool>>,
     fills: BTreeMap<&'static str, PoolFill>,
     sessions: Children<SessionId, Addr<Session>>,
-    /// Requests that are past the capacity check but have no session yet.
-    arriving: usize,
     views: Views,
     snapshot: watch::Sender<Arc<WorkerSnapshot>>,
     draining: bool,
@@ -111,15 +110,23 @@ impl LocalWorker {
         parent: Recipient<ChildExited<String>>,
         generation: Generation,
     ) -> WorkerHandle {
+        let (name, seen) = (parts.settings.name.clone(), parts.snapshot.subscribe());
+        WorkerHandle::new(name, Self::start_actor(parts, parent, generation), seen)
+    }
+
+    pub(crate) fn start_actor(
+        parts: WorkerParts,
+        parent: Recipient<ChildExited<String>>,
+        generation: Generation,
+    ) -> Addr<Self> {
         let WorkerParts { settings, os, run_dir, metrics, events, snapshot } = parts;
-        let name = settings.name.clone();
-        let seen = snapshot.subscribe();
-        let address = Self::create(|ctx| {
+        Self::create(|ctx| {
             let slots = Slots::new(settings.slots.clone());
             let launch = Arc::new(settings.launch.clone());
             let drivers = ctx.address().recipient();
             let before = snapshot.borrow().clone();
-            Self {
+            let views = Views::after(&before.sessions, &before.ended, "its worker failed and was restarted");
+            let worker = Self {
                 lifeline: Lifeline::new(parent, settings.name.clone(), generation),
                 launcher: Launcher::new(os, launch, run_dir, slots, drivers, metrics),
                 settings,
@@ -130,13 +137,16 @@ impl LocalWorker {
                 pools: Children::new(),
                 fills: BTreeMap::new(),
                 sessions: Children::new(),
-                arriving: 0,
-                views: Views::after(&before.sessions, &before.ended, "its worker failed and was restarted"),
+                views,
                 snapshot,
                 draining: false,
+            };
+            // The sessions of the life before can't tell it themselves: their worker was gone.
+            for view in worker.views.ended().into_iter().take(before.sessions.len()) {
+                worker.tell(view, Change::Ended);
             }
-        });
-        WorkerHandle::new(name, address, seen)
+            worker
+        })
     }
 
     fn displays(&self) -> bool {
@@ -161,6 +171,11 @@ impl LocalWorker {
         self.snapshot.send_replace(Arc::new(snapshot));
     }
 
+    fn tell(&self, view: Arc<SessionView>, change: Change) {
+        // One event for each change of a session.
+        self.events.do_send(Publish(Event::Session { worker: self.settings.name.clone(), view, change }));
+    }
+
     fn versions(&self) -> Option<DriverVersions> {
         self.drivers.iter().find_map(|(_, driver)| driver.versions.borrow().clone())
     }
@@ -177,7 +192,7 @@ impl LocalWorker {
             Err(remedy) => remedy.clone(),
         };
         checks.insert("display", fine(display));
-        let up = self.drivers.iter().filter(|(_, driver)| driver.versions.borrow().is_some()).count();
+        let up = self.drivers.iter().filter(|(_, driver)| driver.is_up()).count();
         let driver = match self.versions() {
             Some(DriverVersions { playwright, node }) => {
                 fine(format!("{up} up, playwright {playwright}, node {node}"))
@@ -216,35 +231,48 @@ impl LocalWorker {
         let driver = Driver::start(os, self.settings.driver.clone(), &mark, parent, id, generation);
         let mut versions = driver.versions.clone();
         let hello = async move { versions.wait_for(Option::is_some).await.is_ok() };
-        ctx.spawn(hello.into_actor(self).map(|_, this, _| this.publish()));
-        while let Some(waiter) = self.driver_waiters.pop_front() {
-            // A launch that was given up meanwhile drops its seat here.
-            let _ = waiter.send(driver.seat());
-        }
+        ctx.spawn(hello.into_actor(self).map(|up, this, ctx| {
+            if up {
+                this.seat_waiters(ctx);
+                this.publish();
+            }
+        }));
         driver
     }
 
-    /// The least loaded driver with a place, or a new one; `None` while all that there are come back.
+    /// Gives the launches that waited for a driver their places.
+    fn seat_waiters(&mut self, ctx: &mut Context<Self>) {
+        while !self.driver_waiters.is_empty() {
+            let Some(driver) = self.driver_with_place(ctx) else { return };
+            if let Some(waiter) = self.driver_waiters.pop_front() {
+                // A launch that was given up meanwhile drops its seat here.
+                let _ = waiter.send(driver.seat());
+            }
+        }
+    }
+
+    /// The least loaded driver that is up and has a place. Without one, one is on its way when this returns: a launch
+    /// waits for it, rather than fail with a driver that does not come up.
     fn driver_with_place(&mut self, ctx: &mut Context<Self>) -> Option<DriverHandle> {
         let limit = self.settings.driver.sessions_per_driver;
-        let free = self.drivers.iter().map(|(_, driver)| driver).filter(|driver| driver.load() < limit);
-        if let Some(driver) = free.min_by_key(|driver| driver.load()) {
+        let drivers = self.drivers.iter().map(|(_, driver)| driver).filter(|driver| driver.is_up());
+        let free = drivers.clone().filter(|driver| driver.load() < limit).min_by_key(|driver| driver.load());
+        if let Some(driver) = free {
             return Some(driver.clone());
         }
-        if self.drivers.iter().next().is_none() && !self.drivers.is_empty() {
-            return None;
+        if drivers.count() == self.drivers.len() {
+            self.last_driver += 1;
+            let driver = self.start_driver(self.last_driver, 0, ctx);
+            self.drivers.insert(self.last_driver, INFRASTRUCTURE, driver);
         }
-        self.last_driver += 1;
-        let driver = self.start_driver(self.last_driver, 0, ctx);
-        self.drivers.insert(self.last_driver, INFRASTRUCTURE, driver.clone());
-        Some(driver)
+        None
     }
 
     /// Ends drivers that host nothing, all but one.
-    fn retire_idle_drivers(&mut self, _: &mut Context<Self>) {
+    fn retire_idle_drivers(&mut self) {
         let idle: Vec<DriverId> =
-            self.drivers.iter().filter(|(_, driver)| driver.load() == 0).map(|(id, _)| *id).collect();
-        let keep_one = usize::from(idle.len() == self.drivers.len());
+            self.drivers.iter().filter(|(_, driver)| driver.is_up() && driver.load() == 0).map(|(id, _)| *id).collect();
+        let keep_one = usize::from(idle.len() == self.drivers.iter().count());
         for id in idle.into_iter().skip(keep_one) {
             if let Some(driver) = self.drivers.remove(&id) {
                 driver.address.do_send(StopDriver);
@@ -279,11 +307,11 @@ impl LocalWorker {
     fn start_session(
         &mut self,
         request: SessionRequest,
-        warm: Option<Launched>,
         ctx: &mut Context<Self>,
-    ) -> Created {
+    ) -> oneshot::Receiver<Result<ReadySession>> {
         let (ready, created) = oneshot::channel();
         let spec = SessionSpec::new(request, &self.settings.defaults, self.displays());
+        let pool = if spec.headless { PoolKind::Headless } else { PoolKind::Vnc };
         let id = spec.id;
         let session = Session::start(SessionParts {
             spec: Arc::new(spec),
@@ -292,7 +320,7 @@ impl LocalWorker {
             worker: ctx.address().recipient(),
             parent: ctx.address().recipient(),
             intensity: self.settings.restart_intensity,
-            warm,
+            pool: self.pools.get(&pool).cloned(),
             ready,
         });
         self.sessions.insert(id, ONE_LIFE, session);
@@ -303,8 +331,6 @@ impl LocalWorker {
         self.sessions.get(&id).cloned().ok_or(Error::SessionNotFound)
     }
 }
-
-type Created = oneshot::Receiver<Result<Arc<SessionView>>>;
 
 impl Actor for LocalWorker {
     type Context = Context<Self>;
@@ -323,7 +349,10 @@ impl Actor for LocalWorker {
                 }
             }
         }
-        ctx.run_interval(DRIVER_SWEEP, Self::retire_idle_drivers);
+        ctx.run_interval(SWEEP, |this, _| {
+            this.retire_idle_drivers();
+            this.publish();
+        });
         self.publish();
     }
 }
@@ -347,13 +376,13 @@ impl Drop for LocalWorker {
 impl Handler<CreateSession> for LocalWorker {
     type Result = ResponseActFuture<Self, Result<Arc<SessionView>>>;
 
-    fn handle(&mut self, CreateSession(request): CreateSession, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, CreateSession(request): CreateSession, ctx: &mut Context<Self>) -> Self::Result {
         let started = Instant::now();
         let limit = self.settings.max_sessions;
         let refusal = match &self.settings.launch.display.tools {
             _ if self.draining => Some(Error::Draining),
             Err(remedy) if request.vnc => Some(Error::NoVncTooling { remedy: remedy.clone() }),
-            _ if self.sessions.len() + self.arriving >= limit => {
+            _ if self.sessions.len() >= limit => {
                 Some(Error::AtCapacity { limit, retry_after: RETRY_AFTER })
             }
             _ => None,
@@ -362,29 +391,16 @@ impl Handler<CreateSession> for LocalWorker {
             self.launcher.metrics.created(refusal.code(), "none", started.elapsed());
             return Box::pin(actix::fut::err(refusal));
         }
-        self.arriving += 1;
-        let headless = SessionSpec::new(request.clone(), &self.settings.defaults, self.displays()).headless;
-        let pool = if headless { PoolKind::Headless } else { PoolKind::Vnc };
-        let take = self.pools.get(&pool).map(|pool| pool.send(Take));
-        let warm = async {
-            match take {
-                // A pool that is being restarted has nothing to give.
-                Some(take) => take.await.ok().flatten(),
-                None => None,
-            }
-        };
-        let created = warm.into_actor(self).then(move |warm, this, ctx| {
-            this.arriving -= 1;
-            let source = if warm.is_some() { "warm" } else { "cold" };
-            let created = this.start_session(request, warm, ctx);
-            created.into_actor(this).map(move |created, this, _| {
-                let created = created.unwrap_or(Err(Error::Restarting { what: "session" }));
-                let outcome = created.as_ref().map_or_else(Error::code, |_| "ok");
-                this.launcher.metrics.created(outcome, source, started.elapsed());
-                created
-            })
-        });
-        Box::pin(created)
+        let created = self.start_session(request, ctx);
+        Box::pin(created.into_actor(self).map(move |created, this, _| {
+            let created = created.unwrap_or(Err(Error::Restarting { what: "session" }));
+            let (outcome, source) = match &created {
+                Ok(ready) => ("ok", if ready.warm { "warm" } else { "cold" }),
+                Err(error) => (error.code(), "none"),
+            };
+            this.launcher.metrics.created(outcome, source, started.elapsed());
+            created.map(|ready| ready.view)
+        }))
     }
 }
 
@@ -437,21 +453,16 @@ impl Handler<ShutDown> for LocalWorker {
             })
         });
         let sessions = join_all(sessions.collect::<Vec<_>>());
-        let pools: Vec<_> = self.pools.iter().map(|(kind, _)| *kind).collect();
         // Forgotten first, so that their ends are not taken for failures.
-        let pools = pools
-            .iter()
-            .filter_map(|kind| self.pools.remove(kind))
-            .map(|pool| async move { pool.send(ClosePool).await });
-        let pools = join_all(pools.collect::<Vec<_>>());
+        let pools = self.pools.take_all();
+        let pools = join_all(pools.into_iter().map(|pool| async move { pool.send(ClosePool).await }));
         let browsers_gone = async {
             futures_util::future::join(sessions, pools).await;
         };
         let drivers_gone = browsers_gone.into_actor(self).then(|(), this, _| {
-            let ids: Vec<_> = this.drivers.iter().map(|(id, _)| *id).collect();
-            let drivers = ids.iter().filter_map(|id| this.drivers.remove(id));
-            let stops = drivers.map(|driver| async move { driver.address.send(StopDriver).await });
-            join_all(stops.collect::<Vec<_>>()).into_actor(this)
+            let drivers = this.drivers.take_all();
+            let stops = drivers.into_iter().map(|driver| async move { driver.address.send(StopDriver).await });
+            join_all(stops).into_actor(this)
         });
         Box::pin(drivers_gone.map(|_, _, ctx| ctx.stop()))
     }
@@ -481,8 +492,7 @@ impl Handler<SessionChanged> for LocalWorker {
         }
         self.views.update(Arc::clone(&view));
         self.publish();
-        // One event for each change of a session.
-        self.events.do_send(Publish(Event::Session { worker: self.settings.name.clone(), view, change }));
+        self.tell(view, change);
     }
 }
 
@@ -502,8 +512,12 @@ impl Handler<ChildExited<SessionId>> for LocalWorker {
         if let Verdict::Ended(_) = self.sessions.on_exit(&exited, Instant::now(), fastrand::f64()) {
             log::error!("session {} broke down: {}", exited.key, exited.reason);
             self.launcher.metrics.actor_exited("session", exited.reason.label());
-            self.views.end_abruptly(exited.key, &exited.reason.to_string());
+            let ended = self.views.end_abruptly(exited.key, &exited.reason.to_string());
             self.publish();
+            if let Some(view) = ended {
+                self.launcher.metrics.ended(EndReason::Crashed);
+                self.tell(view, Change::Ended);
+            }
         }
     }
 }
@@ -552,6 +566,27 @@ impl Handler<ChildExited<PoolKind>> for LocalWorker {
             }
             Verdict::GiveUp(text) => self.give_up(text, ctx),
             Verdict::Ended(_) | Verdict::Stale => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod breaking {
+    //! Panics where a test wants one.
+
+    use super::*;
+    use crate::testing::{PanicIn, PanicNow};
+
+    impl Handler<PanicIn> for LocalWorker {
+        type Result = ();
+
+        fn handle(&mut self, part: PanicIn, _: &mut Context<Self>) {
+            match part {
+                PanicIn::Worker => panic!("a bug in the worker"),
+                PanicIn::Session(id) => self.session(id).unwrap().do_send(PanicNow),
+                PanicIn::Pool(kind) => self.pools.get(&kind).unwrap().do_send(PanicNow),
+                PanicIn::Driver => self.drivers.iter().next().unwrap().1.address.do_send(PanicNow),
+            }
         }
     }
 }

@@ -4,6 +4,8 @@
 //! which it talks to.
 
 mod local;
+#[cfg(test)]
+mod tests;
 mod views;
 
 use std::collections::BTreeMap;

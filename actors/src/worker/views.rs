@@ -44,23 +44,23 @@ impl Views {
         self.live.insert(birth, view);
     }
 
-    /// The session's actor is gone without having said so. False when it had.
-    pub fn end_abruptly(&mut self, id: SessionId, detail: &str) -> bool {
-        let Some(view) = self.births.get(&id).and_then(|birth| self.live.get(birth)) else { return false };
+    /// The session's actor is gone without having said so; its last view comes back. `None` when it had.
+    pub fn end_abruptly(&mut self, id: SessionId, detail: &str) -> Option<Arc<SessionView>> {
+        let view = self.births.get(&id).and_then(|birth| self.live.get(birth))?;
         let ending = view.ending.clone().unwrap_or_else(|| Ending {
             at: jiff::Timestamp::now(),
             reason: EndReason::Crashed,
             detail: detail.to_owned(),
         });
-        let dead = SessionView {
+        let dead = Arc::new(SessionView {
             status: Status::Dead,
             attached: 0,
             vnc: None,
             ending: Some(ending),
             ..(**view).clone()
-        };
-        self.update(Arc::new(dead));
-        true
+        });
+        self.update(Arc::clone(&dead));
+        Some(dead)
     }
 
     /// Live sessions, oldest first.
@@ -119,8 +119,8 @@ mod tests {
         let mut views = Views::default();
         let view = a_view();
         views.update(Arc::new(view.clone()));
-        assert!(views.end_abruptly(view.spec.id, "panicked"));
-        assert!(!views.end_abruptly(view.spec.id, "panicked"));
+        assert!(views.end_abruptly(view.spec.id, "panicked").is_some());
+        assert!(views.end_abruptly(view.spec.id, "panicked").is_none());
         let ending = views.ended()[0].ending.clone().unwrap();
         assert_eq!((ending.reason, ending.detail.as_str()), (EndReason::Crashed, "panicked"));
     }

@@ -5,7 +5,7 @@ import { PNG } from 'pngjs';
 import { openSocket } from './helpers/http.mjs';
 import { USER_AGENT, attach, blankPage } from './helpers/playwright.mjs';
 import { Server, test } from './helpers/server.mjs';
-import { Site } from './helpers/site.mjs';
+import { HOLD, Site } from './helpers/site.mjs';
 import { until, within } from './helpers/wait.mjs';
 
 const MEGABYTE = 1 << 20;
@@ -24,7 +24,7 @@ const NOISE = `<!doctype html><title>noise</title><style>body{margin:0}canvas{di
 let server, site;
 
 before(async () => {
-  site = await Site.open({ '/noise': NOISE, '/page': '<title>still here</title><input>' });
+  site = await Site.open({ '/noise': NOISE, '/page': `<title>still here</title><input>${HOLD}` });
   server = await Server.start();
 });
 
@@ -72,16 +72,10 @@ test('with contexts=discard they go when the last of two clients leaves, and not
   assert.equal(await second.contexts()[0].pages()[0].title(), 'still here');
   await second.close();
   await server.sessionThat(session, ({ attached }) => attached === 0, 'without clients');
-  // The contexts are closed after the client has gone, not before it is told so.
-  await until(
-    async () => {
-      const visitor = await attach(server, session);
-      const count = visitor.contexts().length;
-      await visitor.close();
-      return count === 0;
-    },
-    'the contexts to be closed',
-  );
+  await until(() => site.held === 0, 'the page to be closed');
+  const third = await attach(server, session);
+  assert.equal(third.contexts().length, 0);
+  await third.close();
   await server.end(session);
 });
 

@@ -51,14 +51,16 @@ function parsed(text) {
  * Opens a WebSocket.
  *
  * @param {string} url where to, `ws://…`
- * @param {{protocols?: string[], headers?: Record<string, string>}} options of the handshake
+ * @param {{protocols?: string[], headers?: Record<string, string>, onMessage?: (data: Buffer) => void}} options of
+ *   the handshake; the first message may come together with its answer, so its taker is named here
  * @returns {Promise<{socket: WebSocket, refusal: null, closed: Promise<{code: number, reason: string}>}|{socket: null, refusal: Answer}>}
  *   an open socket, or the answer that refused the upgrade
  */
-export function openSocket(url, { protocols = [], headers = {} } = {}) {
+export function openSocket(url, { protocols = [], headers = {}, onMessage = () => {} } = {}) {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(url, protocols, { headers, handshakeTimeout: 20_000, perMessageDeflate: false });
     const closed = new Promise((end) => socket.once('close', (code, reason) => end({ code, reason: reason.toString() })));
+    socket.on('message', onMessage);
     socket.once('open', () => resolve({ socket, refusal: null, closed }));
     socket.once('unexpected-response', (_, response) => {
       readAnswer(response).then((refusal) => resolve({ socket: null, refusal }), reject);

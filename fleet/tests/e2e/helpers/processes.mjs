@@ -7,6 +7,7 @@ const MARK = 'CAMOFLEET_RUN_DIR=';
 /**
  * @typedef {object} Process
  * @property {number} pid
+ * @property {number} parent its parent's process id
  * @property {number} group its process group
  * @property {string[]} argv
  * @property {Record<string, string>} env
@@ -16,11 +17,11 @@ const MARK = 'CAMOFLEET_RUN_DIR=';
 function readProcess(pid) {
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const [state, , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const [state, parent, group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     if (state === 'Z' || state === 'X') return null;
     const lines = (name) => fs.readFileSync(`/proc/${pid}/${name}`, 'utf8').split('\0').filter(Boolean);
     const env = Object.fromEntries(lines('environ').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
-    return { pid: Number(pid), group: Number(group), argv: lines('cmdline'), env };
+    return { pid: Number(pid), parent: Number(parent), group: Number(group), argv: lines('cmdline'), env };
   } catch {
     return null;
   }

@@ -5,6 +5,8 @@
 import { openSocket } from './http.mjs';
 import { until, within } from './wait.mjs';
 
+/** Messages of the server. */
+const [UPDATE, BELL, CUT_TEXT] = [0, 2, 3];
 const RAW = 0;
 const BYTES_PER_PIXEL = 4;
 
@@ -14,6 +16,7 @@ export class Viewer {
   #received = Buffer.alloc(0);
   #wake = () => {};
   #closed = null;
+  #screen;
 
   /**
    * Connects and completes the handshake.
@@ -23,26 +26,25 @@ export class Viewer {
    * @returns {Promise<Viewer>} a viewer that knows the screen's size
    */
   static async connect(url, headers = {}) {
-    const opened = await openSocket(url, { protocols: ['binary'], headers });
-    if (opened.refusal) throw new Error(`refused with ${opened.refusal.status}: ${opened.refusal.text}`);
-    const viewer = new Viewer(opened);
+    const viewer = new Viewer();
+    const onMessage = (data) => viewer.#receive(data);
+    const { socket, refusal, closed } = await openSocket(url, { protocols: ['binary'], headers, onMessage });
+    if (refusal) throw new Error(`refused with ${refusal.status}: ${refusal.text}`);
+    viewer.#socket = socket;
+    viewer.protocol = socket.protocol;
+    /** How the WebSocket was closed. */
+    viewer.closed = closed.then((end) => {
+      viewer.#closed = end;
+      viewer.#wake();
+      return end;
+    });
     await within(viewer.#shakeHands(), 'the VNC handshake');
     return viewer;
   }
 
-  constructor({ socket, closed }) {
-    this.#socket = socket;
-    this.protocol = socket.protocol;
-    /** How the WebSocket was closed. */
-    this.closed = closed.then((end) => {
-      this.#closed = end;
-      this.#wake();
-      return end;
-    });
-    socket.on('message', (data) => {
-      this.#received = Buffer.concat([this.#received, data]);
-      this.#wake();
-    });
+  #receive(data) {
+    this.#received = Buffer.concat([this.#received, data]);
+    this.#wake();
   }
 
   async #read(length) {
@@ -71,6 +73,7 @@ export class Viewer {
     const init = await this.#read(24);
     this.width = init.readUInt16BE(0);
     this.height = init.readUInt16BE(2);
+    this.#screen = Buffer.alloc(this.width * this.height * BYTES_PER_PIXEL);
     this.name = (await this.#read(init.readUInt32BE(20))).toString();
     // 32 bits a pixel, 24 of colour, little endian: blue, green, red, nothing.
     this.#send(0, 0, 0, 0, 32, 24, 0, 1, short(255), short(255), short(255), 16, 8, 0, 0, 0, 0);
@@ -84,36 +87,47 @@ export class Viewer {
    */
   async pixels(x, y, width, height) {
     this.#send(3, 0, short(x), short(y), short(width), short(height));
-    const wanted = width * height;
+    for (let missing = width * height; missing > 0; ) missing -= await within(this.#update(), 'a framebuffer update');
     const pixels = [];
-    while (pixels.length < wanted) pixels.push(...(await within(this.#update(), 'a framebuffer update')));
+    for (let row = y; row < y + height; row += 1) {
+      for (let column = x; column < x + width; column += 1) {
+        const at = (row * this.width + column) * BYTES_PER_PIXEL;
+        pixels.push([this.#screen[at + 2], this.#screen[at + 1], this.#screen[at]]);
+      }
+    }
     return pixels;
   }
 
+  /** Takes in one message of the server; tells how many pixels came with it. */
   async #update() {
     const [kind] = await this.#read(1);
-    if (kind === 2) return [];
-    if (kind === 3) {
-      const length = (await this.#read(7)).readUInt32BE(3);
-      await this.#read(length);
-      return [];
+    if (kind === BELL) return 0;
+    if (kind === CUT_TEXT) {
+      await this.#read((await this.#read(7)).readUInt32BE(3));
+      return 0;
     }
-    if (kind !== 0) throw new Error(`unexpected message ${kind} from the VNC server`);
-    const count = (await this.#read(3)).readUInt16BE(1);
-    const pixels = [];
-    for (let rectangle = 0; rectangle < count; rectangle += 1) {
-      const head = await this.#read(12);
-      if (head.readInt32BE(8) !== RAW) throw new Error('a rectangle that is not raw');
-      const bytes = await this.#read(head.readUInt16BE(4) * head.readUInt16BE(6) * BYTES_PER_PIXEL);
-      for (let at = 0; at < bytes.length; at += BYTES_PER_PIXEL) pixels.push([bytes[at + 2], bytes[at + 1], bytes[at]]);
-    }
-    return pixels;
+    if (kind !== UPDATE) throw new Error(`unexpected message ${kind} from the VNC server`);
+    let count = 0;
+    for (let left = (await this.#read(3)).readUInt16BE(1); left > 0; left -= 1) count += await this.#rectangle();
+    return count;
   }
 
-  /** Waits until the middle of the screen has a colour all over. */
+  async #rectangle() {
+    const head = await this.#read(12);
+    const [x, y, width, height] = [0, 2, 4, 6].map((at) => head.readUInt16BE(at));
+    if (head.readInt32BE(8) !== RAW) throw new Error('a rectangle that is not raw');
+    const bytes = await this.#read(width * height * BYTES_PER_PIXEL);
+    const stride = width * BYTES_PER_PIXEL;
+    for (let row = 0; row < height; row += 1) {
+      bytes.copy(this.#screen, ((y + row) * this.width + x) * BYTES_PER_PIXEL, row * stride, (row + 1) * stride);
+    }
+    return width * height;
+  }
+
+  /** Waits until a spot of the screen, away from the pointer in its middle, has a colour all over. */
   async shows(colour, patience = 20_000) {
     let seen;
-    const [x, y] = [this.width >> 1, this.height >> 1];
+    const [x, y] = [this.width >> 2, this.height >> 1];
     await until(
       async () => {
         seen = await this.pixels(x, y, 8, 8);

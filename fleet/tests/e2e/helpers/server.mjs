@@ -9,7 +9,7 @@ import { test as nodeTest } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { request } from './http.mjs';
 import { parseMetrics } from './metrics.mjs';
-import { displayFiles, marked, shown } from './processes.mjs';
+import { browsers, displayFiles, marked, shown, xServers } from './processes.mjs';
 import { until, within } from './wait.mjs';
 
 const REPOSITORY = fileURLToPath(new URL('../../../../', import.meta.url));
@@ -17,7 +17,7 @@ const BINARY = process.env.CAMOFLEET_BIN ?? path.join(REPOSITORY, 'target/releas
 const OUR_SETTINGS = /^(RUNNER|WORKER|CONTROL|GATEWAY|CAMOFLEET|VNC|CAMOU)_|^(HTTP_PORT|WS_(READ|WRITE)_TIMEOUT_MS|TCP_.*_MS|MAX_CONCURRENT_SESSIONS|SHUTDOWN_GRACE_MS|RUST_LOG)$/;
 /** How many slots a server gets unless a test says otherwise. */
 const SLOTS = 12;
-const LONGEST_LOG = 400;
+const LONGEST_LOG = 150;
 
 /** Servers that were not stopped yet, for a failing test to show their logs. */
 const running = new Set();
@@ -117,14 +117,14 @@ export class Server {
     return origin;
   }
 
-  /** The lines that it has logged, the last some hundred. */
-  log() {
-    return this.#log.slice(-LONGEST_LOG).join('\n');
-  }
-
   /** All lines that it has logged. */
   logLines() {
     return this.#log;
+  }
+
+  /** The last lines that it has logged after the first `past` ones, without the tests' own questions. */
+  log(past = 0) {
+    return this.#log.slice(past).filter((line) => !/ GET \S+ 200 /.test(line)).slice(-LONGEST_LOG).join('\n');
   }
 
   /** Makes one request to it. */
@@ -145,6 +145,40 @@ export class Server {
     return (await this.request('GET', `/sessions${ended ? '?ended=true' : ''}`)).json;
   }
 
+  /**
+   * Creates a session, and tells its browser's process. Without pools, and one at a time: the browser is the one
+   * that was not there before.
+   */
+  async createKnown(body) {
+    const before = new Set(browsers(this.runBase).map(({ pid }) => pid));
+    const session = await this.create(body);
+    const [browser, ...others] = browsers(this.runBase).filter(({ pid }) => !before.has(pid));
+    assert.deepEqual(others, []);
+    return { session, browser };
+  }
+
+  /** The X display of a session with a live view. */
+  displayOf({ vnc }) {
+    return this.displays.first + Number(vnc.http.split('/').at(-1)) - this.firstVncId;
+  }
+
+  /** The browser of a session with a live view, by the display that it is on. */
+  browserOf(session) {
+    const display = `:${this.displayOf(session)}`;
+    return browsers(this.runBase).find(({ env }) => env.DISPLAY === display);
+  }
+
+  /** The X server of a session with a live view. */
+  xServerOf(session) {
+    const display = `:${this.displayOf(session)}`;
+    return xServers(this.runBase).find(({ argv }) => argv.includes(display));
+  }
+
+  /** How many display slots are in use. */
+  async usedSlots() {
+    return (await this.metrics()).value('camofleet_slots', { state: 'used' });
+  }
+
   /** A session as it is now. */
   async session({ id }) {
     const answer = await this.request('GET', `/sessions/local/${id}`);
@@ -156,6 +190,13 @@ export class Server {
   async end({ id }) {
     const answer = await this.request('DELETE', `/sessions/local/${id}`);
     assert.deepEqual([answer.status, answer.json], [200, { id, status: 'DEAD' }]);
+  }
+
+  /** Ends all sessions but one, so that a test that failed does not disturb the next. */
+  async endAllBut(spared) {
+    for (const session of await this.sessions()) {
+      if (session.id !== spared?.id) await this.request('DELETE', `/sessions/local/${session.id}`);
+    }
   }
 
   /** Waits until a session is as wanted. */
@@ -272,7 +313,7 @@ export async function run(args, settings = {}) {
 }
 
 /**
- * A test that shows the logs of all running servers when it fails.
+ * A test that shows what all running servers logged meanwhile when it fails.
  *
  * @param {string} name a sentence
  * @param {(context: import('node:test').TestContext) => Promise<void>} body the test
@@ -280,10 +321,11 @@ export async function run(args, settings = {}) {
  */
 export function test(name, body, options = {}) {
   nodeTest(name, options, async (context) => {
+    const past = new Map([...running].map((server) => [server, server.logLines().length]));
     try {
       await body(context);
     } catch (error) {
-      for (const server of running) console.error(`---- log of camofleet ${server.pid} at: ${name}\n${server.log()}\n----`);
+      for (const server of running) console.error(`---- log of camofleet ${server.pid} at: ${name}\n${server.log(past.get(server))}\n----`);
       throw error;
     }
   });

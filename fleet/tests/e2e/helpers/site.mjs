@@ -2,12 +2,17 @@
 import http from 'node:http';
 import { until } from './wait.mjs';
 
+/** What a page fetches that is to be noticed when it closes: the answer never ends. */
+export const HOLD = '<script>fetch("/hold")</script>';
+
 /** A site with pages of the test's own. */
 export class Site {
   #server;
   #pages = new Map();
   /** The paths that were asked for, with their queries, in order. */
   visits = [];
+  /** How many pages with `HOLD` in them are open. */
+  held = 0;
 
   /**
    * @param {Record<string, string>} pages HTML by path
@@ -24,6 +29,12 @@ export class Site {
   constructor() {
     this.#server = http.createServer((request, response) => {
       this.visits.push(request.url);
+      if (request.url === '/hold') {
+        this.held += 1;
+        response.on('close', () => (this.held -= 1));
+        response.writeHead(200).flushHeaders();
+        return;
+      }
       const html = this.#pages.get(request.url.split('?')[0]);
       response.writeHead(html === undefined ? 404 : 200, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' });
       response.end(html ?? 'nothing here');

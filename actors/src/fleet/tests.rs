@@ -1,0 +1,212 @@
+//! Placement over several workers, and the rebuilding of a worker that failed.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::*;
+use crate::events::Change;
+use crate::process::fake::{FakeOs, Fault};
+use crate::session::{EndReason, Status};
+use crate::testing::{PanicIn, TestMachine, headless, refusal, with_vnc};
+use crate::worker::{LocalWorker, WorkerSettings, WorkerSnapshot};
+
+/// A fleet of workers, each on a fake machine of its own.
+struct TestFleet {
+    fleet: Addr<Fleet>,
+    directory: Directory,
+    failure: oneshot::Receiver<String>,
+    machines: Vec<TestMachine>,
+    /// The actor of each worker's current life.
+    actors: Rc<RefCell<HashMap<String, Addr<LocalWorker>>>>,
+}
+
+impl TestFleet {
+    async fn of(workers: Vec<(&str, FakeOs, fn(&mut WorkerSettings))>) -> Self {
+        tokio::time::pause();
+        let actors = Rc::new(RefCell::new(HashMap::new()));
+        let mut machines = Vec::new();
+        let mut builders: Vec<(String, WorkerBuilder)> = Vec::new();
+        for (name, os, adjust) in workers {
+            let machine = TestMachine::new(os, |settings| {
+                settings.name = name.to_owned();
+                adjust(settings);
+            })
+            .await;
+            let (parts, actors, name) = (machine.parts.clone(), Rc::clone(&actors), name.to_owned());
+            machines.push(machine);
+            let builder_name = name.clone();
+            builders.push((
+                name,
+                Box::new(move |parent, generation| {
+                    let seen = parts.snapshot.subscribe();
+                    let actor = LocalWorker::start_actor(parts.clone(), parent, generation);
+                    actors.borrow_mut().insert(builder_name.clone(), actor.clone());
+                    WorkerHandle::new(builder_name.clone(), actor, seen)
+                }),
+            ));
+        }
+        let (fleet, directory, failure) = Fleet::start(builders);
+        let fleet = Self { fleet, directory, failure, machines, actors };
+        for machine in 0..fleet.machines.len() {
+            fleet.until(machine, |snapshot| !snapshot.checks.is_empty()).await;
+        }
+        fleet
+    }
+
+    async fn until(&self, machine: usize, condition: impl Fn(&WorkerSnapshot) -> bool) -> Arc<WorkerSnapshot> {
+        let mut seen = self.machines[machine].parts.snapshot.subscribe();
+        let found = seen.wait_for(|snapshot| condition(snapshot));
+        let found = tokio::time::timeout(Duration::from_secs(3600), found).await;
+        Arc::clone(&found.expect("it never came").unwrap())
+    }
+
+    async fn all_healthy(&self) {
+        for machine in 0..self.machines.len() {
+            self.until(machine, WorkerSnapshot::healthy).await;
+        }
+    }
+
+    async fn place(&self, request: SessionRequest, worker: Option<&str>) -> Result<PlacedSession> {
+        let worker = worker.map(str::to_owned);
+        self.fleet.send(PlaceSession { request, worker }).await.unwrap()
+    }
+
+    async fn placed_on(&self, request: SessionRequest) -> String {
+        self.place(request, None).await.ok().unwrap().worker
+    }
+}
+
+fn machine() -> FakeOs {
+    FakeOs::new()
+}
+
+fn machine_without_displays() -> FakeOs {
+    let os = FakeOs::new();
+    ["Xvnc", "Xvfb"].iter().for_each(|name| os.uninstall(name));
+    os
+}
+
+fn usual(_: &mut WorkerSettings) {}
+
+#[actix::test]
+async fn sessions_go_round_the_workers() {
+    let fleet = TestFleet::of(vec![("a", machine(), usual), ("b", machine(), usual)]).await;
+    fleet.all_healthy().await;
+    let mut order = Vec::new();
+    for _ in 0..4 {
+        order.push(fleet.placed_on(headless()).await);
+    }
+    assert_eq!(order, ["a", "b", "a", "b"]);
+    let names: Vec<_> = fleet.directory.workers().iter().map(|worker| worker.name.clone()).collect();
+    assert_eq!(names, ["a", "b"]);
+}
+
+#[actix::test]
+async fn a_named_worker_is_used_or_refused() {
+    let fleet =
+        TestFleet::of(vec![("a", machine(), usual), ("plain", machine_without_displays(), usual)]).await;
+    fleet.all_healthy().await;
+    for _ in 0..2 {
+        assert_eq!(fleet.place(headless(), Some("plain")).await.ok().unwrap().worker, "plain");
+    }
+    let unsupported = refusal(fleet.place(with_vnc(), Some("plain")).await);
+    assert_eq!(unsupported, Error::VncUnsupported { worker: "plain".into() });
+    assert_eq!(refusal(fleet.place(headless(), Some("nobody")).await), Error::WorkerNotFound);
+    assert_eq!(fleet.directory.worker("nobody").err(), Some(Error::WorkerNotFound));
+}
+
+#[actix::test]
+async fn live_views_go_only_where_they_can() {
+    let fleet =
+        TestFleet::of(vec![("plain", machine_without_displays(), usual), ("a", machine(), usual)]).await;
+    fleet.all_healthy().await;
+    for _ in 0..3 {
+        assert_eq!(fleet.placed_on(with_vnc()).await, "a");
+    }
+    assert_eq!(refusal(fleet.place(with_vnc(), None).await), Error::NoSlot { limit: 3 });
+}
+
+#[actix::test]
+async fn a_full_worker_is_passed_over_until_all_are() {
+    let small: fn(&mut WorkerSettings) = |settings| settings.max_sessions = 1;
+    let fleet = TestFleet::of(vec![("a", machine(), small), ("b", machine(), usual)]).await;
+    fleet.all_healthy().await;
+    let mut order = Vec::new();
+    for _ in 0..11 {
+        order.push(fleet.placed_on(headless()).await);
+    }
+    assert_eq!(order.iter().filter(|worker| *worker == "a").count(), 1);
+    assert!(matches!(refusal(fleet.place(headless(), None).await), Error::AtCapacity { .. }));
+    let full = refusal(fleet.place(headless(), Some("a")).await);
+    assert!(matches!(full, Error::AtCapacity { limit: 1, .. }), "{full}");
+}
+
+#[actix::test]
+async fn without_a_healthy_worker_nothing_is_placed() {
+    let broken = machine();
+    broken.uninstall("node");
+    let fleet = TestFleet::of(vec![("a", broken, usual)]).await;
+    assert_eq!(refusal(fleet.place(headless(), None).await), Error::NoWorkers);
+    let fleet = TestFleet { machines: Vec::new(), ..fleet };
+    drop(fleet);
+}
+
+#[actix::test]
+async fn a_worker_that_panics_is_built_anew_and_its_sessions_are_told_as_ended() {
+    let fleet = TestFleet::of(vec![("a", machine(), usual)]).await;
+    fleet.all_healthy().await;
+    let os = fleet.machines[0].os.clone();
+    let id = fleet.place(with_vnc(), None).await.ok().unwrap().view.spec.id;
+    let mut events = fleet.machines[0].parts.events.send(crate::events::Subscribe).await.unwrap();
+    let first = fleet.actors.borrow()["a"].clone();
+    first.do_send(PanicIn::Worker);
+    let snapshot = fleet.until(0, |snapshot| snapshot.sessions.is_empty()).await;
+    let ending = snapshot.session(id).unwrap().ending.clone().unwrap();
+    assert_eq!((snapshot.session(id).unwrap().status, ending.reason), (Status::Dead, EndReason::Crashed));
+    assert_eq!(ending.detail, "its worker failed and was restarted");
+    let Some(crate::events::Event::Session { view, change, .. }) = events.next().await else { panic!() };
+    assert_eq!((view.spec.id, change), (id, Change::Ended));
+    fleet.all_healthy().await;
+    assert!(!first.connected());
+    while os.alive_names() != ["node"] {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    fleet.placed_on(with_vnc()).await;
+}
+
+#[actix::test]
+async fn a_worker_whose_driver_cannot_be_kept_up_is_rebuilt_and_then_given_up() {
+    let fleet = TestFleet::of(vec![("a", machine(), usual)]).await;
+    fleet.all_healthy().await;
+    let os = fleet.machines[0].os.clone();
+    // Nine starts are one life of the worker.
+    os.break_next(Fault::DriverDies, 9);
+    os.kill(os.alive("node")[0]);
+    let first = fleet.actors.borrow()["a"].clone();
+    while first.connected() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    fleet.until(0, |snapshot| snapshot.playwright.is_some()).await;
+    fleet.placed_on(headless()).await;
+
+    os.break_next(Fault::DriverDies, usize::MAX);
+    os.kill(os.alive("node")[0]);
+    let why = fleet.failure.await.unwrap();
+    assert!(why.contains("\"a\" ended more than 5 times in 300 s"), "{why}");
+}
+
+#[actix::test]
+async fn a_shutdown_reaches_all_workers_and_brings_none_back() {
+    let warm: fn(&mut WorkerSettings) = |settings| settings.headless_pool.target = 1;
+    let fleet = TestFleet::of(vec![("a", machine(), warm), ("b", machine(), usual)]).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    fleet.placed_on(headless()).await;
+    fleet.placed_on(with_vnc()).await;
+    let start = Instant::now();
+    fleet.fleet.send(ShutDown).await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(fleet.machines.iter().all(|machine| machine.os.alive_count() == 0));
+    assert!(fleet.actors.borrow().values().all(|actor| !actor.connected()));
+    assert_eq!(refusal(fleet.place(headless(), None).await), Error::Draining);
+}

@@ -1,0 +1,178 @@
+//! Admission, and the way of the bytes between a viewer and a VNC server that is a listener of the test.
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::*;
+use crate::session::{SessionView, VncView};
+use crate::testing::{a_view, refusal};
+use crate::tunnel::{ViewerEnds, VncTunnel};
+use crate::worker::{
+    AttachClient, CreateSession, DeleteSession, ShutDown, TouchSession, WorkerHandle, WorkerSnapshot,
+};
+
+const ID: u16 = 6900;
+/// Bounds what goes through the kernel; it takes microseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+const SETTINGS: GatewaySettings = GatewaySettings {
+    max_tunnels: 2,
+    connect_timeout: Duration::from_secs(5),
+    idle_timeout: Duration::from_secs(300),
+};
+
+/// A gateway, a session with a live view, and its VNC server.
+struct TestGateway {
+    gateway: Addr<Gateway>,
+    metrics: Metrics,
+    server: TcpListener,
+    view: Arc<SessionView>,
+}
+
+impl TestGateway {
+    async fn with(settings: GatewaySettings) -> Self {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = server.local_addr().unwrap().port();
+        let view = Arc::new(SessionView { vnc: Some(VncView { id: ID, port }), ..a_view() });
+        let snapshot = WorkerSnapshot { sessions: vec![Arc::clone(&view)], ..WorkerSnapshot::default() };
+        let directory = Directory::of(vec![worker(snapshot)]);
+        let metrics = Metrics::new().unwrap();
+        let gateway = Gateway::new(settings, directory, metrics.clone()).start();
+        Self { gateway, metrics, server, view }
+    }
+
+    async fn ask(&self, vnc_id: u16) -> Result<TunnelTicket> {
+        self.gateway.send(OpenTunnel { vnc_id }).await.unwrap()
+    }
+
+    /// A tunnel, and the VNC server's end of it.
+    async fn open(&self) -> (ViewerEnds, TcpStream) {
+        let ticket = self.ask(ID).await.ok().unwrap();
+        let ends = VncTunnel::open(ticket).await.unwrap();
+        (ends, timeout(PATIENCE, self.server.accept()).await.unwrap().unwrap().0)
+    }
+
+    fn open_tunnels(&self) -> bool {
+        !self.metrics.encode().unwrap().contains("camofleet_tunnels 0")
+    }
+}
+
+/// A worker of which nothing but its snapshot matters.
+fn worker(snapshot: WorkerSnapshot) -> WorkerHandle {
+    struct Nobody;
+    impl Actor for Nobody {
+        type Context = Context<Self>;
+    }
+    macro_rules! refuses {
+        ($($message:ty),*) => {$(
+            impl Handler<$message> for Nobody {
+                type Result = <$message as Message>::Result;
+                fn handle(&mut self, _: $message, _: &mut Context<Self>) -> Self::Result {
+                    Err(Error::Draining)
+                }
+            }
+        )*};
+    }
+    refuses!(CreateSession, DeleteSession, TouchSession, AttachClient);
+    impl Handler<ShutDown> for Nobody {
+        type Result = ();
+        fn handle(&mut self, _: ShutDown, _: &mut Context<Self>) {}
+    }
+    WorkerHandle::new("local".to_owned(), Nobody.start(), watch::channel(Arc::new(snapshot)).1)
+}
+
+async fn ended(ends: ViewerEnds) -> String {
+    timeout(PATIENCE, ends.ended).await.unwrap().unwrap()
+}
+
+#[actix::test]
+async fn viewers_are_admitted_up_to_the_limit_and_a_dropped_ticket_makes_room() {
+    let gateway = TestGateway::with(SETTINGS).await;
+    let first = gateway.ask(ID).await.ok().unwrap();
+    let _second = gateway.ask(ID).await.ok().unwrap();
+    assert_eq!(refusal(gateway.ask(ID).await), Error::TunnelLimit { limit: 2 });
+    drop(first);
+    gateway.ask(ID).await.ok().unwrap();
+}
+
+#[actix::test]
+async fn an_id_without_a_live_view_is_not_found() {
+    let gateway = TestGateway::with(SETTINGS).await;
+    assert_eq!(refusal(gateway.ask(ID + 1).await), Error::ViewNotFound);
+}
+
+#[actix::test]
+async fn bytes_pass_both_ways_and_only_input_is_activity() {
+    let gateway = TestGateway::with(SETTINGS).await;
+    let (mut ends, mut server) = gateway.open().await;
+    server.write_all(b"RFB 003.008\n").await.unwrap();
+    assert_eq!(timeout(PATIENCE, ends.from_server.recv()).await.unwrap().unwrap(), "RFB 003.008\n");
+    let born = gateway.view.activity.last_seen();
+    // The clock keeps milliseconds: one has to pass.
+    while born.elapsed() < Duration::from_millis(1) {
+        tokio::task::yield_now().await;
+    }
+    let quiet = [b"RFB 003.008\n\x01\x01".as_slice(), &[3, 1, 0, 0, 0, 0, 7, 128, 4, 56]].concat();
+    ends.to_server.send(quiet.clone().into()).await.unwrap();
+    let mut read = vec![0; quiet.len()];
+    timeout(PATIENCE, server.read_exact(&mut read)).await.unwrap().unwrap();
+    assert_eq!((read, gateway.view.activity.last_seen()), (quiet, born));
+    let key = [4, 1, 0, 0, 0, 0, 0, 0x61];
+    ends.to_server.send(key.to_vec().into()).await.unwrap();
+    timeout(PATIENCE, server.read_exact(&mut [0; 8])).await.unwrap().unwrap();
+    assert!(gateway.view.activity.last_seen() > born);
+    let text = gateway.metrics.encode().unwrap();
+    assert!(text.contains("camofleet_relay_bytes_total{direction=\"out\",kind=\"vnc\"} 12"), "{text}");
+}
+
+#[actix::test]
+async fn a_server_that_closes_and_a_viewer_that_leaves_end_the_tunnel() {
+    let gateway = TestGateway::with(SETTINGS).await;
+    let (ends, server) = gateway.open().await;
+    drop(server);
+    assert_eq!(ended(ends).await, "the VNC server closed the connection");
+    let (ends, mut server) = gateway.open().await;
+    drop((ends.to_server, ends.from_server));
+    assert_eq!(timeout(PATIENCE, server.read(&mut [0])).await.unwrap().unwrap(), 0);
+    assert_eq!(timeout(PATIENCE, ends.ended).await.unwrap().unwrap(), "the viewer left");
+    gateway.gateway.send(DrainTunnels { grace: PATIENCE }).await.unwrap();
+    assert!(!gateway.open_tunnels());
+}
+
+#[actix::test]
+async fn a_silent_tunnel_ends_with_its_idle_time() {
+    let idle_timeout = Duration::from_millis(20);
+    let gateway = TestGateway::with(GatewaySettings { idle_timeout, ..SETTINGS }).await;
+    let (ends, _server) = gateway.open().await;
+    assert_eq!(ended(ends).await, "nothing moved in it for too long");
+}
+
+#[actix::test]
+async fn a_server_that_does_not_listen_is_unreachable_and_its_ticket_is_free_again() {
+    let gateway = TestGateway::with(GatewaySettings { max_tunnels: 1, ..SETTINGS }).await;
+    let ticket = gateway.ask(ID).await.ok().unwrap();
+    let TestGateway { gateway, server, .. } = gateway;
+    drop(server);
+    assert!(matches!(refusal(VncTunnel::open(ticket).await), Error::UpstreamUnreachable { .. }));
+    // The news of the dropped ticket is in the mailbox before this.
+    gateway.send(OpenTunnel { vnc_id: ID }).await.unwrap().ok().unwrap();
+}
+
+#[actix::test]
+async fn a_drain_refuses_new_viewers_and_closes_the_others_after_its_grace() {
+    let gateway = TestGateway::with(SETTINGS).await;
+    let (ends, _server) = gateway.open().await;
+    let late = gateway.ask(ID).await.ok().unwrap();
+    let address = gateway.gateway.clone();
+    let drained =
+        actix_rt::spawn(async move { address.send(DrainTunnels { grace: Duration::ZERO }).await.unwrap() });
+    assert_eq!(ended(ends).await, "the gateway is shutting down");
+    assert_eq!(refusal(gateway.ask(ID).await), Error::Draining);
+    assert!(!drained.is_finished(), "one viewer is still connecting");
+    let ends = VncTunnel::open(late).await.unwrap();
+    assert_eq!(ended(ends).await, "the gateway is shutting down");
+    timeout(PATIENCE, drained).await.unwrap().unwrap();
+}

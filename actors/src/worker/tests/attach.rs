@@ -1,0 +1,139 @@
+//! Playwright clients: admitted when READY, counted, told when their session goes.
+
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::sync::mpsc;
+
+use crate::error::Error;
+use crate::session::{
+    AttachmentStarted, AttachmentTicket, CloseAttachment, Contexts, SessionId, SessionRequest, Status,
+};
+use crate::testing::{TestWorker, headless, refusal};
+
+/// A client whose connection is up: it holds its ticket until it is told to close, and tells the test why.
+struct Client {
+    _ticket: AttachmentTicket,
+    told: mpsc::UnboundedSender<String>,
+}
+
+impl Actor for Client {
+    type Context = Context<Self>;
+}
+
+impl Handler<CloseAttachment> for Client {
+    type Result = ();
+    fn handle(&mut self, close: CloseAttachment, ctx: &mut Context<Self>) {
+        self.told.send(close.reason).unwrap();
+        ctx.stop();
+    }
+}
+
+async fn connect(ticket: AttachmentTicket) -> mpsc::UnboundedReceiver<String> {
+    let (told, reasons) = mpsc::unbounded_channel();
+    let (session, id) = (ticket.session.clone(), *ticket.lifeline.key());
+    let client = Client { _ticket: ticket, told }.start();
+    session.send(AttachmentStarted { id, close: client.recipient() }).await.unwrap();
+    reasons
+}
+
+async fn until_attached(worker: &TestWorker, id: SessionId, count: usize) {
+    worker.until(|snapshot| snapshot.session(id).is_some_and(|view| view.attached == count)).await;
+}
+
+#[actix::test]
+async fn only_a_ready_session_admits_clients() {
+    let worker = TestWorker::new().await;
+    let (id, created) = worker.begin(headless()).await;
+    assert_eq!(refusal(worker.attach(id).await), Error::SessionNotReady { status: Status::Init });
+    created.await.unwrap().unwrap();
+    let ticket = worker.attach(id).await.ok().unwrap();
+    assert!(ticket.endpoint.starts_with("ws://127.0.0.1:"));
+    assert_eq!(refusal(worker.attach(uuid::Uuid::new_v4()).await), Error::SessionNotFound);
+}
+
+#[actix::test]
+async fn clients_are_counted_until_their_tickets_are_dropped() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(headless()).await.spec.id;
+    let first = worker.attach(id).await.ok().unwrap();
+    let second = worker.attach(id).await.ok().unwrap();
+    assert_eq!(worker.view(id).attached, 2);
+    drop(first);
+    until_attached(&worker, id, 1).await;
+    drop(second);
+    until_attached(&worker, id, 0).await;
+    assert_eq!(worker.os.discarded(), 0, "contexts are kept unless asked otherwise");
+}
+
+#[actix::test]
+async fn contexts_that_are_not_kept_go_with_the_last_client() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(SessionRequest { contexts: Contexts::Discard, ..headless() }).await.spec.id;
+    let first = worker.attach(id).await.ok().unwrap();
+    let second = worker.attach(id).await.ok().unwrap();
+    drop(first);
+    until_attached(&worker, id, 1).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(worker.os.discarded(), 0);
+    drop(second);
+    worker.settle("the contexts are closed", || worker.os.discarded() == 1).await;
+}
+
+#[actix::test]
+async fn clients_are_told_when_their_session_restarts() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(SessionRequest { contexts: Contexts::Discard, ..headless() }).await.spec.id;
+    let mut reasons = connect(worker.attach(id).await.ok().unwrap()).await;
+    worker.os.kill(worker.os.alive("browser")[0]);
+    let reason = reasons.recv().await.unwrap();
+    assert_eq!(reason, "the session is being restarted: the browser was ended by SIGKILL");
+    until_attached(&worker, id, 0).await;
+    worker.until_restarted(id, 1).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(worker.os.discarded(), 0, "the new browser has no contexts of the old one's clients");
+}
+
+#[actix::test]
+async fn a_client_that_connects_while_its_session_restarts_is_closed() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(headless()).await.spec.id;
+    let ticket = worker.attach(id).await.ok().unwrap();
+    worker.os.kill(worker.os.alive("browser")[0]);
+    worker.until_status(id, Status::Init).await;
+    let mut reasons = connect(ticket).await;
+    assert_eq!(reasons.recv().await.unwrap(), "the session is no longer READY");
+    until_attached(&worker, id, 0).await;
+}
+
+#[actix::test]
+async fn a_client_that_connects_after_the_restart_belongs_to_a_browser_that_is_gone() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(headless()).await.spec.id;
+    let ticket = worker.attach(id).await.ok().unwrap();
+    worker.os.kill(worker.os.alive("browser")[0]);
+    worker.until_restarted(id, 1).await;
+    let mut reasons = connect(ticket).await;
+    assert!(reasons.recv().await.is_some());
+    until_attached(&worker, id, 0).await;
+}
+
+#[actix::test]
+async fn clients_are_told_when_their_session_ends() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(headless()).await.spec.id;
+    let mut reasons = connect(worker.attach(id).await.ok().unwrap()).await;
+    worker.delete(id).await.unwrap();
+    assert_eq!(reasons.recv().await.unwrap(), "the session ended: deleted by a request");
+    assert_eq!(worker.view(id).attached, 0);
+}
+
+#[actix::test]
+async fn a_silent_client_does_not_keep_a_session_alive() {
+    let worker = TestWorker::new().await;
+    let request = SessionRequest { idle_ttl: Some(Duration::from_secs(60)), ..headless() };
+    let id = worker.ready(request).await.spec.id;
+    let mut reasons = connect(worker.attach(id).await.ok().unwrap()).await;
+    worker.until_status(id, Status::Dead).await;
+    assert_eq!(reasons.recv().await.unwrap(), "the session ended: nothing happened in it for 60 s");
+}

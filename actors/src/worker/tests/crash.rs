@@ -1,0 +1,213 @@
+//! Parts that end by themselves: the session concerned follows its `on_crash`, the others notice nothing.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::display::{DisplayTools, VncBackend};
+use crate::process::fake::{FakeOs, Fault, LAUNCH_TIME};
+use crate::session::{EndReason, OnCrash, SessionRequest, Status};
+use crate::testing::{TestWorker, headless, with_vnc};
+
+/// A part's process name, how the worker shows it, and what its loss is called.
+const PARTS: [(&str, VncBackend, EndReason); 5] = [
+    ("browser", VncBackend::Xvnc, EndReason::Crashed),
+    ("node", VncBackend::Xvnc, EndReason::DriverLost),
+    ("Xvnc", VncBackend::Xvnc, EndReason::DisplayLost),
+    ("Xvfb", VncBackend::X11vnc, EndReason::DisplayLost),
+    ("x11vnc", VncBackend::X11vnc, EndReason::DisplayLost),
+];
+
+async fn worker_with(backend: VncBackend) -> TestWorker {
+    let os = FakeOs::new();
+    let tools = DisplayTools::find(backend, &os);
+    TestWorker::on(os, |settings| settings.launch.display.tools = tools).await
+}
+
+/// A session with a live view loses a part: it comes back as itself.
+async fn comes_back(part: usize) {
+    let (name, vnc_backend, cause) = PARTS[part];
+    let worker = worker_with(vnc_backend).await;
+    let request = SessionRequest { start_url: Some("example.com".into()), ..with_vnc() };
+    let before = worker.ready(request).await;
+    let id = before.spec.id;
+    worker.os.kill(worker.os.alive(name)[0]);
+    let after = worker.until_restarted(id, 1).await;
+    assert_eq!(after.vnc, before.vnc, "the live view keeps its id");
+    worker.settle("the start URL is opened again", || worker.os.opened().len() == 2).await;
+    let label = format!("camofleet_session_restarts_total{{cause=\"{}\"}}", cause.as_str());
+    assert_eq!(worker.machine.metric(&label), 1.0);
+    worker.touch(id).await.unwrap();
+    worker.delete(id).await.unwrap();
+    worker.assert_nothing_left();
+}
+
+#[actix::test]
+async fn a_session_survives_its_browser() {
+    comes_back(0).await;
+}
+
+#[actix::test]
+async fn a_session_survives_its_driver() {
+    comes_back(1).await;
+}
+
+#[actix::test]
+async fn a_session_survives_its_x_server() {
+    comes_back(2).await;
+}
+
+#[actix::test]
+async fn a_session_survives_its_x_server_without_vnc() {
+    comes_back(3).await;
+}
+
+#[actix::test]
+async fn a_session_survives_its_vnc_server() {
+    comes_back(4).await;
+}
+
+/// The same for a session that is to end with its parts.
+async fn ends(part: usize) {
+    let (name, vnc_backend, cause) = PARTS[part];
+    let worker = worker_with(vnc_backend).await;
+    let id = worker.ready(SessionRequest { on_crash: OnCrash::End, ..with_vnc() }).await.spec.id;
+    worker.os.kill(worker.os.alive(name)[0]);
+    let view = worker.until_status(id, Status::Dead).await;
+    let (reason, detail) = worker.end_of(id);
+    assert_eq!((reason, view.restarts, view.vnc.clone()), (cause, 0, None));
+    assert!(detail.contains("ended"), "{detail}");
+    worker.until(|snapshot| snapshot.checks["driver"].ok).await;
+    worker.assert_nothing_left();
+}
+
+#[actix::test]
+async fn a_session_that_is_to_end_ends_with_its_browser() {
+    ends(0).await;
+}
+
+#[actix::test]
+async fn a_session_that_is_to_end_ends_with_its_driver() {
+    ends(1).await;
+}
+
+#[actix::test]
+async fn a_session_that_is_to_end_ends_with_its_x_server() {
+    ends(2).await;
+}
+
+#[actix::test]
+async fn a_session_that_is_to_end_ends_with_its_vnc_server() {
+    ends(4).await;
+}
+
+#[actix::test]
+async fn other_sessions_notice_nothing() {
+    let worker = TestWorker::new().await;
+    let first = worker.ready(with_vnc()).await.spec.id;
+    let browsers = worker.os.alive("browser");
+    let others = [worker.ready(with_vnc()).await.spec.id, worker.ready(headless()).await.spec.id];
+    worker.os.kill(browsers[0]);
+    worker.until_restarted(first, 1).await;
+    for id in others {
+        assert_eq!((worker.view(id).status, worker.view(id).restarts), (Status::Ready, 0));
+    }
+}
+
+#[actix::test]
+async fn a_crash_loop_ends_after_three_restarts_with_its_reason() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(with_vnc()).await.spec.id;
+    for restarts in 1..=3 {
+        worker.os.kill(worker.os.alive("browser")[0]);
+        worker.until_restarted(id, restarts).await;
+    }
+    worker.os.kill(worker.os.alive("browser")[0]);
+    worker.until_status(id, Status::Dead).await;
+    let (reason, detail) = worker.end_of(id);
+    assert_eq!(reason, EndReason::Crashed);
+    assert_eq!(detail, "the browser was ended by SIGKILL (after 3 restarts in 300 s)");
+    worker.assert_nothing_left();
+}
+
+#[actix::test]
+async fn restarts_that_lie_far_apart_are_all_forgiven() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(SessionRequest { idle_ttl: Some(Duration::from_secs(3600)), ..headless() }).await.spec.id;
+    for restarts in 1..=6 {
+        worker.os.kill(worker.os.alive("browser")[0]);
+        worker.until_restarted(id, restarts).await;
+        tokio::time::sleep(Duration::from_secs(150)).await;
+    }
+}
+
+#[actix::test]
+async fn a_restart_that_fails_is_tried_again_and_then_given_up() {
+    let worker = TestWorker::new().await;
+    let recovering = worker.ready(with_vnc()).await.spec.id;
+    worker.os.break_next(Fault::LaunchFails, 1);
+    worker.os.kill(worker.os.alive("browser")[0]);
+    worker.until_restarted(recovering, 2).await;
+    worker.os.break_next(Fault::DisplayDies, 3);
+    worker.os.kill(worker.os.alive("browser")[0]);
+    worker.until_status(recovering, Status::Dead).await;
+    let (reason, detail) = worker.end_of(recovering);
+    assert_eq!(reason, EndReason::LaunchFailed);
+    assert!(detail.contains("listening sockets") && detail.contains("after 3 restarts"), "{detail}");
+    worker.assert_nothing_left();
+}
+
+#[actix::test]
+async fn a_browser_that_crashes_while_it_restarts_counts_as_one_more_restart() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(with_vnc()).await.spec.id;
+    worker.os.kill(worker.os.alive("browser")[0]);
+    worker.until_status(id, Status::Init).await;
+    worker.settle("the next browser starts", || !worker.os.alive("browser").is_empty()).await;
+    worker.os.kill(worker.os.alive("browser")[0]);
+    worker.until_restarted(id, 2).await;
+    worker.delete(id).await.unwrap();
+    worker.assert_nothing_left();
+}
+
+#[actix::test]
+async fn a_browser_and_its_display_that_die_together_are_one_restart() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(with_vnc()).await.spec.id;
+    worker.os.kill(worker.os.alive("Xvnc")[0]);
+    worker.os.kill(worker.os.alive("browser")[0]);
+    worker.until_restarted(id, 1).await;
+    tokio::time::sleep(LAUNCH_TIME * 3).await;
+    assert_eq!((worker.view(id).status, worker.view(id).restarts), (Status::Ready, 1));
+}
+
+#[actix::test]
+async fn a_session_can_be_deleted_while_it_restarts_or_waits_to() {
+    let worker = TestWorker::new().await;
+    let restarting = worker.ready(with_vnc()).await.spec.id;
+    worker.os.kill(worker.os.alive("browser")[0]);
+    worker.until_status(restarting, Status::Init).await;
+    worker.delete(restarting).await.unwrap();
+    worker.assert_nothing_left();
+
+    let waiting = worker.ready(with_vnc()).await.spec.id;
+    worker.os.break_next(Fault::LaunchFails, 1);
+    worker.os.kill(worker.os.alive("browser")[0]);
+    // Its second restart waits for most of a second.
+    worker.until(|snapshot| snapshot.session(waiting).is_some_and(|view| view.restarts == 2)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let start = Instant::now();
+    worker.delete(waiting).await.unwrap();
+    assert!(start.elapsed() < Duration::from_millis(50), "{:?}", start.elapsed());
+    worker.assert_nothing_left();
+}
+
+#[actix::test]
+async fn a_delete_that_meets_a_crash_ends_the_session() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(with_vnc()).await.spec.id;
+    worker.os.kill(worker.os.alive("Xvnc")[0]);
+    assert_eq!(worker.delete(id).await, Ok(id));
+    worker.assert_nothing_left();
+    assert_eq!(worker.view(id).status, Status::Dead);
+}

@@ -1,0 +1,233 @@
+//! From a request to READY, or to an error that leaves nothing.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::display::{DisplayTools, VncBackend};
+use crate::error::Error;
+use crate::prewarm::PoolKind;
+use crate::process::fake::{FakeOs, Fault, LAUNCH_TIME};
+use crate::session::{EndReason, SessionRequest, Status};
+use crate::testing::{TestWorker, headless, refusal, with_vnc};
+
+/// More than the hand-overs between actors take, less than anything a process does.
+const AT_ONCE: Duration = Duration::from_millis(1);
+
+#[actix::test]
+async fn a_cold_create_shows_init_and_is_answered_ready_after_the_launch() {
+    let worker = TestWorker::new().await;
+    let start = Instant::now();
+    let (id, created) = worker.begin(headless()).await;
+    assert_eq!(worker.view(id).status, Status::Init);
+    let view = created.await.unwrap().unwrap();
+    assert_eq!((view.spec.id, view.status), (id, Status::Ready));
+    assert!((LAUNCH_TIME..LAUNCH_TIME + Duration::from_millis(10)).contains(&start.elapsed()));
+    assert_eq!(worker.machine.metric("camofleet_session_creates_total{outcome=\"ok\"}"), 1.0);
+    assert_eq!(worker.machine.metric("camofleet_session_create_seconds_count{source=\"cold\"}"), 1.0);
+}
+
+#[actix::test]
+async fn what_was_answered_is_in_the_next_snapshot() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(headless()).await.spec.id;
+    assert_eq!(worker.view(id).status, Status::Ready);
+    tokio::time::advance(Duration::from_secs(9)).await;
+    let touched = worker.touch(id).await.unwrap();
+    assert_eq!(worker.view(id).activity.last_seen_at(), touched.activity.last_seen_at());
+    assert_eq!(touched.activity.last_seen().elapsed(), Duration::ZERO);
+    worker.delete(id).await.unwrap();
+    assert_eq!(worker.view(id).status, Status::Dead);
+    assert!(worker.ids().is_empty());
+}
+
+#[actix::test]
+async fn a_warm_create_takes_no_time_and_its_pool_is_refilled() {
+    let worker = TestWorker::with(|settings| {
+        settings.headless_pool.target = 1;
+        settings.vnc_pool.target = 1;
+    })
+    .await;
+    for (request, pool) in [(headless(), PoolKind::Headless), (with_vnc(), PoolKind::Vnc)] {
+        let check = if pool == PoolKind::Vnc { "pool_vnc" } else { "pool_headless" };
+        let start = Instant::now();
+        let view = worker.ready(request).await;
+        assert_eq!((view.status, view.vnc.is_some()), (Status::Ready, pool == PoolKind::Vnc));
+        assert!(start.elapsed() < AT_ONCE, "{pool}: {:?}", start.elapsed());
+        worker.until(|snapshot| snapshot.checks[check].text.starts_with("0 of 1")).await;
+        worker.until(|snapshot| snapshot.checks[check].text.starts_with("1 of 1")).await;
+        let took = start.elapsed();
+        assert!(took < LAUNCH_TIME + Duration::from_millis(50), "{pool}: refilled after {took:?}");
+    }
+    assert_eq!(worker.machine.metric("camofleet_session_create_seconds_count{source=\"warm\"}"), 2.0);
+}
+
+#[actix::test]
+async fn a_window_without_a_live_view_takes_a_display_and_publishes_none() {
+    let worker = TestWorker::new().await;
+    let request = SessionRequest { headless: Some(false), ..SessionRequest::default() };
+    let view = worker.ready(request).await;
+    assert_eq!((view.vnc.clone(), worker.os.alive("Xvnc").len()), (None, 1));
+    worker.until(|snapshot| snapshot.checks["display"].text.ends_with("2 of 3 slots free")).await;
+    worker.delete(view.spec.id).await.unwrap();
+    worker.assert_nothing_left();
+}
+
+#[actix::test]
+async fn a_live_view_without_tools_is_refused_with_the_remedy() {
+    let os = FakeOs::new();
+    ["Xvnc", "Xvfb"].iter().for_each(|name| os.uninstall(name));
+    let worker = TestWorker::on(os, |_| {}).await;
+    let Error::NoVncTooling { remedy } = refusal(worker.create(with_vnc()).await) else { panic!() };
+    assert!(remedy.contains("apt-get install"), "{remedy}");
+    let window = SessionRequest { headless: Some(false), ..SessionRequest::default() };
+    assert!(worker.ready(window).await.spec.headless, "a window that nobody asked to see is no reason to fail");
+}
+
+#[actix::test]
+async fn a_full_worker_refuses_and_has_room_again_after_a_delete() {
+    let worker = TestWorker::with(|settings| settings.max_sessions = 2).await;
+    let first = worker.ready(headless()).await.spec.id;
+    let (_, second) = worker.begin(headless()).await;
+    let full = refusal(worker.create(headless()).await);
+    assert!(matches!(full, Error::AtCapacity { limit: 2, .. }), "a session in INIT counts: {full}");
+    second.await.unwrap().unwrap();
+    worker.delete(first).await.unwrap();
+    worker.ready(headless()).await;
+    assert_eq!(worker.machine.metric("camofleet_session_creates_total{outcome=\"at_capacity\"}"), 1.0);
+}
+
+#[actix::test]
+async fn when_all_slots_are_taken_the_error_says_how_many_there_are() {
+    let worker = TestWorker::new().await;
+    for _ in 0..3 {
+        worker.ready(with_vnc()).await;
+    }
+    assert_eq!(refusal(worker.create(with_vnc()).await), Error::NoSlot { limit: 3 });
+    worker.ready(headless()).await;
+}
+
+#[actix::test]
+async fn a_launch_that_fails_is_an_error_and_an_ended_session() {
+    let worker = TestWorker::new().await;
+    worker.os.break_next(Fault::LaunchFails, 1);
+    let (id, created) = worker.begin(with_vnc()).await;
+    let error = refusal(created.await.unwrap());
+    assert_eq!(error, Error::LaunchFailed { detail: "no luck today".into() });
+    worker.until_status(id, Status::Dead).await;
+    assert_eq!(worker.end_of(id), (EndReason::LaunchFailed, error.to_string()));
+    worker.assert_nothing_left();
+    worker.ready(with_vnc()).await;
+}
+
+#[actix::test]
+async fn a_display_that_dies_at_its_start_is_told_with_its_last_words() {
+    let worker = TestWorker::new().await;
+    worker.os.break_next(Fault::DisplayDies, 1);
+    let (id, created) = worker.begin(with_vnc()).await;
+    let Error::DisplayFailed { detail } = refusal(created.await.unwrap()) else { panic!() };
+    assert!(detail.contains("Cannot establish any listening sockets"), "{detail}");
+    worker.until_status(id, Status::Dead).await;
+    worker.assert_nothing_left();
+}
+
+#[actix::test]
+async fn a_display_that_hangs_at_its_start_runs_out_of_time() {
+    let worker = TestWorker::new().await;
+    worker.os.break_next(Fault::DisplayHangs, 1);
+    let (id, created) = worker.begin(with_vnc()).await;
+    let error = refusal(created.await.unwrap());
+    assert!(matches!(error, Error::LaunchTimedOut { what: "display", .. }), "{error}");
+    worker.until_status(id, Status::Dead).await;
+    worker.assert_nothing_left();
+}
+
+#[actix::test]
+async fn a_vnc_server_that_cannot_be_started_is_a_display_that_failed() {
+    let os = FakeOs::new();
+    let worker = TestWorker::on(os.clone(), |settings| {
+        settings.launch.display.tools = DisplayTools::find(VncBackend::X11vnc, &os);
+    })
+    .await;
+    worker.os.uninstall("x11vnc");
+    let error = refusal(worker.create(with_vnc()).await);
+    assert!(matches!(error, Error::DisplayFailed { .. }), "{error}");
+    worker.settle("the X server is gone", || worker.os.alive("Xvfb").is_empty()).await;
+    assert!(worker.machine.run_dir_entries().is_empty());
+}
+
+#[actix::test]
+async fn a_browser_that_hangs_at_its_start_runs_out_of_time() {
+    let worker = TestWorker::new().await;
+    worker.os.break_next(Fault::LaunchHangs, 1);
+    let start = Instant::now();
+    let (id, created) = worker.begin(with_vnc()).await;
+    let error = refusal(created.await.unwrap());
+    assert!(matches!(error, Error::LaunchTimedOut { what: "browser", .. }), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(35), "{:?}", start.elapsed());
+    worker.until_status(id, Status::Dead).await;
+    worker.assert_nothing_left();
+}
+
+#[actix::test]
+async fn a_browser_that_ends_the_moment_it_is_up_never_makes_a_session_ready() {
+    let worker = TestWorker::new().await;
+    worker.os.break_next(Fault::BrowserDies, 1);
+    let (id, created) = worker.begin(with_vnc()).await;
+    let error = refusal(created.await.unwrap());
+    assert!(matches!(error, Error::LaunchFailed { .. }), "{error}");
+    worker.until_status(id, Status::Dead).await;
+    worker.assert_nothing_left();
+}
+
+#[actix::test]
+async fn a_display_that_dies_while_its_browser_launches_ends_the_launch_at_once() {
+    let worker = TestWorker::new().await;
+    let (id, created) = worker.begin(with_vnc()).await;
+    worker.settle("the browser starts", || !worker.os.alive("browser").is_empty()).await;
+    let start = Instant::now();
+    worker.os.kill(worker.os.alive("Xvnc")[0]);
+    let error = refusal(created.await.unwrap());
+    assert!(matches!(error, Error::DisplayFailed { .. }), "{error}");
+    assert!(start.elapsed() < LAUNCH_TIME / 2, "nobody waits for a browser without a display");
+    worker.until_status(id, Status::Dead).await;
+    worker.assert_nothing_left();
+}
+
+#[actix::test]
+async fn no_more_launches_run_at_once_than_there_are_permits() {
+    let worker = TestWorker::with(|settings| settings.launch.permits = 2).await;
+    let start = Instant::now();
+    let (_, first) = worker.begin(headless()).await;
+    let (_, second) = worker.begin(headless()).await;
+    let (_, third) = worker.begin(headless()).await;
+    tokio::time::sleep(LAUNCH_TIME / 2).await;
+    assert_eq!(worker.os.alive("browser").len(), 2);
+    for created in [first, second] {
+        created.await.unwrap().unwrap();
+        assert!(start.elapsed() < LAUNCH_TIME * 2);
+    }
+    third.await.unwrap().unwrap();
+    assert!(start.elapsed() >= LAUNCH_TIME * 2);
+}
+
+#[actix::test]
+async fn a_launch_that_waits_for_its_permit_can_be_given_up() {
+    let worker = TestWorker::with(|settings| settings.launch.permits = 1).await;
+    let (_, first) = worker.begin(headless()).await;
+    let (waiting, created) = worker.begin(headless()).await;
+    worker.delete(waiting).await.unwrap();
+    assert_eq!(refusal(created.await.unwrap()), Error::Cancelled);
+    first.await.unwrap().unwrap();
+}
+
+#[actix::test]
+async fn a_request_that_its_caller_drops_leaves_a_session_that_expires() {
+    let worker = TestWorker::new().await;
+    let (id, created) = worker.begin(with_vnc()).await;
+    created.abort();
+    worker.until_status(id, Status::Ready).await;
+    worker.until_status(id, Status::Dead).await;
+    assert_eq!(worker.end_of(id).0, EndReason::Expired);
+    worker.assert_nothing_left();
+}

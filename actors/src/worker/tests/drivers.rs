@@ -1,0 +1,97 @@
+//! The drivers: how many there are, and what happens when one goes.
+
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::process::fake::{FakeOs, Fault, LAUNCH_TIME};
+use crate::session::Status;
+use crate::testing::{TestWorker, headless, refusal, with_vnc};
+
+#[actix::test]
+async fn a_lost_driver_takes_the_browsers_with_it_that_it_was_only_launching() {
+    let worker = TestWorker::new().await;
+    let (id, created) = worker.begin(with_vnc()).await;
+    tokio::time::sleep(LAUNCH_TIME / 2).await;
+    assert_eq!(worker.os.alive("browser").len(), 1, "nobody was told its process id");
+    worker.os.kill(worker.os.alive("node")[0]);
+    let error = refusal(created.await.unwrap());
+    assert!(matches!(error, Error::DriverLost { .. }), "{error}");
+    worker.until_status(id, Status::Dead).await;
+    worker.until(|snapshot| snapshot.checks["driver"].ok).await;
+    worker.assert_nothing_left();
+}
+
+#[actix::test]
+async fn all_sessions_of_a_lost_driver_come_back() {
+    let worker = TestWorker::with(|settings| settings.headless_pool.target = 1).await;
+    let ids = [worker.ready(headless()).await.spec.id, worker.ready(with_vnc()).await.spec.id];
+    worker.until(|snapshot| snapshot.checks["pool_headless"].text.starts_with("1 of 1")).await;
+    worker.os.kill(worker.os.alive("node")[0]);
+    for id in ids {
+        worker.until_restarted(id, 1).await;
+    }
+    worker.until(|snapshot| snapshot.checks["pool_headless"].text.starts_with("1 of 1")).await;
+    assert_eq!((worker.os.alive("node").len(), worker.os.alive("browser").len()), (1, 3));
+}
+
+#[actix::test]
+async fn launches_wait_for_a_driver_that_restarts() {
+    let worker = TestWorker::with(|settings| settings.driver.sessions_per_driver = 2).await;
+    worker.os.break_next(Fault::DriverDies, 3);
+    worker.os.kill(worker.os.alive("node")[0]);
+    worker.until(|snapshot| !snapshot.checks["driver"].ok).await;
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let mut waiting = Vec::new();
+    for _ in 0..5 {
+        waiting.push(worker.begin(headless()).await.1);
+    }
+    for created in waiting {
+        created.await.unwrap().unwrap();
+    }
+    assert_eq!(worker.os.alive("node").len(), 3, "those who waited don't crowd into one driver");
+}
+
+#[actix::test]
+async fn a_full_driver_is_joined_by_another_that_is_retired_when_idle() {
+    let worker = TestWorker::with(|settings| settings.driver.sessions_per_driver = 2).await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(worker.ready(headless()).await.spec.id);
+    }
+    assert_eq!(worker.os.alive("node").len(), 2);
+    worker.delete(ids[2]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    assert_eq!(worker.os.alive("node").len(), 1);
+    assert!(ids[..2].iter().all(|id| worker.view(*id).status == Status::Ready));
+    for id in &ids[..2] {
+        worker.delete(*id).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    worker.assert_nothing_left();
+}
+
+#[actix::test]
+async fn a_driver_that_cannot_be_kept_up_is_the_workers_failure() {
+    let mut worker = TestWorker::new().await;
+    let id = worker.ready(with_vnc()).await.spec.id;
+    worker.os.break_next(Fault::DriverDies, usize::MAX);
+    worker.os.kill(worker.os.alive("node")[0]);
+    let why = worker.ends.recv().await.unwrap();
+    assert!(why.contains("more than 8 times in 60 s") && why.contains("exit status 1"), "{why}");
+    worker.settle("everything is gone", || worker.os.alive_count() == 0).await;
+    assert!(!worker.address.connected());
+    worker.settle("its files are gone", || worker.machine.run_dir_entries().is_empty()).await;
+    assert_ne!(worker.view(id).status, Status::Ready);
+}
+
+#[actix::test]
+async fn a_driver_that_cannot_be_started_is_retried() {
+    let os = FakeOs::new();
+    os.uninstall("node");
+    let worker = TestWorker::starting_on(os, |_| {}).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(worker.handle.snapshot().checks["driver"].text, "starting");
+    assert!(!worker.handle.snapshot().healthy());
+    worker.os.install("node");
+    worker.until(|snapshot| snapshot.healthy()).await;
+}

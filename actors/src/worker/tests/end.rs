@@ -1,0 +1,164 @@
+//! The ends that somebody or something wants: delete, the idle clock, shutdown.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::Error;
+use crate::events::Change;
+use crate::process::fake::{Fault, LAUNCH_TIME};
+use crate::session::{EndReason, SessionRequest, Status};
+use crate::testing::{TestWorker, headless, refusal, with_vnc};
+
+const TTL: Duration = Duration::from_secs(60);
+
+fn short_lived() -> SessionRequest {
+    SessionRequest { idle_ttl: Some(TTL), ..headless() }
+}
+
+#[actix::test]
+async fn a_deleted_session_is_really_gone_when_the_answer_comes() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(with_vnc()).await.spec.id;
+    let start = Instant::now();
+    assert_eq!(worker.delete(id).await, Ok(id));
+    worker.assert_nothing_left();
+    assert_eq!(worker.end_of(id).0, EndReason::Deleted);
+    assert!(start.elapsed() < Duration::from_millis(50), "{:?}", start.elapsed());
+    assert_eq!(worker.machine.metric("camofleet_session_ends_total{reason=\"deleted\"}"), 1.0);
+}
+
+#[actix::test]
+async fn a_session_deleted_while_it_is_built_leaves_nothing_and_its_creator_is_told() {
+    let worker = TestWorker::new().await;
+    for pause in [Duration::ZERO, Duration::from_millis(5), LAUNCH_TIME / 2] {
+        let (id, created) = worker.begin(with_vnc()).await;
+        tokio::time::sleep(pause).await;
+        let start = Instant::now();
+        worker.delete(id).await.unwrap();
+        assert!(start.elapsed() < Duration::from_millis(50), "after {pause:?}: {:?}", start.elapsed());
+        worker.assert_nothing_left();
+        assert_eq!(refusal(created.await.unwrap()), Error::Cancelled);
+        assert_eq!(worker.end_of(id).0, EndReason::Deleted);
+    }
+}
+
+#[actix::test]
+async fn a_session_whose_display_or_browser_hangs_can_be_deleted_at_once() {
+    let worker = TestWorker::new().await;
+    for fault in [Fault::DisplayHangs, Fault::LaunchHangs] {
+        worker.os.break_next(fault, 1);
+        let (id, _created) = worker.begin(with_vnc()).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let start = Instant::now();
+        worker.delete(id).await.unwrap();
+        assert!(start.elapsed() < Duration::from_millis(50), "{fault:?}: {:?}", start.elapsed());
+        worker.assert_nothing_left();
+    }
+}
+
+#[actix::test]
+async fn two_deletes_at_once_are_both_answered_and_a_third_finds_nothing() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(with_vnc()).await.spec.id;
+    let (one, two) = tokio::join!(worker.delete(id), worker.delete(id));
+    assert_eq!((one, two), (Ok(id), Ok(id)));
+    worker.assert_nothing_left();
+    assert_eq!(worker.delete(id).await, Err(Error::SessionNotFound));
+    assert_eq!(refusal(worker.touch(id).await), Error::SessionNotFound);
+    assert_eq!(refusal(worker.attach(id).await), Error::SessionNotFound);
+}
+
+#[actix::test]
+async fn a_session_expires_when_its_idle_time_is_over_and_not_before() {
+    let worker = TestWorker::new().await;
+    let view = worker.ready(short_lived()).await;
+    let seen = view.activity.last_seen();
+    worker.until_status(view.spec.id, Status::Terminating).await;
+    let idle = seen.elapsed();
+    assert!((TTL..TTL + Duration::from_millis(3)).contains(&idle), "{idle:?}");
+    worker.until_status(view.spec.id, Status::Dead).await;
+    let (reason, detail) = worker.end_of(view.spec.id);
+    assert_eq!((reason, detail.as_str()), (EndReason::Expired, "nothing happened in it for 60 s"));
+    worker.assert_nothing_left();
+}
+
+#[actix::test]
+async fn a_touch_and_traffic_prolong_a_sessions_life() {
+    let worker = TestWorker::new().await;
+    let view = worker.ready(short_lived()).await;
+    let born = Instant::now();
+    tokio::time::sleep(TTL - Duration::from_secs(1)).await;
+    worker.touch(view.spec.id).await.unwrap();
+    tokio::time::sleep(TTL - Duration::from_secs(1)).await;
+    // What the relays do, without a message to anybody.
+    view.activity.touch();
+    worker.until_status(view.spec.id, Status::Dead).await;
+    assert_eq!(born.elapsed().as_secs(), (TTL * 3).as_secs() - 2);
+}
+
+#[actix::test]
+async fn a_session_does_not_expire_while_it_is_built() {
+    let worker = TestWorker::with(|settings| settings.launch.timeout = TTL * 10).await;
+    worker.os.set_launch_time(TTL * 3);
+    let view = worker.ready(short_lived()).await;
+    assert_eq!(view.activity.last_seen().elapsed(), Duration::ZERO, "its idle time starts when it is ready");
+    worker.until_status(view.spec.id, Status::Dead).await;
+    assert_eq!(worker.end_of(view.spec.id).0, EndReason::Expired);
+}
+
+#[actix::test]
+async fn the_events_of_a_life_come_in_its_order() {
+    let mut worker = TestWorker::new().await;
+    let id = worker.ready(headless()).await.spec.id;
+    worker.os.kill(worker.os.alive("browser")[0]);
+    worker.until_restarted(id, 1).await;
+    worker.delete(id).await.unwrap();
+    let changes = worker.changes_until_ended(id).await;
+    let [Change::Created, Change::Ready, Change::Restarting { cause, detail }, rest @ ..] = &changes[..] else {
+        panic!("{changes:?}");
+    };
+    assert_eq!((*cause, detail.as_str()), (EndReason::Crashed, "the browser was ended by SIGKILL"));
+    assert_eq!(rest, [Change::Ready, Change::Ending, Change::Ended]);
+}
+
+#[actix::test]
+async fn a_shutdown_ends_everything_in_bounded_time() {
+    let mut worker = TestWorker::with(|settings| {
+        settings.headless_pool.target = 2;
+        settings.vnc_pool.target = 1;
+    })
+    .await;
+    let ready = worker.ready(with_vnc()).await.spec.id;
+    worker.os.break_next(Fault::LaunchHangs, 1);
+    let (building, created) = worker.begin(with_vnc()).await;
+    let start = Instant::now();
+    worker.shut_down().await;
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert_eq!(worker.os.alive_names(), Vec::<String>::new());
+    assert_eq!(worker.machine.run_dir_entries(), Vec::<String>::new());
+    assert_eq!(refusal(created.await.unwrap()), Error::Cancelled);
+    for id in [ready, building] {
+        assert_eq!(worker.end_of(id).0, EndReason::Shutdown);
+    }
+    assert_eq!(worker.ends.recv().await.unwrap(), "stopped");
+    assert!(!worker.address.connected(), "its actor has stopped");
+}
+
+#[actix::test]
+async fn a_create_that_meets_a_shutdown_is_refused_or_ended_with_it() {
+    let worker = TestWorker::with(|settings| settings.headless_pool.target = 1).await;
+    let (created, ()) = tokio::join!(worker.create(headless()), worker.shut_down());
+    assert!(matches!(created, Ok(_) | Err(Error::Cancelled)), "{created:?}");
+    assert_eq!(worker.os.alive_names(), Vec::<String>::new());
+    assert!(worker.ids().is_empty());
+}
+
+#[actix::test]
+async fn a_worker_that_shuts_down_takes_nothing_new() {
+    let worker = TestWorker::new().await;
+    worker.ready(with_vnc()).await;
+    let ((), refused) = tokio::join!(worker.shut_down(), worker.create(headless()));
+    assert_eq!(refusal(refused), Error::Draining);
+    assert!(worker.handle.snapshot().draining);
+}

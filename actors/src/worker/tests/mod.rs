@@ -1,0 +1,10 @@
+//! A whole worker on a fake machine and paused time: what its callers see, and what is left on the machine.
+
+mod attach;
+mod crash;
+mod create;
+mod drivers;
+mod end;
+mod panics;
+mod pools;
+mod start_url;

@@ -1,0 +1,79 @@
+//! Bugs: an actor that panics is one part that is lost, told and cleaned up after like any other.
+
+use std::time::Duration;
+
+use crate::events::Change;
+use crate::prewarm::PoolKind;
+use crate::process::fake::LAUNCH_TIME;
+use crate::session::{EndReason, Status};
+use crate::testing::{PanicIn, TestWorker, headless, with_vnc};
+
+#[actix::test]
+async fn a_session_that_panics_is_shown_as_crashed_and_leaves_nothing() {
+    let mut worker = TestWorker::with(|settings| settings.max_sessions = 1).await;
+    let id = worker.ready(with_vnc()).await.spec.id;
+    worker.address.send(PanicIn::Session(id)).await.unwrap();
+    worker.until_status(id, Status::Dead).await;
+    let (reason, detail) = worker.end_of(id);
+    assert_eq!(reason, EndReason::Crashed);
+    assert!(detail.starts_with("panicked: "), "{detail}");
+    assert_eq!(worker.changes_until_ended(id).await.last(), Some(&Change::Ended), "listeners are told");
+    assert_eq!(worker.machine.metric("camofleet_session_ends_total{reason=\"crashed\"}"), 1.0);
+    assert_eq!(worker.machine.metric("camofleet_actor_exits_total{actor=\"session\",reason=\"panicked\"}"), 1.0);
+    let next = worker.ready(with_vnc()).await.spec.id;
+    worker.delete(next).await.unwrap();
+    worker.assert_nothing_left();
+}
+
+#[actix::test]
+async fn a_session_that_panics_while_it_is_built_leaves_nothing() {
+    let worker = TestWorker::new().await;
+    for pause in [Duration::from_millis(5), LAUNCH_TIME / 2] {
+        let (id, created) = worker.begin(with_vnc()).await;
+        tokio::time::sleep(pause).await;
+        worker.address.send(PanicIn::Session(id)).await.unwrap();
+        assert!(created.await.unwrap().is_err());
+        assert_eq!(worker.end_of(id).0, EndReason::Crashed);
+        worker.settle("nothing is left", || worker.os.alive_names() == ["node"]).await;
+        tokio::time::sleep(LAUNCH_TIME * 2).await;
+        let next = worker.ready(with_vnc()).await.spec.id;
+        worker.delete(next).await.unwrap();
+        worker.assert_nothing_left();
+    }
+}
+
+#[actix::test]
+async fn a_pool_that_panics_is_built_anew_and_its_browsers_are_gone() {
+    let worker = TestWorker::with(|settings| settings.vnc_pool.target = 2).await;
+    let old = worker.os.alive("browser");
+    worker.address.send(PanicIn::Pool(PoolKind::Vnc)).await.unwrap();
+    worker.settle("the old browsers are gone", || old.iter().all(|pid| !worker.os.alive("browser").contains(pid))).await;
+    tokio::time::sleep(LAUNCH_TIME * 4).await;
+    assert_eq!((worker.os.alive("browser").len(), worker.os.alive("Xvnc").len()), (2, 2));
+    worker.ready(with_vnc()).await;
+}
+
+#[actix::test]
+async fn a_driver_actor_that_panics_is_a_lost_driver() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(headless()).await.spec.id;
+    worker.address.send(PanicIn::Driver).await.unwrap();
+    worker.until_restarted(id, 1).await;
+    assert_eq!((worker.os.alive("node").len(), worker.os.alive("browser").len()), (1, 1));
+}
+
+#[actix::test]
+async fn a_worker_that_panics_takes_everything_with_it() {
+    let mut worker = TestWorker::with(|settings| {
+        settings.headless_pool.target = 1;
+        settings.vnc_pool.target = 1;
+    })
+    .await;
+    worker.ready(with_vnc()).await;
+    let (_, created) = worker.begin(headless()).await;
+    worker.address.do_send(PanicIn::Worker);
+    assert!(worker.ends.recv().await.unwrap().starts_with("panicked: "));
+    let _ = created.await;
+    worker.settle("everything is gone", || worker.os.alive_count() == 0).await;
+    worker.settle("its files are gone", || worker.machine.run_dir_entries().is_empty()).await;
+}

@@ -1,0 +1,138 @@
+//! The prewarm pools: full, refilled, and never a dead browser out of them.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::process::fake::{FakeOs, Fault, LAUNCH_TIME};
+use crate::session::Status;
+use crate::testing::{TestWorker, headless, with_vnc};
+
+async fn warm_worker() -> TestWorker {
+    TestWorker::with(|settings| {
+        settings.headless_pool.target = 1;
+        settings.vnc_pool.target = 1;
+    })
+    .await
+}
+
+async fn until_pool(worker: &TestWorker, pool: &'static str, text: &str) {
+    worker.until(|snapshot| snapshot.checks[pool].text.starts_with(text)).await;
+}
+
+#[actix::test]
+async fn a_warm_browser_that_dies_is_replaced() {
+    let worker = warm_worker().await;
+    worker.os.kill(worker.os.alive("Xvnc")[0]);
+    until_pool(&worker, "pool_vnc", "0 of 1").await;
+    until_pool(&worker, "pool_vnc", "1 of 1").await;
+    assert_eq!(worker.os.alive("Xvnc").len(), 1);
+    worker.until(|snapshot| snapshot.checks["display"].text.ends_with("2 of 3 slots free")).await;
+}
+
+#[actix::test]
+async fn a_warm_browser_that_dies_right_before_it_is_taken_is_not_handed_out() {
+    let worker = TestWorker::with(|settings| settings.vnc_pool.target = 1).await;
+    for part in ["browser", "Xvnc"] {
+        worker.os.kill(worker.os.alive(part)[0]);
+        // The pool has not heard of it yet.
+        let view = worker.ready(with_vnc()).await;
+        until_pool(&worker, "pool_vnc", "1 of 1").await;
+        let now = worker.view(view.spec.id);
+        assert_eq!((now.status, now.restarts), (Status::Ready, 0), "{part}");
+        worker.delete(view.spec.id).await.unwrap();
+        assert_eq!(worker.os.alive("Xvnc").len(), 1, "{part}");
+        // One that dies within a minute of another waits for its replacement.
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+}
+
+#[actix::test]
+async fn a_warm_browser_that_dies_in_the_moment_of_its_handing_over_is_found_out() {
+    // The death reaches the tree at every possible moment: before the take, between take and adoption, after it.
+    let worker = TestWorker::with(|settings| settings.headless_pool.target = 1).await;
+    for turns in 0..24 {
+        until_pool(&worker, "pool_headless", "1 of 1").await;
+        let warm = worker.os.alive("browser")[0];
+        let (id, created) = {
+            let handle = worker.handle.clone();
+            let created = actix_rt::spawn(async move {
+                handle.ask(&handle.create, crate::worker::CreateSession(headless())).await
+            });
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
+            worker.os.kill(warm);
+            let view = created.await.unwrap().unwrap();
+            (view.spec.id, view)
+        };
+        assert_eq!(created.status, Status::Ready);
+        // A death after the adoption is an ordinary crash of the session: it comes back, it never lies.
+        worker
+            .until(|snapshot| {
+                let view = snapshot.session(id).unwrap();
+                view.status == Status::Ready && worker.os.alive("browser").iter().any(|pid| *pid != warm)
+            })
+            .await;
+        tokio::time::sleep(LAUNCH_TIME * 2).await;
+        assert_eq!(worker.view(id).status, Status::Ready, "after {turns} turns");
+        worker.delete(id).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert_eq!(worker.os.alive("browser").len(), 1, "only the warm one is left after {turns} turns");
+    }
+}
+
+#[actix::test]
+async fn launches_that_fail_are_reported_and_wait_ever_longer() {
+    let os = FakeOs::new();
+    os.break_next(Fault::LaunchFails, 3);
+    let worker = TestWorker::starting_on(os, |settings| settings.headless_pool.target = 1).await;
+    let start = Instant::now();
+    let snapshot = worker.until(|snapshot| snapshot.checks["pool_headless"].text.contains("no luck")).await;
+    let check = &snapshot.checks["pool_headless"];
+    assert_eq!((check.ok, snapshot.healthy()), (false, false));
+    assert!(check.text.starts_with("0 of 1 ready; the last launch failed: "), "{}", check.text);
+    until_pool(&worker, "pool_headless", "1 of 1").await;
+    let snapshot = worker.handle.snapshot();
+    assert_eq!((snapshot.healthy(), snapshot.checks["pool_headless"].text.as_str()), (true, "1 of 1 ready"));
+    // Four launches, and waits of 1, 2 and 4 seconds less a quarter by chance.
+    let waited = start.elapsed() - LAUNCH_TIME * 4;
+    assert!((5..=8).contains(&waited.as_secs()), "{waited:?}");
+}
+
+#[actix::test]
+async fn warm_browsers_that_keep_dying_are_not_launched_in_a_tight_loop() {
+    let os = FakeOs::new();
+    os.set_launch_time(Duration::from_millis(10));
+    os.break_next(Fault::BrowserDies, usize::MAX);
+    let worker = TestWorker::starting_on(os, |settings| settings.headless_pool.target = 1).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let launches = worker.os.started().iter().filter(|name| *name == "browser").count();
+    assert!((4..=10).contains(&launches), "{launches} launches in a minute");
+}
+
+#[actix::test]
+async fn the_vnc_pool_is_off_without_tools_and_starts_nothing() {
+    let os = FakeOs::new();
+    ["Xvnc", "Xvfb"].iter().for_each(|name| os.uninstall(name));
+    let worker = TestWorker::on(os, |settings| settings.vnc_pool.target = 2).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let snapshot = worker.handle.snapshot();
+    assert_eq!((snapshot.checks["pool_vnc"].text.as_str(), snapshot.supports_vnc), ("off", false));
+    assert!(snapshot.healthy() && snapshot.checks["display"].text.contains("apt-get install"));
+    assert_eq!(worker.os.started(), ["node"]);
+}
+
+#[actix::test]
+async fn a_pool_of_several_is_filled_and_taken_one_by_one() {
+    let worker = TestWorker::with(|settings| settings.headless_pool.target = 3).await;
+    let start = Instant::now();
+    for _ in 0..3 {
+        worker.ready(headless()).await;
+    }
+    assert!(start.elapsed() < Duration::from_millis(5));
+    worker.ready(headless()).await;
+    assert!(start.elapsed() >= LAUNCH_TIME, "a fourth is launched for whoever asks");
+    until_pool(&worker, "pool_headless", "3 of 3").await;
+    assert_eq!(worker.os.alive("browser").len(), 7);
+}

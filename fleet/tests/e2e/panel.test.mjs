@@ -1,0 +1,108 @@
+/** What people see: the panel and the page with a live view, in a real Chromium. */
+import assert from 'node:assert/strict';
+import { after, before } from 'node:test';
+import { showsColour, startChromium } from './helpers/chromium.mjs';
+import { Server, test } from './helpers/server.mjs';
+import { Site, colouredPage } from './helpers/site.mjs';
+import { until } from './helpers/wait.mjs';
+
+const ORANGE = [230, 120, 20];
+const TYPEWRITER = colouredPage(
+  ORANGE,
+  `<input autofocus><script>
+    const input = document.querySelector('input');
+    input.oninput = () => fetch('/typed?' + input.value);
+    document.onclick = () => { input.focus(); fetch('/clicked'); };
+  </script>`,
+);
+const FINDING_MS = 15_000;
+
+let server, site, chromium, page;
+const complaints = [];
+
+before(async () => {
+  site = await Site.open({ '/': TYPEWRITER });
+  // One warm browser, as in everyday use: the panel's launch is then at once.
+  server = await Server.start({ RUNNER_PREWARM_VNC: '1' });
+  chromium = await startChromium();
+  page = await chromium.newPage();
+  page.setDefaultTimeout(FINDING_MS);
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+});
+
+after(async () => {
+  await chromium?.close();
+  await server?.stop();
+  await site?.close();
+});
+
+test('the live view page connects without a click, shows the screen, and takes what is typed', async () => {
+  const past = site.visits.length;
+  const session = await server.create({ vnc: true, start_url: site.url });
+  await page.goto(server.url + session.vnc.http);
+  const screen = page.getByTestId('live-screen');
+  await page.locator('[data-testid="live-screen"][data-state="connected"]').waitFor();
+  await showsColour(screen.locator('canvas'), ORANGE);
+  await screen.locator('canvas').click();
+  await site.visit(/^\/clicked/, past);
+  await page.keyboard.type('hello');
+  await site.visit(/^\/typed\?hello/, past);
+
+  // A session that goes leaves the page with a reason, and the page goes on trying.
+  await server.end(session);
+  await page.locator('[data-testid="live-screen"][data-state="disconnected"]').waitFor();
+  await page.getByRole('status').filter({ hasText: 'Trying again' }).waitFor();
+  await page.goto('about:blank');
+});
+
+test('a session is launched from the form, watched, touched, and ended in the panel', async () => {
+  await server.poolsFull();
+  complaints.length = 0;
+  await page.goto(server.url);
+  await page.getByRole('button', { name: 'Launch session' }).click();
+  const form = page.getByRole('dialog', { name: 'Launch a session' });
+  await form.getByLabel('Live view').check();
+  await form.getByLabel('Start URL', { exact: true }).fill(site.url);
+  await form.getByRole('button', { name: 'Launch', exact: true }).click();
+
+  const table = page.getByRole('table', { name: 'Sessions', exact: true });
+  await table.getByText('READY').waitFor();
+  const [session, ...others] = await server.sessions();
+  assert.deepEqual(others, []);
+  assert.deepEqual([session.vnc_enabled, session.start_url], [true, site.url]);
+  const name = session.id.slice(0, 8);
+  await table.getByText(name).first().waitFor();
+
+  const connected = page.locator('[data-testid="live-screen"][data-state="connected"]');
+  await page.getByRole('button', { name: `Live view of ${name}` }).click();
+  await connected.waitFor();
+  await showsColour(connected.locator('canvas'), ORANGE);
+
+  const { last_seen_at: lastSeen } = await server.session(session);
+  await page.getByRole('button', { name: `Touch ${name}` }).click();
+  await server.sessionThat(session, (view) => view.last_seen_at > lastSeen, 'touched');
+
+  await page.getByRole('button', { name: `End ${name}` }).click();
+  assert.equal((await server.session(session)).status, 'READY', 'nothing ends before it is confirmed');
+  await page.getByRole('button', { name: 'End session' }).click();
+  const ended = await server.ended(session);
+  assert.equal(ended.end_reason, 'deleted');
+  await until(async () => (await table.getByText(name).count()) === 0, 'the row to be gone');
+
+  await page.getByRole('switch', { name: 'Show ended' }).check();
+  await page.getByRole('table', { name: 'Ended sessions' }).getByText(name).first().waitFor();
+  // The live view's socket is closed with 1011, which a browser may report; nothing else may go wrong.
+  assert.deepEqual(complaints.filter((text) => !/WebSocket/.test(text)), []);
+});
+
+test('the panel works below the prefix of an ingress that strips it', async () => {
+  // What such an ingress would ask for: everything relative to the page.
+  const html = (await server.request('GET', '/')).text;
+  const assets = [...html.matchAll(/(?:src|href)="([^"]+\.(?:js|css|svg))"/g)].map(([, address]) => address);
+  assert.ok(assets.length > 0);
+  for (const address of assets) assert.ok(!address.startsWith('/'), `${address} is absolute`);
+  const answer = await server.request('GET', `/${assets[0].replace(/^\.\//, '')}`);
+  assert.equal(answer.status, 200);
+  assert.match(answer.headers['cache-control'], /immutable/);
+});

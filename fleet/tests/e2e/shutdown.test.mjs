@@ -1,0 +1,130 @@
+/** camofleet ends, in order or not: nothing of it is left, and the next start finds a clean house. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { openSocket } from './helpers/http.mjs';
+import { USER_AGENT, attach, blankPage } from './helpers/playwright.mjs';
+import { browsers, displayFiles, drivers, marked, runDirectories, shown, xServers } from './helpers/processes.mjs';
+import { Viewer } from './helpers/rfb.mjs';
+import { Server, temporaryDirectory, test } from './helpers/server.mjs';
+import { until, within } from './helpers/wait.mjs';
+
+const POOLS = { RUNNER_PREWARM_HEADLESS: '1', RUNNER_PREWARM_VNC: '1' };
+
+/** A server with two warm and two live sessions, of both kinds each. */
+async function busyServer(options) {
+  const server = await Server.start(POOLS, options);
+  await server.poolsFull();
+  const sessions = [await server.create({ headless: true }), await server.create({ vnc: true })];
+  await server.poolsFull();
+  assert.deepEqual([browsers, xServers, drivers].map((list) => list(server.runBase).length), [4, 2, 1]);
+  return { server, sessions };
+}
+
+/** Waits until no process of a server is left, zombies apart. */
+async function nothingIsLeft({ runBase }, patience) {
+  await until(() => marked(runBase).length === 0, 'all processes to be gone', patience).catch((error) => {
+    throw new Error(`${error.message}:\n${shown(marked(runBase)).join('\n')}`, { cause: error });
+  });
+}
+
+test('a SIGKILL of camofleet takes all its processes along within 2 seconds, and its next start sweeps up', async () => {
+  const runBase = temporaryDirectory();
+  const { server } = await busyServer({ runBase });
+  let next;
+  try {
+    server.kill('SIGKILL');
+    assert.equal((await server.awaitEnd()).signal, 'SIGKILL');
+    await nothingIsLeft(server, 2000);
+    const [left, ...others] = runDirectories(runBase);
+    assert.deepEqual(others, []);
+
+    next = await Server.start({ ...POOLS, RUNNER_VNC_DISPLAY_MIN: String(server.displays.first), RUNNER_VNC_DISPLAY_MAX: String(server.displays.last) }, { runBase });
+    assert.ok(!fs.existsSync(left), 'the run directory of the killed one is swept');
+    assert.equal(runDirectories(runBase).length, 1);
+    await next.poolsFull();
+    // The killed X servers' displays are free again: the lowest one is taken anew.
+    assert.deepEqual(
+      xServers(runBase).map(({ argv }) => argv[1]),
+      [`:${server.displays.first}`],
+    );
+    assert.equal(displayFiles(server.displays).length, 2, 'one lock and one socket');
+    await next.stop();
+    assert.deepEqual(runDirectories(runBase), []);
+  } finally {
+    next?.discard();
+    server.discard();
+    fs.rmSync(runBase, { recursive: true, force: true });
+  }
+});
+
+test('two camofleets share a run directory without sweeping one another', async () => {
+  const runBase = temporaryDirectory();
+  const first = await Server.start({}, { runBase });
+  let second;
+  try {
+    const session = await first.create({ headless: true });
+    second = await Server.start({}, { runBase });
+    assert.equal(runDirectories(runBase).length, 2);
+    const client = await attach(first, session);
+    assert.equal(await (await blankPage(client)).evaluate(() => 6 * 7), 42);
+    await client.close();
+    second.kill('SIGTERM');
+    assert.equal((await second.awaitEnd()).code, 0);
+    assert.equal((await first.session(session)).status, 'READY');
+    assert.equal(runDirectories(runBase).length, 1);
+  } finally {
+    second?.discard();
+    await first.stop();
+    fs.rmSync(runBase, { recursive: true, force: true });
+  }
+});
+
+test('SIGTERM ends everything within 5 seconds with exit status 0, and tells clients and viewers', async () => {
+  const { server, sessions } = await busyServer();
+  try {
+    const client = await openSocket(server.wsUrl + sessions[0].ws_endpoint, { headers: { 'user-agent': USER_AGENT } });
+    const viewer = await Viewer.connect(server.wsUrl + sessions[1].vnc.ws);
+    const started = Date.now();
+    server.kill('SIGTERM');
+    assert.deepEqual(await server.awaitEnd(5000), { code: 0, signal: null });
+    await nothingIsLeft(server, Math.max(0, 5000 - (Date.now() - started)));
+    assert.deepEqual(runDirectories(server.runBase), []);
+    assert.deepEqual(displayFiles(server.displays), []);
+    const { code, reason } = await within(client.closed, 'the client to be closed', 1000);
+    assert.equal(code, 1011);
+    assert.match(reason, /shut|shutting/);
+    assert.equal((await within(viewer.closed, 'the viewer to be closed', 1000)).code, 1011);
+  } finally {
+    server.discard();
+  }
+});
+
+test('SIGTERM in the middle of launches ends them too, and answers those who wait', async () => {
+  const server = await Server.start({ ...POOLS, RUNNER_LAUNCH_PERMITS: '4' });
+  try {
+    const requests = [{ headless: true }, { vnc: true }].map((body) => server.request('POST', '/sessions', { body }));
+    await until(() => browsers(server.runBase).length > 0, 'a browser to be on its way');
+    server.kill('SIGTERM');
+    assert.deepEqual(await server.awaitEnd(5000), { code: 0, signal: null });
+    await nothingIsLeft(server, 500);
+    assert.deepEqual(runDirectories(server.runBase), []);
+    assert.deepEqual(displayFiles(server.displays), []);
+    for (const { status, json } of await Promise.all(requests)) {
+      assert.deepEqual([status, json.code], [503, 'draining']);
+    }
+  } finally {
+    server.discard();
+  }
+});
+
+test('SIGINT, the Ctrl+C of a person, is as orderly', async () => {
+  const server = await Server.start();
+  try {
+    await server.create({ headless: true });
+    server.kill('SIGINT');
+    assert.deepEqual(await server.awaitEnd(5000), { code: 0, signal: null });
+    await nothingIsLeft(server, 500);
+  } finally {
+    server.discard();
+  }
+});

@@ -1,0 +1,111 @@
+/** Live views: the screen is read and driven through the tunnel. */
+import assert from 'node:assert/strict';
+import { after, before, describe } from 'node:test';
+import { openSocket } from './helpers/http.mjs';
+import { attach } from './helpers/playwright.mjs';
+import { xServers } from './helpers/processes.mjs';
+import { Viewer } from './helpers/rfb.mjs';
+import { Server, test } from './helpers/server.mjs';
+import { Site, colouredPage } from './helpers/site.mjs';
+import { within } from './helpers/wait.mjs';
+
+const GREEN = [20, 160, 70];
+const VIOLET = [120, 40, 200];
+/** Tells the site what was typed; a click anywhere focuses it. */
+const TYPEWRITER = colouredPage(
+  VIOLET,
+  `<input autofocus><script>
+    const input = document.querySelector('input');
+    input.oninput = () => fetch('/typed?' + input.value);
+    document.onclick = () => { input.focus(); fetch('/clicked'); };
+  </script>`,
+);
+
+let site;
+
+before(async () => {
+  site = await Site.open({ '/green': colouredPage(GREEN), '/typewriter': TYPEWRITER });
+});
+
+after(() => site?.close());
+
+/** Tests that hold whatever serves the display. */
+function behavesAsALiveView(settings, programs) {
+  let server;
+  before(async () => (server = await Server.start(settings)));
+  after(() => server?.stop());
+
+  test(`${programs}: the start URL's page is on the screen, and what is typed into the tunnel arrives in it`, async () => {
+    const past = site.visits.length;
+    const session = await server.create({ vnc: true, start_url: `${site.url}/typewriter` });
+    const id = server.firstVncId;
+    assert.deepEqual([session.headless, session.vnc_enabled], [false, true]);
+    assert.deepEqual(session.vnc, { ws: `/websockify?token=${id}`, http: `/vnc/${id}`, password_protected: false });
+
+    const viewer = await Viewer.connect(server.wsUrl + session.vnc.ws);
+    assert.deepEqual([viewer.protocol, viewer.width, viewer.height], ['binary', 1024, 768]);
+    await viewer.shows(VIOLET);
+    // The window covers the whole display: the page reaches its last corner.
+    const corner = await viewer.pixels(1020, 764, 4, 4);
+    assert.deepEqual(corner, Array(16).fill(VIOLET));
+    viewer.click(512, 384);
+    await site.visit(/^\/clicked/, past);
+    viewer.type('k7');
+    await site.visit(/^\/typed\?k7/, past);
+    await viewer.close();
+
+    const before = Date.parse(session.last_seen_at);
+    const { last_seen_at: lastSeen, start_url_error: error } = await server.session(session);
+    assert.equal(error, null);
+    assert.ok(Date.parse(lastSeen) > before, 'what a viewer does counts as activity');
+    await server.end(session);
+  });
+}
+
+describe('with Xvnc', () => behavesAsALiveView({ RUNNER_VNC_BACKEND: 'xvnc' }, 'Xvnc'));
+describe('with Xvfb and x11vnc', () => behavesAsALiveView({ RUNNER_VNC_BACKEND: 'x11vnc' }, 'Xvfb and x11vnc'));
+
+describe('the gateway', () => {
+  let server, session;
+  before(async () => {
+    server = await Server.start();
+    session = await server.create({ vnc: true, start_url: `${site.url}/green` });
+  });
+  after(() => server?.stop());
+
+  test('X-Forwarded-Prefix names the live view where an ingress has stripped it from the path', async () => {
+    const viewer = await Viewer.connect(`${server.wsUrl}/websockify`, { 'x-forwarded-prefix': session.vnc.http });
+    await viewer.shows(GREEN);
+    await viewer.close();
+  });
+
+  test('several viewers see the same screen, and what an attached client does on it', async () => {
+    const viewers = await Promise.all([1, 2].map(() => Viewer.connect(server.wsUrl + session.vnc.ws)));
+    for (const viewer of viewers) await viewer.shows(GREEN);
+    const browser = await attach(server, session);
+    const [page] = browser.contexts().flatMap((context) => context.pages());
+    await page.evaluate(() => (document.documentElement.style.background = 'rgb(120,40,200)'));
+    for (const viewer of viewers) await viewer.shows(VIOLET);
+    const metrics = await server.metrics();
+    assert.equal(metrics.value('camofleet_tunnels'), 2);
+    await browser.close();
+    for (const viewer of viewers) await viewer.close();
+  });
+
+  test('the subprotocol is echoed only where it was offered', async () => {
+    const { socket } = await openSocket(server.wsUrl + session.vnc.ws);
+    assert.equal(socket.protocol, '');
+    socket.close();
+  });
+
+  test('a viewer whose session ends is told so with 1011', async () => {
+    const viewer = await Viewer.connect(server.wsUrl + session.vnc.ws);
+    await server.end(session);
+    const { code, reason } = await within(viewer.closed, 'the tunnel to be closed');
+    assert.equal(code, 1011);
+    assert.match(reason, /VNC server/);
+    assert.deepEqual(xServers(server.runBase), []);
+    const { refusal } = await openSocket(server.wsUrl + session.vnc.ws);
+    assert.deepEqual([refusal.status, refusal.json.code], [404, 'vnc_not_found']);
+  });
+});
