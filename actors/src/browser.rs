@@ -7,7 +7,7 @@ use actix::prelude::*;
 
 use crate::display::finish_later;
 use crate::driver::{BrowserEnded, CancelLaunch, DriverSeat};
-use crate::launcher::{Adopt, LaunchPart, PartBond};
+use crate::parts::{Adopt, LaunchPart, PartBond};
 use crate::process::{Os, Signal, wait_group_gone};
 use crate::rundir::LaunchDir;
 

@@ -79,7 +79,15 @@ pub struct Gateway {
 impl Gateway {
     /// A gateway to the live views of the sessions in a directory.
     pub fn new(settings: GatewaySettings, directory: Directory, metrics: Metrics) -> Self {
-        Self { settings, directory, metrics, tunnels: HashMap::new(), last_tunnel: 0, closing: false, drained: None }
+        Self {
+            settings,
+            directory,
+            metrics,
+            tunnels: HashMap::new(),
+            last_tunnel: 0,
+            closing: false,
+            drained: None,
+        }
     }
 
     fn close_all(&mut self) {

@@ -28,6 +28,7 @@ pub mod fleet;
 pub mod gateway;
 mod launcher;
 pub mod metrics;
+mod parts;
 pub mod prewarm;
 pub mod process;
 pub mod relay;

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Result;
-use crate::launcher::{Launched, Launcher, PartKey, Window};
+use crate::launcher::{Launched, Launcher, Window};
+use crate::parts::PartKey;
 use crate::supervision::{Backoff, ChildExited, Generation, Intensity, Lifeline, RestartWindow};
 
 /// The two pools of a worker.

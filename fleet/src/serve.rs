@@ -1,7 +1,7 @@
 //! The role `serve`: a whole fleet in one process.
 
 use std::io::Write;
-use std::net::{TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 
 use actix::prelude::*;
@@ -123,7 +123,7 @@ async fn run(settings: Settings) -> Result<(), Failure> {
         .map_err(|error| Failure::Unavailable(error.to_string()))?;
     let handle = server.handle();
     let serving = actix_rt::spawn(server);
-    greet(&format!("http://{address}"), &driver_dir);
+    greet(&origin(address), &driver_dir, control.api_token.is_some());
 
     let outcome = tokio::select! {
         name = interrupted() => {
@@ -170,6 +170,15 @@ fn listen(control: &ControlSettings) -> Result<TcpListener, Failure> {
     };
     let addresses: Vec<_> = (host, port).to_socket_addrs().map_err(refused)?.collect();
     TcpListener::bind(addresses.as_slice()).map_err(refused)
+}
+
+/// The URL that a browser on this machine reaches a listener by.
+fn origin(address: SocketAddr) -> String {
+    match address.ip() {
+        ip if !ip.is_unspecified() => format!("http://{address}"),
+        // "Every address" is none that can be called.
+        _ => format!("http://127.0.0.1:{}", address.port()),
+    }
 }
 
 fn find_engine(runner: &RunnerSettings, os: &dyn Os) -> Result<Engine, String> {
@@ -262,8 +271,15 @@ fn web_settings(control: &ControlSettings) -> WebSettings {
 }
 
 /// Says where the panel is, and shows a first script that works as it stands.
-fn greet(origin: &str, driver_dir: &std::path::Path) {
+fn greet(origin: &str, driver_dir: &std::path::Path, token_needed: bool) {
     let modules = driver_dir.join("node_modules");
+    let (headers, query) = match token_needed {
+        true => (
+            r#", headers: { authorization: "Bearer " + process.env.CONTROL_API_TOKEN }"#,
+            r#" + "?access_token=" + encodeURIComponent(process.env.CONTROL_API_TOKEN)"#,
+        ),
+        false => ("", ""),
+    };
     let text = format!(
         r#"
 camofleet is up.   Panel: {origin}/
@@ -274,13 +290,14 @@ Try it from another terminal:
   const {{ firefox }} = require("playwright-core");
   (async () => {{
     const api = "{origin}";
-    const session = await (await fetch(api + "/sessions", {{ method: "POST" }})).json();
-    const browser = await firefox.connect(api.replace("http", "ws") + session.ws_endpoint);
+    const session = await (await fetch(api + "/sessions", {{ method: "POST"{headers} }})).json();
+    const path = "/sessions/" + session.worker + "/" + session.id;
+    const browser = await firefox.connect(api.replace("http", "ws") + path + "/ws"{query});
     const page = await (await browser.newContext()).newPage();
     await page.goto("data:text/html,<h1>Hello from camofleet</h1>");
     console.log(await page.textContent("h1"));
     await browser.close();
-    await fetch(api + "/sessions/" + session.worker + "/" + session.id, {{ method: "DELETE" }});
+    await fetch(api + path, {{ method: "DELETE"{headers} }});
   }})()'
 
 "#,

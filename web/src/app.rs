@@ -71,6 +71,9 @@ pub fn create_app(
     let metrics_path = state.settings.metrics_path.clone();
     App::new()
         .app_data(web::Data::new(state))
+        .app_data(web::QueryConfig::default().error_handler(|error, _| {
+            ApiError::InvalidField { field: "query".to_owned(), problem: error.to_string() }.into()
+        }))
         .wrap(cors)
         .wrap(from_fn(access_log))
         // Both a stripping and a non-stripping ingress work.

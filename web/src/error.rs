@@ -90,7 +90,7 @@ impl fmt::Display for ApiError {
             Self::InvalidJson { problem } => write!(f, "the body must be a JSON object: {problem}"),
             Self::BodyTooLarge { limit } => write!(f, "the body is larger than {limit} bytes"),
             Self::Unauthorized => f.write_str(
-                "an access token is needed: send 'Authorization: Bearer <token>', or '?access_token=<token>' on a WebSocket",
+                "an access token is needed: send 'Authorization: Bearer <token>' or '?access_token=<token>'",
             ),
             Self::NoSuchRoute => f.write_str("Not Found; the API's routes are in the README"),
             Self::MethodNotAllowed => f.write_str("this route does not answer this method"),

@@ -61,14 +61,19 @@ impl Target {
                 let pairs =
                     actix_web::web::Query::<Vec<(String, String)>>::from_query(query).ok()?.into_inner();
                 let token = pairs.into_iter().find(|(name, _)| name == "token").map(|(_, value)| value);
-                let stripped = headers.get("x-forwarded-prefix").and_then(|prefix| prefix.to_str().ok());
-                let stripped = stripped.and_then(|prefix| prefix.trim_end_matches('/').rsplit_once("/vnc/"));
-                let vnc_id = token.or_else(|| stripped.map(|(_, id)| id.to_owned())).unwrap_or_default();
+                let vnc_id = token.or_else(|| stripped_vnc_id(headers).map(str::to_owned)).unwrap_or_default();
                 Some(Self::View { vnc_id })
             }
             _ => None,
         }
     }
+}
+
+/// The id of a live view in the prefix that an ingress stripped: `/vnc/{id}`, or the same below the ingress' own path.
+pub(crate) fn stripped_vnc_id(headers: &HeaderMap) -> Option<&str> {
+    let prefix = headers.get("x-forwarded-prefix")?.to_str().ok()?;
+    let (_, id) = prefix.trim_end_matches('/').rsplit_once("/vnc/")?;
+    (!id.is_empty() && !id.contains('/')).then_some(id)
 }
 
 fn decoded(segment: &str) -> Option<String> {

@@ -1,197 +1,12 @@
 //! The API over a real port, on a fake machine: bodies, statuses and codes.
 
-use std::net::TcpListener;
-use std::sync::Arc;
-use std::time::Duration;
+mod support;
 
-use actix::prelude::*;
 use awc::http::StatusCode;
-use camofleet_actors::display::{DisplaySettings, DisplayTools, Geometry, VncBackend};
-use camofleet_actors::driver::DriverSettings;
-use camofleet_actors::engine::{Engine, EngineKind};
-use camofleet_actors::events::EventBus;
-use camofleet_actors::fleet::{Fleet, WorkerBuilder};
-use camofleet_actors::gateway::{Gateway, GatewaySettings};
-use camofleet_actors::metrics::Metrics;
-use camofleet_actors::prewarm::PoolSettings;
-use camofleet_actors::process::Os;
-use camofleet_actors::process::fake::{FakeOs, Fault};
-use camofleet_actors::rundir::RunDir;
-use camofleet_actors::session::{SessionDefaults, StartUrlWait};
-use camofleet_actors::slots::SlotRanges;
-use camofleet_actors::supervision::Intensity;
-use camofleet_actors::worker::{LocalWorker, WorkerParts, WorkerSettings};
-use camofleet_actors::{LaunchSettings, NetworkSwitches};
-use camofleet_web::server::ServerSettings;
-use camofleet_web::{AppState, CorsOrigins, WebSettings};
+use camofleet_actors::process::fake::Fault;
+use camofleet_web::CorsOrigins;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::sync::watch;
-
-/// A whole fleet behind a port, with nothing real below it.
-struct Api {
-    origin: String,
-    os: FakeOs,
-    client: awc::Client,
-    server: actix_web::dev::ServerHandle,
-    _base: tempfile::TempDir,
-}
-
-struct Options {
-    os: FakeOs,
-    max_sessions: usize,
-    token: Option<String>,
-    cors: CorsOrigins,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        let os = FakeOs::new();
-        os.set_launch_time(Duration::ZERO);
-        Self { os, max_sessions: 10, token: None, cors: CorsOrigins::Any }
-    }
-}
-
-async fn api(options: Options) -> Api {
-    let Options { os, max_sessions, token, cors } = options;
-    let base = tempfile::tempdir().unwrap();
-    let metrics = Metrics::new().unwrap();
-    let machine: Arc<dyn Os> = Arc::new(os.clone());
-    let no_pool = PoolSettings { target: 0, check_interval: Duration::from_secs(60) };
-    let settings = WorkerSettings {
-        name: "local".into(),
-        defaults: SessionDefaults {
-            headless: false,
-            idle_ttl: Duration::from_secs(300),
-            start_url: None,
-            start_url_wait: StartUrlWait::Load,
-        },
-        max_sessions,
-        restart_intensity: Intensity { limit: 3, within: Duration::from_secs(300) },
-        // Ports on which nothing listens anywhere.
-        slots: SlotRanges { displays: 100..=101, vnc_ports: 1..=2, vnc_ids: 6900..=6901 },
-        launch: LaunchSettings {
-            engine: Engine {
-                kind: EngineKind::Firefox,
-                executable: "/usr/bin/firefox-esr".into(),
-                version: Some("153.0".into()),
-            },
-            switches: NetworkSwitches { disable_http3: true, disable_ipv6: true, disable_webrtc: true },
-            timeout: Duration::from_secs(5),
-            permits: 2,
-            display: DisplaySettings {
-                tools: DisplayTools::find(VncBackend::Auto, &os),
-                geometry: Geometry { width: 1920, height: 1080, depth: 24 },
-                startup_timeout: Duration::from_secs(1),
-                env: Vec::new(),
-            },
-            env: Vec::new(),
-        },
-        driver: DriverSettings {
-            node: "/usr/bin/node".into(),
-            directory: "/driver".into(),
-            sessions_per_driver: 8,
-            env: Vec::new(),
-        },
-        headless_pool: no_pool,
-        vnc_pool: no_pool,
-    };
-    let parts = WorkerParts {
-        settings: Arc::new(settings),
-        os: Arc::clone(&machine),
-        run_dir: RunDir::create(base.path(), &os).unwrap(),
-        metrics: metrics.clone(),
-        events: EventBus::default().start(),
-        snapshot: watch::Sender::new(Arc::default()),
-    };
-    let builder: WorkerBuilder =
-        Box::new(move |parent, generation| LocalWorker::start(parts.clone(), parent, generation));
-    let (fleet, directory, _failure) = Fleet::start(vec![("local".into(), builder)]);
-    let tunnels = GatewaySettings {
-        max_tunnels: 1,
-        connect_timeout: Duration::from_secs(1),
-        idle_timeout: Duration::from_secs(60),
-    };
-    let gateway = Gateway::new(tunnels, directory.clone(), metrics.clone()).start();
-    let state = AppState {
-        place: fleet.recipient(),
-        directory: directory.clone(),
-        gateway: gateway.recipient(),
-        metrics,
-        settings: WebSettings {
-            cors_origins: cors,
-            metrics_path: "/metrics".into(),
-            public_api_prefix: "/fleet".into(),
-            api_token: token,
-            ping_interval: Duration::from_secs(20),
-        },
-    };
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let origin = format!("http://{}", listener.local_addr().unwrap());
-    let server_settings = ServerSettings { threads: 1, shutdown_timeout: Duration::from_secs(1) };
-    let server = camofleet_web::run(listener, state, server_settings).unwrap();
-    let handle = server.handle();
-    actix_rt::spawn(server);
-    // The worker is healthy once its driver has said hello.
-    while !directory.workers().iter().any(|worker| worker.snapshot().healthy()) {
-        tokio::task::yield_now().await;
-    }
-    Api { origin, os, client: awc::Client::default(), server: handle, _base: base }
-}
-
-impl Api {
-    async fn answer(&self, request: awc::SendClientRequest) -> (StatusCode, Value, awc::http::header::HeaderMap) {
-        let mut response = request.await.unwrap();
-        let body = response.body().limit(1 << 20).await.unwrap();
-        let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        (response.status(), json, response.headers().clone())
-    }
-
-    async fn get(&self, path: &str) -> (StatusCode, Value) {
-        let (status, body, _) = self.answer(self.client.get(format!("{}{path}", self.origin)).send()).await;
-        (status, body)
-    }
-
-    async fn post(&self, path: &str, body: impl Into<String>) -> (StatusCode, Value) {
-        let (status, body, _) =
-            self.answer(self.client.post(format!("{}{path}", self.origin)).send_body(body.into())).await;
-        (status, body)
-    }
-
-    async fn delete(&self, path: &str) -> (StatusCode, Value) {
-        let (status, body, _) = self.answer(self.client.delete(format!("{}{path}", self.origin)).send()).await;
-        (status, body)
-    }
-
-    /// The answer to a WebSocket handshake that is refused. Written by hand: awc decides on `Connection` itself.
-    async fn refused_handshake(&self, path: &str) -> (StatusCode, Value) {
-        let address = self.origin.trim_start_matches("http://");
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        );
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        // The server closes the connection after its refusal.
-        stream.read_to_string(&mut answer).await.unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains("content-type: application/json"), "{head}");
-        let status = head.split(' ').nth(1).unwrap().parse::<u16>().unwrap();
-        (StatusCode::from_u16(status).unwrap(), serde_json::from_str(body).unwrap())
-    }
-
-    async fn create(&self, body: &str) -> Value {
-        let (status, session) = self.post("/sessions", body).await;
-        assert_eq!(status, StatusCode::CREATED, "{session}");
-        session
-    }
-
-    async fn stop(self) {
-        self.server.stop(false).await;
-    }
-}
+use support::{Options, api};
 
 fn assert_error((status, body): (StatusCode, Value), expected: u16, code: &str) {
     assert_eq!((status.as_u16(), body["code"].as_str()), (expected, Some(code)), "{body}");
@@ -251,6 +66,7 @@ async fn requests_that_make_no_sense_are_refused_with_their_code() {
     assert_error(api.post("/sessions", r#"{"idle_ttl_seconds":5}"#).await, 422, "invalid_field");
     assert_error(api.post("/sessions", "x".repeat((64 << 10) + 1)).await, 413, "body_too_large");
     assert_error(api.get("/sessions?ended=perhaps").await, 422, "invalid_field");
+    assert_error(api.get("/sessions?ended=true&ended=false").await, 422, "invalid_field");
     assert_error(api.post("/sessions", r#"{"worker":"nobody"}"#).await, 404, "worker_not_found");
     assert_error(api.get("/sessions/nobody/1").await, 404, "worker_not_found");
     let unknown = "/sessions/local/9b2f0d3e-8f5e-4a58-9a51-0d5f8d1f8f10";

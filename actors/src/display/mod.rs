@@ -16,7 +16,7 @@ use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
-use crate::launcher::{Adopt, LaunchPart, PartBond};
+use crate::parts::{Adopt, LaunchPart, PartBond};
 use crate::process::{Os, OwnedProcess, Pipes, Program};
 use crate::rundir::{LaunchDir, RunDir};
 use crate::slots::SlotLease;

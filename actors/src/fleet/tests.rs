@@ -10,6 +10,9 @@ use crate::session::{EndReason, Status};
 use crate::testing::{PanicIn, TestMachine, headless, refusal, with_vnc};
 use crate::worker::{LocalWorker, WorkerSettings, WorkerSnapshot};
 
+/// A worker's name, its machine, and how its settings differ from the usual.
+type Setup = (&'static str, FakeOs, fn(&mut WorkerSettings));
+
 /// A fleet of workers, each on a fake machine of its own.
 struct TestFleet {
     fleet: Addr<Fleet>,
@@ -21,7 +24,7 @@ struct TestFleet {
 }
 
 impl TestFleet {
-    async fn of(workers: Vec<(&str, FakeOs, fn(&mut WorkerSettings))>) -> Self {
+    async fn of(workers: Vec<Setup>) -> Self {
         tokio::time::pause();
         let actors = Rc::new(RefCell::new(HashMap::new()));
         let mut machines = Vec::new();
@@ -53,7 +56,11 @@ impl TestFleet {
         fleet
     }
 
-    async fn until(&self, machine: usize, condition: impl Fn(&WorkerSnapshot) -> bool) -> Arc<WorkerSnapshot> {
+    async fn until(
+        &self,
+        machine: usize,
+        condition: impl Fn(&WorkerSnapshot) -> bool,
+    ) -> Arc<WorkerSnapshot> {
         let mut seen = self.machines[machine].parts.snapshot.subscribe();
         let found = seen.wait_for(|snapshot| condition(snapshot));
         let found = tokio::time::timeout(Duration::from_secs(3600), found).await;
@@ -147,8 +154,6 @@ async fn without_a_healthy_worker_nothing_is_placed() {
     broken.uninstall("node");
     let fleet = TestFleet::of(vec![("a", broken, usual)]).await;
     assert_eq!(refusal(fleet.place(headless(), None).await), Error::NoWorkers);
-    let fleet = TestFleet { machines: Vec::new(), ..fleet };
-    drop(fleet);
 }
 
 #[actix::test]

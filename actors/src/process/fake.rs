@@ -56,6 +56,7 @@ struct Machine {
     faults: HashMap<Fault, usize>,
     missing: BTreeSet<String>,
     launch_time: Option<Duration>,
+    endpoint: Option<String>,
     busy_displays: BTreeSet<u16>,
     busy_ports: BTreeSet<u16>,
     marks_killed: Vec<(String, String)>,
@@ -97,6 +98,11 @@ impl FakeOs {
     /// How long browser launches take from now on.
     pub fn set_launch_time(&self, time: Duration) {
         self.machine().launch_time = Some(time);
+    }
+
+    /// Where the Playwright servers of browsers that launch from now on listen; nowhere, unless told.
+    pub fn set_endpoint(&self, endpoint: String) {
+        self.machine().endpoint = Some(endpoint);
     }
 
     /// Another program's X server.
@@ -197,7 +203,9 @@ impl FakeOs {
         let number = display.parse().ok();
         let others = number.is_some_and(|number| self.x_servers(number) > 1);
         if others {
-            let _ = stderr.write_all(format!("Server is already active for display {display}\n").as_bytes()).await;
+            let _ = stderr
+                .write_all(format!("Server is already active for display {display}\n").as_bytes())
+                .await;
             self.end(pid, ProcessEnd::Exited(1));
         } else if self.fails(Fault::DisplayDies) {
             let _ = stderr.write_all(b"Fatal server error: Cannot establish any listening sockets\n").await;
@@ -273,7 +281,7 @@ impl FakeOs {
             let _ = events.send(Event::LaunchFailed { id, error: "no luck today".into() });
             return;
         }
-        let endpoint = format!("ws://127.0.0.1:1/{id}");
+        let endpoint = self.machine().endpoint.clone().unwrap_or_else(|| format!("ws://127.0.0.1:1/{id}"));
         let _ = events.send(Event::Ready { id: id.clone(), endpoint, pid, browser_version: "153.0".into() });
         if self.fails(Fault::BrowserDies) {
             self.kill(pid);
@@ -283,12 +291,7 @@ impl FakeOs {
         let _ = events.send(Event::Exited { id, code: None, signal });
     }
 
-    fn obey(
-        &self,
-        line: &str,
-        browsers: &mut HashMap<String, u32>,
-        events: &mpsc::UnboundedSender<Event>,
-    ) {
+    fn obey(&self, line: &str, browsers: &mut HashMap<String, u32>, events: &mpsc::UnboundedSender<Event>) {
         let (os, events) = (self.clone(), events.clone());
         match serde_json::from_str(line) {
             Ok(Command::Launch { id, options }) => {
@@ -325,7 +328,8 @@ impl Os for FakeOs {
             return Err(io::ErrorKind::NotFound.into());
         }
         let display = program.args.first().map(|first| first.trim_start_matches(':').to_owned());
-        let serves = ["Xvnc", "Xvfb"].contains(&name.as_str()).then(|| display.as_ref()?.parse().ok()).flatten();
+        let serves =
+            ["Xvnc", "Xvfb"].contains(&name.as_str()).then(|| display.as_ref()?.parse().ok()).flatten();
         let (pid, ended) = self.start(&name, serves, program.env.clone());
         let (stdin, their_stdin) = tokio::io::duplex(1 << 16);
         let (stdout, their_stdout) = tokio::io::duplex(1 << 16);

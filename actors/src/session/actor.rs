@@ -16,7 +16,8 @@ use crate::driver::InBrowser;
 use crate::engine::EngineKind;
 use crate::error::{Error, Result};
 use crate::events::Change;
-use crate::launcher::{LaunchPart, Launched, Launcher, PartKey, Window};
+use crate::launcher::{Launched, Launcher, Window};
+use crate::parts::{LaunchPart, PartKey};
 use crate::prewarm::{PrewarmPool, Take};
 use crate::session::ActivityClock;
 use crate::slots::SlotLease;
@@ -150,9 +151,7 @@ impl Session {
             }
             launcher.launch(window, parent, &cancel).await
         };
-        ctx.spawn(
-            launch.into_actor(self).map(|launched, this, ctx| this.on_launched(launched, false, ctx)),
-        );
+        ctx.spawn(launch.into_actor(self).map(|launched, this, ctx| this.on_launched(launched, false, ctx)));
     }
 
     /// Takes a browser from the pool; if none waits there, or it dies on the way, one is launched.

@@ -23,8 +23,8 @@ use crate::prewarm::{ClosePool, PoolChanged, PoolFill, PoolKind, PoolSettings, P
 use crate::process::Os;
 use crate::rundir::RunDir;
 use crate::session::{
-    Attach, AttachmentTicket, EndReason, EndSession, ReadySession, Session, SessionChanged, SessionDefaults, SessionId,
-    SessionParts, SessionRequest, SessionSpec, SessionView, Status, Touch,
+    Attach, AttachmentTicket, EndReason, EndSession, ReadySession, Session, SessionChanged, SessionDefaults,
+    SessionId, SessionParts, SessionRequest, SessionSpec, SessionView, Status, Touch,
 };
 use crate::slots::{SlotRanges, Slots};
 use crate::supervision::{
@@ -270,8 +270,12 @@ impl LocalWorker {
 
     /// Ends drivers that host nothing, all but one.
     fn retire_idle_drivers(&mut self) {
-        let idle: Vec<DriverId> =
-            self.drivers.iter().filter(|(_, driver)| driver.is_up() && driver.load() == 0).map(|(id, _)| *id).collect();
+        let idle: Vec<DriverId> = self
+            .drivers
+            .iter()
+            .filter(|(_, driver)| driver.is_up() && driver.load() == 0)
+            .map(|(id, _)| *id)
+            .collect();
         let keep_one = usize::from(idle.len() == self.drivers.iter().count());
         for id in idle.into_iter().skip(keep_one) {
             if let Some(driver) = self.drivers.remove(&id) {
@@ -382,9 +386,7 @@ impl Handler<CreateSession> for LocalWorker {
         let refusal = match &self.settings.launch.display.tools {
             _ if self.draining => Some(Error::Draining),
             Err(remedy) if request.vnc => Some(Error::NoVncTooling { remedy: remedy.clone() }),
-            _ if self.sessions.len() >= limit => {
-                Some(Error::AtCapacity { limit, retry_after: RETRY_AFTER })
-            }
+            _ if self.sessions.len() >= limit => Some(Error::AtCapacity { limit, retry_after: RETRY_AFTER }),
             _ => None,
         };
         if let Some(refusal) = refusal {
@@ -461,7 +463,8 @@ impl Handler<ShutDown> for LocalWorker {
         };
         let drivers_gone = browsers_gone.into_actor(self).then(|(), this, _| {
             let drivers = this.drivers.take_all();
-            let stops = drivers.into_iter().map(|driver| async move { driver.address.send(StopDriver).await });
+            let stops =
+                drivers.into_iter().map(|driver| async move { driver.address.send(StopDriver).await });
             join_all(stops).into_actor(this)
         });
         Box::pin(drivers_gone.map(|_, _, ctx| ctx.stop()))

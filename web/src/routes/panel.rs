@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use rust_embed::RustEmbed;
 
 use crate::error::ApiError;
+use crate::upgrade::stripped_vnc_id;
 
 /// What `npm run build` made of `frontend/`.
 #[derive(RustEmbed)]
@@ -33,6 +34,9 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
 }
 
 async fn panel(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    if stripped_vnc_id(request.headers()).is_some() {
+        return view(request).await;
+    }
     file(&request, "index.html", REVALIDATE).ok_or(ApiError::PanelMissing)
 }
 

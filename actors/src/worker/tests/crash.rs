@@ -133,7 +133,11 @@ async fn a_crash_loop_ends_after_three_restarts_with_its_reason() {
 #[actix::test]
 async fn restarts_that_lie_far_apart_are_all_forgiven() {
     let worker = TestWorker::new().await;
-    let id = worker.ready(SessionRequest { idle_ttl: Some(Duration::from_secs(3600)), ..headless() }).await.spec.id;
+    let id = worker
+        .ready(SessionRequest { idle_ttl: Some(Duration::from_secs(3600)), ..headless() })
+        .await
+        .spec
+        .id;
     for restarts in 1..=6 {
         worker.os.kill(worker.os.alive("browser")[0]);
         worker.until_restarted(id, restarts).await;

@@ -81,7 +81,10 @@ async fn a_live_view_without_tools_is_refused_with_the_remedy() {
     let Error::NoVncTooling { remedy } = refusal(worker.create(with_vnc()).await) else { panic!() };
     assert!(remedy.contains("apt-get install"), "{remedy}");
     let window = SessionRequest { headless: Some(false), ..SessionRequest::default() };
-    assert!(worker.ready(window).await.spec.headless, "a window that nobody asked to see is no reason to fail");
+    assert!(
+        worker.ready(window).await.spec.headless,
+        "a window that nobody asked to see is no reason to fail"
+    );
 }
 
 #[actix::test]

@@ -19,7 +19,10 @@ async fn a_session_that_panics_is_shown_as_crashed_and_leaves_nothing() {
     assert!(detail.starts_with("panicked: "), "{detail}");
     assert_eq!(worker.changes_until_ended(id).await.last(), Some(&Change::Ended), "listeners are told");
     assert_eq!(worker.machine.metric("camofleet_session_ends_total{reason=\"crashed\"}"), 1.0);
-    assert_eq!(worker.machine.metric("camofleet_actor_exits_total{actor=\"session\",reason=\"panicked\"}"), 1.0);
+    assert_eq!(
+        worker.machine.metric("camofleet_actor_exits_total{actor=\"session\",reason=\"panicked\"}"),
+        1.0
+    );
     let next = worker.ready(with_vnc()).await.spec.id;
     worker.delete(next).await.unwrap();
     worker.assert_nothing_left();
@@ -47,7 +50,11 @@ async fn a_pool_that_panics_is_built_anew_and_its_browsers_are_gone() {
     let worker = TestWorker::with(|settings| settings.vnc_pool.target = 2).await;
     let old = worker.os.alive("browser");
     worker.address.send(PanicIn::Pool(PoolKind::Vnc)).await.unwrap();
-    worker.settle("the old browsers are gone", || old.iter().all(|pid| !worker.os.alive("browser").contains(pid))).await;
+    worker
+        .settle("the old browsers are gone", || {
+            old.iter().all(|pid| !worker.os.alive("browser").contains(pid))
+        })
+        .await;
     tokio::time::sleep(LAUNCH_TIME * 4).await;
     assert_eq!((worker.os.alive("browser").len(), worker.os.alive("Xvnc").len()), (2, 2));
     worker.ready(with_vnc()).await;

@@ -27,9 +27,7 @@ async fn a_page_that_does_not_open_is_shown_and_not_fatal() {
     let mut worker = TestWorker::new().await;
     worker.os.break_next(Fault::OpenFails, 1);
     let id = worker.ready(request(StartUrlWait::Load)).await.spec.id;
-    worker
-        .until(|snapshot| snapshot.session(id).is_some_and(|view| view.start_url_error.is_some()))
-        .await;
+    worker.until(|snapshot| snapshot.session(id).is_some_and(|view| view.start_url_error.is_some())).await;
     let view = worker.view(id);
     assert_eq!(view.start_url_error.as_deref(), Some("the page did not load"));
     assert_eq!(view.status, Status::Ready);

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
 import fs from 'node:fs';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { test as nodeTest } from 'node:test';
@@ -22,13 +24,21 @@ const LONGEST_LOG = 150;
 /** Servers that were not stopped yet, for a failing test to show their logs. */
 const running = new Set();
 
-/**
- * Ranges of displays, ports and ids that hardly another run takes at the same time; where one does, camofleet
- * passes over what is in use.
- */
-function ownRanges() {
-  const block = randomInt(500) * 20;
-  return { display: 1000 + block, port: 20_000 + block, id: 40_000 + block };
+/** Each server has a block of displays, ports and ids of its own, held by a listener on the block's port. */
+const BLOCKS = 500;
+const BLOCK_SIZE = 20;
+const BLOCK_PORTS = 31_000;
+
+/** Takes a block that no other server has, of this process or another. */
+async function claimBlock() {
+  const first = randomInt(BLOCKS);
+  for (let attempt = 0; attempt < BLOCKS; attempt += 1) {
+    const block = (first + attempt) % BLOCKS;
+    const claim = net.createServer().listen(BLOCK_PORTS + block, '127.0.0.1').unref();
+    const taken = await Promise.race([once(claim, 'listening').then(() => false), once(claim, 'error').then(() => true)]).catch(() => true);
+    if (!taken) return { claim, offset: block * BLOCK_SIZE };
+  }
+  throw new Error('there is no block of ports left');
 }
 
 /** The environment of a server: this process' own without anything that camofleet would read. */
@@ -51,12 +61,12 @@ export class Server {
    * Starts a server and waits until it answers.
    *
    * @param {Record<string, string>} settings by their environment names; pools are off unless they are set here
-   * @param {{runBase?: string, healthy?: boolean}} options `runBase`: share the run directory of another server;
-   *   `healthy: false`: don't wait until its driver is up
+   * @param {{runBase?: string, slots?: number, healthy?: boolean}} options `runBase`: share the run directory of
+   *   another server; `slots`: how many display slots it has; `healthy: false`: don't wait until its driver is up
    * @returns {Promise<Server>} the running server
    */
   static async start(settings = {}, options = {}) {
-    const server = new Server(settings, options);
+    const server = new Server(settings, options, await claimBlock());
     const greeting = until(() => server.#greeted() || server.#ended, 'camofleet to be up', 15_000);
     try {
       await greeting;
@@ -71,17 +81,19 @@ export class Server {
   }
 
   #child;
+  #claim;
   #output = '';
   #ended = null;
 
-  constructor(settings, { runBase } = {}) {
+  constructor(settings, { runBase, slots = SLOTS }, { claim, offset }) {
+    this.#claim = claim;
     this.directory = temporaryDirectory();
     this.runBase = runBase ?? path.join(this.directory, 'run');
-    const ranges = ownRanges();
-    const last = SLOTS - 1;
-    this.displays = { first: Number(settings.RUNNER_VNC_DISPLAY_MIN ?? ranges.display) };
-    this.displays.last = Number(settings.RUNNER_VNC_DISPLAY_MAX ?? ranges.display + last);
-    this.firstVncId = Number(settings.RUNNER_VNC_WS_PORT_MIN ?? ranges.id);
+    const last = slots - 1;
+    this.displays = { first: Number(settings.RUNNER_VNC_DISPLAY_MIN ?? 1000 + offset) };
+    this.displays.last = this.displays.first + last;
+    this.firstVncId = 40_000 + offset;
+    const firstPort = 20_000 + offset;
     const env = environment({
       CONTROL_PORT: '0',
       RUNNER_ENGINE: 'firefox',
@@ -92,8 +104,8 @@ export class Server {
       RUNNER_VNC_RESOLUTION: '1024x768x24',
       RUNNER_VNC_DISPLAY_MIN: String(this.displays.first),
       RUNNER_VNC_DISPLAY_MAX: String(this.displays.last),
-      RUNNER_VNC_PORT_MIN: String(ranges.port),
-      RUNNER_VNC_PORT_MAX: String(ranges.port + last),
+      RUNNER_VNC_PORT_MIN: String(firstPort),
+      RUNNER_VNC_PORT_MAX: String(firstPort + last),
       RUNNER_VNC_WS_PORT_MIN: String(this.firstVncId),
       RUNNER_VNC_WS_PORT_MAX: String(this.firstVncId + last),
       ...settings,
@@ -276,6 +288,7 @@ export class Server {
   /** Ends whatever is left of it, without a question asked. */
   discard() {
     running.delete(this);
+    this.#claim.close();
     if (!this.#ended) this.kill('SIGKILL');
     for (const { pid } of marked(this.runBase)) {
       try {
@@ -284,6 +297,7 @@ export class Server {
         // It has just ended by itself.
       }
     }
+    for (const file of displayFiles(this.displays)) fs.rmSync(file, { force: true });
     fs.rmSync(this.directory, { recursive: true, force: true, maxRetries: 10 });
   }
 }

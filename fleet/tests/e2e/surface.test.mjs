@@ -1,0 +1,175 @@
+/** The API's surface: views, both roots, CORS, metrics. */
+import assert from 'node:assert/strict';
+import { after, afterEach, before } from 'node:test';
+import { attach, blankPage, PLAYWRIGHT } from './helpers/playwright.mjs';
+import { Viewer } from './helpers/rfb.mjs';
+import { Server, test } from './helpers/server.mjs';
+import { Site, colouredPage } from './helpers/site.mjs';
+
+let server, site, session;
+before(async () => {
+  site = await Site.open({ '/': colouredPage([10, 20, 30]) });
+  server = await Server.start();
+  session = await server.create({ vnc: true, start_url: site.url, idle_ttl_seconds: 60, labels: { team: 'a', stage: 'b' } });
+});
+afterEach(() => server.endAllBut(session));
+after(async () => {
+  await server?.stop();
+  await site?.close();
+});
+
+test('a session is described with every field of the contract', () => {
+  const { id, created_at: created, last_seen_at: seen, browser_version: version, ...rest } = session;
+  assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  for (const time of [created, seen]) {
+    assert.match(time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/);
+    assert.ok(Math.abs(Date.parse(time) - Date.now()) < 60_000);
+  }
+  assert.match(version, /^\d+\.\d+/);
+  assert.deepEqual(rest, {
+    status: 'READY',
+    browser: 'firefox',
+    headless: false,
+    idle_ttl_seconds: 60,
+    labels: { team: 'a', stage: 'b' },
+    worker: 'local',
+    vnc_enabled: true,
+    start_url: site.url,
+    start_url_wait: 'load',
+    start_url_error: null,
+    ws_endpoint: `/sessions/local/${id}/ws`,
+    vnc: { ws: `/websockify?token=${server.firstVncId}`, http: `/vnc/${server.firstVncId}`, password_protected: false },
+    attached: 0,
+    restarts: 0,
+    on_crash: 'restart',
+    contexts: 'keep',
+    ended_at: null,
+    end_reason: null,
+    end_detail: null,
+  });
+});
+
+test('everything answers below / and below /api alike', async () => {
+  for (const route of ['/health', '/workers', `/sessions/local/${session.id}`, '/sessions', '/sessions?ended=true']) {
+    const [bare, prefixed] = [await server.request('GET', route), await server.request('GET', `/api${route}`)];
+    assert.equal(bare.status, 200);
+    assert.deepEqual([prefixed.status, prefixed.json], [200, bare.json], route);
+  }
+  const touched = await server.request('POST', `/api/sessions/local/${session.id}/touch`);
+  assert.deepEqual([touched.status, touched.json.id], [200, session.id]);
+  const client = await attach({ wsUrl: `${server.wsUrl}/api` }, session);
+  await client.close();
+  const viewer = await Viewer.connect(`${server.wsUrl}/api${session.vnc.ws}`);
+  await viewer.close();
+});
+
+test('the public prefix of an ingress is put before the endpoint', async () => {
+  const prefixed = await Server.start({ CONTROL_PUBLIC_API_PREFIX: '/api' });
+  try {
+    const view = await prefixed.create({ headless: true });
+    assert.equal(view.ws_endpoint, `/api/sessions/local/${view.id}/ws`);
+    const client = await attach(prefixed, view);
+    assert.equal(await (await blankPage(client)).evaluate(() => 6 * 7), 42);
+    await client.close();
+    await prefixed.stop();
+  } finally {
+    prefixed.discard();
+  }
+});
+
+test('a start URL that can not be opened is shown on its session, which stays READY', async () => {
+  const closed = await Site.open();
+  await closed.close();
+  const failed = await server.create({ headless: true, start_url: closed.url });
+  const view = await server.sessionThat(failed, ({ start_url_error: error }) => error !== null, 'told of its start URL');
+  assert.match(view.start_url_error, /refused|CONNECTION/i);
+  assert.equal(view.status, 'READY');
+  await server.end(failed);
+});
+
+test('with start_url_wait none nothing is opened', async () => {
+  const past = site.visits.length;
+  const idle = await server.create({ headless: true, start_url: `${site.url}/none`, start_url_wait: 'none' });
+  const client = await attach(server, idle);
+  assert.deepEqual(client.contexts(), []);
+  await client.close();
+  assert.deepEqual(site.visits.slice(past), []);
+  await server.end(idle);
+});
+
+test('health tells engine, display, driver and pools', async () => {
+  const { status, workers } = (await server.request('GET', '/health')).json;
+  const [{ name, healthy, supports_vnc: vnc, detail }, ...others] = workers;
+  assert.deepEqual([status, name, healthy, vnc, others], ['ok', 'local', true, true, []]);
+  assert.deepEqual([detail.status, typeof detail.version], ['ok', 'string']);
+  assert.match(detail.checks.engine, /^firefox \d+.*\(\/.*firefox-esr\)$/);
+  assert.match(detail.checks.display, /^xvnc, 11 of 12 slots free$/);
+  assert.ok(detail.checks.driver.includes(`playwright ${PLAYWRIGHT}`), detail.checks.driver);
+  assert.deepEqual((await server.request('GET', '/workers')).json, workers);
+});
+
+test('the metrics tell what has happened', async () => {
+  const viewer = await Viewer.connect(server.wsUrl + session.vnc.ws);
+  const client = await attach(server, session);
+  await server.end(await server.create({ headless: true }));
+  const answer = await server.request('GET', '/metrics');
+  assert.match(answer.headers['content-type'], /^text\/plain/);
+  const metrics = await server.metrics();
+  const types = {
+    camofleet_sessions: 'gauge',
+    camofleet_session_creates_total: 'counter',
+    camofleet_session_create_seconds: 'histogram',
+    camofleet_session_ends_total: 'counter',
+    camofleet_session_delete_seconds: 'histogram',
+    camofleet_launches_total: 'counter',
+    camofleet_launch_seconds: 'histogram',
+    camofleet_display_ready_seconds: 'histogram',
+    camofleet_slots: 'gauge',
+    camofleet_drivers: 'gauge',
+    camofleet_attachments: 'gauge',
+    camofleet_tunnels: 'gauge',
+    camofleet_relay_bytes_total: 'counter',
+  };
+  for (const [family, type] of Object.entries(types)) assert.equal(metrics.families.get(family), type, family);
+  for (const [name, labels, value] of [
+    ['camofleet_sessions', { status: 'READY' }, 1],
+    ['camofleet_sessions', { status: 'INIT' }, 0],
+    ['camofleet_attachments', {}, 1],
+    ['camofleet_tunnels', {}, 1],
+    ['camofleet_drivers', {}, 1],
+    ['camofleet_slots', { state: 'used' }, 1],
+    ['camofleet_slots', { state: 'free' }, 11],
+  ]) {
+    assert.equal(metrics.value(name, labels), value, `${name} ${JSON.stringify(labels)}`);
+  }
+  assert.ok(metrics.value('camofleet_session_creates_total', { outcome: 'ok' }) >= 2);
+  assert.ok(metrics.value('camofleet_session_ends_total', { reason: 'deleted' }) >= 1);
+  assert.ok(metrics.value('camofleet_launches_total', { kind: 'display', outcome: 'ok' }) >= 1);
+  assert.ok(metrics.value('camofleet_relay_bytes_total', { kind: 'vnc', direction: 'out' }) > 0);
+  await client.close();
+  await viewer.close();
+});
+
+test('any origin may use the API, without credentials, unless origins are listed', async () => {
+  const headers = { origin: 'https://panel.example' };
+  const open = await server.request('GET', '/health', { headers });
+  assert.equal(open.headers['access-control-allow-origin'], '*');
+  assert.equal(open.headers['access-control-allow-credentials'], undefined);
+
+  const strict = await Server.start({ CONTROL_CORS_ORIGINS: 'https://panel.example,https://other.example' }, { healthy: false });
+  try {
+    const allowed = await strict.request('GET', '/health', { headers });
+    assert.equal(allowed.headers['access-control-allow-origin'], 'https://panel.example');
+    assert.equal(allowed.headers['access-control-allow-credentials'], 'true');
+    const preflight = { ...headers, 'access-control-request-method': 'DELETE', 'access-control-request-headers': 'authorization' };
+    const asked = await strict.request('OPTIONS', '/sessions/local/x', { headers: preflight });
+    assert.equal(asked.status, 200, asked.text);
+    assert.match(asked.headers['access-control-allow-methods'], /DELETE/);
+    assert.match(asked.headers['access-control-allow-headers'].toLowerCase(), /authorization/);
+    const stranger = await strict.request('GET', '/health', { headers: { origin: 'https://evil.example' } });
+    assert.equal(stranger.headers['access-control-allow-origin'], undefined);
+    await strict.stop();
+  } finally {
+    strict.discard();
+  }
+});
