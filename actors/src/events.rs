@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use actix::prelude::*;
 use tokio::sync::broadcast;
 
 use crate::session::{EndReason, SessionView};
@@ -55,15 +54,30 @@ pub enum Change {
 /// How many events a listener may lag behind before it has to resync.
 const BACKLOG: usize = 1024;
 
-/// Publishes an event to all listeners.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Publish(pub Event);
+/// The bus: bounded, and never waiting for a listener. Cloning shares it.
+///
+/// No actor: it has no state of its own that could break, so there is nothing to supervise.
+#[derive(Clone)]
+pub struct EventBus(broadcast::Sender<Event>);
 
-/// Asks for a subscription: all events from now on.
-#[derive(Message)]
-#[rtype(result = "Subscription")]
-pub struct Subscribe;
+impl Default for EventBus {
+    fn default() -> Self {
+        Self(broadcast::channel(BACKLOG).0)
+    }
+}
+
+impl EventBus {
+    /// Tells all listeners.
+    pub fn publish(&self, event: Event) {
+        // An error only means that nobody listens.
+        let _ = self.0.send(event);
+    }
+
+    /// All events from now on.
+    pub fn subscribe(&self) -> Subscription {
+        Subscription(self.0.subscribe())
+    }
+}
 
 /// One listener's end of the bus.
 pub struct Subscription(broadcast::Receiver<Event>);
@@ -79,54 +93,22 @@ impl Subscription {
     }
 }
 
-/// The bus: bounded, and never waiting for a listener.
-pub struct EventBus {
-    sender: broadcast::Sender<Event>,
-}
-
-impl Default for EventBus {
-    fn default() -> Self {
-        Self { sender: broadcast::channel(BACKLOG).0 }
-    }
-}
-
-impl Actor for EventBus {
-    type Context = Context<Self>;
-}
-
-impl Handler<Publish> for EventBus {
-    type Result = ();
-
-    fn handle(&mut self, Publish(event): Publish, _: &mut Context<Self>) {
-        // An error only means that nobody listens.
-        let _ = self.sender.send(event);
-    }
-}
-
-impl Handler<Subscribe> for EventBus {
-    type Result = MessageResult<Subscribe>;
-
-    fn handle(&mut self, _: Subscribe, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(Subscription(self.sender.subscribe()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::a_view;
 
-    fn event() -> Publish {
-        Publish(Event::Session { worker: "local".into(), view: Arc::new(a_view()), change: Change::Created })
+    fn event() -> Event {
+        Event::Session { worker: "local".into(), view: Arc::new(a_view()), change: Change::Created }
     }
 
-    #[actix::test]
+    #[tokio::test]
     async fn every_listener_gets_every_event_from_its_subscription_on() {
-        let bus = EventBus::default().start();
-        let mut early = bus.send(Subscribe).await.unwrap();
-        bus.send(event()).await.unwrap();
-        let mut late = bus.send(Subscribe).await.unwrap();
-        bus.send(event()).await.unwrap();
+        let bus = EventBus::default();
+        let mut early = bus.subscribe();
+        bus.publish(event());
+        let mut late = bus.subscribe();
+        bus.publish(event());
         drop(bus);
         let count = async |listener: &mut Subscription| {
             let mut count = 0;
@@ -138,12 +120,12 @@ mod tests {
         assert_eq!((count(&mut early).await, count(&mut late).await), (2, 1));
     }
 
-    #[actix::test]
+    #[tokio::test]
     async fn a_listener_that_lags_is_told_to_resync_and_goes_on() {
-        let bus = EventBus::default().start();
-        let mut slow = bus.send(Subscribe).await.unwrap();
+        let bus = EventBus::default();
+        let mut slow = bus.subscribe();
         for _ in 0..BACKLOG + 5 {
-            bus.send(event()).await.unwrap();
+            bus.publish(event());
         }
         assert!(matches!(slow.next().await, Some(Event::Resync { missed: 5 })));
         assert!(matches!(slow.next().await, Some(Event::Session { .. })));

@@ -9,35 +9,49 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
+use crate::gateway::{DrainTunnels, Gateway, GatewayKey, GatewaySettings};
+use crate::metrics::Metrics;
 use crate::session::{SessionRequest, SessionView};
 use crate::supervision::{
-    Backoff, ChildExited, ChildSpec, Children, Generation, Intensity, RestartPolicy, Verdict,
+    Backoff, ChildExited, ChildSpec, Children, Generation, Intensity, Lifeline, RestartPolicy, Verdict,
 };
 use crate::worker::{CreateSession, ShutDown, WorkerHandle};
 
 /// Builds a worker in each of its lives.
 pub type WorkerBuilder = Box<dyn Fn(Recipient<ChildExited<String>>, Generation) -> WorkerHandle>;
 
-/// A worker that fails five times in five minutes won't be helped by a sixth start.
-const WORKER: ChildSpec = ChildSpec {
+/// What the fleet builds its gateway from.
+#[derive(Clone)]
+pub struct GatewayParts {
+    /// How it treats its tunnels.
+    pub settings: GatewaySettings,
+    /// What it counts.
+    pub metrics: Metrics,
+}
+
+/// A child that fails five times in five minutes won't be helped by a sixth start.
+const CHILD: ChildSpec = ChildSpec {
     policy: RestartPolicy::Always,
     intensity: Intensity { limit: 5, within: Duration::from_secs(300) },
     backoff: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(30) },
 };
 
-/// The workers by name, as they are now. Reads go here and wait for nobody.
+/// The fleet's children as they are now. Reads go here and wait for nobody.
 #[derive(Clone)]
-pub struct Directory(watch::Receiver<Arc<Vec<WorkerHandle>>>);
+pub struct Directory {
+    workers: watch::Receiver<Arc<Vec<WorkerHandle>>>,
+    gateway: watch::Receiver<Option<Addr<Gateway>>>,
+}
 
 impl Directory {
     #[cfg(test)]
     pub(crate) fn of(workers: Vec<WorkerHandle>) -> Self {
-        Self(watch::channel(Arc::new(workers)).1)
+        Self { workers: watch::channel(Arc::new(workers)).1, gateway: watch::channel(None).1 }
     }
 
     /// All workers, in the order of their configuration.
     pub fn workers(&self) -> Arc<Vec<WorkerHandle>> {
-        Arc::clone(&self.0.borrow())
+        Arc::clone(&self.workers.borrow())
     }
 
     /// The worker of this name.
@@ -45,7 +59,15 @@ impl Directory {
     /// # Errors
     /// [`Error::WorkerNotFound`].
     pub fn worker(&self, name: &str) -> Result<WorkerHandle> {
-        self.0.borrow().iter().find(|worker| worker.name == name).cloned().ok_or(Error::WorkerNotFound)
+        self.workers.borrow().iter().find(|worker| worker.name == name).cloned().ok_or(Error::WorkerNotFound)
+    }
+
+    /// The gateway to live views.
+    ///
+    /// # Errors
+    /// [`Error::Restarting`] while there is none.
+    pub fn gateway(&self) -> Result<Addr<Gateway>> {
+        self.gateway.borrow().clone().ok_or(Error::Restarting { what: "gateway" })
     }
 }
 
@@ -73,6 +95,9 @@ pub struct Fleet {
     names: Vec<String>,
     workers: Children<String, WorkerHandle>,
     directory: watch::Sender<Arc<Vec<WorkerHandle>>>,
+    gateway: Children<GatewayKey, Addr<Gateway>>,
+    gateway_parts: Option<GatewayParts>,
+    gateway_address: watch::Sender<Option<Addr<Gateway>>>,
     /// Where the next round begins.
     next: usize,
     draining: bool,
@@ -81,11 +106,14 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Starts the root and its workers. The receiver hears why the fleet gave up, if it ever does.
+    /// Starts the root, its workers, and its gateway if it is to have one. The receiver hears why the fleet gave up,
+    /// if it ever does.
     pub fn start(
         builders: Vec<(String, WorkerBuilder)>,
+        gateway_parts: Option<GatewayParts>,
     ) -> (Addr<Self>, Directory, oneshot::Receiver<String>) {
-        let (directory, seen) = watch::channel(Arc::default());
+        let (directory, workers) = watch::channel(Arc::default());
+        let (gateway_address, gateway) = watch::channel(None);
         let (failed, failure) = oneshot::channel();
         let names = builders.iter().map(|(name, _)| name.clone()).collect();
         let fleet = Self {
@@ -93,16 +121,35 @@ impl Fleet {
             names,
             workers: Children::new(),
             directory,
+            gateway: Children::new(),
+            gateway_parts,
+            gateway_address,
             next: 0,
             draining: false,
             failed: Some(failed),
         };
-        (Actor::start(fleet), Directory(seen), failure)
+        (Actor::start(fleet), Directory { workers, gateway }, failure)
     }
 
     fn publish(&self) {
         let workers = self.names.iter().filter_map(|name| self.workers.get(name).cloned());
         self.directory.send_replace(Arc::new(workers.collect()));
+    }
+
+    fn build_gateway(&self, generation: Generation, ctx: &mut Context<Self>) -> Option<Addr<Gateway>> {
+        let GatewayParts { settings, metrics } = self.gateway_parts.clone()?;
+        let directory =
+            Directory { workers: self.directory.subscribe(), gateway: self.gateway_address.subscribe() };
+        let lifeline = Lifeline::new(ctx.address().recipient(), GatewayKey, generation);
+        let gateway = Gateway::new(settings, directory, metrics).supervised(lifeline).start();
+        self.gateway_address.send_replace(Some(gateway.clone()));
+        Some(gateway)
+    }
+
+    fn give_up(&mut self, text: String) {
+        if let Some(failed) = self.failed.take() {
+            let _ = failed.send(text);
+        }
     }
 
     /// The workers that may get a request, the next in turn first.
@@ -148,9 +195,12 @@ impl Actor for Fleet {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         for (name, build) in &self.builders {
-            self.workers.insert(name.clone(), WORKER, build(ctx.address().recipient(), 0));
+            self.workers.insert(name.clone(), CHILD, build(ctx.address().recipient(), 0));
         }
         self.publish();
+        if let Some(gateway) = self.build_gateway(0, ctx) {
+            self.gateway.insert(GatewayKey, CHILD, gateway);
+        }
     }
 }
 
@@ -181,6 +231,10 @@ impl Handler<ShutDown> for Fleet {
 
     fn handle(&mut self, _: ShutDown, _: &mut Context<Self>) -> Self::Result {
         self.draining = true;
+        if let Some(gateway) = self.gateway.get(&GatewayKey) {
+            // Viewers go with the sessions they watch, and hear why.
+            gateway.do_send(DrainTunnels { grace: Duration::ZERO });
+        }
         // Kept in the directory, forgotten as children: their ends are wanted now.
         let workers: Vec<WorkerHandle> =
             self.names.iter().filter_map(|name| self.workers.remove(name)).collect();
@@ -208,11 +262,28 @@ impl Handler<ChildExited<String>> for Fleet {
                     }
                 });
             }
-            Verdict::GiveUp(text) => {
-                if let Some(failed) = self.failed.take() {
-                    let _ = failed.send(text);
-                }
+            Verdict::GiveUp(text) => self.give_up(text),
+            Verdict::Ended(_) | Verdict::Stale => {}
+        }
+    }
+}
+
+impl Handler<ChildExited<GatewayKey>> for Fleet {
+    type Result = ();
+
+    fn handle(&mut self, exited: ChildExited<GatewayKey>, ctx: &mut Context<Self>) {
+        match self.gateway.on_exit(&exited, Instant::now(), fastrand::f64()) {
+            Verdict::Restart { after, generation } => {
+                log::error!("the gateway ended: {}; starting it anew in {after:?}", exited.reason);
+                self.gateway_address.send_replace(None);
+                ctx.run_later(after, move |this, ctx| {
+                    if let Some(gateway) = this.build_gateway(generation, ctx) {
+                        // Nobody removes the gateway: it still waits for this life.
+                        let _ = this.gateway.restarted(&GatewayKey, generation, gateway);
+                    }
+                });
             }
+            Verdict::GiveUp(text) => self.give_up(text),
             Verdict::Ended(_) | Verdict::Stale => {}
         }
     }

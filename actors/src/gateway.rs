@@ -63,8 +63,14 @@ pub struct DrainTunnels {
     pub grace: Duration,
 }
 
+/// Names the one gateway to its parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct GatewayKey;
+
 /// Admits and drains VNC tunnels.
 pub struct Gateway {
+    /// `None` where it has no parent.
+    _lifeline: Option<Lifeline<GatewayKey>>,
     settings: GatewaySettings,
     directory: Directory,
     metrics: Metrics,
@@ -80,6 +86,7 @@ impl Gateway {
     /// A gateway to the live views of the sessions in a directory.
     pub fn new(settings: GatewaySettings, directory: Directory, metrics: Metrics) -> Self {
         Self {
+            _lifeline: None,
             settings,
             directory,
             metrics,
@@ -88,6 +95,12 @@ impl Gateway {
             closing: false,
             drained: None,
         }
+    }
+
+    /// The same, with a parent that is told of its end.
+    #[must_use]
+    pub fn supervised(self, lifeline: Lifeline<GatewayKey>) -> Self {
+        Self { _lifeline: Some(lifeline), ..self }
     }
 
     fn close_all(&mut self) {

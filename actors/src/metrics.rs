@@ -26,7 +26,6 @@ pub struct Metrics {
     pool_target: IntGaugeVec,
     slots: IntGaugeVec,
     drivers: IntGauge,
-    driver_exits: IntCounterVec,
     attachments: IntGauge,
     tunnels: IntGauge,
     relay_bytes: IntCounterVec,
@@ -105,11 +104,6 @@ impl Metrics {
             pool_target: gauges("camofleet_pool_target", "Warm browsers wanted, by pool", &["pool"])?,
             slots: gauges("camofleet_slots", "Display slots by state", &["state"])?,
             drivers: gauge("camofleet_drivers", "Driver processes that are up")?,
-            driver_exits: counters(
-                "camofleet_driver_exits_total",
-                "Driver processes that ended, by reason",
-                &["reason"],
-            )?,
             attachments: gauge("camofleet_attachments", "Attached Playwright clients")?,
             tunnels: gauge("camofleet_tunnels", "Open VNC tunnels")?,
             relay_bytes: counters(
@@ -194,11 +188,6 @@ impl Metrics {
     /// How many drivers are up.
     pub fn drivers(&self, count: usize) {
         self.drivers.set(gauge_value(count));
-    }
-
-    /// A driver ended.
-    pub fn driver_exited(&self, reason: &str) {
-        self.driver_exits.with_label_values(&[reason]).inc();
     }
 
     /// A supervised actor ended.

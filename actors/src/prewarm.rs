@@ -238,14 +238,8 @@ impl Handler<Take> for PrewarmPool {
     type Result = MessageResult<Take>;
 
     fn handle(&mut self, _: Take, ctx: &mut Context<Self>) -> Self::Result {
-        let mut taken = self.ready.pop_front();
-        while let Some(loss) = taken.as_ref().and_then(|launched| launched.loss().cloned()) {
-            // The message of its end waits behind this one.
-            if let Some(dead) = taken.take() {
-                self.bury(dead, &loss.detail, ctx);
-            }
-            taken = self.ready.pop_front();
-        }
+        // One that has just died is found out by whoever takes it.
+        let taken = self.ready.pop_front();
         self.refill(ctx);
         MessageResult(taken)
     }

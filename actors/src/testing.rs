@@ -12,7 +12,8 @@ use crate::display::{DisplaySettings, DisplayTools, Geometry, VncBackend};
 use crate::driver::{Driver, DriverSettings};
 use crate::engine::{Engine, EngineKind};
 use crate::error::{Error, Result};
-use crate::events::{Change, Event, EventBus, Subscribe, Subscription};
+use crate::events::{Change, Event, EventBus, Subscription};
+use crate::gateway::Gateway;
 use crate::launcher::{LaunchSettings, NetworkSwitches};
 use crate::metrics::Metrics;
 use crate::prewarm::{PoolKind, PoolSettings, PrewarmPool};
@@ -147,7 +148,7 @@ macro_rules! panics {
         }
     )*};
 }
-panics!(Session, PrewarmPool, Driver);
+panics!(Session, PrewarmPool, Driver, Gateway);
 
 /// What a worker needs around it.
 pub(crate) struct TestMachine {
@@ -171,7 +172,7 @@ impl TestMachine {
             os: Arc::new(os.clone()),
             run_dir,
             metrics: metrics.clone(),
-            events: EventBus::default().start(),
+            events: EventBus::default(),
             snapshot: watch::Sender::new(Arc::default()),
         };
         Self { os, metrics, parts, _base: base }
@@ -238,7 +239,7 @@ impl TestWorker {
     pub async fn starting_on(os: FakeOs, adjust: impl FnOnce(&mut WorkerSettings)) -> Self {
         tokio::time::pause();
         let machine = TestMachine::new(os, adjust).await;
-        let events = machine.parts.events.send(Subscribe).await.unwrap();
+        let events = machine.parts.events.subscribe();
         let (told, ends) = mpsc::unbounded_channel();
         let parent = Parent(told).start().recipient();
         let address = LocalWorker::start_actor(machine.parts.clone(), parent, 0);
@@ -363,13 +364,18 @@ impl TestWorker {
     pub async fn changes_until_ended(&mut self, id: SessionId) -> Vec<Change> {
         let mut changes = Vec::new();
         while changes.last() != Some(&Change::Ended) {
-            match self.events.next().await.unwrap() {
+            match soon(self.events.next()).await.unwrap() {
                 Event::Session { view, change, .. } if view.spec.id == id => changes.push(change),
                 _ => {}
             }
         }
         changes
     }
+}
+
+/// Waits for something that must come; fails when it does not within a day of the fake machine, instead of hanging.
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(86_400), future).await.expect("it never came")
 }
 
 /// The error of something that must fail.

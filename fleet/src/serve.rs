@@ -8,9 +8,9 @@ use actix::prelude::*;
 use camofleet_actors::display::{DisplaySettings, DisplayTools, Geometry, VncBackend};
 use camofleet_actors::driver::DriverSettings;
 use camofleet_actors::engine::{Engine, EngineKind, EngineSearch};
-use camofleet_actors::events::{EventBus, Subscribe};
-use camofleet_actors::fleet::{Fleet, WorkerBuilder};
-use camofleet_actors::gateway::{DrainTunnels, Gateway, GatewaySettings};
+use camofleet_actors::events::EventBus;
+use camofleet_actors::fleet::{Fleet, GatewayParts, WorkerBuilder};
+use camofleet_actors::gateway::GatewaySettings;
 use camofleet_actors::metrics::Metrics;
 use camofleet_actors::prewarm::PoolSettings;
 use camofleet_actors::process::{Os, SystemOs};
@@ -89,10 +89,9 @@ async fn run(settings: Settings) -> Result<(), Failure> {
     let displays = worker.launch.display.tools.as_ref().map_or("none", DisplayTools::name);
     log::info!("engine: {engine}; displays: {displays}; run directory: {}", run_dir.path().display());
 
-    let events = EventBus::default().start();
-    if let Ok(subscription) = events.send(Subscribe).await {
-        actix_rt::spawn(session_log::write(subscription));
-    }
+    let events = EventBus::default();
+    // Runs as long as the bus does: as the process.
+    actix_rt::spawn(session_log::write(events.subscribe()));
     let parts = WorkerParts {
         settings: Arc::new(worker),
         os,
@@ -103,22 +102,17 @@ async fn run(settings: Settings) -> Result<(), Failure> {
     };
     let builder: WorkerBuilder =
         Box::new(move |parent, generation| LocalWorker::start(parts.clone(), parent, generation));
-    let (fleet, directory, failure) = Fleet::start(vec![(WORKER.to_owned(), builder)]);
     let tunnels = GatewaySettings {
         max_tunnels: gateway.max_concurrent_sessions.get(),
         connect_timeout: gateway.tcp_connect_timeout,
         idle_timeout: gateway.tcp_idle_timeout,
     };
-    let gateway = Gateway::new(tunnels, directory.clone(), metrics.clone()).start();
+    let gateway = GatewayParts { settings: tunnels, metrics: metrics.clone() };
+    let (fleet, directory, failure) = Fleet::start(vec![(WORKER.to_owned(), builder)], Some(gateway));
 
     let address = listener.local_addr().map_err(|error| Failure::Unavailable(error.to_string()))?;
-    let state = AppState {
-        place: fleet.clone().recipient(),
-        directory,
-        gateway: gateway.clone().recipient(),
-        metrics,
-        settings: web_settings(&control),
-    };
+    let state =
+        AppState { place: fleet.clone().recipient(), directory, metrics, settings: web_settings(&control) };
     let server = camofleet_web::run(listener, state, ServerSettings { threads, shutdown_timeout })
         .map_err(|error| Failure::Unavailable(error.to_string()))?;
     let handle = server.handle();
@@ -132,8 +126,6 @@ async fn run(settings: Settings) -> Result<(), Failure> {
         }
         reason = failure => Err(Failure::GaveUp(reason.unwrap_or_else(|_| "the fleet ended by itself".to_owned()))),
     };
-    // Viewers go with the sessions they watch.
-    gateway.do_send(DrainTunnels { grace: shutdown_timeout });
     if tokio::time::timeout(shutdown_timeout, fleet.send(ShutDown)).await.is_err() {
         log::warn!("sessions did not end within {shutdown_timeout:?}; their processes are killed");
     }

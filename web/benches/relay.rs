@@ -38,8 +38,11 @@ fn frame(payload: usize, masked: bool) -> Vec<u8> {
 /// What the stand-in for a browser does with its connection; the client's path tells it.
 fn browser(mut stream: TcpStream) {
     let head = read_head(&mut stream);
-    let key = head.lines().find_map(|line| line.to_ascii_lowercase().starts_with("sec-websocket-key").then_some(line));
-    let key = key.and_then(|line| line.split_once(": ")).map(|(_, key)| key.trim().to_owned()).unwrap_or_default();
+    let key = head
+        .lines()
+        .find_map(|line| line.to_ascii_lowercase().starts_with("sec-websocket-key").then_some(line));
+    let key =
+        key.and_then(|line| line.split_once(": ")).map(|(_, key)| key.trim().to_owned()).unwrap_or_default();
     let accept = actix_http::ws::hash_key(key.as_bytes());
     let answer = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",

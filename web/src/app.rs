@@ -10,7 +10,6 @@ use actix_web::http::Method;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, web};
 use camofleet_actors::fleet::{Directory, PlaceSession};
-use camofleet_actors::gateway::OpenTunnel;
 use camofleet_actors::metrics::Metrics;
 
 use crate::error::ApiError;
@@ -45,10 +44,8 @@ pub struct WebSettings {
 pub struct AppState {
     /// Where sessions are asked for.
     pub place: Recipient<PlaceSession>,
-    /// The workers and what they show.
+    /// The workers and what they show, and where viewers are admitted.
     pub directory: Directory,
-    /// Where viewers are admitted.
-    pub gateway: Recipient<OpenTunnel>,
     /// What is counted.
     pub metrics: Metrics,
     /// The settings.

@@ -61,7 +61,8 @@ impl Target {
                 let pairs =
                     actix_web::web::Query::<Vec<(String, String)>>::from_query(query).ok()?.into_inner();
                 let token = pairs.into_iter().find(|(name, _)| name == "token").map(|(_, value)| value);
-                let vnc_id = token.or_else(|| stripped_vnc_id(headers).map(str::to_owned)).unwrap_or_default();
+                let vnc_id =
+                    token.or_else(|| stripped_vnc_id(headers).map(str::to_owned)).unwrap_or_default();
                 Some(Self::View { vnc_id })
             }
             _ => None,
@@ -164,7 +165,7 @@ async fn admit(
         }
         Target::View { vnc_id } => {
             let vnc_id = vnc_id.parse().map_err(|_| Error::ViewNotFound)?;
-            let ticket = state.gateway.send(OpenTunnel { vnc_id }).await;
+            let ticket = state.directory.gateway()?.send(OpenTunnel { vnc_id }).await;
             let ticket = ticket.unwrap_or(Err(Error::Restarting { what: "gateway" }))?;
             Admitted::Viewer(VncTunnel::open(ticket).await?)
         }

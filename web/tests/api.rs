@@ -22,7 +22,10 @@ async fn a_session_is_shown_with_every_field_of_the_contract() {
     for volatile in ["id", "created_at", "last_seen_at", "ws_endpoint"] {
         assert!(session[volatile].is_string(), "{volatile}");
     }
-    assert_eq!(session["ws_endpoint"], format!("/fleet/sessions/local/{}/ws", session["id"].as_str().unwrap()));
+    assert_eq!(
+        session["ws_endpoint"],
+        format!("/fleet/sessions/local/{}/ws", session["id"].as_str().unwrap())
+    );
     for volatile in ["id", "created_at", "last_seen_at", "ws_endpoint"] {
         session.as_object_mut().unwrap().remove(volatile);
     }
@@ -42,7 +45,10 @@ async fn a_session_is_shown_with_every_field_of_the_contract() {
 async fn a_session_lives_through_create_list_show_touch_and_delete() {
     let api = api(Options::default()).await;
     let session = api.create(r#"{"vnc":true}"#).await;
-    assert_eq!(session["vnc"], json!({"ws": "/websockify?token=6900", "http": "/vnc/6900", "password_protected": false}));
+    assert_eq!(
+        session["vnc"],
+        json!({"ws": "/websockify?token=6900", "http": "/vnc/6900", "password_protected": false})
+    );
     assert_eq!((&session["vnc_enabled"], &session["headless"]), (&json!(true), &json!(false)));
     let path = format!("/sessions/local/{}", session["id"].as_str().unwrap());
     assert_eq!(api.get(&path).await, (StatusCode::OK, session.clone()));
@@ -54,7 +60,11 @@ async fn a_session_lives_through_create_list_show_touch_and_delete() {
     let (_, ended) = api.get("/sessions?ended=true").await;
     assert_eq!((&ended[0]["id"], &ended[0]["end_reason"]), (&session["id"], &json!("deleted")));
     assert!(ended[0]["ended_at"].is_string());
-    assert_eq!(api.get(&path).await.1["status"], "DEAD", "an ended session is still shown while it is remembered");
+    assert_eq!(
+        api.get(&path).await.1["status"],
+        "DEAD",
+        "an ended session is still shown while it is remembered"
+    );
     assert!(api.os.alive("browser").is_empty() && api.os.alive("Xvnc").is_empty());
     api.stop().await;
 }
@@ -140,7 +150,11 @@ async fn where_a_token_is_set_it_is_needed_everywhere_but_for_health_and_pages()
     }
     assert_error(api.post("/sessions", "").await, 401, "unauthorized");
     assert_error(api.refused_handshake("/websockify?token=6900").await, 401, "unauthorized");
-    assert_error(api.refused_handshake("/websockify?token=6900&access_token=s3cret").await, 404, "vnc_not_found");
+    assert_error(
+        api.refused_handshake("/websockify?token=6900&access_token=s3cret").await,
+        404,
+        "vnc_not_found",
+    );
     assert_eq!(api.get("/health").await.0, StatusCode::OK);
     assert_eq!(api.get("/sessions?access_token=s3cret").await, (StatusCode::OK, json!([])));
     let request = api.client.get(format!("{}/sessions", api.origin)).bearer_auth("s3cret").send();
@@ -190,7 +204,8 @@ async fn metrics_are_prometheus_text() {
 async fn pages_of_listed_origins_may_use_the_api_with_credentials_and_of_any_without() {
     let ask = async |cors: CorsOrigins, origin: &str| {
         let api = api(Options { cors, ..Options::default() }).await;
-        let request = api.client.get(format!("{}/health", api.origin)).insert_header(("origin", origin.to_owned()));
+        let request =
+            api.client.get(format!("{}/health", api.origin)).insert_header(("origin", origin.to_owned()));
         let (_, _, headers) = api.answer(request.send()).await;
         let value = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
         let answer = (value("access-control-allow-origin"), value("access-control-allow-credentials"));

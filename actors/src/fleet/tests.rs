@@ -7,7 +7,7 @@ use super::*;
 use crate::events::Change;
 use crate::process::fake::{FakeOs, Fault};
 use crate::session::{EndReason, Status};
-use crate::testing::{PanicIn, TestMachine, headless, refusal, with_vnc};
+use crate::testing::{PanicIn, PanicNow, TestMachine, headless, refusal, soon, with_vnc};
 use crate::worker::{LocalWorker, WorkerSettings, WorkerSnapshot};
 
 /// A worker's name, its machine, and how its settings differ from the usual.
@@ -48,7 +48,7 @@ impl TestFleet {
                 }),
             ));
         }
-        let (fleet, directory, failure) = Fleet::start(builders);
+        let (fleet, directory, failure) = Fleet::start(builders, None);
         let fleet = Self { fleet, directory, failure, machines, actors };
         for machine in 0..fleet.machines.len() {
             fleet.until(machine, |snapshot| !snapshot.checks.is_empty()).await;
@@ -162,20 +162,25 @@ async fn a_worker_that_panics_is_built_anew_and_its_sessions_are_told_as_ended()
     fleet.all_healthy().await;
     let os = fleet.machines[0].os.clone();
     let id = fleet.place(with_vnc(), None).await.ok().unwrap().view.spec.id;
-    let mut events = fleet.machines[0].parts.events.send(crate::events::Subscribe).await.unwrap();
+    let mut events = fleet.machines[0].parts.events.subscribe();
     let first = fleet.actors.borrow()["a"].clone();
     first.do_send(PanicIn::Worker);
     let snapshot = fleet.until(0, |snapshot| snapshot.sessions.is_empty()).await;
     let ending = snapshot.session(id).unwrap().ending.clone().unwrap();
     assert_eq!((snapshot.session(id).unwrap().status, ending.reason), (Status::Dead, EndReason::Crashed));
     assert_eq!(ending.detail, "its worker failed and was restarted");
-    let Some(crate::events::Event::Session { view, change, .. }) = events.next().await else { panic!() };
+    let Some(crate::events::Event::Session { view, change, .. }) = soon(events.next()).await else {
+        panic!()
+    };
     assert_eq!((view.spec.id, change), (id, Change::Ended));
     fleet.all_healthy().await;
     assert!(!first.connected());
-    while os.alive_names() != ["node"] {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    soon(async {
+        while os.alive_names() != ["node"] {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
     fleet.placed_on(with_vnc()).await;
 }
 
@@ -188,15 +193,18 @@ async fn a_worker_whose_driver_cannot_be_kept_up_is_rebuilt_and_then_given_up() 
     os.break_next(Fault::DriverDies, 9);
     os.kill(os.alive("node")[0]);
     let first = fleet.actors.borrow()["a"].clone();
-    while first.connected() {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
+    soon(async {
+        while first.connected() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    })
+    .await;
     fleet.until(0, |snapshot| snapshot.playwright.is_some()).await;
     fleet.placed_on(headless()).await;
 
     os.break_next(Fault::DriverDies, usize::MAX);
     os.kill(os.alive("node")[0]);
-    let why = fleet.failure.await.unwrap();
+    let why = soon(fleet.failure).await.unwrap();
     assert!(why.contains("\"a\" ended more than 5 times in 300 s"), "{why}");
 }
 
@@ -214,4 +222,22 @@ async fn a_shutdown_reaches_all_workers_and_brings_none_back() {
     assert!(fleet.machines.iter().all(|machine| machine.os.alive_count() == 0));
     assert!(fleet.actors.borrow().values().all(|actor| !actor.connected()));
     assert_eq!(refusal(fleet.place(headless(), None).await), Error::Draining);
+}
+
+#[actix::test]
+async fn a_gateway_that_breaks_is_replaced() {
+    tokio::time::pause();
+    let settings = GatewaySettings {
+        max_tunnels: 1,
+        connect_timeout: Duration::from_secs(1),
+        idle_timeout: Duration::from_secs(1),
+    };
+    let parts = GatewayParts { settings, metrics: Metrics::new().unwrap() };
+    let (_fleet, directory, _failure) = Fleet::start(Vec::new(), Some(parts));
+    let mut gateways = directory.gateway.clone();
+    let first = gateways.wait_for(Option::is_some).await.unwrap().clone().unwrap();
+    assert!(first.send(PanicNow).await.is_err());
+    gateways.wait_for(|now| now.as_ref().is_some_and(|now| *now != first)).await.unwrap();
+    let answer = directory.gateway().unwrap().send(crate::gateway::OpenTunnel { vnc_id: 1 }).await.unwrap();
+    assert_eq!(refusal(answer), Error::ViewNotFound);
 }

@@ -35,8 +35,6 @@ pub enum Fault {
     DisplayDies,
     /// The driver ends at its start.
     DriverDies,
-    /// A browser ends in the moment in which it is up.
-    BrowserDies,
     /// Opening a URL fails.
     OpenFails,
 }
@@ -64,6 +62,7 @@ struct Machine {
     started: Vec<String>,
     opened: Vec<String>,
     discarded: usize,
+    death_when_ready: Option<(String, usize)>,
 }
 
 /// The fake machine. Cloning shares it.
@@ -93,6 +92,12 @@ impl FakeOs {
     /// Makes the next `times` passes of a fault point fail.
     pub fn break_next(&self, fault: Fault, times: usize) {
         self.machine().faults.insert(fault, times);
+    }
+
+    /// From now on, so many turns of the scheduler after a browser has said that it is ready, all processes with this
+    /// name die: to strike at any moment of the news' way through the actors.
+    pub fn kill_when_ready(&self, name: &str, turns: usize) {
+        self.machine().death_when_ready = Some((name.to_owned(), turns));
     }
 
     /// How long browser launches take from now on.
@@ -283,8 +288,12 @@ impl FakeOs {
         }
         let endpoint = self.machine().endpoint.clone().unwrap_or_else(|| format!("ws://127.0.0.1:1/{id}"));
         let _ = events.send(Event::Ready { id: id.clone(), endpoint, pid, browser_version: "153.0".into() });
-        if self.fails(Fault::BrowserDies) {
-            self.kill(pid);
+        let death = self.machine().death_when_ready.clone();
+        if let Some((name, turns)) = death {
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
+            self.alive(&name).into_iter().for_each(|pid| self.kill(pid));
         }
         let end = ended.await;
         let signal = matches!(end, Ok(ProcessEnd::Signalled(_))).then(|| "SIGKILL".to_owned());

@@ -391,17 +391,21 @@ impl Handler<EndSession> for Session {
     }
 }
 
-/// Counts as activity.
+/// Counts as activity, in a session that is READY.
 #[derive(Message)]
-#[rtype(result = "Arc<SessionView>")]
+#[rtype(result = "Result<Arc<SessionView>>")]
 pub(crate) struct Touch;
 
 impl Handler<Touch> for Session {
-    type Result = Arc<SessionView>;
+    type Result = Result<Arc<SessionView>>;
 
     fn handle(&mut self, _: Touch, _: &mut Context<Self>) -> Self::Result {
+        let status = self.life.status();
+        if status != Status::Ready {
+            return Err(Error::SessionNotReady { status });
+        }
         self.activity.touch();
-        self.view()
+        Ok(self.view())
     }
 }
 

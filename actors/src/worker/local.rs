@@ -16,7 +16,7 @@ use super::{
 };
 use crate::driver::{Driver, DriverHandle, DriverId, DriverSeat, DriverSettings, DriverVersions, StopDriver};
 use crate::error::{Error, Result};
-use crate::events::{Change, Event, EventBus, Publish};
+use crate::events::{Change, Event, EventBus};
 use crate::launcher::{AssignDriver, LaunchSettings, Launcher};
 use crate::metrics::Metrics;
 use crate::prewarm::{ClosePool, PoolChanged, PoolFill, PoolKind, PoolSettings, PrewarmPool};
@@ -73,7 +73,7 @@ pub struct LocalWorker {
     lifeline: Lifeline<String>,
     settings: Arc<WorkerSettings>,
     launcher: Launcher,
-    events: Addr<EventBus>,
+    events: EventBus,
     drivers: Children<DriverId, DriverHandle>,
     last_driver: DriverId,
     /// Launches that wait for a driver to come up.
@@ -98,7 +98,7 @@ pub struct WorkerParts {
     /// What it counts.
     pub metrics: Metrics,
     /// Where it tells what changes.
-    pub events: Addr<EventBus>,
+    pub events: EventBus,
     /// Where it shows itself; kept from one life to the next.
     pub snapshot: watch::Sender<Arc<WorkerSnapshot>>,
 }
@@ -155,7 +155,7 @@ impl LocalWorker {
 
     fn publish(&mut self) {
         let metrics = &self.launcher.metrics;
-        for status in [Status::Init, Status::Ready, Status::Terminating] {
+        for status in Status::ALL {
             metrics.sessions(status, self.views.count(status));
         }
         metrics.drivers(self.drivers.iter().count());
@@ -172,8 +172,7 @@ impl LocalWorker {
     }
 
     fn tell(&self, view: Arc<SessionView>, change: Change) {
-        // One event for each change of a session.
-        self.events.do_send(Publish(Event::Session { worker: self.settings.name.clone(), view, change }));
+        self.events.publish(Event::Session { worker: self.settings.name.clone(), view, change });
     }
 
     fn versions(&self) -> Option<DriverVersions> {
@@ -197,7 +196,9 @@ impl LocalWorker {
             Some(DriverVersions { playwright, node }) => {
                 fine(format!("{up} up, playwright {playwright}, node {node}"))
             }
-            None => Check { ok: false, text: "starting".to_owned() },
+            // Launches wait for a driver that starts; one that has to be started first is a failure.
+            None if self.drivers.iter().next().is_some() => fine("starting".to_owned()),
+            None => Check { ok: false, text: "restarting".to_owned() },
         };
         checks.insert("driver", driver);
         for kind in [PoolKind::Headless, PoolKind::Vnc] {
@@ -429,7 +430,7 @@ impl Handler<TouchSession> for LocalWorker {
 
     fn handle(&mut self, TouchSession(id): TouchSession, _: &mut Context<Self>) -> Self::Result {
         let session = self.session(id);
-        Box::pin(async move { session?.send(Touch).await.map_err(|_| Error::SessionNotFound) })
+        Box::pin(async move { session?.send(Touch).await.unwrap_or(Err(Error::SessionNotFound)) })
     }
 }
 

@@ -73,9 +73,9 @@ impl Views {
         self.ended.iter().cloned().collect()
     }
 
-    /// How many live sessions stand at a status.
+    /// How many sessions stand at a status; the DEAD ones are those still remembered.
     pub fn count(&self, status: Status) -> usize {
-        self.live.values().filter(|view| view.status == status).count()
+        self.live.values().chain(&self.ended).filter(|view| view.status == status).count()
     }
 }
 

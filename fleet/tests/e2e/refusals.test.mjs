@@ -6,6 +6,7 @@ import { after, before, describe } from 'node:test';
 import { openSocket } from './helpers/http.mjs';
 import { USER_AGENT } from './helpers/playwright.mjs';
 import { browsers, drivers, launchDirectories, xServers } from './helpers/processes.mjs';
+import { pathWith, standIn } from './helpers/programs.mjs';
 import { Server, temporaryDirectory, test } from './helpers/server.mjs';
 import { until } from './helpers/wait.mjs';
 
@@ -29,13 +30,6 @@ async function isRefused(url, status, code, options = { headers: HEADERS }) {
   const { refusal } = await openSocket(url, options);
   assert.ok(refusal, `${url} was served`);
   return isError(refusal, status, code);
-}
-
-/** Writes a program that stands for one that does not work. */
-function brokenProgram(name, script) {
-  const file = path.join(fs.mkdtempSync(path.join(directory, 'bin-')), name);
-  fs.writeFileSync(file, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-  return file;
 }
 
 /** Runs a body with a server of its own. */
@@ -218,9 +212,7 @@ test('503: without a free slot there is no live view, and with one viewer too ma
 ));
 
 test('503 and 400: without display tools a live view is refused, and everything else works', async () => {
-  const bin = fs.mkdtempSync(path.join(directory, 'path-'));
-  for (const program of ['node', 'firefox-esr']) fs.symlinkSync(`/usr/bin/${program}`, path.join(bin, program));
-  await withServer({ PATH: bin }, async (server) => {
+  await withServer({ PATH: pathWith(directory, 'node', 'firefox-esr') }, async (server) => {
     isError(await server.request('POST', '/sessions', { body: { vnc: true } }), 503, 'no_vnc_tooling');
     const named = { vnc: true, worker: 'local' };
     assert.match(isError(await server.request('POST', '/sessions', { body: named }), 400, 'vnc_unsupported'), /supports_vnc/);
@@ -249,7 +241,7 @@ test('502: a driver that dies during a launch is an error, and the next launch w
 }));
 
 test('504: a browser that takes too long is given up in time, and leaves nothing', async () => {
-  const sleeper = brokenProgram('firefox', 'exec sleep 600');
+  const sleeper = standIn(directory, 'firefox', 'exec sleep 600');
   await withServer({ RUNNER_FIREFOX_PATH: sleeper, RUNNER_LAUNCH_TIMEOUT_SECONDS: '2' }, async (server) => {
     const started = Date.now();
     const detail = isError(await server.request('POST', '/sessions', { body: { vnc: true } }), 504, 'launch_timed_out');
@@ -264,7 +256,7 @@ test('502 and 504: an X server that ends, or says nothing, is an error, and leav
     ['echo "no screens found" >&2; exit 3', 502, 'display_failed', /no screens found/],
     ['exec sleep 600', 504, 'launch_timed_out', /RUNNER_VNC_STARTUP_TIMEOUT_SECONDS/],
   ]) {
-    const bin = path.dirname(brokenProgram('Xvnc', script));
+    const bin = path.dirname(standIn(directory, 'Xvnc', script));
     const settings = { PATH: `${bin}:${process.env.PATH}`, RUNNER_VNC_STARTUP_TIMEOUT_SECONDS: '1', RUNNER_VNC_BACKEND: 'xvnc' };
     await withServer(settings, async (server) => {
       assert.match(isError(await server.request('POST', '/sessions', { body: { vnc: true } }), status, code), says);

@@ -104,7 +104,9 @@ test('SIGTERM in the middle of launches ends them too, and answers those who wai
   const server = await Server.start({ ...POOLS, RUNNER_LAUNCH_PERMITS: '4' });
   try {
     const requests = [{ headless: true }, { vnc: true }].map((body) => server.request('POST', '/sessions', { body }));
-    await until(() => browsers(server.runBase).length > 0, 'a browser to be on its way');
+    await until(async () => (await server.sessions()).length === 2, 'both sessions to be there');
+    await until(() => browsers(server.runBase).length >= 2, 'browsers to be on their way');
+    assert.ok((await server.sessions()).every(({ status }) => status === 'INIT'));
     server.kill('SIGTERM');
     assert.deepEqual(await server.awaitEnd(5000), { code: 0, signal: null });
     await nothingIsLeft(server, 500);

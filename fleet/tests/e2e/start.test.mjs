@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { after, before, describe } from 'node:test';
+import { pathWith } from './helpers/programs.mjs';
 import { Server, run, temporaryDirectory, test } from './helpers/server.mjs';
 
 const BAD_SETTINGS = 64;
@@ -20,17 +21,6 @@ async function refuses({ args = ['serve'], settings = {}, status, says }) {
   assert.equal(stdout, '');
   assert.equal(stderr.trim().split('\n').length, 1, stderr);
   for (const pattern of says) assert.match(stderr, pattern);
-}
-
-/** A directory to stand for PATH, with links to these programs only. */
-export function pathWith(home, ...programs) {
-  const directory = fs.mkdtempSync(path.join(home, 'path-'));
-  for (const program of programs) {
-    const found = process.env.PATH.split(':').map((entry) => path.join(entry, program)).find((file) => fs.existsSync(file));
-    assert.ok(found, `${program} is not installed`);
-    fs.symlinkSync(found, path.join(directory, program));
-  }
-  return directory;
 }
 
 test('without a browser', () =>

@@ -13,8 +13,8 @@ use camofleet_actors::display::{DisplaySettings, DisplayTools, Geometry, VncBack
 use camofleet_actors::driver::DriverSettings;
 use camofleet_actors::engine::{Engine, EngineKind};
 use camofleet_actors::events::EventBus;
-use camofleet_actors::fleet::{Fleet, WorkerBuilder};
-use camofleet_actors::gateway::{Gateway, GatewaySettings};
+use camofleet_actors::fleet::{Fleet, GatewayParts, WorkerBuilder};
+use camofleet_actors::gateway::GatewaySettings;
 use camofleet_actors::metrics::Metrics;
 use camofleet_actors::prewarm::PoolSettings;
 use camofleet_actors::process::Os;
@@ -107,22 +107,21 @@ pub async fn api(options: Options) -> Api {
         os: Arc::clone(&machine),
         run_dir: RunDir::create(base.path(), &os).unwrap(),
         metrics: metrics.clone(),
-        events: EventBus::default().start(),
+        events: EventBus::default(),
         snapshot: watch::Sender::new(Arc::default()),
     };
     let builder: WorkerBuilder =
         Box::new(move |parent, generation| LocalWorker::start(parts.clone(), parent, generation));
-    let (fleet, directory, _failure) = Fleet::start(vec![("local".into(), builder)]);
     let tunnels = GatewaySettings {
         max_tunnels: 1,
         connect_timeout: Duration::from_secs(1),
         idle_timeout: Duration::from_secs(60),
     };
-    let gateway = Gateway::new(tunnels, directory.clone(), metrics.clone()).start();
+    let gateway = GatewayParts { settings: tunnels, metrics: metrics.clone() };
+    let (fleet, directory, _failure) = Fleet::start(vec![("local".into(), builder)], Some(gateway));
     let state = AppState {
         place: fleet.recipient(),
         directory: directory.clone(),
-        gateway: gateway.recipient(),
         metrics,
         settings: WebSettings {
             cors_origins: cors,
@@ -146,7 +145,10 @@ pub async fn api(options: Options) -> Api {
 }
 
 impl Api {
-    pub async fn answer(&self, request: awc::SendClientRequest) -> (StatusCode, Value, awc::http::header::HeaderMap) {
+    pub async fn answer(
+        &self,
+        request: awc::SendClientRequest,
+    ) -> (StatusCode, Value, awc::http::header::HeaderMap) {
         let mut response = request.await.unwrap();
         let body = response.body().limit(1 << 20).await.unwrap();
         let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
@@ -165,7 +167,8 @@ impl Api {
     }
 
     pub async fn delete(&self, path: &str) -> (StatusCode, Value) {
-        let (status, body, _) = self.answer(self.client.delete(format!("{}{path}", self.origin)).send()).await;
+        let (status, body, _) =
+            self.answer(self.client.delete(format!("{}{path}", self.origin)).send()).await;
         (status, body)
     }
 

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::session::{
     AttachmentStarted, AttachmentTicket, CloseAttachment, Contexts, SessionId, SessionRequest, Status,
 };
-use crate::testing::{TestWorker, headless, refusal};
+use crate::testing::{TestWorker, headless, refusal, soon};
 
 /// A client whose connection is up: it holds its ticket until it is told to close, and tells the test why.
 struct Client {
@@ -86,7 +86,7 @@ async fn clients_are_told_when_their_session_restarts() {
     let id = worker.ready(SessionRequest { contexts: Contexts::Discard, ..headless() }).await.spec.id;
     let mut reasons = connect(worker.attach(id).await.ok().unwrap()).await;
     worker.os.kill(worker.os.alive("browser")[0]);
-    let reason = reasons.recv().await.unwrap();
+    let reason = soon(reasons.recv()).await.unwrap();
     assert_eq!(reason, "the session is being restarted: the browser was ended by SIGKILL");
     until_attached(&worker, id, 0).await;
     worker.until_restarted(id, 1).await;
@@ -102,7 +102,7 @@ async fn a_client_that_connects_while_its_session_restarts_is_closed() {
     worker.os.kill(worker.os.alive("browser")[0]);
     worker.until_status(id, Status::Init).await;
     let mut reasons = connect(ticket).await;
-    assert_eq!(reasons.recv().await.unwrap(), "the session is no longer READY");
+    assert_eq!(soon(reasons.recv()).await.unwrap(), "the session is no longer READY");
     until_attached(&worker, id, 0).await;
 }
 
@@ -114,7 +114,7 @@ async fn a_client_that_connects_after_the_restart_belongs_to_a_browser_that_is_g
     worker.os.kill(worker.os.alive("browser")[0]);
     worker.until_restarted(id, 1).await;
     let mut reasons = connect(ticket).await;
-    assert!(reasons.recv().await.is_some());
+    assert!(soon(reasons.recv()).await.is_some());
     until_attached(&worker, id, 0).await;
 }
 
@@ -124,7 +124,7 @@ async fn clients_are_told_when_their_session_ends() {
     let id = worker.ready(headless()).await.spec.id;
     let mut reasons = connect(worker.attach(id).await.ok().unwrap()).await;
     worker.delete(id).await.unwrap();
-    assert_eq!(reasons.recv().await.unwrap(), "the session ended: deleted by a request");
+    assert_eq!(soon(reasons.recv()).await.unwrap(), "the session ended: deleted by a request");
     assert_eq!(worker.view(id).attached, 0);
 }
 
@@ -135,5 +135,5 @@ async fn a_silent_client_does_not_keep_a_session_alive() {
     let id = worker.ready(request).await.spec.id;
     let mut reasons = connect(worker.attach(id).await.ok().unwrap()).await;
     worker.until_status(id, Status::Dead).await;
-    assert_eq!(reasons.recv().await.unwrap(), "the session ended: nothing happened in it for 60 s");
+    assert_eq!(soon(reasons.recv()).await.unwrap(), "the session ended: nothing happened in it for 60 s");
 }

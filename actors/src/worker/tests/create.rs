@@ -8,7 +8,7 @@ use crate::display::{DisplayTools, VncBackend};
 use crate::error::Error;
 use crate::prewarm::PoolKind;
 use crate::process::fake::{FakeOs, Fault, LAUNCH_TIME};
-use crate::session::{EndReason, SessionRequest, Status};
+use crate::session::{EndReason, OnCrash, SessionRequest, Status};
 use crate::testing::{TestWorker, headless, refusal, with_vnc};
 
 /// More than the hand-overs between actors take, less than anything a process does.
@@ -173,14 +173,26 @@ async fn a_browser_that_hangs_at_its_start_runs_out_of_time() {
 }
 
 #[actix::test]
-async fn a_browser_that_ends_the_moment_it_is_up_never_makes_a_session_ready() {
+async fn a_part_that_dies_in_the_moment_of_ready_is_never_missed() {
+    // It dies at every turn of the news' way from the driver to the launcher and on to the session.
     let worker = TestWorker::new().await;
-    worker.os.break_next(Fault::BrowserDies, 1);
-    let (id, created) = worker.begin(with_vnc()).await;
-    let error = refusal(created.await.unwrap());
-    assert!(matches!(error, Error::LaunchFailed { .. }), "{error}");
-    worker.until_status(id, Status::Dead).await;
-    worker.assert_nothing_left();
+    let (mut failed, mut ready) = (0, 0);
+    for turns in 0..40 {
+        let part = if turns % 2 == 0 { "browser" } else { "Xvnc" };
+        worker.os.kill_when_ready(part, turns / 2);
+        let request = SessionRequest { on_crash: OnCrash::End, ..with_vnc() };
+        let (id, created) = worker.begin(request).await;
+        match created.await.unwrap() {
+            Ok(_) => ready += 1,
+            Err(Error::LaunchFailed { .. } | Error::DisplayFailed { .. }) => failed += 1,
+            Err(error) => panic!("{error}"),
+        }
+        let start = Instant::now();
+        worker.until_status(id, Status::Dead).await;
+        assert!(start.elapsed() < Duration::from_secs(1), "{part} was missed after {turns} turns");
+        worker.assert_nothing_left();
+    }
+    assert!(failed > 0 && ready > 0, "{failed} failed, {ready} were ready before");
 }
 
 #[actix::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::process::fake::{FakeOs, Fault, LAUNCH_TIME};
 use crate::session::Status;
-use crate::testing::{TestWorker, headless, refusal, with_vnc};
+use crate::testing::{TestWorker, headless, refusal, soon, with_vnc};
 
 #[actix::test]
 async fn a_lost_driver_takes_the_browsers_with_it_that_it_was_only_launching() {
@@ -76,7 +76,7 @@ async fn a_driver_that_cannot_be_kept_up_is_the_workers_failure() {
     let id = worker.ready(with_vnc()).await.spec.id;
     worker.os.break_next(Fault::DriverDies, usize::MAX);
     worker.os.kill(worker.os.alive("node")[0]);
-    let why = worker.ends.recv().await.unwrap();
+    let why = soon(worker.ends.recv()).await.unwrap();
     assert!(why.contains("more than 8 times in 60 s") && why.contains("exit status 1"), "{why}");
     worker.settle("everything is gone", || worker.os.alive_count() == 0).await;
     assert!(!worker.address.connected());
@@ -90,7 +90,7 @@ async fn a_driver_that_cannot_be_started_is_retried() {
     os.uninstall("node");
     let worker = TestWorker::starting_on(os, |_| {}).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(worker.handle.snapshot().checks["driver"].text, "starting");
+    assert_eq!(worker.handle.snapshot().checks["driver"].text, "restarting");
     assert!(!worker.handle.snapshot().healthy());
     worker.os.install("node");
     worker.until(|snapshot| snapshot.healthy()).await;

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::events::Change;
 use crate::process::fake::{Fault, LAUNCH_TIME};
 use crate::session::{EndReason, OnCrash, SessionRequest, Status};
-use crate::testing::{TestWorker, headless, refusal, with_vnc};
+use crate::testing::{TestWorker, headless, refusal, soon, with_vnc};
 
 const TTL: Duration = Duration::from_secs(60);
 
@@ -162,7 +162,7 @@ async fn a_shutdown_ends_everything_in_bounded_time() {
     for id in [ready, building] {
         assert_eq!(worker.end_of(id).0, EndReason::Shutdown);
     }
-    assert_eq!(worker.ends.recv().await.unwrap(), "stopped");
+    assert_eq!(soon(worker.ends.recv()).await.unwrap(), "stopped");
     assert!(!worker.address.connected(), "its actor has stopped");
 }
 

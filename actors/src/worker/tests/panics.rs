@@ -6,7 +6,7 @@ use crate::events::Change;
 use crate::prewarm::PoolKind;
 use crate::process::fake::LAUNCH_TIME;
 use crate::session::{EndReason, Status};
-use crate::testing::{PanicIn, TestWorker, headless, with_vnc};
+use crate::testing::{PanicIn, TestWorker, headless, soon, with_vnc};
 
 #[actix::test]
 async fn a_session_that_panics_is_shown_as_crashed_and_leaves_nothing() {
@@ -79,7 +79,7 @@ async fn a_worker_that_panics_takes_everything_with_it() {
     worker.ready(with_vnc()).await;
     let (_, created) = worker.begin(headless()).await;
     worker.address.do_send(PanicIn::Worker);
-    assert!(worker.ends.recv().await.unwrap().starts_with("panicked: "));
+    assert!(soon(worker.ends.recv()).await.unwrap().starts_with("panicked: "));
     let _ = created.await;
     worker.settle("everything is gone", || worker.os.alive_count() == 0).await;
     worker.settle("its files are gone", || worker.machine.run_dir_entries().is_empty()).await;

@@ -104,7 +104,7 @@ async fn launches_that_fail_are_reported_and_wait_ever_longer() {
 async fn warm_browsers_that_keep_dying_are_not_launched_in_a_tight_loop() {
     let os = FakeOs::new();
     os.set_launch_time(Duration::from_millis(10));
-    os.break_next(Fault::BrowserDies, usize::MAX);
+    os.kill_when_ready("browser", 0);
     let worker = TestWorker::starting_on(os, |settings| settings.headless_pool.target = 1).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     let launches = worker.os.started().iter().filter(|name| *name == "browser").count();
