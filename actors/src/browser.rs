@@ -133,7 +133,13 @@ impl Handler<CloseBrowser> for Browser {
 impl Handler<Adopt> for Browser {
     type Result = ();
 
-    fn handle(&mut self, Adopt(parent): Adopt, _: &mut Context<Self>) {
+    fn handle(&mut self, Adopt(parent): Adopt, ctx: &mut Context<Self>) {
         self.bond.reassign(parent);
+        // Its driver tells of a death only after the kernel has cleaned up: tens of milliseconds later.
+        let dead = |parts: &BrowserParts| parts.group.is_some_and(|group| !parts.os.is_running(group));
+        if self.parts.as_ref().is_some_and(dead) {
+            self.bond.lose(LaunchPart::Browser, "the browser is dead".to_owned());
+            self.take_down(ctx);
+        }
     }
 }

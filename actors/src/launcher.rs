@@ -71,8 +71,8 @@ pub struct LaunchSettings {
     pub env: Vec<(String, String)>,
 }
 
-/// What the driver may take beyond the launch's own limit to say that it ran out.
-const ANSWER_MARGIN: Duration = Duration::from_secs(2);
+/// What the driver's own limit, a backstop, lies beyond the one that is kept here.
+const BACKSTOP_MARGIN: Duration = Duration::from_secs(2);
 
 /// Launches browsers for one worker. Cloning shares it.
 #[derive(Clone)]
@@ -202,7 +202,7 @@ impl Launcher {
             biased;
             () = cancel.cancelled() => return Err(Error::Cancelled),
             loss = loss.wait() => return Err(loss.clone().into()),
-            () = tokio::time::sleep(limit + ANSWER_MARGIN) => {
+            () = tokio::time::sleep(limit) => {
                 return Err(Error::LaunchTimedOut {
                     what: "browser",
                     limit,
@@ -248,7 +248,8 @@ impl Launcher {
             preferences: self.settings.switches.preferences(),
             block_webrtc: self.settings.switches.disable_webrtc,
             window: WindowSize { width: geometry.width, height: geometry.height },
-            timeout_ms: u64::try_from(self.settings.timeout.as_millis()).unwrap_or(u64::MAX),
+            timeout_ms: u64::try_from((self.settings.timeout + BACKSTOP_MARGIN).as_millis())
+                .unwrap_or(u64::MAX),
         }
     }
 }

@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::watch;
+
 use crate::error::{Error, Result};
 use crate::process::Os;
 
@@ -36,15 +38,31 @@ impl SlotRanges {
 #[derive(Debug, Clone)]
 pub struct Slots {
     ranges: SlotRanges,
-    /// Offsets that nobody holds. Locked for the time of a set operation only.
-    free: Arc<Mutex<BTreeSet<u16>>>,
+    free: Free,
+}
+
+/// Offsets that nobody holds. Locked for the time of a set operation only.
+#[derive(Debug, Clone)]
+struct Free {
+    offsets: Arc<Mutex<BTreeSet<u16>>>,
+    count: watch::Sender<usize>,
+}
+
+impl Free {
+    fn change<T>(&self, change: impl FnOnce(&mut BTreeSet<u16>) -> T) -> T {
+        let mut offsets = self.offsets.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = change(&mut offsets);
+        self.count.send_replace(offsets.len());
+        result
+    }
 }
 
 impl Slots {
     /// All slots of the ranges, free.
     pub fn new(ranges: SlotRanges) -> Self {
         let count = u16::try_from(ranges.capacity()).unwrap_or(u16::MAX);
-        Self { ranges, free: Arc::new(Mutex::new((0..count).collect())) }
+        let offsets = Arc::new(Mutex::new((0..count).collect()));
+        Self { ranges, free: Free { offsets, count: watch::Sender::new(usize::from(count)) } }
     }
 
     /// Takes the lowest slot whose display and port no other program uses.
@@ -52,19 +70,21 @@ impl Slots {
     /// # Errors
     /// [`Error::NoSlot`] when there is none.
     pub fn lease(&self, os: &dyn Os) -> Result<SlotLease> {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let usable = free.iter().copied().find(|offset| {
-            os.display_is_free(self.ranges.displays.start() + offset)
-                && os.port_is_free(self.ranges.vnc_ports.start() + offset)
-        });
-        let offset = usable.ok_or(Error::NoSlot { limit: self.ranges.capacity() })?;
-        free.remove(&offset);
+        let take = |free: &mut BTreeSet<u16>| {
+            let usable = free.iter().copied().find(|offset| {
+                os.display_is_free(self.ranges.displays.start() + offset)
+                    && os.port_is_free(self.ranges.vnc_ports.start() + offset)
+            })?;
+            free.remove(&usable);
+            Some(usable)
+        };
+        let offset = self.free.change(take).ok_or(Error::NoSlot { limit: self.ranges.capacity() })?;
         Ok(SlotLease {
             display: self.ranges.displays.start() + offset,
             vnc_port: self.ranges.vnc_ports.start() + offset,
             vnc_id: self.ranges.vnc_ids.start() + offset,
             offset,
-            free: Arc::clone(&self.free),
+            free: self.free.clone(),
         })
     }
 
@@ -75,7 +95,12 @@ impl Slots {
 
     /// How many slots nobody holds.
     pub fn free(&self) -> usize {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).len()
+        *self.free.count.borrow()
+    }
+
+    /// Tells of every change of [`Self::free`].
+    pub fn watch_free(&self) -> watch::Receiver<usize> {
+        self.free.count.subscribe()
     }
 }
 
@@ -89,12 +114,12 @@ pub struct SlotLease {
     /// The id that viewers name.
     pub vnc_id: u16,
     offset: u16,
-    free: Arc<Mutex<BTreeSet<u16>>>,
+    free: Free,
 }
 
 impl Drop for SlotLease {
     fn drop(&mut self) {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).insert(self.offset);
+        self.free.change(|free| free.insert(self.offset));
     }
 }
 

@@ -253,8 +253,17 @@ impl Handler<CloseDisplay> for Display {
 impl Handler<Adopt> for Display {
     type Result = ();
 
-    fn handle(&mut self, Adopt(parent): Adopt, _: &mut Context<Self>) {
+    fn handle(&mut self, Adopt(parent): Adopt, ctx: &mut Context<Self>) {
         self.bond.reassign(parent);
+        // The kernel tells of a death only after it has cleaned up.
+        let dead = |parts: &DisplayParts| {
+            let servers = std::iter::once(&parts.x_server).chain(&parts.vnc_server);
+            servers.into_iter().any(|server| !parts.os.is_running(server.pid()))
+        };
+        if self.parts.as_ref().is_some_and(dead) {
+            self.bond.lose(LaunchPart::Display, "the X server is dead".to_owned());
+            self.take_down(ctx);
+        }
     }
 }
 

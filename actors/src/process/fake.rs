@@ -53,6 +53,7 @@ struct Machine {
     alive: BTreeMap<u32, FakeProcess>,
     faults: HashMap<Fault, usize>,
     missing: BTreeSet<String>,
+    unnoticed: BTreeSet<u32>,
     launch_time: Option<Duration>,
     endpoint: Option<String>,
     busy_displays: BTreeSet<u16>,
@@ -153,6 +154,11 @@ impl FakeOs {
     /// Ends a process as SIGKILL would, whoever owns it.
     pub fn kill(&self, pid: u32) {
         self.end(pid, ProcessEnd::Signalled(9));
+    }
+
+    /// Lets a process be dead without anybody being told: its parent has not reaped it yet.
+    pub fn kill_unnoticed(&self, pid: u32) {
+        self.machine().unnoticed.insert(pid);
     }
 
     /// The marks that were swept.
@@ -391,6 +397,11 @@ impl Os for FakeOs {
             }
             Signal::Kill => self.kill(group),
         }
+    }
+
+    fn is_running(&self, pid: u32) -> bool {
+        let machine = self.machine();
+        machine.alive.contains_key(&pid) && !machine.unnoticed.contains(&pid)
     }
 
     fn group_exists(&self, group: u32) -> bool {

@@ -91,6 +91,9 @@ pub trait Os: Send + Sync + 'static {
     /// Whether the group still has a member.
     fn group_exists(&self, group: u32) -> bool;
 
+    /// Whether this process lives: one that is dead but not reaped yet does not.
+    fn is_running(&self, pid: u32) -> bool;
+
     /// Kills every process whose environment holds `name=value`: the ones whose process id nobody learned,
     /// because the process that started them died first.
     fn kill_marked(&self, name: &str, value: &str);
@@ -101,7 +104,8 @@ pub trait Os: Send + Sync + 'static {
     /// Whether no X server uses this display number.
     fn display_is_free(&self, display: u16) -> bool;
 
-    /// Removes what an X server that was killed leaves in `/tmp`, if it was the server `pid`.
+    /// Removes what an X server that was killed leaves in `/tmp`; `pid` was its process id. What belongs to another
+    /// server, one that lives, stays.
     fn remove_display_files(&self, display: u16, pid: u32);
 
     /// Where a program is: the path itself if it has a directory, else the first hit on `PATH`.

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -110,6 +112,12 @@ impl Os for SystemOs {
         group_id(group).is_some_and(|group| killpg(group, None) != Err(Errno::ESRCH))
     }
 
+    fn is_running(&self, pid: u32) -> bool {
+        // The state follows the name, which may hold anything, in its parentheses. Z and X: dead, not reaped yet.
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+    }
+
     fn kill_marked(&self, name: &str, value: &str) {
         let marker = format!("{name}={value}").into_bytes();
         let own = nix::unistd::getpid();
@@ -133,21 +141,23 @@ impl Os for SystemOs {
     }
 
     fn display_is_free(&self, display: u16) -> bool {
-        display_files(display).iter().all(|file| !file.exists())
+        let (lock, socket) = display_files(display);
+        !answers(&socket) && lock_owner(&lock).is_none_or(|owner| !self.is_running(owner))
     }
 
     fn remove_display_files(&self, display: u16, pid: u32) {
-        let [lock, socket] = display_files(display);
-        // The lock file holds the server's process id in ten columns. Without it, or with another's id in it, the
-        // files belong to somebody else, or were removed by the server itself.
-        let owner = fs::read_to_string(&lock).ok().and_then(|text| text.trim().parse::<u32>().ok());
-        if owner == Some(pid) {
-            for file in [socket, lock] {
-                if let Err(error) = fs::remove_file(&file)
-                    && error.kind() != io::ErrorKind::NotFound
-                {
-                    log::warn!("could not remove {}: {error}", file.display());
-                }
+        let (lock, socket) = display_files(display);
+        // Servers that are started with `-displayfd` write no lock file, so the socket itself has to tell: somebody
+        // else's answers.
+        let stale = [
+            (&socket, socket.exists() && !answers(&socket)),
+            (&lock, lock_owner(&lock).is_some_and(|owner| owner == pid || !self.is_running(owner))),
+        ];
+        for (file, _) in stale.iter().filter(|(_, stale)| *stale) {
+            if let Err(error) = fs::remove_file(file)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                log::warn!("could not remove {}: {error}", file.display());
             }
         }
     }
@@ -168,6 +178,43 @@ fn group_id(group: u32) -> Option<Pid> {
 }
 
 /// The lock file and the socket of an X display, where every X server puts them.
-fn display_files(display: u16) -> [PathBuf; 2] {
-    [format!("/tmp/.X{display}-lock").into(), format!("/tmp/.X11-unix/X{display}").into()]
+fn display_files(display: u16) -> (PathBuf, PathBuf) {
+    (format!("/tmp/.X{display}-lock").into(), format!("/tmp/.X11-unix/X{display}").into())
+}
+
+/// The process id in a lock file: ten columns of text.
+fn lock_owner(lock: &Path) -> Option<u32> {
+    fs::read_to_string(lock).ok()?.trim().parse().ok()
+}
+
+/// Whether an X server listens at this path, or at the same name in Linux' abstract namespace, where servers listen
+/// too.
+fn answers(socket: &Path) -> bool {
+    let abstract_name = SocketAddr::from_abstract_name(socket.as_os_str().as_encoded_bytes());
+    UnixStream::connect(socket).is_ok()
+        || abstract_name.is_ok_and(|address| UnixStream::connect_addr(&address).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_answers_as_long_as_somebody_listens() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("X1");
+        assert!(!answers(&path));
+        let listener = UnixListener::bind(&path).unwrap();
+        assert!(answers(&path));
+        drop(listener);
+        assert!(path.exists() && !answers(&path), "a stale socket stays, and answers no more");
+    }
+
+    #[test]
+    fn a_living_process_is_told_from_one_that_is_gone() {
+        assert!(SystemOs::new().is_running(std::process::id()));
+        assert!(!SystemOs::new().is_running(u32::MAX));
+    }
 }

@@ -14,6 +14,8 @@ pub struct Passed {
     pub data: bool,
     /// The header of a close frame.
     pub close: bool,
+    /// Where in this piece a close frame without code and reason begins, if a whole one is in it.
+    pub bare_close: Option<usize>,
 }
 
 /// Follows one direction of a WebSocket stream.
@@ -45,8 +47,9 @@ impl FrameTracker {
     }
 
     /// Follows the next piece of the stream.
-    pub fn advance(&mut self, mut bytes: &[u8]) -> Passed {
+    pub fn advance(&mut self, piece: &[u8]) -> Passed {
         let mut passed = Passed::default();
+        let mut bytes = piece;
         while !bytes.is_empty() {
             if self.remaining > 0 {
                 let step = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(bytes.len());
@@ -62,12 +65,14 @@ impl FrameTracker {
                 let opcode = self.partial[0] & 0x0f;
                 self.in_data_frame = opcode < FIRST_CONTROL;
                 self.remaining = length;
-                self.partial_len = 0;
+                let header = std::mem::take(&mut self.partial_len);
                 // A data frame without a payload is still something the peer said.
                 passed.data |= self.in_data_frame;
                 if opcode == CLOSE {
                     self.closed = true;
                     passed.close = true;
+                    let end = piece.len() - bytes.len();
+                    passed.bare_close = end.checked_sub(header).filter(|_| length == 0);
                 }
             }
         }
@@ -161,10 +166,19 @@ mod tests {
     #[test]
     fn control_frames_are_no_data_and_a_close_is_noticed() {
         let mut tracker = FrameTracker::new();
-        assert_eq!(tracker.advance(&frame(10, 4, true)), Passed { data: false, close: false });
-        assert_eq!(tracker.advance(&frame(1, 3, true)), Passed { data: true, close: false });
-        assert_eq!(tracker.advance(&frame(8, 2, true)), Passed { data: false, close: true });
+        assert_eq!(tracker.advance(&frame(10, 4, true)), Passed::default());
+        assert_eq!(tracker.advance(&frame(1, 3, true)), Passed { data: true, ..Passed::default() });
+        assert_eq!(tracker.advance(&frame(8, 2, true)), Passed { close: true, ..Passed::default() });
         assert!(tracker.closed());
+    }
+
+    #[test]
+    fn a_close_without_a_code_is_told_with_its_place() {
+        let piece = [frame(1, 3, false), frame(8, 0, false)].concat();
+        assert_eq!(FrameTracker::new().advance(&piece).bare_close, Some(5));
+        let mut cut = FrameTracker::new();
+        cut.advance(&piece[..6]);
+        assert_eq!(cut.advance(&piece[6..]).bare_close, None, "its beginning has passed already");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The pump of one attached client: both directions in one task, back-pressure included.
 
 use std::io;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -18,6 +20,8 @@ const SMALL: usize = 8 << 10;
 const LARGE: usize = 128 << 10;
 /// How long the browser may take to answer a client's close before the relay ends without it.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a browser that closed or broke off may take to be known as ended, so that its client hears why.
+const REASON_PATIENCE: Duration = Duration::from_secs(1);
 /// "Internal error" (RFC 6455, section 7.4.1): the session can't go on.
 const INTERNAL_ERROR: u16 = 1011;
 
@@ -42,26 +46,39 @@ pub async fn relay<C, B>(
     browser: B,
     early: Bytes,
     settings: PumpSettings,
-    close: oneshot::Receiver<String>,
+    mut close: oneshot::Receiver<String>,
 ) where
     C: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
 {
+    let client_closes = AtomicBool::new(false);
     let (client_reader, client_writer) = split(client);
     let (browser_reader, browser_writer) = split(browser);
-    let mut to_client = ToClient { writer: client_writer, frames: FrameTracker::new(), settings: &settings };
+    let mut to_client = ToClient {
+        writer: client_writer,
+        frames: FrameTracker::new(),
+        settings: &settings,
+        client_closes: &client_closes,
+    };
     let reason = {
-        let upstream = from_client(client_reader, browser_writer, &settings);
+        let upstream = from_client(client_reader, browser_writer, &settings, &client_closes);
         let downstream = to_client.run(browser_reader, early);
         tokio::pin!(upstream, downstream);
         tokio::select! {
             // What the browser had to say goes out first.
             biased;
-            ended = &mut downstream => match ended {
-                Ok(()) => "the browser closed the connection".to_owned(),
-                Err(error) => error.to_string(),
-            },
-            reason = close => reason.unwrap_or_else(|_| "the session is gone".to_owned()),
+            ended = &mut downstream => {
+                let own = match ended {
+                    Ok(()) => "the browser closed the connection".to_owned(),
+                    Err(error) => error.to_string(),
+                };
+                // A browser that dies closes its connections a moment before its end is known.
+                match timeout(REASON_PATIENCE, &mut close).await {
+                    Ok(Ok(reason)) if !client_closes.load(Ordering::Relaxed) => reason,
+                    _ => own,
+                }
+            }
+            reason = &mut close => reason.unwrap_or_else(|_| "the session is gone".to_owned()),
             _ = &mut upstream => {
                 // The client is done; let the browser's answer to its close through, but don't wait long for it.
                 let _ = timeout(CLOSE_PATIENCE, &mut downstream).await;
@@ -77,12 +94,14 @@ struct ToClient<'a, W> {
     writer: W,
     frames: FrameTracker,
     settings: &'a PumpSettings,
+    /// The client has begun to close: what the browser answers to that is the client's.
+    client_closes: &'a AtomicBool,
 }
 
 impl<W: AsyncWrite + Unpin> ToClient<'_, W> {
     async fn run<R: AsyncRead + Unpin>(&mut self, mut reader: R, early: Bytes) -> io::Result<()> {
-        if !early.is_empty() {
-            self.send(&early).await?;
+        if !early.is_empty() && self.send(&early).await?.is_break() {
+            return Ok(());
         }
         let mut buffer = BytesMut::with_capacity(SMALL);
         let period = self.settings.ping_interval;
@@ -97,7 +116,9 @@ impl<W: AsyncWrite + Unpin> ToClient<'_, W> {
                         return Ok(());
                     }
                     silent = false;
-                    self.send(&buffer).await?;
+                    if self.send(&buffer).await?.is_break() {
+                        return Ok(());
+                    }
                     next_buffer(&mut buffer);
                 }
                 _ = ping.tick() => {
@@ -114,12 +135,21 @@ impl<W: AsyncWrite + Unpin> ToClient<'_, W> {
         }
     }
 
-    async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.frames.advance(bytes).data {
+    /// Passes bytes on. A browser that closes of its own accord and without a reason is broken off before that, so
+    /// that its client gets one.
+    async fn send(&mut self, bytes: &[u8]) -> io::Result<ControlFlow<()>> {
+        let passed = self.frames.advance(bytes);
+        if passed.data {
             self.settings.activity.touch();
         }
         self.settings.to_client.inc_by(bytes.len() as u64);
-        self.writer.write_all(bytes).await
+        match passed.bare_close.filter(|_| !self.client_closes.load(Ordering::Relaxed)) {
+            None => self.writer.write_all(bytes).await.map(ControlFlow::Continue),
+            Some(at) => {
+                self.frames = FrameTracker::new();
+                self.writer.write_all(&bytes[..at]).await.map(ControlFlow::Break)
+            }
+        }
     }
 
     /// Closes the client's side, with a reason unless the browser gave one.
@@ -132,7 +162,12 @@ impl<W: AsyncWrite + Unpin> ToClient<'_, W> {
 }
 
 /// The direction from the client: ends when the client does.
-async fn from_client<R, W>(mut reader: R, mut writer: W, settings: &PumpSettings) -> io::Result<()>
+async fn from_client<R, W>(
+    mut reader: R,
+    mut writer: W,
+    settings: &PumpSettings,
+    client_closes: &AtomicBool,
+) -> io::Result<()>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -140,8 +175,12 @@ where
     let mut frames = FrameTracker::new();
     let mut buffer = BytesMut::with_capacity(SMALL);
     while reader.read_buf(&mut buffer).await? > 0 {
-        if frames.advance(&buffer).data {
+        let passed = frames.advance(&buffer);
+        if passed.data {
             settings.activity.touch();
+        }
+        if passed.close {
+            client_closes.store(true, Ordering::Relaxed);
         }
         settings.from_client.inc_by(buffer.len() as u64);
         writer.write_all(&buffer).await?;
@@ -263,6 +302,31 @@ mod tests {
         relay.browser.write_all(&close).await.unwrap();
         drop(relay.browser);
         assert_eq!(rest(&mut relay.client).await, close);
+    }
+
+    /// What Playwright's server sends when its browser is killed.
+    const BARE_CLOSE: &[u8] = &[0x88, 0x00];
+
+    #[tokio::test(start_paused = true)]
+    async fn a_browser_that_closes_without_a_reason_is_given_the_sessions() {
+        let mut relay = start(b"", 1 << 16);
+        relay.browser.write_all(&[ANSWER, BARE_CLOSE].concat()).await.unwrap();
+        drop(relay.browser);
+        assert_eq!(read(&mut relay.client, ANSWER.len()).await, ANSWER);
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        relay.close.take().unwrap().send("the browser was ended by SIGKILL".to_owned()).unwrap();
+        assert_eq!(rest(&mut relay.client).await, close_frame(1011, "the browser was ended by SIGKILL"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_answer_to_a_clients_own_close_passes_as_it_is() {
+        let mut relay = start(b"", 1 << 16);
+        let close = [0x88, 0x80, 0, 0, 0, 0];
+        relay.client.write_all(&close).await.unwrap();
+        assert_eq!(read(&mut relay.browser, close.len()).await, close);
+        relay.browser.write_all(BARE_CLOSE).await.unwrap();
+        drop(relay.browser);
+        assert_eq!(rest(&mut relay.client).await, BARE_CLOSE);
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,9 +9,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::attachment::{AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment};
+use super::attachment::{AttachmentId, CloseAttachment};
 use super::state::{EndReason, Lifecycle, Status};
-use super::view::{Contexts, Ending, OnCrash, SessionId, SessionSpec, SessionView, StartUrlWait, VncView};
+use super::view::{Ending, OnCrash, SessionId, SessionSpec, SessionView, StartUrlWait, VncView};
 use crate::driver::InBrowser;
 use crate::engine::EngineKind;
 use crate::error::{Error, Result};
@@ -60,28 +60,28 @@ pub(crate) struct ReadySession {
 
 /// One session.
 pub(crate) struct Session {
-    _lifeline: Lifeline<SessionId>,
-    spec: Arc<SessionSpec>,
-    engine: EngineKind,
-    launcher: Launcher,
-    worker: Recipient<SessionChanged>,
-    life: Lifecycle,
-    activity: ActivityClock,
-    window: RestartWindow,
-    pool: Option<Addr<PrewarmPool>>,
-    launched: Option<Launched>,
+    pub(super) _lifeline: Lifeline<SessionId>,
+    pub(super) spec: Arc<SessionSpec>,
+    pub(super) engine: EngineKind,
+    pub(super) launcher: Launcher,
+    pub(super) worker: Recipient<SessionChanged>,
+    pub(super) life: Lifecycle,
+    pub(super) activity: ActivityClock,
+    pub(super) window: RestartWindow,
+    pub(super) pool: Option<Addr<PrewarmPool>>,
+    pub(super) launched: Option<Launched>,
     /// Kept through a restart, so that the live view keeps its id.
-    slot: Option<Arc<SlotLease>>,
+    pub(super) slot: Option<Arc<SlotLease>>,
     /// Fires to give up a launch that is under way.
-    launching: Option<CancellationToken>,
-    ready: Option<oneshot::Sender<Result<ReadySession>>>,
+    pub(super) launching: Option<CancellationToken>,
+    pub(super) ready: Option<oneshot::Sender<Result<ReadySession>>>,
     /// Everybody who waits for the end.
-    enders: Vec<oneshot::Sender<()>>,
-    attachments: HashMap<AttachmentId, Option<Recipient<CloseAttachment>>>,
-    last_attachment: AttachmentId,
-    browser_version: Option<String>,
-    start_url_error: Option<String>,
-    ending: Option<Ending>,
+    pub(super) enders: Vec<oneshot::Sender<()>>,
+    pub(super) attachments: HashMap<AttachmentId, Option<Recipient<CloseAttachment>>>,
+    pub(super) last_attachment: AttachmentId,
+    pub(super) browser_version: Option<String>,
+    pub(super) start_url_error: Option<String>,
+    pub(super) ending: Option<Ending>,
 }
 
 impl Session {
@@ -125,7 +125,7 @@ impl Session {
         })
     }
 
-    fn publish(&self, change: Change) {
+    pub(super) fn publish(&self, change: Change) {
         // One message for each step of a session's life and each coming and going of a client.
         self.worker.do_send(SessionChanged { view: self.view(), change });
     }
@@ -268,7 +268,8 @@ impl Session {
         }
         self.ending = Some(Ending { at: jiff::Timestamp::now(), reason, detail });
         if let Some(ready) = self.ready.take() {
-            let _ = ready.send(Err(Error::Cancelled));
+            let shutdown = reason == EndReason::Shutdown;
+            let _ = ready.send(Err(if shutdown { Error::Draining } else { Error::Cancelled }));
         }
         self.publish(Change::Ending);
         match &self.launching {
@@ -307,13 +308,6 @@ impl Session {
             let _ = ender.send(());
         }
         ctx.stop();
-    }
-
-    fn close_attachments(&mut self, reason: &str) {
-        for close in self.attachments.values().flatten() {
-            // One message for each client.
-            close.do_send(CloseAttachment { reason: reason.to_owned() });
-        }
     }
 
     fn watch_idle_time(&mut self, ctx: &mut Context<Self>) {
@@ -406,73 +400,5 @@ impl Handler<Touch> for Session {
         }
         self.activity.touch();
         Ok(self.view())
-    }
-}
-
-/// Admits a Playwright client.
-#[derive(Message)]
-#[rtype(result = "Result<AttachmentTicket>")]
-pub(crate) struct Attach;
-
-impl Handler<Attach> for Session {
-    type Result = Result<AttachmentTicket>;
-
-    fn handle(&mut self, _: Attach, ctx: &mut Context<Self>) -> Self::Result {
-        let status = self.life.status();
-        let Some(launched) = self.launched.as_ref().filter(|_| status == Status::Ready) else {
-            return Err(Error::SessionNotReady { status });
-        };
-        self.last_attachment += 1;
-        let id = self.last_attachment;
-        let ticket = AttachmentTicket {
-            endpoint: launched.endpoint.clone(),
-            activity: self.activity.clone(),
-            metrics: self.launcher.metrics.clone(),
-            session: ctx.address().recipient(),
-            lifeline: Lifeline::new(ctx.address().recipient(), id, launched.launch),
-        };
-        self.attachments.insert(id, None);
-        self.activity.touch();
-        self.publish(Change::Attached);
-        Ok(ticket)
-    }
-}
-
-impl Handler<AttachmentStarted> for Session {
-    type Result = ();
-
-    fn handle(&mut self, started: AttachmentStarted, _: &mut Context<Self>) {
-        match (self.attachments.get_mut(&started.id), self.life.status()) {
-            (Some(close), Status::Ready) => *close = Some(started.close),
-            // The browser went while the client was being connected to it.
-            _ => {
-                started.close.do_send(CloseAttachment { reason: "the session is no longer READY".to_owned() })
-            }
-        }
-    }
-}
-
-impl Handler<ChildExited<AttachmentId>> for Session {
-    type Result = ();
-
-    fn handle(&mut self, exited: ChildExited<AttachmentId>, ctx: &mut Context<Self>) {
-        if self.attachments.remove(&exited.key).is_none() {
-            return;
-        }
-        self.publish(Change::Detached);
-        let last = self.attachments.is_empty() && self.spec.contexts == Contexts::Discard;
-        // The generation is the launch that the client was attached to.
-        let Some(launched) =
-            self.launched.as_ref().filter(|launched| last && launched.launch == exited.generation)
-        else {
-            return;
-        };
-        let id = self.spec.id;
-        let discard = launched.driver.send(InBrowser::DiscardContexts { launch: launched.launch });
-        ctx.spawn(discard.into_actor(self).map(move |discarded, _, _| {
-            if let Ok(Err(error)) = discarded {
-                log::warn!("session {id}: its contexts could not be closed: {error}");
-            }
-        }));
     }
 }

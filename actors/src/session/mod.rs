@@ -3,15 +3,17 @@
 mod activity;
 mod actor;
 mod attachment;
+mod clients;
 mod state;
 mod view;
 
 pub use activity::ActivityClock;
-pub(crate) use actor::{Attach, EndSession, ReadySession, Session, SessionChanged, SessionParts, Touch};
+pub(crate) use actor::{EndSession, ReadySession, Session, SessionChanged, SessionParts, Touch};
 pub use attachment::{
     Attachment, AttachmentId, AttachmentStarted, AttachmentTicket, BrowserConnection, BrowserDialer,
     CloseAttachment,
 };
+pub(crate) use clients::Attach;
 pub use state::{EndReason, IllegalMove, Lifecycle, Status};
 pub use view::{
     Contexts, Ending, OnCrash, SessionDefaults, SessionId, SessionRequest, SessionSpec, SessionView,

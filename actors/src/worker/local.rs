@@ -9,17 +9,17 @@ use futures_util::future::join_all;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
+use super::infrastructure::INFRASTRUCTURE;
 use super::views::Views;
 use super::{
-    AttachClient, Check, CreateSession, DeleteSession, ShutDown, TouchSession, WorkerHandle, WorkerSnapshot,
-    pool_check,
+    AttachClient, CreateSession, DeleteSession, ShutDown, TouchSession, WorkerHandle, WorkerSnapshot,
 };
-use crate::driver::{Driver, DriverHandle, DriverId, DriverSeat, DriverSettings, DriverVersions, StopDriver};
+use crate::driver::{DriverHandle, DriverId, DriverSeat, DriverSettings, StopDriver};
 use crate::error::{Error, Result};
 use crate::events::{Change, Event, EventBus};
-use crate::launcher::{AssignDriver, LaunchSettings, Launcher};
+use crate::launcher::{LaunchSettings, Launcher};
 use crate::metrics::Metrics;
-use crate::prewarm::{ClosePool, PoolChanged, PoolFill, PoolKind, PoolSettings, PrewarmPool};
+use crate::prewarm::{ClosePool, PoolFill, PoolKind, PoolSettings, PrewarmPool};
 use crate::process::Os;
 use crate::rundir::RunDir;
 use crate::session::{
@@ -28,7 +28,7 @@ use crate::session::{
 };
 use crate::slots::{SlotRanges, Slots};
 use crate::supervision::{
-    Backoff, ChildExited, ChildSpec, Children, Generation, Intensity, Lifeline, RestartPolicy, Verdict,
+    ChildExited, ChildSpec, Children, Generation, Intensity, Lifeline, RestartPolicy, Verdict,
 };
 
 /// How a local worker is set up.
@@ -54,13 +54,6 @@ pub struct WorkerSettings {
     pub vnc_pool: PoolSettings,
 }
 
-/// Drivers and pools come back at once, then ever later. The waits before eight restarts add up to half a minute, so
-/// what keeps failing is the worker's failure in the same minute.
-const INFRASTRUCTURE: ChildSpec = ChildSpec {
-    policy: RestartPolicy::Always,
-    intensity: Intensity { limit: 8, within: Duration::from_secs(60) },
-    backoff: Backoff { first: Duration::from_millis(250), longest: Duration::from_secs(15) },
-};
 /// A session handles its own parts' crashes; when the session itself breaks it is over.
 const ONE_LIFE: ChildSpec = ChildSpec { policy: RestartPolicy::Never, ..INFRASTRUCTURE };
 /// What a client is told when no session is free: about as long as a busy fleet needs to free one.
@@ -70,20 +63,20 @@ const SWEEP: Duration = Duration::from_secs(30);
 
 /// One host: its capacity, slots, drivers, pools and sessions.
 pub struct LocalWorker {
-    lifeline: Lifeline<String>,
-    settings: Arc<WorkerSettings>,
-    launcher: Launcher,
-    events: EventBus,
-    drivers: Children<DriverId, DriverHandle>,
-    last_driver: DriverId,
+    pub(super) lifeline: Lifeline<String>,
+    pub(super) settings: Arc<WorkerSettings>,
+    pub(super) launcher: Launcher,
+    pub(super) events: EventBus,
+    pub(super) drivers: Children<DriverId, DriverHandle>,
+    pub(super) last_driver: DriverId,
     /// Launches that wait for a driver to come up.
-    driver_waiters: VecDeque<oneshot::Sender<DriverSeat>>,
-    pools: Children<PoolKind, Addr<PrewarmPool>>,
-    fills: BTreeMap<&'static str, PoolFill>,
-    sessions: Children<SessionId, Addr<Session>>,
-    views: Views,
-    snapshot: watch::Sender<Arc<WorkerSnapshot>>,
-    draining: bool,
+    pub(super) driver_waiters: VecDeque<oneshot::Sender<DriverSeat>>,
+    pub(super) pools: Children<PoolKind, Addr<PrewarmPool>>,
+    pub(super) fills: BTreeMap<&'static str, PoolFill>,
+    pub(super) sessions: Children<SessionId, Addr<Session>>,
+    pub(super) views: Views,
+    pub(super) snapshot: watch::Sender<Arc<WorkerSnapshot>>,
+    pub(super) draining: bool,
 }
 
 /// What a worker is built from, in each of its lives.
@@ -149,11 +142,11 @@ impl LocalWorker {
         })
     }
 
-    fn displays(&self) -> bool {
+    pub(super) fn displays(&self) -> bool {
         self.settings.launch.display.tools.is_ok()
     }
 
-    fn publish(&mut self) {
+    pub(super) fn publish(&mut self) {
         let metrics = &self.launcher.metrics;
         for status in Status::ALL {
             metrics.sessions(status, self.views.count(status));
@@ -173,140 +166,6 @@ impl LocalWorker {
 
     fn tell(&self, view: Arc<SessionView>, change: Change) {
         self.events.publish(Event::Session { worker: self.settings.name.clone(), view, change });
-    }
-
-    fn versions(&self) -> Option<DriverVersions> {
-        self.drivers.iter().find_map(|(_, driver)| driver.versions.borrow().clone())
-    }
-
-    fn checks(&self) -> BTreeMap<&'static str, Check> {
-        let fine = |text: String| Check { ok: true, text };
-        let mut checks = BTreeMap::from([("engine", fine(self.settings.launch.engine.to_string()))]);
-        let display = match &self.settings.launch.display.tools {
-            Ok(tools) => {
-                let (free, all) = (self.launcher.slots.free(), self.launcher.slots.capacity());
-                format!("{}, {free} of {all} slots free", tools.name())
-            }
-            // Headless sessions need none: a worker without display tools is a healthy one.
-            Err(remedy) => remedy.clone(),
-        };
-        checks.insert("display", fine(display));
-        let up = self.drivers.iter().filter(|(_, driver)| driver.is_up()).count();
-        let driver = match self.versions() {
-            Some(DriverVersions { playwright, node }) => {
-                fine(format!("{up} up, playwright {playwright}, node {node}"))
-            }
-            // Launches wait for a driver that starts; one that has to be started first is a failure.
-            None if self.drivers.iter().next().is_some() => fine("starting".to_owned()),
-            None => Check { ok: false, text: "restarting".to_owned() },
-        };
-        checks.insert("driver", driver);
-        for kind in [PoolKind::Headless, PoolKind::Vnc] {
-            let name = pool_check(kind);
-            let check = match self.fills.get(name) {
-                None => fine("off".to_owned()),
-                Some(fill) => {
-                    let filled = format!("{} of {} ready", fill.ready, fill.target);
-                    match &fill.last_error {
-                        Some(error) => Check {
-                            ok: fill.ready > 0,
-                            text: format!("{filled}; the last launch failed: {error}"),
-                        },
-                        None => fine(filled),
-                    }
-                }
-            };
-            checks.insert(name, check);
-        }
-        checks
-    }
-
-    fn start_driver(
-        &mut self,
-        id: DriverId,
-        generation: Generation,
-        ctx: &mut Context<Self>,
-    ) -> DriverHandle {
-        let (os, mark) = (Arc::clone(&self.launcher.os), self.launcher.run_dir.mark());
-        let parent = ctx.address().recipient();
-        let driver = Driver::start(os, self.settings.driver.clone(), &mark, parent, id, generation);
-        let mut versions = driver.versions.clone();
-        let hello = async move { versions.wait_for(Option::is_some).await.is_ok() };
-        ctx.spawn(hello.into_actor(self).map(|up, this, ctx| {
-            if up {
-                this.seat_waiters(ctx);
-                this.publish();
-            }
-        }));
-        driver
-    }
-
-    /// Gives the launches that waited for a driver their places.
-    fn seat_waiters(&mut self, ctx: &mut Context<Self>) {
-        while !self.driver_waiters.is_empty() {
-            let Some(driver) = self.driver_with_place(ctx) else { return };
-            if let Some(waiter) = self.driver_waiters.pop_front() {
-                // A launch that was given up meanwhile drops its seat here.
-                let _ = waiter.send(driver.seat());
-            }
-        }
-    }
-
-    /// The least loaded driver that is up and has a place. Without one, one is on its way when this returns: a launch
-    /// waits for it, rather than fail with a driver that does not come up.
-    fn driver_with_place(&mut self, ctx: &mut Context<Self>) -> Option<DriverHandle> {
-        let limit = self.settings.driver.sessions_per_driver;
-        let drivers = self.drivers.iter().map(|(_, driver)| driver).filter(|driver| driver.is_up());
-        let free = drivers.clone().filter(|driver| driver.load() < limit).min_by_key(|driver| driver.load());
-        if let Some(driver) = free {
-            return Some(driver.clone());
-        }
-        if drivers.count() == self.drivers.len() {
-            self.last_driver += 1;
-            let driver = self.start_driver(self.last_driver, 0, ctx);
-            self.drivers.insert(self.last_driver, INFRASTRUCTURE, driver);
-        }
-        None
-    }
-
-    /// Ends drivers that host nothing, all but one.
-    fn retire_idle_drivers(&mut self) {
-        let idle: Vec<DriverId> = self
-            .drivers
-            .iter()
-            .filter(|(_, driver)| driver.is_up() && driver.load() == 0)
-            .map(|(id, _)| *id)
-            .collect();
-        let keep_one = usize::from(idle.len() == self.drivers.iter().count());
-        for id in idle.into_iter().skip(keep_one) {
-            if let Some(driver) = self.drivers.remove(&id) {
-                driver.address.do_send(StopDriver);
-            }
-        }
-    }
-
-    fn pool_settings(&self, kind: PoolKind) -> PoolSettings {
-        match kind {
-            PoolKind::Headless => self.settings.headless_pool,
-            PoolKind::Vnc => self.settings.vnc_pool,
-        }
-    }
-
-    fn start_pool(
-        &mut self,
-        kind: PoolKind,
-        generation: Generation,
-        ctx: &mut Context<Self>,
-    ) -> Addr<PrewarmPool> {
-        let (worker, parent) = (ctx.address().recipient(), ctx.address().recipient());
-        PrewarmPool::start(kind, self.pool_settings(kind), self.launcher.clone(), worker, parent, generation)
-    }
-
-    /// Fails in turn: the fleet builds the worker anew.
-    fn give_up(&mut self, text: String, ctx: &mut Context<Self>) {
-        log::error!("worker {} gives up: {text}", self.settings.name);
-        self.lifeline.fail(text);
-        ctx.stop();
     }
 
     fn start_session(
@@ -332,7 +191,7 @@ impl LocalWorker {
         created
     }
 
-    fn session(&self, id: SessionId) -> Result<Addr<Session>> {
+    pub(super) fn session(&self, id: SessionId) -> Result<Addr<Session>> {
         self.sessions.get(&id).cloned().ok_or(Error::SessionNotFound)
     }
 }
@@ -354,10 +213,24 @@ impl Actor for LocalWorker {
                 }
             }
         }
+        let changes = futures_util::stream::unfold(self.launcher.slots.watch_free(), |mut free| async move {
+            free.changed().await.ok()?;
+            Some((SlotsChanged, free))
+        });
+        ctx.add_stream(changes);
         ctx.run_interval(SWEEP, |this, _| {
             this.retire_idle_drivers();
             this.publish();
         });
+        self.publish();
+    }
+}
+
+/// A display slot was taken or came back.
+struct SlotsChanged;
+
+impl StreamHandler<SlotsChanged> for LocalWorker {
+    fn handle(&mut self, _: SlotsChanged, _: &mut Context<Self>) {
         self.publish();
     }
 }
@@ -472,20 +345,6 @@ impl Handler<ShutDown> for LocalWorker {
     }
 }
 
-impl Handler<AssignDriver> for LocalWorker {
-    type Result = ResponseFuture<Result<DriverSeat>>;
-
-    fn handle(&mut self, _: AssignDriver, ctx: &mut Context<Self>) -> Self::Result {
-        if let Some(driver) = self.driver_with_place(ctx) {
-            let seat = driver.seat();
-            return Box::pin(async { Ok(seat) });
-        }
-        let (waiter, seat) = oneshot::channel();
-        self.driver_waiters.push_back(waiter);
-        Box::pin(async { seat.await.map_err(|_| Error::Restarting { what: "worker" }) })
-    }
-}
-
 impl Handler<SessionChanged> for LocalWorker {
     type Result = ();
 
@@ -497,15 +356,6 @@ impl Handler<SessionChanged> for LocalWorker {
         self.views.update(Arc::clone(&view));
         self.publish();
         self.tell(view, change);
-    }
-}
-
-impl Handler<PoolChanged> for LocalWorker {
-    type Result = ();
-
-    fn handle(&mut self, PoolChanged { kind, fill }: PoolChanged, _: &mut Context<Self>) {
-        self.fills.insert(pool_check(kind), fill);
-        self.publish();
     }
 }
 
@@ -522,54 +372,6 @@ impl Handler<ChildExited<SessionId>> for LocalWorker {
                 self.launcher.metrics.ended(EndReason::Crashed);
                 self.tell(view, Change::Ended);
             }
-        }
-    }
-}
-
-impl Handler<ChildExited<DriverId>> for LocalWorker {
-    type Result = ();
-
-    fn handle(&mut self, exited: ChildExited<DriverId>, ctx: &mut Context<Self>) {
-        let id = exited.key;
-        match self.drivers.on_exit(&exited, Instant::now(), fastrand::f64()) {
-            Verdict::Restart { after, generation } => {
-                log::error!("{}; starting another in {after:?}", exited.reason);
-                self.launcher.metrics.actor_exited("driver", exited.reason.label());
-                ctx.run_later(after, move |this, ctx| {
-                    if this.drivers.awaits(&id, generation) {
-                        let driver = this.start_driver(id, generation, ctx);
-                        // Checked in the line before: nobody else runs in between.
-                        let _ = this.drivers.restarted(&id, generation, driver);
-                        this.publish();
-                    }
-                });
-                self.publish();
-            }
-            Verdict::GiveUp(text) => self.give_up(text, ctx),
-            Verdict::Ended(_) | Verdict::Stale => {}
-        }
-    }
-}
-
-impl Handler<ChildExited<PoolKind>> for LocalWorker {
-    type Result = ();
-
-    fn handle(&mut self, exited: ChildExited<PoolKind>, ctx: &mut Context<Self>) {
-        let kind = exited.key;
-        match self.pools.on_exit(&exited, Instant::now(), fastrand::f64()) {
-            Verdict::Restart { after, generation } => {
-                log::error!("the {kind} pool ended: {}; starting another in {after:?}", exited.reason);
-                self.launcher.metrics.actor_exited("pool", exited.reason.label());
-                ctx.run_later(after, move |this, ctx| {
-                    if this.pools.awaits(&kind, generation) {
-                        let pool = this.start_pool(kind, generation, ctx);
-                        // Checked in the line before: nobody else runs in between.
-                        let _ = this.pools.restarted(&kind, generation, pool);
-                    }
-                });
-            }
-            Verdict::GiveUp(text) => self.give_up(text, ctx),
-            Verdict::Ended(_) | Verdict::Stale => {}
         }
     }
 }

@@ -3,6 +3,8 @@
 //! A worker on this machine and one on another answer the same messages; whoever holds a [`WorkerHandle`] can't tell
 //! which it talks to.
 
+mod health;
+mod infrastructure;
 mod local;
 #[cfg(test)]
 mod tests;

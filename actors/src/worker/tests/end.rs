@@ -158,7 +158,7 @@ async fn a_shutdown_ends_everything_in_bounded_time() {
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     assert_eq!(worker.os.alive_names(), Vec::<String>::new());
     assert_eq!(worker.machine.run_dir_entries(), Vec::<String>::new());
-    assert_eq!(refusal(created.await.unwrap()), Error::Cancelled);
+    assert_eq!(refusal(created.await.unwrap()), Error::Draining);
     for id in [ready, building] {
         assert_eq!(worker.end_of(id).0, EndReason::Shutdown);
     }
@@ -170,7 +170,7 @@ async fn a_shutdown_ends_everything_in_bounded_time() {
 async fn a_create_that_meets_a_shutdown_is_refused_or_ended_with_it() {
     let worker = TestWorker::with(|settings| settings.headless_pool.target = 1).await;
     let (created, ()) = tokio::join!(worker.create(headless()), worker.shut_down());
-    assert!(matches!(created, Ok(_) | Err(Error::Cancelled)), "{created:?}");
+    assert!(matches!(created, Ok(_) | Err(Error::Draining)), "{created:?}");
     assert_eq!(worker.os.alive_names(), Vec::<String>::new());
     assert!(worker.ids().is_empty());
 }

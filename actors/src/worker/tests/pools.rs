@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::error::Error;
 use crate::process::fake::{FakeOs, Fault, LAUNCH_TIME};
 use crate::session::Status;
-use crate::testing::{TestWorker, headless, with_vnc};
+use crate::testing::{TestWorker, headless, refusal, with_vnc};
 
 async fn warm_worker() -> TestWorker {
     TestWorker::with(|settings| {
@@ -135,4 +136,25 @@ async fn a_pool_of_several_is_filled_and_taken_one_by_one() {
     assert!(start.elapsed() >= LAUNCH_TIME, "a fourth is launched for whoever asks");
     until_pool(&worker, "pool_headless", "3 of 3").await;
     assert_eq!(worker.os.alive("browser").len(), 7);
+}
+
+#[actix::test]
+async fn a_warm_browser_or_display_whose_death_is_not_known_yet_is_not_handed_out() {
+    let worker = warm_worker().await;
+    until_pool(&worker, "pool_headless", "1 of 1").await;
+    until_pool(&worker, "pool_vnc", "1 of 1").await;
+    for (request, dead) in [(headless(), "browser"), (with_vnc(), "Xvnc")] {
+        worker.os.alive(dead).into_iter().for_each(|pid| worker.os.kill_unnoticed(pid));
+        let view = worker.ready(request).await;
+        assert_eq!((view.status, view.restarts), (Status::Ready, 0));
+    }
+}
+
+#[actix::test]
+async fn a_slot_that_comes_back_late_is_shown_as_free() {
+    let worker = TestWorker::new().await;
+    worker.os.break_next(Fault::DisplayHangs, 1);
+    let error = refusal(worker.create(with_vnc()).await);
+    assert!(matches!(error, Error::LaunchTimedOut { what: "display", .. }), "{error}");
+    worker.until(|snapshot| snapshot.checks["display"].text.contains("3 of 3 slots free")).await;
 }

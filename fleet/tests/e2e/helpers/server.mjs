@@ -24,6 +24,12 @@ const LONGEST_LOG = 150;
 /** Servers that were not stopped yet, for a failing test to show their logs. */
 const running = new Set();
 
+// Tests that are broken off leave nothing running either; what a server has started goes with it.
+process.on('exit', () => {
+  for (const server of running) server.kill('SIGKILL');
+});
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.once(signal, () => process.exit(1));
+
 /** Each server has a block of displays, ports and ids of its own, held by a listener on the block's port. */
 const BLOCKS = 500;
 const BLOCK_SIZE = 20;

@@ -1,0 +1,56 @@
+//! What a worker says of its health.
+
+use std::collections::BTreeMap;
+
+use super::local::LocalWorker;
+use super::{Check, pool_check};
+use crate::driver::DriverVersions;
+use crate::prewarm::PoolKind;
+
+impl LocalWorker {
+    pub(super) fn versions(&self) -> Option<DriverVersions> {
+        self.drivers.iter().find_map(|(_, driver)| driver.versions.borrow().clone())
+    }
+
+    pub(super) fn checks(&self) -> BTreeMap<&'static str, Check> {
+        let fine = |text: String| Check { ok: true, text };
+        let mut checks = BTreeMap::from([("engine", fine(self.settings.launch.engine.to_string()))]);
+        let display = match &self.settings.launch.display.tools {
+            Ok(tools) => {
+                let (free, all) = (self.launcher.slots.free(), self.launcher.slots.capacity());
+                format!("{}, {free} of {all} slots free", tools.name())
+            }
+            // Headless sessions need none: a worker without display tools is a healthy one.
+            Err(remedy) => remedy.clone(),
+        };
+        checks.insert("display", fine(display));
+        let up = self.drivers.iter().filter(|(_, driver)| driver.is_up()).count();
+        let driver = match self.versions() {
+            Some(DriverVersions { playwright, node }) => {
+                fine(format!("{up} up, playwright {playwright}, node {node}"))
+            }
+            // Launches wait for a driver that starts; one that has to be started first is a failure.
+            None if self.drivers.iter().next().is_some() => fine("starting".to_owned()),
+            None => Check { ok: false, text: "restarting".to_owned() },
+        };
+        checks.insert("driver", driver);
+        for kind in [PoolKind::Headless, PoolKind::Vnc] {
+            let name = pool_check(kind);
+            let check = match self.fills.get(name) {
+                None => fine("off".to_owned()),
+                Some(fill) => {
+                    let filled = format!("{} of {} ready", fill.ready, fill.target);
+                    match &fill.last_error {
+                        Some(error) => Check {
+                            ok: fill.ready > 0,
+                            text: format!("{filled}; the last launch failed: {error}"),
+                        },
+                        None => fine(filled),
+                    }
+                }
+            };
+            checks.insert(name, check);
+        }
+        checks
+    }
+}
