@@ -24,6 +24,8 @@ const QUIET_PREFERENCES = Object.freeze({
   'browser.translations.automaticallyPopup': false,
   'browser.uitour.enabled': false,
   'browser.warnOnQuit': false,
+  // Spare processes for pages to come: a third of an idle browser's memory, and of the time that its end takes.
+  'dom.ipc.processPrelaunch.enabled': false,
   'datareporting.healthreport.uploadEnabled': false,
   'datareporting.policy.dataSubmissionEnabled': false,
   'datareporting.policy.dataSubmissionPolicyBypassNotification': true,

@@ -7,7 +7,6 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::prelude::*;
 use awc::http::StatusCode;
 use camofleet_actors::display::{DisplaySettings, DisplayTools, Geometry, VncBackend};
 use camofleet_actors::driver::DriverSettings;
