@@ -56,12 +56,10 @@ fn complain(text: &str, status: u8) -> ExitCode {
 /// `RUST_LOG` can say more than the option; without either, what a person wants to read of a normal hour.
 fn start_logging(level: Option<log::LevelFilter>) {
     let default = level.unwrap_or(log::LevelFilter::Info);
-    env_logger::Builder::new()
-        .filter_level(default)
-        // They report what they do for every connection.
-        .filter_module("actix_server", default.min(log::LevelFilter::Warn))
-        .filter_module("actix_http", default.min(log::LevelFilter::Error))
-        .parse_default_env()
-        .format_timestamp_millis()
-        .init();
+    let mut builder = env_logger::Builder::new();
+    builder.filter_level(default);
+    for (library, level) in camofleet_web::CHATTY_LIBRARIES {
+        builder.filter_module(library, default.min(level));
+    }
+    builder.parse_default_env().format_timestamp_millis().init();
 }

@@ -1,6 +1,9 @@
 //! What the attach relay costs: round trips and throughput through a whole server, beside the same on a direct
 //! connection, interleaved. `cargo bench -p camofleet-web --bench relay`; nothing else should run meanwhile.
 
+// A measurement that can't go on has nothing better to do than to say where.
+#![allow(clippy::unwrap_used)]
+
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -38,11 +41,8 @@ fn frame(payload: usize, masked: bool) -> Vec<u8> {
 /// What the stand-in for a browser does with its connection; the client's path tells it.
 fn browser(mut stream: TcpStream) {
     let head = read_head(&mut stream);
-    let key = head
-        .lines()
-        .find_map(|line| line.to_ascii_lowercase().starts_with("sec-websocket-key").then_some(line));
-    let key =
-        key.and_then(|line| line.split_once(": ")).map(|(_, key)| key.trim().to_owned()).unwrap_or_default();
+    let key = head.lines().find(|line| line.to_ascii_lowercase().starts_with("sec-websocket-key"));
+    let key = key.and_then(|line| line.split_once(": ")).map(|(_, key)| key.trim()).unwrap_or_default();
     let accept = actix_http::ws::hash_key(key.as_bytes());
     let answer = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
@@ -155,6 +155,9 @@ fn show(name: &str, unit: &str, scale: f64, direct: &mut [f64], relayed: &mut [f
     );
 }
 
+/// A measurement's name, its unit, what its values are multiplied by for that, and how it is made.
+type Kind = (&'static str, &'static str, f64, fn(&str, &str) -> f64);
+
 fn main() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let direct = listener.local_addr().unwrap().to_string();
@@ -172,7 +175,7 @@ fn main() {
         let relay = api.origin.trim_start_matches("http://").to_owned();
         // Away from the actors' thread, as a client is.
         let measured = tokio::task::spawn_blocking(move || {
-            let kinds: [(&str, &str, f64, fn(&str, &str) -> f64); 3] = [
+            let kinds: [Kind; 3] = [
                 ("1 KiB round trip, p50", "µs", 1.0, round_trip),
                 ("64 KiB frames from the browser", "GB/s", 1e-9, download),
                 ("64 KiB frames to the browser", "GB/s", 1e-9, upload),

@@ -1,9 +1,9 @@
 //! The HTTP and WebSocket surface of camofleet.
 //!
 //! Ordinary requests go through an actix-web application ([`app`]): routes, access check, CORS, log lines. A WebSocket
-//! handshake leaves it before any route is looked at ([`upgrade`]): actix-http hands over the bare connection, so that
+//! handshake leaves it before any route is looked at (`upgrade`): actix-http hands over the bare connection, so that
 //! an attached client's bytes reach its browser without a frame being decoded, and a viewer's WebSocket is served by
-//! actix-web-actors ([`viewer`]). Both parts run in the same server ([`server`]) on the same port.
+//! actix-web-actors (`viewer`). Both parts run in the same server ([`server`]) on the same port.
 //!
 //! This crate starts no process and holds no lock. It knows the actors by their messages, and reads their snapshots.
 
@@ -17,4 +17,4 @@ mod upgrade;
 mod viewer;
 
 pub use app::{AppState, CorsOrigins, WebSettings};
-pub use server::run;
+pub use server::{CHATTY_LIBRARIES, run};

@@ -17,6 +17,10 @@ const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longer than the 60 s that proxies keep idle connections to us: they, not we, close them.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
+/// Libraries below this crate that log what they do for every connection, and the level from which on it is news.
+pub const CHATTY_LIBRARIES: [(&str, log::LevelFilter); 2] =
+    [("actix_server", log::LevelFilter::Warn), ("actix_http", log::LevelFilter::Error)];
+
 /// How the server runs.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerSettings {
