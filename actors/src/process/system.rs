@@ -113,9 +113,7 @@ impl Os for SystemOs {
     }
 
     fn is_running(&self, pid: u32) -> bool {
-        // The state follows the name, which may hold anything, in its parentheses. Z and X: dead, not reaped yet.
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+        fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| lives(&stat))
     }
 
     fn kill_marked(&self, name: &str, value: &str) {
@@ -182,6 +180,20 @@ fn display_files(display: u16) -> (PathBuf, PathBuf) {
     (format!("/tmp/.X{display}-lock").into(), format!("/tmp/.X11-unix/X{display}").into())
 }
 
+/// Reads `/proc/<pid>/stat` (proc(5)): dead is also who has SIGKILL pending, is on the way out, or waits to be reaped.
+fn lives(stat: &str) -> bool {
+    const EXITING: u64 = 0x4;
+    const SIGKILL_PENDING: u64 = 1 << 8;
+    // The fields follow the name, which may hold anything, in its parentheses; the state is field 3.
+    let Some((_, fields)) = stat.rsplit_once(") ") else { return false };
+    let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
+    let bits =
+        |field: usize| fields.get(field - 3).and_then(|bits| bits.parse::<u64>().ok()).unwrap_or_default();
+    !fields.first().is_some_and(|state| ["Z", "X"].contains(state))
+        && bits(9) & EXITING == 0
+        && bits(31) & SIGKILL_PENDING == 0
+}
+
 /// The process id in a lock file: ten columns of text.
 fn lock_owner(lock: &Path) -> Option<u32> {
     fs::read_to_string(lock).ok()?.trim().parse().ok()
@@ -210,6 +222,17 @@ mod tests {
         assert!(answers(&path));
         drop(listener);
         assert!(path.exists() && !answers(&path), "a stale socket stays, and answers no more");
+    }
+
+    #[test]
+    fn a_process_on_its_way_out_does_not_live() {
+        let stat = |state: &str, flags: u64, pending: u64| {
+            format!("7 (a) (b) {state} 1 7 7 0 -1 {flags} {} {pending} 0 0\n", ["0"; 21].join(" "))
+        };
+        assert!(lives(&stat("S", 4_194_560, 0)));
+        for (state, flags, pending) in [("Z", 0, 0), ("X", 0, 0), ("R", 4_194_564, 0), ("R", 0, 256)] {
+            assert!(!lives(&stat(state, flags, pending)), "{state} {flags} {pending}");
+        }
     }
 
     #[test]
