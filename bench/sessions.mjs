@@ -5,10 +5,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { marked } from '../fleet/tests/e2e/helpers/processes.mjs';
 import { Server } from '../fleet/tests/e2e/helpers/server.mjs';
 
-
+/** How long a browser that is up goes on starting services that it does not need at once, in milliseconds. */
+const SETTLE = 4000;
 const repetitions = Number(process.argv[2] ?? 30);
 const driver = fileURLToPath(new URL('../actors/driver/', import.meta.url));
 const { firefox } = createRequire(path.join(driver, 'driver.mjs'))('playwright-core');
@@ -55,8 +57,9 @@ async function warm(body, name) {
     await server.poolsFull();
     const [create, session] = await timed(() => server.create(body));
     creates.push(create);
-    // The pool's next browser is up before the delete is timed: both would fight for the cores otherwise.
+    // The pool's next browser is up and quiet before the delete is timed: both would fight for the cores otherwise.
     await server.poolsFull();
+    await sleep(SETTLE);
     const [ended] = await timed(() => server.end(session));
     deletes.push(ended);
   }

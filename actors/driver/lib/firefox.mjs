@@ -26,6 +26,9 @@ const QUIET_PREFERENCES = Object.freeze({
   'browser.warnOnQuit': false,
   // Spare processes for pages to come: a third of an idle browser's memory, and of the time that its end takes.
   'dom.ipc.processPrelaunch.enabled': false,
+  // A profile lives for minutes: room for years of history would be 8 MB to write and to remove each time.
+  'places.database.growthIncrementKiB': 256,
+  'places.favicons.growthIncrementKiB': 256,
   'datareporting.healthreport.uploadEnabled': false,
   'datareporting.policy.dataSubmissionEnabled': false,
   'datareporting.policy.dataSubmissionPolicyBypassNotification': true,
@@ -72,13 +75,16 @@ export function stockFirefoxOptions(options) {
 
 /**
  * The browser's environment: camofleet's, with this launch's temporary directory, without what would
- * override its fingerprint, and with a virtual screen of the window's size when it is headless.
+ * override its fingerprint, without Mozilla's crash reporter, and with a virtual screen of the window's size
+ * when it is headless.
  *
  * @param {object} options the checked options of a launch command
  * @returns {Record<string, string>} the complete environment
  */
 export function browserEnvironment(options) {
   const env = withoutFingerprint(options.env);
+  // A crash is camofleet's to tell of; the reporter is a process outside the browser's group.
+  env.MOZ_CRASHREPORTER_DISABLE = '1';
   env.TMPDIR = temporaryDirectory(options.directory);
   if (options.headless && options.window) {
     env.MOZ_HEADLESS_WIDTH = String(options.window.width);

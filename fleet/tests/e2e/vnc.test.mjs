@@ -84,6 +84,8 @@ describe('the gateway', () => {
     for (const viewer of viewers) await viewer.shows(GREEN);
     const browser = await attach(server, session);
     const [page] = browser.contexts().flatMap((context) => context.pages());
+    const webgl = await page.evaluate(() => Boolean(document.createElement('canvas').getContext('webgl2')));
+    assert.equal(webgl, true, 'WebGL needs nothing of the display');
     await page.evaluate(() => (document.documentElement.style.background = 'rgb(120,40,200)'));
     for (const viewer of viewers) await viewer.shows(VIOLET);
     const metrics = await server.metrics();
