@@ -30,7 +30,7 @@ pub(crate) struct BrowserParts {
 
 impl BrowserParts {
     async fn dismantle(self) {
-        let Self { launch, os, group, seat, dir } = self;
+        let Self { launch, os, group, seat, mut dir } = self;
         match group {
             Some(group) => {
                 // A browser has nothing to say that is worth waiting for: its profile goes with it.

@@ -97,11 +97,21 @@ impl LaunchDir {
         &self.path
     }
 
-    /// Removes what is in the directory, as far as nobody holds on to it, away from the actors' thread.
-    pub async fn clear(&self) {
-        let path = self.path.clone();
-        // What is left over is `remove`'s to complain about.
-        let _ = tokio::task::spawn_blocking(move || fs::remove_dir_all(path)).await;
+    /// Takes the directory away from the processes that are being killed, and removes what is in it, away from the
+    /// actors' thread. Under its new name nobody else finds it: the dying write nothing more, and the driver, which
+    /// removes a browser's profile too, has nothing left to do.
+    pub async fn clear(&mut self) {
+        let ended = self.path.with_extension("ended");
+        let (path, new_path) = (self.path.clone(), ended.clone());
+        let renamed = tokio::task::spawn_blocking(move || {
+            fs::rename(&path, &new_path)?;
+            // What is left over is `remove`'s to complain about.
+            let _ = fs::remove_dir_all(&new_path);
+            io::Result::Ok(())
+        });
+        if let Ok(Ok(())) = renamed.await {
+            self.path = ended;
+        }
     }
 
     /// Removes the directory away from the actors' thread; resolves when it is gone.

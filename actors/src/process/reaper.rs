@@ -64,8 +64,12 @@ async fn reap_orphans(own: &OwnChildren) {
             Ok(status) => match status.pid() {
                 Some(pid) if own.contains(pid) => tokio::time::sleep(OWN_CHILD_PAUSE).await,
                 Some(pid) => {
-                    // It is waitable, and nobody else waits for it.
-                    let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
+                    // It is waitable, and nobody else waits for it. Its last traces, its entries below `/proc`, can
+                    // take the kernel 20 ms that no actor should wait for.
+                    let reap = move || waitpid(pid, Some(WaitPidFlag::WNOHANG));
+                    if let Err(error) = tokio::task::spawn_blocking(reap).await {
+                        return log::warn!("could not reap process {pid}: {error}");
+                    }
                 }
                 None => return,
             },
