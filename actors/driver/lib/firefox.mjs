@@ -39,6 +39,9 @@ const QUIET_PREFERENCES = Object.freeze({
   'toolkit.telemetry.unified': false,
 });
 
+/** Switches WebRTC off, and the process that does nothing but carry its packets. */
+const NO_WEBRTC = Object.freeze({ 'media.peerconnection.enabled': false, 'network.process.enabled': false });
+
 /** The preference that makes Firefox read `chrome/userChrome.css` from its profile. */
 const OWN_STYLES = { 'toolkit.legacyUserProfileCustomizations.stylesheets': true };
 
@@ -67,7 +70,7 @@ export function stockFirefoxOptions(options) {
     firefoxUserPrefs: {
       ...QUIET_PREFERENCES,
       ...(options.headless ? {} : OWN_STYLES),
-      ...(options.block_webrtc ? { 'media.peerconnection.enabled': false } : {}),
+      ...(options.block_webrtc ? NO_WEBRTC : {}),
       ...options.preferences,
     },
   };
