@@ -1,5 +1,5 @@
-// Measures one camofleet on this machine: warm create, delete, cold create beside a bare launchServer, displays,
-// memory. Nothing else should run meanwhile. `node bench/sessions.mjs [repetitions]`, after `make build` and the
+// Measures one camofleet on this machine: warm create, delete beside the kill of a bare launchServer's browser, cold
+// create beside a bare launchServer, displays, memory. Nothing else should run meanwhile. `node bench/sessions.mjs [repetitions]`, after `make build` and the
 // setup of the tests.
 import fs from 'node:fs';
 import path from 'node:path';
@@ -12,6 +12,7 @@ import { Server } from '../fleet/tests/e2e/helpers/server.mjs';
 /** How long a browser that is up goes on starting services that it does not need at once, in milliseconds. */
 const SETTLE = 4000;
 const repetitions = Number(process.argv[2] ?? 30);
+const executablePath = '/usr/bin/firefox-esr';
 const driver = fileURLToPath(new URL('../actors/driver/', import.meta.url));
 const { firefox } = createRequire(path.join(driver, 'driver.mjs'))('playwright-core');
 
@@ -52,7 +53,7 @@ function memory(server) {
 
 async function warm(body, name) {
   const server = await Server.start({ RUNNER_PREWARM_HEADLESS: '1', RUNNER_PREWARM_VNC: '1', RUNNER_VNC_RESOLUTION: '1920x1080x24' });
-  const [creates, deletes] = [[], []];
+  const [creates, deletes, kills] = [[], [], []];
   for (let i = 0; i < repetitions; i += 1) {
     await server.poolsFull();
     const [create, session] = await timed(() => server.create(body));
@@ -62,15 +63,20 @@ async function warm(body, name) {
     await sleep(SETTLE);
     const [ended] = await timed(() => server.end(session));
     deletes.push(ended);
+    // What the kernel and Playwright need for the same: the yardstick of this machine in this minute.
+    const browser = await firefox.launchServer({ channel: 'moz-firefox', executablePath, headless: true });
+    await sleep(SETTLE);
+    const [killed] = await timed(() => browser.kill());
+    kills.push(killed);
   }
   report(`warm create, ${name}`, creates);
-  report(`delete, ${name}`, deletes);
+  const ratio = report(`delete, ${name}`, deletes) / report("kill of a bare headless launchServer's browser", kills);
+  console.log(`delete / bare kill: ${ratio.toFixed(2)}`);
   await server.stop();
 }
 
 async function cold() {
   const server = await Server.start({ RUNNER_SESSION_DEFAULTS__HEADLESS: 'true' });
-  const executablePath = '/usr/bin/firefox-esr';
   const [ours, bare] = [[], []];
   for (let i = 0; i < Math.min(repetitions, 12); i += 1) {
     const [create, session] = await timed(() => server.create({ headless: true }));

@@ -197,6 +197,21 @@ mod tests {
         assert!(!path.exists());
     }
 
+    #[tokio::test]
+    async fn what_is_cleared_is_out_of_reach_of_the_dying() {
+        let base = tempfile::tempdir().unwrap();
+        let run_dir = RunDir::create(base.path(), &FakeOs::new()).unwrap();
+        let mut launch = run_dir.launch_dir(1).unwrap();
+        let known_to_the_browser = launch.path().to_owned();
+        fs::write(known_to_the_browser.join("prefs.js"), "").unwrap();
+        launch.clear().await;
+        assert!(fs::write(known_to_the_browser.join("late"), "").is_err());
+        launch.remove().await;
+        let left: Vec<_> =
+            fs::read_dir(run_dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, [LOCK_FILE]);
+    }
+
     #[test]
     fn the_next_start_sweeps_what_a_killed_run_left_and_spares_the_living() {
         let base = tempfile::tempdir().unwrap();

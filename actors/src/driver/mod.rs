@@ -3,12 +3,13 @@
 //! Its process speaks the lines of `protocol`. Whoever launches a browser gets the answer, and the watcher named in
 //! the launch hears of that browser's end, the driver's own end included.
 
+mod handle;
+mod messages;
 pub(crate) mod protocol;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -19,9 +20,12 @@ use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 
 use crate::error::{Error, Result};
 use crate::process::{Os, OwnedProcess, Pipes, ProcessEnd, Program};
-use crate::session::StartUrlWait;
 use crate::supervision::{ChildExited, Generation, Lifeline};
-use protocol::{Command, Event, LaunchOptions};
+pub(crate) use handle::DriverSeat;
+pub use handle::{DriverHandle, DriverVersions};
+pub use messages::BrowserEnded;
+pub(crate) use messages::{CancelLaunch, InBrowser, Launch, LaunchedBrowser, StopDriver};
+use protocol::{Command, Event};
 
 /// The environment variable that marks the browsers of one driver, to find those whose pid was never told.
 pub(crate) const DRIVER_MARK: &str = "CAMOFLEET_DRIVER";
@@ -49,81 +53,6 @@ pub struct DriverSettings {
 /// Numbers the drivers of one worker.
 pub type DriverId = u64;
 
-/// What a driver says of itself once it runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DriverVersions {
-    /// Playwright's version.
-    pub playwright: String,
-    /// Node's version.
-    pub node: String,
-}
-
-/// How one browser ended, for the actor that owns it.
-#[derive(Debug, Clone, PartialEq, Eq, Message)]
-#[rtype(result = "()")]
-pub struct BrowserEnded {
-    /// What happened, for people.
-    pub detail: String,
-    /// Whether it went down with its driver.
-    pub driver_lost: bool,
-}
-
-/// Starts a browser.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct Launch {
-    /// The launch's number, unique in this process.
-    pub launch: u64,
-    /// What to start.
-    pub options: LaunchOptions,
-    /// Told of the end of a browser that was ready.
-    pub watcher: Recipient<BrowserEnded>,
-    /// Told when its Playwright server listens, or why it never will. A browser that comes up when nobody waits
-    /// for it any more is closed.
-    pub answer: oneshot::Sender<Result<LaunchedBrowser>>,
-}
-
-/// A browser that is up.
-#[derive(Debug, Clone)]
-pub(crate) struct LaunchedBrowser {
-    /// Its Playwright server, on loopback.
-    pub endpoint: String,
-    /// Its process, and process group.
-    pub pid: u32,
-    /// The version it reports.
-    pub version: String,
-}
-
-/// Gives up a launch; answered when nothing of it is left.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct CancelLaunch {
-    /// The launch's number.
-    pub launch: u64,
-}
-
-/// Something to be done inside a browser; the error is a text for the session.
-#[derive(Message)]
-#[rtype(result = "std::result::Result<(), String>")]
-pub(crate) enum InBrowser {
-    /// Open a page that stays.
-    Open {
-        /// The launch's number.
-        launch: u64,
-        /// Where to go.
-        url: String,
-        /// What counts as there.
-        wait: StartUrlWait,
-        /// How long it may take.
-        timeout: Duration,
-    },
-    /// Close all contexts.
-    DiscardContexts {
-        /// The launch's number.
-        launch: u64,
-    },
-}
-
 /// One Node process.
 pub struct Driver {
     lifeline: Lifeline<DriverId>,
@@ -145,49 +74,6 @@ pub struct Driver {
 struct Launching {
     answer: oneshot::Sender<Result<LaunchedBrowser>>,
     watcher: Recipient<BrowserEnded>,
-}
-
-/// What a worker keeps of a driver.
-#[derive(Clone)]
-pub struct DriverHandle {
-    /// The actor.
-    pub address: Addr<Driver>,
-    /// How many browsers count on it, launching ones included.
-    load: Arc<AtomicUsize>,
-    /// The mark of its browsers' environment.
-    pub(crate) mark: (String, String),
-    /// `None` until the process has said hello.
-    pub versions: watch::Receiver<Option<DriverVersions>>,
-}
-
-impl DriverHandle {
-    /// How many browsers count on this driver.
-    pub fn load(&self) -> usize {
-        self.load.load(Ordering::Relaxed)
-    }
-
-    /// Whether its process has said hello.
-    pub fn is_up(&self) -> bool {
-        self.versions.borrow().is_some()
-    }
-
-    /// Takes a place in this driver for one browser.
-    pub(crate) fn seat(&self) -> DriverSeat {
-        self.load.fetch_add(1, Ordering::Relaxed);
-        DriverSeat { driver: self.clone() }
-    }
-}
-
-/// One browser's place in a driver; dropped, the place is free.
-pub(crate) struct DriverSeat {
-    /// The driver.
-    pub driver: DriverHandle,
-}
-
-impl Drop for DriverSeat {
-    fn drop(&mut self) {
-        self.driver.load.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Driver {
@@ -219,7 +105,7 @@ impl Driver {
             requests: HashMap::new(),
             last_request: 0,
         };
-        DriverHandle { address: Actor::start(driver), load: Arc::default(), mark, versions: seen_versions }
+        DriverHandle::new(Actor::start(driver), mark, seen_versions)
     }
 
     /// The process is gone: its browsers are orphans, and everybody who waits is told.
@@ -387,11 +273,6 @@ impl Handler<Launch> for Driver {
         }
     }
 }
-
-/// Ends the process and its browsers; answered when it is gone. The parent forgets the driver first.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct StopDriver;
 
 /// How long a driver may take to end by itself when its input closes.
 const STOP_GRACE: Duration = Duration::from_millis(500);

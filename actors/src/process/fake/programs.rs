@@ -1,0 +1,150 @@
+//! What the programs of the fake machine do.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{FakeOs, Fault, LAUNCH_TIME};
+use crate::driver::protocol::{Command, Event};
+use crate::process::ProcessEnd;
+
+impl FakeOs {
+    /// How many X servers claim this display.
+    pub(super) fn x_servers(&self, display: u16) -> usize {
+        self.machine().alive.values().filter(|process| process.display == Some(display)).count()
+    }
+
+    /// An X server: says its display number when it is ready, as `-displayfd 1` asks for.
+    pub(super) async fn x_server(
+        self,
+        pid: u32,
+        display: String,
+        mut stdout: DuplexStream,
+        mut stderr: DuplexStream,
+    ) {
+        let number = display.parse().ok();
+        let others = number.is_some_and(|number| self.x_servers(number) > 1);
+        if others {
+            let _ = stderr
+                .write_all(format!("Server is already active for display {display}\n").as_bytes())
+                .await;
+            self.end(pid, ProcessEnd::Exited(1));
+        } else if self.fails(Fault::DisplayDies) {
+            let _ = stderr.write_all(b"Fatal server error: Cannot establish any listening sockets\n").await;
+            self.end(pid, ProcessEnd::Exited(1));
+        } else if self.fails(Fault::DisplayHangs) {
+            std::future::pending::<()>().await;
+        } else {
+            tokio::time::sleep(Duration::from_millis(15)).await;
+            let _ = stdout.write_all(format!("{display}\n").as_bytes()).await;
+        }
+    }
+
+    pub(super) async fn x11vnc(self, port: String, mut stdout: DuplexStream) {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let _ = stdout.write_all(format!("PORT={port}\n").as_bytes()).await;
+    }
+
+    /// The driver, as camofleet sees it.
+    pub(super) async fn driver(self, pid: u32, stdin: DuplexStream, mut stdout: DuplexStream) {
+        if self.fails(Fault::DriverDies) {
+            return self.end(pid, ProcessEnd::Exited(1));
+        }
+        let (events, mut outgoing) = mpsc::unbounded_channel::<Event>();
+        let _ = events.send(Event::Hello { playwright: "1.62.1".into(), node: "20.0.0".into() });
+        let mut lines = BufReader::new(stdin).lines();
+        let mut browsers: HashMap<String, u32> = HashMap::new();
+        loop {
+            tokio::select! {
+                Some(event) = outgoing.recv() => {
+                    let mut line = serde_json::to_string(&event).unwrap_or_default();
+                    line.push('\n');
+                    if stdout.write_all(line.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+                line = lines.next_line() => match line {
+                    Ok(Some(line)) => self.obey(&line, &mut browsers, &events),
+                    _ => {
+                        browsers.values().for_each(|browser| self.kill(*browser));
+                        return self.end(pid, ProcessEnd::Exited(0));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A browser of a driver, from its process' start to its end.
+    async fn browser(
+        self,
+        id: String,
+        pid: u32,
+        mut ended: oneshot::Receiver<ProcessEnd>,
+        events: mpsc::UnboundedSender<Event>,
+    ) {
+        let hangs = self.fails(Fault::LaunchHangs);
+        let time = self.machine().launch_time.unwrap_or(LAUNCH_TIME);
+        let launch = async {
+            if hangs {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(time).await;
+        };
+        tokio::select! {
+            biased;
+            _ = &mut ended => {
+                let _ = events.send(Event::LaunchFailed { id, error: "the browser ended while it started".into() });
+                return;
+            }
+            () = launch => {}
+        }
+        if self.fails(Fault::LaunchFails) {
+            self.kill(pid);
+            let _ = events.send(Event::LaunchFailed { id, error: "no luck today".into() });
+            return;
+        }
+        let endpoint = self.machine().endpoint.clone().unwrap_or_else(|| format!("ws://127.0.0.1:1/{id}"));
+        let _ = events.send(Event::Ready { id: id.clone(), endpoint, pid, browser_version: "153.0".into() });
+        let death = self.machine().death_when_ready.clone();
+        if let Some((name, turns)) = death {
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
+            self.alive(&name).into_iter().for_each(|pid| self.kill(pid));
+        }
+        let end = ended.await;
+        let signal = matches!(end, Ok(ProcessEnd::Signalled(_))).then(|| "SIGKILL".to_owned());
+        let _ = events.send(Event::Exited { id, code: None, signal });
+    }
+
+    fn obey(&self, line: &str, browsers: &mut HashMap<String, u32>, events: &mpsc::UnboundedSender<Event>) {
+        let (os, events) = (self.clone(), events.clone());
+        match serde_json::from_str(line) {
+            Ok(Command::Launch { id, options }) => {
+                let (pid, ended) = os.start("browser", None, options.env.into_iter().collect());
+                browsers.insert(id.clone(), pid);
+                actix_rt::spawn(os.browser(id, pid, ended, events));
+            }
+            Ok(Command::Close { id }) => match browsers.get(&id) {
+                Some(browser) => self.kill(*browser),
+                None => {
+                    let _ = events.send(Event::Exited { id, code: None, signal: None });
+                }
+            },
+            Ok(Command::Open { request, url, .. }) => {
+                self.machine().opened.push(url);
+                let error = self.fails(Fault::OpenFails).then(|| "the page did not load".to_owned());
+                let _ = events.send(Event::Done { request, error });
+            }
+            Ok(Command::DiscardContexts { request, .. }) => {
+                self.machine().discarded += 1;
+                let _ = events.send(Event::Done { request, error: None });
+            }
+            Err(error) => {
+                let _ = events.send(Event::Invalid { error: error.to_string() });
+            }
+        }
+    }
+}
