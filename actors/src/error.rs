@@ -92,7 +92,7 @@ pub enum Error {
         setting: &'static str,
     },
     /// The Node process that hosts the Playwright servers is gone.
-    #[error("the browser driver ended: {detail}")]
+    #[error("the browser did not start: {detail}")]
     DriverLost {
         /// How it ended.
         detail: String,

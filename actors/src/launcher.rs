@@ -209,7 +209,7 @@ impl Launcher {
                     setting: "RUNNER_LAUNCH_TIMEOUT_SECONDS",
                 });
             }
-            up = answered => up.unwrap_or_else(|_| Err(Error::DriverLost { detail: "it is gone".to_owned() }))?,
+            up = answered => up.unwrap_or_else(|_| Err(Error::DriverLost { detail: "its driver is gone".to_owned() }))?,
         };
         // A part that is gone by now has left a note of it, for whoever takes this over.
         let _ = browser.send(BrowserUp { group: up.pid }).await;

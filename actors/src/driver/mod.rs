@@ -121,13 +121,13 @@ impl Driver {
         }
         // Also those that were only just being launched, whose process ids were never told.
         self.os.kill_marked(&self.mark.0, &self.mark.1);
+        let detail = format!("its driver ended: {detail}");
         for (_, launching) in self.launching.drain() {
-            let _ = launching.answer.send(Err(Error::DriverLost { detail: detail.to_owned() }));
+            let _ = launching.answer.send(Err(Error::DriverLost { detail: detail.clone() }));
         }
         for (_, watcher) in self.running.drain() {
             // One message for each browser.
-            watcher
-                .do_send(BrowserEnded { detail: format!("its driver ended: {detail}"), driver_lost: true });
+            watcher.do_send(BrowserEnded { detail: detail.clone(), driver_lost: true });
         }
         self.cancelled.clear();
         self.requests.clear();
@@ -135,8 +135,8 @@ impl Driver {
 
     fn command(&self, command: Command) -> Result<()> {
         let refused = |detail: &str| Error::DriverLost { detail: detail.to_owned() };
-        let Some(commands) = &self.commands else { return Err(refused("it is gone")) };
-        commands.try_send(command).map_err(|_| refused("it no longer reads its commands"))
+        let Some(commands) = &self.commands else { return Err(refused("its driver is gone")) };
+        commands.try_send(command).map_err(|_| refused("its driver no longer reads its commands"))
     }
 
     fn on_event(&mut self, event: Event) {

@@ -63,6 +63,7 @@ struct Machine {
     started: Vec<String>,
     opened: Vec<String>,
     discarded: usize,
+    discard_time: Duration,
     death_when_ready: Option<(String, usize)>,
 }
 
@@ -144,6 +145,11 @@ impl FakeOs {
     /// The URLs that drivers were asked to open.
     pub fn opened(&self) -> Vec<String> {
         self.machine().opened.clone()
+    }
+
+    /// How long discarding a browser's contexts takes from now on.
+    pub fn set_discard_time(&self, time: Duration) {
+        self.machine().discard_time = time;
     }
 
     /// How often a browser's contexts were discarded.

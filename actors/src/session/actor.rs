@@ -5,29 +5,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::attachment::{AttachmentId, CloseAttachment};
 use super::state::{EndReason, Lifecycle, Status};
-use super::view::{Ending, OnCrash, SessionId, SessionSpec, SessionView, StartUrlWait, VncView};
-use crate::driver::InBrowser;
+use super::view::{Ending, OnCrash, SessionId, SessionSpec, SessionView, VncView};
 use crate::engine::EngineKind;
 use crate::error::{Error, Result};
 use crate::events::Change;
-use crate::launcher::{Launched, Launcher, Window};
+use crate::launcher::{Launched, Launcher};
 use crate::parts::{LaunchPart, PartKey};
-use crate::prewarm::{PrewarmPool, Take};
+use crate::prewarm::PrewarmPool;
 use crate::session::ActivityClock;
 use crate::slots::SlotLease;
 use crate::supervision::{Backoff, ChildExited, Intensity, Lifeline, RestartWindow};
 
 /// Waits between restarts after a crash: the first is made at once.
 const RESTART_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
-/// How long a page may take to load, and contexts to close.
-const IN_BROWSER_TIMEOUT: Duration = Duration::from_secs(60);
-
 /// Told to the worker on every change of a session; the last one shows it DEAD.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -79,6 +75,8 @@ pub(crate) struct Session {
     pub(super) enders: Vec<oneshot::Sender<()>>,
     pub(super) attachments: HashMap<AttachmentId, Option<Recipient<CloseAttachment>>>,
     pub(super) last_attachment: AttachmentId,
+    /// Closed when the contexts that are being discarded are gone.
+    pub(super) discarding: Option<watch::Receiver<()>>,
     pub(super) browser_version: Option<String>,
     pub(super) start_url_error: Option<String>,
     pub(super) ending: Option<Ending>,
@@ -103,13 +101,14 @@ impl Session {
             enders: Vec::new(),
             attachments: HashMap::new(),
             last_attachment: 0,
+            discarding: None,
             browser_version: None,
             start_url_error: None,
             ending: None,
         })
     }
 
-    fn view(&self) -> Arc<SessionView> {
+    pub(super) fn view(&self) -> Arc<SessionView> {
         let vnc = self.slot.as_ref().filter(|_| self.spec.vnc);
         Arc::new(SessionView {
             spec: Arc::clone(&self.spec),
@@ -130,115 +129,8 @@ impl Session {
         self.worker.do_send(SessionChanged { view: self.view(), change });
     }
 
-    /// Builds the parts, after taking down what is left of earlier ones and a wait.
-    fn launch(&mut self, old: Option<Launched>, wait: Duration, ctx: &mut Context<Self>) {
-        let cancel = CancellationToken::new();
-        self.launching = Some(cancel.clone());
-        let (launcher, parent) = (self.launcher.clone(), ctx.address().recipient());
-        let window = match &self.slot {
-            Some(slot) => Window::Slot(Arc::clone(slot)),
-            None if self.spec.headless => Window::None,
-            None => Window::NewSlot,
-        };
-        let launch = async move {
-            if let Some(old) = old {
-                old.dismantle().await;
-            }
-            tokio::select! {
-                biased;
-                () = cancel.cancelled() => return Err(Error::Cancelled),
-                () = tokio::time::sleep(wait) => {}
-            }
-            launcher.launch(window, parent, &cancel).await
-        };
-        ctx.spawn(launch.into_actor(self).map(|launched, this, ctx| this.on_launched(launched, false, ctx)));
-    }
-
-    /// Takes a browser from the pool; if none waits there, or it dies on the way, one is launched.
-    fn take_warm(&mut self, pool: Addr<PrewarmPool>, ctx: &mut Context<Self>) {
-        self.launching = Some(CancellationToken::new());
-        let parent = ctx.address().recipient();
-        let take = async move {
-            // A pool that is being restarted has nothing to give.
-            let warm = pool.send(Take).await.ok().flatten()?;
-            warm.adopt(parent).await;
-            Some(warm)
-        };
-        ctx.spawn(take.into_actor(self).map(|warm, this, ctx| match warm {
-            _ if this.life.status() != Status::Init => {
-                this.launched = warm;
-                this.wind_down(ctx);
-            }
-            Some(warm) if warm.loss().is_none() => this.on_launched(Ok(warm), true, ctx),
-            // Nobody has to know.
-            dead => this.launch(dead, Duration::ZERO, ctx),
-        }));
-    }
-
-    fn on_launched(&mut self, launched: Result<Launched>, warm: bool, ctx: &mut Context<Self>) {
-        self.launching = None;
-        let failure = match launched {
-            Ok(launched) => {
-                let loss = launched.loss().cloned();
-                self.slot = launched.slot.clone();
-                self.browser_version = Some(launched.version.clone());
-                self.launched = Some(launched);
-                loss.map(Error::from)
-            }
-            Err(error) => Some(error),
-        };
-        if self.life.status() == Status::Terminating {
-            return self.wind_down(ctx);
-        }
-        if let Some(failure) = failure {
-            return self.launch_failed(failure, ctx);
-        }
-        if let Err(illegal) = self.life.launched() {
-            return log::error!("session {}: {illegal}", self.spec.id);
-        }
-        // Its idle time starts when it can be used.
-        self.activity.touch();
-        self.publish(Change::Ready);
-        if let Some(ready) = self.ready.take() {
-            // Nobody listens when the request was broken off: the session lives on until it expires.
-            let _ = ready.send(Ok(ReadySession { view: self.view(), warm }));
-        }
-        self.open_start_url(ctx);
-    }
-
-    fn launch_failed(&mut self, error: Error, ctx: &mut Context<Self>) {
-        let text = error.to_string();
-        match self.ready.take() {
-            Some(ready) => {
-                let _ = ready.send(Err(error));
-                self.terminate(EndReason::LaunchFailed, text, ctx);
-            }
-            // It was up before: one more failure of its restart.
-            None => self.part_lost(EndReason::LaunchFailed, text, ctx),
-        }
-    }
-
-    fn open_start_url(&mut self, ctx: &mut Context<Self>) {
-        let (Some(url), Some(launched)) = (self.spec.start_url.clone(), &self.launched) else { return };
-        if self.spec.start_url_wait == StartUrlWait::None {
-            return;
-        }
-        let launch = launched.launch;
-        let wait = self.spec.start_url_wait;
-        let open = launched.driver.send(InBrowser::Open { launch, url, wait, timeout: IN_BROWSER_TIMEOUT });
-        ctx.spawn(open.into_actor(self).map(move |opened, this, _| {
-            let current = this.launched.as_ref().is_some_and(|launched| launched.launch == launch);
-            // A browser that is gone has its own story.
-            if let (true, Ok(Err(error))) = (current, opened) {
-                log::warn!("session {}: the start URL was not opened: {error}", this.spec.id);
-                this.start_url_error = Some(error);
-                this.publish(Change::StartUrlFailed);
-            }
-        }));
-    }
-
     /// A part of the session is gone: it is built anew, or ends.
-    fn part_lost(&mut self, cause: EndReason, detail: String, ctx: &mut Context<Self>) {
+    pub(super) fn part_lost(&mut self, cause: EndReason, detail: String, ctx: &mut Context<Self>) {
         let restart = self.spec.on_crash == OnCrash::Restart;
         let attempt = if restart { self.window.admit(Instant::now()) } else { None };
         let Some(attempt) = attempt else {
@@ -262,15 +154,18 @@ impl Session {
     }
 
     /// Begins the end. A second reason comes too late and changes nothing.
-    fn terminate(&mut self, reason: EndReason, detail: String, ctx: &mut Context<Self>) {
+    pub(super) fn terminate(&mut self, reason: EndReason, detail: String, ctx: &mut Context<Self>) {
         if self.life.terminate().is_err() {
             return;
         }
-        self.ending = Some(Ending { at: jiff::Timestamp::now(), reason, detail });
         if let Some(ready) = self.ready.take() {
-            let shutdown = reason == EndReason::Shutdown;
-            let _ = ready.send(Err(if shutdown { Error::Draining } else { Error::Cancelled }));
+            let _ = ready.send(Err(match reason {
+                EndReason::Shutdown => Error::Draining,
+                EndReason::DriverLost => Error::DriverLost { detail: detail.clone() },
+                _ => Error::Cancelled,
+            }));
         }
+        self.ending = Some(Ending { at: jiff::Timestamp::now(), reason, detail });
         self.publish(Change::Ending);
         match &self.launching {
             // What comes of the launch, comes to `on_launched`.
@@ -279,7 +174,7 @@ impl Session {
         }
     }
 
-    fn wind_down(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn wind_down(&mut self, ctx: &mut Context<Self>) {
         let detail = self.ending.as_ref().map(|ending| ending.detail.clone()).unwrap_or_default();
         self.close_attachments(&format!("the session ended: {detail}"));
         let launched = self.launched.take();

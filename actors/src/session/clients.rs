@@ -1,6 +1,9 @@
 //! A session's attached clients: their admission, their number, their leaving.
 
+use std::time::Duration;
+
 use actix::prelude::*;
+use tokio::sync::watch;
 
 use super::actor::Session;
 use super::attachment::{AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment};
@@ -10,6 +13,10 @@ use crate::driver::InBrowser;
 use crate::error::{Error, Result};
 use crate::events::Change;
 use crate::supervision::{ChildExited, Lifeline};
+
+/// How long closing contexts may take, and so how long a client that comes meanwhile waits: a page can hold its browser
+/// up for a while, and a browser that needs longer than this is not coming back.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Session {
     pub(super) fn close_attachments(&mut self, reason: &str) {
@@ -26,9 +33,23 @@ impl Session {
 pub(crate) struct Attach;
 
 impl Handler<Attach> for Session {
-    type Result = Result<AttachmentTicket>;
+    type Result = ResponseActFuture<Self, Result<AttachmentTicket>>;
 
-    fn handle(&mut self, _: Attach, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, _: Attach, _: &mut Context<Self>) -> Self::Result {
+        let discarding = self.discarding.clone();
+        // The contexts of a client that is let in meanwhile would be discarded with the others.
+        let discarded = async {
+            if let Some(mut discarding) = discarding {
+                // Nothing is ever sent: it is closed.
+                let _ = discarding.changed().await;
+            }
+        };
+        Box::pin(discarded.into_actor(self).map(|(), this, ctx| this.admit(ctx)))
+    }
+}
+
+impl Session {
+    fn admit(&mut self, ctx: &mut Context<Self>) -> Result<AttachmentTicket> {
         let status = self.life.status();
         let Some(launched) = self.launched.as_ref().filter(|_| status == Status::Ready) else {
             return Err(Error::SessionNotReady { status });
@@ -78,12 +99,22 @@ impl Handler<ChildExited<AttachmentId>> for Session {
         else {
             return;
         };
-        let id = self.spec.id;
         let discard = launched.driver.send(InBrowser::DiscardContexts { launch: launched.launch });
-        ctx.spawn(discard.into_actor(self).map(move |discarded, _, _| {
-            if let Ok(Err(error)) = discarded {
-                log::warn!("session {id}: its contexts could not be closed: {error}");
+        let (under_way, discarding) = watch::channel(());
+        self.discarding = Some(discarding);
+        let discard = tokio::time::timeout(DISCARD_TIMEOUT, discard).into_actor(self);
+        ctx.spawn(discard.map(move |discarded, this, _| {
+            let error = match discarded {
+                // A driver that is gone took the contexts with it.
+                Ok(Ok(Ok(())) | Err(_)) => None,
+                Ok(Ok(Err(error))) => Some(error),
+                Err(_) => Some(format!("they still stood after {} s", DISCARD_TIMEOUT.as_secs())),
+            };
+            if let Some(error) = error {
+                log::warn!("session {}: its contexts could not be closed: {error}", this.spec.id);
             }
+            this.discarding = None;
+            drop(under_way);
         }));
     }
 }

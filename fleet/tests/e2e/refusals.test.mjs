@@ -230,8 +230,14 @@ test('502: a browser that ends at its start is an error with its exit status, an
   assert.equal(ended.end_reason, 'launch_failed');
 }));
 
-test('502: a driver that dies during a launch is an error, and the next launch works', withServer({}, async (server) => {
-  const creating = server.request('POST', '/sessions', { body: { headless: true } });
+test('a driver that dies during a launch: on_crash launches again, or makes it a 502 that leaves nothing', withServer({}, async (server) => {
+  const again = server.request('POST', '/sessions', { body: { headless: true } });
+  await until(() => browsers(server.runBase).length > 0, 'the browser to be on its way');
+  process.kill(drivers(server.runBase)[0].pid, 'SIGKILL');
+  const { status, json, text } = await again;
+  assert.deepEqual([status, json.restarts], [201, 1], text);
+  await server.end(json);
+  const creating = server.request('POST', '/sessions', { body: { headless: true, on_crash: 'end' } });
   await until(() => browsers(server.runBase).length > 0, 'the browser to be on its way');
   process.kill(drivers(server.runBase)[0].pid, 'SIGKILL');
   isError(await creating, 502, 'driver_lost');

@@ -139,8 +139,12 @@ impl FakeOs {
                 let _ = events.send(Event::Done { request, error });
             }
             Ok(Command::DiscardContexts { request, .. }) => {
-                self.machine().discarded += 1;
-                let _ = events.send(Event::Done { request, error: None });
+                let time = self.machine().discard_time;
+                actix_rt::spawn(async move {
+                    tokio::time::sleep(time).await;
+                    os.machine().discarded += 1;
+                    let _ = events.send(Event::Done { request, error: None });
+                });
             }
             Err(error) => {
                 let _ = events.send(Event::Invalid { error: error.to_string() });

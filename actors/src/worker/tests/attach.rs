@@ -81,6 +81,30 @@ async fn contexts_that_are_not_kept_go_with_the_last_client() {
 }
 
 #[actix::test]
+async fn a_client_that_comes_while_contexts_are_discarded_is_let_in_when_they_are_gone() {
+    let worker = TestWorker::new().await;
+    worker.os.set_discard_time(Duration::from_secs(3));
+    let id = worker.ready(SessionRequest { contexts: Contexts::Discard, ..headless() }).await.spec.id;
+    drop(worker.attach(id).await.ok().unwrap());
+    until_attached(&worker, id, 0).await;
+    assert_eq!(worker.os.discarded(), 0, "it is still under way");
+    let _next = worker.attach(id).await.ok().unwrap();
+    assert_eq!(worker.os.discarded(), 1);
+}
+
+#[actix::test]
+async fn a_client_does_not_wait_for_ever_for_contexts_that_do_not_close() {
+    let worker = TestWorker::new().await;
+    worker.os.set_discard_time(Duration::from_secs(3600));
+    let id = worker.ready(SessionRequest { contexts: Contexts::Discard, ..headless() }).await.spec.id;
+    drop(worker.attach(id).await.ok().unwrap());
+    until_attached(&worker, id, 0).await;
+    let began = tokio::time::Instant::now();
+    let _next = worker.attach(id).await.ok().unwrap();
+    assert_eq!(began.elapsed().as_secs(), 10);
+}
+
+#[actix::test]
 async fn clients_are_told_when_their_session_restarts() {
     let worker = TestWorker::new().await;
     let id = worker.ready(SessionRequest { contexts: Contexts::Discard, ..headless() }).await.spec.id;

@@ -4,13 +4,24 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::process::fake::{FakeOs, Fault, LAUNCH_TIME};
-use crate::session::Status;
+use crate::session::{OnCrash, SessionRequest, Status};
 use crate::testing::{TestWorker, headless, refusal, soon, with_vnc};
+
+#[actix::test]
+async fn a_session_whose_driver_dies_while_it_is_launched_is_launched_again() {
+    let worker = TestWorker::new().await;
+    let (id, created) = worker.begin(headless()).await;
+    tokio::time::sleep(LAUNCH_TIME / 2).await;
+    worker.os.kill(worker.os.alive("node")[0]);
+    let view = created.await.unwrap().unwrap();
+    assert_eq!((view.spec.id, view.restarts), (id, 1));
+    assert_eq!(worker.machine.metric("camofleet_session_restarts_total{cause=\"driver_lost\"}"), 1.0);
+}
 
 #[actix::test]
 async fn a_lost_driver_takes_the_browsers_with_it_that_it_was_only_launching() {
     let worker = TestWorker::new().await;
-    let (id, created) = worker.begin(with_vnc()).await;
+    let (id, created) = worker.begin(SessionRequest { on_crash: OnCrash::End, ..with_vnc() }).await;
     tokio::time::sleep(LAUNCH_TIME / 2).await;
     assert_eq!(worker.os.alive("browser").len(), 1, "nobody was told its process id");
     worker.os.kill(worker.os.alive("node")[0]);

@@ -1,0 +1,132 @@
+//! How a session comes up: with a browser of its pool, or one that is launched for it; at first, and after a crash.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio_util::sync::CancellationToken;
+
+use super::actor::{ReadySession, Session};
+use super::state::{EndReason, Status};
+use super::view::StartUrlWait;
+use crate::driver::InBrowser;
+use crate::error::{Error, Result};
+use crate::events::Change;
+use crate::launcher::{Launched, Window};
+use crate::prewarm::{PrewarmPool, Take};
+
+/// How long the start URL's page may take to load.
+const START_URL_TIMEOUT: Duration = Duration::from_secs(60);
+
+impl Session {
+    /// Builds the parts, after taking down what is left of earlier ones and a wait.
+    pub(super) fn launch(&mut self, old: Option<Launched>, wait: Duration, ctx: &mut Context<Self>) {
+        let cancel = CancellationToken::new();
+        self.launching = Some(cancel.clone());
+        let (launcher, parent) = (self.launcher.clone(), ctx.address().recipient());
+        let window = match &self.slot {
+            Some(slot) => Window::Slot(Arc::clone(slot)),
+            None if self.spec.headless => Window::None,
+            None => Window::NewSlot,
+        };
+        let launch = async move {
+            if let Some(old) = old {
+                old.dismantle().await;
+            }
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(Error::Cancelled),
+                () = tokio::time::sleep(wait) => {}
+            }
+            launcher.launch(window, parent, &cancel).await
+        };
+        ctx.spawn(launch.into_actor(self).map(|launched, this, ctx| this.on_launched(launched, false, ctx)));
+    }
+
+    /// Takes a browser from the pool; if none waits there, or it dies on the way, one is launched.
+    pub(super) fn take_warm(&mut self, pool: Addr<PrewarmPool>, ctx: &mut Context<Self>) {
+        self.launching = Some(CancellationToken::new());
+        let parent = ctx.address().recipient();
+        let take = async move {
+            // A pool that is being restarted has nothing to give.
+            let warm = pool.send(Take).await.ok().flatten()?;
+            warm.adopt(parent).await;
+            Some(warm)
+        };
+        ctx.spawn(take.into_actor(self).map(|warm, this, ctx| match warm {
+            _ if this.life.status() != Status::Init => {
+                this.launched = warm;
+                this.wind_down(ctx);
+            }
+            Some(warm) if warm.loss().is_none() => this.on_launched(Ok(warm), true, ctx),
+            // Nobody has to know.
+            dead => this.launch(dead, Duration::ZERO, ctx),
+        }));
+    }
+
+    fn on_launched(&mut self, launched: Result<Launched>, warm: bool, ctx: &mut Context<Self>) {
+        self.launching = None;
+        let failure = match launched {
+            Ok(launched) => {
+                let loss = launched.loss().cloned();
+                self.slot = launched.slot.clone();
+                self.browser_version = Some(launched.version.clone());
+                self.launched = Some(launched);
+                loss.map(Error::from)
+            }
+            Err(error) => Some(error),
+        };
+        if self.life.status() == Status::Terminating {
+            return self.wind_down(ctx);
+        }
+        if let Some(failure) = failure {
+            return self.launch_failed(failure, ctx);
+        }
+        if let Err(illegal) = self.life.launched() {
+            return log::error!("session {}: {illegal}", self.spec.id);
+        }
+        // Its idle time starts when it can be used.
+        self.activity.touch();
+        self.publish(Change::Ready);
+        if let Some(ready) = self.ready.take() {
+            // Nobody listens when the request was broken off: the session lives on until it expires.
+            let _ = ready.send(Ok(ReadySession { view: self.view(), warm }));
+        }
+        self.open_start_url(ctx);
+    }
+
+    fn launch_failed(&mut self, error: Error, ctx: &mut Context<Self>) {
+        // Nothing is wrong with a launch that went with its driver: the session is treated like one that was up.
+        if let Error::DriverLost { detail } = error {
+            return self.part_lost(EndReason::DriverLost, detail, ctx);
+        }
+        let text = error.to_string();
+        match self.ready.take() {
+            Some(ready) => {
+                let _ = ready.send(Err(error));
+                self.terminate(EndReason::LaunchFailed, text, ctx);
+            }
+            // It was up before: one more failure of its restart.
+            None => self.part_lost(EndReason::LaunchFailed, text, ctx),
+        }
+    }
+
+    fn open_start_url(&mut self, ctx: &mut Context<Self>) {
+        let (Some(url), Some(launched)) = (self.spec.start_url.clone(), &self.launched) else { return };
+        if self.spec.start_url_wait == StartUrlWait::None {
+            return;
+        }
+        let launch = launched.launch;
+        let wait = self.spec.start_url_wait;
+        let open = launched.driver.send(InBrowser::Open { launch, url, wait, timeout: START_URL_TIMEOUT });
+        ctx.spawn(open.into_actor(self).map(move |opened, this, _| {
+            let current = this.launched.as_ref().is_some_and(|launched| launched.launch == launch);
+            // A browser that is gone has its own story.
+            if let (true, Ok(Err(error))) = (current, opened) {
+                log::warn!("session {}: the start URL was not opened: {error}", this.spec.id);
+                this.start_url_error = Some(error);
+                this.publish(Change::StartUrlFailed);
+            }
+        }));
+    }
+}
