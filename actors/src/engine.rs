@@ -18,12 +18,19 @@ pub enum EngineKind {
     Firefox,
 }
 
-impl fmt::Display for EngineKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl EngineKind {
+    /// The name in the API, in logs and towards the driver.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Camoufox => "camoufox",
             Self::Firefox => "firefox",
-        })
+        }
+    }
+}
+
+impl fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! No HTTP here: `camofleet-web` turns each variant into a status in one exhaustive match.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::session::Status;
@@ -100,19 +101,39 @@ pub enum Error {
     /// The session was ended before it became ready.
     #[error("the session was ended before it became ready")]
     Cancelled,
-    /// A process that a relay has to reach refused or broke the connection.
-    #[error("{what} did not take the connection: {detail}")]
-    UpstreamUnreachable {
-        /// Who was dialled.
-        what: &'static str,
+    /// Another machine refused what was asked of it, in its own words.
+    #[error("{detail}")]
+    Refused {
+        /// Its HTTP status: 400 to 499, or 502 to 504.
+        status: u16,
+        /// Its name for the refusal.
+        code: String,
+        /// What it said.
+        detail: String,
+        /// When it wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// Another machine took a request, and broke off or gave an answer that is none.
+    #[error("{what} failed: {detail}")]
+    UpstreamBroke {
+        /// Who was asked.
+        what: Cow<'static, str>,
         /// What happened.
         detail: String,
     },
-    /// A process that a relay has to reach did not answer in time.
+    /// Somebody who has to be reached refused the connection.
+    #[error("{what} did not take the connection: {detail}")]
+    UpstreamUnreachable {
+        /// Who was dialled.
+        what: Cow<'static, str>,
+        /// What happened.
+        detail: String,
+    },
+    /// Somebody who has to be reached did not answer in time.
     #[error("{what} did not answer within {} s", .limit.as_secs_f32())]
     UpstreamTimedOut {
         /// Who was dialled.
-        what: &'static str,
+        what: Cow<'static, str>,
         /// How long it was waited for.
         limit: Duration,
     },
@@ -135,8 +156,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a create that failed so has begun nothing, and may be tried elsewhere: there was no room, or nobody took
+    /// the request.
+    pub fn left_undone(&self) -> bool {
+        match self {
+            Self::AtCapacity { .. }
+            | Self::NoSlot { .. }
+            | Self::Draining
+            | Self::UpstreamUnreachable { .. } => true,
+            Self::Refused { status, .. } => matches!(status, 429 | 503),
+            _ => false,
+        }
+    }
+
     /// The stable name of this error: the `code` of the JSON answer and the label of the metric.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> &str {
         match self {
             Self::SessionNotFound => "session_not_found",
             Self::WorkerNotFound => "worker_not_found",
@@ -154,6 +188,8 @@ impl Error {
             Self::LaunchTimedOut { .. } => "launch_timed_out",
             Self::DriverLost { .. } => "driver_lost",
             Self::Cancelled => "session_cancelled",
+            Self::Refused { code, .. } => code,
+            Self::UpstreamBroke { .. } => "upstream_broke",
             Self::UpstreamUnreachable { .. } => "upstream_unreachable",
             Self::UpstreamTimedOut { .. } => "upstream_timed_out",
             Self::PlaywrightMismatch { .. } => "playwright_version_mismatch",

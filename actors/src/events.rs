@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast;
 
+use crate::request_id::RequestId;
 use crate::session::{EndReason, SessionView};
 
 /// Something that changed in the fleet.
@@ -17,6 +18,8 @@ pub enum Event {
         view: Arc<SessionView>,
         /// What happened to it.
         change: Change,
+        /// The request that caused it, if one did.
+        by: Option<RequestId>,
     },
     /// The listener was too slow and missed changes: it must read the whole state anew.
     Resync {
@@ -99,7 +102,7 @@ mod tests {
     use crate::testing::a_view;
 
     fn event() -> Event {
-        Event::Session { worker: "local".into(), view: Arc::new(a_view()), change: Change::Created }
+        Event::Session { worker: "local".into(), view: Arc::new(a_view()), change: Change::Created, by: None }
     }
 
     #[tokio::test]

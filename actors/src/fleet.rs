@@ -9,8 +9,9 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
-use crate::gateway::{DrainTunnels, Gateway, GatewayKey, GatewaySettings};
+use crate::gateway::{DrainTunnels, Gateway, GatewayKey, GatewaySettings, Targets};
 use crate::metrics::Metrics;
+use crate::request_id::RequestId;
 use crate::session::{SessionRequest, SessionView};
 use crate::supervision::{
     Backoff, ChildExited, ChildSpec, Children, Generation, Intensity, Lifeline, RestartPolicy, Verdict,
@@ -25,8 +26,20 @@ pub type WorkerBuilder = Box<dyn Fn(Recipient<ChildExited<String>>, Generation) 
 pub struct GatewayParts {
     /// How it treats its tunnels.
     pub settings: GatewaySettings,
+    /// What it shows.
+    pub targets: Targets,
     /// What it counts.
     pub metrics: Metrics,
+}
+
+/// Which of the workers that fit is asked first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Placement {
+    /// Each in turn.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest live sessions; of equals, each in turn.
+    LeastSessions,
 }
 
 /// A child that fails five times in five minutes won't be helped by a sixth start.
@@ -79,6 +92,8 @@ pub struct PlaceSession {
     pub request: SessionRequest,
     /// On this worker and no other.
     pub worker: Option<String>,
+    /// On whose behalf.
+    pub by: RequestId,
 }
 
 /// A session and where it runs.
@@ -98,6 +113,7 @@ pub struct Fleet {
     gateway: Children<GatewayKey, Addr<Gateway>>,
     gateway_parts: Option<GatewayParts>,
     gateway_address: watch::Sender<Option<Addr<Gateway>>>,
+    placement: Placement,
     /// Where the next round begins.
     next: usize,
     draining: bool,
@@ -110,6 +126,7 @@ impl Fleet {
     /// if it ever does.
     pub fn start(
         builders: Vec<(String, WorkerBuilder)>,
+        placement: Placement,
         gateway_parts: Option<GatewayParts>,
     ) -> (Addr<Self>, Directory, oneshot::Receiver<String>) {
         let (directory, workers) = watch::channel(Arc::default());
@@ -124,6 +141,7 @@ impl Fleet {
             gateway: Children::new(),
             gateway_parts,
             gateway_address,
+            placement,
             next: 0,
             draining: false,
             failed: Some(failed),
@@ -137,11 +155,11 @@ impl Fleet {
     }
 
     fn build_gateway(&self, generation: Generation, ctx: &mut Context<Self>) -> Option<Addr<Gateway>> {
-        let GatewayParts { settings, metrics } = self.gateway_parts.clone()?;
+        let GatewayParts { settings, targets, metrics } = self.gateway_parts.clone()?;
         let directory =
             Directory { workers: self.directory.subscribe(), gateway: self.gateway_address.subscribe() };
         let lifeline = Lifeline::new(ctx.address().recipient(), GatewayKey, generation);
-        let gateway = Gateway::new(settings, directory, metrics).supervised(lifeline).start();
+        let gateway = Gateway::new(settings, targets, directory, metrics).supervised(lifeline).start();
         self.gateway_address.send_replace(Some(gateway.clone()));
         Some(gateway)
     }
@@ -172,7 +190,7 @@ impl Fleet {
             .names
             .iter()
             .filter_map(|name| self.workers.get(name))
-            .filter(|worker| worker.snapshot().healthy())
+            .filter(|worker| worker.snapshot().healthy)
             .collect();
         if healthy.is_empty() {
             return Err(Error::NoWorkers);
@@ -186,6 +204,10 @@ impl Fleet {
         let first = self.next % healthy.len();
         self.next = self.next.wrapping_add(1);
         healthy.rotate_left(first);
+        if self.placement == Placement::LeastSessions {
+            // Stable: equals stay in turn.
+            healthy.sort_by_key(|worker| worker.snapshot().sessions.len());
+        }
         Ok(healthy.into_iter().cloned().collect())
     }
 }
@@ -212,12 +234,15 @@ impl Handler<PlaceSession> for Fleet {
         Box::pin(async move {
             let mut refusal = Error::NoWorkers;
             for worker in candidates? {
-                match worker.ask(&worker.create, CreateSession(place.request.clone())).await {
+                match worker
+                    .ask(
+                        &worker.create,
+                        CreateSession { request: place.request.clone(), by: place.by.clone() },
+                    )
+                    .await
+                {
                     Ok(view) => return Ok(PlacedSession { worker: worker.name, view }),
-                    // Full: the next in turn may have room.
-                    Err(error @ (Error::AtCapacity { .. } | Error::NoSlot { .. } | Error::Draining)) => {
-                        refusal = error
-                    }
+                    Err(error) if error.left_undone() => refusal = error,
                     Err(error) => return Err(error),
                 }
             }

@@ -1,6 +1,7 @@
 //! The gateway actor: admits viewers to live views, counts them, and drains them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -24,6 +25,44 @@ pub struct GatewaySettings {
     pub idle_timeout: Duration,
 }
 
+/// Which VNC server an id belongs to.
+#[derive(Debug, Clone)]
+pub enum Targets {
+    /// That of a session in this process, whose clock the viewer's input sets.
+    Sessions,
+    /// That of a runner elsewhere, by an agreement on ports.
+    Ports(PortMap),
+}
+
+/// The agreement between a gateway and the runner whose VNC servers it shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortMap {
+    /// Servers that are named one by one; these win.
+    pub named: BTreeMap<String, (String, u16)>,
+    /// The host of all others.
+    pub host: String,
+    /// Their ids.
+    pub ids: RangeInclusive<u16>,
+    /// The port of the first id; the others follow in order.
+    pub base_port: u16,
+}
+
+impl PortMap {
+    /// Where the server of a view listens.
+    ///
+    /// # Errors
+    /// [`Error::ViewNotFound`].
+    pub fn find(&self, id: &str) -> Result<(String, u16)> {
+        if let Some(named) = self.named.get(id) {
+            return Ok(named.clone());
+        }
+        let number: u16 = id.parse().map_err(|_| Error::ViewNotFound)?;
+        let port = self.ids.contains(&number).then(|| number - self.ids.start());
+        let port = port.and_then(|offset| self.base_port.checked_add(offset)).ok_or(Error::ViewNotFound)?;
+        Ok((self.host.clone(), port))
+    }
+}
+
 /// Numbers the tunnels of a gateway.
 pub type TunnelId = u64;
 
@@ -32,7 +71,7 @@ pub type TunnelId = u64;
 #[rtype(result = "Result<TunnelTicket>")]
 pub struct OpenTunnel {
     /// The id that the viewer gave.
-    pub vnc_id: u16,
+    pub vnc_id: String,
 }
 
 /// The gateway's leave for one viewer. Dropped unused, the viewer counts as gone.
@@ -72,6 +111,7 @@ pub struct Gateway {
     /// `None` where it has no parent.
     _lifeline: Option<Lifeline<GatewayKey>>,
     settings: GatewaySettings,
+    targets: Targets,
     directory: Directory,
     metrics: Metrics,
     tunnels: HashMap<TunnelId, Option<Recipient<CloseTunnel>>>,
@@ -83,11 +123,12 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway to the live views of the sessions in a directory.
-    pub fn new(settings: GatewaySettings, directory: Directory, metrics: Metrics) -> Self {
+    /// A gateway to live views: of the sessions in a directory, or of servers elsewhere.
+    pub fn new(settings: GatewaySettings, targets: Targets, directory: Directory, metrics: Metrics) -> Self {
         Self {
             _lifeline: None,
             settings,
+            targets,
             directory,
             metrics,
             tunnels: HashMap::new(),
@@ -101,6 +142,23 @@ impl Gateway {
     #[must_use]
     pub fn supervised(self, lifeline: Lifeline<GatewayKey>) -> Self {
         Self { _lifeline: Some(lifeline), ..self }
+    }
+
+    /// Where the server of a view listens, and the clock of its session.
+    fn find(&self, vnc_id: &str) -> Result<((String, u16), ActivityClock)> {
+        match &self.targets {
+            // The session's clock is on the runner, which hears of input by its own ways only.
+            Targets::Ports(ports) => Ok((ports.find(vnc_id)?, ActivityClock::new())),
+            Targets::Sessions => {
+                let vnc_id = vnc_id.parse().map_err(|_| Error::ViewNotFound)?;
+                let workers = self.directory.workers();
+                let view =
+                    workers.iter().find_map(|worker| worker.snapshot().session_by_vnc_id(vnc_id).cloned());
+                let view = view.ok_or(Error::ViewNotFound)?;
+                let server = view.vnc.as_ref().and_then(|vnc| vnc.server).ok_or(Error::ViewNotFound)?;
+                Ok(((server.ip().to_string(), server.port()), view.activity.clone()))
+            }
+        }
     }
 
     fn close_all(&mut self) {
@@ -141,16 +199,12 @@ impl Handler<OpenTunnel> for Gateway {
         if self.tunnels.len() >= limit {
             return Err(Error::TunnelLimit { limit });
         }
-        let workers = self.directory.workers();
-        let view =
-            workers.iter().find_map(|worker| worker.snapshot().session_by_vnc_id(open.vnc_id).cloned());
-        let view = view.ok_or(Error::ViewNotFound)?;
-        let vnc = view.vnc.as_ref().ok_or(Error::ViewNotFound)?;
+        let (address, activity) = self.find(&open.vnc_id)?;
         self.last_tunnel += 1;
         self.tunnels.insert(self.last_tunnel, None);
         Ok(TunnelTicket {
-            address: ("127.0.0.1".to_owned(), vnc.port),
-            activity: view.activity.clone(),
+            address,
+            activity,
             settings: self.settings,
             metrics: self.metrics.clone(),
             gateway: ctx.address().recipient(),

@@ -12,6 +12,7 @@ use actix::prelude::*;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SetOnce, oneshot};
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::browser::{Browser, BrowserParts, BrowserUp, CloseBrowser};
 use crate::display::{CloseDisplay, Display, DisplayRequest, DisplaySettings, authority_file};
@@ -211,20 +212,14 @@ impl Launcher {
             }
             up = answered => up.unwrap_or_else(|_| Err(Error::DriverLost { detail: "its driver is gone".to_owned() }))?,
         };
+        let endpoint = Url::parse(&up.endpoint).map_err(|error| Error::LaunchFailed {
+            detail: format!("its Playwright server is at '{}', which is no URL: {error}", up.endpoint),
+        })?;
         // A part that is gone by now has left a note of it, for whoever takes this over.
         let _ = browser.send(BrowserUp { group: up.pid }).await;
         begun.browser = None;
         let display = begun.display.take();
-        Ok(Launched {
-            launch,
-            browser,
-            display,
-            driver,
-            slot,
-            endpoint: up.endpoint,
-            version: up.version,
-            loss,
-        })
+        Ok(Launched { launch, browser, display, driver, slot, endpoint, version: up.version, loss })
     }
 
     fn options(&self, slot: Option<&SlotLease>, dir: &LaunchDir, seat: &DriverSeat) -> LaunchOptions {
@@ -305,7 +300,7 @@ pub(crate) struct Launched {
     /// The launch's number.
     pub launch: u64,
     /// The Playwright server, on loopback.
-    pub endpoint: String,
+    pub endpoint: Url,
     /// The version that the browser reports.
     pub version: String,
     /// Where it lives.

@@ -27,11 +27,13 @@ pub mod events;
 pub mod fleet;
 pub mod gateway;
 mod launcher;
+pub mod links;
 pub mod metrics;
 mod parts;
 pub mod prewarm;
 pub mod process;
 pub mod relay;
+mod request_id;
 pub mod rfb;
 pub mod rundir;
 pub mod session;
@@ -39,8 +41,10 @@ pub mod slots;
 pub mod supervision;
 #[cfg(test)]
 mod testing;
+mod tls;
 pub mod tunnel;
 pub mod worker;
 
 pub use error::{Error, Result};
 pub use launcher::{LaunchSettings, NetworkSwitches};
+pub use request_id::RequestId;

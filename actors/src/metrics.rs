@@ -14,6 +14,9 @@ use crate::session::{EndReason, Status};
 pub struct Metrics {
     registry: Registry,
     sessions: IntGaugeVec,
+    worker_healthy: IntGaugeVec,
+    upstream_calls: IntCounterVec,
+    upstream_seconds: HistogramVec,
     creates: IntCounterVec,
     create_seconds: HistogramVec,
     ends: IntCounterVec,
@@ -64,8 +67,23 @@ impl Metrics {
         let histograms = |name: &str, help: &str, labels: &[&str]| {
             kept(&registry, HistogramVec::new(seconds(name, help), labels))
         };
-        let metrics = Self {
-            sessions: gauges("camofleet_sessions", "Sessions by status", &["status"])?,
+        Ok(Self {
+            sessions: gauges("camofleet_sessions", "Sessions by worker and status", &["worker", "status"])?,
+            worker_healthy: gauges(
+                "camofleet_worker_healthy",
+                "Whether another machine takes sessions",
+                &["worker"],
+            )?,
+            upstream_calls: counters(
+                "camofleet_upstream_calls_total",
+                "Calls to other machines by outcome",
+                &["worker", "call", "outcome"],
+            )?,
+            upstream_seconds: histograms(
+                "camofleet_upstream_seconds",
+                "Calls to other machines that were answered",
+                &["worker", "call"],
+            )?,
             creates: counters(
                 "camofleet_session_creates_total",
                 "Create requests by outcome: ok, or an error code",
@@ -117,11 +135,7 @@ impl Metrics {
                 &["actor", "reason"],
             )?,
             registry: registry.clone(),
-        };
-        for status in Status::ALL {
-            metrics.sessions.with_label_values(&[status.as_str()]).set(0);
-        }
-        Ok(metrics)
+        })
     }
 
     /// All metrics in Prometheus' text format.
@@ -132,9 +146,22 @@ impl Metrics {
         prometheus::TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 
+    /// Whether another machine takes sessions.
+    pub fn worker_healthy(&self, worker: &str, healthy: bool) {
+        self.worker_healthy.with_label_values(&[worker]).set(i64::from(healthy));
+    }
+
+    /// A call to another machine came to an end.
+    pub fn upstream(&self, worker: &str, call: &str, outcome: &str, took: Duration) {
+        self.upstream_calls.with_label_values(&[worker, call, outcome]).inc();
+        if outcome == "ok" {
+            self.upstream_seconds.with_label_values(&[worker, call]).observe(took.as_secs_f64());
+        }
+    }
+
     /// How many sessions stand at a status. DEAD ones are those still remembered.
-    pub fn sessions(&self, status: Status, count: usize) {
-        self.sessions.with_label_values(&[status.as_str()]).set(gauge_value(count));
+    pub fn sessions(&self, worker: &str, status: Status, count: usize) {
+        self.sessions.with_label_values(&[worker, status.as_str()]).set(gauge_value(count));
     }
 
     /// A create request was answered; `source` is `warm` or `cold`.
@@ -198,6 +225,11 @@ impl Metrics {
     /// The attached clients, as a gauge to be held for as long as one is.
     pub fn attachment(&self) -> GaugeHold {
         GaugeHold::new(&self.attachments)
+    }
+
+    /// How many tunnels are open.
+    pub fn tunnels(&self) -> i64 {
+        self.tunnels.get()
     }
 
     /// The open tunnels, likewise.

@@ -15,9 +15,11 @@ use crate::error::{Error, Result};
 use crate::events::{Change, Event, EventBus, Subscription};
 use crate::gateway::Gateway;
 use crate::launcher::{LaunchSettings, NetworkSwitches};
+use crate::links::LinkBases;
 use crate::metrics::Metrics;
 use crate::prewarm::{PoolKind, PoolSettings, PrewarmPool};
 use crate::process::fake::FakeOs;
+use crate::request_id::RequestId;
 use crate::rundir::RunDir;
 use crate::session::{
     ActivityClock, AttachmentTicket, Contexts, EndReason, OnCrash, Session, SessionDefaults, SessionId,
@@ -47,7 +49,7 @@ pub(crate) fn a_view() -> SessionView {
         spec: Arc::new(spec),
         status: Status::Ready,
         activity: ActivityClock::new(),
-        engine: EngineKind::Firefox,
+        browser: "firefox".into(),
         browser_version: None,
         vnc: None,
         start_url_error: None,
@@ -78,6 +80,7 @@ fn settings(os: &FakeOs) -> WorkerSettings {
             start_url: None,
             start_url_wait: StartUrlWait::Load,
         },
+        offers_vnc: true,
         max_sessions: 10,
         restart_intensity: Intensity { limit: 3, within: Duration::from_secs(300) },
         slots: SlotRanges { displays: 100..=102, vnc_ports: 5900..=5999, vnc_ids: 6900..=6999 },
@@ -94,6 +97,7 @@ fn settings(os: &FakeOs) -> WorkerSettings {
                 tools: DisplayTools::find(VncBackend::Auto, os),
                 geometry: Geometry { width: 1920, height: 1080, depth: 24 },
                 startup_timeout: Duration::from_secs(5),
+                links: LinkBases::relative(),
                 env: Vec::new(),
             },
             env: Vec::new(),
@@ -252,7 +256,7 @@ impl TestWorker {
     }
 
     pub async fn create(&self, request: SessionRequest) -> Result<Arc<SessionView>> {
-        self.handle.ask(&self.handle.create, CreateSession(request)).await
+        self.handle.ask(&self.handle.create, CreateSession { request, by: RequestId::random() }).await
     }
 
     /// Creates a session that is known to work.
@@ -267,8 +271,9 @@ impl TestWorker {
     ) -> (SessionId, tokio::task::JoinHandle<Result<Arc<SessionView>>>) {
         let before: Vec<SessionId> = self.ids();
         let handle = self.handle.clone();
-        let created =
-            actix_rt::spawn(async move { handle.ask(&handle.create, CreateSession(request)).await });
+        let created = actix_rt::spawn(async move {
+            handle.ask(&handle.create, CreateSession { request, by: RequestId::random() }).await
+        });
         let new = |snapshot: &WorkerSnapshot| {
             snapshot.sessions.iter().map(|view| view.spec.id).find(|id| !before.contains(id))
         };
@@ -276,16 +281,16 @@ impl TestWorker {
         (new(&snapshot).unwrap(), created)
     }
 
-    pub async fn delete(&self, id: SessionId) -> Result<SessionId> {
-        self.handle.ask(&self.handle.delete, DeleteSession(id)).await
+    pub async fn delete(&self, id: SessionId) -> Result<Status> {
+        self.handle.ask(&self.handle.delete, DeleteSession { id, by: RequestId::random() }).await
     }
 
     pub async fn touch(&self, id: SessionId) -> Result<Arc<SessionView>> {
-        self.handle.ask(&self.handle.touch, TouchSession(id)).await
+        self.handle.ask(&self.handle.touch, TouchSession { id, by: RequestId::random() }).await
     }
 
     pub async fn attach(&self, id: SessionId) -> Result<AttachmentTicket> {
-        self.handle.ask(&self.handle.attach, AttachClient(id)).await
+        self.handle.ask(&self.handle.attach, AttachClient { id, by: RequestId::random() }).await
     }
 
     pub async fn shut_down(&self) {

@@ -59,10 +59,13 @@ impl VncTunnel {
         let limit = settings.connect_timeout;
         let connected =
             tokio::time::timeout(limit, TcpStream::connect((address.0.as_str(), address.1))).await;
-        let unreachable =
-            |error: std::io::Error| Error::UpstreamUnreachable { what: WHAT, detail: error.to_string() };
-        let server =
-            connected.map_err(|_| Error::UpstreamTimedOut { what: WHAT, limit })?.map_err(unreachable)?;
+        let unreachable = |error: std::io::Error| Error::UpstreamUnreachable {
+            what: WHAT.into(),
+            detail: error.to_string(),
+        };
+        let server = connected
+            .map_err(|_| Error::UpstreamTimedOut { what: WHAT.into(), limit })?
+            .map_err(unreachable)?;
         // A key stroke is a few bytes, and somebody waits for its effect.
         server.set_nodelay(true).map_err(unreachable)?;
         let (to_viewer, from_server) = mpsc::channel(QUEUE);

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use log::LevelFilter;
 
+use crate::roles::Role;
 use crate::settings::{Assignment, EXIT_BAD_SETTINGS, Overrides};
 
 /// A self-hosted fleet of anti-detect browsers.
@@ -23,6 +24,14 @@ struct CommandLine {
 enum Subcommands {
     /// Run a whole fleet in one process: API, panel, browsers and live screens (the default)
     Serve(Options),
+    /// Run a control-plane over the workers that CONTROL_WORKERS names, and the panel
+    Control(Options),
+    /// Run a worker before a runner, elsewhere (WORKER_RUNNER_BASE_URL) or in the same process
+    Worker(Options),
+    /// Run one host's browsers, for a worker
+    Runner(Options),
+    /// Run a gateway to a runner's live views
+    Gateway(Options),
     /// Print every setting in force, and where it comes from
     Config {
         #[command(flatten)]
@@ -41,10 +50,10 @@ struct Options {
     /// Set one setting, by the name it has in the environment; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
     set: Vec<(String, String)>,
-    /// Listen on this address (CONTROL_HOST)
+    /// Listen on this address (CONTROL_HOST, or the like of another role)
     #[arg(long)]
     host: Option<String>,
-    /// Listen on this port (CONTROL_PORT)
+    /// Listen on this port (CONTROL_PORT, or the like of another role)
     #[arg(long)]
     port: Option<String>,
     /// Log at this level: off, error, warn, info, debug or trace; RUST_LOG can say more
@@ -66,8 +75,8 @@ pub struct Invocation {
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
-    /// Run a whole fleet.
-    Serve,
+    /// Run a role.
+    Run(Role),
     /// Print the settings in force.
     Config {
         /// With what each of them does.
@@ -98,8 +107,12 @@ impl CommandLine {
     /// Options may stand before the command and after it; those after it win.
     fn into_invocation(self) -> Invocation {
         let (command, after) = match self.command {
-            None => (Command::Serve, None),
-            Some(Subcommands::Serve(options)) => (Command::Serve, Some(options)),
+            None => (Command::Run(Role::Serve), None),
+            Some(Subcommands::Serve(options)) => (Command::Run(Role::Serve), Some(options)),
+            Some(Subcommands::Control(options)) => (Command::Run(Role::Control), Some(options)),
+            Some(Subcommands::Worker(options)) => (Command::Run(Role::Worker), Some(options)),
+            Some(Subcommands::Runner(options)) => (Command::Run(Role::Runner), Some(options)),
+            Some(Subcommands::Gateway(options)) => (Command::Run(Role::Gateway), Some(options)),
             Some(Subcommands::Config { options, explain }) => (Command::Config { explain }, Some(options)),
         };
         let mut invocation = Invocation { command, overrides: Overrides::default(), log: None };
@@ -116,7 +129,15 @@ impl Options {
         overrides.config_file = self.config.or(overrides.config_file.take());
         invocation.log = self.log.or(invocation.log);
         let set = self.set.into_iter().map(|(name, value)| Assignment { name, value, flag: "--set" });
-        let named = [("CONTROL_HOST", self.host, "--host"), ("CONTROL_PORT", self.port, "--port")];
+        let (host, port) = match invocation.command {
+            Command::Run(Role::Worker) => ("WORKER_HOST", "WORKER_PORT"),
+            Command::Run(Role::Runner) => ("RUNNER_HOST", "RUNNER_PORT"),
+            Command::Run(Role::Gateway) => ("HTTP_HOST", "HTTP_PORT"),
+            Command::Run(Role::Serve | Role::Control) | Command::Config { .. } => {
+                ("CONTROL_HOST", "CONTROL_PORT")
+            }
+        };
+        let named = [(host, self.host, "--host"), (port, self.port, "--port")];
         let named = named.into_iter().filter_map(|(name, value, flag)| {
             value.map(|value| Assignment { name: name.to_owned(), value, flag })
         });
@@ -157,7 +178,8 @@ mod tests {
     fn no_command_is_serve() {
         for arguments in ["", "serve"] {
             let invocation = read(arguments).unwrap();
-            let expected = Invocation { command: Command::Serve, overrides: Overrides::default(), log: None };
+            let expected =
+                Invocation { command: Command::Run(Role::Serve), overrides: Overrides::default(), log: None };
             assert_eq!(invocation, expected, "{arguments:?}");
         }
     }
@@ -180,6 +202,20 @@ mod tests {
                 ("CONTROL_PORT", "2", "--port"),
             ]
         );
+    }
+
+    #[test]
+    fn each_role_listens_by_its_own_settings() {
+        for (role, expected, setting) in [
+            ("control", Role::Control, "CONTROL_PORT"),
+            ("worker", Role::Worker, "WORKER_PORT"),
+            ("runner", Role::Runner, "RUNNER_PORT"),
+            ("gateway", Role::Gateway, "HTTP_PORT"),
+        ] {
+            let invocation = read(&format!("{role} --port 1")).unwrap();
+            assert_eq!(invocation.command, Command::Run(expected));
+            assert_eq!(assigned(&invocation), [(setting, "1", "--port")]);
+        }
     }
 
     #[test]

@@ -83,6 +83,12 @@ pub fn driver_directory(named: Option<&Path>, executable: Option<&Path>) -> Resu
     found.canonicalize().map_err(|error| format!("{}: {error}", found.display()))
 }
 
+/// What this machine calls itself.
+pub fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if name.trim().is_empty() { "worker".to_owned() } else { name.trim().to_owned() }
+}
+
 /// Where run directories go unless the settings say: one place for each user.
 pub fn default_run_base() -> PathBuf {
     std::env::temp_dir().join(format!("camofleet-{}", nix::unistd::geteuid()))

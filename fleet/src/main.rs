@@ -5,7 +5,7 @@
 
 mod cli;
 mod machine;
-mod serve;
+mod roles;
 mod session_log;
 mod settings;
 
@@ -39,10 +39,10 @@ fn main() -> ExitCode {
             let _ = std::io::stdout().write_all(loaded.report(explain).as_bytes());
             ExitCode::SUCCESS
         }
-        Command::Serve => match serve::serve(loaded.settings) {
+        Command::Run(role) => match roles::run(role, loaded.settings) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(serve::Failure::Unavailable(text)) => complain(&text, EXIT_UNAVAILABLE),
-            Err(serve::Failure::GaveUp(text)) => complain(&text, EXIT_FAILED),
+            Err(roles::Failure::Unavailable(text)) => complain(&text, EXIT_UNAVAILABLE),
+            Err(roles::Failure::GaveUp(text)) => complain(&text, EXIT_FAILED),
         },
     }
 }

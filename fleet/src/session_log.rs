@@ -7,8 +7,11 @@ use camofleet_actors::session::SessionView;
 pub async fn write(mut events: Subscription) {
     while let Some(event) = events.next().await {
         match event {
-            Event::Session { worker, view, change } => {
-                if let Some((level, line)) = line(&worker, &view, &change) {
+            Event::Session { worker, view, change, by } => {
+                if let Some((level, mut line)) = line(&worker, &view, &change) {
+                    if let Some(by) = by {
+                        line.push_str(&format!(", request {by}"));
+                    }
                     log::log!(target: "camofleet::sessions", level, "{line}");
                 }
             }
@@ -23,12 +26,12 @@ fn line(worker: &str, view: &SessionView, change: &Change) -> Option<(log::Level
     Some(match change {
         Change::Created => (Debug, format!("{session} was asked for")),
         Change::Ready => {
-            let mut line = format!("{session} is ready: {}", view.engine);
+            let mut line = format!("{session} is ready: {}", view.browser);
             if let Some(version) = &view.browser_version {
                 line.push_str(&format!(" {version}"));
             }
-            if let Some(vnc) = &view.vnc {
-                line.push_str(&format!(", live view {}", vnc.id));
+            if let Some(id) = view.vnc.as_ref().and_then(|vnc| vnc.id) {
+                line.push_str(&format!(", live view {id}"));
             }
             (Info, line)
         }

@@ -7,8 +7,10 @@ use actix_cors::Cors;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{App, Error, web};
+use actix_web::{App, Error, HttpMessage, web};
+use camofleet_actors::RequestId;
 use camofleet_actors::fleet::{Directory, PlaceSession};
 use camofleet_actors::metrics::Metrics;
 
@@ -24,11 +26,29 @@ pub enum CorsOrigins {
     List(Vec<String>),
 }
 
+/// What a server is to its callers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Surface {
+    /// A fleet of workers, with the panel: the roles `control` and `serve`.
+    Control,
+    /// One host's worker, under this id.
+    Worker {
+        /// What it calls itself.
+        id: String,
+    },
+    /// One host's browsers.
+    Runner,
+    /// Live views, and nothing else.
+    Gateway,
+}
+
 /// What of the settings concerns this crate.
 #[derive(Debug, Clone)]
 pub struct WebSettings {
     /// Which origins may use the API from a page.
     pub cors_origins: CorsOrigins,
+    /// The address that is listened on, with its port.
+    pub address: String,
     /// The path of the metrics.
     pub metrics_path: String,
     /// Where clients reach the API: `/`, or the path that an ingress puts before it.
@@ -37,11 +57,24 @@ pub struct WebSettings {
     pub api_token: Option<String>,
     /// How long a WebSocket may be silent before it is pinged.
     pub ping_interval: Duration,
+    /// How patient it is with viewers.
+    pub viewer: ViewerSettings,
+}
+
+/// How patient a viewer's WebSocket is with it.
+#[derive(Debug, Clone, Copy)]
+pub struct ViewerSettings {
+    /// How long it may say nothing, answers to pings included.
+    pub read_timeout: Duration,
+    /// How long it may take to read what it is sent.
+    pub write_timeout: Duration,
 }
 
 /// What the routes work with. Cheap to clone: one for each thread of the server.
 #[derive(Clone)]
 pub struct AppState {
+    /// What the server is to its callers.
+    pub surface: Surface,
     /// Where sessions are asked for.
     pub place: Recipient<PlaceSession>,
     /// The workers and what they show, and where viewers are admitted.
@@ -65,6 +98,7 @@ pub fn create_app(
     >,
 > {
     let cors = cors(&state.settings.cors_origins);
+    let surface = state.surface.clone();
     let metrics_path = state.settings.metrics_path.clone();
     App::new()
         .app_data(web::Data::new(state))
@@ -74,14 +108,15 @@ pub fn create_app(
         .wrap(cors)
         .wrap(from_fn(access_log))
         // Both a stripping and a non-stripping ingress work.
-        .service(web::scope("/api").configure(|config| routes::api(config, &metrics_path)))
-        .configure(|config| routes::api(config, &metrics_path))
-        .configure(routes::pages)
+        .service(web::scope("/api").configure(|config| routes::api(config, &surface, &metrics_path)))
+        .configure(|config| routes::api(config, &surface, &metrics_path))
+        .configure(|config| routes::pages(config, &surface))
         .default_service(web::to(|| async { Err::<String, _>(ApiError::NoSuchRoute) }))
 }
 
 fn cors(origins: &CorsOrigins) -> Cors {
-    let cors = Cors::default().allow_any_method().allow_any_header().max_age(3600);
+    let cors =
+        Cors::default().allow_any_method().allow_any_header().expose_headers([REQUEST_ID]).max_age(3600);
     match origins {
         CorsOrigins::Any => cors.allow_any_origin().send_wildcard(),
         CorsOrigins::List(origins) => {
@@ -90,14 +125,28 @@ fn cors(origins: &CorsOrigins) -> Cors {
     }
 }
 
-/// One line for each request that changes something or fails; the rest, which panels poll, only where asked for.
+/// The header that names a request across roles.
+pub(crate) const REQUEST_ID: &str = "x-request-id";
+
+/// The name that a caller gave its request, or a new one.
+pub(crate) fn request_id(headers: &HeaderMap) -> RequestId {
+    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).and_then(RequestId::parse);
+    given.unwrap_or_else(RequestId::random)
+}
+
+/// Names the request, for its handlers and for its caller, and logs it: one line for each request that changes something or fails; the rest, which panels poll, only where asked for.
 async fn access_log(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let response = next.call(request).await?.map_into_boxed_body();
+    let id = request_id(request.headers());
+    request.extensions_mut().insert(id.clone());
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), value);
+    }
     let status = response.status();
     let level = match (status.is_server_error(), reads) {
         (true, _) => log::Level::Warn,
@@ -109,7 +158,12 @@ async fn access_log(
         let peer = request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default();
         let (method, path) = (request.method(), request.path());
         let took = started.elapsed();
-        log::log!(level, "{peer} {method} {path} {} {:.1} ms", status.as_u16(), took.as_secs_f64() * 1000.0);
+        log::log!(
+            level,
+            "{peer} {method} {path} {} {:.1} ms, request {id}",
+            status.as_u16(),
+            took.as_secs_f64() * 1000.0
+        );
     }
     Ok(response)
 }

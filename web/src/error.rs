@@ -57,12 +57,12 @@ pub struct ErrorBody {
     /// What is wrong, and what would be right.
     pub detail: String,
     /// The error's stable name.
-    pub code: &'static str,
+    pub code: String,
 }
 
 impl ApiError {
     /// The error's stable name.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> &str {
         match self {
             Self::Fleet(error) => error.code(),
             Self::InvalidField { .. } => "invalid_field",
@@ -78,7 +78,7 @@ impl ApiError {
 
     /// The body to show.
     pub fn body(&self) -> ErrorBody {
-        ErrorBody { detail: self.to_string(), code: self.code() }
+        ErrorBody { detail: self.to_string(), code: self.code().to_owned() }
     }
 }
 
@@ -128,7 +128,9 @@ impl ApiError {
     /// When to ask again, in seconds, for refusals that pass.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Fleet(Error::AtCapacity { retry_after, .. }) => Some(retry_after.as_secs().max(1)),
+            Self::Fleet(
+                Error::AtCapacity { retry_after, .. } | Error::Refused { retry_after: Some(retry_after), .. },
+            ) => Some(retry_after.as_secs().max(1)),
             Self::Fleet(error) if fleet_status(error) == StatusCode::SERVICE_UNAVAILABLE => Some(5),
             _ => None,
         }
@@ -150,7 +152,9 @@ fn fleet_status(error: &Error) -> StatusCode {
         Error::LaunchFailed { .. }
         | Error::DisplayFailed { .. }
         | Error::DriverLost { .. }
+        | Error::UpstreamBroke { .. }
         | Error::UpstreamUnreachable { .. } => StatusCode::BAD_GATEWAY,
+        Error::Refused { status, .. } => StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY),
         Error::LaunchTimedOut { .. } | Error::UpstreamTimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
         // Playwright's own server answers so, and its clients know what it means.
         Error::PlaywrightMismatch { .. } => StatusCode::PRECONDITION_REQUIRED,

@@ -16,5 +16,5 @@ pub mod server;
 mod upgrade;
 mod viewer;
 
-pub use app::{AppState, CorsOrigins, WebSettings};
+pub use app::{AppState, CorsOrigins, Surface, ViewerSettings, WebSettings};
 pub use server::{CHATTY_LIBRARIES, run};

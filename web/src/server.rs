@@ -7,7 +7,6 @@ use actix_http::{HttpService, Request};
 use actix_server::Server;
 use actix_service::{fn_factory, fn_service, map_config};
 use actix_web::dev::AppConfig;
-use camofleet_actors::session::BrowserDialer;
 
 use crate::app::{AppState, create_app};
 use crate::upgrade::{self, Connection};
@@ -47,13 +46,11 @@ pub fn run(listener: TcpListener, state: AppState, settings: ServerSettings) -> 
             let state = state.clone();
             let upgrade = fn_factory(move || {
                 let state = state.clone();
-                // Connections to browsers belong to the thread that made them.
-                let dialer = BrowserDialer::default();
                 async move {
                     Ok::<_, ()>(fn_service(move |(request, connection): (Request, Connection)| {
-                        let (state, dialer) = (state.clone(), dialer.clone());
+                        let state = state.clone();
                         async move {
-                            upgrade::serve(state, dialer, request, connection).await;
+                            upgrade::serve(state, request, connection).await;
                             Ok::<_, actix_web::Error>(())
                         }
                     }))

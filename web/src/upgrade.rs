@@ -15,18 +15,19 @@ use actix_web::ResponseError;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web_actors::ws::WebsocketContext;
 use bytes::{Bytes, BytesMut};
-use camofleet_actors::Error;
 use camofleet_actors::gateway::OpenTunnel;
-use camofleet_actors::session::{Attachment, AttachmentTicket, BrowserConnection, BrowserDialer};
+use camofleet_actors::session::{Attachment, AttachmentTicket, UpstreamConnection};
 use camofleet_actors::tunnel::{ViewerEnds, VncTunnel};
 use camofleet_actors::worker::AttachClient;
+use camofleet_actors::{Error, RequestId};
 use futures_util::{SinkExt, Stream, StreamExt, stream};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 
-use crate::app::AppState;
+use crate::app::{AppState, REQUEST_ID, Surface, ViewerSettings, request_id};
 use crate::auth;
 use crate::error::ApiError;
-use crate::routes::find_session;
+use crate::routes::{find_worker, session_id};
 use crate::viewer::{MESSAGE_LIMIT, Viewer};
 
 /// A connection as actix-http hands it over.
@@ -38,10 +39,15 @@ const FAREWELL: Duration = Duration::from_secs(5);
 const READ_SIZE: usize = 16 << 10;
 
 /// What a handshake asks for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Target {
     /// A session's browser.
-    Session { worker: String, id: String },
+    Session {
+        /// `None` where there is only one.
+        worker: Option<String>,
+        /// Its id, as it was given.
+        id: String,
+    },
     /// A live view.
     View { vnc_id: String },
 }
@@ -49,15 +55,19 @@ enum Target {
 impl Target {
     /// Reads a request's path; a live view's id may stand in the query, in the path, or in the header by which an
     /// ingress tells what it stripped.
-    fn of(path: &str, query: &str, headers: &HeaderMap) -> Option<Self> {
+    fn of(surface: &Surface, path: &str, query: &str, headers: &HeaderMap) -> Option<Self> {
         let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
         let segments = segments.strip_prefix(&["api"]).unwrap_or(&segments);
-        match segments {
-            ["sessions", worker, id, "ws"] => {
-                Some(Self::Session { worker: decoded(worker)?, id: (*id).to_owned() })
+        match (surface, segments) {
+            (Surface::Control, ["sessions", worker, id, "ws"]) => {
+                Some(Self::Session { worker: Some(decoded(worker)?), id: (*id).to_owned() })
             }
-            ["vnc", vnc_id, "websockify"] => Some(Self::View { vnc_id: (*vnc_id).to_owned() }),
-            ["websockify"] => {
+            (Surface::Worker { .. } | Surface::Runner, ["sessions", id, "ws"]) => {
+                Some(Self::Session { worker: None, id: (*id).to_owned() })
+            }
+            (Surface::Worker { .. } | Surface::Runner, _) => None,
+            (_, ["vnc", vnc_id, "websockify"]) => Some(Self::View { vnc_id: (*vnc_id).to_owned() }),
+            (_, ["websockify"]) => {
                 let pairs =
                     actix_web::web::Query::<Vec<(String, String)>>::from_query(query).ok()?.into_inner();
                 let token = pairs.into_iter().find(|(name, _)| name == "token").map(|(_, value)| value);
@@ -89,22 +99,18 @@ fn decoded(segment: &str) -> Option<String> {
 
 /// What an admitted handshake is served by.
 enum Admitted {
-    Client(Box<(BrowserConnection, AttachmentTicket)>),
+    Client(Box<(UpstreamConnection, AttachmentTicket)>),
     Viewer(ViewerEnds),
 }
 
 /// Serves one handshake and the connection that comes of it.
-pub(crate) async fn serve(
-    state: AppState,
-    dialer: BrowserDialer,
-    request: Request,
-    mut connection: Connection,
-) {
+pub(crate) async fn serve(state: AppState, request: Request, mut connection: Connection) {
     let started = Instant::now();
     let peer = request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default();
     let path = request.path().to_owned();
+    let by = request_id(request.headers());
     let admitted = match connection.is_read_buf_empty() {
-        true => admit(&state, &dialer, &request).await,
+        true => admit(&state, &request, &by).await,
         // RFC 6455, section 4.1: a client waits for the answer before it sends anything.
         false => {
             Err(ApiError::BadHandshake { problem: "data came before the handshake was answered".to_owned() })
@@ -113,9 +119,9 @@ pub(crate) async fn serve(
     let (admitted, mut answer) = match admitted {
         Ok(admitted) => admitted,
         Err(error) => {
-            log::info!("{peer} WS {path} {} {error}", error.status_code().as_u16());
+            log::info!("{peer} WS {path} {} {error}, request {by}", error.status_code().as_u16());
             // A client that does not read its refusal has gone.
-            let _ = tokio::time::timeout(FAREWELL, refuse(&mut connection, &error)).await;
+            let _ = timeout(FAREWELL, refuse(&mut connection, &error, &by)).await;
             return;
         }
     };
@@ -124,47 +130,55 @@ pub(crate) async fn serve(
     {
         answer.insert_header((header::SEC_WEBSOCKET_PROTOCOL, "binary"));
     }
+    answer.insert_header((REQUEST_ID, by.as_str()));
     let answer = answer.finish().drop_body();
     if connection.send(Message::Item((answer, BodySize::None))).await.is_err() {
         return;
     }
-    log::info!("{peer} WS {path} opened");
+    log::info!("{peer} WS {path} opened, request {by}");
     let parts = connection.into_parts();
     let ping_interval = state.settings.ping_interval;
     // A key stroke or a protocol message is small, and somebody waits for it.
     let _ = parts.io.set_nodelay(true);
     match admitted {
         Admitted::Client(client) => {
-            let (browser, ticket) = *client;
-            Attachment::run(parts.io, browser, ticket, ping_interval).await;
+            let (upstream, ticket) = *client;
+            Attachment::run(parts.io, upstream, ticket, ping_interval).await;
         }
-        Admitted::Viewer(ends) => show(parts.io, Viewer::new(ends, ping_interval)).await,
+        Admitted::Viewer(ends) => {
+            show(parts.io, Viewer::new(ends, ping_interval), state.settings.viewer).await;
+        }
     }
-    log::info!("{peer} WS {path} closed after {:.1} s", started.elapsed().as_secs_f32());
+    log::info!("{peer} WS {path} closed after {:.1} s, request {by}", started.elapsed().as_secs_f32());
 }
 
 /// Everything that must hold before a handshake is answered with "yes".
 async fn admit(
     state: &AppState,
-    dialer: &BrowserDialer,
     request: &Request,
+    by: &RequestId,
 ) -> Result<(Admitted, actix_http::ResponseBuilder), ApiError> {
     let query = request.uri().query().unwrap_or_default();
-    let target = Target::of(request.path(), query, request.headers()).ok_or(ApiError::NoSuchRoute)?;
+    let target =
+        Target::of(&state.surface, request.path(), query, request.headers()).ok_or(ApiError::NoSuchRoute)?;
     auth::check(state.settings.api_token.as_deref(), request.headers(), query)?;
     let answer = ws::handshake(request.head())
         .map_err(|error| ApiError::BadHandshake { problem: error.to_string() })?;
     let admitted = match target {
         Target::Session { worker, id } => {
-            let (worker, id) = find_session(state, &worker, &id)?;
-            let ticket = worker.ask(&worker.attach, AttachClient(id)).await?;
-            let user_agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-            let playwright = worker.snapshot().playwright.clone().unwrap_or_default();
-            let browser = dialer.dial(&ticket, user_agent, &playwright).await?;
-            Admitted::Client(Box::new((browser, ticket)))
+            let worker = find_worker(state, worker.as_deref())?;
+            let attach = AttachClient { id: session_id(&id)?, by: by.clone() };
+            let ticket = worker.ask(&worker.attach, attach).await?;
+            let headers: Vec<(&str, &str)> = request
+                .headers()
+                .iter()
+                .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+                .collect();
+            let playwright = worker.snapshot().playwright.clone();
+            let upstream = ticket.dial(&headers, playwright.as_deref()).await?;
+            Admitted::Client(Box::new((upstream, ticket)))
         }
         Target::View { vnc_id } => {
-            let vnc_id = vnc_id.parse().map_err(|_| Error::ViewNotFound)?;
             let ticket = state.directory.gateway()?.send(OpenTunnel { vnc_id }).await;
             let ticket = ticket.unwrap_or(Err(Error::Restarting { what: "gateway" }))?;
             Admitted::Viewer(VncTunnel::open(ticket).await?)
@@ -183,11 +197,14 @@ fn offers_binary(headers: &HeaderMap) -> bool {
 }
 
 /// Answers with the error's JSON and closes the connection.
-async fn refuse(connection: &mut Connection, error: &ApiError) -> std::io::Result<()> {
+async fn refuse(connection: &mut Connection, error: &ApiError, by: &RequestId) -> std::io::Result<()> {
     // A body of two strings always serializes.
     let body = Bytes::from(serde_json::to_vec(&error.body()).unwrap_or_default());
     let mut response = Response::build(error.status_code());
-    response.insert_header((header::CONTENT_TYPE, "application/json")).force_close();
+    response
+        .insert_header((header::CONTENT_TYPE, "application/json"))
+        .insert_header((REQUEST_ID, by.as_str()));
+    response.force_close();
     if let Some(seconds) = error.retry_after() {
         response.insert_header((header::RETRY_AFTER, seconds));
     }
@@ -198,29 +215,40 @@ async fn refuse(connection: &mut Connection, error: &ApiError) -> std::io::Resul
 }
 
 /// Serves a viewer until either side ends.
-async fn show(socket: TcpStream, viewer: Viewer) {
+async fn show(socket: TcpStream, viewer: Viewer, patience: ViewerSettings) {
     let (reader, mut writer) = socket.into_split();
     let codec = ws::Codec::new().max_size(MESSAGE_LIMIT);
-    let mut to_viewer = std::pin::pin!(WebsocketContext::with_codec(viewer, chunks(reader), codec));
+    let mut to_viewer =
+        std::pin::pin!(WebsocketContext::with_codec(viewer, chunks(reader, patience.read_timeout), codec));
     while let Some(Ok(bytes)) = to_viewer.next().await {
-        if writer.write_all(&bytes).await.is_err() {
-            return;
+        match timeout(patience.write_timeout, writer.write_all(&bytes)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return,
+            Err(_) => {
+                log::info!("a viewer did not read for {:?} and is disconnected", patience.write_timeout);
+                return;
+            }
         }
     }
     // The close frame is out; the viewer may be gone already.
-    let _ = tokio::time::timeout(FAREWELL, writer.shutdown()).await;
+    let _ = timeout(FAREWELL, writer.shutdown()).await;
 }
 
 /// What a socket receives, piece by piece, as a request's payload comes.
 fn chunks(
     reader: impl AsyncRead + Unpin + 'static,
+    read_timeout: Duration,
 ) -> impl Stream<Item = Result<Bytes, PayloadError>> + 'static {
-    stream::unfold((reader, BytesMut::new()), |(mut reader, mut buffer)| async move {
+    stream::unfold((reader, BytesMut::new()), move |(mut reader, mut buffer)| async move {
         buffer.reserve(READ_SIZE);
-        match reader.read_buf(&mut buffer).await {
-            Ok(0) => None,
-            Ok(_) => Some((Ok(buffer.split().freeze()), (reader, buffer))),
-            Err(error) => Some((Err(PayloadError::Io(error)), (reader, buffer))),
+        match timeout(read_timeout, reader.read_buf(&mut buffer)).await {
+            Ok(Ok(0)) => None,
+            Ok(Ok(_)) => Some((Ok(buffer.split().freeze()), (reader, buffer))),
+            Ok(Err(error)) => Some((Err(PayloadError::Io(error)), (reader, buffer))),
+            Err(_) => {
+                log::info!("a viewer said nothing for {read_timeout:?} and is disconnected");
+                None
+            }
         }
     })
 }
@@ -236,7 +264,7 @@ mod tests {
         if let Some(prefix) = prefix {
             headers.insert(HeaderName::from_static("x-forwarded-prefix"), HeaderValue::from_static(prefix));
         }
-        Target::of(path, query, &headers)
+        Target::of(&Surface::Control, path, query, &headers)
     }
 
     fn view(id: &str) -> Option<Target> {
@@ -245,7 +273,8 @@ mod tests {
 
     #[test]
     fn a_session_is_named_by_its_path_below_either_root() {
-        let session = |worker: &str| Some(Target::Session { worker: worker.to_owned(), id: "1".to_owned() });
+        let session =
+            |worker: &str| Some(Target::Session { worker: Some(worker.to_owned()), id: "1".to_owned() });
         assert_eq!(target("/sessions/local/1/ws", "", None), session("local"));
         assert_eq!(target("/api/sessions/local/1/ws/", "", None), session("local"));
         assert_eq!(target("/sessions/east%20a+b/1/ws", "", None), session("east a+b"));
@@ -260,6 +289,15 @@ mod tests {
         assert_eq!(target("/websockify", "", Some("/fleet/vnc/6904/")), view("6904"));
         assert_eq!(target("/websockify", "token=6900", Some("/vnc/6905")), view("6900"));
         assert_eq!(target("/websockify", "", None), view(""));
+    }
+
+    #[test]
+    fn a_host_s_only_worker_is_not_named_and_has_no_views() {
+        let of = |path: &str| Target::of(&Surface::Runner, path, "token=6900", &HeaderMap::new());
+        let session = Some(Target::Session { worker: None, id: "1".to_owned() });
+        assert_eq!((of("/sessions/1/ws"), of("/api/sessions/1/ws")), (session.clone(), session));
+        assert_eq!((of("/sessions/local/1/ws"), of("/websockify")), (None, None));
+        assert_eq!(Target::of(&Surface::Gateway, "/sessions/1/ws", "", &HeaderMap::new()), None);
     }
 
     #[test]

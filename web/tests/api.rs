@@ -31,7 +31,7 @@ async fn a_session_is_shown_with_every_field_of_the_contract() {
     }
     let expected = json!({
         "status": "READY", "browser": "firefox", "browser_version": "153.0", "headless": true, "idle_ttl_seconds": 60,
-        "labels": {"team": "a"}, "worker": "local", "vnc_enabled": false, "start_url": "https://example.com",
+        "labels": {"team": "a"}, "worker": "local", "vnc_enabled": false, "vnc_id": null, "stale": false, "start_url": "https://example.com",
         "start_url_wait": "load", "start_url_error": null,
         "vnc": {"ws": null, "http": null, "password_protected": false},
         "attached": 0, "restarts": 0, "on_crash": "restart", "contexts": "keep",
@@ -190,7 +190,7 @@ async fn metrics_are_prometheus_text() {
     let text = String::from_utf8(response.body().await.unwrap().to_vec()).unwrap();
     assert!(response.headers().get("content-type").unwrap().to_str().unwrap().starts_with("text/plain"));
     for line in [
-        "camofleet_sessions{status=\"READY\"} 1",
+        "camofleet_sessions{status=\"READY\",worker=\"local\"} 1",
         "camofleet_session_creates_total{outcome=\"ok\"} 1",
         "camofleet_launches_total{kind=\"headless\",outcome=\"ok\"} 1",
         "camofleet_slots{state=\"free\"} 2",

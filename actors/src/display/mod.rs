@@ -5,6 +5,7 @@ mod xauthority;
 
 use std::fs;
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +17,11 @@ use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
+use crate::links::LinkBases;
 use crate::parts::{Adopt, LaunchPart, PartBond};
 use crate::process::{Os, OwnedProcess, Pipes, Program};
 use crate::rundir::{LaunchDir, RunDir};
+use crate::session::VncView;
 use crate::slots::SlotLease;
 pub use tools::{DisplayTools, Geometry, VncBackend};
 
@@ -36,6 +39,8 @@ pub struct DisplaySettings {
     pub geometry: Geometry,
     /// How long the programs may take until they are ready.
     pub startup_timeout: Duration,
+    /// What the addresses of live views begin with.
+    pub links: LinkBases,
     /// The environment that the programs start from.
     pub env: Vec<(String, String)>,
 }
@@ -48,6 +53,17 @@ struct DisplayParts {
     slot: Arc<SlotLease>,
     /// Tells the sweep of a later start which X server ran here.
     note: PathBuf,
+}
+
+impl DisplaySettings {
+    /// How the live view on a slot is reached.
+    pub(crate) fn view(&self, slot: &SlotLease) -> VncView {
+        VncView {
+            id: Some(slot.vnc_id),
+            server: Some(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), slot.vnc_port)),
+            links: self.links.links(slot.vnc_id),
+        }
+    }
 }
 
 impl DisplayParts {

@@ -48,7 +48,7 @@ impl TestFleet {
                 }),
             ));
         }
-        let (fleet, directory, failure) = Fleet::start(builders, None);
+        let (fleet, directory, failure) = Fleet::start(builders, Placement::RoundRobin, None);
         let fleet = Self { fleet, directory, failure, machines, actors };
         for machine in 0..fleet.machines.len() {
             fleet.until(machine, |snapshot| !snapshot.checks.is_empty()).await;
@@ -69,13 +69,13 @@ impl TestFleet {
 
     async fn all_healthy(&self) {
         for machine in 0..self.machines.len() {
-            self.until(machine, WorkerSnapshot::healthy).await;
+            self.until(machine, |snapshot| snapshot.healthy).await;
         }
     }
 
     async fn place(&self, request: SessionRequest, worker: Option<&str>) -> Result<PlacedSession> {
         let worker = worker.map(str::to_owned);
-        self.fleet.send(PlaceSession { request, worker }).await.unwrap()
+        self.fleet.send(PlaceSession { request, worker, by: crate::RequestId::random() }).await.unwrap()
     }
 
     async fn placed_on(&self, request: SessionRequest) -> String {
@@ -232,12 +232,17 @@ async fn a_gateway_that_breaks_is_replaced() {
         connect_timeout: Duration::from_secs(1),
         idle_timeout: Duration::from_secs(1),
     };
-    let parts = GatewayParts { settings, metrics: Metrics::new().unwrap() };
-    let (_fleet, directory, _failure) = Fleet::start(Vec::new(), Some(parts));
+    let parts = GatewayParts { settings, targets: Targets::Sessions, metrics: Metrics::new().unwrap() };
+    let (_fleet, directory, _failure) = Fleet::start(Vec::new(), Placement::RoundRobin, Some(parts));
     let mut gateways = directory.gateway.clone();
     let first = gateways.wait_for(Option::is_some).await.unwrap().clone().unwrap();
     assert!(first.send(PanicNow).await.is_err());
     gateways.wait_for(|now| now.as_ref().is_some_and(|now| *now != first)).await.unwrap();
-    let answer = directory.gateway().unwrap().send(crate::gateway::OpenTunnel { vnc_id: 1 }).await.unwrap();
+    let answer = directory
+        .gateway()
+        .unwrap()
+        .send(crate::gateway::OpenTunnel { vnc_id: "1".to_owned() })
+        .await
+        .unwrap();
     assert_eq!(refusal(answer), Error::ViewNotFound);
 }

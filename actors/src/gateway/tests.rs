@@ -12,7 +12,8 @@ use crate::session::{SessionView, VncView};
 use crate::testing::{a_view, refusal};
 use crate::tunnel::{ViewerEnds, VncTunnel};
 use crate::worker::{
-    AttachClient, CreateSession, DeleteSession, ShutDown, TouchSession, WorkerHandle, WorkerSnapshot,
+    AttachClient, CreateSession, DeleteSession, FindSession, ShutDown, TouchSession, WorkerHandle,
+    WorkerSnapshot,
 };
 
 const ID: u16 = 6900;
@@ -36,16 +37,18 @@ impl TestGateway {
     async fn with(settings: GatewaySettings) -> Self {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = server.local_addr().unwrap().port();
-        let view = Arc::new(SessionView { vnc: Some(VncView { id: ID, port }), ..a_view() });
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        let vnc = VncView { id: Some(ID), server: Some(address), ..VncView::default() };
+        let view = Arc::new(SessionView { vnc: Some(vnc), ..a_view() });
         let snapshot = WorkerSnapshot { sessions: vec![Arc::clone(&view)], ..WorkerSnapshot::default() };
         let directory = Directory::of(vec![worker(snapshot)]);
         let metrics = Metrics::new().unwrap();
-        let gateway = Gateway::new(settings, directory, metrics.clone()).start();
+        let gateway = Gateway::new(settings, Targets::Sessions, directory, metrics.clone()).start();
         Self { gateway, metrics, server, view }
     }
 
     async fn ask(&self, vnc_id: u16) -> Result<TunnelTicket> {
-        self.gateway.send(OpenTunnel { vnc_id }).await.unwrap()
+        self.gateway.send(OpenTunnel { vnc_id: vnc_id.to_string() }).await.unwrap()
     }
 
     /// A tunnel, and the VNC server's end of it.
@@ -76,7 +79,7 @@ fn worker(snapshot: WorkerSnapshot) -> WorkerHandle {
             }
         )*};
     }
-    refuses!(CreateSession, DeleteSession, TouchSession, AttachClient);
+    refuses!(CreateSession, FindSession, DeleteSession, TouchSession, AttachClient);
     impl Handler<ShutDown> for Nobody {
         type Result = ();
         fn handle(&mut self, _: ShutDown, _: &mut Context<Self>) {}
@@ -86,6 +89,35 @@ fn worker(snapshot: WorkerSnapshot) -> WorkerHandle {
 
 async fn ended(ends: ViewerEnds) -> String {
     timeout(PATIENCE, ends.ended).await.unwrap().unwrap()
+}
+
+#[test]
+fn ports_follow_ids_and_named_servers_win() {
+    let ports = PortMap {
+        named: BTreeMap::from([
+            ("6901".to_owned(), ("10.0.0.7".to_owned(), 5999)),
+            ("tv".to_owned(), ("tv".to_owned(), 1)),
+        ]),
+        host: "runner".to_owned(),
+        ids: 6900..=6904,
+        base_port: 5900,
+    };
+    for (id, found) in [
+        ("6900", Some(("runner", 5900))),
+        ("6904", Some(("runner", 5904))),
+        ("6901", Some(("10.0.0.7", 5999))),
+        ("tv", Some(("tv", 1))),
+        ("6899", None),
+        ("6905", None),
+        ("", None),
+        ("69OO", None),
+        ("99999", None),
+    ] {
+        let expected = found.map(|(host, port)| (host.to_owned(), port)).ok_or(Error::ViewNotFound);
+        assert_eq!(ports.find(id), expected, "{id}");
+    }
+    let high = PortMap { ids: 1..=60_000, base_port: 65_000, ..ports };
+    assert_eq!(high.find("60000"), Err(Error::ViewNotFound), "a port past the last is nobody's");
 }
 
 #[actix::test]
@@ -158,7 +190,7 @@ async fn a_server_that_does_not_listen_is_unreachable_and_its_ticket_is_free_aga
     drop(server);
     assert!(matches!(refusal(VncTunnel::open(ticket).await), Error::UpstreamUnreachable { .. }));
     // The news of the dropped ticket is in the mailbox before this.
-    gateway.send(OpenTunnel { vnc_id: ID }).await.unwrap().ok().unwrap();
+    gateway.send(OpenTunnel { vnc_id: ID.to_string() }).await.unwrap().ok().unwrap();
 }
 
 #[actix::test]

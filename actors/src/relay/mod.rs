@@ -4,5 +4,6 @@
 //! the bytes that the other must get. [`frames`] follows where frames begin and end; it is what lets a ping or a close
 //! of our own go out between two frames, and tells traffic from pongs. [`pump`] moves the bytes.
 
+pub mod dial;
 pub mod frames;
 pub mod pump;

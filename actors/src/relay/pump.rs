@@ -1,5 +1,6 @@
 //! The pump of one attached client: both directions in one task, back-pressure included.
 
+use std::borrow::Cow;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,6 +32,10 @@ pub struct PumpSettings {
     pub activity: ActivityClock,
     /// The client is pinged when nothing was sent to it for this long: proxies cut silent connections.
     pub ping_interval: Duration,
+    /// What close frames call the other end.
+    pub peer: Cow<'static, str>,
+    /// The other end relays as well: its close frames pass as they are, for they carry its own reasons.
+    pub hop: bool,
     /// Bytes from the client.
     pub from_client: IntCounter,
     /// Bytes to the client.
@@ -69,7 +74,7 @@ pub async fn relay<C, B>(
             biased;
             ended = &mut downstream => {
                 let own = match ended {
-                    Ok(()) => "the browser closed the connection".to_owned(),
+                    Ok(()) => format!("{} closed the connection", settings.peer),
                     Err(error) => error.to_string(),
                 };
                 // A browser that dies closes its connections a moment before its end is known.
@@ -143,7 +148,8 @@ impl<W: AsyncWrite + Unpin> ToClient<'_, W> {
             self.settings.activity.touch();
         }
         self.settings.to_client.inc_by(bytes.len() as u64);
-        match passed.bare_close.filter(|_| !self.client_closes.load(Ordering::Relaxed)) {
+        match passed.bare_close.filter(|_| !self.settings.hop && !self.client_closes.load(Ordering::Relaxed))
+        {
             None => self.writer.write_all(bytes).await.map(ControlFlow::Continue),
             Some(at) => {
                 self.frames = FrameTracker::new();
@@ -212,6 +218,10 @@ mod tests {
     }
 
     fn start(early: &'static [u8], pipe: usize) -> Relay {
+        start_towards(false, early, pipe)
+    }
+
+    fn start_towards(hop: bool, early: &'static [u8], pipe: usize) -> Relay {
         let (client, client_end) = duplex(pipe);
         let (browser, browser_end) = duplex(pipe);
         let (close, closed) = oneshot::channel();
@@ -220,6 +230,8 @@ mod tests {
         let settings = PumpSettings {
             activity: activity.clone(),
             ping_interval: Duration::from_secs(20),
+            peer: "the browser".into(),
+            hop,
             from_client: counter(),
             to_client: counter(),
         };
@@ -316,6 +328,16 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(150)).await;
         relay.close.take().unwrap().send("the browser was ended by SIGKILL".to_owned()).unwrap();
         assert_eq!(rest(&mut relay.client).await, close_frame(1011, "the browser was ended by SIGKILL"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_another_relay_closes_with_passes_as_it_is() {
+        for close in [close_frame(1011, "the session expired"), BARE_CLOSE.to_vec()] {
+            let mut relay = start_towards(true, b"", 1 << 16);
+            relay.browser.write_all(&close).await.unwrap();
+            drop(relay.browser);
+            assert_eq!(rest(&mut relay.client).await, close);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -34,6 +34,14 @@ impl ActivityClock {
         Self(Arc::new(inner))
     }
 
+    /// The clock of a session on another machine, as that machine tells it.
+    pub fn observed(born_at: Timestamp, last_seen_at: Timestamp) -> Self {
+        let age = Timestamp::now().duration_since(born_at);
+        let born = Duration::try_from(age).ok().and_then(|age| Instant::now().checked_sub(age));
+        let last = u64::try_from(last_seen_at.duration_since(born_at).as_millis()).unwrap_or(0);
+        Self(Arc::new(Inner { born: born.unwrap_or_else(Instant::now), born_at, last: AtomicU64::new(last) }))
+    }
+
     /// Something happened.
     pub fn touch(&self) {
         let millis = u64::try_from(self.0.born.elapsed().as_millis()).unwrap_or(u64::MAX);

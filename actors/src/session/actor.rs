@@ -11,13 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::attachment::{AttachmentId, CloseAttachment};
 use super::state::{EndReason, Lifecycle, Status};
-use super::view::{Ending, OnCrash, SessionId, SessionSpec, SessionView, VncView};
+use super::view::{Ending, OnCrash, SessionId, SessionSpec, SessionView};
 use crate::engine::EngineKind;
 use crate::error::{Error, Result};
 use crate::events::Change;
 use crate::launcher::{Launched, Launcher};
 use crate::parts::{LaunchPart, PartKey};
 use crate::prewarm::PrewarmPool;
+use crate::request_id::RequestId;
 use crate::session::ActivityClock;
 use crate::slots::SlotLease;
 use crate::supervision::{Backoff, ChildExited, Intensity, Lifeline, RestartWindow};
@@ -30,11 +31,15 @@ const RESTART_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), longes
 pub(crate) struct SessionChanged {
     pub view: Arc<SessionView>,
     pub change: Change,
+    /// The request that caused it, if one did.
+    pub by: Option<RequestId>,
 }
 
 /// What a session is made of besides its spec.
 pub(crate) struct SessionParts {
     pub spec: Arc<SessionSpec>,
+    /// The request that asked for it.
+    pub by: RequestId,
     pub engine: EngineKind,
     pub launcher: Launcher,
     pub worker: Recipient<SessionChanged>,
@@ -58,6 +63,8 @@ pub(crate) struct ReadySession {
 pub(crate) struct Session {
     pub(super) _lifeline: Lifeline<SessionId>,
     pub(super) spec: Arc<SessionSpec>,
+    /// The request that its next step is owed to: the one that asked for it, until it is READY, and the one that ends it.
+    pub(super) by: Option<RequestId>,
     pub(super) engine: EngineKind,
     pub(super) launcher: Launcher,
     pub(super) worker: Recipient<SessionChanged>,
@@ -87,6 +94,7 @@ impl Session {
         Actor::start(Self {
             _lifeline: Lifeline::new(parts.parent, parts.spec.id, 0),
             spec: parts.spec,
+            by: Some(parts.by),
             engine: parts.engine,
             launcher: parts.launcher,
             worker: parts.worker,
@@ -114,9 +122,9 @@ impl Session {
             spec: Arc::clone(&self.spec),
             status: self.life.status(),
             activity: self.activity.clone(),
-            engine: self.engine,
+            browser: self.engine.as_str().into(),
             browser_version: self.browser_version.clone(),
-            vnc: vnc.map(|slot| VncView { id: slot.vnc_id, port: slot.vnc_port }),
+            vnc: vnc.map(|slot| self.launcher.settings.display.view(slot)),
             start_url_error: self.start_url_error.clone(),
             attached: self.attachments.len(),
             restarts: self.life.restarts(),
@@ -125,8 +133,12 @@ impl Session {
     }
 
     pub(super) fn publish(&self, change: Change) {
+        self.publish_by(change, self.by.clone());
+    }
+
+    pub(super) fn publish_by(&self, change: Change, by: Option<RequestId>) {
         // One message for each step of a session's life and each coming and going of a client.
-        self.worker.do_send(SessionChanged { view: self.view(), change });
+        self.worker.do_send(SessionChanged { view: self.view(), change, by });
     }
 
     /// A part of the session is gone: it is built anew, or ends.
@@ -264,6 +276,8 @@ impl Handler<ChildExited<PartKey>> for Session {
 pub(crate) struct EndSession {
     pub reason: EndReason,
     pub detail: String,
+    /// The request that asked for it, if one did.
+    pub by: Option<RequestId>,
 }
 
 impl Handler<EndSession> for Session {
@@ -272,6 +286,9 @@ impl Handler<EndSession> for Session {
     fn handle(&mut self, end: EndSession, ctx: &mut Context<Self>) -> Self::Result {
         let (ended, gone) = oneshot::channel();
         self.enders.push(ended);
+        if matches!(self.life.status(), Status::Init | Status::Ready) {
+            self.by = end.by;
+        }
         self.terminate(end.reason, end.detail, ctx);
         Box::pin(async {
             // A session that breaks down while it ends is gone too.

@@ -3,35 +3,48 @@
 //! The session admits a client with a ticket. Whoever holds the client's connection dials the browser with it, and
 //! starts the attachment where both connections live; only the news of its start and end go to the session.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use actix::prelude::*;
-use awc::error::WsClientError;
-use awc::http::StatusCode;
-use awc::http::header;
-use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
+use url::Url;
 
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
+use crate::relay::dial::{self, DialError, Dialled};
 use crate::relay::pump::{PumpSettings, relay};
+use crate::request_id::RequestId;
 use crate::session::ActivityClock;
 use crate::supervision::Lifeline;
+use crate::worker::refusal;
 
 /// Numbers the clients of one session.
 pub type AttachmentId = u64;
 
-/// How long the browser's server may take to answer a dial; it is on this machine.
+/// How long an upstream may take to answer a dial.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A session's leave for one client to attach. Dropped unused, the client counts as gone.
 pub struct AttachmentTicket {
-    pub(crate) endpoint: String,
+    pub(crate) upstream: Upstream,
     pub(crate) activity: ActivityClock,
     pub(crate) metrics: Metrics,
+    /// The request that asked for it.
+    pub(crate) by: RequestId,
     pub(crate) session: Recipient<AttachmentStarted>,
     pub(crate) lifeline: Lifeline<AttachmentId>,
+}
+
+/// Where the client's bytes go.
+pub(crate) struct Upstream {
+    /// The WebSocket to dial.
+    pub url: Url,
+    /// What errors call it.
+    pub what: Cow<'static, str>,
+    /// Another camofleet, or the original, and not the browser itself: it closes with reasons of its own.
+    pub hop: bool,
 }
 
 /// The attachment runs: the session learns how to end it.
@@ -52,55 +65,49 @@ pub struct CloseAttachment {
     pub reason: String,
 }
 
-/// A connection to a browser's Playwright server, past its handshake.
-pub struct BrowserConnection {
-    socket: awc::BoxedSocket,
-    /// What the server sent together with its handshake.
-    early: Bytes,
-}
+/// The headers of a client that the browser's server wants to see: Playwright's version, and what its client asks for.
+const PASSED_ON: &str = "x-playwright-";
 
-/// Dials browsers. One for each thread that relays: connections belong to their thread.
-#[derive(Clone)]
-pub struct BrowserDialer(awc::Client);
+/// A connection to where a client's bytes go, past its handshake.
+pub struct UpstreamConnection(Dialled);
 
-impl Default for BrowserDialer {
-    fn default() -> Self {
-        Self(awc::Client::builder().timeout(DIAL_TIMEOUT).no_default_headers().finish())
-    }
-}
-
-impl BrowserDialer {
-    /// Connects to the browser of a ticket, in the client's name: its Playwright version is in its `User-Agent`, and
-    /// the server compares it. `playwright` is the server's own version, for the error.
+impl AttachmentTicket {
+    /// Connects in the client's name, with those of its `headers` that concern the browser: its Playwright version is in
+    /// its `User-Agent`, and the server compares it. `playwright` is the server's own version, for the error.
     ///
     /// # Errors
-    /// [`Error::PlaywrightMismatch`], [`Error::UpstreamUnreachable`], [`Error::UpstreamTimedOut`].
+    /// [`Error::PlaywrightMismatch`], [`Error::Refused`], [`Error::UpstreamUnreachable`], [`Error::UpstreamTimedOut`].
     pub async fn dial(
         &self,
-        ticket: &AttachmentTicket,
-        user_agent: Option<&str>,
-        playwright: &str,
-    ) -> Result<BrowserConnection> {
-        // The server checks Origin and Host: none is sent, and the endpoint names 127.0.0.1.
-        let mut request = self.0.ws(&ticket.endpoint);
-        if let Some(user_agent) = user_agent {
-            request = request.set_header(header::USER_AGENT, user_agent);
+        headers: &[(&str, &str)],
+        playwright: Option<&str>,
+    ) -> Result<UpstreamConnection> {
+        let Upstream { url, what, hop } = &self.upstream;
+        let concerns = |name: &str| name.eq_ignore_ascii_case("user-agent") || name.starts_with(PASSED_ON);
+        let mut passed: Vec<(&str, &str)> =
+            headers.iter().copied().filter(|(name, _)| concerns(name)).collect();
+        if *hop {
+            passed.push(("X-Request-Id", self.by.as_str()));
         }
-        let connected = match tokio::time::timeout(DIAL_TIMEOUT, request.connect()).await {
-            Ok(connected) => connected,
-            Err(_) => return Err(Error::UpstreamTimedOut { what: "the browser", limit: DIAL_TIMEOUT }),
-        };
-        let (_, framed) = connected.map_err(|error| match error {
-            WsClientError::InvalidResponseStatus(StatusCode::PRECONDITION_REQUIRED) => {
+        let limit = DIAL_TIMEOUT;
+        let dialled = tokio::time::timeout(limit, dial::dial(url, &passed)).await;
+        let dialled = dialled.map_err(|_| Error::UpstreamTimedOut { what: what.clone(), limit })?;
+        dialled.map(UpstreamConnection).map_err(|error| match error {
+            DialError::Unreachable(detail) => Error::UpstreamUnreachable { what: what.clone(), detail },
+            DialError::Refused { status: 428, .. } if !*hop => {
+                let client = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("user-agent"));
                 Error::PlaywrightMismatch {
-                    client: user_agent.unwrap_or("unknown").to_owned(),
-                    server: playwright.to_owned(),
+                    client: client.map_or("unknown", |(_, agent)| agent).to_owned(),
+                    server: playwright.unwrap_or_default().to_owned(),
                 }
             }
-            error => Error::UpstreamUnreachable { what: "the browser", detail: error.to_string() },
-        })?;
-        let parts = framed.into_parts();
-        Ok(BrowserConnection { socket: parts.io, early: parts.read_buf.freeze() })
+            DialError::Refused { status, retry_after, body } if *hop => {
+                refusal(what.clone(), status, retry_after, &body)
+            }
+            DialError::Refused { status, .. } => {
+                Error::UpstreamUnreachable { what: what.clone(), detail: format!("it answered {status}") }
+            }
+        })
     }
 }
 
@@ -116,19 +123,21 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// Starts to relay between a client, past its handshake, and the browser. Resolves when it is over.
+    /// Starts to relay between a client, past its handshake, and its upstream. Resolves when it is over.
     pub async fn run<C>(
         client: C,
-        browser: BrowserConnection,
+        UpstreamConnection(browser): UpstreamConnection,
         ticket: AttachmentTicket,
         ping_interval: Duration,
     ) where
         C: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let AttachmentTicket { activity, metrics, session, lifeline, .. } = ticket;
+        let AttachmentTicket { upstream, activity, metrics, session, lifeline, .. } = ticket;
         let settings = PumpSettings {
             activity,
             ping_interval,
+            peer: upstream.what,
+            hop: upstream.hop,
             from_client: metrics.relay_bytes("attach", "in"),
             to_client: metrics.relay_bytes("attach", "out"),
         };

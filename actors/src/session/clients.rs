@@ -6,12 +6,13 @@ use actix::prelude::*;
 use tokio::sync::watch;
 
 use super::actor::Session;
-use super::attachment::{AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment};
+use super::attachment::{AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment, Upstream};
 use super::state::Status;
 use super::view::Contexts;
 use crate::driver::InBrowser;
 use crate::error::{Error, Result};
 use crate::events::Change;
+use crate::request_id::RequestId;
 use crate::supervision::{ChildExited, Lifeline};
 
 /// How long closing contexts may take, and so how long a client that comes meanwhile waits: a page can hold its browser
@@ -30,12 +31,15 @@ impl Session {
 /// Admits a Playwright client.
 #[derive(Message)]
 #[rtype(result = "Result<AttachmentTicket>")]
-pub(crate) struct Attach;
+pub(crate) struct Attach {
+    /// The request that asks for it.
+    pub by: RequestId,
+}
 
 impl Handler<Attach> for Session {
     type Result = ResponseActFuture<Self, Result<AttachmentTicket>>;
 
-    fn handle(&mut self, _: Attach, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Attach { by }: Attach, _: &mut Context<Self>) -> Self::Result {
         let discarding = self.discarding.clone();
         // The contexts of a client that is let in meanwhile would be discarded with the others.
         let discarded = async {
@@ -44,12 +48,12 @@ impl Handler<Attach> for Session {
                 let _ = discarding.changed().await;
             }
         };
-        Box::pin(discarded.into_actor(self).map(|(), this, ctx| this.admit(ctx)))
+        Box::pin(discarded.into_actor(self).map(|(), this, ctx| this.admit(by, ctx)))
     }
 }
 
 impl Session {
-    fn admit(&mut self, ctx: &mut Context<Self>) -> Result<AttachmentTicket> {
+    fn admit(&mut self, by: RequestId, ctx: &mut Context<Self>) -> Result<AttachmentTicket> {
         let status = self.life.status();
         let Some(launched) = self.launched.as_ref().filter(|_| status == Status::Ready) else {
             return Err(Error::SessionNotReady { status });
@@ -57,15 +61,16 @@ impl Session {
         self.last_attachment += 1;
         let id = self.last_attachment;
         let ticket = AttachmentTicket {
-            endpoint: launched.endpoint.clone(),
+            upstream: Upstream { url: launched.endpoint.clone(), what: "the browser".into(), hop: false },
             activity: self.activity.clone(),
             metrics: self.launcher.metrics.clone(),
+            by: by.clone(),
             session: ctx.address().recipient(),
             lifeline: Lifeline::new(ctx.address().recipient(), id, launched.launch),
         };
         self.attachments.insert(id, None);
         self.activity.touch();
-        self.publish(Change::Attached);
+        self.publish_by(Change::Attached, Some(by));
         Ok(ticket)
     }
 }

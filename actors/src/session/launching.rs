@@ -88,6 +88,7 @@ impl Session {
         // Its idle time starts when it can be used.
         self.activity.touch();
         self.publish(Change::Ready);
+        self.by = None;
         if let Some(ready) = self.ready.take() {
             // Nobody listens when the request was broken off: the session lives on until it expires.
             let _ = ready.send(Ok(ReadySession { view: self.view(), warm }));

@@ -10,9 +10,9 @@ mod view;
 
 pub use activity::ActivityClock;
 pub(crate) use actor::{EndSession, ReadySession, Session, SessionChanged, SessionParts, Touch};
+pub(crate) use attachment::Upstream;
 pub use attachment::{
-    Attachment, AttachmentId, AttachmentStarted, AttachmentTicket, BrowserConnection, BrowserDialer,
-    CloseAttachment,
+    Attachment, AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment, UpstreamConnection,
 };
 pub(crate) use clients::Attach;
 pub use state::{EndReason, IllegalMove, Lifecycle, Status};

@@ -1,6 +1,8 @@
 //! What is asked of a session, and what is seen of it from outside.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use uuid::Uuid;
 
 use super::activity::ActivityClock;
 use super::state::{EndReason, Status};
-use crate::engine::EngineKind;
+use crate::links::VncLinks;
 
 /// A session's id: a UUID v4.
 pub type SessionId = Uuid;
@@ -140,12 +142,14 @@ fn with_scheme(url: &str) -> String {
 }
 
 /// Where the live view of a session is reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VncView {
-    /// The id that the gateway's page and WebSocket carry.
-    pub id: u16,
-    /// The TCP port of the VNC server on the worker's host.
-    pub port: u16,
+    /// The id that the gateway's page and WebSocket carry; `None` where the worker names none.
+    pub id: Option<u16>,
+    /// The VNC server, for a gateway on the same machine; `None` for a session of another one.
+    pub server: Option<SocketAddr>,
+    /// The addresses to show.
+    pub links: VncLinks,
 }
 
 /// How and why a session ended.
@@ -168,8 +172,8 @@ pub struct SessionView {
     pub status: Status,
     /// Its birth and last activity.
     pub activity: ActivityClock,
-    /// What runs in it.
-    pub engine: EngineKind,
+    /// What runs in it: `camoufox` or `firefox`, or what another machine calls it.
+    pub browser: Cow<'static, str>,
     /// The browser's version, once it runs.
     pub browser_version: Option<String>,
     /// Its live view, once it has one.

@@ -1,5 +1,6 @@
 //! What a worker says of its health.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::local::LocalWorker;
@@ -12,9 +13,9 @@ impl LocalWorker {
         self.drivers.iter().find_map(|(_, driver)| driver.versions.borrow().clone())
     }
 
-    pub(super) fn checks(&self) -> BTreeMap<&'static str, Check> {
+    pub(super) fn checks(&self) -> BTreeMap<Cow<'static, str>, Check> {
         let fine = |text: String| Check { ok: true, text };
-        let mut checks = BTreeMap::from([("engine", fine(self.settings.launch.engine.to_string()))]);
+        let mut checks = BTreeMap::from([("engine".into(), fine(self.settings.launch.engine.to_string()))]);
         let display = match &self.settings.launch.display.tools {
             Ok(tools) => {
                 let (free, all) = (self.launcher.slots.free(), self.launcher.slots.capacity());
@@ -23,7 +24,7 @@ impl LocalWorker {
             // Headless sessions need none: a worker without display tools is a healthy one.
             Err(remedy) => remedy.clone(),
         };
-        checks.insert("display", fine(display));
+        checks.insert("display".into(), fine(display));
         let up = self.drivers.iter().filter(|(_, driver)| driver.is_up()).count();
         let driver = match self.versions() {
             Some(DriverVersions { playwright, node }) => {
@@ -33,7 +34,7 @@ impl LocalWorker {
             None if self.drivers.iter().next().is_some() => fine("starting".to_owned()),
             None => Check { ok: false, text: "restarting".to_owned() },
         };
-        checks.insert("driver", driver);
+        checks.insert("driver".into(), driver);
         for kind in [PoolKind::Headless, PoolKind::Vnc] {
             let name = pool_check(kind);
             let check = match self.fills.get(name) {
@@ -49,7 +50,7 @@ impl LocalWorker {
                     }
                 }
             };
-            checks.insert(name, check);
+            checks.insert(name.into(), check);
         }
         checks
     }

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use super::infrastructure::INFRASTRUCTURE;
 use super::views::Views;
 use super::{
-    AttachClient, CreateSession, DeleteSession, ShutDown, TouchSession, WorkerHandle, WorkerSnapshot,
+    AttachClient, CreateSession, DeleteSession, FindSession, ShutDown, TouchSession, WorkerHandle,
+    WorkerSnapshot,
 };
 use crate::driver::{DriverHandle, DriverId, DriverSeat, DriverSettings, StopDriver};
 use crate::error::{Error, Result};
@@ -21,6 +22,7 @@ use crate::launcher::{LaunchSettings, Launcher};
 use crate::metrics::Metrics;
 use crate::prewarm::{ClosePool, PoolFill, PoolKind, PoolSettings, PrewarmPool};
 use crate::process::Os;
+use crate::request_id::RequestId;
 use crate::rundir::RunDir;
 use crate::session::{
     Attach, AttachmentTicket, EndReason, EndSession, ReadySession, Session, SessionChanged, SessionDefaults,
@@ -38,6 +40,8 @@ pub struct WorkerSettings {
     pub name: String,
     /// Defaults for what requests leave open.
     pub defaults: SessionDefaults,
+    /// Whether it takes sessions with a live view, where the machine can.
+    pub offers_vnc: bool,
     /// How many sessions may live at once.
     pub max_sessions: usize,
     /// How often a session's crash is forgiven.
@@ -136,7 +140,7 @@ impl LocalWorker {
             };
             // The sessions of the life before can't tell it themselves: their worker was gone.
             for view in worker.views.ended().into_iter().take(before.sessions.len()) {
-                worker.tell(view, Change::Ended);
+                worker.tell(view, Change::Ended, None);
             }
             worker
         })
@@ -149,28 +153,34 @@ impl LocalWorker {
     pub(super) fn publish(&mut self) {
         let metrics = &self.launcher.metrics;
         for status in Status::ALL {
-            metrics.sessions(status, self.views.count(status));
+            metrics.sessions(&self.settings.name, status, self.views.count(status));
         }
         metrics.drivers(self.drivers.iter().count());
         metrics.slots(self.launcher.slots.free(), self.launcher.slots.capacity());
+        let checks = self.checks();
         let snapshot = WorkerSnapshot {
             sessions: self.views.live(),
             ended: self.views.ended(),
-            checks: self.checks(),
-            supports_vnc: self.displays(),
+            healthy: checks.values().all(|check| check.ok),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            checks,
+            unreachable: None,
+            stale: false,
+            supports_vnc: self.settings.offers_vnc && self.displays(),
             draining: self.draining,
             playwright: self.versions().map(|versions| versions.playwright),
         };
         self.snapshot.send_replace(Arc::new(snapshot));
     }
 
-    fn tell(&self, view: Arc<SessionView>, change: Change) {
-        self.events.publish(Event::Session { worker: self.settings.name.clone(), view, change });
+    fn tell(&self, view: Arc<SessionView>, change: Change, by: Option<RequestId>) {
+        self.events.publish(Event::Session { worker: self.settings.name.clone(), view, change, by });
     }
 
     fn start_session(
         &mut self,
         request: SessionRequest,
+        by: RequestId,
         ctx: &mut Context<Self>,
     ) -> oneshot::Receiver<Result<ReadySession>> {
         let (ready, created) = oneshot::channel();
@@ -179,6 +189,7 @@ impl LocalWorker {
         let id = spec.id;
         let session = Session::start(SessionParts {
             spec: Arc::new(spec),
+            by,
             engine: self.settings.launch.engine.kind,
             launcher: self.launcher.clone(),
             worker: ctx.address().recipient(),
@@ -239,8 +250,11 @@ impl Drop for LocalWorker {
     fn drop(&mut self) {
         // Parts hold addresses of each other, so none of them would end because this one is gone: they are told.
         for (_, session) in self.sessions.iter() {
-            session
-                .do_send(EndSession { reason: EndReason::Crashed, detail: "its worker failed".to_owned() });
+            session.do_send(EndSession {
+                reason: EndReason::Crashed,
+                detail: "its worker failed".to_owned(),
+                by: None,
+            });
         }
         for (_, pool) in self.pools.iter() {
             pool.do_send(ClosePool);
@@ -254,7 +268,11 @@ impl Drop for LocalWorker {
 impl Handler<CreateSession> for LocalWorker {
     type Result = ResponseActFuture<Self, Result<Arc<SessionView>>>;
 
-    fn handle(&mut self, CreateSession(request): CreateSession, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(
+        &mut self,
+        CreateSession { request, by }: CreateSession,
+        ctx: &mut Context<Self>,
+    ) -> Self::Result {
         let started = Instant::now();
         let limit = self.settings.max_sessions;
         let refusal = match &self.settings.launch.display.tools {
@@ -267,7 +285,7 @@ impl Handler<CreateSession> for LocalWorker {
             self.launcher.metrics.created(refusal.code(), "none", started.elapsed());
             return Box::pin(actix::fut::err(refusal));
         }
-        let created = self.start_session(request, ctx);
+        let created = self.start_session(request, by, ctx);
         Box::pin(created.into_actor(self).map(move |created, this, _| {
             let created = created.unwrap_or(Err(Error::Restarting { what: "session" }));
             let (outcome, source) = match &created {
@@ -281,27 +299,39 @@ impl Handler<CreateSession> for LocalWorker {
 }
 
 impl Handler<DeleteSession> for LocalWorker {
-    type Result = ResponseActFuture<Self, Result<SessionId>>;
+    type Result = ResponseActFuture<Self, Result<Status>>;
 
-    fn handle(&mut self, DeleteSession(id): DeleteSession, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, DeleteSession { id, by }: DeleteSession, _: &mut Context<Self>) -> Self::Result {
         let started = Instant::now();
         let session = match self.session(id) {
             Ok(session) => session,
             Err(error) => return Box::pin(actix::fut::err(error)),
         };
-        let end = session
-            .send(EndSession { reason: EndReason::Deleted, detail: "deleted by a request".to_owned() });
+        let end = session.send(EndSession {
+            reason: EndReason::Deleted,
+            detail: "deleted by a request".to_owned(),
+            by: Some(by),
+        });
         Box::pin(end.into_actor(self).map(move |_, this, _| {
             this.launcher.metrics.deleted(started.elapsed());
-            Ok(id)
+            Ok(Status::Dead)
         }))
+    }
+}
+
+impl Handler<FindSession> for LocalWorker {
+    type Result = Result<Arc<SessionView>>;
+
+    fn handle(&mut self, FindSession { id, .. }: FindSession, _: &mut Context<Self>) -> Self::Result {
+        // Everything that there is has been published.
+        self.snapshot.borrow().session(id).cloned().ok_or(Error::SessionNotFound)
     }
 }
 
 impl Handler<TouchSession> for LocalWorker {
     type Result = ResponseFuture<Result<Arc<SessionView>>>;
 
-    fn handle(&mut self, TouchSession(id): TouchSession, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, TouchSession { id, .. }: TouchSession, _: &mut Context<Self>) -> Self::Result {
         let session = self.session(id);
         Box::pin(async move { session?.send(Touch).await.unwrap_or(Err(Error::SessionNotFound)) })
     }
@@ -310,9 +340,9 @@ impl Handler<TouchSession> for LocalWorker {
 impl Handler<AttachClient> for LocalWorker {
     type Result = ResponseFuture<Result<AttachmentTicket>>;
 
-    fn handle(&mut self, AttachClient(id): AttachClient, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, AttachClient { id, by }: AttachClient, _: &mut Context<Self>) -> Self::Result {
         let session = self.session(id);
-        Box::pin(async move { session?.send(Attach).await.unwrap_or(Err(Error::SessionNotFound)) })
+        Box::pin(async move { session?.send(Attach { by }).await.unwrap_or(Err(Error::SessionNotFound)) })
     }
 }
 
@@ -326,6 +356,7 @@ impl Handler<ShutDown> for LocalWorker {
             session.send(EndSession {
                 reason: EndReason::Shutdown,
                 detail: "camofleet was shut down".to_owned(),
+                by: None,
             })
         });
         let sessions = join_all(sessions.collect::<Vec<_>>());
@@ -348,14 +379,14 @@ impl Handler<ShutDown> for LocalWorker {
 impl Handler<SessionChanged> for LocalWorker {
     type Result = ();
 
-    fn handle(&mut self, SessionChanged { view, change }: SessionChanged, _: &mut Context<Self>) {
+    fn handle(&mut self, SessionChanged { view, change, by }: SessionChanged, _: &mut Context<Self>) {
         if change == Change::Ended {
             // Its capacity is free before anybody hears that it ended; its exit that follows is stale then.
             self.sessions.remove(&view.spec.id);
         }
         self.views.update(Arc::clone(&view));
         self.publish();
-        self.tell(view, change);
+        self.tell(view, change, by);
     }
 }
 
@@ -370,7 +401,7 @@ impl Handler<ChildExited<SessionId>> for LocalWorker {
             self.publish();
             if let Some(view) = ended {
                 self.launcher.metrics.ended(EndReason::Crashed);
-                self.tell(view, Change::Ended);
+                self.tell(view, Change::Ended, None);
             }
         }
     }

@@ -6,10 +6,12 @@
 mod health;
 mod infrastructure;
 mod local;
+mod remote;
 #[cfg(test)]
 mod tests;
 mod views;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -18,9 +20,12 @@ use tokio::sync::watch;
 
 use crate::error::{Error, Result};
 use crate::prewarm::PoolKind;
+use crate::request_id::RequestId;
 use crate::session::{AttachmentTicket, SessionId, SessionRequest, SessionView, Status};
 
 pub use local::{LocalWorker, WorkerParts, WorkerSettings};
+pub(crate) use remote::refusal;
+pub use remote::{RemoteParts, RemoteRole, RemoteSettings, RemoteWorker};
 
 /// How many ended sessions a worker remembers.
 pub const ENDED_LIMIT: usize = 200;
@@ -28,22 +33,52 @@ pub const ENDED_LIMIT: usize = 200;
 /// Builds a session; answered when it is READY.
 #[derive(Message)]
 #[rtype(result = "Result<Arc<SessionView>>")]
-pub struct CreateSession(pub SessionRequest);
+pub struct CreateSession {
+    /// What is wanted.
+    pub request: SessionRequest,
+    /// On whose behalf.
+    pub by: RequestId,
+}
 
-/// Ends a session; answered when nothing is left of it.
+/// Finds a session that the snapshot does not show: one that another control created a moment ago, for instance.
 #[derive(Message)]
-#[rtype(result = "Result<SessionId>")]
-pub struct DeleteSession(pub SessionId);
+#[rtype(result = "Result<Arc<SessionView>>")]
+pub struct FindSession {
+    /// Which one.
+    pub id: SessionId,
+    /// On whose behalf.
+    pub by: RequestId,
+}
+
+/// Ends a session; answered with its status, DEAD when nothing is left of it.
+#[derive(Message)]
+#[rtype(result = "Result<Status>")]
+pub struct DeleteSession {
+    /// Which one.
+    pub id: SessionId,
+    /// On whose behalf.
+    pub by: RequestId,
+}
 
 /// Counts as activity in a session; answered with the session as it is then.
 #[derive(Message)]
 #[rtype(result = "Result<Arc<SessionView>>")]
-pub struct TouchSession(pub SessionId);
+pub struct TouchSession {
+    /// Which one.
+    pub id: SessionId,
+    /// On whose behalf.
+    pub by: RequestId,
+}
 
 /// Admits a Playwright client to a session.
 #[derive(Message)]
 #[rtype(result = "Result<AttachmentTicket>")]
-pub struct AttachClient(pub SessionId);
+pub struct AttachClient {
+    /// Which one.
+    pub id: SessionId,
+    /// On whose behalf.
+    pub by: RequestId,
+}
 
 /// Takes no more sessions and ends those that run; answered when nothing is left.
 #[derive(Message)]
@@ -66,8 +101,16 @@ pub struct WorkerSnapshot {
     pub sessions: Vec<Arc<SessionView>>,
     /// The sessions that ended last, newest first, [`ENDED_LIMIT`] at most.
     pub ended: Vec<Arc<SessionView>>,
+    /// Whether sessions can be placed on it.
+    pub healthy: bool,
+    /// What it runs: camofleet's version, or what another machine says.
+    pub version: String,
     /// Its health, by the name of what was checked.
-    pub checks: BTreeMap<&'static str, Check>,
+    pub checks: BTreeMap<Cow<'static, str>, Check>,
+    /// Why nothing is known of it at present.
+    pub unreachable: Option<String>,
+    /// The sessions are those that were last known of it, and it does not answer.
+    pub stale: bool,
     /// Whether it can have live views.
     pub supports_vnc: bool,
     /// Whether it takes no more sessions.
@@ -77,11 +120,6 @@ pub struct WorkerSnapshot {
 }
 
 impl WorkerSnapshot {
-    /// Whether sessions can be placed on it.
-    pub fn healthy(&self) -> bool {
-        !self.checks.is_empty() && self.checks.values().all(|check| check.ok)
-    }
-
     /// A session by its id, live ones first.
     pub fn session(&self, id: SessionId) -> Option<&Arc<SessionView>> {
         self.sessions.iter().chain(&self.ended).find(|view| view.spec.id == id)
@@ -89,7 +127,7 @@ impl WorkerSnapshot {
 
     /// The live session whose view has this id.
     pub fn session_by_vnc_id(&self, vnc_id: u16) -> Option<&Arc<SessionView>> {
-        let shows = |view: &&Arc<SessionView>| view.vnc.as_ref().is_some_and(|vnc| vnc.id == vnc_id);
+        let shows = |view: &&Arc<SessionView>| view.vnc.as_ref().is_some_and(|vnc| vnc.id == Some(vnc_id));
         self.sessions.iter().find(|view| view.status == Status::Ready && shows(view))
     }
 }
@@ -101,6 +139,8 @@ pub struct WorkerHandle {
     pub name: String,
     /// Builds sessions.
     pub create: Recipient<CreateSession>,
+    /// Finds those that are not in the snapshot.
+    pub find: Recipient<FindSession>,
     /// Ends them.
     pub delete: Recipient<DeleteSession>,
     /// Keeps them alive.
@@ -119,6 +159,7 @@ impl WorkerHandle {
     where
         A: Actor<Context = Context<A>>
             + Handler<CreateSession>
+            + Handler<FindSession>
             + Handler<DeleteSession>
             + Handler<TouchSession>
             + Handler<AttachClient>
@@ -127,6 +168,7 @@ impl WorkerHandle {
         Self {
             name,
             create: address.clone().recipient(),
+            find: address.clone().recipient(),
             delete: address.clone().recipient(),
             touch: address.clone().recipient(),
             attach: address.clone().recipient(),

@@ -2,7 +2,7 @@
 //! README's tables are all made from [`SETTINGS`].
 
 use super::kinds::{Kind, MAX_INTERVAL};
-use super::types::{Choice, Engine, StartUrlWait, VncBackend};
+use super::types::{Choice, Engine, Placement, StartUrlWait, VncBackend};
 
 /// One setting: its name in the environment, what it may be, and what it does.
 #[derive(Debug)]
@@ -35,13 +35,22 @@ static PREFIXED: [Section; 3] = [
     Section { table: "control", prefix: "CONTROL_", title: "Control: the REST API and the panel" },
 ];
 
-/// The table of every name without a prefix.
+/// The one screen of `RUNNER_VNC_LEGACY`, whose settings have the names that the programs behind it gave them.
+static LEGACY: Section = Section {
+    table: "legacy_vnc",
+    prefix: "",
+    title: "Legacy VNC: the one shared screen of RUNNER_VNC_LEGACY",
+};
+const LEGACY_NAMES: [&str; 5] = ["DISPLAY", "VNC_RES", "VNC_PORT", "WS_PORT", "VNC_PASSWORD"];
+
+/// The table of every other name without a prefix.
 static GATEWAY: Section = Section { table: "gateway", prefix: "", title: "Gateway: VNC tunnels" };
 
 impl Setting {
     /// The section this setting belongs to.
     pub fn section(&self) -> &'static Section {
-        PREFIXED.iter().find(|section| self.name.starts_with(section.prefix)).unwrap_or(&GATEWAY)
+        let rest = if LEGACY_NAMES.contains(&self.name) { &LEGACY } else { &GATEWAY };
+        PREFIXED.iter().find(|section| self.name.starts_with(section.prefix)).unwrap_or(rest)
     }
 
     /// Where a TOML file has it: `RUNNER_SESSION_DEFAULTS__HEADLESS` is `runner.session_defaults.headless`.
@@ -65,7 +74,7 @@ impl Setting {
 
     /// Whether its value must not be printed.
     pub fn is_secret(&self) -> bool {
-        self.kind == Kind::Token
+        matches!(self.kind, Kind::Token | Kind::VncPassword)
     }
 }
 
@@ -85,9 +94,27 @@ const fn optional(name: &'static str, kind: Kind, help: &'static str) -> Setting
 const IDLE_TTL_SECONDS: Kind = Kind::WholeSeconds { min: 30, max: 3600 };
 const DISPLAY_NUMBER: Kind = Kind::Integer { min: 1, max: 59_535 };
 const TCP_PORT: Kind = Kind::Integer { min: 1, max: 65535 };
+const LISTEN_PORT: Kind = Kind::Integer { min: 0, max: 65535 };
+const ANY_ORIGIN: &str = r#"["*"]"#;
+/// From a tenth of a second to an hour.
+const PATIENCE: Kind = Kind::Seconds { min: 0.1, max: 3600.0 };
 
 /// All settings, in the order in which documents show them.
 pub static SETTINGS: &[Setting] = &[
+    setting("RUNNER_HOST", "0.0.0.0", Kind::Host, "The address that the role runner listens on."),
+    setting(
+        "RUNNER_PORT",
+        "8070",
+        LISTEN_PORT,
+        "The port that the role runner listens on; 0 takes a free one.",
+    ),
+    setting(
+        "RUNNER_CORS_ORIGINS",
+        ANY_ORIGIN,
+        Kind::Origins,
+        "The origins whose pages may call the role runner.",
+    ),
+    setting("RUNNER_METRICS_ENDPOINT", "/metrics", Kind::HttpPath, "Where the role runner has its metrics."),
     setting(
         "RUNNER_SESSION_DEFAULTS__IDLE_TTL_SECONDS",
         "300",
@@ -225,6 +252,47 @@ pub static SETTINGS: &[Setting] = &[
     setting("RUNNER_VNC_PORT_MAX", "5999", TCP_PORT, "The last TCP port of the sessions' VNC servers."),
     setting("RUNNER_VNC_WS_PORT_MIN", "6900", TCP_PORT, "The first id of a live view, as in /vnc/{id}."),
     setting("RUNNER_VNC_WS_PORT_MAX", "6999", TCP_PORT, "The last id of a live view."),
+    setting(
+        "RUNNER_VNC_BIND",
+        "127.0.0.1",
+        Kind::Address,
+        "The address that VNC servers listen on: one that a gateway on another host can reach, or 0.0.0.0 for all.",
+    ),
+    optional(
+        "RUNNER_VNC_WS_BASE",
+        Kind::LinkBase,
+        "What the WebSocket address of a live view begins with, before /websockify?token={id}; unset: it has none, and in \
+         serve one relative to the panel.",
+    ),
+    optional(
+        "RUNNER_VNC_HTTP_BASE",
+        Kind::LinkBase,
+        "What the page address of a live view begins with, before /vnc/{id}; unset: it has none, and in serve one relative \
+         to the panel.",
+    ),
+    setting(
+        "RUNNER_VNC_LEGACY",
+        "0",
+        Kind::Switch,
+        "One shared display, VNC server and noVNC for all sessions, instead of one for each.",
+    ),
+    setting(
+        "RUNNER_VNC_WEB_ASSETS_PATH",
+        "/usr/share/novnc",
+        Kind::Path,
+        "The noVNC files that legacy VNC serves; without such a directory it serves its own page.",
+    ),
+    optional(
+        "RUNNER_NETWORK_DIAGNOSTICS",
+        Kind::Urls,
+        "Addresses to look at once at the start; what came of it is shown among the checks of /health.",
+    ),
+    setting(
+        "RUNNER_DIAGNOSTICS_TIMEOUT_SECONDS",
+        "8",
+        Kind::Seconds { min: 0.1, max: 300.0 },
+        "How long each of these addresses may take to answer.",
+    ),
     optional(
         "RUNNER_RUN_DIR",
         Kind::Path,
@@ -236,34 +304,108 @@ pub static SETTINGS: &[Setting] = &[
         Kind::Seconds { min: 0.1, max: 300.0 },
         "How long sessions have to end at shutdown before their processes are killed.",
     ),
+    setting("WORKER_HOST", "0.0.0.0", Kind::Host, "The address that the role worker listens on."),
+    setting(
+        "WORKER_PORT",
+        "8080",
+        LISTEN_PORT,
+        "The port that the role worker listens on; 0 takes a free one.",
+    ),
+    setting(
+        "WORKER_CORS_ORIGINS",
+        ANY_ORIGIN,
+        Kind::Origins,
+        "The origins whose pages may call the role worker.",
+    ),
+    setting("WORKER_METRICS_ENDPOINT", "/metrics", Kind::HttpPath, "Where the role worker has its metrics."),
+    optional(
+        "WORKER_ID",
+        Kind::Text { max_chars: 253 },
+        "What the role worker calls itself in its sessions' worker_id; unset: the name of its machine.",
+    ),
+    optional(
+        "WORKER_RUNNER_BASE_URL",
+        Kind::ApiBase,
+        "The runner of the role worker, such as http://127.0.0.1:8070; unset: the worker runs one in its own process.",
+    ),
+    optional(
+        "WORKER_SUPPORTS_VNC",
+        Kind::Switch,
+        "Whether sessions may have a live view; unset: in the role worker not, in serve where the machine can.",
+    ),
     optional(
         "WORKER_SESSION_DEFAULTS__IDLE_TTL_SECONDS",
         IDLE_TTL_SECONDS,
-        "Wins over RUNNER_SESSION_DEFAULTS__IDLE_TTL_SECONDS wherever it is set.",
+        "Wins over RUNNER_SESSION_DEFAULTS__IDLE_TTL_SECONDS wherever it is set; unset, a worker asks a remote runner for \
+         300.",
     ),
     optional(
         "WORKER_SESSION_DEFAULTS__HEADLESS",
         Kind::Switch,
-        "Wins over RUNNER_SESSION_DEFAULTS__HEADLESS wherever it is set.",
+        "Wins over RUNNER_SESSION_DEFAULTS__HEADLESS wherever it is set; unset, a worker asks a remote runner for false.",
     ),
     setting(
+        "WORKER_REQUEST_TIMEOUT",
+        "10",
+        PATIENCE,
+        "How many seconds a remote runner may take to answer anything but a create.",
+    ),
+    setting(
+        "WORKER_CREATE_TIMEOUT",
+        "50",
+        PATIENCE,
+        "How many seconds a remote runner may take to create a session: its launch timeouts and a margin.",
+    ),
+    setting(
+        "WORKER_POLL_INTERVAL_SECONDS",
+        "1.0",
+        PATIENCE,
+        "How often a worker looks at the sessions and the health of its remote runner.",
+    ),
+    setting("WORKER_POLL_TIMEOUT_SECONDS", "1.5", PATIENCE, "How long such a look may take."),
+    optional(
         "CONTROL_HOST",
-        "127.0.0.1",
         Kind::Host,
-        "The address to listen on; 0.0.0.0 is every IPv4 address of the machine.",
+        "The address to listen on; unset: 127.0.0.1 in serve, and 0.0.0.0, every IPv4 address, in the role control.",
     ),
-    setting(
-        "CONTROL_PORT",
-        "9000",
-        Kind::Integer { min: 0, max: 65535 },
-        "The port to listen on; 0 takes a free one.",
-    ),
+    setting("CONTROL_PORT", "9000", LISTEN_PORT, "The port to listen on; 0 takes a free one."),
     setting(
         "CONTROL_CORS_ORIGINS",
         r#"["*"]"#,
         Kind::Origins,
         "The origins whose pages may call the API; * is all of them, then without credentials.",
     ),
+    setting(
+        "CONTROL_WORKERS",
+        r#"[{"name": "local", "url": "http://worker:8080"}]"#,
+        Kind::Workers,
+        "The workers of the role control.",
+    ),
+    setting(
+        "CONTROL_PLACEMENT",
+        "round_robin",
+        Kind::Choice(Placement::WORDS),
+        "Which of the workers that fit gets a session whose request names none.",
+    ),
+    setting(
+        "CONTROL_REQUEST_TIMEOUT",
+        "10",
+        PATIENCE,
+        "How many seconds a worker may take to answer anything but a create.",
+    ),
+    setting(
+        "CONTROL_CREATE_TIMEOUT",
+        "60",
+        PATIENCE,
+        "How many seconds a worker may take to create a session: its runner's launch timeouts and a margin.",
+    ),
+    setting(
+        "CONTROL_POLL_INTERVAL_SECONDS",
+        "1.0",
+        PATIENCE,
+        "How often control looks at the sessions and the health of each worker.",
+    ),
+    setting("CONTROL_POLL_TIMEOUT_SECONDS", "1.5", PATIENCE, "How long such a look may take."),
     setting("CONTROL_METRICS_ENDPOINT", "/metrics", Kind::HttpPath, "Where the Prometheus metrics are."),
     setting(
         "CONTROL_PUBLIC_API_PREFIX",
@@ -281,6 +423,48 @@ pub static SETTINGS: &[Setting] = &[
         "20",
         Kind::Seconds { min: 1.0, max: 55.0 },
         "How often an idle WebSocket is pinged, so that proxies, which cut at 60 seconds, leave it open.",
+    ),
+    setting("HTTP_HOST", "0.0.0.0", Kind::Host, "The address that the role gateway listens on."),
+    setting(
+        "HTTP_PORT",
+        "6900",
+        LISTEN_PORT,
+        "The port that the role gateway listens on; 0 takes a free one.",
+    ),
+    setting(
+        "VNC_DEFAULT_HOST",
+        "127.0.0.1",
+        Kind::Host,
+        "The host of the VNC servers that the role gateway shows.",
+    ),
+    setting(
+        "VNC_WEB_RANGE",
+        "6900-6904",
+        Kind::IdRange,
+        "The ids of live views that the role gateway shows.",
+    ),
+    setting(
+        "VNC_BASE_PORT",
+        "5900",
+        TCP_PORT,
+        "The port of the VNC server of the first of these ids; the others follow in order.",
+    ),
+    optional(
+        "VNC_MAP_JSON",
+        Kind::VncMap,
+        "VNC servers that the role gateway finds by their ids alone; these win.",
+    ),
+    setting(
+        "WS_READ_TIMEOUT_MS",
+        "120000",
+        Kind::Milliseconds { min: 1000, max: 86_400_000 },
+        "How long a viewer may say nothing, answers to pings included, before its connection is closed.",
+    ),
+    setting(
+        "WS_WRITE_TIMEOUT_MS",
+        "120000",
+        Kind::Milliseconds { min: 1000, max: 86_400_000 },
+        "How long a viewer may take to read what it is sent.",
     ),
     setting(
         "MAX_CONCURRENT_SESSIONS",
@@ -300,6 +484,17 @@ pub static SETTINGS: &[Setting] = &[
         Kind::Milliseconds { min: 1000, max: 86_400_000 },
         "How long a VNC connection may be silent in both directions before it is closed.",
     ),
+    setting(
+        "SHUTDOWN_GRACE_MS",
+        "30000",
+        Kind::Milliseconds { min: 0, max: 3_600_000 },
+        "How long viewers of the role gateway may go on when it is shut down. In serve they go with their sessions.",
+    ),
+    setting("DISPLAY", ":1", Kind::Display, "The shared display."),
+    setting("VNC_RES", "1920x1080x24", Kind::Resolution, "Its width, height and colour depth."),
+    setting("VNC_PORT", "5900", TCP_PORT, "The port of its VNC server."),
+    setting("WS_PORT", "6900", TCP_PORT, "The port of its noVNC page and WebSocket."),
+    optional("VNC_PASSWORD", Kind::VncPassword, "The password that its VNC server asks for; unset: none."),
 ];
 
 #[cfg(test)]

@@ -1,9 +1,13 @@
 //! What the text of a setting may be, how it is read, and how that is said to a person.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use url::Url;
+
+use super::topology::{self, VncMap, WorkerEntry};
 use super::types::{CorsOrigins, Resolution, Secret};
 
 /// The longest span, in seconds, that an interval setting accepts: one day.
@@ -43,6 +47,24 @@ pub enum Kind {
     Origins,
     /// The size of a display.
     Resolution,
+    /// Other machines that sessions are placed on.
+    Workers,
+    /// The address of another part's API.
+    ApiBase,
+    /// What public addresses begin with.
+    LinkBase,
+    /// Addresses to look at.
+    Urls,
+    /// Ids of live views.
+    IdRange,
+    /// VNC servers by id.
+    VncMap,
+    /// An IP address to listen on.
+    Address,
+    /// An X display.
+    Display,
+    /// A VNC server's password: the protocol uses eight characters of it.
+    VncPassword,
 }
 
 /// A text that was found to be what its kind asks for.
@@ -58,6 +80,12 @@ pub enum Value {
     Path(PathBuf),
     Origins(CorsOrigins),
     Resolution(Resolution),
+    Workers(Vec<WorkerEntry>),
+    Url(Url),
+    Urls(Vec<Url>),
+    IdRange(RangeInclusive<u16>),
+    VncMap(VncMap),
+    Address(IpAddr),
 }
 
 impl Kind {
@@ -92,6 +120,22 @@ impl Kind {
             Self::HttpPrefix => http_path(text).map(Value::Text),
             Self::Origins => CorsOrigins::parse(text).map(Value::Origins),
             Self::Resolution => Resolution::parse(text).map(Value::Resolution),
+            Self::Workers => topology::workers(text).map(Value::Workers),
+            Self::ApiBase => topology::api_base(text).map(Value::Url),
+            Self::LinkBase => topology::link_base(text).map(Value::Text),
+            Self::Urls => topology::urls(text).map(Value::Urls),
+            Self::IdRange => topology::id_range(text).map(Value::IdRange),
+            Self::VncMap => topology::vnc_map(text).map(Value::VncMap),
+            Self::Address => text.parse().ok().map(Value::Address),
+            Self::Display => {
+                let number = text.strip_prefix(':').and_then(|rest| rest.trim_end_matches(".0").parse().ok());
+                number.filter(|number| *number <= 59_535).map(Value::Integer)
+            }
+            Self::VncPassword => {
+                let typeable =
+                    (1..=8).contains(&text.len()) && text.chars().all(|char| char.is_ascii_graphic());
+                typeable.then(|| Value::Secret(Secret::new(text.to_owned())))
+            }
         }
     }
 
@@ -109,6 +153,18 @@ impl Kind {
             Self::Path => "a path".to_owned(),
             Self::Program => "a path or the name of a program".to_owned(),
             Self::Host => "an IP address or a host name".to_owned(),
+            Self::Workers => "a JSON array of workers, each with a 'name' of its own and an http(s) 'url', and where wanted \
+                              'supports_vnc' (true or false), 'vnc_ws' (a ws(s) URL) and 'vnc_http' (an http(s) URL), in \
+                              which {id} and {host} are filled in"
+                .to_owned(),
+            Self::ApiBase => "an http(s) URL such as http://runner:8070".to_owned(),
+            Self::LinkBase => "a URL without a query, such as wss://fleet.example".to_owned(),
+            Self::Urls => "http(s) URLs, as a JSON array or separated by commas".to_owned(),
+            Self::IdRange => "a range of ids such as 6900-6904".to_owned(),
+            Self::VncMap => r#"a JSON object such as {"6900": {"host": "10.0.0.7", "port": 5900}}"#.to_owned(),
+            Self::Address => "an IP address such as 127.0.0.1 or 0.0.0.0".to_owned(),
+            Self::Display => "an X display such as :1".to_owned(),
+            Self::VncPassword => "1 to 8 printable ASCII characters without blanks".to_owned(),
             Self::HttpPath => "a path such as /metrics".to_owned(),
             Self::HttpPrefix => "a path such as / or /fleet".to_owned(),
             Self::Origins => {

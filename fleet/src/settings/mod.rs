@@ -15,6 +15,7 @@ mod report;
 mod sources;
 #[cfg(test)]
 mod tests;
+pub mod topology;
 pub mod types;
 pub mod validated;
 

@@ -123,11 +123,19 @@ fn in_force(setting: &'static Setting, merged: &Map<String, Node>) -> InForce {
 /// A TOML value as it would be written in the environment.
 fn as_text(node: &Node) -> String {
     match &node.kind {
-        ValueKind::Array(entries) => {
-            let entries: Vec<String> = entries.iter().map(as_text).collect();
-            serde_json::Value::from(entries).to_string()
-        }
+        ValueKind::Array(_) | ValueKind::Table(_) => as_json(node).to_string(),
         _ => node.to_string(),
+    }
+}
+
+fn as_json(node: &Node) -> serde_json::Value {
+    match &node.kind {
+        ValueKind::Array(entries) => entries.iter().map(as_json).collect(),
+        ValueKind::Table(table) => table.iter().map(|(name, entry)| (name.clone(), as_json(entry))).collect(),
+        ValueKind::Boolean(value) => (*value).into(),
+        ValueKind::I64(number) => (*number).into(),
+        ValueKind::Nil => serde_json::Value::Null,
+        _ => node.to_string().into(),
     }
 }
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::types::{CorsOrigins, Engine, Resolution, StartUrlWait, VncBackend};
+use super::topology::{VncMap, WorkerEntry};
+use super::types::{CorsOrigins, Engine, Placement, Resolution, StartUrlWait, VncBackend};
 use super::validated::*;
 use super::*;
 
@@ -80,8 +81,24 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
     let settings = Host::new().settings();
     let count = |number| NonZeroUsize::new(number).unwrap();
     let permits = settings.runner.launch.permits;
+    let listen = |host: &str, port, names| ListenSettings {
+        host: Some(host.to_owned()),
+        port,
+        names,
+        cors_origins: CorsOrigins::Any,
+        metrics_endpoint: "/metrics".to_owned(),
+    };
+    let calls = |create| CallSettings {
+        request_timeout: Duration::from_secs(10),
+        create_timeout: Duration::from_secs(create),
+        poll_interval: Duration::from_secs(1),
+        poll_timeout: Duration::from_millis(1500),
+    };
     let expected = Settings {
         runner: RunnerSettings {
+            listen: listen("0.0.0.0", 8070, ("RUNNER_HOST", "RUNNER_PORT")),
+            diagnostics: Vec::new(),
+            diagnostics_timeout: Duration::from_secs(8),
             session_defaults: SessionDefaults {
                 idle_ttl: Duration::from_secs(300),
                 headless: false,
@@ -105,6 +122,10 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
                 ids: 6900..=6999,
                 resolution: Resolution { width: 1920, height: 1080, depth: 24 },
                 startup_timeout: Duration::from_secs(5),
+                bind: std::net::Ipv4Addr::LOCALHOST.into(),
+                ws_base: None,
+                http_base: None,
+                legacy: None,
             },
             prewarm: PrewarmSettings { headless: 1, vnc: 1, check_interval: Duration::from_secs(2) },
             restarts: RestartSettings { limit: 3, window: Duration::from_secs(300) },
@@ -112,16 +133,40 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
             run_dir: None,
             shutdown_timeout: Duration::from_secs(4),
         },
+        worker: WorkerSettings {
+            listen: listen("0.0.0.0", 8080, ("WORKER_HOST", "WORKER_PORT")),
+            id: None,
+            runner_url: None,
+            supports_vnc: None,
+            default_idle_ttl: None,
+            default_headless: None,
+            calls: calls(50),
+        },
         control: ControlSettings {
-            host: "127.0.0.1".to_owned(),
-            port: 9000,
-            cors_origins: CorsOrigins::Any,
-            metrics_endpoint: "/metrics".to_owned(),
+            listen: ListenSettings { host: None, ..listen("", 9000, ("CONTROL_HOST", "CONTROL_PORT")) },
+            workers: vec![WorkerEntry {
+                name: "local".to_owned(),
+                url: "http://worker:8080".parse().unwrap(),
+                supports_vnc: false,
+                vnc_ws: None,
+                vnc_http: None,
+            }],
+            placement: Placement::RoundRobin,
+            calls: calls(60),
             public_api_prefix: String::new(),
             api_token: None,
             ws_ping: Duration::from_secs(20),
         },
         gateway: GatewaySettings {
+            host: "0.0.0.0".to_owned(),
+            port: 6900,
+            vnc_host: "127.0.0.1".to_owned(),
+            ids: 6900..=6904,
+            vnc_base_port: 5900,
+            vnc_map: VncMap::new(),
+            ws_read_timeout: Duration::from_secs(120),
+            ws_write_timeout: Duration::from_secs(120),
+            shutdown_grace: Duration::from_secs(30),
             max_concurrent_sessions: count(1000),
             tcp_connect_timeout: Duration::from_secs(5),
             tcp_idle_timeout: Duration::from_secs(300),
@@ -137,7 +182,7 @@ fn each_layer_wins_over_the_ones_before_it() {
         host = add(std::mem::replace(&mut host, Host::new()));
         let loaded = host.load().unwrap();
         let in_force = loaded.in_force.iter().find(|value| value.setting.name == "CONTROL_PORT").unwrap();
-        assert_eq!((loaded.settings.control.port, in_force.source.as_str()), (port, source));
+        assert_eq!((loaded.settings.control.listen.port, in_force.source.as_str()), (port, source));
     };
     expect(&|host| host, 9000, "the built-in default");
     expect(&|host| host.file("config/default.toml", "[control]\nport = 1"), 1, "config/default.toml");
@@ -164,8 +209,8 @@ fn the_checkout_of_the_program_is_the_second_place_for_the_default_file() {
     let host = Host::new()
         .file("../checkout/config/default.toml", "[control]\nport = 1")
         .file("../checkout/target/release/x", "");
-    assert_eq!(host.settings().control.port, 1);
-    assert_eq!(host.file("config/default.toml", "[control]\nport = 2").settings().control.port, 2);
+    assert_eq!(host.settings().control.listen.port, 1);
+    assert_eq!(host.file("config/default.toml", "[control]\nport = 2").settings().control.listen.port, 2);
 }
 
 #[test]
@@ -188,7 +233,10 @@ fn toml_values_may_have_their_own_types_or_be_texts() {
     assert_eq!(settings.runner.prewarm.vnc, 3);
     assert!(!settings.runner.engine.disable_webrtc);
     assert_eq!(settings.runner.session_defaults.start_url.as_deref(), Some("a.example"));
-    assert_eq!(settings.control.cors_origins, CorsOrigins::Listed(vec!["https://a.example".to_owned()]));
+    assert_eq!(
+        settings.control.listen.cors_origins,
+        CorsOrigins::Listed(vec!["https://a.example".to_owned()])
+    );
     assert_eq!(settings.gateway.tcp_idle_timeout, Duration::from_secs(60));
 }
 
@@ -254,7 +302,7 @@ fn a_key_that_is_no_setting_is_refused_in_the_file_that_was_named() {
         ),
         ("[telemetry]\nenabled = true", "telemetry.enabled (from my.toml) is not a setting"),
         ("runner = 5", "runner (from my.toml) is not a setting"),
-        ("[control.port]\nnumber = 5", "control.port.number (from my.toml) is not a setting"),
+        ("[control.listen.port]\nnumber = 5", "control.listen.port.number (from my.toml) is not a setting"),
     ] {
         assert!(Host::new().file("my.toml", text).config("my.toml").error().starts_with(expected), "{text}");
     }
@@ -263,7 +311,7 @@ fn a_key_that_is_no_setting_is_refused_in_the_file_that_was_named() {
 #[test]
 fn a_key_that_is_no_setting_is_a_warning_in_the_default_file() {
     let loaded = Host::new().file("config/default.toml", "[control]\nprot = 1\nport = 2").load().unwrap();
-    assert_eq!(loaded.settings.control.port, 2);
+    assert_eq!(loaded.settings.control.listen.port, 2);
     let expected = "control.prot (from config/default.toml) is not a setting; did you mean control.port?";
     assert_eq!(loaded.warnings, [expected]);
 }

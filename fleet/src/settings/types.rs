@@ -70,6 +70,16 @@ choices! {
     }
 }
 
+choices! {
+    /// Which of the workers that fit is asked first.
+    Placement {
+        /// Each in turn.
+        RoundRobin = "round_robin",
+        /// The one with the fewest sessions.
+        LeastSessions = "least_sessions",
+    }
+}
+
 /// The size of a display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resolution {

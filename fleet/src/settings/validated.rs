@@ -1,22 +1,28 @@
 //! The settings as types: what the rest of the program gets to see.
 
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use url::Url;
+
 use super::error::SettingsError;
 use super::kinds::Value;
 use super::sources::InForce;
-use super::types::{Choice, CorsOrigins, Engine, Resolution, Secret, StartUrlWait, VncBackend};
+use super::topology::{VncMap, WorkerEntry};
+use super::types::{Choice, CorsOrigins, Engine, Placement, Resolution, Secret, StartUrlWait, VncBackend};
 
 /// Everything there is to set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// What runs the browsers.
     pub runner: RunnerSettings,
-    /// What listens for requests.
+    /// What stands before one host's browsers.
+    pub worker: WorkerSettings,
+    /// What stands before all of them.
     pub control: ControlSettings,
     /// What carries VNC traffic.
     pub gateway: GatewaySettings,
@@ -25,6 +31,12 @@ pub struct Settings {
 /// Browsers, displays and their processes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunnerSettings {
+    /// What the role listens on.
+    pub listen: ListenSettings,
+    /// Addresses to look at at the start.
+    pub diagnostics: Vec<Url>,
+    /// How long each of them may take.
+    pub diagnostics_timeout: Duration,
     /// What a session is when its request doesn't say.
     pub session_defaults: SessionDefaults,
     /// Which browser, and how it is set up.
@@ -112,6 +124,78 @@ pub struct VncSettings {
     pub resolution: Resolution,
     /// How long a display may take to start.
     pub startup_timeout: Duration,
+    /// Where VNC servers listen.
+    pub bind: IpAddr,
+    /// What the WebSocket addresses of views begin with.
+    pub ws_base: Option<String>,
+    /// What the page addresses of views begin with.
+    pub http_base: Option<String>,
+    /// The one shared screen, where that is wanted.
+    pub legacy: Option<LegacyVncSettings>,
+}
+
+/// One screen for all sessions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LegacyVncSettings {
+    /// The X display's number.
+    pub display: u16,
+    /// Its size.
+    pub resolution: Resolution,
+    /// The port of its VNC server.
+    pub vnc_port: u16,
+    /// The port of its noVNC page and WebSocket.
+    pub ws_port: u16,
+    /// What its VNC server asks for.
+    pub password: Option<Secret>,
+    /// The noVNC files to serve.
+    pub web_assets: PathBuf,
+}
+
+/// What an HTTP role listens on, and who may call it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListenSettings {
+    /// The address or name to listen on; an IPv6 address has no brackets. `None` leaves it to the role.
+    pub host: Option<String>,
+    /// The port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// The settings' names for the two, for errors.
+    pub names: (&'static str, &'static str),
+    /// The pages that may call the API.
+    pub cors_origins: CorsOrigins,
+    /// The path of the metrics, with a leading slash.
+    pub metrics_endpoint: String,
+}
+
+/// What stands before one host's browsers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkerSettings {
+    /// What the role listens on.
+    pub listen: ListenSettings,
+    /// What it calls itself.
+    pub id: Option<String>,
+    /// Its runner, where that is not in the same process.
+    pub runner_url: Option<Url>,
+    /// Whether sessions may have a live view.
+    pub supports_vnc: Option<bool>,
+    /// The idle TTL for requests that name none.
+    pub default_idle_ttl: Option<Duration>,
+    /// Whether sessions are headless whose request does not say.
+    pub default_headless: Option<bool>,
+    /// How its runner is called.
+    pub calls: CallSettings,
+}
+
+/// How another machine is called.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallSettings {
+    /// How long it may take to answer anything but a create.
+    pub request_timeout: Duration,
+    /// How long it may take to create a session.
+    pub create_timeout: Duration,
+    /// How often it is looked at.
+    pub poll_interval: Duration,
+    /// How long a look may take.
+    pub poll_timeout: Duration,
 }
 
 /// Browsers that wait to be handed out.
@@ -137,14 +221,14 @@ pub struct RestartSettings {
 /// The HTTP surface.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ControlSettings {
-    /// The address or name to listen on; an IPv6 address has no brackets.
-    pub host: String,
-    /// The port to listen on; 0 takes a free one.
-    pub port: u16,
-    /// The pages that may call the API.
-    pub cors_origins: CorsOrigins,
-    /// The path of the metrics, with a leading slash.
-    pub metrics_endpoint: String,
+    /// What the role listens on, and `serve`.
+    pub listen: ListenSettings,
+    /// The workers of the role.
+    pub workers: Vec<WorkerEntry>,
+    /// Which of them is asked first.
+    pub placement: Placement,
+    /// How they are called.
+    pub calls: CallSettings,
     /// What clients put before the API's paths: empty, or with a leading and without a trailing slash.
     pub public_api_prefix: String,
     /// The token that calls have to bring.
@@ -156,6 +240,24 @@ pub struct ControlSettings {
 /// VNC tunnels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GatewaySettings {
+    /// The address or name that the role listens on.
+    pub host: String,
+    /// The port that the role listens on; 0 takes a free one.
+    pub port: u16,
+    /// The host of the VNC servers.
+    pub vnc_host: String,
+    /// The ids of live views.
+    pub ids: RangeInclusive<u16>,
+    /// The port of the first id's server.
+    pub vnc_base_port: u16,
+    /// Servers that are named one by one.
+    pub vnc_map: VncMap,
+    /// How long a viewer may say nothing.
+    pub ws_read_timeout: Duration,
+    /// How long a viewer may take to read.
+    pub ws_write_timeout: Duration,
+    /// How long viewers may go on at shutdown.
+    pub shutdown_grace: Duration,
     /// How many viewers may be connected at once.
     pub max_concurrent_sessions: NonZeroUsize,
     /// How long connecting to a VNC server may take.
@@ -167,11 +269,25 @@ pub struct GatewaySettings {
 /// Turns the texts in force into types; relative paths start from `working_directory`.
 pub fn validate(values: &[InForce], working_directory: &Path) -> Result<Settings, SettingsError> {
     let read = Reader { values, working_directory };
-    Ok(Settings { runner: runner(&read)?, control: control(&read)?, gateway: gateway(&read)? })
+    Ok(Settings {
+        runner: runner(&read)?,
+        worker: worker(&read)?,
+        control: control(&read)?,
+        gateway: gateway(&read)?,
+    })
 }
 
 fn runner(read: &Reader<'_>) -> Result<RunnerSettings, SettingsError> {
     Ok(RunnerSettings {
+        listen: ListenSettings {
+            host: Some(read.required("RUNNER_HOST", text)?),
+            port: read.required("RUNNER_PORT", integer)?,
+            names: ("RUNNER_HOST", "RUNNER_PORT"),
+            cors_origins: read.required("RUNNER_CORS_ORIGINS", origins)?,
+            metrics_endpoint: read.required("RUNNER_METRICS_ENDPOINT", text)?,
+        },
+        diagnostics: read.optional("RUNNER_NETWORK_DIAGNOSTICS", urls)?.unwrap_or_default(),
+        diagnostics_timeout: read.required("RUNNER_DIAGNOSTICS_TIMEOUT_SECONDS", span)?,
         session_defaults: SessionDefaults {
             idle_ttl: match read.optional("WORKER_SESSION_DEFAULTS__IDLE_TTL_SECONDS", span)? {
                 Some(worker) => worker,
@@ -211,6 +327,10 @@ fn runner(read: &Reader<'_>) -> Result<RunnerSettings, SettingsError> {
             ids: read.range("RUNNER_VNC_WS_PORT_MIN", "RUNNER_VNC_WS_PORT_MAX")?,
             resolution: read.required("RUNNER_VNC_RESOLUTION", resolution)?,
             startup_timeout: read.required("RUNNER_VNC_STARTUP_TIMEOUT_SECONDS", span)?,
+            bind: read.required("RUNNER_VNC_BIND", address)?,
+            ws_base: read.optional("RUNNER_VNC_WS_BASE", text)?,
+            http_base: read.optional("RUNNER_VNC_HTTP_BASE", text)?,
+            legacy: if read.required("RUNNER_VNC_LEGACY", switch)? { Some(legacy_vnc(read)?) } else { None },
         },
         prewarm: PrewarmSettings {
             headless: read.required("RUNNER_PREWARM_HEADLESS", integer)?,
@@ -227,12 +347,58 @@ fn runner(read: &Reader<'_>) -> Result<RunnerSettings, SettingsError> {
     })
 }
 
+fn legacy_vnc(read: &Reader<'_>) -> Result<LegacyVncSettings, SettingsError> {
+    let web_assets = read.optional_path("RUNNER_VNC_WEB_ASSETS_PATH")?;
+    Ok(LegacyVncSettings {
+        display: read.required("DISPLAY", integer)?,
+        resolution: read.required("VNC_RES", resolution)?,
+        vnc_port: read.required("VNC_PORT", integer)?,
+        ws_port: read.required("WS_PORT", integer)?,
+        password: read.optional("VNC_PASSWORD", secret)?,
+        web_assets: web_assets.ok_or(SettingsError::Definition { name: "RUNNER_VNC_WEB_ASSETS_PATH" })?,
+    })
+}
+
+fn worker(read: &Reader<'_>) -> Result<WorkerSettings, SettingsError> {
+    Ok(WorkerSettings {
+        listen: ListenSettings {
+            host: Some(read.required("WORKER_HOST", text)?),
+            port: read.required("WORKER_PORT", integer)?,
+            names: ("WORKER_HOST", "WORKER_PORT"),
+            cors_origins: read.required("WORKER_CORS_ORIGINS", origins)?,
+            metrics_endpoint: read.required("WORKER_METRICS_ENDPOINT", text)?,
+        },
+        id: read.optional("WORKER_ID", text)?,
+        runner_url: read.optional("WORKER_RUNNER_BASE_URL", url)?,
+        supports_vnc: read.optional("WORKER_SUPPORTS_VNC", switch)?,
+        default_idle_ttl: read.optional("WORKER_SESSION_DEFAULTS__IDLE_TTL_SECONDS", span)?,
+        default_headless: read.optional("WORKER_SESSION_DEFAULTS__HEADLESS", switch)?,
+        calls: CallSettings {
+            request_timeout: read.required("WORKER_REQUEST_TIMEOUT", span)?,
+            create_timeout: read.required("WORKER_CREATE_TIMEOUT", span)?,
+            poll_interval: read.required("WORKER_POLL_INTERVAL_SECONDS", span)?,
+            poll_timeout: read.required("WORKER_POLL_TIMEOUT_SECONDS", span)?,
+        },
+    })
+}
+
 fn control(read: &Reader<'_>) -> Result<ControlSettings, SettingsError> {
     Ok(ControlSettings {
-        host: read.required("CONTROL_HOST", text)?,
-        port: read.required("CONTROL_PORT", integer)?,
-        cors_origins: read.required("CONTROL_CORS_ORIGINS", origins)?,
-        metrics_endpoint: read.required("CONTROL_METRICS_ENDPOINT", text)?,
+        listen: ListenSettings {
+            host: read.optional("CONTROL_HOST", text)?,
+            port: read.required("CONTROL_PORT", integer)?,
+            names: ("CONTROL_HOST", "CONTROL_PORT"),
+            cors_origins: read.required("CONTROL_CORS_ORIGINS", origins)?,
+            metrics_endpoint: read.required("CONTROL_METRICS_ENDPOINT", text)?,
+        },
+        workers: read.required("CONTROL_WORKERS", workers)?,
+        placement: read.required("CONTROL_PLACEMENT", choice::<Placement>)?,
+        calls: CallSettings {
+            request_timeout: read.required("CONTROL_REQUEST_TIMEOUT", span)?,
+            create_timeout: read.required("CONTROL_CREATE_TIMEOUT", span)?,
+            poll_interval: read.required("CONTROL_POLL_INTERVAL_SECONDS", span)?,
+            poll_timeout: read.required("CONTROL_POLL_TIMEOUT_SECONDS", span)?,
+        },
         public_api_prefix: read.required("CONTROL_PUBLIC_API_PREFIX", text)?,
         api_token: read.optional("CONTROL_API_TOKEN", secret)?,
         ws_ping: read.required("CONTROL_WS_PING_SECONDS", span)?,
@@ -241,6 +407,15 @@ fn control(read: &Reader<'_>) -> Result<ControlSettings, SettingsError> {
 
 fn gateway(read: &Reader<'_>) -> Result<GatewaySettings, SettingsError> {
     Ok(GatewaySettings {
+        host: read.required("HTTP_HOST", text)?,
+        port: read.required("HTTP_PORT", integer)?,
+        vnc_host: read.required("VNC_DEFAULT_HOST", text)?,
+        ids: read.required("VNC_WEB_RANGE", id_range)?,
+        vnc_base_port: read.required("VNC_BASE_PORT", integer)?,
+        vnc_map: read.optional("VNC_MAP_JSON", vnc_map)?.unwrap_or_default(),
+        ws_read_timeout: read.required("WS_READ_TIMEOUT_MS", span)?,
+        ws_write_timeout: read.required("WS_WRITE_TIMEOUT_MS", span)?,
+        shutdown_grace: read.required("SHUTDOWN_GRACE_MS", span)?,
         max_concurrent_sessions: read.required("MAX_CONCURRENT_SESSIONS", count)?,
         tcp_connect_timeout: read.required("TCP_CONNECT_TIMEOUT_MS", span)?,
         tcp_idle_timeout: read.required("TCP_IDLE_TIMEOUT_MS", span)?,
@@ -357,4 +532,10 @@ conversions! {
     path: Path -> PathBuf;
     origins: Origins -> CorsOrigins;
     resolution: Resolution -> Resolution;
+    workers: Workers -> Vec<WorkerEntry>;
+    url: Url -> Url;
+    urls: Urls -> Vec<Url>;
+    id_range: IdRange -> RangeInclusive<u16>;
+    vnc_map: VncMap -> VncMap;
+    address: Address -> IpAddr;
 }

@@ -132,8 +132,8 @@ test('the metrics tell what has happened', async () => {
   };
   for (const [family, type] of Object.entries(types)) assert.equal(metrics.families.get(family), type, family);
   for (const [name, labels, value] of [
-    ['camofleet_sessions', { status: 'READY' }, 1],
-    ['camofleet_sessions', { status: 'INIT' }, 0],
+    ['camofleet_sessions', { worker: 'local', status: 'READY' }, 1],
+    ['camofleet_sessions', { worker: 'local', status: 'INIT' }, 0],
     ['camofleet_attachments', {}, 1],
     ['camofleet_tunnels', {}, 1],
     ['camofleet_drivers', {}, 1],

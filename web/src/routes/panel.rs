@@ -1,8 +1,10 @@
 //! The panel and the live view's page, out of the binary.
 
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use actix_web::middleware::Compress;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{Error, HttpRequest, HttpResponse, Scope, guard, web};
 use rust_embed::RustEmbed;
 
 use crate::error::ApiError;
@@ -19,21 +21,44 @@ const FOREVER: &str = "public, max-age=31536000, immutable";
 /// Pages are asked for anew each time, and not sent again if they are the same.
 const REVALIDATE: &str = "no-cache";
 
-pub(super) fn configure(config: &mut web::ServiceConfig) {
+/// The panel, and the page with a live view.
+pub(super) fn panel(config: &mut web::ServiceConfig) {
     config.service(
-        web::scope("")
-            .wrap(Compress::default())
-            .route("/", web::get().to(panel))
-            .route("/", web::head().to(panel))
-            .route("/assets/{file}", web::get().to(asset))
-            // Also below it: an ingress may or may not put a slash there.
-            .route("/vnc/{id}", web::get().to(view))
-            .route("/vnc/{id}/{below:.*}", web::get().to(view))
-            .default_service(web::to(|| async { Err::<String, _>(ApiError::NoSuchRoute) })),
+        pages()
+            .route("/", web::get().to(index))
+            .route("/", web::head().to(index))
+            .default_service(no_such_route()),
     );
 }
 
-async fn panel(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+/// The page with a live view alone. `/` is one too where an ingress has stripped the rest.
+pub(super) fn views(config: &mut web::ServiceConfig) {
+    let stripped = guard::fn_guard(|request| stripped_vnc_id(request.head().headers()).is_some());
+    config.service(pages().route("/", web::get().guard(stripped).to(view)).default_service(no_such_route()));
+}
+
+fn pages() -> Scope<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    web::scope("")
+        .wrap(Compress::default())
+        .route("/assets/{file}", web::get().to(asset))
+        // Also below it: an ingress may or may not put a slash there.
+        .route("/vnc/{id}", web::get().to(view))
+        .route("/vnc/{id}/{below:.*}", web::get().to(view))
+}
+
+fn no_such_route() -> actix_web::Route {
+    web::to(|| async { Err::<String, _>(ApiError::NoSuchRoute) })
+}
+
+async fn index(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     if stripped_vnc_id(request.headers()).is_some() {
         return view(request).await;
     }

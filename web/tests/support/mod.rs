@@ -12,8 +12,9 @@ use camofleet_actors::display::{DisplaySettings, DisplayTools, Geometry, VncBack
 use camofleet_actors::driver::DriverSettings;
 use camofleet_actors::engine::{Engine, EngineKind};
 use camofleet_actors::events::EventBus;
-use camofleet_actors::fleet::{Fleet, GatewayParts, WorkerBuilder};
-use camofleet_actors::gateway::GatewaySettings;
+use camofleet_actors::fleet::{Fleet, GatewayParts, Placement, WorkerBuilder};
+use camofleet_actors::gateway::{GatewaySettings, Targets};
+use camofleet_actors::links::LinkBases;
 use camofleet_actors::metrics::Metrics;
 use camofleet_actors::prewarm::PoolSettings;
 use camofleet_actors::process::Os;
@@ -25,7 +26,7 @@ use camofleet_actors::supervision::Intensity;
 use camofleet_actors::worker::{LocalWorker, WorkerParts, WorkerSettings};
 use camofleet_actors::{LaunchSettings, NetworkSwitches};
 use camofleet_web::server::ServerSettings;
-use camofleet_web::{AppState, CorsOrigins, WebSettings};
+use camofleet_web::{AppState, CorsOrigins, Surface, ViewerSettings, WebSettings};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -46,19 +47,20 @@ pub struct Options {
     pub max_sessions: usize,
     pub token: Option<String>,
     pub cors: CorsOrigins,
+    pub surface: Surface,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let os = FakeOs::new();
         os.set_launch_time(Duration::ZERO);
-        Self { os, max_sessions: 10, token: None, cors: CorsOrigins::Any }
+        Self { os, max_sessions: 10, token: None, cors: CorsOrigins::Any, surface: Surface::Control }
     }
 }
 
 /// Starts the fleet and waits until it is healthy.
 pub async fn api(options: Options) -> Api {
-    let Options { os, max_sessions, token, cors } = options;
+    let Options { os, max_sessions, token, cors, surface } = options;
     let base = tempfile::tempdir().unwrap();
     let metrics = Metrics::new().unwrap();
     let machine: Arc<dyn Os> = Arc::new(os.clone());
@@ -71,6 +73,7 @@ pub async fn api(options: Options) -> Api {
             start_url: None,
             start_url_wait: StartUrlWait::Load,
         },
+        offers_vnc: true,
         max_sessions,
         restart_intensity: Intensity { limit: 3, within: Duration::from_secs(300) },
         // Ports on which nothing listens anywhere.
@@ -88,6 +91,7 @@ pub async fn api(options: Options) -> Api {
                 tools: DisplayTools::find(VncBackend::Auto, &os),
                 geometry: Geometry { width: 1920, height: 1080, depth: 24 },
                 startup_timeout: Duration::from_secs(1),
+                links: LinkBases::relative(),
                 env: Vec::new(),
             },
             env: Vec::new(),
@@ -116,18 +120,25 @@ pub async fn api(options: Options) -> Api {
         connect_timeout: Duration::from_secs(1),
         idle_timeout: Duration::from_secs(60),
     };
-    let gateway = GatewayParts { settings: tunnels, metrics: metrics.clone() };
-    let (fleet, directory, _failure) = Fleet::start(vec![("local".into(), builder)], Some(gateway));
+    let gateway = GatewayParts { settings: tunnels, targets: Targets::Sessions, metrics: metrics.clone() };
+    let (fleet, directory, _failure) =
+        Fleet::start(vec![("local".into(), builder)], Placement::RoundRobin, Some(gateway));
     let state = AppState {
+        surface,
         place: fleet.recipient(),
         directory: directory.clone(),
         metrics,
         settings: WebSettings {
             cors_origins: cors,
+            address: "127.0.0.1:9000".into(),
             metrics_path: "/metrics".into(),
             public_api_prefix: "/fleet".into(),
             api_token: token,
             ping_interval: Duration::from_secs(20),
+            viewer: ViewerSettings {
+                read_timeout: Duration::from_secs(120),
+                write_timeout: Duration::from_secs(120),
+            },
         },
     };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -137,7 +148,7 @@ pub async fn api(options: Options) -> Api {
     let handle = server.handle();
     actix_rt::spawn(server);
     // The worker is healthy once its driver has said hello.
-    while !directory.workers().iter().any(|worker| worker.snapshot().healthy()) {
+    while !directory.workers().iter().any(|worker| worker.snapshot().healthy) {
         tokio::task::yield_now().await;
     }
     Api { origin, os, client: awc::Client::default(), server: handle, _base: base }

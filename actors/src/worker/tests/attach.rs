@@ -48,7 +48,7 @@ async fn only_a_ready_session_admits_clients() {
     assert_eq!(refusal(worker.attach(id).await), Error::SessionNotReady { status: Status::Init });
     created.await.unwrap().unwrap();
     let ticket = worker.attach(id).await.ok().unwrap();
-    assert!(ticket.endpoint.starts_with("ws://127.0.0.1:"));
+    assert!(ticket.upstream.url.as_str().starts_with("ws://127.0.0.1:"));
     assert_eq!(refusal(worker.attach(uuid::Uuid::new_v4()).await), Error::SessionNotFound);
 }
 

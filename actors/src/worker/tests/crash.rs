@@ -211,7 +211,7 @@ async fn a_delete_that_meets_a_crash_ends_the_session() {
     let worker = TestWorker::new().await;
     let id = worker.ready(with_vnc()).await.spec.id;
     worker.os.kill(worker.os.alive("Xvnc")[0]);
-    assert_eq!(worker.delete(id).await, Ok(id));
+    assert_eq!(worker.delete(id).await, Ok(Status::Dead));
     worker.assert_nothing_left();
     assert_eq!(worker.view(id).status, Status::Dead);
 }

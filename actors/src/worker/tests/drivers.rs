@@ -102,7 +102,7 @@ async fn a_driver_that_cannot_be_started_is_retried() {
     let worker = TestWorker::starting_on(os, |_| {}).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(worker.handle.snapshot().checks["driver"].text, "restarting");
-    assert!(!worker.handle.snapshot().healthy());
+    assert!(!worker.handle.snapshot().healthy);
     worker.os.install("node");
-    worker.until(|snapshot| snapshot.healthy()).await;
+    worker.until(|snapshot| snapshot.healthy).await;
 }

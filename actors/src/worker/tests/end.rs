@@ -21,7 +21,7 @@ async fn a_deleted_session_is_really_gone_when_the_answer_comes() {
     let worker = TestWorker::new().await;
     let id = worker.ready(with_vnc()).await.spec.id;
     let start = Instant::now();
-    assert_eq!(worker.delete(id).await, Ok(id));
+    assert_eq!(worker.delete(id).await, Ok(Status::Dead));
     worker.assert_nothing_left();
     assert_eq!(worker.end_of(id).0, EndReason::Deleted);
     assert!(start.elapsed() < Duration::from_millis(50), "{:?}", start.elapsed());
@@ -82,7 +82,7 @@ async fn two_deletes_at_once_are_both_answered_and_a_third_finds_nothing() {
     let worker = TestWorker::new().await;
     let id = worker.ready(with_vnc()).await.spec.id;
     let (one, two) = tokio::join!(worker.delete(id), worker.delete(id));
-    assert_eq!((one, two), (Ok(id), Ok(id)));
+    assert_eq!((one, two), (Ok(Status::Dead), Ok(Status::Dead)));
     worker.assert_nothing_left();
     assert_eq!(worker.delete(id).await, Err(Error::SessionNotFound));
     assert_eq!(refusal(worker.touch(id).await), Error::SessionNotFound);

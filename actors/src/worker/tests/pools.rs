@@ -58,7 +58,12 @@ async fn a_warm_browser_that_dies_in_the_moment_of_its_handing_over_is_found_out
         let (id, created) = {
             let handle = worker.handle.clone();
             let created = actix_rt::spawn(async move {
-                handle.ask(&handle.create, crate::worker::CreateSession(headless())).await
+                handle
+                    .ask(
+                        &handle.create,
+                        crate::worker::CreateSession { request: headless(), by: crate::RequestId::random() },
+                    )
+                    .await
             });
             for _ in 0..turns {
                 tokio::task::yield_now().await;
@@ -91,11 +96,11 @@ async fn launches_that_fail_are_reported_and_wait_ever_longer() {
     let start = Instant::now();
     let snapshot = worker.until(|snapshot| snapshot.checks["pool_headless"].text.contains("no luck")).await;
     let check = &snapshot.checks["pool_headless"];
-    assert_eq!((check.ok, snapshot.healthy()), (false, false));
+    assert_eq!((check.ok, snapshot.healthy), (false, false));
     assert!(check.text.starts_with("0 of 1 ready; the last launch failed: "), "{}", check.text);
     until_pool(&worker, "pool_headless", "1 of 1").await;
     let snapshot = worker.handle.snapshot();
-    assert_eq!((snapshot.healthy(), snapshot.checks["pool_headless"].text.as_str()), (true, "1 of 1 ready"));
+    assert_eq!((snapshot.healthy, snapshot.checks["pool_headless"].text.as_str()), (true, "1 of 1 ready"));
     // Four launches, and waits of 1, 2 and 4 seconds less a quarter by chance.
     let waited = start.elapsed() - LAUNCH_TIME * 4;
     assert!((5..=8).contains(&waited.as_secs()), "{waited:?}");
@@ -120,7 +125,7 @@ async fn the_vnc_pool_is_off_without_tools_and_starts_nothing() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     let snapshot = worker.handle.snapshot();
     assert_eq!((snapshot.checks["pool_vnc"].text.as_str(), snapshot.supports_vnc), ("off", false));
-    assert!(snapshot.healthy() && snapshot.checks["display"].text.contains("apt-get install"));
+    assert!(snapshot.healthy && snapshot.checks["display"].text.contains("apt-get install"));
     assert_eq!(worker.os.started(), ["node"]);
 }
 

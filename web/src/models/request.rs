@@ -1,14 +1,10 @@
-//! The API's JSON: requests read field by field, so that an error names the field, and views as they are shown.
+//! The body of a create request, read field by field, so that an error names the field.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use camofleet_actors::session::{Contexts, OnCrash, SessionRequest, SessionView, StartUrlWait, Status};
-use camofleet_actors::worker::{WorkerHandle, WorkerSnapshot};
-use jiff::Timestamp;
-use serde::Serialize;
+use camofleet_actors::session::{Contexts, OnCrash, SessionRequest, StartUrlWait};
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
 use crate::error::ApiError;
 
@@ -138,141 +134,6 @@ impl Field<'_> {
             }
         }
     }
-}
-
-/// A session as the control role shows it.
-#[derive(Debug, Serialize)]
-pub struct SessionDescriptor<'a> {
-    id: Uuid,
-    status: Status,
-    created_at: String,
-    last_seen_at: String,
-    browser: String,
-    browser_version: Option<&'a str>,
-    headless: bool,
-    idle_ttl_seconds: u64,
-    labels: &'a BTreeMap<String, String>,
-    worker: &'a str,
-    vnc_enabled: bool,
-    start_url: Option<&'a str>,
-    start_url_wait: StartUrlWait,
-    start_url_error: Option<&'a str>,
-    ws_endpoint: String,
-    vnc: VncLinks,
-    attached: usize,
-    restarts: u32,
-    on_crash: OnCrash,
-    contexts: Contexts,
-    ended_at: Option<String>,
-    end_reason: Option<&'static str>,
-    end_detail: Option<&'a str>,
-}
-
-/// Where a live view is found.
-#[derive(Debug, Serialize)]
-pub struct VncLinks {
-    ws: Option<String>,
-    http: Option<String>,
-    password_protected: bool,
-}
-
-impl<'a> SessionDescriptor<'a> {
-    /// Shows a session of a worker; `prefix` is where clients reach the API, `/` or a path.
-    pub fn new(worker: &'a str, view: &'a SessionView, prefix: &str) -> Self {
-        let spec = &view.spec;
-        let ending = view.ending.as_ref();
-        Self {
-            id: spec.id,
-            status: view.status,
-            created_at: shown(view.activity.born_at()),
-            last_seen_at: shown(view.activity.last_seen_at()),
-            browser: view.engine.to_string(),
-            browser_version: view.browser_version.as_deref(),
-            headless: spec.headless,
-            idle_ttl_seconds: spec.idle_ttl.as_secs(),
-            labels: &spec.labels,
-            worker,
-            vnc_enabled: view.vnc.is_some(),
-            start_url: spec.start_url.as_deref(),
-            start_url_wait: spec.start_url_wait,
-            start_url_error: view.start_url_error.as_deref(),
-            ws_endpoint: format!("{}/sessions/{worker}/{}/ws", prefix.trim_end_matches('/'), spec.id),
-            // Relative to the origin that serves the panel: this process is the gateway too.
-            vnc: VncLinks {
-                ws: view.vnc.as_ref().map(|vnc| format!("/websockify?token={}", vnc.id)),
-                http: view.vnc.as_ref().map(|vnc| format!("/vnc/{}", vnc.id)),
-                password_protected: false,
-            },
-            attached: view.attached,
-            restarts: view.restarts,
-            on_crash: spec.on_crash,
-            contexts: spec.contexts,
-            ended_at: ending.filter(|_| view.status == Status::Dead).map(|ending| shown(ending.at)),
-            end_reason: ending.map(|ending| ending.reason.as_str()),
-            end_detail: ending.map(|ending| ending.detail.as_str()),
-        }
-    }
-}
-
-/// RFC 3339 in UTC, to the millisecond.
-fn shown(time: Timestamp) -> String {
-    format!("{time:.3}")
-}
-
-/// The answer to a delete.
-#[derive(Debug, Serialize)]
-pub struct Deleted {
-    /// Which session.
-    pub id: Uuid,
-    /// DEAD: the answer comes when nothing is left of it.
-    pub status: Status,
-}
-
-/// One worker's status: an element of `GET /workers`.
-#[derive(Debug, Serialize)]
-pub struct WorkerStatus {
-    name: String,
-    healthy: bool,
-    detail: WorkerHealth,
-    supports_vnc: bool,
-}
-
-/// What a worker says of its health.
-#[derive(Debug, Serialize)]
-pub struct WorkerHealth {
-    status: &'static str,
-    version: &'static str,
-    checks: BTreeMap<&'static str, String>,
-}
-
-impl WorkerStatus {
-    /// Reads a worker's newest snapshot.
-    pub fn new(worker: &WorkerHandle) -> Self {
-        let snapshot: &WorkerSnapshot = &worker.snapshot();
-        let healthy = snapshot.healthy();
-        let checks = snapshot.checks.iter().map(|(name, check)| (*name, check.text.clone())).collect();
-        let status = if healthy { "ok" } else { "degraded" };
-        Self {
-            name: worker.name.clone(),
-            healthy,
-            detail: WorkerHealth { status, version: env!("CARGO_PKG_VERSION"), checks },
-            supports_vnc: snapshot.supports_vnc,
-        }
-    }
-
-    /// Whether sessions can be placed on it.
-    pub fn healthy(&self) -> bool {
-        self.healthy
-    }
-}
-
-/// The control role's health.
-#[derive(Debug, Serialize)]
-pub struct ControlHealth {
-    /// `ok`, or `degraded` with no worker or any unhealthy one.
-    pub status: &'static str,
-    /// Each worker's status.
-    pub workers: Vec<WorkerStatus>,
 }
 
 #[cfg(test)]

@@ -1,0 +1,198 @@
+//! The public addresses of live views: made from a base where the view is, replaced by a template where it is published.
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// Where a live view is found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VncLinks {
+    /// The WebSocket with raw VNC.
+    #[serde(default)]
+    pub ws: Option<String>,
+    /// The noVNC page.
+    #[serde(default)]
+    pub http: Option<String>,
+    /// Whether the VNC server asks for a password.
+    #[serde(default)]
+    pub password_protected: bool,
+}
+
+impl VncLinks {
+    /// The view's id, as the addresses name it: `…/vnc/{id}`, or `…?token={id}`. They may be relative.
+    pub fn vnc_id(&self) -> Option<String> {
+        // Any base will do: only path and query are looked at.
+        let parse = |link: &str| Url::parse("http://base/").and_then(|base| base.join(link)).ok();
+        let in_path = self.http.as_deref().and_then(parse).and_then(|url| {
+            let mut segments = url.path_segments()?.skip_while(|segment| *segment != "vnc");
+            segments.nth(1).filter(|id| !id.is_empty()).map(str::to_owned)
+        });
+        in_path.or_else(|| {
+            let url = self.ws.as_deref().and_then(parse)?;
+            let token = url.query_pairs().find(|(name, _)| name == "token");
+            token.map(|(_, id)| id.into_owned()).filter(|id| !id.is_empty())
+        })
+    }
+}
+
+/// What the addresses of a machine's own views begin with; an empty text makes them relative to whoever serves them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LinkBases {
+    /// Before `/websockify?token={id}`; `None`: views have no such address.
+    pub ws: Option<String>,
+    /// Before `/vnc/{id}`; `None`: views have no such address.
+    pub http: Option<String>,
+}
+
+impl LinkBases {
+    /// Addresses relative to the origin that serves the panel, for a process that is the gateway too.
+    pub fn relative() -> Self {
+        Self { ws: Some(String::new()), http: Some(String::new()) }
+    }
+
+    /// The addresses of the view with this id.
+    pub fn links(&self, id: u16) -> VncLinks {
+        let base = |base: &String| base.trim_end_matches('/').to_owned();
+        VncLinks {
+            ws: self.ws.as_ref().map(|ws| format!("{}/websockify?token={id}", base(ws))),
+            http: self.http.as_ref().map(|http| format!("{}/vnc/{id}", base(http))),
+            password_protected: false,
+        }
+    }
+}
+
+/// The public addresses of a worker's views, with `{id}` and `{host}` to be filled in wherever they stand: in the
+/// host, the path or the query.
+///
+/// A template without `{id}`, path and query is a base, to which the usual path is added.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LinkTemplates {
+    /// For the WebSocket; `None` leaves what the worker says.
+    pub ws: Option<String>,
+    /// For the page; `None` leaves what the worker says.
+    pub http: Option<String>,
+}
+
+impl LinkTemplates {
+    /// The addresses to show for a view, given what its worker says of them. `host` is the worker's host as it stands
+    /// in a URL: an IPv6 address has its brackets.
+    pub fn apply(&self, links: VncLinks, id: Option<&str>, host: &str) -> VncLinks {
+        let told = links.vnc_id();
+        let id = id.map(str::to_owned).or(told);
+        let fill = |template: &Option<String>, told: Option<String>, usual: &str| match template {
+            None => told,
+            Some(template) => {
+                let template = if is_base(template) {
+                    format!("{}{usual}", template.trim_end_matches('/'))
+                } else {
+                    template.clone()
+                };
+                match &id {
+                    Some(id) => Some(template.replace("{id}", id).replace("{host}", host)),
+                    // A screen that all sessions share has no id, and needs none in its address.
+                    None => (!template.contains("{id}")).then(|| template.replace("{host}", host)),
+                }
+            }
+        };
+        VncLinks {
+            ws: fill(&self.ws, links.ws, "/websockify?token={id}"),
+            http: fill(&self.http, links.http, "/vnc/{id}"),
+            ..links
+        }
+    }
+}
+
+/// Whether a template is an origin and nothing else.
+fn is_base(template: &str) -> bool {
+    let rest = template.split_once("://").map_or(template, |(_, rest)| rest);
+    !template.contains("{id}") && !rest.trim_end_matches('/').contains(['/', '?', '#'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn links(ws: Option<&str>, http: Option<&str>) -> VncLinks {
+        VncLinks { ws: ws.map(str::to_owned), http: http.map(str::to_owned), password_protected: false }
+    }
+
+    #[test]
+    fn bases_of_any_shape_make_the_addresses_of_a_view() {
+        for (base, http, ws) in [
+            ("", "/vnc/6900", "/websockify?token=6900"),
+            (
+                "http://gateway:6900",
+                "http://gateway:6900/vnc/6900",
+                "http://gateway:6900/websockify?token=6900",
+            ),
+            ("http://[::1]:6900/", "http://[::1]:6900/vnc/6900", "http://[::1]:6900/websockify?token=6900"),
+            (
+                "https://a.example/fleet/",
+                "https://a.example/fleet/vnc/6900",
+                "https://a.example/fleet/websockify?token=6900",
+            ),
+        ] {
+            let bases = LinkBases { ws: Some(base.to_owned()), http: Some(base.to_owned()) };
+            assert_eq!(bases.links(6900), links(Some(ws), Some(http)), "{base}");
+        }
+        assert_eq!(LinkBases::default().links(6900), VncLinks::default());
+    }
+
+    #[test]
+    fn an_id_is_found_in_either_address() {
+        for (ws, http, id) in [
+            (None, Some("http://h:6900/vnc/6903"), Some("6903")),
+            (None, Some("/fleet/vnc/6903/?view_only=1"), Some("6903")),
+            (Some("ws://h/websockify?x=1&token=6904"), None, Some("6904")),
+            (Some("/websockify?token=6905"), Some("http://h/other"), Some("6905")),
+            (Some("ws://h/websockify"), Some("http://h/vnc/"), None),
+            (Some("::"), Some("http://"), None),
+            (None, None, None),
+        ] {
+            assert_eq!(links(ws, http).vnc_id().as_deref(), id, "{ws:?} {http:?}");
+        }
+    }
+
+    #[test]
+    fn templates_are_filled_wherever_the_placeholders_stand() {
+        const HOST: &str = "worker-1";
+        for (template, host, expected) in [
+            ("wss://public.example/proxy/{id}", HOST, "wss://public.example/proxy/6901"),
+            ("wss://vnc-{id}.example/live", HOST, "wss://vnc-6901.example/live"),
+            (
+                "wss://a.example/websockify?token={id}&h={host}",
+                HOST,
+                "wss://a.example/websockify?token=6901&h=worker-1",
+            ),
+            ("ws://{host}:6900/websockify?token={id}", HOST, "ws://worker-1:6900/websockify?token=6901"),
+            ("ws://{host}:6900/websockify?token={id}", "[::1]", "ws://[::1]:6900/websockify?token=6901"),
+            (
+                "wss://user:pass@{host}/{id}/{id}?a=b#c",
+                "10.0.0.7",
+                "wss://user:pass@10.0.0.7/6901/6901?a=b#c",
+            ),
+            ("wss://[2001:db8::1]:443/{id}", HOST, "wss://[2001:db8::1]:443/6901"),
+            ("ws://{host}:6900/websockify", HOST, "ws://worker-1:6900/websockify"),
+            ("wss://public.example", HOST, "wss://public.example/websockify?token=6901"),
+            ("ws://{host}:6900/", HOST, "ws://worker-1:6900/websockify?token=6901"),
+        ] {
+            let templates = LinkTemplates { ws: Some(template.to_owned()), http: None };
+            let told =
+                links(Some("ws://inner:6900/websockify?token=6901"), Some("http://inner:6900/vnc/6901"));
+            let shown = templates.apply(told.clone(), None, host);
+            assert_eq!(shown.ws.as_deref(), Some(expected), "{template}");
+            assert_eq!(shown.http, told.http, "an address without a template stays as the worker says it");
+        }
+    }
+
+    #[test]
+    fn an_id_that_is_known_wins_and_one_that_is_missing_leaves_no_half_filled_address() {
+        let templates = LinkTemplates {
+            ws: Some("wss://a.example/{id}".to_owned()),
+            http: Some("https://{host}/screen".to_owned()),
+        };
+        let shown = templates.apply(VncLinks::default(), Some("6907"), "w");
+        assert_eq!(shown, links(Some("wss://a.example/6907"), Some("https://w/screen")));
+        let shown = templates.apply(VncLinks::default(), None, "w");
+        assert_eq!(shown, links(None, Some("https://w/screen")));
+    }
+}

@@ -1,0 +1,426 @@
+//! The remote worker actor: another machine's worker, or a worker's remote runner, behind a worker's messages.
+//!
+//! It looks at the machine on a clock of its own and keeps the snapshot that all reads use, so no read waits for the
+//! machine. What is written through it is in the snapshot before the writer hears of it.
+
+mod calls;
+mod contact;
+mod snapshot;
+mod wire;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use url::Url;
+
+pub(crate) use self::calls::refusal;
+use self::calls::{Calls, Observation};
+use self::contact::Contact;
+use self::snapshot::{Known, Written};
+use super::{
+    AttachClient, CreateSession, DeleteSession, FindSession, ShutDown, TouchSession, WorkerHandle,
+    WorkerSnapshot,
+};
+use crate::error::{Error, Result};
+use crate::events::EventBus;
+use crate::links::LinkTemplates;
+use crate::metrics::Metrics;
+use crate::session::{
+    ActivityClock, AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment, SessionView, Status,
+    Upstream,
+};
+use crate::supervision::{ChildExited, Generation, Lifeline};
+
+/// Ended sessions change seldom: every so many polls they are listed too.
+const ENDED_EVERY: u64 = 10;
+
+/// Which of the two roles the machine plays: they differ in what a session's endpoint is relative to, and in nothing
+/// else that is asked of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemoteRole {
+    /// A worker, asked by a control.
+    Worker,
+    /// A runner, asked by its worker.
+    Runner,
+}
+
+/// How a remote worker is reached.
+#[derive(Debug, Clone)]
+pub struct RemoteSettings {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub role: RemoteRole,
+    /// Where its API is: `http` or `https`, with or without a path.
+    pub url: Url,
+    /// Whether it takes sessions with a live view.
+    pub supports_vnc: bool,
+    /// The public addresses of its live views.
+    pub links: LinkTemplates,
+    /// The idle TTL of sessions whose request names none; `None` leaves it to the machine.
+    pub default_idle_ttl: Option<Duration>,
+    /// Whether such sessions are headless; `None` leaves it to the machine.
+    pub default_headless: Option<bool>,
+    /// How often it is looked at.
+    pub poll_interval: Duration,
+    /// How long it may take to show itself.
+    pub poll_timeout: Duration,
+    /// How long it may take to accept a connection.
+    pub connect_timeout: Duration,
+    /// How long it may take to answer anything but a create.
+    pub request_timeout: Duration,
+    /// How long it may take to create a session.
+    pub create_timeout: Duration,
+}
+
+impl RemoteSettings {
+    /// Its host, as it stands in a URL: an IPv6 address has its brackets.
+    fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    /// The URL of a path of its API.
+    fn at(&self, path: &str) -> String {
+        let mut url = self.url.clone();
+        // The user's name travels in a header. An http URL always has a host, and so can do without it.
+        let _ = url.set_username("").and_then(|()| url.set_password(None));
+        url.set_fragment(None);
+        url.set_query(None);
+        format!("{}{path}", url.as_str().trim_end_matches('/'))
+    }
+
+    /// What errors call it.
+    fn what(&self) -> Cow<'static, str> {
+        match self.role {
+            RemoteRole::Worker => format!("worker '{}'", self.name).into(),
+            RemoteRole::Runner => format!("the runner at {}", self.at("")).into(),
+        }
+    }
+
+    /// The WebSocket of a session.
+    fn websocket(&self, view: crate::session::SessionId) -> Result<Url> {
+        let unusable =
+            |_| Error::UpstreamBroke { what: self.what(), detail: "its address is no URL".to_owned() };
+        let mut url = Url::parse(&self.at(&format!("/sessions/{view}/ws"))).map_err(unusable)?;
+        let scheme = if self.url.scheme() == "https" { "wss" } else { "ws" };
+        // Both are special schemes, which may replace one another.
+        let _ = url.set_scheme(scheme);
+        let _ = url.set_username(self.url.username()).and_then(|()| url.set_password(self.url.password()));
+        Ok(url)
+    }
+}
+
+/// What a remote worker is built from, in each of its lives.
+#[derive(Clone)]
+pub struct RemoteParts {
+    /// How it is reached.
+    pub settings: Arc<RemoteSettings>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Where it tells what changes.
+    pub events: EventBus,
+    /// Where it shows itself; kept from one life to the next.
+    pub snapshot: watch::Sender<Arc<WorkerSnapshot>>,
+}
+
+/// Another machine.
+pub struct RemoteWorker {
+    lifeline: Lifeline<String>,
+    settings: Arc<RemoteSettings>,
+    calls: Calls,
+    metrics: Metrics,
+    events: EventBus,
+    contact: Contact,
+    known: Known,
+    /// How many looks at the machine have begun.
+    polls: u64,
+    attachments: HashMap<AttachmentId, Option<Recipient<CloseAttachment>>>,
+    last_attachment: AttachmentId,
+    draining: bool,
+    snapshot: watch::Sender<Arc<WorkerSnapshot>>,
+}
+
+impl RemoteWorker {
+    /// Starts the actor, which looks at its machine at once.
+    pub fn start(
+        parts: RemoteParts,
+        parent: Recipient<ChildExited<String>>,
+        generation: Generation,
+    ) -> WorkerHandle {
+        let RemoteParts { settings, metrics, events, snapshot } = parts;
+        let (name, seen) = (settings.name.clone(), snapshot.subscribe());
+        let worker = Self {
+            lifeline: Lifeline::new(parent, name.clone(), generation),
+            calls: Calls::new(Arc::clone(&settings), metrics.clone()),
+            settings,
+            metrics,
+            events,
+            contact: Contact::default(),
+            known: Known::default(),
+            polls: 0,
+            attachments: HashMap::new(),
+            last_attachment: 0,
+            draining: false,
+            snapshot,
+        };
+        WorkerHandle::new(name, Actor::start(worker), seen)
+    }
+
+    fn poll(&mut self, ctx: &mut Context<Self>) {
+        self.polls += 1;
+        let (number, calls) = (self.polls, self.calls.clone());
+        let with_ended = number % ENDED_EVERY == 1 || self.known.misses_endings();
+        let observe = async move { calls.observe(with_ended).await };
+        ctx.spawn(observe.into_actor(self).map(move |observed, this, ctx| {
+            this.observed(number, observed);
+            let wait = this.contact.next_poll(this.settings.poll_interval, fastrand::f64());
+            ctx.run_later(wait, Self::poll);
+        }));
+    }
+
+    fn observed(&mut self, number: u64, observed: Result<Observation>) {
+        let was_out = self.contact.outage();
+        match observed {
+            Ok(observation) => {
+                self.contact.answered(Instant::now());
+                if was_out.is_some() {
+                    log::info!("{} answers", self.settings.what());
+                }
+                for (view, change) in self.known.observed(number, observation) {
+                    self.known.tell(&self.events, &self.settings.name, view, change, None);
+                }
+            }
+            Err(error) => self.failed(&error),
+        }
+        if self.contact.forgotten(Instant::now()) {
+            self.known.forget_sessions();
+        }
+        self.publish();
+    }
+
+    /// A call came to nothing because of the machine.
+    fn failed(&mut self, error: &Error) {
+        let was_out = self.contact.outage().is_some() && self.contact.outage() != Contact::default().outage();
+        self.contact.failed(error.to_string());
+        if !was_out && let Some(why) = self.contact.outage() {
+            log::warn!("{} is taken for unhealthy: {why}", self.settings.what());
+        }
+    }
+
+    fn publish(&self) {
+        let outage = self.contact.outage();
+        for status in Status::ALL {
+            self.metrics.sessions(&self.settings.name, status, self.known.count(status));
+        }
+        let healthy = outage.is_none() && self.known.healthy();
+        self.metrics.worker_healthy(&self.settings.name, healthy);
+        let (sessions, ended) = self.known.sessions();
+        self.snapshot.send_replace(Arc::new(WorkerSnapshot {
+            stale: outage.is_some() && !sessions.is_empty(),
+            sessions,
+            ended,
+            healthy,
+            version: self.known.version().to_owned(),
+            checks: self.known.checks(),
+            unreachable: outage,
+            supports_vnc: self.settings.supports_vnc,
+            draining: self.draining,
+            playwright: None,
+        }));
+    }
+
+    /// Why nothing is asked of the machine now.
+    fn refusal(&self) -> Option<Error> {
+        if self.draining {
+            return Some(Error::Draining);
+        }
+        self.contact.outage().map(|detail| Error::UpstreamUnreachable { what: self.settings.what(), detail })
+    }
+
+    /// What a write came to is shown before its writer hears of it.
+    fn written<T>(
+        &mut self,
+        answer: Result<T>,
+        by: crate::RequestId,
+        write: impl FnOnce(&T) -> Written,
+    ) -> Result<T> {
+        match &answer {
+            Ok(answer) => {
+                let changes = self.known.written(self.polls, write(answer));
+                for (view, change) in changes {
+                    self.known.tell(&self.events, &self.settings.name, view, change, Some(by.clone()));
+                }
+                self.publish();
+            }
+            Err(error @ (Error::UpstreamUnreachable { .. } | Error::UpstreamTimedOut { .. })) => {
+                self.failed(error);
+                self.publish();
+            }
+            Err(_) => {}
+        }
+        answer
+    }
+
+    fn close_attachments(&mut self, reason: &str) {
+        for close in self.attachments.values().flatten() {
+            // One message for each client.
+            close.do_send(CloseAttachment { reason: reason.to_owned() });
+        }
+    }
+}
+
+impl Actor for RemoteWorker {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.publish();
+        self.poll(ctx);
+    }
+}
+
+impl Drop for RemoteWorker {
+    fn drop(&mut self) {
+        self.close_attachments("its worker failed in this process");
+    }
+}
+
+impl Handler<CreateSession> for RemoteWorker {
+    type Result = ResponseActFuture<Self, Result<Arc<SessionView>>>;
+
+    fn handle(
+        &mut self,
+        CreateSession { mut request, by }: CreateSession,
+        _: &mut Context<Self>,
+    ) -> Self::Result {
+        if let Some(refusal) = self.refusal() {
+            return Box::pin(actix::fut::err(refusal));
+        }
+        request.idle_ttl = request.idle_ttl.or(self.settings.default_idle_ttl);
+        request.headless = request.headless.or(self.settings.default_headless);
+        let (calls, started) = (self.calls.clone(), Instant::now());
+        let created = async move {
+            let created = calls.create(&request, &by).await.map(Arc::new);
+            (created, by)
+        };
+        Box::pin(created.into_actor(self).map(move |(created, by), this, _| {
+            let outcome = created.as_ref().map_or_else(Error::code, |_| "ok").to_owned();
+            this.metrics.created(&outcome, "remote", started.elapsed());
+            if let Ok(view) = &created {
+                log::info!("{} created session {}, request {by}", this.settings.what(), view.spec.id);
+            }
+            this.written(created, by, |view| Written::Live(Arc::clone(view)))
+        }))
+    }
+}
+
+impl Handler<FindSession> for RemoteWorker {
+    type Result = ResponseActFuture<Self, Result<Arc<SessionView>>>;
+
+    fn handle(&mut self, FindSession { id, by }: FindSession, _: &mut Context<Self>) -> Self::Result {
+        if let Some(refusal) = self.refusal() {
+            return Box::pin(actix::fut::err(refusal));
+        }
+        let calls = self.calls.clone();
+        Box::pin(async move { calls.find(id, &by).await.map(Arc::new) }.into_actor(self))
+    }
+}
+
+impl Handler<DeleteSession> for RemoteWorker {
+    type Result = ResponseActFuture<Self, Result<Status>>;
+
+    fn handle(&mut self, DeleteSession { id, by }: DeleteSession, _: &mut Context<Self>) -> Self::Result {
+        if let Some(refusal) = self.refusal() {
+            return Box::pin(actix::fut::err(refusal));
+        }
+        let (calls, started) = (self.calls.clone(), Instant::now());
+        let deleted = async move { (calls.delete(id, &by).await, by) };
+        Box::pin(deleted.into_actor(self).map(move |(deleted, by), this, _| {
+            if deleted.is_ok() {
+                this.metrics.deleted(started.elapsed());
+            }
+            if deleted == Err(Error::SessionNotFound) {
+                this.known.written(this.polls, Written::Gone(id));
+                this.publish();
+            }
+            this.written(deleted, by, |status| Written::Deleted(id, *status))
+        }))
+    }
+}
+
+impl Handler<TouchSession> for RemoteWorker {
+    type Result = ResponseActFuture<Self, Result<Arc<SessionView>>>;
+
+    fn handle(&mut self, TouchSession { id, by }: TouchSession, _: &mut Context<Self>) -> Self::Result {
+        if let Some(refusal) = self.refusal() {
+            return Box::pin(actix::fut::err(refusal));
+        }
+        let calls = self.calls.clone();
+        let touched = async move { (calls.touch(id, &by).await.map(Arc::new), by) };
+        Box::pin(
+            touched.into_actor(self).map(|(touched, by), this, _| {
+                this.written(touched, by, |view| Written::Live(Arc::clone(view)))
+            }),
+        )
+    }
+}
+
+impl Handler<AttachClient> for RemoteWorker {
+    type Result = Result<AttachmentTicket>;
+
+    fn handle(&mut self, AttachClient { id, by }: AttachClient, ctx: &mut Context<Self>) -> Self::Result {
+        if let Some(refusal) = self.refusal() {
+            return Err(refusal);
+        }
+        let view = self.known.live(id);
+        self.last_attachment += 1;
+        self.attachments.insert(self.last_attachment, None);
+        Ok(AttachmentTicket {
+            upstream: Upstream { url: self.settings.websocket(id)?, what: self.settings.what(), hop: true },
+            // The machine keeps the session's real clock, and sees the same traffic.
+            activity: view.map_or_else(ActivityClock::new, |view| view.activity.clone()),
+            metrics: self.metrics.clone(),
+            by,
+            session: ctx.address().recipient(),
+            lifeline: Lifeline::new(ctx.address().recipient(), self.last_attachment, 0),
+        })
+    }
+}
+
+impl Handler<AttachmentStarted> for RemoteWorker {
+    type Result = ();
+
+    fn handle(&mut self, started: AttachmentStarted, _: &mut Context<Self>) {
+        if self.draining {
+            started.close.do_send(CloseAttachment { reason: "camofleet is shutting down".to_owned() });
+        }
+        if let Some(close) = self.attachments.get_mut(&started.id) {
+            *close = Some(started.close);
+        }
+    }
+}
+
+impl Handler<ChildExited<AttachmentId>> for RemoteWorker {
+    type Result = ();
+
+    fn handle(&mut self, exited: ChildExited<AttachmentId>, _: &mut Context<Self>) {
+        self.attachments.remove(&exited.key);
+    }
+}
+
+impl Handler<ShutDown> for RemoteWorker {
+    type Result = ();
+
+    fn handle(&mut self, _: ShutDown, ctx: &mut Context<Self>) {
+        log::debug!("{} is left alone", self.lifeline.key());
+        self.draining = true;
+        // Its sessions are the machine's, and go on.
+        self.close_attachments("camofleet is shutting down");
+        self.publish();
+        ctx.stop();
+    }
+}

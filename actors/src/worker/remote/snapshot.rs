@@ -1,0 +1,222 @@
+//! What is known of another machine's sessions: what was seen of them, and what was written since. Pure.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::calls::Observation;
+use super::wire::WireHealth;
+use crate::RequestId;
+use crate::events::{Change, Event, EventBus};
+use crate::session::{EndReason, Ending, SessionId, SessionView, Status};
+use crate::worker::{Check, ENDED_LIMIT};
+
+/// The outcome of a write.
+pub(super) enum Written {
+    /// The session is like this now.
+    Live(Arc<SessionView>),
+    /// It was deleted, and stands so.
+    Deleted(SessionId, Status),
+    /// There is no such session.
+    Gone(SessionId),
+}
+
+/// Everything that is known of one machine.
+#[derive(Default)]
+pub(super) struct Known {
+    health: Option<WireHealth>,
+    live: Vec<Arc<SessionView>>,
+    ended: Vec<Arc<SessionView>>,
+    /// Sessions that were written, and how many looks had begun by then: what a look that began before the write saw
+    /// of them is older than the write. `None`: it is gone.
+    written: HashMap<SessionId, (u64, Option<Arc<SessionView>>)>,
+    /// Sessions that are no longer there, and whose ends were not seen yet.
+    vanished: HashSet<SessionId>,
+}
+
+/// The changes to tell, each with the session as it is after it.
+type Changes = Vec<(Arc<SessionView>, Change)>;
+
+impl Known {
+    pub fn healthy(&self) -> bool {
+        self.health.as_ref().is_some_and(|health| health.status == "ok")
+    }
+
+    pub fn version(&self) -> &str {
+        self.health.as_ref().map(|health| health.version.as_str()).unwrap_or_default()
+    }
+
+    pub fn checks(&self) -> BTreeMap<Cow<'static, str>, Check> {
+        let ok = self.healthy();
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let checks = self.health.iter().flat_map(|health| &health.checks);
+        checks.map(|(name, value)| (name.clone().into(), Check { ok, text: text(value) })).collect()
+    }
+
+    /// The live sessions in the machine's order, and the ended ones.
+    pub fn sessions(&self) -> (Vec<Arc<SessionView>>, Vec<Arc<SessionView>>) {
+        (self.live.clone(), self.ended.clone())
+    }
+
+    pub fn live(&self, id: SessionId) -> Option<&Arc<SessionView>> {
+        self.live.iter().find(|view| view.spec.id == id)
+    }
+
+    pub fn count(&self, status: Status) -> usize {
+        self.live.iter().chain(&self.ended).filter(|view| view.status == status).count()
+    }
+
+    /// Whether the list of ended sessions is worth a call.
+    pub fn misses_endings(&self) -> bool {
+        !self.vanished.is_empty()
+    }
+
+    /// The machine has been silent for too long.
+    pub fn forget_sessions(&mut self) {
+        self.live.clear();
+        self.written.clear();
+        self.vanished.clear();
+    }
+
+    /// Takes in what the look with this number saw; tells what changed.
+    pub fn observed(&mut self, number: u64, Observation { health, sessions, ended }: Observation) -> Changes {
+        self.health = Some(health);
+        // A look that began after the write has seen it.
+        self.written.retain(|_, (polls, _)| *polls >= number);
+        let mut live: Vec<Arc<SessionView>> = Vec::with_capacity(sessions.len());
+        for view in sessions {
+            match self.written.get(&view.spec.id) {
+                Some((_, None)) => {}
+                Some((_, Some(newer))) => live.push(Arc::clone(newer)),
+                None => live.push(Arc::new(view)),
+            }
+        }
+        let seen: HashSet<SessionId> = live.iter().map(|view| view.spec.id).collect();
+        let unseen = self.written.values().filter_map(|(_, view)| view.as_ref());
+        live.extend(unseen.filter(|view| !seen.contains(&view.spec.id)).cloned());
+
+        let before: HashMap<SessionId, Arc<SessionView>> =
+            std::mem::replace(&mut self.live, live).into_iter().map(|view| (view.spec.id, view)).collect();
+        let mut changes = Vec::new();
+        for view in &self.live {
+            changes.extend(
+                differences(before.get(&view.spec.id), view).into_iter().map(|change| (view.clone(), change)),
+            );
+        }
+        let now: HashSet<SessionId> = self.live.iter().map(|view| view.spec.id).collect();
+        self.vanished.extend(before.into_keys().filter(|id| !now.contains(id)));
+        if let Some(ended) = ended {
+            self.take_ended(ended, &mut changes);
+        }
+        changes
+    }
+
+    fn take_ended(&mut self, ended: Vec<SessionView>, changes: &mut Changes) {
+        let listed: Vec<Arc<SessionView>> = ended.into_iter().map(Arc::new).collect();
+        for view in &listed {
+            if self.vanished.contains(&view.spec.id) {
+                changes.push((Arc::clone(view), Change::Ended));
+            }
+        }
+        // One that the machine does not remember either has ended all the same.
+        self.vanished.clear();
+        // The original remembers none: those that were deleted through here are kept then.
+        if !listed.is_empty() {
+            self.ended = listed;
+        }
+        self.ended.truncate(ENDED_LIMIT);
+    }
+
+    /// Takes in what a write came to, after so many looks had begun; tells what changed.
+    pub fn written(&mut self, polls: u64, written: Written) -> Changes {
+        match written {
+            Written::Live(view) => {
+                let id = view.spec.id;
+                self.written.insert(id, (polls, Some(Arc::clone(&view))));
+                let place = self.live.iter_mut().find(|known| known.spec.id == id);
+                let before = match place {
+                    Some(known) => Some(std::mem::replace(known, Arc::clone(&view))),
+                    None => {
+                        self.live.push(Arc::clone(&view));
+                        None
+                    }
+                };
+                let changes = differences(before.as_ref(), &view);
+                changes.into_iter().map(|change| (Arc::clone(&view), change)).collect()
+            }
+            Written::Deleted(id, status) => {
+                self.written.insert(id, (polls, None));
+                let at = self.live.iter().position(|view| view.spec.id == id);
+                let Some(view) = at.map(|at| self.live.remove(at)) else { return Vec::new() };
+                let ending = Ending {
+                    at: jiff::Timestamp::now(),
+                    reason: EndReason::Deleted,
+                    detail: "deleted by a request".to_owned(),
+                };
+                let dead = Arc::new(SessionView {
+                    status,
+                    attached: 0,
+                    vnc: None,
+                    ending: Some(ending),
+                    ..(*view).clone()
+                });
+                if status != Status::Dead {
+                    // Its machine takes its time: the next look shows how far it is.
+                    self.written.remove(&id);
+                    self.live.push(Arc::clone(&dead));
+                    return vec![(dead, Change::Ending)];
+                }
+                self.ended.insert(0, Arc::clone(&dead));
+                self.ended.truncate(ENDED_LIMIT);
+                vec![(dead, Change::Ended)]
+            }
+            Written::Gone(id) => {
+                self.written.insert(id, (polls, None));
+                self.live.retain(|view| view.spec.id != id);
+                Vec::new()
+            }
+        }
+    }
+
+    pub fn tell(
+        &self,
+        events: &EventBus,
+        worker: &str,
+        view: Arc<SessionView>,
+        change: Change,
+        by: Option<RequestId>,
+    ) {
+        events.publish(Event::Session { worker: worker.to_owned(), view, change, by });
+    }
+}
+
+/// What happened to a session between two looks at it, as far as the looks tell.
+fn differences(before: Option<&Arc<SessionView>>, now: &SessionView) -> Vec<Change> {
+    let mut changes = Vec::new();
+    if before.is_none() {
+        changes.push(Change::Created);
+    }
+    let restarted = before.is_some_and(|before| before.restarts < now.restarts);
+    if restarted {
+        let detail = "its machine has restarted it".to_owned();
+        changes.push(Change::Restarting { cause: EndReason::Crashed, detail });
+    }
+    let status_before = before.map(|before| before.status);
+    if now.status == Status::Ready && (restarted || status_before != Some(Status::Ready)) {
+        changes.push(Change::Ready);
+    }
+    if now.status == Status::Terminating && status_before != Some(Status::Terminating) {
+        changes.push(Change::Ending);
+    }
+    match before.map_or(0, |before| before.attached).cmp(&now.attached) {
+        std::cmp::Ordering::Less => changes.push(Change::Attached),
+        std::cmp::Ordering::Greater => changes.push(Change::Detached),
+        std::cmp::Ordering::Equal => {}
+    }
+    if now.start_url_error.is_some() && before.is_none_or(|before| before.start_url_error.is_none()) {
+        changes.push(Change::StartUrlFailed);
+    }
+    changes
+}

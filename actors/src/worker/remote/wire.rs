@@ -1,0 +1,225 @@
+//! The JSON that workers and runners speak, camofleet's own and the original's, as their caller reads and writes it.
+//!
+//! The original's bodies have fewer fields; what is missing gets the value that a session without it has.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use super::RemoteSettings;
+use crate::links::VncLinks;
+use crate::session::{
+    ActivityClock, Contexts, EndReason, Ending, OnCrash, SessionId, SessionRequest, SessionSpec, SessionView,
+    StartUrlWait, Status, VncView,
+};
+
+/// The health of a worker or a runner.
+#[derive(Debug, Deserialize)]
+pub(super) struct WireHealth {
+    pub status: String,
+    #[serde(default)]
+    pub version: String,
+    #[serde(default)]
+    pub checks: BTreeMap<String, Value>,
+}
+
+/// A session of a worker or of a runner: where the two differ, both forms are read.
+#[derive(Debug, Deserialize)]
+pub(super) struct WireSession {
+    pub id: SessionId,
+    pub status: Status,
+    #[serde(deserialize_with = "time")]
+    created_at: Timestamp,
+    #[serde(deserialize_with = "time")]
+    last_seen_at: Timestamp,
+    #[serde(default)]
+    browser: Option<String>,
+    #[serde(default)]
+    browser_version: Option<String>,
+    #[serde(default)]
+    headless: bool,
+    #[serde(default)]
+    idle_ttl_seconds: u64,
+    #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    start_url: Option<String>,
+    #[serde(default)]
+    start_url_wait: Option<StartUrlWait>,
+    #[serde(default)]
+    start_url_error: Option<String>,
+    /// A worker's links, or a runner's "has a live view".
+    #[serde(default)]
+    vnc: Option<Vnc>,
+    #[serde(default)]
+    vnc_info: Option<VncLinks>,
+    #[serde(default)]
+    vnc_enabled: Option<bool>,
+    #[serde(default)]
+    vnc_id: Option<u16>,
+    #[serde(default)]
+    attached: usize,
+    #[serde(default)]
+    restarts: u32,
+    #[serde(default)]
+    on_crash: OnCrash,
+    #[serde(default)]
+    contexts: Contexts,
+    #[serde(default, deserialize_with = "optional_time")]
+    ended_at: Option<Timestamp>,
+    #[serde(default)]
+    end_reason: Option<EndReason>,
+    #[serde(default)]
+    end_detail: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Vnc {
+    Enabled(bool),
+    Links(VncLinks),
+}
+
+/// RFC 3339; a time without an offset, as Python writes it, is one of UTC.
+fn read_time(text: &str) -> Result<Timestamp, jiff::Error> {
+    text.parse::<Timestamp>().or_else(|error| {
+        let civil = text.parse::<jiff::civil::DateTime>().map_err(|_| error)?;
+        jiff::tz::Offset::UTC.to_timestamp(civil)
+    })
+}
+
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    read_time(&text).map_err(serde::de::Error::custom)
+}
+
+fn optional_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| read_time(&text).map_err(serde::de::Error::custom)).transpose()
+}
+
+impl WireSession {
+    /// The session as the fleet shows it, its live view under the public addresses of its worker.
+    pub fn into_view(self, settings: &RemoteSettings) -> SessionView {
+        let (flag, links) = match self.vnc {
+            Some(Vnc::Enabled(enabled)) => (Some(enabled), None),
+            Some(Vnc::Links(links)) => (None, Some(links)),
+            None => (None, None),
+        };
+        let links = links.or(self.vnc_info).unwrap_or_default();
+        let told_any = links.ws.is_some() || links.http.is_some();
+        let has_view = self.vnc_enabled.or(flag).unwrap_or(told_any);
+        let vnc = has_view.then(|| {
+            let id = self.vnc_id.map(|id| id.to_string()).or_else(|| links.vnc_id());
+            let links = settings.links.apply(links, id.as_deref(), settings.host());
+            VncView { id: id.and_then(|id| id.parse().ok()), server: None, links }
+        });
+        let ending = self.end_reason.map(|reason| Ending {
+            at: self.ended_at.unwrap_or(self.last_seen_at),
+            reason,
+            detail: self.end_detail.unwrap_or_default(),
+        });
+        SessionView {
+            spec: Arc::new(SessionSpec {
+                id: self.id,
+                headless: self.headless,
+                vnc: has_view,
+                idle_ttl: Duration::from_secs(self.idle_ttl_seconds),
+                start_url: self.start_url,
+                start_url_wait: self.start_url_wait.unwrap_or(StartUrlWait::Load),
+                labels: Arc::new(self.labels.unwrap_or_default()),
+                on_crash: self.on_crash,
+                contexts: self.contexts,
+            }),
+            status: self.status,
+            activity: ActivityClock::observed(self.created_at, self.last_seen_at),
+            // The original's runner does not say, and runs nothing else.
+            browser: self.browser.map_or("camoufox".into(), Into::into),
+            browser_version: self.browser_version,
+            vnc,
+            start_url_error: self.start_url_error,
+            attached: self.attached,
+            restarts: self.restarts,
+            ending,
+        }
+    }
+}
+
+/// The body of a create request. What was not asked for is left out, and so is what the original does not know, unless
+/// it was asked for.
+#[derive(Debug, Serialize)]
+pub(super) struct WireRequest<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headless: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idle_ttl_seconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_url_wait: Option<StartUrlWait>,
+    labels: &'a BTreeMap<String, String>,
+    vnc: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_crash: Option<OnCrash>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contexts: Option<Contexts>,
+}
+
+impl<'a> WireRequest<'a> {
+    pub fn new(request: &'a SessionRequest) -> Self {
+        Self {
+            headless: request.headless,
+            idle_ttl_seconds: request.idle_ttl.map(|ttl| ttl.as_secs()),
+            start_url: request.start_url.as_deref(),
+            start_url_wait: request.start_url_wait,
+            labels: &request.labels,
+            vnc: request.vnc,
+            on_crash: (request.on_crash != OnCrash::default()).then_some(request.on_crash),
+            contexts: (request.contexts != Contexts::default()).then_some(request.contexts),
+        }
+    }
+}
+
+/// The answer to a delete.
+#[derive(Debug, Deserialize)]
+pub(super) struct WireDeleted {
+    pub status: Status,
+}
+
+/// What a refusal says: camofleet's `detail` and `code`, or the `detail` of FastAPI, which may be a structure.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireError {
+    detail: Value,
+    code: Option<String>,
+}
+
+impl WireError {
+    /// Reads the body of an answer with this status.
+    pub fn read(status: u16, body: &[u8]) -> (String, String) {
+        let Self { detail, code } = serde_json::from_slice(body).unwrap_or_default();
+        let detail = match detail {
+            Value::String(text) => text,
+            Value::Null => format!("it answered {status}"),
+            structure => structure.to_string(),
+        };
+        let usual = match status {
+            400 => "bad_request",
+            401 | 403 => "unauthorized",
+            404 => "session_not_found",
+            409 => "session_not_ready",
+            413 => "body_too_large",
+            422 => "invalid_field",
+            428 => "playwright_version_mismatch",
+            429 => "at_capacity",
+            503 => "no_workers",
+            504 => "upstream_timed_out",
+            _ => "upstream_broke",
+        };
+        (code.unwrap_or_else(|| usual.to_owned()), detail)
+    }
+}

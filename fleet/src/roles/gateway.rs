@@ -1,0 +1,41 @@
+//! The role `gateway`: live views of a runner on this host or another.
+
+use camofleet_actors::fleet::{GatewayParts, Placement};
+use camofleet_actors::gateway::{PortMap, Targets};
+use camofleet_web::{CorsOrigins, Surface, WebSettings};
+
+use super::{Failure, Role, Wiring, bind, control_web_settings, metrics, plain_greeting, tunnel_settings};
+use crate::settings::validated::Settings;
+
+pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
+    let gateway = &settings.gateway;
+    let listener = bind(&gateway.host, gateway.port, ("HTTP_HOST", "HTTP_PORT"))?;
+    let metrics = metrics()?;
+    let ports = PortMap {
+        named: gateway.vnc_map.clone(),
+        host: gateway.vnc_host.clone(),
+        ids: gateway.ids.clone(),
+        base_port: gateway.vnc_base_port,
+    };
+    let parts = GatewayParts {
+        settings: tunnel_settings(gateway),
+        targets: Targets::Ports(ports),
+        metrics: metrics.clone(),
+    };
+    Ok(Wiring {
+        surface: Surface::Gateway,
+        listener,
+        web: WebSettings {
+            cors_origins: CorsOrigins::Any,
+            metrics_path: "/metrics".to_owned(),
+            ..control_web_settings(&settings)
+        },
+        metrics,
+        workers: Vec::new(),
+        placement: Placement::default(),
+        gateway: Some(parts),
+        grace: gateway.shutdown_grace,
+        shutdown_timeout: settings.runner.shutdown_timeout,
+        greeting: plain_greeting(Role::Gateway),
+    })
+}

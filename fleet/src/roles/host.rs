@@ -1,0 +1,197 @@
+//! One host's browsers: the local worker of the roles that have one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use camofleet_actors::display::{DisplaySettings, DisplayTools, Geometry, VncBackend};
+use camofleet_actors::driver::DriverSettings;
+use camofleet_actors::engine::{Engine, EngineKind, EngineSearch};
+use camofleet_actors::events::EventBus;
+use camofleet_actors::fleet::WorkerBuilder;
+use camofleet_actors::links::LinkBases;
+use camofleet_actors::metrics::Metrics;
+use camofleet_actors::prewarm::PoolSettings;
+use camofleet_actors::process::{Os, SystemOs};
+use camofleet_actors::rundir::RunDir;
+use camofleet_actors::session::{SessionDefaults, StartUrlWait};
+use camofleet_actors::slots::SlotRanges;
+use camofleet_actors::supervision::Intensity;
+use camofleet_actors::worker::{LocalWorker, WorkerParts, WorkerSettings};
+use camofleet_actors::{LaunchSettings, NetworkSwitches};
+use tokio::sync::watch;
+
+use super::Failure;
+use crate::machine;
+use crate::settings::types;
+use crate::settings::validated::RunnerSettings;
+
+/// What this machine has for browsers.
+pub(super) struct Host {
+    os: Arc<dyn Os>,
+    engine: Engine,
+    node: PathBuf,
+    /// The driver's directory.
+    pub driver_dir: PathBuf,
+}
+
+/// What a role decides about its worker.
+pub(super) struct LocalOptions {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it takes sessions with a live view, where the machine can.
+    pub offers_vnc: bool,
+    /// What the addresses of its live views begin with.
+    pub links: LinkBases,
+}
+
+impl Host {
+    /// Finds the browser, Node and the driver. Nothing is started and no file is made, so that a role can still be
+    /// refused for another reason.
+    ///
+    /// # Errors
+    /// What the machine lacks.
+    pub fn find(runner: &RunnerSettings) -> Result<Self, Failure> {
+        let os = SystemOs::reaping()
+            .map_err(|error| Failure::Unavailable(format!("can't reap processes: {error}")))?;
+        let os: Arc<dyn Os> = Arc::new(os);
+        let engine = find_engine(runner, os.as_ref()).map_err(Failure::Unavailable)?;
+        let node = os.find_program(&runner.driver.node).ok_or_else(|| {
+            let name = runner.driver.node.display();
+            Failure::Unavailable(format!(
+                "no Node.js at '{name}'; install Node 20, or name it with RUNNER_NODE_PATH"
+            ))
+        })?;
+        let executable = std::env::current_exe().ok();
+        let driver_dir = machine::driver_directory(runner.driver.dir.as_deref(), executable.as_deref())
+            .map_err(Failure::Unavailable)?;
+        Ok(Self { os, engine, node, driver_dir })
+    }
+
+    /// The builder of the host's worker.
+    ///
+    /// # Errors
+    /// There is no place for its files.
+    pub fn worker(
+        self,
+        runner: &RunnerSettings,
+        options: LocalOptions,
+        metrics: &Metrics,
+        events: EventBus,
+    ) -> Result<(String, WorkerBuilder), Failure> {
+        let Self { os, engine, node, driver_dir } = self;
+        let name = options.name.to_owned();
+        let base = runner.run_dir.clone().unwrap_or_else(machine::default_run_base);
+        let run_dir = RunDir::create(&base, os.as_ref()).map_err(|error| {
+            let base = base.display();
+            Failure::Unavailable(format!(
+                "no run directory in {base}: {error}; name another with RUNNER_RUN_DIR"
+            ))
+        })?;
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let env = machine::child_environment(variables, run_dir.path());
+        let driver = DriverSettings {
+            node,
+            directory: driver_dir,
+            sessions_per_driver: runner.driver.sessions_per_driver.get(),
+            env: env.clone(),
+        };
+        let worker = worker_settings(runner, options, engine, driver, env, os.as_ref());
+        let displays = worker.launch.display.tools.as_ref().map_or("none", DisplayTools::name);
+        log::info!(
+            "engine: {}; displays: {displays}; run directory: {}",
+            worker.launch.engine,
+            run_dir.path().display()
+        );
+        let parts = WorkerParts {
+            settings: Arc::new(worker),
+            os,
+            run_dir,
+            metrics: metrics.clone(),
+            events,
+            snapshot: watch::Sender::new(Arc::default()),
+        };
+        let builder: WorkerBuilder =
+            Box::new(move |parent, generation| LocalWorker::start(parts.clone(), parent, generation));
+        Ok((name, builder))
+    }
+}
+
+fn find_engine(runner: &RunnerSettings, os: &dyn Os) -> Result<Engine, String> {
+    let home = std::env::var_os("HOME").map(std::path::PathBuf::from);
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(std::path::PathBuf::from);
+    let search = EngineSearch {
+        wanted: match runner.engine.choice {
+            types::Engine::Auto => None,
+            types::Engine::Camoufox => Some(EngineKind::Camoufox),
+            types::Engine::Firefox => Some(EngineKind::Firefox),
+        },
+        camoufox_path: runner.engine.camoufox_path.clone(),
+        firefox_path: runner.engine.firefox_path.clone(),
+        cache_dir: cache.or_else(|| home.map(|home| home.join(".cache"))),
+    };
+    search.find(os)
+}
+
+fn worker_settings(
+    runner: &RunnerSettings,
+    options: LocalOptions,
+    engine: Engine,
+    driver: DriverSettings,
+    env: Vec<(String, String)>,
+    os: &dyn Os,
+) -> WorkerSettings {
+    let defaults = &runner.session_defaults;
+    let backend = match runner.vnc.backend {
+        types::VncBackend::Auto => VncBackend::Auto,
+        types::VncBackend::Xvnc => VncBackend::Xvnc,
+        types::VncBackend::X11vnc => VncBackend::X11vnc,
+    };
+    let types::Resolution { width, height, depth } = runner.vnc.resolution;
+    let pool = |target| PoolSettings { target, check_interval: runner.prewarm.check_interval };
+    WorkerSettings {
+        name: options.name.to_owned(),
+        offers_vnc: options.offers_vnc,
+        defaults: SessionDefaults {
+            headless: defaults.headless,
+            idle_ttl: defaults.idle_ttl,
+            start_url: defaults.start_url.clone(),
+            start_url_wait: match defaults.start_url_wait {
+                types::StartUrlWait::Load => StartUrlWait::Load,
+                types::StartUrlWait::DomContentLoaded => StartUrlWait::DomContentLoaded,
+                types::StartUrlWait::None => StartUrlWait::None,
+            },
+        },
+        max_sessions: runner.max_sessions.get(),
+        restart_intensity: Intensity {
+            limit: usize::try_from(runner.restarts.limit).unwrap_or(usize::MAX),
+            within: runner.restarts.window,
+        },
+        slots: SlotRanges {
+            displays: runner.vnc.displays.clone(),
+            vnc_ports: runner.vnc.ports.clone(),
+            vnc_ids: runner.vnc.ids.clone(),
+        },
+        launch: LaunchSettings {
+            engine,
+            switches: NetworkSwitches {
+                disable_http3: runner.engine.disable_http3,
+                disable_ipv6: runner.engine.disable_ipv6,
+                disable_webrtc: runner.engine.disable_webrtc,
+            },
+            timeout: runner.launch.timeout,
+            permits: runner.launch.permits.get(),
+            display: DisplaySettings {
+                tools: DisplayTools::find(backend, os),
+                geometry: Geometry { width, height, depth },
+                startup_timeout: runner.vnc.startup_timeout,
+                links: options.links,
+                env: env.clone(),
+            },
+            env,
+        },
+        driver,
+        headless_pool: pool(runner.prewarm.headless),
+        vnc_pool: pool(runner.prewarm.vnc),
+    }
+}

@@ -1,0 +1,232 @@
+//! The roles: five small wirings of the same parts. What they share of a process' life is here.
+
+mod control;
+mod gateway;
+mod host;
+mod runner;
+mod serve;
+mod worker;
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::time::Duration;
+
+use actix::prelude::*;
+use camofleet_actors::fleet::{Fleet, GatewayParts, Placement, WorkerBuilder};
+use camofleet_actors::gateway::{DrainTunnels, GatewaySettings};
+use camofleet_actors::metrics::Metrics;
+use camofleet_actors::supervision::install_panic_hook;
+use camofleet_actors::worker::ShutDown;
+use camofleet_web::server::ServerSettings;
+use camofleet_web::{AppState, CorsOrigins, Surface, ViewerSettings, WebSettings};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::settings::types;
+use crate::settings::validated::{self, ListenSettings, Settings};
+
+/// What a process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A whole fleet.
+    Serve,
+    /// What stands before many workers.
+    Control,
+    /// What stands before one runner.
+    Worker,
+    /// One host's browsers.
+    Runner,
+    /// Live views.
+    Gateway,
+}
+
+impl Role {
+    /// Its name on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Serve => "serve",
+            Self::Control => "control",
+            Self::Worker => "worker",
+            Self::Runner => "runner",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
+/// Why the role ended other than by being told to.
+pub enum Failure {
+    /// The machine lacks something; the text names the remedy.
+    Unavailable(String),
+    /// The fleet could not be kept up.
+    GaveUp(String),
+}
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+/// What the machine lacks, or why the fleet gave up.
+pub fn run(role: Role, settings: Settings) -> Result<(), Failure> {
+    install_panic_hook();
+    // The signal that tells children of camofleet's death follows the thread that starts them: this one.
+    System::new().block_on(async {
+        let wiring = match role {
+            Role::Serve => serve::wire(settings),
+            Role::Control => control::wire(settings),
+            Role::Worker => worker::wire(settings),
+            Role::Runner => runner::wire(settings),
+            Role::Gateway => gateway::wire(settings),
+        };
+        wiring?.run(role).await
+    })
+}
+
+/// The parts of a role, put together.
+struct Wiring {
+    surface: Surface,
+    listener: TcpListener,
+    web: WebSettings,
+    metrics: Metrics,
+    workers: Vec<(String, WorkerBuilder)>,
+    placement: Placement,
+    gateway: Option<GatewayParts>,
+    /// How long viewers may go on when the process is told to end.
+    grace: Duration,
+    /// How long everything else has for its end.
+    shutdown_timeout: Duration,
+    /// What is said once it is up, given the URL that it is reached by.
+    greeting: Box<dyn FnOnce(&str) -> String>,
+}
+
+impl Wiring {
+    async fn run(self, role: Role) -> Result<(), Failure> {
+        let Self { listener, grace, shutdown_timeout, metrics, .. } = self;
+        let (fleet, directory, failure) = Fleet::start(self.workers, self.placement, self.gateway);
+        let address = listener.local_addr().map_err(|error| Failure::Unavailable(error.to_string()))?;
+        let state = AppState {
+            surface: self.surface,
+            place: fleet.clone().recipient(),
+            directory: directory.clone(),
+            metrics,
+            settings: WebSettings { address: address.to_string(), ..self.web },
+        };
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        let server = camofleet_web::run(listener, state, ServerSettings { threads, shutdown_timeout })
+            .map_err(|error| Failure::Unavailable(error.to_string()))?;
+        let handle = server.handle();
+        let serving = actix_rt::spawn(server);
+        // Nobody may be reading; the log has its own stream.
+        let _ = std::io::stdout().write_all((self.greeting)(&origin(address)).as_bytes());
+
+        let outcome = tokio::select! {
+            name = interrupted() => {
+                log::info!("{name}: {} is shutting down", role.as_str());
+                Ok(())
+            }
+            reason = failure => {
+                Err(Failure::GaveUp(reason.unwrap_or_else(|_| "the fleet ended by itself".to_owned())))
+            }
+        };
+        if let (false, Ok(gateway)) = (grace.is_zero(), directory.gateway()) {
+            // Answered when the last viewer is gone; a gateway that breaks down meanwhile has none.
+            let _ = gateway.send(DrainTunnels { grace }).await;
+        }
+        if tokio::time::timeout(shutdown_timeout, fleet.send(ShutDown)).await.is_err() {
+            log::warn!("sessions did not end within {shutdown_timeout:?}; their processes are killed");
+        }
+        handle.stop(false).await;
+        let _ = serving.await;
+        outcome
+    }
+}
+
+/// Resolves with the signal's name when the process is asked to end.
+async fn interrupted() -> &'static str {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        log::error!("signals can't be received; end camofleet with SIGKILL");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    }
+}
+
+/// Binds what a role listens on; `default_host` is its address where the settings leave it to the role.
+fn listen(listen: &ListenSettings, default_host: &str) -> Result<TcpListener, Failure> {
+    let (host, port) = (listen.host.as_deref().unwrap_or(default_host), listen.port);
+    bind(host, port, listen.names)
+}
+
+/// Binds an address; `names` are the settings that hold its host and its port.
+fn bind(host: &str, port: u16, names: (&str, &str)) -> Result<TcpListener, Failure> {
+    let refused = |error: std::io::Error| {
+        let remedy = match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                format!("another program listens there; end it, or choose another {}", names.1)
+            }
+            std::io::ErrorKind::PermissionDenied => format!("choose a {} from 1024 on", names.1),
+            _ => format!("choose another {}", names.0),
+        };
+        Failure::Unavailable(format!("can't listen on {host}:{port}: {error}; {remedy}"))
+    };
+    let addresses: Vec<_> = (host, port).to_socket_addrs().map_err(refused)?.collect();
+    TcpListener::bind(addresses.as_slice()).map_err(refused)
+}
+
+/// The URL that a browser on this machine reaches a listener by.
+fn origin(address: SocketAddr) -> String {
+    match address.ip() {
+        ip if !ip.is_unspecified() => format!("http://{address}"),
+        // "Every address" is none that can be called.
+        _ => format!("http://127.0.0.1:{}", address.port()),
+    }
+}
+
+/// What the web surface of a role takes from its settings, and from those that all roles share.
+fn web_settings(listen: &ListenSettings, settings: &Settings) -> WebSettings {
+    WebSettings {
+        cors_origins: match &listen.cors_origins {
+            types::CorsOrigins::Any => CorsOrigins::Any,
+            types::CorsOrigins::Listed(origins) => CorsOrigins::List(origins.clone()),
+        },
+        // Known when the listener is.
+        address: String::new(),
+        metrics_path: listen.metrics_endpoint.clone(),
+        public_api_prefix: String::new(),
+        api_token: None,
+        ping_interval: settings.control.ws_ping,
+        viewer: ViewerSettings {
+            read_timeout: settings.gateway.ws_read_timeout,
+            write_timeout: settings.gateway.ws_write_timeout,
+        },
+    }
+}
+
+/// The same for the roles that stand before the whole fleet.
+fn control_web_settings(settings: &Settings) -> WebSettings {
+    let control = &settings.control;
+    WebSettings {
+        public_api_prefix: control.public_api_prefix.clone(),
+        api_token: control.api_token.as_ref().map(|token| token.expose().to_owned()),
+        ..web_settings(&control.listen, settings)
+    }
+}
+
+/// How a gateway treats its tunnels.
+fn tunnel_settings(gateway: &validated::GatewaySettings) -> GatewaySettings {
+    GatewaySettings {
+        max_tunnels: gateway.max_concurrent_sessions.get(),
+        connect_timeout: gateway.tcp_connect_timeout,
+        idle_timeout: gateway.tcp_idle_timeout,
+    }
+}
+
+fn metrics() -> Result<Metrics, Failure> {
+    Metrics::new().map_err(|error| Failure::GaveUp(error.to_string()))
+}
+
+/// What a role without a panel says when it is up.
+fn plain_greeting(role: Role) -> Box<dyn FnOnce(&str) -> String> {
+    Box::new(move |origin| format!("\ncamofleet {} is up.   API: {origin}/\n\n", role.as_str()))
+}

@@ -1,0 +1,92 @@
+//! The role `serve`: a whole fleet in one process.
+
+use std::path::Path;
+use std::time::Duration;
+
+use camofleet_actors::events::EventBus;
+use camofleet_actors::fleet::{GatewayParts, Placement};
+use camofleet_actors::gateway::Targets;
+use camofleet_actors::links::LinkBases;
+use camofleet_web::Surface;
+
+use super::host::{Host, LocalOptions};
+use super::{Failure, Wiring, control_web_settings, listen, metrics, tunnel_settings};
+use crate::session_log;
+use crate::settings::validated::Settings;
+
+/// Whoever runs everything on one machine is its only user, until a setting says otherwise.
+const LOOPBACK: &str = "127.0.0.1";
+
+pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
+    let host = Host::find(&settings.runner)?;
+    let listener = listen(&settings.control.listen, LOOPBACK)?;
+    let (metrics, events) = (metrics()?, EventBus::default());
+    let relative = LinkBases::relative();
+    let vnc = &settings.runner.vnc;
+    let options = LocalOptions {
+        name: "local",
+        offers_vnc: settings.worker.supports_vnc.unwrap_or(true),
+        links: LinkBases {
+            ws: vnc.ws_base.clone().or(relative.ws),
+            http: vnc.http_base.clone().or(relative.http),
+        },
+    };
+    let driver_dir = host.driver_dir.clone();
+    let worker = host.worker(&settings.runner, options, &metrics, events.clone())?;
+    // Runs as long as the bus does: as the process.
+    actix_rt::spawn(session_log::write(events.subscribe()));
+    let gateway = GatewayParts {
+        settings: tunnel_settings(&settings.gateway),
+        targets: Targets::Sessions,
+        metrics: metrics.clone(),
+    };
+    let token_needed = settings.control.api_token.is_some();
+    Ok(Wiring {
+        surface: Surface::Control,
+        listener,
+        web: control_web_settings(&settings),
+        metrics,
+        workers: vec![worker],
+        placement: Placement::default(),
+        gateway: Some(gateway),
+        // Viewers go with the sessions they watch.
+        grace: Duration::ZERO,
+        shutdown_timeout: settings.runner.shutdown_timeout,
+        greeting: Box::new(move |origin| greeting(origin, &driver_dir, token_needed)),
+    })
+}
+
+/// Says where the panel is, and shows a first script that works as it stands.
+fn greeting(origin: &str, driver_dir: &Path, token_needed: bool) -> String {
+    let modules = driver_dir.join("node_modules");
+    let (headers, query) = match token_needed {
+        true => (
+            r#", headers: { authorization: "Bearer " + process.env.CONTROL_API_TOKEN }"#,
+            r#" + "?access_token=" + encodeURIComponent(process.env.CONTROL_API_TOKEN)"#,
+        ),
+        false => ("", ""),
+    };
+    format!(
+        r#"
+camofleet is up.   Panel: {origin}/
+
+Try it from another terminal:
+
+  NODE_PATH='{modules}' node -e '
+  const {{ firefox }} = require("playwright-core");
+  (async () => {{
+    const api = "{origin}";
+    const session = await (await fetch(api + "/sessions", {{ method: "POST"{headers} }})).json();
+    const path = "/sessions/" + session.worker + "/" + session.id;
+    const browser = await firefox.connect(api.replace("http", "ws") + path + "/ws"{query});
+    const page = await (await browser.newContext()).newPage();
+    await page.goto("data:text/html,<h1>Hello from camofleet</h1>");
+    console.log(await page.textContent("h1"));
+    await browser.close();
+    await fetch(api + path, {{ method: "DELETE"{headers} }});
+  }})()'
+
+"#,
+        modules = modules.display()
+    )
+}

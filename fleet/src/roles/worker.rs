@@ -1,0 +1,116 @@
+//! The role `worker`: what stands before one runner, elsewhere or in the same process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use camofleet_actors::events::EventBus;
+use camofleet_actors::fleet::{Placement, WorkerBuilder};
+use camofleet_actors::links::{LinkBases, LinkTemplates};
+use camofleet_actors::metrics::Metrics;
+use camofleet_actors::worker::{RemoteParts, RemoteRole, RemoteSettings, RemoteWorker};
+use camofleet_web::Surface;
+use tokio::sync::watch;
+use url::Url;
+
+use super::host::{Host, LocalOptions};
+use super::{Failure, Role, Wiring, listen, metrics, plain_greeting, web_settings};
+use crate::machine;
+use crate::session_log;
+use crate::settings::validated::{CallSettings, Settings, WorkerSettings};
+
+/// Its callers are other containers and hosts.
+const EVERYWHERE: &str = "0.0.0.0";
+/// What the original's worker asks its runner for when neither the request nor a setting says.
+const DEFAULT_IDLE_TTL: Duration = Duration::from_secs(300);
+/// How long another machine may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
+    let (metrics, events) = (metrics()?, EventBus::default());
+    let (listener, worker) = match settings.worker.runner_url.clone() {
+        Some(url) => {
+            let listener = listen(&settings.worker.listen, EVERYWHERE)?;
+            (listener, remote_runner(&settings.worker, url, &metrics, events.clone()))
+        }
+        None => {
+            let host = Host::find(&settings.runner)?;
+            let listener = listen(&settings.worker.listen, EVERYWHERE)?;
+            let vnc = &settings.runner.vnc;
+            let options = LocalOptions {
+                name: "runner",
+                offers_vnc: settings.worker.supports_vnc.unwrap_or(false),
+                links: LinkBases { ws: vnc.ws_base.clone(), http: vnc.http_base.clone() },
+            };
+            (listener, host.worker(&settings.runner, options, &metrics, events.clone())?)
+        }
+    };
+    // Runs as long as the bus does: as the process.
+    actix_rt::spawn(session_log::write(events.subscribe()));
+    let id = settings.worker.id.clone().unwrap_or_else(machine::host_name);
+    Ok(Wiring {
+        surface: Surface::Worker { id },
+        listener,
+        web: web_settings(&settings.worker.listen, &settings),
+        metrics,
+        workers: vec![worker],
+        placement: Placement::default(),
+        gateway: None,
+        grace: Duration::ZERO,
+        shutdown_timeout: settings.runner.shutdown_timeout,
+        greeting: plain_greeting(Role::Worker),
+    })
+}
+
+fn remote_runner(
+    worker: &WorkerSettings,
+    url: Url,
+    metrics: &Metrics,
+    events: EventBus,
+) -> (String, WorkerBuilder) {
+    let settings = RemoteSettings {
+        supports_vnc: worker.supports_vnc.unwrap_or(false),
+        default_idle_ttl: Some(worker.default_idle_ttl.unwrap_or(DEFAULT_IDLE_TTL)),
+        default_headless: Some(worker.default_headless.unwrap_or(false)),
+        ..remote_settings("runner".to_owned(), RemoteRole::Runner, url, &worker.calls)
+    };
+    remote_worker(settings, metrics, events)
+}
+
+/// Another machine with nothing special about it.
+pub(super) fn remote_settings(
+    name: String,
+    role: RemoteRole,
+    url: Url,
+    calls: &CallSettings,
+) -> RemoteSettings {
+    RemoteSettings {
+        name,
+        role,
+        url,
+        supports_vnc: false,
+        links: LinkTemplates::default(),
+        default_idle_ttl: None,
+        default_headless: None,
+        poll_interval: calls.poll_interval,
+        poll_timeout: calls.poll_timeout,
+        connect_timeout: CONNECT_TIMEOUT.min(calls.request_timeout),
+        request_timeout: calls.request_timeout,
+        create_timeout: calls.create_timeout,
+    }
+}
+
+/// The builder of a remote worker.
+pub(super) fn remote_worker(
+    settings: RemoteSettings,
+    metrics: &Metrics,
+    events: EventBus,
+) -> (String, WorkerBuilder) {
+    let name = settings.name.clone();
+    let parts = RemoteParts {
+        settings: Arc::new(settings),
+        metrics: metrics.clone(),
+        events,
+        snapshot: watch::Sender::new(Arc::default()),
+    };
+    (name, Box::new(move |parent, generation| RemoteWorker::start(parts.clone(), parent, generation)))
+}

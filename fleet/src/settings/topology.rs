@@ -1,0 +1,176 @@
+//! Settings that say where other parts are: workers, runners, VNC servers.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use serde::Deserialize;
+use url::Url;
+
+/// One entry of `CONTROL_WORKERS`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct WorkerEntry {
+    /// Its name: shown to people, and part of its sessions' addresses.
+    pub name: String,
+    /// Where its API is.
+    pub url: Url,
+    /// Whether it takes sessions with a live view.
+    #[serde(default)]
+    pub supports_vnc: bool,
+    /// The public address of a view's WebSocket, with `{id}` and `{host}`.
+    #[serde(default)]
+    pub vnc_ws: Option<String>,
+    /// The public address of a view's page, with `{id}` and `{host}`.
+    #[serde(default)]
+    pub vnc_http: Option<String>,
+}
+
+/// Reads a JSON array of workers; `None` also for names that are not unique and addresses that are none.
+pub fn workers(text: &str) -> Option<Vec<WorkerEntry>> {
+    let mut workers: Vec<WorkerEntry> = serde_json::from_str(text).ok()?;
+    for worker in &mut workers {
+        // An env file for several setups leaves what it does not use empty.
+        for link in [&mut worker.vnc_ws, &mut worker.vnc_http] {
+            *link = link.take().filter(|link| !link.trim().is_empty());
+        }
+    }
+    let sound = |worker: &WorkerEntry| {
+        let named = !worker.name.trim().is_empty() && !worker.name.contains(char::is_control);
+        named
+            && is_base(&worker.url, &["http", "https"])
+            && worker.vnc_ws.as_deref().is_none_or(|link| is_template(link, &["ws", "wss"]))
+            && worker.vnc_http.as_deref().is_none_or(|link| is_template(link, &["http", "https"]))
+    };
+    let unique = |(index, worker): (usize, &WorkerEntry)| {
+        workers[..index].iter().all(|other| other.name != worker.name)
+    };
+    (workers.iter().all(sound) && workers.iter().enumerate().all(unique)).then_some(workers)
+}
+
+/// An absolute URL of one of these schemes, with a host.
+fn is_base(url: &Url, schemes: &[&str]) -> bool {
+    schemes.contains(&url.scheme()) && url.has_host()
+}
+
+/// The same once its placeholders are filled in.
+fn is_template(text: &str, schemes: &[&str]) -> bool {
+    let filled = text.replace("{id}", "6900").replace("{host}", "host");
+    !filled.contains(['{', '}', ' ']) && Url::parse(&filled).is_ok_and(|url| is_base(&url, schemes))
+}
+
+/// Reads the address of an API.
+pub fn api_base(text: &str) -> Option<Url> {
+    Url::parse(text).ok().filter(|url| is_base(url, &["http", "https"]))
+}
+
+/// Reads what public addresses begin with.
+pub fn link_base(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok()?;
+    let plain = url.query().is_none() && url.fragment().is_none();
+    (plain && is_base(&url, &["ws", "wss", "http", "https"])).then(|| text.trim_end_matches('/').to_owned())
+}
+
+/// Reads URLs, as a JSON array or separated by commas.
+pub fn urls(text: &str) -> Option<Vec<Url>> {
+    let entries: Vec<String> = if text.starts_with('[') {
+        serde_json::from_str(text).ok()?
+    } else {
+        text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
+    };
+    entries.iter().map(|entry| api_base(entry)).collect()
+}
+
+/// Reads `6900-6904`, or a single number.
+pub fn id_range(text: &str) -> Option<RangeInclusive<u16>> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last): (u16, u16) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+    (first <= last).then_some(first..=last)
+}
+
+/// VNC servers by the id of their view.
+pub type VncMap = BTreeMap<String, (String, u16)>;
+
+/// Reads `{"<id>": {"host": …, "port": …}}`.
+pub fn vnc_map(text: &str) -> Option<VncMap> {
+    #[derive(Deserialize)]
+    struct Server {
+        host: String,
+        port: u16,
+    }
+    if text.is_empty() {
+        return Some(VncMap::new());
+    }
+    let servers: BTreeMap<String, Server> = serde_json::from_str(text).ok()?;
+    let sound =
+        servers.iter().all(|(id, server)| !id.is_empty() && !server.host.is_empty() && server.port > 0);
+    sound.then(|| servers.into_iter().map(|(id, server)| (id, (server.host, server.port))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_are_a_json_array_with_unique_names_and_addresses_that_are_some() {
+        let read = workers(
+            r#"[{"name": "a", "url": "http://a:8080"},
+                {"name": "b", "url": "https://user:pw@b/base", "supports_vnc": true, "vnc_ws": "wss://vnc-{id}.x/{host}", "vnc_http": "", "zone": 1}]"#,
+        )
+        .unwrap();
+        assert_eq!((read[0].name.as_str(), read[0].supports_vnc, &read[0].vnc_ws), ("a", false, &None));
+        assert_eq!((read[1].vnc_ws.as_deref(), &read[1].vnc_http), (Some("wss://vnc-{id}.x/{host}"), &None));
+        assert_eq!(workers("[]"), Some(Vec::new()));
+        for bad in [
+            "",
+            "{}",
+            r#"[{"name": "a"}]"#,
+            r#"[{"name": "", "url": "http://a"}]"#,
+            r#"[{"name": "a", "url": "ftp://a"}]"#,
+            r#"[{"name": "a", "url": "a:8080"}]"#,
+            r#"[{"name": "a", "url": "http://a"}, {"name": "a", "url": "http://b"}]"#,
+            r#"[{"name": "a", "url": "http://a", "vnc_ws": "http://x/{id}"}]"#,
+            r#"[{"name": "a", "url": "http://a", "vnc_http": "https://x/{ID}"}]"#,
+            r#"[{"name": "a", "url": "http://a", "supports_vnc": "yes"}]"#,
+        ] {
+            assert_eq!(workers(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn bases_are_urls_without_a_query() {
+        assert_eq!(link_base("ws://gateway:6900/").as_deref(), Some("ws://gateway:6900"));
+        assert_eq!(link_base("https://[::1]/fleet").as_deref(), Some("https://[::1]/fleet"));
+        for bad in ["gateway:6900", "/fleet", "http://h/?a=b", "ftp://h", ""] {
+            assert_eq!(link_base(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn urls_are_a_json_array_or_separated_by_commas() {
+        for text in [r#"["https://a.example/", "http://b:1"]"#, "https://a.example/, http://b:1"] {
+            let read: Vec<String> = urls(text).unwrap().iter().map(Url::to_string).collect();
+            assert_eq!(read, ["https://a.example/", "http://b:1/"]);
+        }
+        assert_eq!(urls(""), Some(Vec::new()));
+        assert_eq!(urls("a.example"), None);
+    }
+
+    #[test]
+    fn ranges_and_maps_say_which_server_an_id_has() {
+        assert_eq!(id_range("6900-6904"), Some(6900..=6904));
+        assert_eq!(id_range("6900"), Some(6900..=6900));
+        for bad in ["6904-6900", "a-b", "6900-", "", "1-99999"] {
+            assert_eq!(id_range(bad), None, "{bad}");
+        }
+        let map = vnc_map(r#"{"6900": {"host": "10.0.0.7", "port": 5901}}"#).unwrap();
+        assert_eq!(map["6900"], ("10.0.0.7".to_owned(), 5901));
+        assert_eq!(vnc_map(""), Some(VncMap::new()));
+        for bad in [
+            "[]",
+            r#"{"6900": {"host": "h"}}"#,
+            r#"{"6900": {"host": "", "port": 1}}"#,
+            r#"{"1": {"host": "h", "port": 70000}}"#,
+        ] {
+            assert_eq!(vnc_map(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What each role says of its health.
+
+use std::collections::BTreeMap;
+
+use camofleet_actors::worker::{WorkerHandle, WorkerSnapshot};
+use serde::Serialize;
+
+/// The health of a worker, a runner or a gateway.
+#[derive(Debug, Serialize)]
+pub struct Health {
+    /// `ok`, or `degraded` while a check fails.
+    pub status: &'static str,
+    /// What runs there.
+    pub version: String,
+    /// What was checked, and what was seen.
+    pub checks: BTreeMap<String, String>,
+}
+
+/// `ok` or its opposite.
+fn word(ok: bool) -> &'static str {
+    if ok { "ok" } else { "degraded" }
+}
+
+impl Health {
+    /// A worker's own, from its newest snapshot.
+    pub fn of(snapshot: &WorkerSnapshot) -> Self {
+        let checks = snapshot.checks.iter().map(|(name, check)| (name.to_string(), check.text.clone()));
+        Self { status: word(snapshot.healthy), version: snapshot.version.clone(), checks: checks.collect() }
+    }
+}
+
+/// What is known of a worker: its health, or why there is none.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Detail {
+    /// What it says of itself.
+    Health(Health),
+    /// Why it says nothing.
+    Error {
+        /// For people.
+        error: String,
+    },
+}
+
+/// One worker's status: an element of `GET /workers`.
+#[derive(Debug, Serialize)]
+pub struct WorkerStatus {
+    name: String,
+    healthy: bool,
+    detail: Detail,
+    supports_vnc: bool,
+}
+
+impl WorkerStatus {
+    /// Reads a worker's newest snapshot.
+    pub fn new(worker: &WorkerHandle) -> Self {
+        let snapshot: &WorkerSnapshot = &worker.snapshot();
+        let detail = match &snapshot.unreachable {
+            Some(error) => Detail::Error { error: error.clone() },
+            None => Detail::Health(Health::of(snapshot)),
+        };
+        Self {
+            name: worker.name.clone(),
+            healthy: snapshot.healthy,
+            detail,
+            supports_vnc: snapshot.supports_vnc,
+        }
+    }
+}
+
+/// The control role's health.
+#[derive(Debug, Serialize)]
+pub struct ControlHealth {
+    /// `ok`, or `degraded` with no worker or any unhealthy one.
+    pub status: &'static str,
+    /// Each worker's status.
+    pub workers: Vec<WorkerStatus>,
+}
+
+impl ControlHealth {
+    /// The health of a fleet of these workers.
+    pub fn of(workers: Vec<WorkerStatus>) -> Self {
+        Self { status: word(!workers.is_empty() && workers.iter().all(|worker| worker.healthy)), workers }
+    }
+}
