@@ -25,6 +25,10 @@ struct TestFleet {
 
 impl TestFleet {
     async fn of(workers: Vec<Setup>) -> Self {
+        Self::placing(Placement::RoundRobin, workers).await
+    }
+
+    async fn placing(placement: Placement, workers: Vec<Setup>) -> Self {
         tokio::time::pause();
         let actors = Rc::new(RefCell::new(HashMap::new()));
         let mut machines = Vec::new();
@@ -48,7 +52,7 @@ impl TestFleet {
                 }),
             ));
         }
-        let (fleet, directory, failure) = Fleet::start(builders, Placement::RoundRobin, None);
+        let (fleet, directory, failure) = Fleet::start(builders, placement, None);
         let fleet = Self { fleet, directory, failure, machines, actors };
         for machine in 0..fleet.machines.len() {
             fleet.until(machine, |snapshot| !snapshot.checks.is_empty()).await;
@@ -106,6 +110,22 @@ async fn sessions_go_round_the_workers() {
     assert_eq!(order, ["a", "b", "a", "b"]);
     let names: Vec<_> = fleet.directory.workers().iter().map(|worker| worker.name.clone()).collect();
     assert_eq!(names, ["a", "b"]);
+}
+
+#[actix::test]
+async fn the_worker_with_the_fewest_sessions_is_asked_first_where_that_is_wanted() {
+    let workers: Vec<Setup> = vec![("a", machine(), usual), ("b", machine(), usual)];
+    let fleet = TestFleet::placing(Placement::LeastSessions, workers).await;
+    fleet.all_healthy().await;
+    for _ in 0..3 {
+        fleet.place(headless(), Some("a")).await.ok().unwrap();
+    }
+    let mut order = Vec::new();
+    for _ in 0..5 {
+        order.push(fleet.placed_on(headless()).await);
+    }
+    assert_eq!(order[..3], ["b", "b", "b"]);
+    assert_ne!(order[3], order[4], "equals are asked in turn");
 }
 
 #[actix::test]

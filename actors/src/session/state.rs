@@ -60,6 +60,22 @@ pub enum EndReason {
 }
 
 impl EndReason {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Deleted,
+        Self::Expired,
+        Self::Crashed,
+        Self::DisplayLost,
+        Self::DriverLost,
+        Self::LaunchFailed,
+        Self::Shutdown,
+    ];
+
+    /// The reason with this name in the API.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+
     /// The API's name.
     pub fn as_str(self) -> &'static str {
         match self {

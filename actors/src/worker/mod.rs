@@ -7,6 +7,7 @@ mod health;
 mod infrastructure;
 mod local;
 mod remote;
+mod requests;
 #[cfg(test)]
 mod tests;
 mod views;

@@ -22,7 +22,17 @@ fn word(ok: bool) -> &'static str {
 }
 
 impl Health {
-    /// A worker's own, from its newest snapshot.
+    /// This process' own, from the newest snapshot of the one worker in it. The runner of a worker may be elsewhere, and
+    /// out of reach.
+    pub fn own(snapshot: &WorkerSnapshot) -> Self {
+        let mut health = Self { version: env!("CARGO_PKG_VERSION").to_owned(), ..Self::of(snapshot) };
+        if let Some(error) = &snapshot.unreachable {
+            health.checks.insert("runner".to_owned(), error.clone());
+        }
+        health
+    }
+
+    /// A worker's, from its newest snapshot.
     pub fn of(snapshot: &WorkerSnapshot) -> Self {
         let checks = snapshot.checks.iter().map(|(name, check)| (name.to_string(), check.text.clone()));
         Self { status: word(snapshot.healthy), version: snapshot.version.clone(), checks: checks.collect() }

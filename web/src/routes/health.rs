@@ -25,7 +25,7 @@ pub(super) async fn control(state: web::Data<AppState>) -> HttpResponse {
 
 /// `GET /health` of a worker or a runner.
 pub(super) async fn host(state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(Health::of(&find_worker(&state, None)?.snapshot())))
+    Ok(HttpResponse::Ok().json(Health::own(&find_worker(&state, None)?.snapshot())))
 }
 
 /// `GET /health` of the gateway.

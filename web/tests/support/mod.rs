@@ -12,9 +12,9 @@ use camofleet_actors::display::{DisplaySettings, DisplayTools, Geometry, VncBack
 use camofleet_actors::driver::DriverSettings;
 use camofleet_actors::engine::{Engine, EngineKind};
 use camofleet_actors::events::EventBus;
-use camofleet_actors::fleet::{Fleet, GatewayParts, Placement, WorkerBuilder};
+use camofleet_actors::fleet::{Directory, Fleet, GatewayParts, Placement, WorkerBuilder};
 use camofleet_actors::gateway::{GatewaySettings, Targets};
-use camofleet_actors::links::LinkBases;
+use camofleet_actors::links::{LinkBases, LinkTemplates};
 use camofleet_actors::metrics::Metrics;
 use camofleet_actors::prewarm::PoolSettings;
 use camofleet_actors::process::Os;
@@ -23,7 +23,9 @@ use camofleet_actors::rundir::RunDir;
 use camofleet_actors::session::{SessionDefaults, StartUrlWait};
 use camofleet_actors::slots::SlotRanges;
 use camofleet_actors::supervision::Intensity;
-use camofleet_actors::worker::{LocalWorker, WorkerParts, WorkerSettings};
+use camofleet_actors::worker::{
+    LocalWorker, RemoteParts, RemoteRole, RemoteSettings, RemoteWorker, WorkerParts, WorkerSettings,
+};
 use camofleet_actors::{LaunchSettings, NetworkSwitches};
 use camofleet_web::server::ServerSettings;
 use camofleet_web::{AppState, CorsOrigins, Surface, ViewerSettings, WebSettings};
@@ -36,6 +38,7 @@ use tokio::sync::watch;
 pub struct Api {
     pub origin: String,
     pub os: FakeOs,
+    pub directory: Directory,
     pub client: awc::Client,
     server: actix_web::dev::ServerHandle,
     _base: tempfile::TempDir,
@@ -123,6 +126,61 @@ pub async fn api(options: Options) -> Api {
     let gateway = GatewayParts { settings: tunnels, targets: Targets::Sessions, metrics: metrics.clone() };
     let (fleet, directory, _failure) =
         Fleet::start(vec![("local".into(), builder)], Placement::RoundRobin, Some(gateway));
+    let api = serve(fleet, directory, surface, token, cors, metrics, (os, base));
+    api.healthy().await;
+    api
+}
+
+/// Starts a server before other machines.
+pub async fn before(surface: Surface, machines: Vec<RemoteSettings>) -> Api {
+    let metrics = Metrics::new().unwrap();
+    let workers = machines
+        .into_iter()
+        .map(|settings| {
+            let name = settings.name.clone();
+            let parts = RemoteParts {
+                settings: Arc::new(settings),
+                metrics: metrics.clone(),
+                events: EventBus::default(),
+                snapshot: watch::Sender::new(Arc::default()),
+            };
+            let builder: WorkerBuilder =
+                Box::new(move |parent, generation| RemoteWorker::start(parts.clone(), parent, generation));
+            (name, builder)
+        })
+        .collect();
+    let (fleet, directory, _failure) = Fleet::start(workers, Placement::RoundRobin, None);
+    let nothing = (FakeOs::new(), tempfile::tempdir().unwrap());
+    serve(fleet, directory, surface, None, CorsOrigins::Any, metrics, nothing)
+}
+
+/// How a machine is reached that is asked often and given little time.
+pub fn machine(name: &str, role: RemoteRole, origin: &str) -> RemoteSettings {
+    RemoteSettings {
+        name: name.to_owned(),
+        role,
+        url: origin.parse().unwrap(),
+        supports_vnc: true,
+        links: LinkTemplates::default(),
+        default_idle_ttl: None,
+        default_headless: None,
+        poll_interval: Duration::from_millis(50),
+        poll_timeout: Duration::from_millis(200),
+        connect_timeout: Duration::from_millis(200),
+        request_timeout: Duration::from_secs(2),
+        create_timeout: Duration::from_secs(5),
+    }
+}
+
+fn serve(
+    fleet: actix::Addr<Fleet>,
+    directory: Directory,
+    surface: Surface,
+    token: Option<String>,
+    cors: CorsOrigins,
+    metrics: Metrics,
+    (os, base): (FakeOs, tempfile::TempDir),
+) -> Api {
     let state = AppState {
         surface,
         place: fleet.recipient(),
@@ -147,14 +205,21 @@ pub async fn api(options: Options) -> Api {
     let server = camofleet_web::run(listener, state, server_settings).unwrap();
     let handle = server.handle();
     actix_rt::spawn(server);
-    // The worker is healthy once its driver has said hello.
-    while !directory.workers().iter().any(|worker| worker.snapshot().healthy) {
-        tokio::task::yield_now().await;
-    }
-    Api { origin, os, client: awc::Client::default(), server: handle, _base: base }
+    Api { origin, os, directory, client: awc::Client::default(), server: handle, _base: base }
 }
 
 impl Api {
+    /// Waits until all its workers are: a local one is once its driver has said hello.
+    pub async fn healthy(&self) {
+        let healthy = || {
+            let workers = self.directory.workers();
+            !workers.is_empty() && workers.iter().all(|worker| worker.snapshot().healthy)
+        };
+        while !healthy() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     pub async fn answer(
         &self,
         request: awc::SendClientRequest,

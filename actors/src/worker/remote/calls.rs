@@ -22,6 +22,13 @@ use crate::tls;
 /// The longest answer that is read: some ten thousand sessions.
 const ANSWER_LIMIT: usize = 16 << 20;
 
+/// How long an idle connection is kept. The original's servers close theirs after 5 s, and a request that meets the close
+/// is lost.
+const KEEP_ALIVE: Duration = Duration::from_secs(4);
+/// How many connections there may be: a create holds one for as long as a browser takes to start, and a look at the
+/// machine must not wait for it.
+const CONNECTIONS: usize = 1024;
+
 /// What a machine was seen to be.
 pub(super) struct Observation {
     pub health: WireHealth,
@@ -51,7 +58,10 @@ struct Call<'a> {
 
 impl Calls {
     pub fn new(settings: Arc<RemoteSettings>, metrics: Metrics) -> Self {
-        let connector = awc::Connector::new().timeout(settings.connect_timeout);
+        let connector = awc::Connector::new()
+            .timeout(settings.connect_timeout)
+            .conn_keep_alive(KEEP_ALIVE)
+            .limit(CONNECTIONS);
         let connector = if settings.url.scheme() == "https" {
             connector.rustls_0_23(tls::client_config())
         } else {

@@ -5,22 +5,21 @@
 
 mod calls;
 mod contact;
+mod settings;
 mod snapshot;
 mod wire;
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::prelude::*;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use url::Url;
 
 pub(crate) use self::calls::refusal;
 use self::calls::{Calls, Observation};
 use self::contact::Contact;
+pub use self::settings::{RemoteRole, RemoteSettings};
 use self::snapshot::{Known, Written};
 use super::{
     AttachClient, CreateSession, DeleteSession, FindSession, ShutDown, TouchSession, WorkerHandle,
@@ -28,7 +27,6 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::events::EventBus;
-use crate::links::LinkTemplates;
 use crate::metrics::Metrics;
 use crate::session::{
     ActivityClock, AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment, SessionView, Status,
@@ -38,82 +36,6 @@ use crate::supervision::{ChildExited, Generation, Lifeline};
 
 /// Ended sessions change seldom: every so many polls they are listed too.
 const ENDED_EVERY: u64 = 10;
-
-/// Which of the two roles the machine plays: they differ in what a session's endpoint is relative to, and in nothing
-/// else that is asked of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RemoteRole {
-    /// A worker, asked by a control.
-    Worker,
-    /// A runner, asked by its worker.
-    Runner,
-}
-
-/// How a remote worker is reached.
-#[derive(Debug, Clone)]
-pub struct RemoteSettings {
-    /// Its name.
-    pub name: String,
-    /// What it is.
-    pub role: RemoteRole,
-    /// Where its API is: `http` or `https`, with or without a path.
-    pub url: Url,
-    /// Whether it takes sessions with a live view.
-    pub supports_vnc: bool,
-    /// The public addresses of its live views.
-    pub links: LinkTemplates,
-    /// The idle TTL of sessions whose request names none; `None` leaves it to the machine.
-    pub default_idle_ttl: Option<Duration>,
-    /// Whether such sessions are headless; `None` leaves it to the machine.
-    pub default_headless: Option<bool>,
-    /// How often it is looked at.
-    pub poll_interval: Duration,
-    /// How long it may take to show itself.
-    pub poll_timeout: Duration,
-    /// How long it may take to accept a connection.
-    pub connect_timeout: Duration,
-    /// How long it may take to answer anything but a create.
-    pub request_timeout: Duration,
-    /// How long it may take to create a session.
-    pub create_timeout: Duration,
-}
-
-impl RemoteSettings {
-    /// Its host, as it stands in a URL: an IPv6 address has its brackets.
-    fn host(&self) -> &str {
-        self.url.host_str().unwrap_or_default()
-    }
-
-    /// The URL of a path of its API.
-    fn at(&self, path: &str) -> String {
-        let mut url = self.url.clone();
-        // The user's name travels in a header. An http URL always has a host, and so can do without it.
-        let _ = url.set_username("").and_then(|()| url.set_password(None));
-        url.set_fragment(None);
-        url.set_query(None);
-        format!("{}{path}", url.as_str().trim_end_matches('/'))
-    }
-
-    /// What errors call it.
-    fn what(&self) -> Cow<'static, str> {
-        match self.role {
-            RemoteRole::Worker => format!("worker '{}'", self.name).into(),
-            RemoteRole::Runner => format!("the runner at {}", self.at("")).into(),
-        }
-    }
-
-    /// The WebSocket of a session.
-    fn websocket(&self, view: crate::session::SessionId) -> Result<Url> {
-        let unusable =
-            |_| Error::UpstreamBroke { what: self.what(), detail: "its address is no URL".to_owned() };
-        let mut url = Url::parse(&self.at(&format!("/sessions/{view}/ws"))).map_err(unusable)?;
-        let scheme = if self.url.scheme() == "https" { "wss" } else { "ws" };
-        // Both are special schemes, which may replace one another.
-        let _ = url.set_scheme(scheme);
-        let _ = url.set_username(self.url.username()).and_then(|()| url.set_password(self.url.password()));
-        Ok(url)
-    }
-}
 
 /// What a remote worker is built from, in each of its lives.
 #[derive(Clone)]
@@ -136,6 +58,8 @@ pub struct RemoteWorker {
     metrics: Metrics,
     events: EventBus,
     contact: Contact,
+    /// Whether the log says that it answers; `None` before the first contact.
+    reported: Option<bool>,
     known: Known,
     /// How many looks at the machine have begun.
     polls: u64,
@@ -154,6 +78,7 @@ impl RemoteWorker {
     ) -> WorkerHandle {
         let RemoteParts { settings, metrics, events, snapshot } = parts;
         let (name, seen) = (settings.name.clone(), snapshot.subscribe());
+        let known = Known::after(&snapshot.borrow());
         let worker = Self {
             lifeline: Lifeline::new(parent, name.clone(), generation),
             calls: Calls::new(Arc::clone(&settings), metrics.clone()),
@@ -161,7 +86,8 @@ impl RemoteWorker {
             metrics,
             events,
             contact: Contact::default(),
-            known: Known::default(),
+            reported: None,
+            known,
             polls: 0,
             attachments: HashMap::new(),
             last_attachment: 0,
@@ -184,13 +110,10 @@ impl RemoteWorker {
     }
 
     fn observed(&mut self, number: u64, observed: Result<Observation>) {
-        let was_out = self.contact.outage();
         match observed {
             Ok(observation) => {
                 self.contact.answered(Instant::now());
-                if was_out.is_some() {
-                    log::info!("{} answers", self.settings.what());
-                }
+                self.report_contact();
                 for (view, change) in self.known.observed(number, observation) {
                     self.known.tell(&self.events, &self.settings.name, view, change, None);
                 }
@@ -205,10 +128,20 @@ impl RemoteWorker {
 
     /// A call came to nothing because of the machine.
     fn failed(&mut self, error: &Error) {
-        let was_out = self.contact.outage().is_some() && self.contact.outage() != Contact::default().outage();
         self.contact.failed(error.to_string());
-        if !was_out && let Some(why) = self.contact.outage() {
-            log::warn!("{} is taken for unhealthy: {why}", self.settings.what());
+        self.report_contact();
+    }
+
+    /// One line when the machine begins to answer, and one when it ceases to.
+    fn report_contact(&mut self) {
+        let outage = self.contact.outage();
+        if self.reported == Some(outage.is_none()) {
+            return;
+        }
+        self.reported = Some(outage.is_none());
+        match outage {
+            None => log::info!("{} answers", self.settings.what()),
+            Some(why) => log::warn!("no calls to {} but probes: {why}", self.settings.what()),
         }
     }
 
@@ -310,9 +243,6 @@ impl Handler<CreateSession> for RemoteWorker {
         Box::pin(created.into_actor(self).map(move |(created, by), this, _| {
             let outcome = created.as_ref().map_or_else(Error::code, |_| "ok").to_owned();
             this.metrics.created(&outcome, "remote", started.elapsed());
-            if let Ok(view) = &created {
-                log::info!("{} created session {}, request {by}", this.settings.what(), view.spec.id);
-            }
             this.written(created, by, |view| Written::Live(Arc::clone(view)))
         }))
     }

@@ -11,7 +11,7 @@ use super::wire::WireHealth;
 use crate::RequestId;
 use crate::events::{Change, Event, EventBus};
 use crate::session::{EndReason, Ending, SessionId, SessionView, Status};
-use crate::worker::{Check, ENDED_LIMIT};
+use crate::worker::{Check, ENDED_LIMIT, WorkerSnapshot};
 
 /// The outcome of a write.
 pub(super) enum Written {
@@ -40,6 +40,11 @@ pub(super) struct Known {
 type Changes = Vec<(Arc<SessionView>, Change)>;
 
 impl Known {
+    /// Begins with what an earlier life of the actor left.
+    pub fn after(before: &WorkerSnapshot) -> Self {
+        Self { live: before.sessions.clone(), ended: before.ended.clone(), ..Self::default() }
+    }
+
     pub fn healthy(&self) -> bool {
         self.health.as_ref().is_some_and(|health| health.status == "ok")
     }
@@ -219,4 +224,95 @@ fn differences(before: Option<&Arc<SessionView>>, now: &SessionView) -> Vec<Chan
         changes.push(Change::StartUrlFailed);
     }
     changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::a_view;
+
+    fn observation(sessions: &[&SessionView], ended: Option<&[&SessionView]>) -> Observation {
+        let health = WireHealth { status: "ok".into(), version: "1".into(), checks: BTreeMap::new() };
+        let owned = |views: &[&SessionView]| views.iter().map(|view| (*view).clone()).collect();
+        Observation { health, sessions: owned(sessions), ended: ended.map(owned) }
+    }
+
+    fn ids(views: &[Arc<SessionView>]) -> Vec<SessionId> {
+        views.iter().map(|view| view.spec.id).collect()
+    }
+
+    fn names(changes: &Changes) -> Vec<Change> {
+        changes.iter().map(|(_, change)| change.clone()).collect()
+    }
+
+    #[test]
+    fn a_look_that_began_before_a_write_does_not_undo_it() {
+        let (old, new) = (a_view(), a_view());
+        let mut known = Known::default();
+        known.observed(1, observation(&[&old], None));
+        // Look 2 is under way when one session is created and the other deleted.
+        known.written(2, Written::Live(Arc::new(new.clone())));
+        known.written(2, Written::Deleted(old.spec.id, Status::Dead));
+        known.observed(2, observation(&[&old], None));
+        assert_eq!(ids(&known.sessions().0), [new.spec.id]);
+        known.observed(3, observation(&[], None));
+        assert!(known.sessions().0.is_empty(), "a look that began after the write knows better");
+    }
+
+    #[test]
+    fn a_touch_is_shown_although_a_look_under_way_saw_the_session_before_it() {
+        let before = a_view();
+        let mut known = Known::default();
+        known.observed(1, observation(&[&before], None));
+        let touched = SessionView { attached: 7, ..before.clone() };
+        known.written(2, Written::Live(Arc::new(touched)));
+        known.observed(2, observation(&[&before], None));
+        assert_eq!(known.live(before.spec.id).unwrap().attached, 7);
+    }
+
+    #[test]
+    fn what_happens_between_two_looks_is_told() {
+        let view = a_view();
+        let mut known = Known::default();
+        assert_eq!(names(&known.observed(1, observation(&[&view], None))), [Change::Created, Change::Ready]);
+        assert_eq!(names(&known.observed(2, observation(&[&view], None))), []);
+        let attached = SessionView { attached: 1, ..view.clone() };
+        assert_eq!(names(&known.observed(3, observation(&[&attached], None))), [Change::Attached]);
+        let restarted = SessionView { restarts: 1, ..view.clone() };
+        let changes = names(&known.observed(4, observation(&[&restarted], None)));
+        assert!(
+            matches!(changes[..], [Change::Restarting { .. }, Change::Ready, Change::Detached]),
+            "{changes:?}"
+        );
+        known.observed(5, observation(&[], None));
+        assert!(known.misses_endings());
+        let ending = Ending { at: jiff::Timestamp::now(), reason: EndReason::Expired, detail: String::new() };
+        let dead = SessionView { status: Status::Dead, ending: Some(ending), ..view.clone() };
+        assert_eq!(names(&known.observed(6, observation(&[], Some(&[&dead])))), [Change::Ended]);
+        assert!(!known.misses_endings());
+        assert_eq!(ids(&known.sessions().1), [view.spec.id]);
+    }
+
+    #[test]
+    fn a_session_deleted_here_is_remembered_with_its_reason_also_where_the_machine_remembers_none() {
+        let view = a_view();
+        let mut known = Known::default();
+        known.observed(1, observation(&[&view], None));
+        assert_eq!(names(&known.written(1, Written::Deleted(view.spec.id, Status::Dead))), [Change::Ended]);
+        known.observed(2, observation(&[], Some(&[])));
+        let (_, ended) = known.sessions();
+        assert_eq!(ended[0].ending.as_ref().map(|ending| ending.reason), Some(EndReason::Deleted));
+    }
+
+    #[test]
+    fn a_session_that_takes_its_time_to_end_stays_until_it_is_gone() {
+        let view = a_view();
+        let mut known = Known::default();
+        known.observed(1, observation(&[&view], None));
+        let changes = known.written(1, Written::Deleted(view.spec.id, Status::Terminating));
+        assert_eq!(names(&changes), [Change::Ending]);
+        assert_eq!(known.count(Status::Terminating), 1);
+        known.observed(2, observation(&[], None));
+        assert!(known.sessions().0.is_empty());
+    }
 }

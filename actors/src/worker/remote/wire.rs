@@ -72,7 +72,7 @@ pub(super) struct WireSession {
     #[serde(default, deserialize_with = "optional_time")]
     ended_at: Option<Timestamp>,
     #[serde(default)]
-    end_reason: Option<EndReason>,
+    end_reason: Option<String>,
     #[serde(default)]
     end_detail: Option<String>,
 }
@@ -120,7 +120,8 @@ impl WireSession {
         });
         let ending = self.end_reason.map(|reason| Ending {
             at: self.ended_at.unwrap_or(self.last_seen_at),
-            reason,
+            // A reason that only a newer version knows is some kind of loss.
+            reason: EndReason::from_name(&reason).unwrap_or(EndReason::Crashed),
             detail: self.end_detail.unwrap_or_default(),
         });
         SessionView {
@@ -221,5 +222,135 @@ impl WireError {
             _ => "upstream_broke",
         };
         (code.unwrap_or_else(|| usual.to_owned()), detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::links::LinkTemplates;
+    use crate::worker::RemoteRole;
+
+    fn settings(links: LinkTemplates) -> RemoteSettings {
+        let second = Duration::from_secs(1);
+        RemoteSettings {
+            name: "a".into(),
+            role: RemoteRole::Worker,
+            url: "http://user@worker-1:8080".parse().unwrap(),
+            supports_vnc: true,
+            links,
+            default_idle_ttl: None,
+            default_headless: None,
+            poll_interval: second,
+            poll_timeout: second,
+            connect_timeout: second,
+            request_timeout: second,
+            create_timeout: second,
+        }
+    }
+
+    fn view(body: Value) -> SessionView {
+        let links = LinkTemplates { http: Some("https://{host}/vnc/{id}".into()), ws: None };
+        serde_json::from_value::<WireSession>(body).unwrap().into_view(&settings(links))
+    }
+
+    const ID: &str = "6a3e1f0c-8f0e-4a52-9a53-0d7f6f1c2b11";
+
+    #[test]
+    fn a_session_of_the_original_worker_is_read() {
+        let read = view(json!({
+            "id": ID, "status": "READY", "created_at": "2026-01-31T12:00:00.123456+00:00",
+            "last_seen_at": "2026-01-31T12:00:05.5", "browser": "camoufox", "headless": false, "idle_ttl_seconds": 60,
+            "labels": {"team": "a"}, "worker_id": "w", "vnc_enabled": true, "start_url_wait": "load",
+            "ws_endpoint": "/sessions/x/ws",
+            "vnc": {"ws": "ws://inner:6900/websockify?token=6903", "http": "http://inner:6900/vnc/6903",
+                    "password_protected": false},
+        }));
+        assert_eq!((read.spec.id.to_string().as_str(), read.status), (ID, Status::Ready));
+        assert_eq!((read.browser.as_ref(), read.spec.idle_ttl.as_secs(), read.attached), ("camoufox", 60, 0));
+        assert_eq!(read.activity.born_at().to_string(), "2026-01-31T12:00:00.123456Z");
+        assert_eq!(read.activity.last_seen_at().duration_since(read.activity.born_at()).as_millis(), 5376);
+        let vnc = read.vnc.unwrap();
+        assert_eq!((vnc.id, vnc.server), (Some(6903), None));
+        assert_eq!(vnc.links.http.as_deref(), Some("https://worker-1/vnc/6903"));
+        assert_eq!(vnc.links.ws.as_deref(), Some("ws://inner:6900/websockify?token=6903"));
+    }
+
+    #[test]
+    fn a_session_of_the_original_runner_is_read() {
+        let body = |vnc: bool, info: Value| {
+            json!({
+                "id": ID, "status": "INIT", "created_at": "2026-01-31T12:00:00Z", "last_seen_at": "2026-01-31T12:00:00Z",
+                "headless": true, "idle_ttl_seconds": 300, "labels": null, "vnc": vnc, "start_url_wait": "none",
+                "ws_endpoint": "ws://127.0.0.1:1/x", "vnc_info": info,
+            })
+        };
+        let read = view(body(false, Value::Null));
+        assert_eq!(
+            (read.browser.as_ref(), &read.vnc, read.spec.start_url_wait),
+            ("camoufox", &None, StartUrlWait::None)
+        );
+        let unpublished = view(body(true, json!({"ws": null, "http": null, "password_protected": true})));
+        let vnc = unpublished.vnc.unwrap();
+        assert_eq!((vnc.id, vnc.links.http), (None, None), "without an id no address is half filled in");
+        assert!(vnc.links.password_protected);
+    }
+
+    #[test]
+    fn an_end_that_only_a_newer_version_knows_is_still_an_end() {
+        let read = view(json!({
+            "id": ID, "status": "DEAD", "created_at": "2026-01-31T12:00:00Z", "last_seen_at": "2026-01-31T12:00:00Z",
+            "end_reason": "struck_by_lightning", "end_detail": "bang", "ended_at": "2026-01-31T12:00:09Z",
+        }));
+        let ending = read.ending.unwrap();
+        assert_eq!((ending.reason, ending.detail.as_str()), (EndReason::Crashed, "bang"));
+    }
+
+    #[test]
+    fn a_request_says_what_was_asked_and_nothing_that_only_camofleet_knows_unless_it_was_asked() {
+        let body = |request: &SessionRequest| serde_json::to_value(WireRequest::new(request)).unwrap();
+        assert_eq!(body(&SessionRequest::default()), json!({"labels": {}, "vnc": false}));
+        let request = SessionRequest {
+            headless: Some(false),
+            idle_ttl: Some(Duration::from_secs(60)),
+            start_url: Some("example.com".into()),
+            start_url_wait: Some(StartUrlWait::DomContentLoaded),
+            labels: BTreeMap::from([("a".into(), "b".into())]),
+            vnc: true,
+            on_crash: OnCrash::End,
+            contexts: Contexts::Discard,
+        };
+        let expected = json!({
+            "headless": false, "idle_ttl_seconds": 60, "start_url": "example.com",
+            "start_url_wait": "domcontentloaded", "labels": {"a": "b"}, "vnc": true, "on_crash": "end",
+            "contexts": "discard",
+        });
+        assert_eq!(body(&request), expected);
+    }
+
+    #[test]
+    fn refusals_of_either_kind_are_read() {
+        for (status, body, code, detail) in [
+            (
+                409,
+                r#"{"detail": "not READY", "code": "session_not_ready"}"#,
+                "session_not_ready",
+                "not READY",
+            ),
+            (404, r#"{"detail": "Session not found"}"#, "session_not_found", "Session not found"),
+            (
+                422,
+                r#"{"detail": [{"loc": ["body"], "msg": "no"}]}"#,
+                "invalid_field",
+                r#"[{"loc":["body"],"msg":"no"}]"#,
+            ),
+            (503, "<html>", "no_workers", "it answered 503"),
+            (500, "", "upstream_broke", "it answered 500"),
+        ] {
+            let expected = (code.to_owned(), detail.to_owned());
+            assert_eq!(WireError::read(status, body.as_bytes()), expected, "{status} {body}");
+        }
     }
 }

@@ -1,0 +1,130 @@
+//! How another machine is reached.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::error::{Error, Result};
+use crate::links::LinkTemplates;
+use crate::session::SessionId;
+
+/// Which of the two roles the machine plays: they differ in what a session's endpoint is relative to, and in nothing
+/// else that is asked of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemoteRole {
+    /// A worker, asked by a control.
+    Worker,
+    /// A runner, asked by its worker.
+    Runner,
+}
+
+/// How a remote worker is reached.
+#[derive(Debug, Clone)]
+pub struct RemoteSettings {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub role: RemoteRole,
+    /// Where its API is: `http` or `https`, with or without a path.
+    pub url: Url,
+    /// Whether it takes sessions with a live view.
+    pub supports_vnc: bool,
+    /// The public addresses of its live views.
+    pub links: LinkTemplates,
+    /// The idle TTL of sessions whose request names none; `None` leaves it to the machine.
+    pub default_idle_ttl: Option<Duration>,
+    /// Whether such sessions are headless; `None` leaves it to the machine.
+    pub default_headless: Option<bool>,
+    /// How often it is looked at.
+    pub poll_interval: Duration,
+    /// How long it may take to show itself.
+    pub poll_timeout: Duration,
+    /// How long it may take to accept a connection.
+    pub connect_timeout: Duration,
+    /// How long it may take to answer anything but a create.
+    pub request_timeout: Duration,
+    /// How long it may take to create a session.
+    pub create_timeout: Duration,
+}
+
+impl RemoteSettings {
+    /// Its host, as it stands in a URL: an IPv6 address has its brackets.
+    pub(super) fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    /// The URL of a path of its API.
+    pub(super) fn at(&self, path: &str) -> String {
+        let mut url = self.url.clone();
+        // The user's name travels in a header. An http URL always has a host, and so can do without it.
+        let _ = url.set_username("").and_then(|()| url.set_password(None));
+        url.set_fragment(None);
+        url.set_query(None);
+        format!("{}{path}", url.as_str().trim_end_matches('/'))
+    }
+
+    /// What errors call it.
+    pub(super) fn what(&self) -> Cow<'static, str> {
+        match self.role {
+            RemoteRole::Worker => format!("worker '{}'", self.name).into(),
+            RemoteRole::Runner => format!("the runner at {}", self.at("")).into(),
+        }
+    }
+
+    /// The WebSocket of a session.
+    pub(super) fn websocket(&self, session: SessionId) -> Result<Url> {
+        let unusable =
+            |_| Error::UpstreamBroke { what: self.what(), detail: "its address is no URL".to_owned() };
+        let mut url = Url::parse(&self.at(&format!("/sessions/{session}/ws"))).map_err(unusable)?;
+        let scheme = if self.url.scheme() == "https" { "wss" } else { "ws" };
+        // Both are special schemes, which may replace one another.
+        let _ = url.set_scheme(scheme);
+        let _ = url.set_username(self.url.username()).and_then(|()| url.set_password(self.url.password()));
+        Ok(url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_is_called_below_its_own_path_and_without_its_user_s_name() {
+        let second = Duration::from_secs(1);
+        let settings = |url: &str| RemoteSettings {
+            name: "a".into(),
+            role: RemoteRole::Worker,
+            url: url.parse().unwrap(),
+            supports_vnc: false,
+            links: LinkTemplates::default(),
+            default_idle_ttl: None,
+            default_headless: None,
+            poll_interval: second,
+            poll_timeout: second,
+            connect_timeout: second,
+            request_timeout: second,
+            create_timeout: second,
+        };
+        let id = SessionId::nil();
+        for (url, at, websocket, host) in [
+            ("http://h:8080", "http://h:8080/x", format!("ws://h:8080/sessions/{id}/ws"), "h"),
+            (
+                "http://[::1]:8080/",
+                "http://[::1]:8080/x",
+                format!("ws://[::1]:8080/sessions/{id}/ws"),
+                "[::1]",
+            ),
+            (
+                "https://u:p@h/base/?q#f",
+                "https://h/base/x",
+                format!("wss://u:p@h/base/sessions/{id}/ws"),
+                "h",
+            ),
+        ] {
+            let settings = settings(url);
+            assert_eq!((settings.at("/x").as_str(), settings.host()), (at, host), "{url}");
+            assert_eq!(settings.websocket(id).unwrap().as_str(), websocket, "{url}");
+        }
+    }
+}
