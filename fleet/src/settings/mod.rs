@@ -2,8 +2,8 @@
 //!
 //! [`definitions`] lists every setting once. [`sources`] reads the layers — built-in defaults,
 //! `config/default.toml`, the file of `--config`, `.env`, the environment, the command line — and lays the later
-//! over the earlier, as texts that know where they stand. [`validated`] turns the texts into types, and is the
-//! last place where a setting is a text.
+//! over the earlier, as texts that know where they stand. [`validation`] turns the texts into the types of
+//! [`validated`], and is the last place where a setting is a text.
 
 mod definitions;
 #[cfg(test)]
@@ -11,6 +11,7 @@ mod documents;
 mod env_file;
 mod error;
 mod kinds;
+mod reader;
 mod report;
 mod sources;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod tests;
 pub mod topology;
 pub mod types;
 pub mod validated;
+mod validation;
 
 pub use error::{EXIT_BAD_SETTINGS, SettingsError};
 pub use sources::{Assignment, InForce, Overrides, Surroundings};
@@ -44,7 +46,7 @@ impl Loaded {
 /// Reads, merges and checks the settings.
 pub fn load(surroundings: &Surroundings<'_>, overrides: &Overrides) -> Result<Loaded, SettingsError> {
     let merged = sources::merge(surroundings, overrides)?;
-    let settings = validated::validate(&merged.values, &surroundings.working_directory)?;
+    let settings = validation::validate(&merged.values, &surroundings.working_directory)?;
     Ok(Loaded { settings, in_force: merged.values, warnings: merged.warnings })
 }
 

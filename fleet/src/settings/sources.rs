@@ -229,7 +229,7 @@ fn env_file_layer(surroundings: &Surroundings<'_>) -> Result<Layer, SettingsErro
 fn environment_layer(surroundings: &Surroundings<'_>) -> Result<Layer, SettingsError> {
     const ORIGIN: &str = "the environment";
     let mut layer = Layer::default();
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter() {
         let Some(value) = (surroundings.environment)(setting.name) else { continue };
         let value = value.into_string().map_err(|_| SettingsError::Value {
             name: setting.name,
