@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::browser::{Browser, BrowserParts, BrowserUp, CloseBrowser};
-use crate::display::{CloseDisplay, Display, DisplayRequest, DisplaySettings, authority_file};
+use crate::display::{CloseDisplay, Display, DisplayRequest, DisplaySettings, ScreenClocks, authority_file};
 use crate::driver::protocol::{LaunchOptions, WindowSize};
 use crate::driver::{Driver, DriverSeat, Launch};
 use crate::engine::Engine;
@@ -24,6 +24,7 @@ use crate::metrics::Metrics;
 use crate::parts::{Adopt, LaunchPart, Loss, PartBond, PartKey};
 use crate::process::Os;
 use crate::rundir::{LaunchDir, RunDir};
+use crate::session::ActivityClock;
 use crate::slots::{SlotLease, Slots};
 use crate::supervision::ChildExited;
 
@@ -170,6 +171,7 @@ impl Launcher {
             Window::NewSlot => Some(Arc::new(self.slots.lease(self.os.as_ref())?)),
             Window::Slot(slot) => Some(slot),
         };
+        let clocks = ScreenClocks::default();
         if let Some(slot) = &slot {
             let request = DisplayRequest {
                 os: &self.os,
@@ -177,6 +179,7 @@ impl Launcher {
                 dir: &dir,
                 slot: Arc::clone(slot),
                 bond: PartBond::new(parent.clone(), launch, LaunchPart::Display, &loss),
+                clocks: clocks.clone(),
                 cancel,
             };
             let started = tokio::time::Instant::now();
@@ -219,7 +222,8 @@ impl Launcher {
         let _ = browser.send(BrowserUp { group: up.pid }).await;
         begun.browser = None;
         let display = begun.display.take();
-        Ok(Launched { launch, browser, display, driver, slot, endpoint, version: up.version, loss })
+        let version = up.version;
+        Ok(Launched { launch, browser, display, driver, slot, endpoint, version, loss, clocks })
     }
 
     fn options(&self, slot: Option<&SlotLease>, dir: &LaunchDir, seat: &DriverSeat) -> LaunchOptions {
@@ -310,9 +314,15 @@ pub(crate) struct Launched {
     browser: Addr<Browser>,
     display: Option<Addr<Display>>,
     loss: Arc<SetOnce<Loss>>,
+    clocks: ScreenClocks,
 }
 
 impl Launched {
+    /// From now on what viewers of its screen do is activity on this clock.
+    pub fn count_input(&self, clock: ActivityClock) {
+        self.clocks.enter(self.launch, clock);
+    }
+
     /// The part that has ended by itself, if one has. What ends later is told to the parent.
     pub fn loss(&self) -> Option<&Loss> {
         self.loss.get()
@@ -334,6 +344,7 @@ impl Launched {
 
 impl Drop for Launched {
     fn drop(&mut self) {
+        self.clocks.leave(self.launch);
         // No effect after `dismantle`: the mailboxes are closed.
         close_soon(Some(&self.browser), self.display.as_ref());
     }

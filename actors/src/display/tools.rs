@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::parts::Screen;
 use crate::process::{Os, Program};
-use crate::slots::SlotLease;
 
 /// Which programs are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,6 +46,9 @@ pub enum DisplayTools {
 /// minutes of CPU (docker-selenium#2045).
 const X11VNC_OPEN_FILES: u64 = 1024;
 
+/// What x11vnc says on its standard error when its socket takes viewers.
+pub(super) const X11VNC_READY: &str = "listening on unix socket";
+
 impl DisplayTools {
     /// Finds the programs.
     ///
@@ -79,16 +82,11 @@ impl DisplayTools {
     }
 
     /// The X server, which prints its display number on its standard output when it is ready.
-    pub(super) fn x_server(
-        &self,
-        slot: &SlotLease,
-        Geometry { width, height, depth }: Geometry,
-        authority: &Path,
-        env: Vec<(String, String)>,
-    ) -> Program {
-        let mut args = vec![format!(":{}", slot.display)];
+    pub(super) fn x_server(&self, screen: &Screen, env: Vec<(String, String)>) -> Program {
+        let Geometry { width, height, depth } = screen.geometry;
+        let mut args = vec![format!(":{}", screen.display)];
         args.extend(["-displayfd", "1", "-nolisten", "tcp", "-noreset", "-auth"].map(String::from));
-        args.push(authority.display().to_string());
+        args.push(screen.authority.display().to_string());
         // Firefox draws WebGL by EGL, in its own processes. The server's OpenGL, which nobody calls, would cost a
         // third of its start and half of its memory.
         args.extend(["-extension", "GLX"].map(String::from));
@@ -100,13 +98,15 @@ impl DisplayTools {
                     "-depth".into(),
                     depth.to_string(),
                 ]);
-                args.extend(["-rfbport".into(), slot.vnc_port.to_string(), "-localhost=1".into()]);
-                // Viewers come through the gateway, which decides who may; several may watch at once, and none
-                // may change the size that the browser's fingerprint was made for.
+                // No TCP port: viewers come through camofleet, which listens for them.
+                args.extend(["-rfbport".into(), "-1".into(), "-rfbunixpath".into()]);
+                args.push(screen.socket.display().to_string());
+                // camofleet, or the gateway before it, decides who may; several may watch at once, and none may
+                // change the size that the browser's fingerprint was made for.
                 args.extend(
                     ["-SecurityTypes=None", "-AlwaysShared=1", "-AcceptSetDesktopSize=0"].map(String::from),
                 );
-                args.extend(["-desktop".into(), format!("camofleet {}", slot.vnc_id)]);
+                args.extend(["-desktop".into(), screen.name.clone()]);
                 path
             }
             Self::X11vnc { xvfb, .. } => {
@@ -117,18 +117,15 @@ impl DisplayTools {
         Program { path: path.clone(), args, env, max_open_files: None }
     }
 
-    /// The separate VNC server, which prints `PORT=…` when it listens; `None` where the X server is one.
-    pub(super) fn vnc_server(
-        &self,
-        slot: &SlotLease,
-        authority: &Path,
-        env: Vec<(String, String)>,
-    ) -> Option<Program> {
+    /// The separate VNC server, which prints [`X11VNC_READY`] when it listens; `None` where the X server is one.
+    pub(super) fn vnc_server(&self, screen: &Screen, env: Vec<(String, String)>) -> Option<Program> {
         let Self::X11vnc { x11vnc, .. } = self else { return None };
-        let mut args = vec!["-display".to_owned(), format!(":{}", slot.display), "-auth".to_owned()];
-        args.push(authority.display().to_string());
-        args.extend(["-rfbport".to_owned(), slot.vnc_port.to_string()]);
-        args.extend(["-localhost", "-no6", "-forever", "-shared", "-nopw", "-quiet"].map(String::from));
+        let mut args = vec!["-display".to_owned(), format!(":{}", screen.display), "-auth".to_owned()];
+        args.push(screen.authority.display().to_string());
+        args.extend(["-unixsock".to_owned(), screen.socket.display().to_string()]);
+        // No TCP port of either kind, for the same reason.
+        args.extend(["-rfbport", "0", "-rfbportv6", "0", "-no6"].map(String::from));
+        args.extend(["-forever", "-shared", "-nopw"].map(String::from));
         Some(Program { path: x11vnc.clone(), args, env, max_open_files: Some(X11VNC_OPEN_FILES) })
     }
 }

@@ -1,20 +1,22 @@
 //! A machine made of memory: processes, displays and ports without any of them being real.
 //!
 //! Programs are told apart by their file name. `node` behaves as `driver.mjs` does, X servers report their
-//! display number, `x11vnc` its port. Tests break things at named [`Fault`] points, kill processes by id, and ask
+//! display number, `x11vnc` its socket. Tests break things at named [`Fault`] points, kill processes by id, and ask
 //! what is left.
 
 mod programs;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
 
-use super::{Os, ProcessEnd, Program, Signal, Spawned};
+use super::{Connection, Connections, Os, ProcessEnd, Program, Signal, Spawned};
 
 /// How long a fake browser takes to launch, unless told otherwise.
 pub const LAUNCH_TIME: Duration = Duration::from_secs(2);
@@ -58,6 +60,7 @@ struct Machine {
     endpoint: Option<String>,
     busy_displays: BTreeSet<u16>,
     busy_ports: BTreeSet<u16>,
+    listeners: BTreeMap<SocketAddr, mpsc::UnboundedSender<io::Result<Connection>>>,
     marks_killed: Vec<(String, String)>,
     display_files_removed: Vec<(u16, u32)>,
     started: Vec<String>,
@@ -120,6 +123,14 @@ impl FakeOs {
     /// Another program's listener.
     pub fn occupy_port(&self, port: u16) {
         self.machine().busy_ports.insert(port);
+    }
+
+    /// Connects to a TCP address as a program of another machine would; `None` when nobody listens there.
+    pub fn dial(&self, address: SocketAddr) -> Option<tokio::io::DuplexStream> {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let machine = self.machine();
+        machine.listeners.get(&address)?.send(Ok(Box::new(theirs))).ok()?;
+        Some(ours)
     }
 
     /// The ids of the living processes with this name: `browser`, `node`, `Xvnc`, …
@@ -229,7 +240,7 @@ impl Os for FakeOs {
             let at = program.args.iter().position(|argument| argument == flag);
             at.and_then(|at| program.args.get(at + 1)).cloned().unwrap_or_default()
         };
-        let port = argument("-rfbport");
+        let socket = argument("-unixsock");
         // What the program does ends with the program.
         let (end, reaped) = oneshot::channel();
         actix_rt::spawn(async move {
@@ -241,7 +252,7 @@ impl Os for FakeOs {
                         std::future::pending().await
                     }
                     "x11vnc" => {
-                        os.x11vnc(port, their_stdout).await;
+                        os.x11vnc(&socket, their_stderr).await;
                         std::future::pending().await
                     }
                     other => panic!("the fake machine does not know the program {other}"),
@@ -300,6 +311,23 @@ impl Os for FakeOs {
 
     fn port_is_free(&self, port: u16) -> bool {
         !self.machine().busy_ports.contains(&port)
+    }
+
+    fn listen(&self, address: SocketAddr) -> io::Result<Connections> {
+        let mut machine = self.machine();
+        let taken = machine.listeners.get(&address).is_some_and(|listener| !listener.is_closed());
+        if taken || machine.busy_ports.contains(&address.port()) {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        let (listener, mut accepted) = mpsc::unbounded_channel();
+        machine.listeners.insert(address, listener);
+        Ok(Box::pin(futures_util::stream::poll_fn(move |cx| accepted.poll_recv(cx))))
+    }
+
+    fn connect(&self, _: &Path) -> BoxFuture<'static, io::Result<Connection>> {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        actix_rt::spawn(programs::vnc_server(theirs));
+        Box::pin(async move { Ok(Box::new(ours) as Connection) })
     }
 
     fn display_is_free(&self, display: u16) -> bool {

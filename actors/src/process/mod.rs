@@ -11,9 +11,11 @@ mod system;
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use owned::wait_group_gone;
@@ -77,6 +79,17 @@ pub struct Spawned {
     pub end: BoxFuture<'static, io::Result<ProcessEnd>>,
 }
 
+/// Bytes both ways.
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
+
+/// One connection, whatever it goes through.
+pub type Connection = Box<dyn ByteStream>;
+
+/// The connections that a listener takes; dropping it gives its address back.
+pub type Connections = BoxStream<'static, io::Result<Connection>>;
+
 /// What camofleet needs of an operating system.
 pub trait Os: Send + Sync + 'static {
     /// Starts a program in its own process group, told by the kernel when camofleet is gone.
@@ -98,8 +111,17 @@ pub trait Os: Send + Sync + 'static {
     /// because the process that started them died first.
     fn kill_marked(&self, name: &str, value: &str);
 
-    /// Whether nothing listens on this TCP port of the loopback address.
+    /// Whether nothing listens on this TCP port, at whatever address of the machine.
     fn port_is_free(&self, port: u16) -> bool;
+
+    /// Listens on a TCP address.
+    ///
+    /// # Errors
+    /// Somebody else does, or the address is none of this machine's.
+    fn listen(&self, address: SocketAddr) -> io::Result<Connections>;
+
+    /// Connects to the socket at a path. Fails when nobody listens there.
+    fn connect(&self, socket: &Path) -> BoxFuture<'static, io::Result<Connection>>;
 
     /// Whether no X server uses this display number.
     fn display_is_free(&self, display: u16) -> bool;

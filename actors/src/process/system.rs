@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixStream};
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use futures_util::future::BoxFuture;
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal as UnixSignal, kill, killpg};
@@ -15,7 +17,7 @@ use nix::unistd::{AccessFlags, Pid, access};
 use tokio::process::Command;
 
 use super::reaper::{self, OwnChildren};
-use super::{Os, ProcessEnd, Program, Signal, Spawned};
+use super::{Connection, Connections, Os, ProcessEnd, Program, Signal, Spawned};
 
 /// Linux, by way of tokio's processes.
 ///
@@ -135,7 +137,31 @@ impl Os for SystemOs {
     }
 
     fn port_is_free(&self, port: u16) -> bool {
-        std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)).is_ok()
+        // The kernel refuses it where somebody listens on any one address.
+        TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()
+    }
+
+    fn listen(&self, address: SocketAddr) -> io::Result<Connections> {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let connections = futures_util::stream::unfold(listener, |listener| async move {
+            let accepted = listener.accept().await.and_then(|(connection, _)| {
+                // Small pieces are key strokes here, and somebody waits for their effect.
+                connection.set_nodelay(true)?;
+                Ok(Box::new(connection) as Connection)
+            });
+            Some((accepted, listener))
+        });
+        Ok(Box::pin(connections))
+    }
+
+    fn connect(&self, socket: &Path) -> BoxFuture<'static, io::Result<Connection>> {
+        let socket = socket.to_owned();
+        Box::pin(async move {
+            let connection = tokio::net::UnixStream::connect(socket).await?;
+            Ok(Box::new(connection) as Connection)
+        })
     }
 
     fn display_is_free(&self, display: u16) -> bool {
@@ -202,7 +228,7 @@ fn lock_owner(lock: &Path) -> Option<u32> {
 /// Whether an X server listens at this path, or at the same name in Linux' abstract namespace, where servers listen
 /// too.
 fn answers(socket: &Path) -> bool {
-    let abstract_name = SocketAddr::from_abstract_name(socket.as_os_str().as_encoded_bytes());
+    let abstract_name = UnixAddress::from_abstract_name(socket.as_os_str().as_encoded_bytes());
     UnixStream::connect(socket).is_ok()
         || abstract_name.is_ok_and(|address| UnixStream::connect_addr(&address).is_ok())
 }
@@ -210,6 +236,8 @@ fn answers(socket: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixListener;
+
+    use futures_util::StreamExt;
 
     use super::*;
 
@@ -239,5 +267,19 @@ mod tests {
     fn a_living_process_is_told_from_one_that_is_gone() {
         assert!(SystemOs::new().is_running(std::process::id()));
         assert!(!SystemOs::new().is_running(u32::MAX));
+    }
+
+    #[tokio::test]
+    async fn a_port_is_taken_at_every_address_while_somebody_listens_at_one() {
+        let os = SystemOs::new();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = SocketAddr::new([127, 0, 0, 2].into(), free.port());
+        let mut connections = os.listen(address).unwrap();
+        assert!(!os.port_is_free(address.port()));
+        assert!(os.listen(address).is_err());
+        let (dialled, accepted) = tokio::join!(tokio::net::TcpStream::connect(address), connections.next());
+        assert!(dialled.is_ok() && accepted.unwrap().is_ok());
+        drop(connections);
+        assert!(os.port_is_free(address.port()));
     }
 }

@@ -70,6 +70,7 @@ impl Session {
             Ok(launched) => {
                 let loss = launched.loss().cloned();
                 self.slot = launched.slot.clone();
+                launched.count_input(self.activity.clone());
                 self.browser_version = Some(launched.version.clone());
                 self.launched = Some(launched);
                 loss.map(Error::from)

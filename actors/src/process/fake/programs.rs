@@ -10,6 +10,13 @@ use super::{FakeOs, Fault, LAUNCH_TIME};
 use crate::driver::protocol::{Command, Event};
 use crate::process::ProcessEnd;
 
+/// A VNC server, as far as one viewer sees it: it greets, and takes everything.
+pub(super) async fn vnc_server(mut viewer: DuplexStream) {
+    if viewer.write_all(b"RFB 003.008\n").await.is_ok() {
+        let _ = tokio::io::copy(&mut viewer, &mut tokio::io::sink()).await;
+    }
+}
+
 impl FakeOs {
     /// How many X servers claim this display.
     pub(super) fn x_servers(&self, display: u16) -> usize {
@@ -42,9 +49,9 @@ impl FakeOs {
         }
     }
 
-    pub(super) async fn x11vnc(self, port: String, mut stdout: DuplexStream) {
+    pub(super) async fn x11vnc(self, socket: &str, mut stderr: DuplexStream) {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        let _ = stdout.write_all(format!("PORT={port}\n").as_bytes()).await;
+        let _ = stderr.write_all(format!("listening on unix socket: {socket} fd=8\n").as_bytes()).await;
     }
 
     /// The driver, as camofleet sees it.

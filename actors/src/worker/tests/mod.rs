@@ -8,3 +8,4 @@ mod end;
 mod panics;
 mod pools;
 mod start_url;
+mod viewers;

@@ -1,0 +1,182 @@
+//! The processes and files of one screen.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::{Either, select};
+use tokio_util::codec::{FramedRead, LinesCodec};
+
+use super::tools::{DisplayTools, Geometry, X11VNC_READY};
+use crate::error::{Error, Result};
+use crate::process::{Os, OwnedProcess, Pipes, Program};
+use crate::rundir::RunDir;
+use crate::slots::SlotLease;
+
+/// How long an X server may take to end on SIGTERM; it needs milliseconds.
+const STOP_GRACE: Duration = Duration::from_secs(1);
+/// X servers print little; a line longer than this is not one of theirs.
+const LINE_LIMIT: usize = 1 << 16;
+
+/// What is to be shown, and where its files lie.
+pub(super) struct Screen {
+    /// The X display's number.
+    pub display: u16,
+    /// What viewers see as its title.
+    pub name: String,
+    pub geometry: Geometry,
+    /// The key without which nobody gets in.
+    pub authority: PathBuf,
+    /// Where the VNC server listens: for camofleet alone, which listens for viewers.
+    pub socket: PathBuf,
+}
+
+/// The processes and files of one screen, taken down in the right order.
+pub(super) struct DisplayParts {
+    os: Arc<dyn Os>,
+    display: u16,
+    x_server: OwnedProcess,
+    vnc_server: Option<OwnedProcess>,
+    /// Goes back when everything else is gone.
+    _slot: Option<Arc<SlotLease>>,
+    /// Tells the sweep of a later start which X server ran here.
+    note: PathBuf,
+}
+
+/// Servers that were started and have not said yet that they are ready.
+pub(super) struct Starting {
+    x_server: Pipes,
+    vnc_program: Option<Program>,
+}
+
+impl DisplayParts {
+    /// Starts the X server. The rest is for [`Self::come_up`]: from here on, what is dropped cleans up.
+    pub fn start(
+        os: &Arc<dyn Os>,
+        tools: &DisplayTools,
+        screen: &Screen,
+        run_dir: &RunDir,
+        mut env: Vec<(String, String)>,
+        slot: Option<Arc<SlotLease>>,
+    ) -> io::Result<(Self, Starting)> {
+        env.push(run_dir.mark());
+        let program = tools.x_server(screen, env.clone());
+        let vnc_program = tools.vnc_server(screen, env);
+        let note = run_dir.path().join(format!("display-{}", screen.display));
+        let display = screen.display;
+        let (x_server, pipes) = spawn(os, &program, display)?;
+        let parts = Self { os: Arc::clone(os), display, x_server, vnc_server: None, _slot: slot, note };
+        Ok((parts, Starting { x_server: pipes, vnc_program }))
+    }
+
+    /// Waits until everything is ready.
+    ///
+    /// # Errors
+    /// [`Error::DisplayFailed`] with what a program printed before it ended.
+    pub async fn come_up(&mut self, Starting { x_server, vnc_program }: Starting) -> Result<()> {
+        let failed = |error: io::Error| Error::DisplayFailed { detail: error.to_string() };
+        let display = self.display;
+        fs::write(&self.note, format!("{}\n", self.x_server.pid())).map_err(failed)?;
+        // `-displayfd 1`: the server prints its display number when it takes clients.
+        ready_line(&self.x_server, x_server, |line| line.trim() == display.to_string()).await?;
+        if let Some(program) = vnc_program {
+            let (vnc_server, pipes) = spawn(&self.os, &program, display).map_err(failed)?;
+            let vnc_server = self.vnc_server.insert(vnc_server);
+            ready_line(vnc_server, pipes, |line| line.contains(X11VNC_READY)).await?;
+        }
+        Ok(())
+    }
+
+    /// Resolves when one of the servers has ended, with how it did.
+    pub fn lost(&self) -> impl Future<Output = String> + use<> {
+        let x_server = self.x_server.ended();
+        let vnc_server = self.vnc_server.as_ref().map(OwnedProcess::ended);
+        async move {
+            let (what, end) = match vnc_server {
+                None => ("X server", x_server.await),
+                Some(vnc_server) => {
+                    tokio::pin!(x_server, vnc_server);
+                    match select(x_server, vnc_server).await {
+                        Either::Left((end, _)) => ("X server", end),
+                        Either::Right((end, _)) => ("VNC server", end),
+                    }
+                }
+            };
+            format!("the {what} ended: {end}")
+        }
+    }
+
+    /// Whether one of the servers is dead. The kernel tells of a death only after it has cleaned up.
+    pub fn is_dead(&self) -> bool {
+        let mut servers = std::iter::once(&self.x_server).chain(&self.vnc_server);
+        servers.any(|server| !self.os.is_running(server.pid()))
+    }
+
+    pub async fn dismantle(self) {
+        if let Some(vnc_server) = &self.vnc_server {
+            vnc_server.stop(STOP_GRACE).await;
+        }
+        self.x_server.stop(STOP_GRACE).await;
+        // A server that was killed could not do it itself.
+        self.os.remove_display_files(self.display, self.x_server.pid());
+        if let Err(error) = fs::remove_file(&self.note)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            log::warn!("could not remove {}: {error}", self.note.display());
+        }
+    }
+}
+
+fn spawn(os: &Arc<dyn Os>, program: &Program, display: u16) -> io::Result<(OwnedProcess, Pipes)> {
+    let name = program.path.file_name().unwrap_or_default().to_string_lossy();
+    OwnedProcess::spawn(Arc::clone(os), format!("{name} :{display}"), program)
+}
+
+/// Waits for the line that says "ready", on either output; the program's end before it is an error with its last
+/// words. Both outputs are read on afterwards, so that the program never blocks on a full pipe.
+async fn ready_line(process: &OwnedProcess, pipes: Pipes, is_ready: impl Fn(&str) -> bool) -> Result<()> {
+    let Pipes { stdin: _, stdout, stderr } = pipes;
+    let mut output = FramedRead::new(stdout, LinesCodec::new_with_max_length(LINE_LIMIT));
+    let mut complaints = FramedRead::new(stderr, LinesCodec::new_with_max_length(LINE_LIMIT));
+    let mut last_words = String::new();
+    let ended = process.ended();
+    tokio::pin!(ended);
+    let ready = loop {
+        tokio::select! {
+            Some(Ok(line)) = output.next() => if is_ready(&line) { break Ok(()) },
+            Some(Ok(line)) = complaints.next() => {
+                if is_ready(&line) {
+                    break Ok(());
+                }
+                if !line.trim().is_empty() {
+                    last_words = line;
+                }
+            }
+            end = &mut ended => {
+                while let Some(Ok(line)) = complaints.next().await {
+                    if !line.trim().is_empty() {
+                        last_words = line;
+                    }
+                }
+                break Err(Error::DisplayFailed { detail: format!("{end}: {}", last_words.trim()) });
+            }
+        }
+    };
+    if ready.is_ok() {
+        let pid = process.pid();
+        actix_rt::spawn(async move {
+            let output = output.for_each(|_| std::future::ready(()));
+            let complaints = complaints.for_each(|line| {
+                if let Ok(line) = line {
+                    log::trace!("display process {pid}: {line}");
+                }
+                std::future::ready(())
+            });
+            futures_util::future::join(output, complaints).await;
+        });
+    }
+    ready
+}
