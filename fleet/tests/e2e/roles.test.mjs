@@ -4,6 +4,7 @@ import { after, before } from 'node:test';
 import { firefox } from 'playwright-core';
 import { PNG } from 'pngjs';
 import { pathOf, test } from './helpers/camofleet.mjs';
+import { showsColour, startChromium } from './helpers/chromium.mjs';
 import { openSocket } from './helpers/http.mjs';
 import { USER_AGENT, attach, blankPage } from './helpers/playwright.mjs';
 import { browsers, isAlive, xServers } from './helpers/processes.mjs';
@@ -89,6 +90,11 @@ test('a viewer sees the page through the gateway, by the address of the runner a
     await viewer.shows(GREEN);
     await viewer.close();
   }
+  const chromium = await startChromium();
+  const page = await chromium.newPage();
+  await page.goto(session.vnc.http);
+  await showsColour(page.locator('[data-testid="live-screen"][data-state="connected"] canvas'), GREEN);
+  await chromium.close();
   await control.end(session);
   assert.deepEqual(xServers(fleet.runnerWest.runBase), []);
 });
