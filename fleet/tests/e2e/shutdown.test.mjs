@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { openSocket } from './helpers/http.mjs';
 import { USER_AGENT, attach, blankPage } from './helpers/playwright.mjs';
-import { browsers, displayFiles, drivers, marked, runDirectories, shown, xServers } from './helpers/processes.mjs';
+import { browsers, displayFiles, drivers, runDirectories, xServers } from './helpers/processes.mjs';
 import { Viewer } from './helpers/rfb.mjs';
 import { Server, temporaryDirectory, test } from './helpers/server.mjs';
 import { until, within } from './helpers/wait.mjs';
@@ -20,13 +20,6 @@ async function busyServer(options) {
   return { server, sessions };
 }
 
-/** Waits until no process of a server is left, zombies apart. */
-async function nothingIsLeft({ runBase }, patience) {
-  await until(() => marked(runBase).length === 0, 'all processes to be gone', patience).catch((error) => {
-    throw new Error(`${error.message}:\n${shown(marked(runBase)).join('\n')}`, { cause: error });
-  });
-}
-
 test('a SIGKILL of camofleet takes all its processes along within 2 seconds, and its next start sweeps up', async () => {
   const runBase = temporaryDirectory();
   const { server } = await busyServer({ runBase });
@@ -34,7 +27,7 @@ test('a SIGKILL of camofleet takes all its processes along within 2 seconds, and
   try {
     server.kill('SIGKILL');
     assert.equal((await server.awaitEnd()).signal, 'SIGKILL');
-    await nothingIsLeft(server, 2000);
+    await server.nothingIsLeft(2000);
     const [left, ...others] = runDirectories(runBase);
     assert.deepEqual(others, []);
 
@@ -88,7 +81,7 @@ test('SIGTERM ends everything within 5 seconds with exit status 0, and tells cli
     const started = Date.now();
     server.kill('SIGTERM');
     assert.deepEqual(await server.awaitEnd(5000), { code: 0, signal: null });
-    await nothingIsLeft(server, Math.max(0, 5000 - (Date.now() - started)));
+    await server.nothingIsLeft(Math.max(0, 5000 - (Date.now() - started)));
     assert.deepEqual(runDirectories(server.runBase), []);
     assert.deepEqual(displayFiles(server.displays), []);
     const { code, reason } = await within(client.closed, 'the client to be closed', 1000);
@@ -109,7 +102,7 @@ test('SIGTERM in the middle of launches ends them too, and answers those who wai
     assert.ok((await server.sessions()).every(({ status }) => status === 'INIT'));
     server.kill('SIGTERM');
     assert.deepEqual(await server.awaitEnd(5000), { code: 0, signal: null });
-    await nothingIsLeft(server, 500);
+    await server.nothingIsLeft(500);
     assert.deepEqual(runDirectories(server.runBase), []);
     assert.deepEqual(displayFiles(server.displays), []);
     for (const { status, json } of await Promise.all(requests)) {
@@ -126,7 +119,7 @@ test('SIGINT, the Ctrl+C of a person, is as orderly', async () => {
     await server.create({ headless: true });
     server.kill('SIGINT');
     assert.deepEqual(await server.awaitEnd(5000), { code: 0, signal: null });
-    await nothingIsLeft(server, 500);
+    await server.nothingIsLeft(500);
   } finally {
     server.discard();
   }
