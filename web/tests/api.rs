@@ -4,7 +4,7 @@ mod support;
 
 use awc::http::StatusCode;
 use camofleet_actors::process::fake::Fault;
-use camofleet_web::CorsOrigins;
+use camofleet_web::{CorsOrigins, Surface};
 use serde_json::{Value, json};
 use support::{Options, api};
 
@@ -90,6 +90,16 @@ async fn requests_that_make_no_sense_are_refused_with_their_code() {
     assert_error(api.post("/api/health", "").await, 405, "method_not_allowed");
     assert_error(api.get(&format!("{unknown}/ws")).await, 400, "bad_websocket_handshake");
     api.stop().await;
+}
+
+#[actix_web::test]
+async fn health_may_be_probed_by_head() {
+    for surface in [Surface::Control, Surface::Runner, Surface::Gateway] {
+        let api = api(Options { surface, ..Options::default() }).await;
+        let answer = api.client.head(format!("{}/health", api.origin)).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        api.stop().await;
+    }
 }
 
 #[actix_web::test]

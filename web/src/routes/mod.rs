@@ -29,7 +29,9 @@ pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_pa
     match surface {
         Surface::Control => {
             config
-                .service(open("/health", |at| at.route(web::get().to(health::control))))
+                .service(open("/health", |at| {
+                    at.route(web::get().to(health::control)).route(web::head().to(health::control))
+                }))
                 .service(guarded("/workers", |at| at.route(web::get().to(health::workers))))
                 .service(guarded("/sessions", |at| {
                     at.route(web::get().to(control_sessions::list))
@@ -48,7 +50,9 @@ pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_pa
         }
         Surface::Worker { .. } | Surface::Runner => {
             config
-                .service(open("/health", |at| at.route(web::get().to(health::host))))
+                .service(open("/health", |at| {
+                    at.route(web::get().to(health::host)).route(web::head().to(health::host))
+                }))
                 .service(guarded("/sessions", |at| {
                     at.route(web::get().to(host_sessions::list)).route(web::post().to(host_sessions::create))
                 }))
@@ -61,14 +65,16 @@ pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_pa
         }
         Surface::Gateway => {
             config
-                .service(open("/health", |at| at.route(web::get().to(health::gateway))))
+                .service(open("/health", |at| {
+                    at.route(web::get().to(health::gateway)).route(web::head().to(health::gateway))
+                }))
                 .service(web::resource("/websockify").to(only_websocket));
         }
     }
     config.service(guarded(metrics_path, |at| at.route(web::get().to(ops::metrics))));
 }
 
-/// A resource that needs no token, answering HEAD as well for whoever probes it.
+/// A resource that needs no token.
 fn open(path: &str, resource: fn(Resource) -> Resource) -> Resource {
     resource(web::resource(path)).default_service(no_other_method())
 }
