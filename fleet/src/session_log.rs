@@ -36,8 +36,10 @@ fn line(worker: &str, view: &SessionView, change: &Change) -> Option<(log::Level
             (Info, line)
         }
         Change::Restarting { detail, .. } => (Warn, format!("{session} restarts: {detail}")),
-        Change::Attached => (Info, format!("{session} has {} clients attached", view.attached)),
-        Change::Detached => (Info, format!("{session} has {} clients left", view.attached)),
+        Change::Attached => {
+            (Info, format!("a client attached to {session}, which has {} now", view.attached))
+        }
+        Change::Detached => (Info, format!("a client left {session}, which has {} now", view.attached)),
         // The session's own warning has said it.
         Change::StartUrlFailed => return None,
         Change::Ending => (Debug, format!("{session} is being ended")),

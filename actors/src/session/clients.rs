@@ -96,7 +96,8 @@ impl Handler<ChildExited<AttachmentId>> for Session {
         if self.attachments.remove(&exited.key).is_none() {
             return;
         }
-        self.publish(Change::Detached);
+        // Its own going, whatever request is under way.
+        self.publish_by(Change::Detached, None);
         let last = self.attachments.is_empty() && self.spec.contexts == Contexts::Discard;
         // The generation is the launch that the client was attached to.
         let Some(launched) =
