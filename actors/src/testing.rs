@@ -96,6 +96,7 @@ fn settings(os: &FakeOs) -> WorkerSettings {
             display: DisplaySettings {
                 tools: DisplayTools::find(VncBackend::Auto, os),
                 geometry: Geometry { width: 1920, height: 1080, depth: 24 },
+                bind: std::net::Ipv4Addr::LOCALHOST.into(),
                 startup_timeout: Duration::from_secs(5),
                 links: LinkBases::relative(),
                 env: Vec::new(),

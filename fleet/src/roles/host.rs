@@ -184,6 +184,7 @@ fn worker_settings(
             display: DisplaySettings {
                 tools: DisplayTools::find(backend, os),
                 geometry: Geometry { width, height, depth },
+                bind: runner.vnc.bind,
                 startup_timeout: runner.vnc.startup_timeout,
                 links: options.links,
                 env: env.clone(),

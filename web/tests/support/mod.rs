@@ -90,6 +90,7 @@ pub async fn api(options: Options) -> Api {
             display: DisplaySettings {
                 tools: DisplayTools::find(VncBackend::Auto, &os),
                 geometry: Geometry { width: 1920, height: 1080, depth: 24 },
+                bind: std::net::Ipv4Addr::LOCALHOST.into(),
                 startup_timeout: Duration::from_secs(1),
                 links: LinkBases::relative(),
                 env: Vec::new(),

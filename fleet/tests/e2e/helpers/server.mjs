@@ -99,7 +99,7 @@ export class Server {
     this.displays = { first: Number(settings.RUNNER_VNC_DISPLAY_MIN ?? 1000 + offset) };
     this.displays.last = this.displays.first + last;
     this.firstVncId = 40_000 + offset;
-    const firstPort = 20_000 + offset;
+    this.firstVncPort = 20_000 + offset;
     const env = environment({
       CONTROL_PORT: '0',
       RUNNER_ENGINE: 'firefox',
@@ -110,8 +110,8 @@ export class Server {
       RUNNER_VNC_RESOLUTION: '1024x768x24',
       RUNNER_VNC_DISPLAY_MIN: String(this.displays.first),
       RUNNER_VNC_DISPLAY_MAX: String(this.displays.last),
-      RUNNER_VNC_PORT_MIN: String(firstPort),
-      RUNNER_VNC_PORT_MAX: String(firstPort + last),
+      RUNNER_VNC_PORT_MIN: String(this.firstVncPort),
+      RUNNER_VNC_PORT_MAX: String(this.firstVncPort + last),
       RUNNER_VNC_WS_PORT_MIN: String(this.firstVncId),
       RUNNER_VNC_WS_PORT_MAX: String(this.firstVncId + last),
       ...settings,
