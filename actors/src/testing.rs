@@ -28,8 +28,8 @@ use crate::session::{
 use crate::slots::SlotRanges;
 use crate::supervision::{ChildExited, Intensity};
 use crate::worker::{
-    AttachClient, CreateSession, DeleteSession, LocalWorker, ShutDown, TouchSession, WorkerHandle,
-    WorkerParts, WorkerSettings, WorkerSnapshot,
+    AttachClient, CreateSession, DeleteSession, DiagnosticsSettings, LocalWorker, ShutDown, TouchSession,
+    WorkerHandle, WorkerParts, WorkerSettings, WorkerSnapshot,
 };
 
 /// A session's view with nothing special about it.
@@ -111,6 +111,7 @@ fn settings(os: &FakeOs) -> WorkerSettings {
         },
         headless_pool: pool,
         vnc_pool: pool,
+        diagnostics: DiagnosticsSettings::default(),
     }
 }
 

@@ -23,7 +23,7 @@ use camofleet_actors::rundir::RunDir;
 use camofleet_actors::session::{SessionDefaults, StartUrlWait};
 use camofleet_actors::slots::SlotRanges;
 use camofleet_actors::supervision::Intensity;
-use camofleet_actors::worker::{LocalWorker, WorkerParts, WorkerSettings};
+use camofleet_actors::worker::{DiagnosticsSettings, LocalWorker, WorkerParts, WorkerSettings};
 use camofleet_actors::{LaunchSettings, NetworkSwitches};
 use camofleet_web::server::ServerSettings;
 use camofleet_web::{AppState, CorsOrigins, Surface, ViewerSettings, WebSettings};
@@ -105,6 +105,7 @@ pub async fn api(options: Options) -> Api {
         },
         headless_pool: no_pool,
         vnc_pool: no_pool,
+        diagnostics: DiagnosticsSettings::default(),
     };
     let parts = WorkerParts {
         settings: Arc::new(settings),
