@@ -3,6 +3,7 @@
 //! No HTTP here: `camofleet-web` turns each variant into a status in one exhaustive match.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::session::Status;
@@ -196,4 +197,16 @@ impl Error {
             Self::Restarting { .. } => "restarting",
         }
     }
+}
+
+/// An error with what caused it: awc's own text is the least of it.
+pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        // A String takes everything.
+        let _ = write!(text, ": {error}");
+        source = error.source();
+    }
+    text
 }

@@ -28,8 +28,8 @@ use crate::session::{
 use crate::slots::SlotRanges;
 use crate::supervision::{ChildExited, Intensity};
 use crate::worker::{
-    AttachClient, CreateSession, DeleteSession, LocalWorker, ShutDown, TouchSession, WorkerHandle,
-    WorkerParts, WorkerSettings, WorkerSnapshot,
+    AttachClient, CreateSession, DeleteSession, DiagnosticsSettings, LocalWorker, ShutDown, TouchSession,
+    WorkerHandle, WorkerParts, WorkerSettings, WorkerSnapshot,
 };
 
 /// A session's view with nothing special about it.
@@ -96,6 +96,7 @@ fn settings(os: &FakeOs) -> WorkerSettings {
             display: DisplaySettings {
                 tools: DisplayTools::find(VncBackend::Auto, os),
                 geometry: Geometry { width: 1920, height: 1080, depth: 24 },
+                bind: std::net::Ipv4Addr::LOCALHOST.into(),
                 startup_timeout: Duration::from_secs(5),
                 links: LinkBases::relative(),
                 env: Vec::new(),
@@ -110,6 +111,7 @@ fn settings(os: &FakeOs) -> WorkerSettings {
         },
         headless_pool: pool,
         vnc_pool: pool,
+        diagnostics: DiagnosticsSettings::default(),
     }
 }
 

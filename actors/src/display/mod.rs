@@ -6,7 +6,7 @@ mod viewers;
 mod xauthority;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +32,8 @@ pub struct DisplaySettings {
     pub tools: std::result::Result<DisplayTools, String>,
     /// Size and depth of the screen.
     pub geometry: Geometry,
+    /// Where viewers come in.
+    pub bind: IpAddr,
     /// How long the programs may take until they are ready.
     pub startup_timeout: Duration,
     /// What the addresses of live views begin with.
@@ -45,14 +47,19 @@ impl DisplaySettings {
     pub(crate) fn view(&self, slot: &SlotLease) -> VncView {
         VncView {
             id: Some(slot.vnc_id),
-            server: Some(self.address(slot.vnc_port)),
+            server: Some(SocketAddr::new(self.own_address(), slot.vnc_port)),
             links: self.links.links(slot.vnc_id),
         }
     }
 
-    /// Where viewers come in by this port.
-    fn address(&self, port: u16) -> SocketAddr {
-        SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port)
+    /// The address by which this process itself reaches its VNC ports.
+    fn own_address(&self) -> IpAddr {
+        match self.bind {
+            // "Every address" is none that can be called.
+            IpAddr::V4(bind) if bind.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(bind) if bind.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            bind => bind,
+        }
     }
 }
 
@@ -99,7 +106,7 @@ impl Display {
         let tools =
             settings.tools.as_ref().map_err(|remedy| Error::NoVncTooling { remedy: remedy.clone() })?;
         let failed = |error: io::Error| Error::DisplayFailed { detail: error.to_string() };
-        let arriving = listen(os, settings.address(slot.vnc_port))?;
+        let arriving = listen(os, SocketAddr::new(settings.bind, slot.vnc_port))?;
         let screen = Screen {
             display: slot.display,
             name: format!("camofleet {}", slot.vnc_id),

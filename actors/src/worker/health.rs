@@ -52,6 +52,9 @@ impl LocalWorker {
             };
             checks.insert(name.into(), check);
         }
+        for diagnosis in &self.diagnoses {
+            checks.insert(diagnosis.check.clone().into(), fine(diagnosis.text.clone()));
+        }
         checks
     }
 }

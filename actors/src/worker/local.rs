@@ -8,6 +8,7 @@ use actix::prelude::*;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
+use super::diagnostics::{Diagnosis, DiagnosticsSettings};
 use super::infrastructure::INFRASTRUCTURE;
 use super::views::Views;
 use super::{WorkerHandle, WorkerSnapshot};
@@ -52,6 +53,8 @@ pub struct WorkerSettings {
     pub headless_pool: PoolSettings,
     /// Warm browsers with a display.
     pub vnc_pool: PoolSettings,
+    /// What it looks at once, at its start.
+    pub diagnostics: DiagnosticsSettings,
 }
 
 /// A session handles its own parts' crashes; when the session itself breaks it is over.
@@ -73,6 +76,7 @@ pub struct LocalWorker {
     pub(super) fills: BTreeMap<&'static str, PoolFill>,
     pub(super) sessions: Children<SessionId, Addr<Session>>,
     pub(super) views: Views,
+    pub(super) diagnoses: Vec<Diagnosis>,
     pub(super) snapshot: watch::Sender<Arc<WorkerSnapshot>>,
     pub(super) draining: bool,
 }
@@ -118,6 +122,7 @@ impl LocalWorker {
             let before = snapshot.borrow().clone();
             let views = Views::after(&before.sessions, &before.ended, "its worker failed and was restarted");
             let worker = Self {
+                diagnoses: settings.diagnostics.urls.iter().map(Diagnosis::awaited).collect(),
                 lifeline: Lifeline::new(parent, settings.name.clone(), generation),
                 launcher: Launcher::new(os, launch, run_dir, slots, drivers, metrics),
                 settings,
@@ -227,6 +232,7 @@ impl Actor for LocalWorker {
             this.retire_idle_drivers();
             this.publish();
         });
+        self.diagnose(ctx);
         self.publish();
     }
 }

@@ -3,6 +3,7 @@
 //! A worker on this machine and one on another answer the same messages; whoever holds a [`WorkerHandle`] can't tell
 //! which it talks to.
 
+mod diagnostics;
 mod health;
 mod infrastructure;
 mod local;
@@ -24,6 +25,7 @@ use crate::prewarm::PoolKind;
 use crate::request_id::RequestId;
 use crate::session::{AttachmentTicket, SessionId, SessionRequest, SessionView, Status};
 
+pub use diagnostics::DiagnosticsSettings;
 pub use local::{LocalWorker, WorkerParts, WorkerSettings};
 pub(crate) use remote::refusal;
 pub use remote::{RemoteParts, RemoteRole, RemoteSettings, RemoteWorker};

@@ -16,7 +16,7 @@ use camofleet_actors::rundir::RunDir;
 use camofleet_actors::session::{SessionDefaults, StartUrlWait};
 use camofleet_actors::slots::SlotRanges;
 use camofleet_actors::supervision::Intensity;
-use camofleet_actors::worker::{LocalWorker, WorkerParts, WorkerSettings};
+use camofleet_actors::worker::{DiagnosticsSettings, LocalWorker, WorkerParts, WorkerSettings};
 use camofleet_actors::{LaunchSettings, NetworkSwitches};
 use tokio::sync::watch;
 
@@ -184,6 +184,7 @@ fn worker_settings(
             display: DisplaySettings {
                 tools: DisplayTools::find(backend, os),
                 geometry: Geometry { width, height, depth },
+                bind: runner.vnc.bind,
                 startup_timeout: runner.vnc.startup_timeout,
                 links: options.links,
                 env: env.clone(),
@@ -193,5 +194,9 @@ fn worker_settings(
         driver,
         headless_pool: pool(runner.prewarm.headless),
         vnc_pool: pool(runner.prewarm.vnc),
+        diagnostics: DiagnosticsSettings {
+            urls: runner.diagnostics.clone(),
+            timeout: runner.diagnostics_timeout,
+        },
     }
 }

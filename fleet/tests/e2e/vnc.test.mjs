@@ -1,7 +1,7 @@
 /** Live views: the screen is read and driven through the tunnel. */
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
-import { openSocket } from './helpers/http.mjs';
+import { listens, openSocket } from './helpers/http.mjs';
 import { attach } from './helpers/playwright.mjs';
 import { xServers } from './helpers/processes.mjs';
 import { Viewer } from './helpers/rfb.mjs';
@@ -64,6 +64,34 @@ function behavesAsALiveView(settings, programs) {
 
 describe('with Xvnc', () => behavesAsALiveView({ RUNNER_VNC_BACKEND: 'xvnc' }, 'Xvnc'));
 describe('with Xvfb and x11vnc', () => behavesAsALiveView({ RUNNER_VNC_BACKEND: 'x11vnc' }, 'Xvfb and x11vnc'));
+
+describe('the raw VNC port', () => {
+  for (const backend of ['xvnc', 'x11vnc']) {
+    test(`${backend}: it listens where RUNNER_VNC_BIND says and nowhere else, and input there is activity`, async () => {
+      const server = await Server.start({ RUNNER_VNC_BIND: '127.0.0.2', RUNNER_VNC_BACKEND: backend });
+      try {
+        const session = await server.create({ vnc: true, start_url: `${site.url}/green` });
+        assert.equal(await listens('127.0.0.1', server.ranges.ports.first), false);
+        const viewer = await Viewer.connectTo('127.0.0.2', server.ranges.ports.first);
+        await viewer.shows(GREEN);
+        const watched = Date.parse((await server.session(session)).last_seen_at);
+        assert.equal(watched, Date.parse(session.last_seen_at), 'to watch is no activity');
+        viewer.type('x');
+        const touched = (view) => Date.parse(view.last_seen_at) > watched;
+        await server.sessionThat(session, touched, 'touched by a key stroke');
+        await viewer.close();
+        // The gateway in the same process follows.
+        const tunnel = await Viewer.connect(server.wsUrl + session.vnc.ws);
+        await tunnel.shows(GREEN);
+        await tunnel.close();
+        await server.end(session);
+        assert.equal(await listens('127.0.0.2', server.ranges.ports.first), false, 'the port goes with the session');
+      } finally {
+        await server.stop();
+      }
+    });
+  }
+});
 
 describe('the gateway', () => {
   let server, session;

@@ -24,7 +24,8 @@ use camofleet_actors::session::{SessionDefaults, StartUrlWait};
 use camofleet_actors::slots::SlotRanges;
 use camofleet_actors::supervision::Intensity;
 use camofleet_actors::worker::{
-    LocalWorker, RemoteParts, RemoteRole, RemoteSettings, RemoteWorker, WorkerParts, WorkerSettings,
+    DiagnosticsSettings, LocalWorker, RemoteParts, RemoteRole, RemoteSettings, RemoteWorker, WorkerParts,
+    WorkerSettings,
 };
 use camofleet_actors::{LaunchSettings, NetworkSwitches};
 use camofleet_web::server::ServerSettings;
@@ -93,6 +94,7 @@ pub async fn api(options: Options) -> Api {
             display: DisplaySettings {
                 tools: DisplayTools::find(VncBackend::Auto, &os),
                 geometry: Geometry { width: 1920, height: 1080, depth: 24 },
+                bind: std::net::Ipv4Addr::LOCALHOST.into(),
                 startup_timeout: Duration::from_secs(1),
                 links: LinkBases::relative(),
                 env: Vec::new(),
@@ -107,6 +109,7 @@ pub async fn api(options: Options) -> Api {
         },
         headless_pool: no_pool,
         vnc_pool: no_pool,
+        diagnostics: DiagnosticsSettings::default(),
     };
     let parts = WorkerParts {
         settings: Arc::new(settings),

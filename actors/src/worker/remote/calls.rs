@@ -1,6 +1,5 @@
 //! The calls to another machine: one pooled client, a limit of time on each, and every outcome counted.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use tokio::time::Instant;
 
 use super::RemoteSettings;
 use super::wire::{WireDeleted, WireError, WireHealth, WireRequest, WireSession};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, with_sources};
 use crate::metrics::Metrics;
 use crate::relay::dial::basic_authorization;
 use crate::request_id::RequestId;
@@ -213,16 +212,4 @@ pub(crate) fn refusal(
         (400..=499 | 502..=504, _) => Error::Refused { status, code, detail, retry_after },
         _ => Error::UpstreamBroke { what, detail: format!("it answered {status}: {detail}") },
     }
-}
-
-/// An error with what caused it: awc's own text is the least of it.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        // A String takes everything.
-        let _ = write!(text, ": {error}");
-        source = error.source();
-    }
-    text
 }

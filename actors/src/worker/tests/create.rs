@@ -10,6 +10,7 @@ use crate::prewarm::PoolKind;
 use crate::process::fake::{FakeOs, Fault, LAUNCH_TIME};
 use crate::session::{EndReason, OnCrash, SessionRequest, Status};
 use crate::testing::{TestWorker, headless, refusal, with_vnc};
+use crate::worker::{DiagnosticsSettings, WorkerSnapshot};
 
 /// More than the hand-overs between actors take, less than anything a process does.
 const AT_ONCE: Duration = Duration::from_millis(1);
@@ -245,4 +246,17 @@ async fn a_request_that_its_caller_drops_leaves_a_session_that_expires() {
     worker.until_status(id, Status::Dead).await;
     assert_eq!(worker.end_of(id).0, EndReason::Expired);
     worker.assert_nothing_left();
+}
+
+#[actix::test]
+async fn an_address_that_is_looked_at_is_shown_and_degrades_nothing() {
+    let url: url::Url = "http://127.0.0.1:1/".parse().unwrap();
+    let worker = TestWorker::with(|settings| {
+        settings.diagnostics = DiagnosticsSettings { urls: vec![url], timeout: Duration::from_secs(8) };
+    })
+    .await;
+    let failed = |snapshot: &WorkerSnapshot| {
+        snapshot.healthy && snapshot.checks["network http://127.0.0.1:1/"].text.starts_with("failed: ")
+    };
+    worker.until(failed).await;
 }

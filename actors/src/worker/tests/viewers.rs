@@ -1,6 +1,6 @@
 //! Viewers that come by a display's own port: what they do is a session's activity.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -86,4 +86,22 @@ async fn a_port_that_is_taken_between_the_look_and_the_launch_is_named() {
     drop(holder);
     worker.ready(with_vnc()).await;
     worker.ready(headless()).await;
+}
+
+#[actix::test]
+async fn viewers_come_in_at_the_address_of_the_settings_and_camofleet_itself_at_one_it_can_call() {
+    for (bind, own) in [
+        ("127.0.0.1", "127.0.0.1:5900"),
+        ("10.0.0.7", "10.0.0.7:5900"),
+        ("0.0.0.0", "127.0.0.1:5900"),
+        ("::", "[::1]:5900"),
+    ] {
+        let bind: IpAddr = bind.parse().unwrap();
+        let worker = TestWorker::with(|settings| settings.launch.display.bind = bind).await;
+        let view = worker.ready(with_vnc()).await;
+        assert_eq!(server(&view), own.parse().unwrap());
+        assert!(worker.os.dial(SocketAddr::new(bind, 5900)).is_some(), "{bind}");
+        // For the next worker, which stops it again.
+        tokio::time::resume();
+    }
 }

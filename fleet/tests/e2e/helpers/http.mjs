@@ -1,5 +1,6 @@
 /** Plain HTTP and raw WebSocket handshakes, without the conveniences that would hide what was answered. */
 import http from 'node:http';
+import net from 'node:net';
 import WebSocket from 'ws';
 
 const PATIENCE_MS = 60_000;
@@ -30,6 +31,14 @@ export function request(method, url, { body, headers = {} } = {}) {
     sent.on('error', reject);
     sent.on('response', (response) => readAnswer(response).then(resolve, reject));
     sent.end(text);
+  });
+}
+
+/** Whether somebody takes connections at a port. */
+export function listens(host, port) {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, host, () => resolve(true));
+    socket.on('connect', () => socket.destroy()).on('error', () => resolve(false));
   });
 }
 

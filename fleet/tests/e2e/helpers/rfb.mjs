@@ -1,7 +1,9 @@
 /**
- * A minimal VNC client over camofleet's WebSocket: it looks at pixels, types and clicks. It asks for raw
+ * A minimal VNC client, over camofleet's WebSocket or a plain connection: it looks at pixels, types and clicks. It asks for raw
  * rectangles only, for a decoder of anything better would need tests of its own.
  */
+import { once } from 'node:events';
+import net from 'node:net';
 import { openSocket } from './http.mjs';
 import { until, within } from './wait.mjs';
 
@@ -33,6 +35,29 @@ export class Viewer {
     viewer.#socket = socket;
     viewer.protocol = socket.protocol;
     /** How the WebSocket was closed. */
+    viewer.closed = closed.then((end) => {
+      viewer.#closed = end;
+      viewer.#wake();
+      return end;
+    });
+    await within(viewer.#shakeHands(), 'the VNC handshake');
+    return viewer;
+  }
+
+  /**
+   * Connects to a VNC server's own port.
+   *
+   * @param {string} host where it is
+   * @param {number} port its port
+   * @returns {Promise<Viewer>} a viewer that knows the screen's size
+   */
+  static async connectTo(host, port) {
+    const viewer = new Viewer();
+    const socket = net.connect(port, host);
+    const closed = once(socket, 'close').then(() => ({ code: null, reason: 'the connection ended' }));
+    socket.on('data', (data) => viewer.#receive(data));
+    socket.on('error', () => socket.destroy());
+    viewer.#socket = { send: (bytes) => socket.write(bytes), close: () => socket.end() };
     viewer.closed = closed.then((end) => {
       viewer.#closed = end;
       viewer.#wake();
