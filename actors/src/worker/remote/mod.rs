@@ -380,7 +380,7 @@ impl Handler<AttachClient> for RemoteWorker {
         self.last_attachment += 1;
         self.attachments.insert(self.last_attachment, None);
         Ok(AttachmentTicket {
-            upstream: Upstream { url: self.settings.websocket(id)?, what: self.settings.what(), hop: true },
+            upstream: Upstream { url, what: self.settings.what(), hop: true },
             // The machine keeps the session's real clock, and sees the same traffic.
             activity: view.map_or_else(ActivityClock::new, |view| view.activity.clone()),
             metrics: self.metrics.clone(),
@@ -403,6 +403,8 @@ impl Handler<AttachmentStarted> for RemoteWorker {
         }
     }
 }
+        let told = view.and_then(|view| view.endpoint.clone());
+        let url = told.map_or_else(|| self.settings.websocket(id), Ok)?;
 
 impl Handler<ChildExited<AttachmentId>> for RemoteWorker {
     type Result = ();
