@@ -9,7 +9,7 @@ mod snapshot;
 mod wire;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use self::calls::{Calls, Observation};
 use self::contact::Contact;
 use self::snapshot::{Known, Written};
 use super::{
-    AttachClient, CreateSession, DeleteSession, FindSession, ShutDown, TouchSession, WorkerHandle,
+    AttachClient, Check, CreateSession, DeleteSession, FindSession, ShutDown, TouchSession, WorkerHandle,
     WorkerSnapshot,
 };
 use crate::error::{Error, Result};
@@ -47,6 +47,17 @@ pub enum RemoteRole {
     Worker,
     /// A runner, asked by its worker.
     Runner,
+}
+
+impl RemoteRole {
+    /// All that can be said of a machine that does not answer.
+    fn fails(self, why: &str) -> BTreeMap<Cow<'static, str>, Check> {
+        let name = match self {
+            Self::Worker => "worker",
+            Self::Runner => "runner",
+        };
+        BTreeMap::from([(name.into(), Check { ok: false, text: why.to_owned() })])
+    }
 }
 
 /// How a remote worker is reached.
@@ -206,7 +217,7 @@ impl RemoteWorker {
     /// A call came to nothing because of the machine.
     fn failed(&mut self, error: &Error) {
         let was_out = self.contact.outage().is_some() && self.contact.outage() != Contact::default().outage();
-        self.contact.failed(error.to_string());
+        self.contact.failed(trouble(error));
         if !was_out && let Some(why) = self.contact.outage() {
             log::warn!("{} is taken for unhealthy: {why}", self.settings.what());
         }
@@ -221,12 +232,13 @@ impl RemoteWorker {
         self.metrics.worker_healthy(&self.settings.name, healthy);
         let (sessions, ended) = self.known.sessions();
         self.snapshot.send_replace(Arc::new(WorkerSnapshot {
-            stale: outage.is_some() && !sessions.is_empty(),
+            stale: (outage.is_some() || self.known.stale()) && !sessions.is_empty(),
             sessions,
             ended,
             healthy,
             version: self.known.version().to_owned(),
-            checks: self.known.checks(),
+            // What it said of itself before is no longer so.
+            checks: outage.as_ref().map_or_else(|| self.known.checks(), |why| self.settings.role.fails(why)),
             unreachable: outage,
             supports_vnc: self.settings.supports_vnc,
             draining: self.draining,
@@ -271,6 +283,18 @@ impl RemoteWorker {
             // One message for each client.
             close.do_send(CloseAttachment { reason: reason.to_owned() });
         }
+    }
+}
+
+/// What a call came to, said of the machine, whose name stands beside it wherever it is shown.
+fn trouble(error: &Error) -> String {
+    match error {
+        Error::UpstreamUnreachable { detail, .. } | Error::UpstreamBroke { detail, .. } => detail.clone(),
+        Error::UpstreamTimedOut { limit, .. } => {
+            format!("it did not answer within {} s", limit.as_secs_f32())
+        }
+        Error::Refused { status, detail, .. } => format!("it answered {status}: {detail}"),
+        other => other.to_string(),
     }
 }
 
@@ -379,6 +403,8 @@ impl Handler<AttachClient> for RemoteWorker {
         let view = self.known.live(id);
         self.last_attachment += 1;
         self.attachments.insert(self.last_attachment, None);
+        let told = view.and_then(|view| view.endpoint.clone());
+        let url = told.map_or_else(|| self.settings.websocket(id), Ok)?;
         Ok(AttachmentTicket {
             upstream: Upstream { url, what: self.settings.what(), hop: true },
             // The machine keeps the session's real clock, and sees the same traffic.
@@ -403,8 +429,6 @@ impl Handler<AttachmentStarted> for RemoteWorker {
         }
     }
 }
-        let told = view.and_then(|view| view.endpoint.clone());
-        let url = told.map_or_else(|| self.settings.websocket(id), Ok)?;
 
 impl Handler<ChildExited<AttachmentId>> for RemoteWorker {
     type Result = ();

@@ -27,6 +27,7 @@ pub(super) enum Written {
 #[derive(Default)]
 pub(super) struct Known {
     health: Option<WireHealth>,
+    stale: bool,
     live: Vec<Arc<SessionView>>,
     ended: Vec<Arc<SessionView>>,
     /// Sessions that were written, and how many looks had begun by then: what a look that began before the write saw
@@ -55,6 +56,11 @@ impl Known {
         checks.map(|(name, value)| (name.clone().into(), Check { ok, text: text(value) })).collect()
     }
 
+    /// Whether the machine itself only remembers its sessions.
+    pub fn stale(&self) -> bool {
+        self.stale
+    }
+
     /// The live sessions in the machine's order, and the ended ones.
     pub fn sessions(&self) -> (Vec<Arc<SessionView>>, Vec<Arc<SessionView>>) {
         (self.live.clone(), self.ended.clone())
@@ -81,8 +87,9 @@ impl Known {
     }
 
     /// Takes in what the look with this number saw; tells what changed.
-    pub fn observed(&mut self, number: u64, Observation { health, sessions, ended }: Observation) -> Changes {
-        self.health = Some(health);
+    pub fn observed(&mut self, number: u64, observation: Observation) -> Changes {
+        let Observation { health, sessions, stale, ended } = observation;
+        (self.health, self.stale) = (Some(health), stale);
         // A look that began after the write has seen it.
         self.written.retain(|_, (polls, _)| *polls >= number);
         let mut live: Vec<Arc<SessionView>> = Vec::with_capacity(sessions.len());

@@ -64,6 +64,9 @@ pub(super) struct WireSession {
     vnc_enabled: Option<bool>,
     #[serde(default)]
     vnc_id: Option<u16>,
+    /// This is what was last known of it: its worker's runner does not answer.
+    #[serde(default)]
+    pub stale: bool,
     #[serde(default)]
     attached: usize,
     #[serde(default)]
@@ -105,9 +108,6 @@ fn optional_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ti
     text.map(|text| read_time(&text).map_err(serde::de::Error::custom)).transpose()
 }
 
-impl WireSession {
-    /// The session as the fleet shows it, its live view under the public addresses of its worker.
-    pub fn into_view(self, settings: &RemoteSettings) -> SessionView {
 /// Where a runner that does not relay has the server of a session's browser. One that does is dialled at the address
 /// that it is called by: it can't know which that is.
 fn browser_endpoint(endpoint: &str, id: SessionId) -> Option<Url> {
@@ -116,11 +116,14 @@ fn browser_endpoint(endpoint: &str, id: SessionId) -> Option<Url> {
     (matches!(url.scheme(), "ws" | "wss") && url.has_host() && !relayed).then_some(url)
 }
 
+impl WireSession {
+    /// The session as the fleet shows it, its live view under the public addresses of its worker.
+    pub fn into_view(self, settings: &RemoteSettings) -> SessionView {
+        let endpoint = self.ws_endpoint.filter(|_| settings.role == RemoteRole::Runner);
+        let endpoint = endpoint.and_then(|endpoint| browser_endpoint(&endpoint, self.id));
         let (flag, links) = match self.vnc {
             Some(Vnc::Enabled(enabled)) => (Some(enabled), None),
             Some(Vnc::Links(links)) => (None, Some(links)),
-        let endpoint = self.ws_endpoint.filter(|_| settings.role == RemoteRole::Runner);
-        let endpoint = endpoint.and_then(|endpoint| browser_endpoint(&endpoint, self.id));
             None => (None, None),
         };
         let links = links.or(self.vnc_info).unwrap_or_default();
@@ -154,10 +157,10 @@ fn browser_endpoint(endpoint: &str, id: SessionId) -> Option<Url> {
             browser: self.browser.map_or("camoufox".into(), Into::into),
             browser_version: self.browser_version,
             vnc,
+            endpoint,
             start_url_error: self.start_url_error,
             attached: self.attached,
             restarts: self.restarts,
-            endpoint,
             ending,
         }
     }
