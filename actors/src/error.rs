@@ -11,6 +11,9 @@ use crate::session::Status;
 /// The result of everything a caller can ask of the fleet.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What a refused connection is called, also by another machine that tells of its own upstream.
+const UNREACHABLE: &str = "upstream_unreachable";
+
 /// Why the fleet did not do what was asked. The text of each variant is fit for a person and names the
 /// remedy where there is one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -165,7 +168,8 @@ impl Error {
             | Self::NoSlot { .. }
             | Self::Draining
             | Self::UpstreamUnreachable { .. } => true,
-            Self::Refused { status, .. } => matches!(status, 429 | 503),
+            // Its own upstream got nothing of it either.
+            Self::Refused { status, code, .. } => matches!(status, 429 | 503) || code == UNREACHABLE,
             _ => false,
         }
     }
@@ -191,7 +195,7 @@ impl Error {
             Self::Cancelled => "session_cancelled",
             Self::Refused { code, .. } => code,
             Self::UpstreamBroke { .. } => "upstream_broke",
-            Self::UpstreamUnreachable { .. } => "upstream_unreachable",
+            Self::UpstreamUnreachable { .. } => UNREACHABLE,
             Self::UpstreamTimedOut { .. } => "upstream_timed_out",
             Self::PlaywrightMismatch { .. } => "playwright_version_mismatch",
             Self::Restarting { .. } => "restarting",
@@ -209,4 +213,29 @@ pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_create_may_be_tried_elsewhere_where_another_machine_has_begun_nothing() {
+        let refused = |status, code: &str| Error::Refused {
+            status,
+            code: code.to_owned(),
+            detail: String::new(),
+            retry_after: None,
+        };
+        for (status, code, undone) in [
+            (429, "at_capacity", true),
+            (503, "draining", true),
+            (502, "upstream_unreachable", true),
+            (502, "upstream_broke", false),
+            (504, "upstream_timed_out", false),
+            (422, "invalid_field", false),
+        ] {
+            assert_eq!(refused(status, code).left_undone(), undone, "{code}");
+        }
+    }
 }

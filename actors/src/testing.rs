@@ -52,6 +52,7 @@ pub(crate) fn a_view() -> SessionView {
         browser: "firefox".into(),
         browser_version: None,
         vnc: None,
+        endpoint: None,
         start_url_error: None,
         attached: 0,
         restarts: 0,

@@ -94,7 +94,7 @@ async fn one_session_is_shown_by_each_role_as_its_contract_says() {
     assert_eq!(without_volatile(created), control);
     let links = json!({"ws": "/websockify?token=6900", "http": "/vnc/6900", "password_protected": false});
     let worker = with(json!({
-        "worker_id": "w-1", "ws_endpoint": format!("/sessions/{id}/ws"), "vnc_enabled": true, "vnc": links,
+        "worker_id": "w-1", "ws_endpoint": format!("/sessions/{id}/ws"), "vnc_enabled": true, "vnc": links, "stale": false,
     }));
     let authority = chain.runner.origin.trim_start_matches("http://");
     let runner = with(json!({

@@ -17,7 +17,7 @@ pub struct ActivityClock(Arc<Inner>);
 struct Inner {
     born: Instant,
     born_at: Timestamp,
-    /// Milliseconds from `born` to the last activity.
+    /// Microseconds from `born` to the last activity: what others tell to the microsecond is shown as they tell it.
     last: AtomicU64,
 }
 
@@ -38,14 +38,14 @@ impl ActivityClock {
     pub fn observed(born_at: Timestamp, last_seen_at: Timestamp) -> Self {
         let age = Timestamp::now().duration_since(born_at);
         let born = Duration::try_from(age).ok().and_then(|age| Instant::now().checked_sub(age));
-        let last = u64::try_from(last_seen_at.duration_since(born_at).as_millis()).unwrap_or(0);
+        let last = u64::try_from(last_seen_at.duration_since(born_at).as_micros()).unwrap_or(0);
         Self(Arc::new(Inner { born: born.unwrap_or_else(Instant::now), born_at, last: AtomicU64::new(last) }))
     }
 
     /// Something happened.
     pub fn touch(&self) {
-        let millis = u64::try_from(self.0.born.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.0.last.fetch_max(millis, Ordering::Relaxed);
+        let micros = u64::try_from(self.0.born.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.0.last.fetch_max(micros, Ordering::Relaxed);
     }
 
     /// When something last happened, on the clock that timers run by.
@@ -53,7 +53,7 @@ impl ActivityClock {
         self.0.born + self.since_birth()
     }
 
-    /// When something last happened, for people: milliseconds are kept.
+    /// When something last happened, for people.
     pub fn last_seen_at(&self) -> Timestamp {
         // An activity so late that it leaves the calendar can't be shown anyway.
         self.0.born_at.checked_add(self.since_birth()).unwrap_or(Timestamp::MAX)
@@ -65,7 +65,7 @@ impl ActivityClock {
     }
 
     fn since_birth(&self) -> Duration {
-        Duration::from_millis(self.0.last.load(Ordering::Relaxed))
+        Duration::from_micros(self.0.last.load(Ordering::Relaxed))
     }
 }
 
@@ -82,5 +82,11 @@ mod tests {
         clock.clone().touch();
         assert_eq!(clock.last_seen() - born, Duration::from_millis(1500));
         assert_eq!(clock.last_seen_at().duration_since(clock.born_at()).as_millis(), 1500);
+    }
+    #[test]
+    fn what_another_machine_tells_is_shown_as_it_was_told() {
+        let [born, seen]: [Timestamp; 2] =
+            ["2026-01-31T12:00:00.123456Z", "2026-01-31T12:00:30Z"].map(|time| time.parse().unwrap());
+        assert_eq!(ActivityClock::observed(born, seen).last_seen_at(), seen);
     }
 }

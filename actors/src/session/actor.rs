@@ -125,6 +125,7 @@ impl Session {
             browser: self.engine.as_str().into(),
             browser_version: self.browser_version.clone(),
             vnc: vnc.map(|slot| self.launcher.settings.display.view(slot)),
+            endpoint: None,
             start_url_error: self.start_url_error.clone(),
             attached: self.attachments.len(),
             restarts: self.life.restarts(),

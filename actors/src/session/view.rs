@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use url::Url;
 use uuid::Uuid;
 
 use super::activity::ActivityClock;
@@ -178,6 +179,8 @@ pub struct SessionView {
     pub browser_version: Option<String>,
     /// Its live view, once it has one.
     pub vnc: Option<VncView>,
+    /// Where clients have to be sent, on a machine that does not relay them itself.
+    pub endpoint: Option<Url>,
     /// Why the start URL could not be opened.
     pub start_url_error: Option<String>,
     /// How many Playwright clients are attached.

@@ -22,14 +22,9 @@ fn word(ok: bool) -> &'static str {
 }
 
 impl Health {
-    /// This process' own, from the newest snapshot of the one worker in it. The runner of a worker may be elsewhere, and
-    /// out of reach.
+    /// This process' own, from the newest snapshot of the one worker in it.
     pub fn own(snapshot: &WorkerSnapshot) -> Self {
-        let mut health = Self { version: env!("CARGO_PKG_VERSION").to_owned(), ..Self::of(snapshot) };
-        if let Some(error) = &snapshot.unreachable {
-            health.checks.insert("runner".to_owned(), error.clone());
-        }
-        health
+        Self { version: env!("CARGO_PKG_VERSION").to_owned(), ..Self::of(snapshot) }
     }
 
     /// A worker's, from its newest snapshot.

@@ -104,17 +104,20 @@ pub struct WorkerSession<'a> {
     ws_endpoint: String,
     vnc_enabled: bool,
     vnc: VncLinks,
+    /// This is what was last known of it: the runner does not answer.
+    stale: bool,
 }
 
 impl<'a> WorkerSession<'a> {
     /// Shows a session of the worker with this id.
-    pub fn new(worker_id: &'a str, view: &'a SessionView) -> Self {
+    pub fn new(worker_id: &'a str, view: &'a SessionView, stale: bool) -> Self {
         Self {
             fields: SessionFields::new(view),
             worker_id,
             ws_endpoint: format!("/sessions/{}/ws", view.spec.id),
             vnc_enabled: view.vnc.is_some(),
             vnc: links(view),
+            stale,
         }
     }
 }

@@ -11,15 +11,16 @@ use crate::app::{AppState, Surface};
 use crate::error::ApiError;
 use crate::models::{Deleted, RunnerSession, WorkerSession};
 
-/// Answers with one session, as the role shows it.
+/// Answers with one session, as the role shows it; `stale` if that is what was last known of it.
 fn one(
     mut answer: HttpResponseBuilder,
     state: &AppState,
     request: &HttpRequest,
     view: &SessionView,
+    stale: bool,
 ) -> HttpResponse {
     match &state.surface {
-        Surface::Worker { id } => answer.json(WorkerSession::new(id, view)),
+        Surface::Worker { id } => answer.json(WorkerSession::new(id, view, stale)),
         _ => answer.json(RunnerSession::new(&authority(state, request.headers()), view)),
     }
 }
@@ -35,7 +36,8 @@ pub(super) async fn list(
     let views = if ended { &snapshot.ended } else { &snapshot.sessions };
     Ok(match &state.surface {
         Surface::Worker { id } => {
-            let sessions: Vec<_> = views.iter().map(|view| WorkerSession::new(id, view)).collect();
+            let sessions: Vec<_> =
+                views.iter().map(|view| WorkerSession::new(id, view, snapshot.stale && !ended)).collect();
             HttpResponse::Ok().json(sessions)
         }
         _ => {
@@ -57,7 +59,7 @@ pub(super) async fn create(
     let worker = find_worker(&state, None)?.name;
     let place = PlaceSession { request: session, worker: Some(worker), by: by.into_inner() };
     let placed = state.place.send(place).await.unwrap_or(Err(Error::Draining))?;
-    Ok(one(HttpResponse::Created(), &state, &request, &placed.view))
+    Ok(one(HttpResponse::Created(), &state, &request, &placed.view, false))
 }
 
 /// `GET /sessions/{id}`: also of a session that ended, while it is remembered.
@@ -69,11 +71,12 @@ pub(super) async fn show(
 ) -> Result<HttpResponse, ApiError> {
     let worker = find_worker(&state, None)?;
     let id = session_id(&id)?;
-    let view = match worker.snapshot().session(id) {
+    let snapshot = worker.snapshot();
+    let view = match snapshot.session(id) {
         Some(view) => view.clone(),
         None => worker.ask(&worker.find, FindSession { id, by: by.into_inner() }).await?,
     };
-    Ok(one(HttpResponse::Ok(), &state, &request, &view))
+    Ok(one(HttpResponse::Ok(), &state, &request, &view, snapshot.stale))
 }
 
 /// `DELETE /sessions/{id}`: answered when nothing is left of it.
@@ -98,5 +101,5 @@ pub(super) async fn touch(
     let worker = find_worker(&state, None)?;
     let id = session_id(&id)?;
     let view = worker.ask(&worker.touch, TouchSession { id, by: by.into_inner() }).await?;
-    Ok(one(HttpResponse::Ok(), &state, &request, &view))
+    Ok(one(HttpResponse::Ok(), &state, &request, &view, false))
 }

@@ -32,6 +32,8 @@ const CONNECTIONS: usize = 1024;
 pub(super) struct Observation {
     pub health: WireHealth,
     pub sessions: Vec<SessionView>,
+    /// It does not know better than we do: it stands before another machine, which does not answer.
+    pub stale: bool,
     /// The ended ones, where they were asked for.
     pub ended: Option<Vec<SessionView>>,
 }
@@ -106,6 +108,7 @@ impl Calls {
         // One that knows no ended sessions lists the live ones again.
         Ok(Observation {
             health,
+            stale: sessions.iter().any(|session| session.stale),
             sessions: views(sessions, false),
             ended: ended.map(|ended| views(ended, true)),
         })

@@ -128,7 +128,7 @@ impl RemoteWorker {
 
     /// A call came to nothing because of the machine.
     fn failed(&mut self, error: &Error) {
-        self.contact.failed(error.to_string());
+        self.contact.failed(trouble(error));
         self.report_contact();
     }
 
@@ -154,12 +154,13 @@ impl RemoteWorker {
         self.metrics.worker_healthy(&self.settings.name, healthy);
         let (sessions, ended) = self.known.sessions();
         self.snapshot.send_replace(Arc::new(WorkerSnapshot {
-            stale: outage.is_some() && !sessions.is_empty(),
+            stale: (outage.is_some() || self.known.stale()) && !sessions.is_empty(),
             sessions,
             ended,
             healthy,
             version: self.known.version().to_owned(),
-            checks: self.known.checks(),
+            // What it said of itself before is no longer so.
+            checks: outage.as_ref().map_or_else(|| self.known.checks(), |why| self.settings.role.fails(why)),
             unreachable: outage,
             supports_vnc: self.settings.supports_vnc,
             draining: self.draining,
@@ -204,6 +205,18 @@ impl RemoteWorker {
             // One message for each client.
             close.do_send(CloseAttachment { reason: reason.to_owned() });
         }
+    }
+}
+
+/// What a call came to, said of the machine, whose name stands beside it wherever it is shown.
+fn trouble(error: &Error) -> String {
+    match error {
+        Error::UpstreamUnreachable { detail, .. } | Error::UpstreamBroke { detail, .. } => detail.clone(),
+        Error::UpstreamTimedOut { limit, .. } => {
+            format!("it did not answer within {} s", limit.as_secs_f32())
+        }
+        Error::Refused { status, detail, .. } => format!("it answered {status}: {detail}"),
+        other => other.to_string(),
     }
 }
 
@@ -309,8 +322,10 @@ impl Handler<AttachClient> for RemoteWorker {
         let view = self.known.live(id);
         self.last_attachment += 1;
         self.attachments.insert(self.last_attachment, None);
+        let told = view.and_then(|view| view.endpoint.clone());
+        let url = told.map_or_else(|| self.settings.websocket(id), Ok)?;
         Ok(AttachmentTicket {
-            upstream: Upstream { url: self.settings.websocket(id)?, what: self.settings.what(), hop: true },
+            upstream: Upstream { url, what: self.settings.what(), hop: true },
             // The machine keeps the session's real clock, and sees the same traffic.
             activity: view.map_or_else(ActivityClock::new, |view| view.activity.clone()),
             metrics: self.metrics.clone(),

@@ -1,6 +1,7 @@
 //! How another machine is reached.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use url::Url;
@@ -8,6 +9,7 @@ use url::Url;
 use crate::error::{Error, Result};
 use crate::links::LinkTemplates;
 use crate::session::SessionId;
+use crate::worker::Check;
 
 /// Which of the two roles the machine plays: they differ in what a session's endpoint is relative to, and in nothing
 /// else that is asked of them.
@@ -46,6 +48,17 @@ pub struct RemoteSettings {
     pub request_timeout: Duration,
     /// How long it may take to create a session.
     pub create_timeout: Duration,
+}
+
+impl RemoteRole {
+    /// All that can be said of a machine that does not answer.
+    pub(super) fn fails(self, why: &str) -> BTreeMap<Cow<'static, str>, Check> {
+        let name = match self {
+            Self::Worker => "worker",
+            Self::Runner => "runner",
+        };
+        BTreeMap::from([(name.into(), Check { ok: false, text: why.to_owned() })])
+    }
 }
 
 impl RemoteSettings {

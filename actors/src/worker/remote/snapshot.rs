@@ -27,6 +27,7 @@ pub(super) enum Written {
 #[derive(Default)]
 pub(super) struct Known {
     health: Option<WireHealth>,
+    stale: bool,
     live: Vec<Arc<SessionView>>,
     ended: Vec<Arc<SessionView>>,
     /// Sessions that were written, and how many looks had begun by then: what a look that began before the write saw
@@ -60,6 +61,11 @@ impl Known {
         checks.map(|(name, value)| (name.clone().into(), Check { ok, text: text(value) })).collect()
     }
 
+    /// Whether the machine itself only remembers its sessions.
+    pub fn stale(&self) -> bool {
+        self.stale
+    }
+
     /// The live sessions in the machine's order, and the ended ones.
     pub fn sessions(&self) -> (Vec<Arc<SessionView>>, Vec<Arc<SessionView>>) {
         (self.live.clone(), self.ended.clone())
@@ -86,8 +92,9 @@ impl Known {
     }
 
     /// Takes in what the look with this number saw; tells what changed.
-    pub fn observed(&mut self, number: u64, Observation { health, sessions, ended }: Observation) -> Changes {
-        self.health = Some(health);
+    pub fn observed(&mut self, number: u64, observation: Observation) -> Changes {
+        let Observation { health, sessions, stale, ended } = observation;
+        (self.health, self.stale) = (Some(health), stale);
         // A look that began after the write has seen it.
         self.written.retain(|_, (polls, _)| *polls >= number);
         let mut live: Vec<Arc<SessionView>> = Vec::with_capacity(sessions.len());
@@ -234,7 +241,7 @@ mod tests {
     fn observation(sessions: &[&SessionView], ended: Option<&[&SessionView]>) -> Observation {
         let health = WireHealth { status: "ok".into(), version: "1".into(), checks: BTreeMap::new() };
         let owned = |views: &[&SessionView]| views.iter().map(|view| (*view).clone()).collect();
-        Observation { health, sessions: owned(sessions), ended: ended.map(owned) }
+        Observation { health, sessions: owned(sessions), stale: false, ended: ended.map(owned) }
     }
 
     fn ids(views: &[Arc<SessionView>]) -> Vec<SessionId> {

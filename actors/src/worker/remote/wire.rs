@@ -9,8 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use url::Url;
 
-use super::RemoteSettings;
+use super::{RemoteRole, RemoteSettings};
 use crate::links::VncLinks;
 use crate::session::{
     ActivityClock, Contexts, EndReason, Ending, OnCrash, SessionId, SessionRequest, SessionSpec, SessionView,
@@ -52,6 +53,8 @@ pub(super) struct WireSession {
     start_url_wait: Option<StartUrlWait>,
     #[serde(default)]
     start_url_error: Option<String>,
+    #[serde(default)]
+    ws_endpoint: Option<String>,
     /// A worker's links, or a runner's "has a live view".
     #[serde(default)]
     vnc: Option<Vnc>,
@@ -61,6 +64,9 @@ pub(super) struct WireSession {
     vnc_enabled: Option<bool>,
     #[serde(default)]
     vnc_id: Option<u16>,
+    /// This is what was last known of it: its worker's runner does not answer.
+    #[serde(default)]
+    pub stale: bool,
     #[serde(default)]
     attached: usize,
     #[serde(default)]
@@ -102,9 +108,19 @@ fn optional_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ti
     text.map(|text| read_time(&text).map_err(serde::de::Error::custom)).transpose()
 }
 
+/// Where a runner that does not relay has the server of a session's browser. One that does is dialled at the address
+/// that it is called by: it can't know which that is.
+fn browser_endpoint(endpoint: &str, id: SessionId) -> Option<Url> {
+    let url = Url::parse(endpoint).ok()?;
+    let relayed = url.path().ends_with(&format!("/sessions/{id}/ws"));
+    (matches!(url.scheme(), "ws" | "wss") && url.has_host() && !relayed).then_some(url)
+}
+
 impl WireSession {
     /// The session as the fleet shows it, its live view under the public addresses of its worker.
     pub fn into_view(self, settings: &RemoteSettings) -> SessionView {
+        let endpoint = self.ws_endpoint.filter(|_| settings.role == RemoteRole::Runner);
+        let endpoint = endpoint.and_then(|endpoint| browser_endpoint(&endpoint, self.id));
         let (flag, links) = match self.vnc {
             Some(Vnc::Enabled(enabled)) => (Some(enabled), None),
             Some(Vnc::Links(links)) => (None, Some(links)),
@@ -142,6 +158,7 @@ impl WireSession {
             browser: self.browser.map_or("camoufox".into(), Into::into),
             browser_version: self.browser_version,
             vnc,
+            endpoint,
             start_url_error: self.start_url_error,
             attached: self.attached,
             restarts: self.restarts,
@@ -352,5 +369,30 @@ mod tests {
             let expected = (code.to_owned(), detail.to_owned());
             assert_eq!(WireError::read(status, body.as_bytes()), expected, "{status} {body}");
         }
+    }
+
+    #[test]
+    fn a_runner_that_relays_is_dialled_where_it_is_called_and_another_where_it_says() {
+        let id = SessionId::from_u128(7);
+        let relayed = format!("ws://runner:8070/sessions/{id}/ws");
+        for (endpoint, expected) in [
+            (relayed.as_str(), None),
+            ("ws://runner:40123/secret", Some("ws://runner:40123/secret")),
+            ("wss://runner/secret?token=a", Some("wss://runner/secret?token=a")),
+            ("http://runner:40123/secret", None),
+            ("/sessions/7/ws", None),
+            ("", None),
+        ] {
+            let found = browser_endpoint(endpoint, id);
+            assert_eq!(found.as_ref().map(Url::as_str), expected, "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn a_time_without_an_offset_is_one_of_utc() {
+        let [aware, naive] =
+            ["2026-01-31T12:00:00.123456+00:00", "2026-01-31T12:00:00.123456"].map(read_time);
+        assert_eq!(aware.unwrap(), naive.unwrap());
+        assert!(read_time("yesterday").is_err());
     }
 }
