@@ -60,6 +60,17 @@ pub enum EndReason {
 }
 
 impl EndReason {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Deleted,
+        Self::Expired,
+        Self::Crashed,
+        Self::DisplayLost,
+        Self::DriverLost,
+        Self::LaunchFailed,
+        Self::Shutdown,
+    ];
+
     /// The API's name.
     pub fn as_str(self) -> &'static str {
         match self {
