@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing: Debian packages and, by lock file, npm packages. Silent when nothing is.
+# Installs what is missing: Debian packages and, by lock file, npm and Python packages. Silent when nothing is.
 #
 #   scripts/setup.sh            what building and running need
 #   scripts/setup.sh --tests    what tests and lints need as well
@@ -10,11 +10,13 @@ cd "$(dirname "$0")/.."
 # build-essential and python3 are for native npm modules that have no prebuilt binary for this machine.
 packages=(firefox-esr tigervnc-standalone-server xvfb x11vnc xauth fonts-liberation build-essential python3 make)
 npm_packages=(actors/driver frontend)
+python_packages=()
 tests=false
 if [ "${1:-}" = --tests ]; then
   tests=true
-  packages+=(chromium)
+  packages+=(chromium python3-venv)
   npm_packages+=(fleet/tests/e2e)
+  python_packages+=(fleet/tests/api)
 fi
 
 require_toolchains() {
@@ -90,9 +92,33 @@ install_npm_packages() {
   npm_fingerprint "$directory" >"$stamp"
 }
 
+# What a virtual environment was made from; it is bound to its Python and to its place.
+python_fingerprint() {
+  { python3 --version; realpath "$1"; cat "$1/requirements.txt"; } | sha256sum
+}
+
+create_virtual_environment() {
+  local directory=$1
+  rm -rf "$directory/.venv"
+  # The list is complete: what is not in it is not installed.
+  python3 -m venv "$directory/.venv" &&
+    "$directory/.venv/bin/pip" install --quiet --no-input --disable-pip-version-check --no-deps \
+      --requirement "$directory/requirements.txt"
+}
+
+install_python_packages() {
+  local directory=$1 stamp=$1/.venv/.camofleet-installed
+  if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(python_fingerprint "$directory")" ]; then return; fi
+  step "installing the Python packages of $directory" create_virtual_environment "$directory"
+  python_fingerprint "$directory" >"$stamp"
+}
+
 require_toolchains
 if $tests; then require_lint_tools; fi
 install_packages
 for directory in "${npm_packages[@]}"; do
   install_npm_packages "$directory"
+done
+for directory in "${python_packages[@]}"; do
+  install_python_packages "$directory"
 done

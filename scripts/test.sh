@@ -32,7 +32,8 @@ run_npm() {
   fi
 }
 
-# How many tests passed and failed, by the summaries of cargo test, node --test (TAP or spec) and vitest.
+# How many tests passed and failed, by the summaries of cargo test, node --test (TAP or spec), vitest and anything else
+# that prints TAP's.
 count_tests() {
   awk '
     /^test result:/              { passed += $4; failed += $6 }
@@ -73,6 +74,8 @@ close frontend
 close rust
 run_npm driver actors/driver
 close driver
+run api fleet/tests/api/run
+close api
 run_npm e2e fleet/tests/e2e
 close e2e
 

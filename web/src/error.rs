@@ -3,10 +3,11 @@
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::RETRY_AFTER;
+use actix_web::http::header::{ALLOW, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use camofleet_actors::Error;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Everything that a request can be refused with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +36,10 @@ pub enum ApiError {
     /// No such route.
     NoSuchRoute,
     /// The route exists, for other methods.
-    MethodNotAllowed,
+    MethodNotAllowed {
+        /// Those that it has.
+        allowed: &'static str,
+    },
     /// Not a valid WebSocket handshake.
     BadHandshake {
         /// What is missing.
@@ -52,7 +56,7 @@ impl From<Error> for ApiError {
 }
 
 /// The JSON body of every error.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ErrorBody {
     /// What is wrong, and what would be right.
     pub detail: String,
@@ -70,7 +74,7 @@ impl ApiError {
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::Unauthorized => "unauthorized",
             Self::NoSuchRoute => "not_found",
-            Self::MethodNotAllowed => "method_not_allowed",
+            Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::BadHandshake { .. } => "bad_websocket_handshake",
             Self::PanelMissing => "panel_missing",
         }
@@ -93,7 +97,9 @@ impl fmt::Display for ApiError {
                 "an access token is needed: send 'Authorization: Bearer <token>' or '?access_token=<token>'",
             ),
             Self::NoSuchRoute => f.write_str("Not Found; the API's routes are in the README"),
-            Self::MethodNotAllowed => f.write_str("this route does not answer this method"),
+            Self::MethodNotAllowed { allowed } => {
+                write!(f, "this route does not answer this method; it has {allowed}")
+            }
             Self::BadHandshake { problem } => write!(f, "not a WebSocket handshake: {problem}"),
             Self::PanelMissing => {
                 f.write_str("this binary was built without the panel; 'make build' builds both")
@@ -110,7 +116,7 @@ impl ResponseError for ApiError {
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::NoSuchRoute | Self::PanelMissing => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadHandshake { .. } => StatusCode::BAD_REQUEST,
         }
     }
@@ -119,6 +125,10 @@ impl ResponseError for ApiError {
         let mut response = HttpResponse::build(self.status_code());
         if let Some(seconds) = self.retry_after() {
             response.insert_header((RETRY_AFTER, seconds.to_string()));
+        }
+        // RFC 9110, section 15.5.6.
+        if let Self::MethodNotAllowed { allowed } = self {
+            response.insert_header((ALLOW, *allowed));
         }
         response.json(self.body())
     }

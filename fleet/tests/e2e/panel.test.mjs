@@ -106,3 +106,19 @@ test('the panel works below the prefix of an ingress that strips it', async () =
   assert.equal(answer.status, 200);
   assert.match(answer.headers['cache-control'], /immutable/);
 });
+
+test("the API's page shows its routes below any path, and asks nobody else", async () => {
+  const past = complaints.length;
+  const foreign = [];
+  page.on('request', (request) => request.url().startsWith(server.url) || /^(data|blob):/.test(request.url()) || foreign.push(request.url()));
+  for (const root of ['', '/api']) {
+    await page.goto(`${server.url}${root}/docs`);
+    await page.locator('.opblock', { hasText: '/workers' }).click();
+    await page.getByRole('button', { name: 'Try it out' }).click();
+    const answer = page.waitForResponse((response) => response.url().endsWith('/workers'));
+    await page.getByRole('button', { name: 'Execute' }).click();
+    const response = await answer;
+    assert.deepEqual([response.url(), response.status()], [`${server.url}${root}/workers`, 200]);
+  }
+  assert.deepEqual([foreign, complaints.slice(past)], [[], []]);
+});

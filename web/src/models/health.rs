@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use camofleet_actors::worker::{WorkerHandle, WorkerSnapshot};
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::schema;
 
 /// The health of a worker, a runner or a gateway.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
     /// `ok`, or `degraded` while a check fails.
+    #[schema(schema_with = schema::health_word)]
     pub status: &'static str,
     /// What runs there.
     pub version: String,
@@ -35,7 +39,7 @@ impl Health {
 }
 
 /// What is known of a worker: its health, or why there is none.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Detail {
     /// What it says of itself.
@@ -48,11 +52,13 @@ pub enum Detail {
 }
 
 /// One worker's status: an element of `GET /workers`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct WorkerStatus {
+    /// What it is called in paths and requests.
     name: String,
     healthy: bool,
     detail: Detail,
+    /// Whether its sessions can have live views.
     supports_vnc: bool,
 }
 
@@ -74,9 +80,10 @@ impl WorkerStatus {
 }
 
 /// The control role's health.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ControlHealth {
     /// `ok`, or `degraded` with no worker or any unhealthy one.
+    #[schema(schema_with = schema::health_word)]
     pub status: &'static str,
     /// Each worker's status.
     pub workers: Vec<WorkerStatus>,

@@ -2,8 +2,11 @@
 
 mod health;
 mod request;
+mod schema;
 mod session;
 
 pub use health::{ControlHealth, Health, WorkerStatus};
-pub use request::CreateRequest;
-pub use session::{ControlSession, Deleted, RunnerSession, SessionFields, WorkerSession};
+pub use request::{CreateBody, CreateRequest, SessionBody, read_session};
+pub use session::{
+    ControlSession, Deleted, HostSession, RunnerSession, SessionFields, ViewLinks, WorkerSession,
+};

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use camofleet_actors::session::{Contexts, OnCrash, SessionRequest, StartUrlWait};
+use camofleet_actors::session::SessionRequest;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
+use super::schema::{self, CONTEXTS, ON_CRASH, START_URL_WAITS};
 use crate::error::ApiError;
 
 /// The shortest and longest idle TTL, in seconds.
@@ -13,7 +15,47 @@ const IDLE_TTL: std::ops::RangeInclusive<u64> = 30..=3600;
 /// The longest start URL, in characters.
 const START_URL_LIMIT: usize = 1024;
 
-/// The body of `POST /sessions`, checked.
+// Nothing is read into the next two: they tell documents what the reader below accepts.
+
+/// What a session can be asked to be. Every field may be left out or null, and unknown ones are ignored.
+#[derive(Debug, ToSchema)]
+#[schema(as = SessionRequest)]
+pub struct SessionBody {
+    /// Without a window. The default is a setting.
+    pub headless: Option<bool>,
+    /// How long it may be idle before it ends. The default is a setting.
+    #[schema(minimum = 30, maximum = 3600)]
+    pub idle_ttl_seconds: Option<u64>,
+    /// A page to open in it; a bare host gets `https://`.
+    #[schema(max_length = 1024)]
+    pub start_url: Option<String>,
+    /// What counts as open; with `none` it is not opened.
+    #[schema(schema_with = schema::start_url_wait_or_null)]
+    pub start_url_wait: Option<String>,
+    /// The caller's own words on it.
+    pub labels: Option<BTreeMap<String, String>>,
+    /// With a live view; `true` forces `headless: false`.
+    pub vnc: Option<bool>,
+    /// Whether it is built anew when its browser, display or driver breaks, or ends.
+    #[schema(schema_with = schema::on_crash_or_null)]
+    pub on_crash: Option<String>,
+    /// What happens to contexts and pages when the last client leaves.
+    #[schema(schema_with = schema::contexts_or_null)]
+    pub contexts: Option<String>,
+}
+
+/// The same of a fleet, which has workers to choose from.
+#[derive(Debug, ToSchema)]
+#[schema(as = CreateRequest)]
+pub struct CreateBody {
+    /// What is wanted.
+    #[serde(flatten)]
+    pub session: SessionBody,
+    /// On this worker and no other.
+    pub worker: Option<String>,
+}
+
+/// The body of the control role's `POST /sessions`, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateRequest {
     /// What is wanted.
@@ -28,39 +70,47 @@ impl CreateRequest {
     /// # Errors
     /// [`ApiError::InvalidJson`], or [`ApiError::InvalidField`] with the field's name.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
-        if body.iter().all(u8::is_ascii_whitespace) {
-            return Self::read(&Map::new());
-        }
-        match serde_json::from_slice(body) {
-            Ok(Value::Object(fields)) => Self::read(&fields),
-            Ok(_) => Err(ApiError::InvalidJson { problem: "it is another kind of value".to_owned() }),
-            Err(error) => Err(ApiError::InvalidJson { problem: error.to_string() }),
-        }
+        let fields = object(body)?;
+        Ok(Self { session: session(&fields)?, worker: field(&fields, "worker").text(usize::MAX)? })
     }
+}
 
-    fn read(fields: &Map<String, Value>) -> Result<Self, ApiError> {
-        let field =
-            |name: &'static str| Field { name, value: fields.get(name).filter(|value| !value.is_null()) };
-        let session = SessionRequest {
-            headless: field("headless").boolean()?,
-            idle_ttl: field("idle_ttl_seconds").whole_number(IDLE_TTL)?.map(Duration::from_secs),
-            start_url: field("start_url").text(START_URL_LIMIT)?,
-            start_url_wait: field("start_url_wait").one_of(&[
-                ("none", StartUrlWait::None),
-                ("domcontentloaded", StartUrlWait::DomContentLoaded),
-                ("load", StartUrlWait::Load),
-            ])?,
-            labels: field("labels").texts()?,
-            vnc: field("vnc").boolean()?.unwrap_or(false),
-            on_crash: field("on_crash")
-                .one_of(&[("restart", OnCrash::Restart), ("end", OnCrash::End)])?
-                .unwrap_or_default(),
-            contexts: field("contexts")
-                .one_of(&[("keep", Contexts::Keep), ("discard", Contexts::Discard)])?
-                .unwrap_or_default(),
-        };
-        Ok(Self { session, worker: field("worker").text(usize::MAX)? })
+/// Reads the same body where there is only one worker, so that `worker` is a field like any unknown one.
+///
+/// # Errors
+/// As [`CreateRequest::parse`].
+pub fn read_session(body: &[u8]) -> Result<SessionRequest, ApiError> {
+    session(&object(body)?)
+}
+
+fn object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Map::new());
     }
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err(ApiError::InvalidJson { problem: "it is another kind of value".to_owned() }),
+        Err(error) => Err(ApiError::InvalidJson { problem: error.to_string() }),
+    }
+}
+
+fn session(fields: &Map<String, Value>) -> Result<SessionRequest, ApiError> {
+    let field = |name| field(fields, name);
+    Ok(SessionRequest {
+        headless: field("headless").boolean()?,
+        idle_ttl: field("idle_ttl_seconds").whole_number(IDLE_TTL)?.map(Duration::from_secs),
+        start_url: field("start_url").text(START_URL_LIMIT)?,
+        start_url_wait: field("start_url_wait").one_of(&START_URL_WAITS)?,
+        labels: field("labels").texts()?,
+        vnc: field("vnc").boolean()?.unwrap_or(false),
+        on_crash: field("on_crash").one_of(&ON_CRASH)?.unwrap_or_default(),
+        contexts: field("contexts").one_of(&CONTEXTS)?.unwrap_or_default(),
+    })
+}
+
+/// The field of this name, if it says anything: null is as good as nothing.
+fn field<'a>(fields: &'a Map<String, Value>, name: &'static str) -> Field<'a> {
+    Field { name, value: fields.get(name).filter(|value| !value.is_null()) }
 }
 
 /// One field of a request, if it was given.
@@ -138,6 +188,8 @@ impl Field<'_> {
 
 #[cfg(test)]
 mod tests {
+    use camofleet_actors::session::{Contexts, OnCrash, StartUrlWait};
+
     use super::*;
 
     fn parse(body: &str) -> Result<CreateRequest, ApiError> {
@@ -212,5 +264,39 @@ mod tests {
         for body in ["[]", "5", "\"x\"", "{", "{\"a\"}", "\u{1f}"] {
             assert!(matches!(parse(body), Err(ApiError::InvalidJson { .. })), "{body}");
         }
+    }
+
+    /// The properties that a body's schema has.
+    fn documented<T: ToSchema>(parts: &[&str]) -> Value {
+        let schema = serde_json::to_value(T::schema()).unwrap();
+        parts.iter().fold(schema, |schema, part| schema[*part].clone())
+    }
+
+    #[test]
+    fn what_is_documented_is_what_is_read() {
+        let properties = documented::<SessionBody>(&["properties"]);
+        for (name, property) in properties.as_object().unwrap() {
+            // No field takes a list: the reader refuses it if it knows the field.
+            let refused =
+                parse(&format!("{{\"{name}\": []}}")).map(|_| ()).map_err(|error| error.to_string());
+            assert!(refused.is_err_and(|text| text.starts_with(name.as_str())), "{name} is not read");
+            let nullable = property["type"].as_array().is_some_and(|kinds| kinds.contains(&"null".into()));
+            assert!(nullable, "{name}: null is as good as nothing");
+        }
+        let whole = format!("{:?}", SessionRequest::default());
+        assert_eq!(properties.as_object().unwrap().len(), whole.matches(": ").count(), "{whole}");
+        let ttl = &properties["idle_ttl_seconds"];
+        assert_eq!(
+            (ttl["minimum"].as_u64(), ttl["maximum"].as_u64()),
+            (Some(*IDLE_TTL.start()), Some(*IDLE_TTL.end()))
+        );
+        assert_eq!(properties["start_url"]["maxLength"], START_URL_LIMIT);
+        let worker = documented::<CreateBody>(&["allOf"])[1]["properties"].clone();
+        assert_eq!(worker.as_object().unwrap().keys().collect::<Vec<_>>(), ["worker"]);
+    }
+
+    #[test]
+    fn on_a_host_the_worker_is_an_unknown_field() {
+        assert_eq!(read_session(br#"{"worker": 5}"#), Ok(SessionRequest::default()));
     }
 }

@@ -2,35 +2,55 @@
 
 use std::collections::BTreeMap;
 
-use camofleet_actors::links::VncLinks;
 use camofleet_actors::session::{Contexts, OnCrash, SessionView, StartUrlWait, Status};
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::schema;
+
 /// What every role shows of a session.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct SessionFields<'a> {
     id: Uuid,
+    #[schema(schema_with = schema::status)]
     status: Status,
+    #[schema(format = DateTime)]
     created_at: String,
+    /// When it was last used; it ends `idle_ttl_seconds` later.
+    #[schema(format = DateTime)]
     last_seen_at: String,
+    /// The engine: `camoufox` or `firefox`.
     browser: &'a str,
+    #[schema(required)]
     browser_version: Option<&'a str>,
     /// The id of its live view, as gateways know it.
+    #[schema(required)]
     vnc_id: Option<u16>,
     headless: bool,
     idle_ttl_seconds: u64,
     labels: &'a BTreeMap<String, String>,
+    #[schema(required)]
     start_url: Option<&'a str>,
+    #[schema(schema_with = schema::start_url_wait)]
     start_url_wait: StartUrlWait,
+    /// Why the start URL could not be opened.
+    #[schema(required)]
     start_url_error: Option<&'a str>,
+    /// How many Playwright clients are attached.
     attached: usize,
+    /// How often it was built anew.
     restarts: u32,
+    #[schema(schema_with = schema::on_crash)]
     on_crash: OnCrash,
+    #[schema(schema_with = schema::contexts)]
     contexts: Contexts,
+    #[schema(required, format = DateTime)]
     ended_at: Option<String>,
+    #[schema(required, schema_with = schema::end_reason_or_null)]
     end_reason: Option<&'static str>,
+    #[schema(required)]
     end_detail: Option<&'a str>,
 }
 
@@ -63,19 +83,44 @@ impl<'a> SessionFields<'a> {
     }
 }
 
-fn links(view: &SessionView) -> VncLinks {
-    view.vnc.as_ref().map(|vnc| vnc.links.clone()).unwrap_or_default()
+/// Where a live view is found.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ViewLinks<'a> {
+    /// The WebSocket with raw VNC.
+    #[schema(required)]
+    ws: Option<&'a str>,
+    /// The noVNC page.
+    #[schema(required)]
+    http: Option<&'a str>,
+    /// Whether the VNC server asks for a password.
+    password_protected: bool,
+}
+
+impl<'a> ViewLinks<'a> {
+    /// A session without a live view has none.
+    fn new(view: &'a SessionView) -> Self {
+        let links = view.vnc.as_ref().map(|vnc| &vnc.links);
+        Self {
+            ws: links.and_then(|links| links.ws.as_deref()),
+            http: links.and_then(|links| links.http.as_deref()),
+            password_protected: links.is_some_and(|links| links.password_protected),
+        }
+    }
 }
 
 /// A session as the control role shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Session)]
 pub struct ControlSession<'a> {
     #[serde(flatten)]
     fields: SessionFields<'a>,
+    /// The name of the worker that it is on.
     worker: &'a str,
+    /// Where Playwright clients attach, relative to the API's origin.
     ws_endpoint: String,
+    /// Whether it has a live view.
     vnc_enabled: bool,
-    vnc: VncLinks,
+    vnc: ViewLinks<'a>,
     /// This is what was last known of it: its worker does not answer.
     stale: bool,
 }
@@ -89,21 +134,24 @@ impl<'a> ControlSession<'a> {
             worker,
             ws_endpoint: format!("{prefix}/sessions/{}/{}/ws", path_segment(worker), view.spec.id),
             vnc_enabled: view.vnc.is_some(),
-            vnc: links(view),
+            vnc: ViewLinks::new(view),
             stale,
         }
     }
 }
 
 /// A session as the worker role shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct WorkerSession<'a> {
     #[serde(flatten)]
     fields: SessionFields<'a>,
+    /// What the worker that it is on calls itself.
     worker_id: &'a str,
+    /// Where Playwright clients attach, relative to the API's origin.
     ws_endpoint: String,
+    /// Whether it has a live view.
     vnc_enabled: bool,
-    vnc: VncLinks,
+    vnc: ViewLinks<'a>,
     /// This is what was last known of it: the runner does not answer.
     stale: bool,
 }
@@ -116,21 +164,22 @@ impl<'a> WorkerSession<'a> {
             worker_id,
             ws_endpoint: format!("/sessions/{}/ws", view.spec.id),
             vnc_enabled: view.vnc.is_some(),
-            vnc: links(view),
+            vnc: ViewLinks::new(view),
             stale,
         }
     }
 }
 
 /// A session as the runner role shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct RunnerSession<'a> {
     #[serde(flatten)]
     fields: SessionFields<'a>,
+    /// Where Playwright clients attach.
     ws_endpoint: String,
     /// Whether it has a live view.
     vnc: bool,
-    vnc_info: VncLinks,
+    vnc_info: ViewLinks<'a>,
 }
 
 impl<'a> RunnerSession<'a> {
@@ -140,9 +189,20 @@ impl<'a> RunnerSession<'a> {
             fields: SessionFields::new(view),
             ws_endpoint: format!("ws://{authority}/sessions/{}/ws", view.spec.id),
             vnc: view.vnc.is_some(),
-            vnc_info: links(view),
+            vnc_info: ViewLinks::new(view),
         }
     }
+}
+
+/// A session as the two roles with one host show it: each answers with its own kind only.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = Session)]
+pub enum HostSession<'a> {
+    /// The worker role's.
+    Worker(WorkerSession<'a>),
+    /// The runner role's.
+    Runner(RunnerSession<'a>),
 }
 
 /// RFC 3339 in UTC, to the millisecond.
@@ -160,11 +220,12 @@ fn path_segment(text: &str) -> String {
 }
 
 /// The answer to a delete.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Deleted {
     /// Which session.
     pub id: Uuid,
     /// DEAD: the answer comes when nothing is left of it.
+    #[schema(schema_with = schema::status)]
     pub status: Status,
 }
 

@@ -5,15 +5,25 @@ use camofleet_actors::fleet::PlaceSession;
 use camofleet_actors::worker::{DeleteSession, FindSession, TouchSession};
 use camofleet_actors::{Error, RequestId};
 
-use super::{ListQuery, create_request, find_worker, session_id};
+use super::refusals::{AttachRefusals, CreateRefusals, ListRefusals, SessionRefusals, TouchRefusals};
+use super::{ListQuery, body, find_worker, not_a_handshake, session_id};
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::models::{ControlSession, CreateRequest, Deleted};
+use crate::models::{ControlSession, CreateBody, CreateRequest, Deleted};
 
 /// A session's place in a path: its worker and its id.
 type Place = web::Path<(String, String)>;
 
 /// `GET /sessions`.
+#[utoipa::path(
+    get,
+    path = "/sessions",
+    operation_id = "list",
+    summary = "List the sessions",
+    tag = "sessions",
+    params(ListQuery),
+    responses((status = 200, description = "Live ones, oldest first; or ended ones, newest first", body = Vec<ControlSession>), ListRefusals)
+)]
 pub(super) async fn list(
     state: web::Data<AppState>,
     query: web::Query<ListQuery>,
@@ -34,12 +44,20 @@ pub(super) async fn list(
 }
 
 /// `POST /sessions`: answered when the session is READY.
+#[utoipa::path(
+    post,
+    path = "/sessions",
+    summary = "Create a session",
+    tag = "sessions",
+    request_body(content = CreateBody, content_type = "application/json", description = "Of at most 64 KiB; may be empty"),
+    responses((status = 201, description = "The session, which is READY", body = ControlSession), CreateRefusals)
+)]
 pub(super) async fn create(
     state: web::Data<AppState>,
     by: web::ReqData<RequestId>,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let CreateRequest { session, worker } = create_request(payload).await?;
+    let CreateRequest { session, worker } = CreateRequest::parse(&body(payload).await?)?;
     let placed = state.place.send(PlaceSession { request: session, worker, by: by.into_inner() }).await;
     let placed = placed.unwrap_or(Err(Error::Draining))?;
     let prefix = &state.settings.public_api_prefix;
@@ -47,6 +65,14 @@ pub(super) async fn create(
 }
 
 /// `GET /sessions/{worker}/{id}`: also of a session that ended, while it is remembered.
+#[utoipa::path(
+    get,
+    path = "/sessions/{worker}/{id}",
+    summary = "Show a session",
+    tag = "sessions",
+    params(("worker" = String, Path, description = "The worker's name"), ("id" = String, Path, description = "The session's id: a UUID")),
+    responses((status = 200, description = "The session", body = ControlSession), SessionRefusals)
+)]
 pub(super) async fn show(
     state: web::Data<AppState>,
     by: web::ReqData<RequestId>,
@@ -64,6 +90,14 @@ pub(super) async fn show(
 }
 
 /// `DELETE /sessions/{worker}/{id}`: answered when nothing is left of it.
+#[utoipa::path(
+    delete,
+    path = "/sessions/{worker}/{id}",
+    summary = "End a session",
+    tag = "sessions",
+    params(("worker" = String, Path, description = "The worker's name"), ("id" = String, Path, description = "The session's id: a UUID")),
+    responses((status = 200, description = "Nothing of it is left", body = Deleted), SessionRefusals)
+)]
 pub(super) async fn delete(
     state: web::Data<AppState>,
     by: web::ReqData<RequestId>,
@@ -76,6 +110,14 @@ pub(super) async fn delete(
 }
 
 /// `POST /sessions/{worker}/{id}/touch`.
+#[utoipa::path(
+    post,
+    path = "/sessions/{worker}/{id}/touch",
+    summary = "Keep a session alive",
+    tag = "sessions",
+    params(("worker" = String, Path, description = "The worker's name"), ("id" = String, Path, description = "The session's id: a UUID")),
+    responses((status = 200, description = "The session", body = ControlSession), TouchRefusals)
+)]
 pub(super) async fn touch(
     state: web::Data<AppState>,
     by: web::ReqData<RequestId>,
@@ -86,4 +128,18 @@ pub(super) async fn touch(
     let view = worker.ask(&worker.touch, TouchSession { id, by: by.into_inner() }).await?;
     let prefix = &state.settings.public_api_prefix;
     Ok(HttpResponse::Ok().json(ControlSession::new(&worker.name, &view, prefix, false)))
+}
+
+/// `GET /sessions/{worker}/{id}/ws`: a WebSocket that attaches a Playwright client.
+#[utoipa::path(
+    get,
+    path = "/sessions/{worker}/{id}/ws",
+    summary = "Attach a Playwright client (WebSocket)",
+    tag = "sessions",
+    params(("worker" = String, Path, description = "The worker's name"), ("id" = String, Path, description = "The session's id: a UUID")),
+    responses((status = 101, description = "A Playwright connection"), AttachRefusals)
+)]
+pub(super) async fn attach() -> Result<String, ApiError> {
+    // A handshake never gets here: see `upgrade`.
+    Err(not_a_handshake())
 }

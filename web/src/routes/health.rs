@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use actix_web::{HttpResponse, web};
 
 use super::find_worker;
+use super::refusals::HostRefusals;
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::models::{ControlHealth, Health, WorkerStatus};
@@ -14,21 +15,52 @@ fn statuses(state: &AppState) -> Vec<WorkerStatus> {
 }
 
 /// `GET /workers`.
+#[utoipa::path(
+    get,
+    path = "/workers",
+    summary = "Show each worker",
+    tag = "fleet",
+    responses((status = 200, description = "Each worker's health checks", body = Vec<WorkerStatus>))
+)]
 pub(super) async fn workers(state: web::Data<AppState>) -> HttpResponse {
     HttpResponse::Ok().json(statuses(&state))
 }
 
 /// `GET /health` of the control role: answers 200 either way; the body says whether all is well.
+#[utoipa::path(
+    get,
+    path = "/health",
+    operation_id = "health",
+    summary = "Show the health",
+    tag = "fleet",
+    responses((status = 200, description = "`ok` or `degraded`, and why", body = ControlHealth))
+)]
 pub(super) async fn control(state: web::Data<AppState>) -> HttpResponse {
     HttpResponse::Ok().json(ControlHealth::of(statuses(&state)))
 }
 
 /// `GET /health` of a worker or a runner.
+#[utoipa::path(
+    get,
+    path = "/health",
+    operation_id = "health",
+    summary = "Show the health",
+    tag = "fleet",
+    responses((status = 200, description = "`ok` or `degraded`, and why", body = Health), HostRefusals)
+)]
 pub(super) async fn host(state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(Health::own(&find_worker(&state, None)?.snapshot())))
 }
 
 /// `GET /health` of the gateway.
+#[utoipa::path(
+    get,
+    path = "/health",
+    operation_id = "health",
+    summary = "Show the health",
+    tag = "fleet",
+    responses((status = 200, description = "`ok`, and what it serves", body = Health), HostRefusals)
+)]
 pub(super) async fn gateway(state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
     state.directory.gateway()?;
     let tunnels = format!("{} open", state.metrics.tunnels());

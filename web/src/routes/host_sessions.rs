@@ -6,12 +6,22 @@ use camofleet_actors::session::SessionView;
 use camofleet_actors::worker::{DeleteSession, FindSession, TouchSession};
 use camofleet_actors::{Error, RequestId};
 
-use super::{ListQuery, authority, create_request, find_worker, session_id};
+use super::refusals::{AttachRefusals, HostCreateRefusals, HostListRefusals, SessionRefusals, TouchRefusals};
+use super::{ListQuery, authority, body, find_worker, not_a_handshake, session_id};
 use crate::app::{AppState, Surface};
 use crate::error::ApiError;
-use crate::models::{Deleted, RunnerSession, WorkerSession};
+use crate::models::{Deleted, HostSession, RunnerSession, SessionBody, WorkerSession, read_session};
 
-/// Answers with one session, as the role shows it; `stale` if that is what was last known of it.
+/// A session as the role shows it, to a caller that reached it as `authority`; `stale` if that is what was last known of
+/// it.
+fn shown<'a>(state: &'a AppState, authority: &str, view: &'a SessionView, stale: bool) -> HostSession<'a> {
+    match &state.surface {
+        Surface::Worker { id } => HostSession::Worker(WorkerSession::new(id, view, stale)),
+        _ => HostSession::Runner(RunnerSession::new(authority, view)),
+    }
+}
+
+/// Answers with one session.
 fn one(
     mut answer: HttpResponseBuilder,
     state: &AppState,
@@ -19,13 +29,19 @@ fn one(
     view: &SessionView,
     stale: bool,
 ) -> HttpResponse {
-    match &state.surface {
-        Surface::Worker { id } => answer.json(WorkerSession::new(id, view, stale)),
-        _ => answer.json(RunnerSession::new(&authority(state, request.headers()), view)),
-    }
+    answer.json(shown(state, &authority(state, request.headers()), view, stale))
 }
 
 /// `GET /sessions`.
+#[utoipa::path(
+    get,
+    path = "/sessions",
+    operation_id = "list",
+    summary = "List the sessions",
+    tag = "sessions",
+    params(ListQuery),
+    responses((status = 200, description = "Live ones, oldest first; or ended ones, newest first", body = Vec<HostSession>), HostListRefusals)
+)]
 pub(super) async fn list(
     state: web::Data<AppState>,
     request: HttpRequest,
@@ -34,28 +50,28 @@ pub(super) async fn list(
     let ended = query.ended()?;
     let snapshot = find_worker(&state, None)?.snapshot();
     let views = if ended { &snapshot.ended } else { &snapshot.sessions };
-    Ok(match &state.surface {
-        Surface::Worker { id } => {
-            let sessions: Vec<_> =
-                views.iter().map(|view| WorkerSession::new(id, view, snapshot.stale && !ended)).collect();
-            HttpResponse::Ok().json(sessions)
-        }
-        _ => {
-            let authority = authority(&state, request.headers());
-            let sessions: Vec<_> = views.iter().map(|view| RunnerSession::new(&authority, view)).collect();
-            HttpResponse::Ok().json(sessions)
-        }
-    })
+    let authority = authority(&state, request.headers());
+    let sessions: Vec<_> =
+        views.iter().map(|view| shown(&state, &authority, view, snapshot.stale && !ended)).collect();
+    Ok(HttpResponse::Ok().json(sessions))
 }
 
 /// `POST /sessions`: answered when the session is READY.
+#[utoipa::path(
+    post,
+    path = "/sessions",
+    summary = "Create a session",
+    tag = "sessions",
+    request_body(content = SessionBody, content_type = "application/json", description = "Of at most 64 KiB; may be empty"),
+    responses((status = 201, description = "The session, which is READY", body = HostSession), HostCreateRefusals)
+)]
 pub(super) async fn create(
     state: web::Data<AppState>,
     request: HttpRequest,
     by: web::ReqData<RequestId>,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let session = create_request(payload).await?.session;
+    let session = read_session(&body(payload).await?)?;
     let worker = find_worker(&state, None)?.name;
     let place = PlaceSession { request: session, worker: Some(worker), by: by.into_inner() };
     let placed = state.place.send(place).await.unwrap_or(Err(Error::Draining))?;
@@ -63,6 +79,14 @@ pub(super) async fn create(
 }
 
 /// `GET /sessions/{id}`: also of a session that ended, while it is remembered.
+#[utoipa::path(
+    get,
+    path = "/sessions/{id}",
+    summary = "Show a session",
+    tag = "sessions",
+    params(("id" = String, Path, description = "The session's id: a UUID")),
+    responses((status = 200, description = "The session", body = HostSession), SessionRefusals)
+)]
 pub(super) async fn show(
     state: web::Data<AppState>,
     request: HttpRequest,
@@ -80,6 +104,14 @@ pub(super) async fn show(
 }
 
 /// `DELETE /sessions/{id}`: answered when nothing is left of it.
+#[utoipa::path(
+    delete,
+    path = "/sessions/{id}",
+    summary = "End a session",
+    tag = "sessions",
+    params(("id" = String, Path, description = "The session's id: a UUID")),
+    responses((status = 200, description = "Nothing of it is left", body = Deleted), SessionRefusals)
+)]
 pub(super) async fn delete(
     state: web::Data<AppState>,
     by: web::ReqData<RequestId>,
@@ -92,6 +124,14 @@ pub(super) async fn delete(
 }
 
 /// `POST /sessions/{id}/touch`.
+#[utoipa::path(
+    post,
+    path = "/sessions/{id}/touch",
+    summary = "Keep a session alive",
+    tag = "sessions",
+    params(("id" = String, Path, description = "The session's id: a UUID")),
+    responses((status = 200, description = "The session", body = HostSession), TouchRefusals)
+)]
 pub(super) async fn touch(
     state: web::Data<AppState>,
     request: HttpRequest,
@@ -102,4 +142,18 @@ pub(super) async fn touch(
     let id = session_id(&id)?;
     let view = worker.ask(&worker.touch, TouchSession { id, by: by.into_inner() }).await?;
     Ok(one(HttpResponse::Ok(), &state, &request, &view, false))
+}
+
+/// `GET /sessions/{id}/ws`: a WebSocket that attaches a Playwright client.
+#[utoipa::path(
+    get,
+    path = "/sessions/{id}/ws",
+    summary = "Attach a Playwright client (WebSocket)",
+    tag = "sessions",
+    params(("id" = String, Path, description = "The session's id: a UUID")),
+    responses((status = 101, description = "A Playwright connection"), AttachRefusals)
+)]
+pub(super) async fn attach() -> Result<String, ApiError> {
+    // A handshake never gets here: see `upgrade`.
+    Err(not_a_handshake())
 }

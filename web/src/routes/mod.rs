@@ -3,12 +3,16 @@
 mod control_sessions;
 mod health;
 mod host_sessions;
+mod openapi;
 mod ops;
 mod panel;
+mod refusals;
+mod swagger;
 
+use actix_web::dev::HttpServiceFactory;
 use actix_web::http::header::HeaderMap;
 use actix_web::middleware::from_fn;
-use actix_web::{Resource, guard, web};
+use actix_web::{FromRequest, Handler, Resource, Responder, guard, web};
 use camofleet_actors::Error;
 use camofleet_actors::session::SessionId;
 use camofleet_actors::worker::WorkerHandle;
@@ -16,73 +20,88 @@ use camofleet_actors::worker::WorkerHandle;
 use crate::app::{AppState, Surface};
 use crate::auth::require_token;
 use crate::error::ApiError;
-use crate::models::CreateRequest;
+use refusals::ViewRefusals;
 
 /// The largest body that is read, in bytes.
 const BODY_LIMIT: usize = 64 << 10;
 
 /// The API's routes; they stand below `/` and below `/api` alike.
 pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_path: &str) {
-    let guarded = |path: &str, resource: fn(Resource) -> Resource| {
-        resource(web::resource(path)).default_service(no_other_method()).wrap(from_fn(require_token))
-    };
     match surface {
         Surface::Control => {
             config
-                .service(open("/health", |at| {
-                    at.route(web::get().to(health::control)).route(web::head().to(health::control))
-                }))
-                .service(guarded("/workers", |at| at.route(web::get().to(health::workers))))
-                .service(guarded("/sessions", |at| {
+                .service(probed(health::control))
+                .service(guarded("/workers", "GET", |at| at.route(web::get().to(health::workers))))
+                .service(guarded("/sessions", "GET, POST", |at| {
                     at.route(web::get().to(control_sessions::list))
                         .route(web::post().to(control_sessions::create))
                 }))
-                .service(guarded("/sessions/{worker}/{id}", |at| {
+                .service(guarded("/sessions/{worker}/{id}", "GET, DELETE", |at| {
                     at.route(web::get().to(control_sessions::show))
                         .route(web::delete().to(control_sessions::delete))
                 }))
-                .service(guarded("/sessions/{worker}/{id}/touch", |at| {
+                .service(guarded("/sessions/{worker}/{id}/touch", "POST", |at| {
                     at.route(web::post().to(control_sessions::touch))
                 }))
-                // A handshake never gets here: see `upgrade`.
-                .service(web::resource("/sessions/{worker}/{id}/ws").to(only_websocket))
-                .service(web::resource("/websockify").to(only_websocket));
+                .service(guarded("/sessions/{worker}/{id}/ws", "GET", |at| {
+                    at.route(web::get().to(control_sessions::attach))
+                }))
+                .service(guarded("/websockify", "GET", |at| at.route(web::get().to(websockify))));
         }
         Surface::Worker { .. } | Surface::Runner => {
             config
-                .service(open("/health", |at| {
-                    at.route(web::get().to(health::host)).route(web::head().to(health::host))
-                }))
-                .service(guarded("/sessions", |at| {
+                .service(probed(health::host))
+                .service(guarded("/sessions", "GET, POST", |at| {
                     at.route(web::get().to(host_sessions::list)).route(web::post().to(host_sessions::create))
                 }))
-                .service(guarded("/sessions/{id}", |at| {
+                .service(guarded("/sessions/{id}", "GET, DELETE", |at| {
                     at.route(web::get().to(host_sessions::show))
                         .route(web::delete().to(host_sessions::delete))
                 }))
-                .service(guarded("/sessions/{id}/touch", |at| at.route(web::post().to(host_sessions::touch))))
-                .service(web::resource("/sessions/{id}/ws").to(only_websocket));
+                .service(guarded("/sessions/{id}/touch", "POST", |at| {
+                    at.route(web::post().to(host_sessions::touch))
+                }))
+                .service(guarded("/sessions/{id}/ws", "GET", |at| {
+                    at.route(web::get().to(host_sessions::attach))
+                }));
         }
         Surface::Gateway => {
             config
-                .service(open("/health", |at| {
-                    at.route(web::get().to(health::gateway)).route(web::head().to(health::gateway))
-                }))
-                .service(web::resource("/websockify").to(only_websocket));
+                .service(probed(health::gateway))
+                .service(guarded("/websockify", "GET", |at| at.route(web::get().to(websockify))));
         }
     }
-    config.service(guarded(metrics_path, |at| at.route(web::get().to(ops::metrics))));
+    config
+        .service(guarded(metrics_path, "GET", |at| at.route(web::get().to(ops::metrics))))
+        .service(open("/openapi.json", "GET").route(web::get().to(openapi::show)))
+        .service(open("/docs", "GET").route(web::get().to(swagger::page)))
+        .service(open("/docs/", "GET").route(web::get().to(swagger::without_slash)))
+        .service(open("/docs/{file}", "GET").route(web::get().to(swagger::asset)));
 }
 
-/// A resource that needs no token.
-fn open(path: &str, resource: fn(Resource) -> Resource) -> Resource {
-    resource(web::resource(path)).default_service(no_other_method())
+/// A resource that needs no token. `methods` are those that it has.
+fn open(path: &str, methods: &'static str) -> Resource {
+    let refuse = move || async move { Err::<String, _>(ApiError::MethodNotAllowed { allowed: methods }) };
+    web::resource(path).default_service(web::route().guard(guard::fn_guard(|_| true)).to(refuse))
 }
 
-fn no_other_method() -> actix_web::Route {
-    web::route()
-        .guard(guard::fn_guard(|_| true))
-        .to(|| async { Err::<String, _>(ApiError::MethodNotAllowed) })
+/// The health, which needs no token: whoever probes it may leave the body out.
+fn probed<F, Args>(health: F) -> Resource
+where
+    F: Handler<Args> + Copy,
+    F::Output: Responder + 'static,
+    Args: FromRequest + 'static,
+{
+    open("/health", "GET, HEAD").route(web::get().to(health)).route(web::head().to(health))
+}
+
+/// A resource that needs the token, where one is set.
+fn guarded(
+    path: &str,
+    methods: &'static str,
+    routes: fn(Resource) -> Resource,
+) -> impl HttpServiceFactory + 'static {
+    routes(open(path, methods)).wrap(from_fn(require_token))
 }
 
 /// The pages that a surface has: the panel, and the page with a live view.
@@ -90,20 +109,38 @@ pub(crate) fn pages(config: &mut web::ServiceConfig, surface: &Surface) {
     match surface {
         Surface::Control => panel::panel(config),
         Surface::Gateway => panel::views(config),
-        Surface::Worker { .. } | Surface::Runner => {}
+        Surface::Worker { .. } | Surface::Runner => {
+            config.service(open("/", "GET").route(web::get().to(swagger::from_root)));
+        }
     }
 }
 
-async fn only_websocket() -> Result<String, ApiError> {
-    Err(ApiError::BadHandshake {
+/// `GET /websockify`: a WebSocket for a VNC viewer.
+#[utoipa::path(
+    get,
+    path = "/websockify",
+    summary = "View a screen (WebSocket)",
+    tag = "views",
+    params(("token" = Option<String>, Query, description = "The view's id; an ingress may name it in a header instead")),
+    responses((status = 101, description = "Raw VNC in binary messages"), ViewRefusals)
+)]
+async fn websockify() -> Result<String, ApiError> {
+    // A handshake never gets here: see `upgrade`.
+    Err(not_a_handshake())
+}
+
+fn not_a_handshake() -> ApiError {
+    ApiError::BadHandshake {
         problem: "the headers 'Connection: Upgrade' and 'Upgrade: websocket' are missing".to_owned(),
-    })
+    }
 }
 
 /// What `GET /sessions` can be asked.
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct ListQuery {
     /// `true`: the sessions that ended last, instead of the live ones.
+    #[param(value_type = Option<bool>)]
     ended: Option<String>,
 }
 
@@ -119,10 +156,10 @@ impl ListQuery {
     }
 }
 
-/// Reads and checks the body of a create request.
-async fn create_request(payload: web::Payload) -> Result<CreateRequest, ApiError> {
+/// Reads the body of a create request.
+async fn body(payload: web::Payload) -> Result<web::Bytes, ApiError> {
     match payload.to_bytes_limited(BODY_LIMIT).await {
-        Ok(Ok(body)) => CreateRequest::parse(&body),
+        Ok(Ok(body)) => Ok(body),
         Ok(Err(error)) => Err(ApiError::InvalidJson { problem: error.to_string() }),
         Err(_) => Err(ApiError::BodyTooLarge { limit: BODY_LIMIT }),
     }
