@@ -8,6 +8,7 @@ mod health;
 mod infrastructure;
 mod local;
 mod remote;
+mod screen;
 #[cfg(test)]
 mod tests;
 mod views;

@@ -59,7 +59,7 @@ pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_pa
                 .service(guarded("/sessions/{id}/touch", |at| at.route(web::post().to(host_sessions::touch))))
                 .service(web::resource("/sessions/{id}/ws").to(only_websocket));
         }
-        Surface::Gateway => {
+        Surface::Gateway | Surface::SharedScreen { .. } => {
             config
                 .service(open("/health", |at| at.route(web::get().to(health::gateway))))
                 .service(web::resource("/websockify").to(only_websocket));
@@ -84,6 +84,7 @@ pub(crate) fn pages(config: &mut web::ServiceConfig, surface: &Surface) {
     match surface {
         Surface::Control => panel::panel(config),
         Surface::Gateway => panel::views(config),
+        Surface::SharedScreen { assets } => panel::shared_screen(config, assets.as_deref()),
         Surface::Worker { .. } | Surface::Runner => {}
     }
 }
