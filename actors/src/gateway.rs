@@ -1,6 +1,7 @@
 //! The gateway actor: admits viewers to live views, counts them, and drains them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub struct GatewaySettings {
 pub enum Targets {
     /// That of a session in this process, whose clock the viewer's input sets.
     Sessions,
+    /// The one of a screen that all sessions share, whatever the id.
+    Shared(SocketAddr),
     /// That of a runner elsewhere, by an agreement on ports.
     Ports(PortMap),
 }
@@ -147,6 +150,8 @@ impl Gateway {
     /// Where the server of a view listens, and the clock of its session.
     fn find(&self, vnc_id: &str) -> Result<((String, u16), ActivityClock)> {
         match &self.targets {
+            // Who has the port counts the input.
+            Targets::Shared(server) => Ok(((server.ip().to_string(), server.port()), ActivityClock::new())),
             // The session's clock is on the runner, which hears of input by its own ways only.
             Targets::Ports(ports) => Ok((ports.find(vnc_id)?, ActivityClock::new())),
             Targets::Sessions => {

@@ -4,6 +4,7 @@
 //! to a session.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,7 +16,10 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::browser::{Browser, BrowserParts, BrowserUp, CloseBrowser};
-use crate::display::{CloseDisplay, Display, DisplayRequest, DisplaySettings, ScreenClocks, authority_file};
+use crate::display::{
+    CloseDisplay, Display, DisplayRequest, DisplaySettings, Geometry, ScreenClocks, SharedScreen,
+    authority_file,
+};
 use crate::driver::protocol::{LaunchOptions, WindowSize};
 use crate::driver::{Driver, DriverSeat, Launch};
 use crate::engine::Engine;
@@ -85,6 +89,8 @@ pub(crate) struct Launcher {
     pub slots: Slots,
     pub drivers: Recipient<AssignDriver>,
     pub metrics: Metrics,
+    /// The one screen for all, where there is one.
+    pub screen: Option<SharedScreen>,
     permits: Arc<Semaphore>,
 }
 
@@ -99,6 +105,15 @@ pub(crate) enum Window {
     NewSlot,
     /// On the slot that the session already has: its live view keeps its id through a restart.
     Slot(Arc<SlotLease>),
+    /// On the screen that all share.
+    Shared(SharedScreen),
+}
+
+/// Where a browser's window goes.
+struct WindowPlace {
+    display: u16,
+    authority: PathBuf,
+    geometry: Geometry,
 }
 
 impl Launcher {
@@ -111,7 +126,26 @@ impl Launcher {
         metrics: Metrics,
     ) -> Self {
         let permits = Arc::new(Semaphore::new(settings.permits));
-        Self { os, settings, run_dir, slots, drivers, metrics, permits }
+        let shared = settings.display.shared.clone().filter(|_| settings.display.tools.is_ok());
+        let screen = shared.map(SharedScreen::new);
+        Self { os, settings, run_dir, slots, drivers, metrics, screen, permits }
+    }
+
+    /// Where a browser with a window gets its display, that of its session's own slot aside.
+    pub fn window(&self) -> Window {
+        self.screen.clone().map_or(Window::NewSlot, Window::Shared)
+    }
+
+    /// A number that no other launch has, and a directory under it.
+    ///
+    /// # Errors
+    /// The file system is full, read-only or gone.
+    pub fn directory(&self) -> Result<(u64, LaunchDir)> {
+        let launch = LAST_LAUNCH.fetch_add(1, Ordering::Relaxed) + 1;
+        let dir = self.run_dir.launch_dir(launch).map_err(|error| Error::LaunchFailed {
+            detail: format!("no directory for it in {}: {error}", self.run_dir.path().display()),
+        })?;
+        Ok((launch, dir))
     }
 
     /// Launches a browser. When `cancel` fires, everything begun is taken down before this returns.
@@ -161,17 +195,21 @@ impl Launcher {
         parent: Recipient<ChildExited<PartKey>>,
         cancel: &CancellationToken,
     ) -> Result<Launched> {
-        let launch = LAST_LAUNCH.fetch_add(1, Ordering::Relaxed) + 1;
+        let (launch, dir) = self.directory()?;
         let loss = Arc::new(SetOnce::new());
-        let dir = self.run_dir.launch_dir(launch).map_err(|error| Error::LaunchFailed {
-            detail: format!("no directory for it in {}: {error}", self.run_dir.path().display()),
-        })?;
-        let slot = match window {
-            Window::None => None,
-            Window::NewSlot => Some(Arc::new(self.slots.lease(self.os.as_ref())?)),
-            Window::Slot(slot) => Some(slot),
+        let (slot, shared) = match window {
+            Window::None => (None, None),
+            Window::NewSlot => (Some(Arc::new(self.slots.lease(self.os.as_ref())?)), None),
+            Window::Slot(slot) => (Some(slot), None),
+            Window::Shared(screen) => (None, Some(screen)),
         };
-        let clocks = ScreenClocks::default();
+        let clocks = shared.as_ref().map_or_else(ScreenClocks::default, |screen| screen.clocks.clone());
+        let mut place = None;
+        if let Some(screen) = &shared {
+            let authority = screen.ready(&self.settings.display, cancel).await?;
+            let (display, geometry) = (screen.settings.display, screen.settings.geometry);
+            place = Some(WindowPlace { display, authority, geometry });
+        }
         if let Some(slot) = &slot {
             let request = DisplayRequest {
                 os: &self.os,
@@ -185,6 +223,9 @@ impl Launcher {
             let started = tokio::time::Instant::now();
             begun.display = Some(Display::start_ready(&self.settings.display, request).await?);
             self.metrics.display_ready(started.elapsed());
+            let geometry = self.settings.display.geometry;
+            let authority = authority_file(&dir);
+            place = Some(WindowPlace { display: slot.display, authority, geometry });
         }
         let restarting = Error::Restarting { what: "worker" };
         let seat = tokio::select! {
@@ -193,7 +234,7 @@ impl Launcher {
             loss = loss.wait() => return Err(loss.clone().into()),
             seat = self.drivers.send(AssignDriver) => seat.map_err(|_| restarting)??,
         };
-        let options = self.options(slot.as_deref(), &dir, &seat);
+        let options = self.options(place.as_ref(), &dir, &seat);
         let driver = seat.driver.address.clone();
         let parts = BrowserParts { launch, os: Arc::clone(&self.os), group: None, seat, dir };
         let bond = PartBond::new(parent, launch, LaunchPart::Browser, &loss);
@@ -226,22 +267,22 @@ impl Launcher {
         Ok(Launched { launch, browser, display, driver, slot, endpoint, version, loss, clocks })
     }
 
-    fn options(&self, slot: Option<&SlotLease>, dir: &LaunchDir, seat: &DriverSeat) -> LaunchOptions {
+    fn options(&self, place: Option<&WindowPlace>, dir: &LaunchDir, seat: &DriverSeat) -> LaunchOptions {
         let mut env: BTreeMap<String, String> = self.settings.env.iter().cloned().collect();
         env.extend([self.run_dir.mark(), seat.driver.mark.clone()]);
         // A crash is told by the process' end; a helper process for each browser would only wait for it.
         env.insert("MOZ_CRASHREPORTER_DISABLE".to_owned(), "1".to_owned());
-        if let Some(slot) = slot {
-            env.insert("DISPLAY".to_owned(), format!(":{}", slot.display));
-            env.insert("XAUTHORITY".to_owned(), authority_file(dir).display().to_string());
+        if let Some(place) = place {
+            env.insert("DISPLAY".to_owned(), format!(":{}", place.display));
+            env.insert("XAUTHORITY".to_owned(), place.authority.display().to_string());
         }
         let engine = &self.settings.engine;
-        let geometry = self.settings.display.geometry;
+        let geometry = place.map_or(self.settings.display.geometry, |place| place.geometry);
         LaunchOptions {
             engine: engine.kind,
             executable: engine.executable.display().to_string(),
             version: engine.version.clone(),
-            headless: slot.is_none(),
+            headless: place.is_none(),
             directory: dir.path().display().to_string(),
             env,
             preferences: self.settings.switches.preferences(),

@@ -4,6 +4,7 @@
 //! Fleet                       places sessions on workers, knows them all          fleet
 //! ├─ EventBus                 what changed, to whoever listens                    events
 //! ├─ LocalWorker              one host: capacity, slots, views of its sessions    worker
+//! │  ├─ SharedDisplay         the one screen of RUNNER_VNC_LEGACY                 display::shared
 //! │  ├─ Driver × n            one Node process each, hosting Playwright servers   driver
 //! │  ├─ PrewarmPool × 2       finished (Browser [+ Display]) pairs, waiting       prewarm
 //! │  └─ Session × n           INIT → READY → TERMINATING → DEAD, its idle clock   session

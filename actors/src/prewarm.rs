@@ -155,7 +155,7 @@ impl PrewarmPool {
             let parent = ctx.address().recipient();
             let window = match self.kind {
                 PoolKind::Headless => Window::None,
-                PoolKind::Vnc => Window::NewSlot,
+                PoolKind::Vnc => self.launcher.window(),
             };
             let launch = async move {
                 let launched = launcher.launch(window, parent, &cancel).await;

@@ -98,6 +98,7 @@ fn settings(os: &FakeOs) -> WorkerSettings {
                 tools: DisplayTools::find(VncBackend::Auto, os),
                 geometry: Geometry { width: 1920, height: 1080, depth: 24 },
                 bind: std::net::Ipv4Addr::LOCALHOST.into(),
+                shared: None,
                 startup_timeout: Duration::from_secs(5),
                 links: LinkBases::relative(),
                 env: Vec::new(),

@@ -1,5 +1,6 @@
 //! The application: its state, its routes, and what wraps them. The same in production and in tests.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use actix::Recipient;
@@ -40,6 +41,11 @@ pub enum Surface {
     Runner,
     /// Live views, and nothing else.
     Gateway,
+    /// The one screen that all sessions of a host share, and nothing else.
+    SharedScreen {
+        /// A directory with noVNC's own files; without one the page out of the binary is served.
+        assets: Option<PathBuf>,
+    },
 }
 
 /// What of the settings concerns this crate.

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use actix_http::{HttpService, Request};
-use actix_server::Server;
+pub use actix_server::Server;
 use actix_service::{fn_factory, fn_service, map_config};
 use actix_web::dev::AppConfig;
 

@@ -66,6 +66,8 @@ impl Target {
                 Some(Self::Session { worker: None, id: (*id).to_owned() })
             }
             (Surface::Worker { .. } | Surface::Runner, _) => None,
+            // There is only one, whatever a viewer calls it.
+            (Surface::SharedScreen { .. }, _) => Some(Self::View { vnc_id: String::new() }),
             (_, ["vnc", vnc_id, "websockify"]) => Some(Self::View { vnc_id: (*vnc_id).to_owned() }),
             (_, ["websockify"]) => {
                 let pairs =
@@ -298,6 +300,15 @@ mod tests {
         assert_eq!((of("/sessions/1/ws"), of("/api/sessions/1/ws")), (session.clone(), session));
         assert_eq!((of("/sessions/local/1/ws"), of("/websockify")), (None, None));
         assert_eq!(Target::of(&Surface::Gateway, "/sessions/1/ws", "", &HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_shared_screen_is_what_every_handshake_gets() {
+        let surface = Surface::SharedScreen { assets: None };
+        for (path, query) in [("/", ""), ("/websockify", ""), ("/websockify", "token=7"), ("/any/where", "")]
+        {
+            assert_eq!(Target::of(&surface, path, query, &HeaderMap::new()), view(""), "{path}");
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The display actor: one X server with its VNC server, on one slot.
 
 mod parts;
+mod password;
+mod shared;
 mod tools;
 mod viewers;
 mod xauthority;
@@ -16,12 +18,17 @@ use tokio_util::sync::CancellationToken;
 
 use self::parts::{DisplayParts, Screen};
 use crate::error::{Error, Result};
-use crate::links::LinkBases;
+use crate::links::{LinkBases, VncLinks};
 use crate::parts::{Adopt, LaunchPart, PartBond};
 use crate::process::{Connections, Os};
 use crate::rundir::{LaunchDir, RunDir};
 use crate::session::VncView;
 use crate::slots::SlotLease;
+pub use password::VncPassword;
+pub use shared::SharedDisplaySettings;
+pub(crate) use shared::{
+    CloseSharedDisplay, SharedDisplay, SharedDisplayKey, SharedDisplayParts, SharedScreen,
+};
 pub use tools::{DisplayTools, Geometry, VncBackend};
 pub(crate) use viewers::ScreenClocks;
 
@@ -34,6 +41,8 @@ pub struct DisplaySettings {
     pub geometry: Geometry,
     /// Where viewers come in.
     pub bind: IpAddr,
+    /// One screen for all, instead of one for each.
+    pub shared: Option<SharedDisplaySettings>,
     /// How long the programs may take until they are ready.
     pub startup_timeout: Duration,
     /// What the addresses of live views begin with.
@@ -47,19 +56,31 @@ impl DisplaySettings {
     pub(crate) fn view(&self, slot: &SlotLease) -> VncView {
         VncView {
             id: Some(slot.vnc_id),
-            server: Some(SocketAddr::new(self.own_address(), slot.vnc_port)),
+            server: Some(SocketAddr::new(reachable(self.bind), slot.vnc_port)),
             links: self.links.links(slot.vnc_id),
         }
     }
 
-    /// The address by which this process itself reaches its VNC ports.
-    fn own_address(&self) -> IpAddr {
-        match self.bind {
-            // "Every address" is none that can be called.
-            IpAddr::V4(bind) if bind.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(bind) if bind.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            bind => bind,
+    /// How the live view of the shared screen is reached: its addresses are the bases as they are.
+    pub(crate) fn shared_view(&self, shared: &SharedDisplaySettings) -> VncView {
+        VncView {
+            id: None,
+            server: Some(SocketAddr::new(reachable(self.bind), shared.vnc_port)),
+            links: VncLinks {
+                ws: self.links.ws.clone(),
+                http: self.links.http.clone(),
+                password_protected: shared.password.is_some(),
+            },
         }
+    }
+}
+
+/// The address by which a machine itself reaches what listens there: "every address" is none that can be called.
+pub fn reachable(bind: IpAddr) -> IpAddr {
+    match bind {
+        IpAddr::V4(bind) if bind.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(bind) if bind.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        bind => bind,
     }
 }
 
@@ -113,6 +134,7 @@ impl Display {
             geometry: settings.geometry,
             authority: xauthority::write(&authority_file(dir)).map_err(failed)?,
             socket: dir.path().join("vnc.sock"),
+            password_file: None,
         };
         let env = settings.env.clone();
         let (parts, starting) =

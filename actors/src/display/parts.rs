@@ -32,6 +32,8 @@ pub(super) struct Screen {
     pub authority: PathBuf,
     /// Where the VNC server listens: for camofleet alone, which listens for viewers.
     pub socket: PathBuf,
+    /// What viewers are asked for; `None`: nothing.
+    pub password_file: Option<PathBuf>,
 }
 
 /// The processes and files of one screen, taken down in the right order.

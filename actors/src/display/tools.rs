@@ -103,9 +103,13 @@ impl DisplayTools {
                 args.push(screen.socket.display().to_string());
                 // camofleet, or the gateway before it, decides who may; several may watch at once, and none may
                 // change the size that the browser's fingerprint was made for.
-                args.extend(
-                    ["-SecurityTypes=None", "-AlwaysShared=1", "-AcceptSetDesktopSize=0"].map(String::from),
-                );
+                args.extend(["-AlwaysShared=1", "-AcceptSetDesktopSize=0"].map(String::from));
+                args.extend(match &screen.password_file {
+                    None => vec!["-SecurityTypes=None".to_owned()],
+                    Some(file) => {
+                        vec!["-SecurityTypes=VncAuth".to_owned(), format!("-PasswordFile={}", file.display())]
+                    }
+                });
                 args.extend(["-desktop".into(), screen.name.clone()]);
                 path
             }
@@ -125,7 +129,11 @@ impl DisplayTools {
         args.extend(["-unixsock".to_owned(), screen.socket.display().to_string()]);
         // No TCP port of either kind, for the same reason.
         args.extend(["-rfbport", "0", "-rfbportv6", "0", "-no6"].map(String::from));
-        args.extend(["-forever", "-shared", "-nopw"].map(String::from));
+        args.extend(["-forever", "-shared"].map(String::from));
+        args.extend(match &screen.password_file {
+            None => vec!["-nopw".to_owned()],
+            Some(file) => vec!["-rfbauth".to_owned(), file.display().to_string()],
+        });
         Some(Program { path: x11vnc.clone(), args, env, max_open_files: Some(X11VNC_OPEN_FILES) })
     }
 }

@@ -64,6 +64,7 @@ struct Machine {
     marks_killed: Vec<(String, String)>,
     display_files_removed: Vec<(u16, u32)>,
     started: Vec<String>,
+    arguments: HashMap<String, Vec<String>>,
     opened: Vec<String>,
     discarded: usize,
     discard_time: Duration,
@@ -136,6 +137,21 @@ impl FakeOs {
     /// The ids of the living processes with this name: `browser`, `node`, `Xvnc`, …
     pub fn alive(&self, name: &str) -> Vec<u32> {
         self.machine().alive.iter().filter(|(_, process)| process.name == name).map(|(pid, _)| *pid).collect()
+    }
+
+    /// A variable of each living process with this name.
+    pub fn environments(&self, name: &str, variable: &str) -> Vec<Option<String>> {
+        let machine = self.machine();
+        let named = machine.alive.values().filter(|process| process.name == name);
+        let value = |process: &FakeProcess| {
+            process.env.iter().find(|(name, _)| name == variable).map(|(_, value)| value.clone())
+        };
+        named.map(value).collect()
+    }
+
+    /// What the program with this name was last started with.
+    pub fn arguments(&self, name: &str) -> Vec<String> {
+        self.machine().arguments.get(name).cloned().unwrap_or_default()
     }
 
     /// How many processes live.
@@ -231,6 +247,7 @@ impl Os for FakeOs {
         let display = program.args.first().map(|first| first.trim_start_matches(':').to_owned());
         let serves =
             ["Xvnc", "Xvfb"].contains(&name.as_str()).then(|| display.as_ref()?.parse().ok()).flatten();
+        self.machine().arguments.insert(name.clone(), program.args.clone());
         let (pid, ended) = self.start(&name, serves, program.env.clone());
         let (stdin, their_stdin) = tokio::io::duplex(1 << 16);
         let (stdout, their_stdout) = tokio::io::duplex(1 << 16);

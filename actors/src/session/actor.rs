@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::attachment::{AttachmentId, CloseAttachment};
 use super::state::{EndReason, Lifecycle, Status};
-use super::view::{Ending, OnCrash, SessionId, SessionSpec, SessionView};
+use super::view::{Ending, OnCrash, SessionId, SessionSpec, SessionView, VncView};
 use crate::engine::EngineKind;
 use crate::error::{Error, Result};
 use crate::events::Change;
@@ -117,20 +117,31 @@ impl Session {
     }
 
     pub(super) fn view(&self) -> Arc<SessionView> {
-        let vnc = self.slot.as_ref().filter(|_| self.spec.vnc);
         Arc::new(SessionView {
             spec: Arc::clone(&self.spec),
             status: self.life.status(),
             activity: self.activity.clone(),
             browser: self.engine.as_str().into(),
             browser_version: self.browser_version.clone(),
-            vnc: vnc.map(|slot| self.launcher.settings.display.view(slot)),
+            vnc: self.vnc(),
             endpoint: None,
             start_url_error: self.start_url_error.clone(),
             attached: self.attachments.len(),
             restarts: self.life.restarts(),
             ending: self.ending.clone(),
         })
+    }
+
+    /// Its live view, once it has one and as long as it lives.
+    fn vnc(&self) -> Option<VncView> {
+        let display = &self.launcher.settings.display;
+        match (&self.launcher.screen, &self.slot) {
+            _ if !self.spec.vnc => None,
+            (Some(screen), _) if self.life.status() != Status::Dead => {
+                Some(display.shared_view(&screen.settings))
+            }
+            (_, slot) => slot.as_ref().map(|slot| display.view(slot)),
+        }
     }
 
     pub(super) fn publish(&self, change: Change) {

@@ -27,7 +27,7 @@ impl Session {
         let window = match &self.slot {
             Some(slot) => Window::Slot(Arc::clone(slot)),
             None if self.spec.headless => Window::None,
-            None => Window::NewSlot,
+            None => self.launcher.window(),
         };
         let launch = async move {
             if let Some(old) = old {

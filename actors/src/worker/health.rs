@@ -16,13 +16,17 @@ impl LocalWorker {
     pub(super) fn checks(&self) -> BTreeMap<Cow<'static, str>, Check> {
         let fine = |text: String| Check { ok: true, text };
         let mut checks = BTreeMap::from([("engine".into(), fine(self.settings.launch.engine.to_string()))]);
-        let display = match &self.settings.launch.display.tools {
-            Ok(tools) => {
+        let display = match (&self.settings.launch.display.tools, &self.launcher.screen) {
+            (Ok(tools), Some(screen)) => {
+                let state = if screen.is_up() { "up" } else { "starting" };
+                format!("{}, one shared screen :{} {state}", tools.name(), screen.settings.display)
+            }
+            (Ok(tools), None) => {
                 let (free, all) = (self.launcher.slots.free(), self.launcher.slots.capacity());
                 format!("{}, {free} of {all} slots free", tools.name())
             }
             // Headless sessions need none: a worker without display tools is a healthy one.
-            Err(remedy) => remedy.clone(),
+            (Err(remedy), _) => remedy.clone(),
         };
         checks.insert("display".into(), fine(display));
         let up = self.drivers.iter().filter(|(_, driver)| driver.is_up()).count();

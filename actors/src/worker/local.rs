@@ -12,6 +12,7 @@ use super::diagnostics::{Diagnosis, DiagnosticsSettings};
 use super::infrastructure::INFRASTRUCTURE;
 use super::views::Views;
 use super::{WorkerHandle, WorkerSnapshot};
+use crate::display::{CloseSharedDisplay, SharedDisplay, SharedDisplayKey};
 use crate::driver::{DriverHandle, DriverId, DriverSeat, DriverSettings, StopDriver};
 use crate::error::{Error, Result};
 use crate::events::{Change, Event, EventBus};
@@ -72,6 +73,7 @@ pub struct LocalWorker {
     pub(super) last_driver: DriverId,
     /// Launches that wait for a driver to come up.
     pub(super) driver_waiters: VecDeque<oneshot::Sender<DriverSeat>>,
+    pub(super) screens: Children<SharedDisplayKey, Addr<SharedDisplay>>,
     pub(super) pools: Children<PoolKind, Addr<PrewarmPool>>,
     pub(super) fills: BTreeMap<&'static str, PoolFill>,
     pub(super) sessions: Children<SessionId, Addr<Session>>,
@@ -130,6 +132,7 @@ impl LocalWorker {
                 drivers: Children::new(),
                 last_driver: 0,
                 driver_waiters: VecDeque::new(),
+                screens: Children::new(),
                 pools: Children::new(),
                 fills: BTreeMap::new(),
                 sessions: Children::new(),
@@ -211,6 +214,7 @@ impl Actor for LocalWorker {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         self.driver_with_place(ctx);
+        self.keep_screen(ctx);
         for kind in [PoolKind::Headless, PoolKind::Vnc] {
             if self.pool_settings(kind).target == 0 {
                 continue;
@@ -258,6 +262,9 @@ impl Drop for LocalWorker {
         }
         for (_, pool) in self.pools.iter() {
             pool.do_send(ClosePool);
+        }
+        for (_, screen) in self.screens.iter() {
+            screen.do_send(CloseSharedDisplay);
         }
         for (_, driver) in self.drivers.iter() {
             driver.address.do_send(StopDriver);

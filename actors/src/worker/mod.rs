@@ -9,6 +9,7 @@ mod infrastructure;
 mod local;
 mod remote;
 mod requests;
+mod screen;
 #[cfg(test)]
 mod tests;
 mod views;

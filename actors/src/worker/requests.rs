@@ -122,7 +122,7 @@ impl Handler<ShutDown> for LocalWorker {
             let drivers = this.drivers.take_all();
             let stops =
                 drivers.into_iter().map(|driver| async move { driver.address.send(StopDriver).await });
-            join_all(stops).into_actor(this)
+            futures_util::future::join(join_all(stops), this.close_screen()).into_actor(this)
         });
         Box::pin(drivers_gone.map(|_, _, ctx| ctx.stop()))
     }

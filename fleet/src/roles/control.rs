@@ -49,6 +49,7 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
             types::Placement::LeastSessions => Placement::LeastSessions,
         },
         gateway: None,
+        screen: None,
         grace: Duration::ZERO,
         shutdown_timeout: settings.runner.shutdown_timeout,
         greeting: Box::new(|origin| format!("\ncamofleet control is up.   Panel: {origin}/\n\n")),

@@ -34,6 +34,7 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
         workers: Vec::new(),
         placement: Placement::default(),
         gateway: Some(parts),
+        screen: None,
         grace: gateway.shutdown_grace,
         shutdown_timeout: settings.runner.shutdown_timeout,
         greeting: plain_greeting(Role::Gateway),

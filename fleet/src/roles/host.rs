@@ -20,7 +20,7 @@ use camofleet_actors::worker::{DiagnosticsSettings, LocalWorker, WorkerParts, Wo
 use camofleet_actors::{LaunchSettings, NetworkSwitches};
 use tokio::sync::watch;
 
-use super::Failure;
+use super::{Failure, legacy};
 use crate::machine;
 use crate::settings::types;
 use crate::settings::validated::RunnerSettings;
@@ -185,6 +185,7 @@ fn worker_settings(
                 tools: DisplayTools::find(backend, os),
                 geometry: Geometry { width, height, depth },
                 bind: runner.vnc.bind,
+                shared: runner.vnc.legacy.as_ref().map(legacy::display),
                 startup_timeout: runner.vnc.startup_timeout,
                 links: options.links,
                 env: env.clone(),

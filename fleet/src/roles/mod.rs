@@ -3,6 +3,7 @@
 mod control;
 mod gateway;
 mod host;
+mod legacy;
 mod runner;
 mod serve;
 mod worker;
@@ -21,6 +22,7 @@ use camofleet_web::server::ServerSettings;
 use camofleet_web::{AppState, CorsOrigins, Surface, ViewerSettings, WebSettings};
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::legacy::ScreenServer;
 use crate::settings::types;
 use crate::settings::validated::{self, ListenSettings, Settings};
 
@@ -88,6 +90,8 @@ struct Wiring {
     workers: Vec<(String, WorkerBuilder)>,
     placement: Placement,
     gateway: Option<GatewayParts>,
+    /// Where the one shared screen is shown, if there is one.
+    screen: Option<ScreenServer>,
     /// How long viewers may go on when the process is told to end.
     grace: Duration,
     /// How long everything else has for its end.
@@ -108,11 +112,17 @@ impl Wiring {
             metrics,
             settings: WebSettings { address: address.to_string(), ..self.web },
         };
+        let screen_state = state.clone();
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         let server = camofleet_web::run(listener, state, ServerSettings { threads, shutdown_timeout })
             .map_err(|error| Failure::Unavailable(error.to_string()))?;
-        let handle = server.handle();
-        let serving = actix_rt::spawn(server);
+        let mut handles = vec![server.handle()];
+        let mut serving = vec![actix_rt::spawn(server)];
+        if let Some(screen) = self.screen {
+            let server = screen.serve(screen_state, shutdown_timeout)?;
+            handles.push(server.handle());
+            serving.push(actix_rt::spawn(server));
+        }
         // Nobody may be reading; the log has its own stream.
         let _ = std::io::stdout().write_all((self.greeting)(&origin(address)).as_bytes());
 
@@ -132,8 +142,10 @@ impl Wiring {
         if tokio::time::timeout(shutdown_timeout, fleet.send(ShutDown)).await.is_err() {
             log::warn!("sessions did not end within {shutdown_timeout:?}; their processes are killed");
         }
-        handle.stop(false).await;
-        let _ = serving.await;
+        for (handle, serving) in handles.iter().zip(serving) {
+            handle.stop(false).await;
+            let _ = serving.await;
+        }
         outcome
     }
 }

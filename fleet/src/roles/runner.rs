@@ -8,6 +8,7 @@ use camofleet_actors::links::LinkBases;
 use camofleet_web::Surface;
 
 use super::host::{Host, LocalOptions};
+use super::legacy::{self, ScreenServer};
 use super::{Failure, Role, Wiring, listen, metrics, plain_greeting, web_settings};
 use crate::session_log;
 use crate::settings::validated::Settings;
@@ -22,6 +23,13 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
     let (metrics, events) = (metrics()?, EventBus::default());
     let links = LinkBases { ws: runner.vnc.ws_base.clone(), http: runner.vnc.http_base.clone() };
     let options = LocalOptions { name: "runner", offers_vnc: true, links };
+    let (gateway, screen) = match &runner.vnc.legacy {
+        None => (None, None),
+        Some(screen) => {
+            let server = ScreenServer::listen(screen, &runner.listen, EVERYWHERE)?;
+            (Some(legacy::gateway(&settings, screen, &metrics)), Some(server))
+        }
+    };
     let worker = host.worker(runner, options, &metrics, events.clone())?;
     // Runs as long as the bus does: as the process.
     actix_rt::spawn(session_log::write(events.subscribe()));
@@ -32,7 +40,8 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
         metrics,
         workers: vec![worker],
         placement: Placement::default(),
-        gateway: None,
+        gateway,
+        screen,
         grace: Duration::ZERO,
         shutdown_timeout: runner.shutdown_timeout,
         greeting: plain_greeting(Role::Runner),

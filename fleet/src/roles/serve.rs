@@ -10,6 +10,7 @@ use camofleet_actors::links::LinkBases;
 use camofleet_web::Surface;
 
 use super::host::{Host, LocalOptions};
+use super::legacy::{self, ScreenServer};
 use super::{Failure, Wiring, control_web_settings, listen, metrics, tunnel_settings};
 use crate::session_log;
 use crate::settings::validated::Settings;
@@ -21,8 +22,18 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
     let host = Host::find(&settings.runner)?;
     let listener = listen(&settings.control.listen, LOOPBACK)?;
     let (metrics, events) = (metrics()?, EventBus::default());
-    let relative = LinkBases::relative();
     let vnc = &settings.runner.vnc;
+    let screen = match &vnc.legacy {
+        None => None,
+        Some(screen) => Some(ScreenServer::listen(screen, &settings.control.listen, LOOPBACK)?),
+    };
+    let relative = match &screen {
+        None => LinkBases::relative(),
+        // The gateway here leads to the one screen too, whatever the id.
+        Some(_) => {
+            LinkBases { ws: Some("/websockify?token=screen".into()), http: Some("/vnc/screen".into()) }
+        }
+    };
     let options = LocalOptions {
         name: "local",
         offers_vnc: settings.worker.supports_vnc.unwrap_or(true),
@@ -35,10 +46,13 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
     let worker = host.worker(&settings.runner, options, &metrics, events.clone())?;
     // Runs as long as the bus does: as the process.
     actix_rt::spawn(session_log::write(events.subscribe()));
-    let gateway = GatewayParts {
-        settings: tunnel_settings(&settings.gateway),
-        targets: Targets::Sessions,
-        metrics: metrics.clone(),
+    let gateway = match &vnc.legacy {
+        Some(screen) => legacy::gateway(&settings, screen, &metrics),
+        None => GatewayParts {
+            settings: tunnel_settings(&settings.gateway),
+            targets: Targets::Sessions,
+            metrics: metrics.clone(),
+        },
     };
     let token_needed = settings.control.api_token.is_some();
     Ok(Wiring {
@@ -49,6 +63,7 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
         workers: vec![worker],
         placement: Placement::default(),
         gateway: Some(gateway),
+        screen,
         // Viewers go with the sessions they watch.
         grace: Duration::ZERO,
         shutdown_timeout: settings.runner.shutdown_timeout,

@@ -55,6 +55,7 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
         workers: vec![worker],
         placement: Placement::default(),
         gateway: None,
+        screen: None,
         grace: Duration::ZERO,
         shutdown_timeout: settings.runner.shutdown_timeout,
         greeting: plain_greeting(Role::Worker),

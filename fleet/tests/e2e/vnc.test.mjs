@@ -1,7 +1,7 @@
 /** Live views: the screen is read and driven through the tunnel. */
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
-import { listens, openSocket } from './helpers/http.mjs';
+import { listens, openSocket, request } from './helpers/http.mjs';
 import { attach } from './helpers/playwright.mjs';
 import { xServers } from './helpers/processes.mjs';
 import { Viewer } from './helpers/rfb.mjs';
@@ -86,6 +86,52 @@ describe('the raw VNC port', () => {
         await tunnel.close();
         await server.end(session);
         assert.equal(await listens('127.0.0.2', server.ranges.ports.first), false, 'the port goes with the session');
+      } finally {
+        await server.stop();
+      }
+    });
+  }
+});
+
+describe('the shared screen of RUNNER_VNC_LEGACY', () => {
+  const [DISPLAY, VNC_PORT, WS_PORT, PASSWORD] = [931, 18_931, 18_932, 's3cret'];
+  for (const backend of ['xvnc', 'x11vnc']) {
+    test(`${backend}: all sessions are on it, its port shows it to who has the password, and it comes back`, async () => {
+      const server = await Server.start({
+        RUNNER_VNC_BACKEND: backend,
+        RUNNER_VNC_LEGACY: '1',
+        DISPLAY: `:${DISPLAY}`,
+        VNC_RES: '1024x768x24',
+        VNC_PORT: String(VNC_PORT),
+        WS_PORT: String(WS_PORT),
+        VNC_PASSWORD: PASSWORD,
+        RUNNER_VNC_WEB_ASSETS_PATH: '/nowhere',
+      });
+      try {
+        const session = await server.create({ vnc: true, start_url: `${site.url}/green` });
+        assert.deepEqual(session.vnc, { ws: '/websockify?token=screen', http: '/vnc/screen', password_protected: true });
+        assert.deepEqual([xServers(server.runBase).length, await server.usedSlots()], [1, 0]);
+        const page = await request('GET', `http://127.0.0.1:${WS_PORT}/`);
+        assert.deepEqual([page.status, page.headers.location], [303, 'vnc/screen']);
+
+        const url = `ws://127.0.0.1:${WS_PORT}/websockify`;
+        await assert.rejects(Viewer.connect(url, {}, 'wrong'), /refused the viewer/);
+        const viewer = await Viewer.connect(url, {}, PASSWORD);
+        assert.deepEqual([viewer.kinds, viewer.width], [[2], 1024]);
+        await viewer.shows(GREEN);
+        const watched = Date.parse((await server.session(session)).last_seen_at);
+        viewer.type('x');
+        await server.sessionThat(session, (view) => Date.parse(view.last_seen_at) > watched, 'touched by a key stroke');
+
+        const [{ pid }] = xServers(server.runBase);
+        process.kill(pid, 'SIGKILL');
+        await within(viewer.closed, 'the viewer to go with its screen');
+        await server.sessionThat(session, (view) => view.restarts >= 1 && view.status === 'READY', 'built anew', 30_000);
+        // The panel's own gateway leads there too.
+        const tunnel = await Viewer.connect(server.wsUrl + session.vnc.ws, {}, PASSWORD);
+        await tunnel.shows(GREEN);
+        await tunnel.close();
+        await server.end(session);
       } finally {
         await server.stop();
       }

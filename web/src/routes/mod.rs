@@ -65,7 +65,7 @@ pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_pa
                     at.route(web::get().to(host_sessions::attach))
                 }));
         }
-        Surface::Gateway => {
+        Surface::Gateway | Surface::SharedScreen { .. } => {
             config
                 .service(probed(health::gateway))
                 .service(guarded("/websockify", "GET", |at| at.route(web::get().to(websockify))));
@@ -109,6 +109,7 @@ pub(crate) fn pages(config: &mut web::ServiceConfig, surface: &Surface) {
     match surface {
         Surface::Control => panel::panel(config),
         Surface::Gateway => panel::views(config),
+        Surface::SharedScreen { assets } => panel::shared_screen(config, assets.as_deref()),
         Surface::Worker { .. } | Surface::Runner => {
             config.service(open("/", "GET").route(web::get().to(swagger::from_root)));
         }

@@ -68,6 +68,7 @@ fn document(surface: &Surface, settings: &WebSettings) -> utoipa::openapi::OpenA
         Surface::Worker { .. } => ("one worker", host("WorkerSession", "RunnerSession")),
         Surface::Runner => ("one host's browsers", host("RunnerSession", "WorkerSession")),
         Surface::Gateway => ("live views", GatewayApi::openapi()),
+        Surface::SharedScreen { .. } => ("one shared screen", GatewayApi::openapi()),
     };
     document.info = InfoBuilder::new()
         .title(format!("camofleet: {role}"))
@@ -89,7 +90,7 @@ fn document(surface: &Surface, settings: &WebSettings) -> utoipa::openapi::OpenA
             body.required = Some(Required::False);
         }
     }
-    if matches!(surface, Surface::Control | Surface::Gateway) {
+    if matches!(surface, Surface::Control | Surface::Gateway | Surface::SharedScreen { .. }) {
         tell_of_token(&mut document, settings.api_token.is_some());
     }
     document

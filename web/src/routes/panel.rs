@@ -1,8 +1,10 @@
 //! The panel and the live view's page, out of the binary.
 
+use std::path::Path;
+
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION};
 use actix_web::middleware::Compress;
 use actix_web::{Error, HttpRequest, HttpResponse, Scope, guard, web};
 use rust_embed::RustEmbed;
@@ -35,6 +37,30 @@ pub(super) fn panel(config: &mut web::ServiceConfig) {
 pub(super) fn views(config: &mut web::ServiceConfig) {
     let stripped = guard::fn_guard(|request| stripped_vnc_id(request.head().headers()).is_some());
     config.service(pages().route("/", web::get().guard(stripped).to(view)).default_service(no_such_route()));
+}
+
+/// The page with the one screen that there is: noVNC's own where its files are, else the one out of the binary. Both
+/// connect without a click.
+pub(super) fn shared_screen(config: &mut web::ServiceConfig, assets: Option<&Path>) {
+    match assets {
+        None => {
+            config.service(
+                pages()
+                    .route("/", web::get().to(|| see_other("vnc/screen")))
+                    .default_service(no_such_route()),
+            );
+        }
+        Some(assets) => {
+            config
+                .route("/", web::get().to(|| see_other("vnc.html?autoconnect=true&resize=scale")))
+                .service(actix_files::Files::new("/", assets).default_handler(no_such_route()));
+        }
+    }
+}
+
+/// Leads to another page. It is named relative to this one: an ingress may have stripped what stands before both.
+async fn see_other(place: &'static str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, place)).finish()
 }
 
 fn pages() -> Scope<

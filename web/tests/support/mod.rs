@@ -95,6 +95,7 @@ pub async fn api(options: Options) -> Api {
                 tools: DisplayTools::find(VncBackend::Auto, &os),
                 geometry: Geometry { width: 1920, height: 1080, depth: 24 },
                 bind: std::net::Ipv4Addr::LOCALHOST.into(),
+                shared: None,
                 startup_timeout: Duration::from_secs(1),
                 links: LinkBases::relative(),
                 env: Vec::new(),

@@ -7,5 +7,6 @@ mod drivers;
 mod end;
 mod panics;
 mod pools;
+mod shared_screen;
 mod start_url;
 mod viewers;

@@ -2,6 +2,7 @@
  * A minimal VNC client, over camofleet's WebSocket or a plain connection: it looks at pixels, types and clicks. It asks for raw
  * rectangles only, for a decoder of anything better would need tests of its own.
  */
+import { createCipheriv } from 'node:crypto';
 import { once } from 'node:events';
 import net from 'node:net';
 import { openSocket } from './http.mjs';
@@ -19,16 +20,19 @@ export class Viewer {
   #wake = () => {};
   #closed = null;
   #screen;
+  #password;
 
   /**
    * Connects and completes the handshake.
    *
    * @param {string} url the tunnel's `ws://` address
    * @param {Record<string, string>} headers of the WebSocket's handshake
+   * @param {string|undefined} password what the server may ask for
    * @returns {Promise<Viewer>} a viewer that knows the screen's size
    */
-  static async connect(url, headers = {}) {
+  static async connect(url, headers = {}, password = undefined) {
     const viewer = new Viewer();
+    viewer.#password = password;
     const onMessage = (data) => viewer.#receive(data);
     const { socket, refusal, closed } = await openSocket(url, { protocols: ['binary'], headers, onMessage });
     if (refusal) throw new Error(`refused with ${refusal.status}: ${refusal.text}`);
@@ -91,8 +95,15 @@ export class Viewer {
     // A Buffer, for the tunnel takes no message of text.
     this.#socket.send(Buffer.from('RFB 003.008\n'));
     const kinds = [...(await this.#read((await this.#read(1))[0]))];
-    if (!kinds.includes(1)) throw new Error(`the server wants authentication: ${kinds}`);
-    this.#send(1);
+    this.kinds = kinds;
+    if (kinds.includes(1)) {
+      this.#send(1);
+    } else if (kinds.includes(2) && this.#password !== undefined) {
+      this.#send(2);
+      this.#socket.send(answerTo(await this.#read(16), this.#password));
+    } else {
+      throw new Error(`the server wants authentication: ${kinds}`);
+    }
     if ((await this.#read(4)).readUInt32BE() !== 0) throw new Error('the server refused the viewer');
     this.#send(1);
     const init = await this.#read(24);
@@ -184,6 +195,16 @@ export class Viewer {
     this.#socket.close();
     return this.closed;
   }
+}
+
+/** The answer to VNC's challenge: encrypted by DES, with the password as the key, each byte from its other end. */
+function answerTo(challenge, password) {
+  const flipped = [...Buffer.from(password.padEnd(8, '\0'), 'latin1')].map((byte) =>
+    Number.parseInt(byte.toString(2).padStart(8, '0').split('').reverse().join(''), 2),
+  );
+  // Three times the same key is DES itself, which OpenSSL has put away.
+  const cipher = createCipheriv('des-ede3-ecb', Buffer.from([...flipped, ...flipped, ...flipped]), null).setAutoPadding(false);
+  return Buffer.concat([cipher.update(challenge), cipher.final()]);
 }
 
 function short(value) {

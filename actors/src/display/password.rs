@@ -1,0 +1,69 @@
+//! The VNC password, in the form in which VNC servers keep it.
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use des::Des;
+use des::cipher::{BlockCipherEncrypt, KeyInit};
+
+/// The key that all VNC programs share: it keeps a password from being read in passing, and from nobody else.
+const KEY: [u8; 8] = [23, 82, 107, 6, 35, 78, 88, 7];
+
+/// A VNC password. VNC knows no more than its first eight bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct VncPassword([u8; 8]);
+
+impl VncPassword {
+    /// Takes a password as a person types it.
+    pub fn new(text: &str) -> Self {
+        let mut bytes = [0; 8];
+        for (byte, typed) in bytes.iter_mut().zip(text.bytes()) {
+            *byte = typed;
+        }
+        Self(bytes)
+    }
+
+    /// What `vncpasswd -f` prints: the password, encrypted with the common key, each of whose bytes VNC reads from its
+    /// other end.
+    fn obfuscated(&self) -> [u8; 8] {
+        let mut block = self.0.into();
+        Des::new(&KEY.map(u8::reverse_bits).into()).encrypt_block(&mut block);
+        block.into()
+    }
+
+    /// Writes it to a file that only the user can read.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub(super) fn write(&self, path: &Path) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        file.write_all(&self.obfuscated())
+    }
+}
+
+impl fmt::Debug for VncPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("VncPassword(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_kept_as_vncpasswd_keeps_it() {
+        // The well-known form of "password".
+        let kept = [0xdb, 0xd8, 0x3c, 0xfd, 0x72, 0x7a, 0x14, 0x58];
+        assert_eq!(VncPassword::new("password").obfuscated(), kept);
+        assert_eq!(VncPassword::new("password and more").obfuscated(), kept);
+    }
+
+    #[test]
+    fn a_password_is_not_logged() {
+        assert_eq!(format!("{:?}", VncPassword::new("s3cret")), "VncPassword(…)");
+    }
+}

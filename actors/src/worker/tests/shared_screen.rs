@@ -1,0 +1,131 @@
+//! One screen for all sessions of a worker.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::display::{Geometry, SharedDisplaySettings, VncBackend, VncPassword};
+use crate::error::Error;
+use crate::process::fake::{FakeOs, Fault};
+use crate::session::{Status, VncView};
+use crate::testing::{TestWorker, headless, refusal, with_vnc};
+use crate::worker::WorkerSettings;
+
+const PORT: u16 = 5930;
+
+fn shared(settings: &mut WorkerSettings) {
+    let geometry = Geometry { width: 1280, height: 720, depth: 24 };
+    let password = Some(VncPassword::new("s3cret"));
+    settings.launch.display.shared =
+        Some(SharedDisplaySettings { display: 7, geometry, vnc_port: PORT, password });
+    settings.launch.display.links.ws = Some("wss://screens.example/one".to_owned());
+    settings.launch.display.links.http = None;
+}
+
+fn is_up(worker: &TestWorker) -> bool {
+    worker.handle.snapshot().checks["display"].text == "xvnc, one shared screen :7 up"
+}
+
+#[actix::test]
+async fn all_windows_go_to_the_one_screen_and_no_slot_is_used() {
+    let worker = TestWorker::with(|settings| {
+        shared(settings);
+        settings.vnc_pool.target = 1;
+    })
+    .await;
+    let first = worker.ready(with_vnc()).await;
+    worker.ready(with_vnc()).await;
+    worker.ready(headless()).await;
+    assert_eq!(worker.os.alive("Xvnc").len(), 1);
+    assert_eq!(worker.machine.metric("camofleet_slots{state=\"used\"}"), 0.0);
+    let displays = worker.os.environments("browser", "DISPLAY");
+    assert_eq!(
+        displays.iter().filter(|display| display.as_deref() == Some(":7")).count() + 1,
+        displays.len()
+    );
+    let VncView { id, server, links } = first.vnc.clone().unwrap();
+    assert_eq!((id, server), (None, Some(SocketAddr::from(([127, 0, 0, 1], PORT)))));
+    assert_eq!((links.ws.as_deref(), links.http), (Some("wss://screens.example/one"), None));
+    assert!(links.password_protected);
+    worker.delete(first.spec.id).await.unwrap();
+    assert!(is_up(&worker), "it stays when a session ends");
+    assert_eq!(worker.end_of(first.spec.id).1, "deleted by a request");
+    worker.shut_down().await;
+    assert_eq!(worker.os.alive_count(), 0);
+}
+
+#[actix::test]
+async fn the_screen_comes_back_and_its_sessions_with_it() {
+    let worker = TestWorker::with(shared).await;
+    let id = worker.ready(with_vnc()).await.spec.id;
+    // Browsers go with the display they are on.
+    let (screen, browser) = (worker.os.alive("Xvnc")[0], worker.os.alive("browser")[0]);
+    worker.os.kill(screen);
+    worker.os.kill(browser);
+    worker.until_restarted(id, 1).await;
+    assert!(is_up(&worker));
+    assert_ne!(worker.os.alive("Xvnc"), [screen]);
+}
+
+#[actix::test]
+async fn a_session_waits_for_a_screen_that_is_coming_up_and_is_refused_when_it_does_not() {
+    let os = FakeOs::new();
+    os.break_next(Fault::DisplayDies, 2);
+    let worker = TestWorker::on(os, shared).await;
+    worker.ready(with_vnc()).await;
+    worker.os.break_next(Fault::DisplayHangs, 100);
+    worker.os.kill(worker.os.alive("Xvnc")[0]);
+    worker.settle("the screen is gone", || !is_up(&worker)).await;
+    let refused = refusal(worker.create(with_vnc()).await);
+    assert!(matches!(refused, Error::LaunchTimedOut { what: "display", .. }), "{refused}");
+}
+
+#[actix::test]
+async fn a_screen_that_never_comes_up_fails_its_worker() {
+    let mut worker = TestWorker::on(FakeOs::new(), |settings| {
+        shared(settings);
+    })
+    .await;
+    worker.os.break_next(Fault::DisplayDies, 100);
+    worker.os.kill(worker.os.alive("Xvnc")[0]);
+    let end = crate::testing::soon(worker.ends.recv()).await.unwrap();
+    assert!(end.contains("Cannot establish any listening sockets"), "{end}");
+}
+
+#[actix::test]
+async fn input_on_the_screen_is_activity_of_every_session_on_it() {
+    use tokio::io::AsyncWriteExt;
+    let worker = TestWorker::with(shared).await;
+    let views = [worker.ready(with_vnc()).await, worker.ready(with_vnc()).await];
+    let apart = worker.ready(headless()).await;
+    let before = apart.activity.last_seen();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let mut viewer = worker.os.dial(SocketAddr::from(([127, 0, 0, 1], PORT))).unwrap();
+    // A version, a password's challenge, and a key.
+    let mut said = b"RFB 003.008\n\x02".to_vec();
+    said.extend([0; 16]);
+    said.extend([1, 4, 1, 0, 0, 0, 0, 0, 97]);
+    viewer.write_all(&said).await.unwrap();
+    let touched = || views.iter().all(|view| view.activity.last_seen() > before + Duration::from_secs(9));
+    worker.settle("both are touched", touched).await;
+    assert_eq!(apart.activity.last_seen(), before);
+    assert_eq!(worker.view(apart.spec.id).status, Status::Ready);
+}
+
+#[actix::test]
+async fn the_password_lies_in_a_file_that_either_server_is_told_of() {
+    for (backend, server, flag) in
+        [(VncBackend::Xvnc, "Xvnc", "-PasswordFile="), (VncBackend::X11vnc, "x11vnc", "-rfbauth")]
+    {
+        let worker = TestWorker::on(FakeOs::new(), |settings| {
+            shared(settings);
+            let tools = crate::display::DisplayTools::find(backend, &FakeOs::new());
+            settings.launch.display.tools = tools;
+        })
+        .await;
+        worker.settle("it is up", || worker.handle.snapshot().checks["display"].text.ends_with("up")).await;
+        let arguments = worker.os.arguments(server);
+        assert!(arguments.iter().any(|argument| argument.starts_with(flag)), "{arguments:?}");
+        assert!(!arguments.iter().any(|argument| argument.contains("s3cret")), "{arguments:?}");
+        tokio::time::resume();
+    }
+}

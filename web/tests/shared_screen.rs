@@ -1,0 +1,59 @@
+//! The port of a shared screen: its page, noVNC's own files, and nothing beside them.
+
+// The helper ends at the first thing that goes wrong.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use camofleet_web::Surface;
+use support::{Api, Options, api};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// The status and the whole answer to a path that no client has tidied up.
+async fn get(api: &Api, path: &str) -> (u16, String) {
+    let address = api.origin.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+}
+
+#[actix_web::test]
+async fn without_files_of_its_own_it_leads_to_the_page_of_the_one_screen() {
+    let surface = Surface::SharedScreen { assets: None };
+    let api = api(Options { surface, ..Options::default() }).await;
+    let (status, answer) = get(&api, "/").await;
+    assert_eq!(status, 303);
+    assert!(answer.contains("location: vnc/screen\r\n"), "{answer}");
+    assert_eq!(get(&api, "/sessions").await.0, 404);
+    assert_eq!(get(&api, "/health").await.0, 200);
+    api.stop().await;
+}
+
+#[actix_web::test]
+async fn novnc_s_files_are_served_and_nothing_outside_of_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let assets = directory.path().join("novnc");
+    std::fs::create_dir_all(assets.join("app")).unwrap();
+    std::fs::write(assets.join("vnc.html"), "<title>noVNC</title>").unwrap();
+    std::fs::write(assets.join("app/ui.js"), "connect()").unwrap();
+    std::fs::write(directory.path().join("secret"), "the secret").unwrap();
+    let surface = Surface::SharedScreen { assets: Some(assets) };
+    let api = api(Options { surface, ..Options::default() }).await;
+    let (status, answer) = get(&api, "/").await;
+    assert_eq!(status, 303);
+    assert!(answer.contains("location: vnc.html?autoconnect=true"), "{answer}");
+    let (status, answer) = get(&api, "/vnc.html?autoconnect=true").await;
+    assert_eq!((status, answer.contains("<title>noVNC</title>")), (200, true), "{answer}");
+    assert!(get(&api, "/app/ui.js").await.1.contains("javascript"));
+    for path in ["/../secret", "/app/../../secret", "/%2e%2e/secret", "/..%2fsecret", "/%2e%2e%2fsecret"] {
+        let (status, answer) = get(&api, path).await;
+        assert!(status >= 400 && !answer.contains("the secret"), "{path}: {answer}");
+    }
+    let (status, answer) = get(&api, "/missing.js").await;
+    assert_eq!((status, answer.contains("\"code\":\"not_found\"")), (404, true), "{answer}");
+    api.stop().await;
+}
