@@ -7,7 +7,7 @@ use actix::prelude::*;
 
 use crate::display::finish_later;
 use crate::driver::{BrowserEnded, CancelLaunch, DriverSeat};
-use crate::parts::{Adopt, LaunchPart, PartBond};
+use crate::parts::{Adopt, CheckAlive, LaunchPart, PartBond};
 use crate::process::{Os, Signal, wait_group_gone};
 use crate::rundir::LaunchDir;
 
@@ -135,6 +135,14 @@ impl Handler<Adopt> for Browser {
 
     fn handle(&mut self, Adopt(parent): Adopt, ctx: &mut Context<Self>) {
         self.bond.reassign(parent);
+        self.handle(CheckAlive, ctx);
+    }
+}
+
+impl Handler<CheckAlive> for Browser {
+    type Result = ();
+
+    fn handle(&mut self, _: CheckAlive, ctx: &mut Context<Self>) {
         // Its driver tells of a death only after the kernel has cleaned up: tens of milliseconds later.
         let dead = |parts: &BrowserParts| parts.group.is_some_and(|group| !parts.os.is_running(group));
         if self.parts.as_ref().is_some_and(dead) {

@@ -25,7 +25,7 @@ use crate::driver::{Driver, DriverSeat, Launch};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
-use crate::parts::{Adopt, LaunchPart, Loss, PartBond, PartKey};
+use crate::parts::{Adopt, CheckAlive, LaunchPart, Loss, PartBond, PartKey};
 use crate::process::Os;
 use crate::rundir::{LaunchDir, RunDir};
 use crate::session::ActivityClock;
@@ -367,6 +367,15 @@ impl Launched {
     /// The part that has ended by itself, if one has. What ends later is told to the parent.
     pub fn loss(&self) -> Option<&Loss> {
         self.loss.get()
+    }
+
+    /// Has the parts looked at; one that is dead is told to the parent as lost.
+    pub fn check_alive(&self) {
+        // One message for each part and look.
+        self.browser.do_send(CheckAlive);
+        if let Some(display) = &self.display {
+            display.do_send(CheckAlive);
+        }
     }
 
     /// Puts the parts under a new parent. One that has died already is no error here, but a [`Self::loss`].

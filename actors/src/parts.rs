@@ -98,6 +98,11 @@ impl Drop for PartBond {
     }
 }
 
+/// Looks whether the part lives: whoever should tell of its death has missed it, or is late. A dead one is told of as lost.
+#[derive(Message, Clone, Copy)]
+#[rtype(result = "()")]
+pub(crate) struct CheckAlive;
+
 /// From now on this parent is told of the part's end.
 #[derive(Message)]
 #[rtype(result = "()")]

@@ -229,7 +229,10 @@ impl Actor for PrewarmPool {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.run_interval(self.settings.check_interval, Self::refill);
+        ctx.run_interval(self.settings.check_interval, |this, ctx| {
+            this.ready.iter().for_each(Launched::check_alive);
+            this.refill(ctx);
+        });
         self.refill(ctx);
     }
 }

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use self::parts::{DisplayParts, Screen};
 use crate::error::{Error, Result};
 use crate::links::{LinkBases, VncLinks};
-use crate::parts::{Adopt, LaunchPart, PartBond};
+use crate::parts::{Adopt, CheckAlive, LaunchPart, PartBond};
 use crate::process::{Connections, Os};
 use crate::rundir::{LaunchDir, RunDir};
 use crate::session::VncView;
@@ -235,6 +235,14 @@ impl Handler<Adopt> for Display {
 
     fn handle(&mut self, Adopt(parent): Adopt, ctx: &mut Context<Self>) {
         self.bond.reassign(parent);
+        self.handle(CheckAlive, ctx);
+    }
+}
+
+impl Handler<CheckAlive> for Display {
+    type Result = ();
+
+    fn handle(&mut self, _: CheckAlive, ctx: &mut Context<Self>) {
         if self.parts.as_ref().is_some_and(DisplayParts::is_dead) {
             self.bond.lose(LaunchPart::Display, "the X server is dead".to_owned());
             self.take_down(ctx);

@@ -18,6 +18,8 @@ use crate::session::ActivityClock;
 const PICTURE_BUFFER: usize = 64 << 10;
 /// The same for keys and pointer moves, which are a few bytes each.
 const INPUT_BUFFER: usize = 4 << 10;
+/// How many may watch one screen at once. Each costs a picture's buffer, and whoever reaches the port could ask for more.
+const VIEWERS: usize = 64;
 /// Waits after a connection that could not be taken: no file descriptors are left, and none will be in a moment.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -53,6 +55,9 @@ pub(super) async fn serve(os: Arc<dyn Os>, mut arriving: Connections, socket: Pa
     loop {
         tokio::select! {
             viewer = arriving.next() => match viewer {
+                Some(Ok(_)) if watching.len() >= VIEWERS => {
+                    log::warn!("a screen has {VIEWERS} viewers already; another one is turned away");
+                }
                 Some(Ok(viewer)) => watching.push(show(os.connect(&socket), viewer, clocks.clone())),
                 Some(Err(error)) => {
                     log::warn!("a viewer could not be taken: {error}");

@@ -45,7 +45,7 @@ pub enum DialError {
         status: u16,
         /// Its `Retry-After`, where it is a number of seconds.
         retry_after: Option<Duration>,
-        /// The body of the answer, of [`ANSWER_LIMIT`] bytes at most.
+        /// The body of the answer, of 64 KiB at most.
         body: Vec<u8>,
     },
 }

@@ -249,6 +249,40 @@ test(
   }),
 );
 
+test('WS_WRITE_TIMEOUT_MS: a viewer that does not read what it is sent is disconnected', async () => {
+  // Whoever says anything to this server is sent pictures without end.
+  const flood = net.createServer((socket) => {
+    const picture = Buffer.alloc(1 << 16);
+    const send = () => {
+      while (!socket.destroyed && socket.write(picture));
+    };
+    socket.on('error', () => {});
+    socket.on('drain', send);
+    send();
+  });
+  await once(flood.listen(0, '127.0.0.1'), 'listening');
+  const gateway = await startGateway({ port: flood.address().port }, { WS_WRITE_TIMEOUT_MS: '1000' });
+  try {
+    const { port } = new URL(gateway.url);
+    const deaf = net.connect(Number(port), '127.0.0.1');
+    deaf.pause();
+    deaf.write(
+      'GET /websockify?token=7000 HTTP/1.1\r\nHost: gateway\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+    );
+    const tunnels = async () => (await gateway.read('/health')).checks.tunnels;
+    await until(async () => (await tunnels()) === '1 open', 'the tunnel to be open');
+    const started = Date.now();
+    await until(async () => (await tunnels()) === '0 open', 'the viewer to be given up', 6000);
+    assert.ok(Date.now() - started > 500, 'not before its time');
+    deaf.destroy();
+    await gateway.stop();
+  } finally {
+    gateway.discard();
+    flood.close();
+  }
+});
+
 test('SHUTDOWN_GRACE_MS: viewers may go on for so long, new ones are refused, and then all are told', async () => {
   const gateway = await startGateway(vnc, { SHUTDOWN_GRACE_MS: '1500' });
   try {

@@ -1,5 +1,7 @@
 /** Every setting of the roles has an effect. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http from 'node:http';
 import { after, before, describe } from 'node:test';
 import { Camofleet, PREFIXES, pathOf, run, test } from './helpers/camofleet.mjs';
 import { request } from './helpers/http.mjs';
@@ -148,6 +150,29 @@ describe('a control', () => {
       assert.equal((await control.sessions()).length, 1);
       assert.equal((await control.request('POST', `${pathOf(session)}/touch`)).status, 404);
     });
+  });
+
+  test('CONTROL_POLL_TIMEOUT_SECONDS and WORKER_POLL_TIMEOUT_SECONDS: who is slower than that is unhealthy', async () => {
+    const slow = http.createServer((request, response) => {
+      const body = request.url.startsWith('/health') ? '{"status": "ok", "version": "1", "checks": {}}' : '[]';
+      setTimeout(() => response.end(body), 400);
+    });
+    await once(slow.listen(0, '127.0.0.1'), 'listening');
+    const url = `http://127.0.0.1:${slow.address().port}`;
+    for (const [timeout, status] of [
+      ['0.2', 'degraded'],
+      ['3', 'ok'],
+    ]) {
+      await withControl([{ name: 'slow', url }], { CONTROL_POLL_TIMEOUT_SECONDS: timeout }, async (control) => {
+        await until(async () => (await control.read('/health')).status === status, `control with ${timeout} s to be ${status}`);
+      });
+      await withRole('worker', { WORKER_RUNNER_BASE_URL: url, WORKER_POLL_TIMEOUT_SECONDS: timeout }, async (worker) => {
+        const settled = async () => (await worker.read('/health')).status === status;
+        await until(settled, `worker with ${timeout} s to be ${status}`);
+      });
+    }
+    slow.closeAllConnections();
+    slow.close();
   });
 
   test('CONTROL_PLACEMENT: in turn, or where the fewest sessions are', async () => {

@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, describe } from 'node:test';
+import { once } from 'node:events';
 import fs from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import { attach, blankPage } from './helpers/playwright.mjs';
 import { browsers, drivers } from './helpers/processes.mjs';
@@ -114,6 +116,19 @@ test('by default browsers have neither HTTP/3 nor IPv6 lookups nor WebRTC', asyn
   assert.equal(await page.evaluate(() => typeof RTCPeerConnection), 'undefined');
   await client.close();
   await server.stop();
+});
+
+test('network diagnostics show what came of a look at each address, and degrade nothing', async () => {
+  const silent = net.createServer(() => {}).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const never = `http://127.0.0.1:${silent.address().port}/`;
+  const server = await Server.start({ RUNNER_NETWORK_DIAGNOSTICS: `${site.url}/, ${never}`, RUNNER_DIAGNOSTICS_TIMEOUT_SECONDS: '0.5' });
+  const said = (url) => async () => /^(?!being)/.test((await server.checks())[`network ${url}`]) && (await server.checks())[`network ${url}`];
+  assert.match(await until(said(`${site.url}/`), 'the site to be looked at'), /^200 in \d+ ms$/);
+  assert.equal(await until(said(never), 'the other to be given up', 5000), 'failed: no answer within 0.5 s');
+  assert.equal((await server.request('GET', '/health')).json.status, 'ok');
+  await server.stop();
+  silent.close();
 });
 
 test('without WORKER_SUPPORTS_VNC live views are refused, also where the machine could', async () => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::error::Error;
+use crate::prewarm::PoolSettings;
 use crate::process::fake::{FakeOs, Fault, LAUNCH_TIME};
 use crate::session::Status;
 use crate::testing::{TestWorker, headless, refusal, with_vnc};
@@ -152,6 +153,25 @@ async fn a_warm_browser_or_display_whose_death_is_not_known_yet_is_not_handed_ou
         worker.os.alive(dead).into_iter().for_each(|pid| worker.os.kill_unnoticed(pid));
         let view = worker.ready(request).await;
         assert_eq!((view.status, view.restarts), (Status::Ready, 0));
+    }
+}
+
+#[actix::test]
+async fn a_warm_browser_whose_death_nobody_told_of_is_replaced_at_the_next_check() {
+    let worker = TestWorker::with(|settings| {
+        let pool = PoolSettings { target: 1, check_interval: Duration::from_secs(7) };
+        (settings.headless_pool, settings.vnc_pool) = (pool, pool);
+    })
+    .await;
+    for (kind, part) in [("pool_vnc", "Xvnc"), ("pool_headless", "browser")] {
+        until_pool(&worker, kind, "1 of 1").await;
+        let dead = worker.os.alive(part);
+        dead.iter().for_each(|pid| worker.os.kill_unnoticed(*pid));
+        let began = Instant::now();
+        until_pool(&worker, kind, "0 of 1").await;
+        assert!(began.elapsed() <= Duration::from_secs(7), "{:?}", began.elapsed());
+        until_pool(&worker, kind, "1 of 1").await;
+        assert!(worker.os.alive(part).iter().all(|pid| !dead.contains(pid)));
     }
 }
 
