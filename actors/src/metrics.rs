@@ -76,13 +76,13 @@ impl Metrics {
             )?,
             upstream_calls: counters(
                 "camofleet_upstream_calls_total",
-                "Calls to other machines by outcome",
-                &["worker", "call", "outcome"],
+                "Calls to other machines, browsers and VNC servers by outcome",
+                &["upstream", "call", "outcome"],
             )?,
             upstream_seconds: histograms(
                 "camofleet_upstream_seconds",
-                "Calls to other machines that were answered",
-                &["worker", "call"],
+                "Calls to other machines, browsers and VNC servers that were answered",
+                &["upstream", "call"],
             )?,
             creates: counters(
                 "camofleet_session_creates_total",
@@ -151,11 +151,11 @@ impl Metrics {
         self.worker_healthy.with_label_values(&[worker]).set(i64::from(healthy));
     }
 
-    /// A call to another machine came to an end.
-    pub fn upstream(&self, worker: &str, call: &str, outcome: &str, took: Duration) {
-        self.upstream_calls.with_label_values(&[worker, call, outcome]).inc();
+    /// A call came to an end: to another machine, by its name, to a `browser` or to a `vnc` server.
+    pub fn upstream(&self, upstream: &str, call: &str, outcome: &str, took: Duration) {
+        self.upstream_calls.with_label_values(&[upstream, call, outcome]).inc();
         if outcome == "ok" {
-            self.upstream_seconds.with_label_values(&[worker, call]).observe(took.as_secs_f64());
+            self.upstream_seconds.with_label_values(&[upstream, call]).observe(took.as_secs_f64());
         }
     }
 

@@ -57,15 +57,19 @@ impl VncTunnel {
         const WHAT: &str = "the VNC server";
         let TunnelTicket { address, activity, settings, metrics, gateway, lifeline } = ticket;
         let limit = settings.connect_timeout;
-        let connected =
-            tokio::time::timeout(limit, TcpStream::connect((address.0.as_str(), address.1))).await;
         let unreachable = |error: std::io::Error| Error::UpstreamUnreachable {
             what: WHAT.into(),
             detail: error.to_string(),
         };
-        let server = connected
-            .map_err(|_| Error::UpstreamTimedOut { what: WHAT.into(), limit })?
-            .map_err(unreachable)?;
+        let started = Instant::now();
+        let connected =
+            match tokio::time::timeout(limit, TcpStream::connect((address.0.as_str(), address.1))).await {
+                Ok(connected) => connected.map_err(unreachable),
+                Err(_) => Err(Error::UpstreamTimedOut { what: WHAT.into(), limit }),
+            };
+        let outcome = connected.as_ref().map_or_else(Error::code, |_| "ok");
+        metrics.upstream("vnc", "connect", outcome, started.elapsed());
+        let server = connected?;
         // A key stroke is a few bytes, and somebody waits for its effect.
         server.set_nodelay(true).map_err(unreachable)?;
         let (to_viewer, from_server) = mpsc::channel(QUEUE);

@@ -260,6 +260,14 @@ async fn a_client_s_bytes_pass_all_hops_unchanged_and_it_is_counted_until_it_lea
         }
     };
     attached(1).await;
+    for (api, upstream) in [(&chain.control, "east"), (&chain.worker, "runner"), (&chain.runner, "browser")] {
+        let dialled = format!(
+            "camofleet_upstream_calls_total{{call=\"attach\",outcome=\"ok\",upstream=\"{upstream}\"}} 1"
+        );
+        let mut response = api.client.get(format!("{}/metrics", api.origin)).send().await.unwrap();
+        let text = String::from_utf8(response.body().await.unwrap().to_vec()).unwrap();
+        assert!(text.lines().any(|line| line == dialled), "{dialled} is missing in\n{text}");
+    }
     drop(client);
     attached(0).await;
     chain.stop().await;

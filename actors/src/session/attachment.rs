@@ -9,6 +9,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::error::{Error, Result};
@@ -43,6 +44,8 @@ pub(crate) struct Upstream {
     pub url: Url,
     /// What errors call it.
     pub what: Cow<'static, str>,
+    /// What metrics call it.
+    pub name: Cow<'static, str>,
     /// Another camofleet, or the original, and not the browser itself: it closes with reasons of its own.
     pub hop: bool,
 }
@@ -82,7 +85,19 @@ impl AttachmentTicket {
         headers: &[(&str, &str)],
         playwright: Option<&str>,
     ) -> Result<UpstreamConnection> {
-        let Upstream { url, what, hop } = &self.upstream;
+        let started = Instant::now();
+        let dialled = self.shake_hands(headers, playwright).await;
+        let outcome = dialled.as_ref().map_or_else(Error::code, |_| "ok");
+        self.metrics.upstream(&self.upstream.name, "attach", outcome, started.elapsed());
+        dialled
+    }
+
+    async fn shake_hands(
+        &self,
+        headers: &[(&str, &str)],
+        playwright: Option<&str>,
+    ) -> Result<UpstreamConnection> {
+        let Upstream { url, what, hop, .. } = &self.upstream;
         let concerns = |name: &str| name.eq_ignore_ascii_case("user-agent") || name.starts_with(PASSED_ON);
         let mut passed: Vec<(&str, &str)> =
             headers.iter().copied().filter(|(name, _)| concerns(name)).collect();

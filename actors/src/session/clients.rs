@@ -61,7 +61,12 @@ impl Session {
         self.last_attachment += 1;
         let id = self.last_attachment;
         let ticket = AttachmentTicket {
-            upstream: Upstream { url: launched.endpoint.clone(), what: "the browser".into(), hop: false },
+            upstream: Upstream {
+                url: launched.endpoint.clone(),
+                what: "the browser".into(),
+                name: "browser".into(),
+                hop: false,
+            },
             activity: self.activity.clone(),
             metrics: self.launcher.metrics.clone(),
             by: by.clone(),

@@ -325,7 +325,12 @@ impl Handler<AttachClient> for RemoteWorker {
         let told = view.and_then(|view| view.endpoint.clone());
         let url = told.map_or_else(|| self.settings.websocket(id), Ok)?;
         Ok(AttachmentTicket {
-            upstream: Upstream { url, what: self.settings.what(), hop: true },
+            upstream: Upstream {
+                url,
+                what: self.settings.what(),
+                name: self.settings.name.clone().into(),
+                hop: true,
+            },
             // The machine keeps the session's real clock, and sees the same traffic.
             activity: view.map_or_else(ActivityClock::new, |view| view.activity.clone()),
             metrics: self.metrics.clone(),

@@ -98,27 +98,32 @@ impl RemoteSettings {
     }
 }
 
+/// A machine with nothing special about it.
+#[cfg(test)]
+pub(super) fn settings_of(url: &str) -> RemoteSettings {
+    let second = Duration::from_secs(1);
+    RemoteSettings {
+        name: "a".into(),
+        role: RemoteRole::Worker,
+        url: url.parse().unwrap(),
+        supports_vnc: true,
+        links: LinkTemplates::default(),
+        default_idle_ttl: None,
+        default_headless: None,
+        poll_interval: second,
+        poll_timeout: second,
+        connect_timeout: second,
+        request_timeout: second,
+        create_timeout: second,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_machine_is_called_below_its_own_path_and_without_its_user_s_name() {
-        let second = Duration::from_secs(1);
-        let settings = |url: &str| RemoteSettings {
-            name: "a".into(),
-            role: RemoteRole::Worker,
-            url: url.parse().unwrap(),
-            supports_vnc: false,
-            links: LinkTemplates::default(),
-            default_idle_ttl: None,
-            default_headless: None,
-            poll_interval: second,
-            poll_timeout: second,
-            connect_timeout: second,
-            request_timeout: second,
-            create_timeout: second,
-        };
         let id = SessionId::nil();
         for (url, at, websocket, host) in [
             ("http://h:8080", "http://h:8080/x", format!("ws://h:8080/sessions/{id}/ws"), "h"),
@@ -135,7 +140,7 @@ mod tests {
                 "h",
             ),
         ] {
-            let settings = settings(url);
+            let settings = settings_of(url);
             assert_eq!((settings.at("/x").as_str(), settings.host()), (at, host), "{url}");
             assert_eq!(settings.websocket(id).unwrap().as_str(), websocket, "{url}");
         }

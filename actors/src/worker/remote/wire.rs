@@ -248,29 +248,13 @@ mod tests {
 
     use super::*;
     use crate::links::LinkTemplates;
-    use crate::worker::RemoteRole;
-
-    fn settings(links: LinkTemplates) -> RemoteSettings {
-        let second = Duration::from_secs(1);
-        RemoteSettings {
-            name: "a".into(),
-            role: RemoteRole::Worker,
-            url: "http://user@worker-1:8080".parse().unwrap(),
-            supports_vnc: true,
-            links,
-            default_idle_ttl: None,
-            default_headless: None,
-            poll_interval: second,
-            poll_timeout: second,
-            connect_timeout: second,
-            request_timeout: second,
-            create_timeout: second,
-        }
-    }
+    use crate::worker::remote::settings::settings_of;
 
     fn view(body: Value) -> SessionView {
         let links = LinkTemplates { http: Some("https://{host}/vnc/{id}".into()), ws: None };
-        serde_json::from_value::<WireSession>(body).unwrap().into_view(&settings(links))
+        serde_json::from_value::<WireSession>(body)
+            .unwrap()
+            .into_view(&RemoteSettings { links, ..settings_of("http://user@worker-1:8080") })
     }
 
     const ID: &str = "6a3e1f0c-8f0e-4a52-9a53-0d7f6f1c2b11";
