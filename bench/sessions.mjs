@@ -1,6 +1,6 @@
 // Measures one camofleet on this machine: warm create, delete beside the kill of a bare launchServer's browser, cold
-// create beside a bare launchServer, displays, memory. Nothing else should run meanwhile. `node bench/sessions.mjs [repetitions]`, after `make build` and the
-// setup of the tests.
+// create beside a bare launchServer, displays, memory. Nothing else should run meanwhile.
+// `node bench/sessions.mjs [repetitions]`, after `make build` and the set-up of the tests.
 import fs from 'node:fs';
 import path from 'node:path';
 import { createRequire } from 'node:module';
@@ -73,6 +73,7 @@ async function warm(body, name) {
   const ratio = report(`delete, ${name}`, deletes) / report("kill of a bare headless launchServer's browser", kills);
   console.log(`delete / bare kill: ${ratio.toFixed(2)}`);
   await server.stop();
+  return deletes;
 }
 
 async function cold() {
@@ -116,8 +117,8 @@ async function footprint(body, name, count) {
   await server.stop();
 }
 
-await warm({ headless: true }, 'headless');
-await warm({ vnc: true }, 'VNC');
+const deletes = [await warm({ headless: true }, 'headless'), await warm({ vnc: true }, 'VNC')];
+report('delete, both kinds', deletes.flat());
 await cold();
 await displays();
 await footprint({ headless: true }, 'headless', 4);
