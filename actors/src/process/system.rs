@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixStream};
 use std::os::unix::process::ExitStatusExt;
@@ -11,6 +12,7 @@ use std::process::Stdio;
 
 use futures_util::future::BoxFuture;
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal as UnixSignal, kill, killpg};
 use nix::unistd::{AccessFlags, Pid, access};
@@ -108,6 +110,9 @@ impl Os for SystemOs {
         {
             log::warn!("could not send {signal} to process group {group}: {error}");
         }
+        if signal == UnixSignal::SIGKILL {
+            release_memory(group);
+        }
     }
 
     fn group_exists(&self, group: u32) -> bool {
@@ -194,6 +199,29 @@ impl Os for SystemOs {
         let path = std::env::var_os("PATH")?;
         std::env::split_paths(&path).map(|directory| directory.join(program)).find(executable)
     }
+}
+
+/// Helps a killed process to give its memory back (process_mrelease(2), Linux 5.15): by itself it does so only after its
+/// last thread has ended, and a browser's main process has some seventy. A tenth of the time that a delete takes.
+///
+/// Where the kernel can't, or the process is gone already, nothing is lost. It refuses for a process that is not dying,
+/// so that an id that was given to another by now does no harm.
+fn release_memory(leader: Pid) {
+    if tokio::runtime::Handle::try_current().is_err() {
+        // The whole process is ending; nobody waits.
+        return;
+    }
+    // Takes the kernel some milliseconds, which the actors' thread has not.
+    tokio::task::spawn_blocking(move || {
+        // SAFETY: two system calls that take numbers only. The descriptor that the first one makes is nobody else's.
+        unsafe {
+            let descriptor = libc::syscall(libc::SYS_pidfd_open, leader.as_raw(), 0);
+            if let Ok(descriptor @ 0..) = i32::try_from(descriptor) {
+                let descriptor = OwnedFd::from_raw_fd(descriptor);
+                libc::syscall(libc::SYS_process_mrelease, descriptor.as_raw_fd(), 0);
+            }
+        }
+    });
 }
 
 /// Process group 0 would be camofleet's own and 1 is the system's first process: never signalled.
