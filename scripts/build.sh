@@ -20,7 +20,7 @@ build_frontend() {
   local stamp=frontend/node_modules/.camofleet-built fingerprint
   [ -f frontend/package.json ] || return 0
   fingerprint=$(frontend_fingerprint)
-  if [ -d frontend/dist ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$fingerprint" ]; then return; fi
+  if [ -f frontend/dist/index.html ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$fingerprint" ]; then return; fi
   step "building the web pages" npm --prefix frontend run build
   echo "$fingerprint" >"$stamp"
 }

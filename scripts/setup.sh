@@ -14,7 +14,7 @@ python_packages=()
 tests=false
 if [ "${1:-}" = --tests ]; then
   tests=true
-  packages+=(chromium python3-venv)
+  packages+=(chromium openssl python3-venv)
   npm_packages+=(fleet/tests/e2e)
   python_packages+=(fleet/tests/api)
 fi

@@ -11,6 +11,7 @@ rm -f "$logs"/*
 export NO_COLOR=1
 passed=0
 failed=0
+failures=
 
 # A suite that hangs ends the run with what it printed so far, instead of never.
 readonly longest=30m
@@ -44,6 +45,16 @@ count_tests() {
   ' "$1"
 }
 
+# The names of the tests that failed, a line each: of cargo test, of node --test's spec reporter, and of vitest.
+name_failures() {
+  awk '
+    /^test .* \.\.\. FAILED$/     { sub(/^test /, ""); sub(/ \.\.\. FAILED$/, ""); print }
+    /^ *FAIL /                   { sub(/^ *FAIL +/, ""); print }
+    /^✖ failing tests:$/         { listed = 1; next }
+    listed && /^✖ /              { sub(/^✖ /, ""); print }
+  ' "$1" | sort --unique
+}
+
 # Prints a suite's closing line and adds it to the sums.
 close() {
   local suite=$1 status duration suite_passed suite_failed
@@ -63,6 +74,8 @@ close() {
     [ "$status" -ne 124 ] || printf '… ended after %s\n' "$longest"
     tail -n 400 "$logs/$suite.log"
     printf -- '---- end of %s ----\n' "$suite"
+    # Once more at the very end, where it is looked for first.
+    failures+=$(name_failures "$logs/$suite.log" | sed "s/^/failed: $suite: /")$'\n'
   fi
 }
 
@@ -80,5 +93,6 @@ run_npm e2e fleet/tests/e2e
 close e2e
 
 printf 'all suites took %d s\n' "$SECONDS"
+printf '%s' "$failures"
 printf '%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ]

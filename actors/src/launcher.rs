@@ -15,20 +15,20 @@ use tokio::sync::{Semaphore, SetOnce, oneshot};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::browser::{Browser, BrowserParts, BrowserUp, CloseBrowser};
+use crate::browser::{Browser, BrowserParts, BrowserUp};
 use crate::display::{
-    CloseDisplay, Display, DisplayRequest, DisplaySettings, Geometry, ScreenClocks, SharedScreen,
-    authority_file,
+    Display, DisplayRequest, DisplaySettings, Geometry, ScreenClocks, SharedScreen, authority_file,
 };
 use crate::driver::protocol::{LaunchOptions, WindowSize};
-use crate::driver::{Driver, DriverSeat, Launch};
+use crate::driver::{DriverSeat, Launch};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::launched::{Begun, Launched};
 use crate::metrics::Metrics;
-use crate::parts::{Adopt, CheckAlive, LaunchPart, Loss, PartBond, PartKey};
+use crate::parts::{LaunchPart, PartBond, PartKey};
 use crate::process::Os;
+use crate::request_id::RequestId;
 use crate::rundir::{LaunchDir, RunDir};
-use crate::session::ActivityClock;
 use crate::slots::{SlotLease, Slots};
 use crate::supervision::ChildExited;
 
@@ -148,7 +148,8 @@ impl Launcher {
         Ok((launch, dir))
     }
 
-    /// Launches a browser. When `cancel` fires, everything begun is taken down before this returns.
+    /// Launches a browser, for a request if one waits for it. When `cancel` fires, everything begun is taken down before
+    /// this returns.
     ///
     /// # Errors
     /// [`Error::Cancelled`], or why the launch came to nothing; nothing is left of it then.
@@ -156,6 +157,7 @@ impl Launcher {
         &self,
         window: Window,
         parent: Recipient<ChildExited<PartKey>>,
+        by: Option<RequestId>,
         cancel: &CancellationToken,
     ) -> Result<Launched> {
         let permit = tokio::select! {
@@ -168,6 +170,12 @@ impl Launcher {
         let launched = self.launch_permitted(window, parent, cancel).await;
         let outcome = launched.as_ref().map_or_else(Error::code, |_| "ok");
         self.metrics.launch(kind, outcome, started.elapsed());
+        if let Ok(Launched { launch, version, .. }) = &launched {
+            let engine = self.settings.engine.kind.as_str();
+            let request = by.map(|by| format!(", request {by}")).unwrap_or_default();
+            let took = started.elapsed().as_millis();
+            log::debug!("launch {launch}: {engine} {version} ({kind}) is ready after {took} ms{request}");
+        }
         drop(permit);
         launched
     }
@@ -291,111 +299,5 @@ impl Launcher {
             timeout_ms: u64::try_from((self.settings.timeout + BACKSTOP_MARGIN).as_millis())
                 .unwrap_or(u64::MAX),
         }
-    }
-}
-
-/// The parts of a launch that is under way. Dropped halfway, they are taken down.
-#[derive(Default)]
-struct Begun {
-    browser: Option<Addr<Browser>>,
-    display: Option<Addr<Display>>,
-}
-
-impl Begun {
-    /// Resolves when nothing of it is left.
-    async fn dismantle(&mut self) {
-        close(self.browser.clone(), self.display.clone()).await;
-    }
-}
-
-impl Drop for Begun {
-    fn drop(&mut self) {
-        // No effect after `dismantle`: the mailboxes are closed.
-        close_soon(self.browser.as_ref(), self.display.as_ref());
-    }
-}
-
-/// Takes parts down; resolves when their actors have stopped, and so nothing is left of them.
-async fn close(browser: Option<Addr<Browser>>, display: Option<Addr<Display>>) {
-    let browser = async {
-        if let Some(browser) = browser {
-            let _ = browser.send(CloseBrowser).await;
-        }
-    };
-    let display = async {
-        if let Some(display) = display {
-            let _ = display.send(CloseDisplay).await;
-        }
-    };
-    futures_util::future::join(browser, display).await;
-}
-
-/// The same without waiting, for drops: one message for each part.
-fn close_soon(browser: Option<&Addr<Browser>>, display: Option<&Addr<Display>>) {
-    if let Some(browser) = browser {
-        browser.do_send(CloseBrowser);
-    }
-    if let Some(display) = display {
-        display.do_send(CloseDisplay);
-    }
-}
-
-/// A browser that is up, with its display: what pools keep and sessions run on. Dropped, it is taken down.
-pub(crate) struct Launched {
-    /// The launch's number.
-    pub launch: u64,
-    /// The Playwright server, on loopback.
-    pub endpoint: Url,
-    /// The version that the browser reports.
-    pub version: String,
-    /// Where it lives.
-    pub driver: Addr<Driver>,
-    /// The slot of its display.
-    pub slot: Option<Arc<SlotLease>>,
-    browser: Addr<Browser>,
-    display: Option<Addr<Display>>,
-    loss: Arc<SetOnce<Loss>>,
-    clocks: ScreenClocks,
-}
-
-impl Launched {
-    /// From now on what viewers of its screen do is activity on this clock.
-    pub fn count_input(&self, clock: ActivityClock) {
-        self.clocks.enter(self.launch, clock);
-    }
-
-    /// The part that has ended by itself, if one has. What ends later is told to the parent.
-    pub fn loss(&self) -> Option<&Loss> {
-        self.loss.get()
-    }
-
-    /// Has the parts looked at; one that is dead is told to the parent as lost.
-    pub fn check_alive(&self) {
-        // One message for each part and look.
-        self.browser.do_send(CheckAlive);
-        if let Some(display) = &self.display {
-            display.do_send(CheckAlive);
-        }
-    }
-
-    /// Puts the parts under a new parent. One that has died already is no error here, but a [`Self::loss`].
-    pub async fn adopt(&self, parent: Recipient<ChildExited<PartKey>>) {
-        let _ = self.browser.send(Adopt(parent.clone())).await;
-        if let Some(display) = &self.display {
-            let _ = display.send(Adopt(parent)).await;
-        }
-    }
-
-    /// Takes it down; resolves when nothing of it is left.
-    pub async fn dismantle(self) {
-        close(Some(self.browser.clone()), self.display.clone()).await;
-    }
-}
-
-impl Drop for Launched {
-    fn drop(&mut self) {
-        self.clocks.leave(self.launch);
-        // No effect after `dismantle`: the mailboxes are closed.
-        close_soon(Some(&self.browser), self.display.as_ref());
     }
 }

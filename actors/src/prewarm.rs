@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Result;
-use crate::launcher::{Launched, Launcher, Window};
+use crate::launched::Launched;
+use crate::launcher::{Launcher, Window};
 use crate::parts::PartKey;
 use crate::supervision::{Backoff, ChildExited, Generation, Intensity, Lifeline, RestartWindow};
 
@@ -158,7 +159,7 @@ impl PrewarmPool {
                 PoolKind::Vnc => self.launcher.window(),
             };
             let launch = async move {
-                let launched = launcher.launch(window, parent, &cancel).await;
+                let launched = launcher.launch(window, parent, None, &cancel).await;
                 if !cancel.is_cancelled() {
                     return Some(launched);
                 }

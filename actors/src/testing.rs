@@ -44,6 +44,7 @@ pub(crate) fn a_view() -> SessionView {
         labels: Arc::new(BTreeMap::new()),
         on_crash: OnCrash::Restart,
         contexts: Contexts::Keep,
+        request_id: None,
     };
     SessionView {
         spec: Arc::new(spec),
@@ -211,6 +212,8 @@ pub(crate) struct TestWorker {
     pub ends: mpsc::UnboundedReceiver<String>,
     /// What happened so far.
     pub events: Subscription,
+    /// What it showed first.
+    pub first: Arc<WorkerSnapshot>,
 }
 
 impl TestWorker {
@@ -250,13 +253,16 @@ impl TestWorker {
         let events = machine.parts.events.subscribe();
         let (told, ends) = mpsc::unbounded_channel();
         let parent = Parent(told).start().recipient();
+        let mut shown = machine.parts.snapshot.subscribe();
+        // A task of its own, so that it looks before the worker's next step.
+        let first = actix_rt::spawn(async move {
+            Arc::clone(&shown.wait_for(|snapshot| !snapshot.checks.is_empty()).await.unwrap())
+        });
         let address = LocalWorker::start_actor(machine.parts.clone(), parent, 0);
         let seen = machine.parts.snapshot.subscribe();
         let handle = WorkerHandle::new("local".to_owned(), address.clone(), seen);
         let os = machine.os.clone();
-        let worker = Self { machine, os, handle, address, ends, events };
-        worker.until(|snapshot| !snapshot.checks.is_empty()).await;
-        worker
+        Self { machine, os, handle, address, ends, events, first: first.await.unwrap() }
     }
 
     pub async fn create(&self, request: SessionRequest) -> Result<Arc<SessionView>> {

@@ -1,5 +1,6 @@
 //! The log of the fleet's sessions: a listener of the event bus that writes one line for each change.
 
+use camofleet_actors::RequestId;
 use camofleet_actors::events::{Change, Event, Subscription};
 use camofleet_actors::session::SessionView;
 
@@ -8,6 +9,10 @@ pub async fn write(mut events: Subscription) {
     while let Some(event) = events.next().await {
         match event {
             Event::Session { worker, view, change, by } => {
+                let by = by.or_else(|| asked_for_by(&view, &change));
+                if by.is_none() && is_told_elsewhere(&change) {
+                    continue;
+                }
                 if let Some((level, mut line)) = line(&worker, &view, &change) {
                     if let Some(by) = by {
                         line.push_str(&format!(", request {by}"));
@@ -18,6 +23,19 @@ pub async fn write(mut events: Subscription) {
             Event::Resync { missed } => log::warn!("{missed} session events came too fast to be logged"),
         }
     }
+}
+
+/// The request that a change is owed to where another role made the change: one that asked for the session is, until the
+/// session has broken for the first time.
+fn asked_for_by(view: &SessionView, change: &Change) -> Option<RequestId> {
+    let first =
+        matches!(change, Change::Created | Change::Ready | Change::StartUrlFailed) && view.restarts == 0;
+    view.spec.request_id.clone().filter(|_| first)
+}
+
+/// What a role does by itself has a request; without one it was seen on another role, whose log has the line.
+fn is_told_elsewhere(change: &Change) -> bool {
+    matches!(change, Change::Created | Change::Attached | Change::Detached)
 }
 
 fn line(worker: &str, view: &SessionView, change: &Change) -> Option<(log::Level, String)> {
@@ -40,8 +58,10 @@ fn line(worker: &str, view: &SessionView, change: &Change) -> Option<(log::Level
             (Info, format!("a client attached to {session}, which has {} now", view.attached))
         }
         Change::Detached => (Info, format!("a client left {session}, which has {} now", view.attached)),
-        // The session's own warning has said it.
-        Change::StartUrlFailed => return None,
+        Change::StartUrlFailed => {
+            let error = view.start_url_error.as_deref().unwrap_or_default();
+            (Warn, format!("the start URL of {session} was not opened: {error}"))
+        }
         Change::Ending => (Debug, format!("{session} is being ended")),
         Change::Ended => {
             let ending = view.ending.as_ref()?;

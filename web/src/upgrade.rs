@@ -148,7 +148,7 @@ pub(crate) async fn serve(state: AppState, request: Request, mut connection: Con
             Attachment::run(parts.io, upstream, ticket, ping_interval).await;
         }
         Admitted::Viewer(ends) => {
-            show(parts.io, Viewer::new(ends, ping_interval), state.settings.viewer).await;
+            show(parts.io, Viewer::new(ends, ping_interval), state.settings.viewer, &by).await;
         }
     }
     log::info!("{peer} WS {path} closed after {:.1} s, request {by}", started.elapsed().as_secs_f32());
@@ -217,17 +217,23 @@ async fn refuse(connection: &mut Connection, error: &ApiError, by: &RequestId) -
 }
 
 /// Serves a viewer until either side ends.
-async fn show(socket: TcpStream, viewer: Viewer, patience: ViewerSettings) {
+async fn show(socket: TcpStream, viewer: Viewer, patience: ViewerSettings, by: &RequestId) {
     let (reader, mut writer) = socket.into_split();
     let codec = ws::Codec::new().max_size(MESSAGE_LIMIT);
-    let mut to_viewer =
-        std::pin::pin!(WebsocketContext::with_codec(viewer, chunks(reader, patience.read_timeout), codec));
+    let mut to_viewer = std::pin::pin!(WebsocketContext::with_codec(
+        viewer,
+        chunks(reader, patience.read_timeout, by.clone()),
+        codec
+    ));
     while let Some(Ok(bytes)) = to_viewer.next().await {
         match timeout(patience.write_timeout, writer.write_all(&bytes)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return,
             Err(_) => {
-                log::info!("a viewer did not read for {:?} and is disconnected", patience.write_timeout);
+                log::info!(
+                    "a viewer did not read for {:?} and is disconnected, request {by}",
+                    patience.write_timeout
+                );
                 return;
             }
         }
@@ -240,15 +246,16 @@ async fn show(socket: TcpStream, viewer: Viewer, patience: ViewerSettings) {
 fn chunks(
     reader: impl AsyncRead + Unpin + 'static,
     read_timeout: Duration,
+    by: RequestId,
 ) -> impl Stream<Item = Result<Bytes, PayloadError>> + 'static {
-    stream::unfold((reader, BytesMut::new()), move |(mut reader, mut buffer)| async move {
+    stream::unfold((reader, BytesMut::new(), by), move |(mut reader, mut buffer, by)| async move {
         buffer.reserve(READ_SIZE);
         match timeout(read_timeout, reader.read_buf(&mut buffer)).await {
             Ok(Ok(0)) => None,
-            Ok(Ok(_)) => Some((Ok(buffer.split().freeze()), (reader, buffer))),
-            Ok(Err(error)) => Some((Err(PayloadError::Io(error)), (reader, buffer))),
+            Ok(Ok(_)) => Some((Ok(buffer.split().freeze()), (reader, buffer, by))),
+            Ok(Err(error)) => Some((Err(PayloadError::Io(error)), (reader, buffer, by))),
             Err(_) => {
-                log::info!("a viewer said nothing for {read_timeout:?} and is disconnected");
+                log::info!("a viewer said nothing for {read_timeout:?} and is disconnected, request {by}");
                 None
             }
         }

@@ -19,14 +19,14 @@ async fn a_session_is_shown_with_every_field_of_the_contract() {
     let api = api(Options::default()).await;
     let body = r#"{"headless":true,"idle_ttl_seconds":60,"labels":{"team":"a"},"start_url":"example.com"}"#;
     let mut session = api.create(body).await;
-    for volatile in ["id", "created_at", "last_seen_at", "ws_endpoint"] {
+    for volatile in ["id", "created_at", "last_seen_at", "ws_endpoint", "request_id"] {
         assert!(session[volatile].is_string(), "{volatile}");
     }
     assert_eq!(
         session["ws_endpoint"],
         format!("/fleet/sessions/local/{}/ws", session["id"].as_str().unwrap())
     );
-    for volatile in ["id", "created_at", "last_seen_at", "ws_endpoint"] {
+    for volatile in ["id", "created_at", "last_seen_at", "ws_endpoint", "request_id"] {
         session.as_object_mut().unwrap().remove(volatile);
     }
     let expected = json!({

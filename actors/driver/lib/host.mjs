@@ -2,7 +2,7 @@
 import { InvalidCommand, parseCommand } from './commands.mjs';
 import { describe } from './errors.mjs';
 import { Launch } from './launch.mjs';
-import { log, send } from './output.mjs';
+import { send } from './output.mjs';
 import { discardContexts, openPage } from './pages.mjs';
 
 /** How long leaving and entering a browser may take when the command names no time, in milliseconds. */
@@ -63,21 +63,17 @@ export class Host {
     }
     const launch = new Launch(id, options);
     this.#launches.set(id, launch);
-    const started = Date.now();
     try {
       const { endpoint, pid, version } = await launch.start();
       send({ type: 'ready', id, endpoint, pid, browser_version: version });
-      log(`${id}: ${options.engine} ${version} is ready after ${Date.now() - started} ms, process ${pid}`);
     } catch (error) {
       this.#launches.delete(id);
       send({ type: 'launch_failed', id, error: error.message });
-      log(`${id}: ${error.message}`);
       return;
     }
     const { code, signal } = await launch.ended();
     this.#launches.delete(id);
     send({ type: 'exited', id, code, signal, requested: launch.closing });
-    log(`${id}: ended with ${signal ?? `exit status ${code}`}${launch.closing ? ', as asked' : ''}`);
   }
 
   #close({ id }) {

@@ -146,7 +146,7 @@ export class Launch {
     try {
       prepareProfile(args, this.options);
     } catch (error) {
-      log(`${this.id}: its windows will not fit the display: ${error.message}`);
+      log(`launch ${this.id}: its windows will not fit the display: ${error.message}`);
     }
   }
 

@@ -9,13 +9,15 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::attachment::{AttachmentId, CloseAttachment};
+use super::attachment::AttachmentId;
+use super::clients::Client;
 use super::state::{EndReason, Lifecycle, Status};
 use super::view::{Ending, OnCrash, SessionId, SessionSpec, SessionView, VncView};
 use crate::engine::EngineKind;
 use crate::error::{Error, Result};
 use crate::events::Change;
-use crate::launcher::{Launched, Launcher};
+use crate::launched::Launched;
+use crate::launcher::Launcher;
 use crate::parts::{LaunchPart, PartKey};
 use crate::prewarm::PrewarmPool;
 use crate::request_id::RequestId;
@@ -38,8 +40,6 @@ pub(crate) struct SessionChanged {
 /// What a session is made of besides its spec.
 pub(crate) struct SessionParts {
     pub spec: Arc<SessionSpec>,
-    /// The request that asked for it.
-    pub by: RequestId,
     pub engine: EngineKind,
     pub launcher: Launcher,
     pub worker: Recipient<SessionChanged>,
@@ -80,7 +80,7 @@ pub(crate) struct Session {
     pub(super) ready: Option<oneshot::Sender<Result<ReadySession>>>,
     /// Everybody who waits for the end.
     pub(super) enders: Vec<oneshot::Sender<()>>,
-    pub(super) attachments: HashMap<AttachmentId, Option<Recipient<CloseAttachment>>>,
+    pub(super) attachments: HashMap<AttachmentId, Client>,
     pub(super) last_attachment: AttachmentId,
     /// Closed when the contexts that are being discarded are gone.
     pub(super) discarding: Option<watch::Receiver<()>>,
@@ -93,8 +93,8 @@ impl Session {
     pub fn start(parts: SessionParts) -> Addr<Self> {
         Actor::start(Self {
             _lifeline: Lifeline::new(parts.parent, parts.spec.id, 0),
+            by: parts.spec.request_id.clone(),
             spec: parts.spec,
-            by: Some(parts.by),
             engine: parts.engine,
             launcher: parts.launcher,
             worker: parts.worker,

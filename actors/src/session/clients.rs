@@ -19,9 +19,17 @@ use crate::supervision::{ChildExited, Lifeline};
 /// up for a while, and a browser that needs longer than this is not coming back.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A client that was admitted.
+pub(super) struct Client {
+    /// The request that it came with.
+    by: RequestId,
+    /// Ends its attachment, once that has started.
+    close: Option<Recipient<CloseAttachment>>,
+}
+
 impl Session {
     pub(super) fn close_attachments(&mut self, reason: &str) {
-        for close in self.attachments.values().flatten() {
+        for close in self.attachments.values().filter_map(|client| client.close.as_ref()) {
             // One message for each client.
             close.do_send(CloseAttachment { reason: reason.to_owned() });
         }
@@ -73,7 +81,7 @@ impl Session {
             session: ctx.address().recipient(),
             lifeline: Lifeline::new(ctx.address().recipient(), id, launched.launch),
         };
-        self.attachments.insert(id, None);
+        self.attachments.insert(id, Client { by: by.clone(), close: None });
         self.activity.touch();
         self.publish_by(Change::Attached, Some(by));
         Ok(ticket)
@@ -85,7 +93,7 @@ impl Handler<AttachmentStarted> for Session {
 
     fn handle(&mut self, started: AttachmentStarted, _: &mut Context<Self>) {
         match (self.attachments.get_mut(&started.id), self.life.status()) {
-            (Some(close), Status::Ready) => *close = Some(started.close),
+            (Some(client), Status::Ready) => client.close = Some(started.close),
             // The browser went while the client was being connected to it.
             _ => {
                 started.close.do_send(CloseAttachment { reason: "the session is no longer READY".to_owned() })
@@ -98,11 +106,8 @@ impl Handler<ChildExited<AttachmentId>> for Session {
     type Result = ();
 
     fn handle(&mut self, exited: ChildExited<AttachmentId>, ctx: &mut Context<Self>) {
-        if self.attachments.remove(&exited.key).is_none() {
-            return;
-        }
-        // Its own going, whatever request is under way.
-        self.publish_by(Change::Detached, None);
+        let Some(Client { by, .. }) = self.attachments.remove(&exited.key) else { return };
+        self.publish_by(Change::Detached, Some(by.clone()));
         let last = self.attachments.is_empty() && self.spec.contexts == Contexts::Discard;
         // The generation is the launch that the client was attached to.
         let Some(launched) =
@@ -122,7 +127,10 @@ impl Handler<ChildExited<AttachmentId>> for Session {
                 Err(_) => Some(format!("they still stood after {} s", DISCARD_TIMEOUT.as_secs())),
             };
             if let Some(error) = error {
-                log::warn!("session {}: its contexts could not be closed: {error}", this.spec.id);
+                log::warn!(
+                    "session {}: its contexts could not be closed: {error}, request {by}",
+                    this.spec.id
+                );
             }
             this.discarding = None;
             drop(under_way);

@@ -12,8 +12,10 @@ use super::view::StartUrlWait;
 use crate::driver::InBrowser;
 use crate::error::{Error, Result};
 use crate::events::Change;
-use crate::launcher::{Launched, Window};
+use crate::launched::Launched;
+use crate::launcher::Window;
 use crate::prewarm::{PrewarmPool, Take};
+use crate::request_id::RequestId;
 
 /// How long the start URL's page may take to load.
 const START_URL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -23,7 +25,7 @@ impl Session {
     pub(super) fn launch(&mut self, old: Option<Launched>, wait: Duration, ctx: &mut Context<Self>) {
         let cancel = CancellationToken::new();
         self.launching = Some(cancel.clone());
-        let (launcher, parent) = (self.launcher.clone(), ctx.address().recipient());
+        let (launcher, parent, by) = (self.launcher.clone(), ctx.address().recipient(), self.by.clone());
         let window = match &self.slot {
             Some(slot) => Window::Slot(Arc::clone(slot)),
             None if self.spec.headless => Window::None,
@@ -38,7 +40,7 @@ impl Session {
                 () = cancel.cancelled() => return Err(Error::Cancelled),
                 () = tokio::time::sleep(wait) => {}
             }
-            launcher.launch(window, parent, &cancel).await
+            launcher.launch(window, parent, by, &cancel).await
         };
         ctx.spawn(launch.into_actor(self).map(|launched, this, ctx| this.on_launched(launched, false, ctx)));
     }
@@ -89,12 +91,12 @@ impl Session {
         // Its idle time starts when it can be used.
         self.activity.touch();
         self.publish(Change::Ready);
-        self.by = None;
+        let by = self.by.take();
         if let Some(ready) = self.ready.take() {
             // Nobody listens when the request was broken off: the session lives on until it expires.
             let _ = ready.send(Ok(ReadySession { view: self.view(), warm }));
         }
-        self.open_start_url(ctx);
+        self.open_start_url(by, ctx);
     }
 
     fn launch_failed(&mut self, error: Error, ctx: &mut Context<Self>) {
@@ -113,7 +115,7 @@ impl Session {
         }
     }
 
-    fn open_start_url(&mut self, ctx: &mut Context<Self>) {
+    fn open_start_url(&mut self, by: Option<RequestId>, ctx: &mut Context<Self>) {
         let (Some(url), Some(launched)) = (self.spec.start_url.clone(), &self.launched) else { return };
         if self.spec.start_url_wait == StartUrlWait::None {
             return;
@@ -125,9 +127,8 @@ impl Session {
             let current = this.launched.as_ref().is_some_and(|launched| launched.launch == launch);
             // A browser that is gone has its own story.
             if let (true, Ok(Err(error))) = (current, opened) {
-                log::warn!("session {}: the start URL was not opened: {error}", this.spec.id);
                 this.start_url_error = Some(error);
-                this.publish(Change::StartUrlFailed);
+                this.publish_by(Change::StartUrlFailed, by);
             }
         }));
     }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::activity::ActivityClock;
 use super::state::{EndReason, Status};
 use crate::links::VncLinks;
+use crate::request_id::RequestId;
 
 /// A session's id: a UUID v4.
 pub type SessionId = Uuid;
@@ -107,12 +108,14 @@ pub struct SessionSpec {
     pub on_crash: OnCrash,
     /// What happens when the last client leaves.
     pub contexts: Contexts,
+    /// The request that asked for it; `None` where its machine does not tell.
+    pub request_id: Option<RequestId>,
 }
 
 impl SessionSpec {
     /// Fills a request from the defaults, under a new id. A live view needs a window; a window needs a display, so
     /// without `displays` the session runs headless, and says so.
-    pub fn new(request: SessionRequest, defaults: &SessionDefaults, displays: bool) -> Self {
+    pub fn new(request: SessionRequest, by: RequestId, defaults: &SessionDefaults, displays: bool) -> Self {
         let headless = !request.vnc && (!displays || request.headless.unwrap_or(defaults.headless));
         let start_url = request.start_url.or_else(|| defaults.start_url.clone());
         Self {
@@ -125,6 +128,7 @@ impl SessionSpec {
             labels: Arc::new(request.labels),
             on_crash: request.on_crash,
             contexts: request.contexts,
+            request_id: Some(by),
         }
     }
 }
@@ -223,20 +227,20 @@ mod tests {
     #[test]
     fn a_live_view_needs_a_window() {
         let request = SessionRequest { vnc: true, headless: Some(true), ..SessionRequest::default() };
-        assert!(!SessionSpec::new(request, &defaults(), true).headless);
+        assert!(!SessionSpec::new(request, RequestId::random(), &defaults(), true).headless);
     }
 
     #[test]
     fn without_display_tools_a_session_without_a_view_runs_headless() {
         let request = SessionRequest { headless: Some(false), ..SessionRequest::default() };
-        assert!(!SessionSpec::new(request.clone(), &defaults(), true).headless);
-        assert!(SessionSpec::new(request, &defaults(), false).headless);
+        assert!(!SessionSpec::new(request.clone(), RequestId::random(), &defaults(), true).headless);
+        assert!(SessionSpec::new(request, RequestId::random(), &defaults(), false).headless);
     }
 
     #[test]
     fn what_a_request_leaves_open_comes_from_the_defaults() {
         let defaults = SessionDefaults { start_url: Some("example.com".into()), ..defaults() };
-        let spec = SessionSpec::new(SessionRequest::default(), &defaults, true);
+        let spec = SessionSpec::new(SessionRequest::default(), RequestId::random(), &defaults, true);
         assert_eq!(spec.start_url.as_deref(), Some("https://example.com"));
         assert_eq!((spec.idle_ttl.as_secs(), spec.start_url_wait), (300, StartUrlWait::Load));
     }

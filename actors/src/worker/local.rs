@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::diagnostics::{Diagnosis, DiagnosticsSettings};
 use super::infrastructure::INFRASTRUCTURE;
 use super::views::Views;
-use super::{WorkerHandle, WorkerSnapshot};
+use super::{WorkerHandle, WorkerSnapshot, pool_check};
 use crate::display::{CloseSharedDisplay, SharedDisplay, SharedDisplayKey};
 use crate::driver::{DriverHandle, DriverId, DriverSeat, DriverSettings, StopDriver};
 use crate::error::{Error, Result};
@@ -186,12 +186,11 @@ impl LocalWorker {
         ctx: &mut Context<Self>,
     ) -> oneshot::Receiver<Result<ReadySession>> {
         let (ready, created) = oneshot::channel();
-        let spec = SessionSpec::new(request, &self.settings.defaults, self.displays());
+        let spec = SessionSpec::new(request, by, &self.settings.defaults, self.displays());
         let pool = if spec.headless { PoolKind::Headless } else { PoolKind::Vnc };
         let id = spec.id;
         let session = Session::start(SessionParts {
             spec: Arc::new(spec),
-            by,
             engine: self.settings.launch.engine.kind,
             launcher: self.launcher.clone(),
             worker: ctx.address().recipient(),
@@ -216,12 +215,15 @@ impl Actor for LocalWorker {
         self.driver_with_place(ctx);
         self.keep_screen(ctx);
         for kind in [PoolKind::Headless, PoolKind::Vnc] {
-            if self.pool_settings(kind).target == 0 {
+            let target = self.pool_settings(kind).target;
+            if target == 0 {
                 continue;
             }
             match &self.settings.launch.display.tools {
                 Err(remedy) if kind == PoolKind::Vnc => log::warn!("{remedy}"),
                 _ => {
+                    // Until it tells of itself.
+                    self.fills.insert(pool_check(kind), PoolFill { target, ..PoolFill::default() });
                     let pool = self.start_pool(kind, 0, ctx);
                     self.pools.insert(kind, INFRASTRUCTURE, pool);
                 }

@@ -91,10 +91,13 @@ test('a viewer sees the page through the gateway, by the address of the runner a
     await viewer.close();
   }
   const chromium = await startChromium();
-  const page = await chromium.newPage();
-  await page.goto(session.vnc.http);
-  await showsColour(page.locator('[data-testid="live-screen"][data-state="connected"] canvas'), GREEN);
-  await chromium.close();
+  try {
+    const page = await chromium.newPage();
+    await page.goto(session.vnc.http);
+    await showsColour(page.locator('[data-testid="live-screen"][data-state="connected"] canvas'), GREEN);
+  } finally {
+    await chromium.close();
+  }
   await control.end(session);
   assert.deepEqual(xServers(fleet.runnerWest.runBase), []);
 });
@@ -161,6 +164,27 @@ test('a request is named alike in the logs of all that serve it', async () => {
   await isIn('e2e-attach');
   await control.request('DELETE', pathOf(answer.json), { headers: named('e2e-delete') });
   await isIn('e2e-delete');
+});
+
+test('a request is named in every line that its launch, its start URL, its client and its end leave in the logs', async () => {
+  const past = [control, fleet.workerWest, fleet.runnerWest].map((role) => [role, role.logLines().length]);
+  const named = { 'x-request-id': 'e2e-every-line' };
+  const body = { headless: true, worker: 'west', start_url: 'http://127.0.0.1:1/' };
+  const { json: session } = await control.request('POST', '/sessions', { body, headers: named });
+  const { socket, closed } = await openSocket(control.wsUrl + session.ws_endpoint, { headers: { ...HEADERS, ...named } });
+  const onRunner = () => fleet.runnerWest.logLines();
+  await until(() => onRunner().some((line) => /the start URL of session .* was not opened/.test(line)), 'the start URL to fail');
+  socket.close();
+  await closed;
+  await until(() => onRunner().some((line) => /a client left/.test(line)), 'the client to be gone');
+  await control.request('DELETE', pathOf(session), { headers: named });
+  const ofIt = (line) => line.includes(session.id) || line.includes(named['x-request-id']);
+  // Polls are requests of their own.
+  const lines = past.flatMap(([role, count]) => role.logLines().slice(count).filter((line) => ofIt(line) && !/ GET /.test(line)));
+  for (const what of [/launch \d+: firefox .* is ready/, /is ready: firefox/, /the start URL of/, /WS .* opened/, /a client left/, /ended \(deleted\)/]) {
+    assert.ok(lines.some((line) => what.test(line)), `${what} is among\n${lines.join('\n')}`);
+  }
+  assert.deepEqual(lines.filter((line) => !line.endsWith('request e2e-every-line')), []);
 });
 
 test('the endpoint of each role can be dialled from where its caller is', async () => {

@@ -19,7 +19,8 @@ after(async () => {
 });
 
 test('a session is described with every field of the contract', () => {
-  const { id, created_at: created, last_seen_at: seen, browser_version: version, ...rest } = session;
+  const { id, created_at: created, last_seen_at: seen, browser_version: version, request_id: request, ...rest } = session;
+  assert.match(request, /^[0-9a-f]{16}$/);
   assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   for (const time of [created, seen]) {
     assert.match(time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use camofleet_actors::RequestId;
 use camofleet_actors::session::{Contexts, OnCrash, SessionView, StartUrlWait, Status};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -46,6 +47,9 @@ pub struct SessionFields<'a> {
     on_crash: OnCrash,
     #[schema(schema_with = schema::contexts)]
     contexts: Contexts,
+    /// The `X-Request-Id` of the request that asked for it, as the logs name it.
+    #[schema(required)]
+    request_id: Option<&'a str>,
     #[schema(required, format = DateTime)]
     ended_at: Option<String>,
     #[schema(required, schema_with = schema::end_reason_or_null)]
@@ -76,6 +80,7 @@ impl<'a> SessionFields<'a> {
             restarts: view.restarts,
             on_crash: spec.on_crash,
             contexts: spec.contexts,
+            request_id: spec.request_id.as_ref().map(RequestId::as_str),
             ended_at: ending.filter(|_| view.status == Status::Dead).map(|ending| shown(ending.at)),
             end_reason: ending.map(|ending| ending.reason.as_str()),
             end_detail: ending.map(|ending| ending.detail.as_str()),

@@ -281,8 +281,10 @@ impl Handler<DeleteSession> for RemoteWorker {
             return Box::pin(actix::fut::err(refusal));
         }
         let (calls, started) = (self.calls.clone(), Instant::now());
+        self.known.deleting(id, true);
         let deleted = async move { (calls.delete(id, &by).await, by) };
         Box::pin(deleted.into_actor(self).map(move |(deleted, by), this, _| {
+            this.known.deleting(id, false);
             if deleted.is_ok() {
                 this.metrics.deleted(started.elapsed());
             }

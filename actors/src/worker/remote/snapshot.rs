@@ -33,6 +33,8 @@ pub(super) struct Known {
     /// Sessions that were written, and how many looks had begun by then: what a look that began before the write saw
     /// of them is older than the write. `None`: it is gone.
     written: HashMap<SessionId, (u64, Option<Arc<SessionView>>)>,
+    /// Sessions whose delete is under way: its answer tells of their ends, not a look that comes in between.
+    deleting: HashSet<SessionId>,
     /// Sessions that are no longer there, and whose ends were not seen yet.
     vanished: HashSet<SessionId>,
 }
@@ -108,6 +110,9 @@ impl Known {
         let seen: HashSet<SessionId> = live.iter().map(|view| view.spec.id).collect();
         let unseen = self.written.values().filter_map(|(_, view)| view.as_ref());
         live.extend(unseen.filter(|view| !seen.contains(&view.spec.id)).cloned());
+        let awaited = self.live.iter().filter(|view| self.deleting.contains(&view.spec.id));
+        let awaited: Vec<_> = awaited.filter(|view| !seen.contains(&view.spec.id)).cloned().collect();
+        live.extend(awaited);
 
         let before: HashMap<SessionId, Arc<SessionView>> =
             std::mem::replace(&mut self.live, live).into_iter().map(|view| (view.spec.id, view)).collect();
@@ -139,6 +144,15 @@ impl Known {
             self.ended = listed;
         }
         self.ended.truncate(ENDED_LIMIT);
+    }
+
+    /// A delete of a session is sent, or has been answered.
+    pub fn deleting(&mut self, id: SessionId, under_way: bool) {
+        if under_way {
+            self.deleting.insert(id);
+        } else {
+            self.deleting.remove(&id);
+        }
     }
 
     /// Takes in what a write came to, after so many looks had begun; tells what changed.
@@ -309,6 +323,19 @@ mod tests {
         known.observed(2, observation(&[], Some(&[])));
         let (_, ended) = known.sessions();
         assert_eq!(ended[0].ending.as_ref().map(|ending| ending.reason), Some(EndReason::Deleted));
+    }
+
+    #[test]
+    fn the_end_of_a_session_that_is_being_deleted_is_told_by_the_delete_s_answer_alone() {
+        let view = a_view();
+        let mut known = Known::default();
+        known.observed(1, observation(&[&view], None));
+        known.deleting(view.spec.id, true);
+        assert_eq!(names(&known.observed(2, observation(&[], Some(&[])))), []);
+        known.deleting(view.spec.id, false);
+        assert_eq!(names(&known.written(2, Written::Deleted(view.spec.id, Status::Dead))), [Change::Ended]);
+        assert_eq!(names(&known.observed(3, observation(&[], Some(&[])))), []);
+        assert!(known.sessions().0.is_empty());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use url::Url;
 
 use super::{RemoteRole, RemoteSettings};
 use crate::links::VncLinks;
+use crate::request_id::RequestId;
 use crate::session::{
     ActivityClock, Contexts, EndReason, Ending, OnCrash, SessionId, SessionRequest, SessionSpec, SessionView,
     StartUrlWait, Status, VncView,
@@ -75,6 +76,8 @@ pub(super) struct WireSession {
     on_crash: OnCrash,
     #[serde(default)]
     contexts: Contexts,
+    #[serde(default)]
+    request_id: Option<String>,
     #[serde(default, deserialize_with = "optional_time")]
     ended_at: Option<Timestamp>,
     #[serde(default)]
@@ -151,6 +154,7 @@ impl WireSession {
                 labels: Arc::new(self.labels.unwrap_or_default()),
                 on_crash: self.on_crash,
                 contexts: self.contexts,
+                request_id: self.request_id.as_deref().and_then(RequestId::parse),
             }),
             status: self.status,
             activity: ActivityClock::observed(self.created_at, self.last_seen_at),

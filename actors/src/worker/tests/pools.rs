@@ -183,3 +183,10 @@ async fn a_slot_that_comes_back_late_is_shown_as_free() {
     assert!(matches!(error, Error::LaunchTimedOut { what: "display", .. }), "{error}");
     worker.until(|snapshot| snapshot.checks["display"].text.contains("3 of 3 slots free")).await;
 }
+
+#[actix::test]
+async fn a_pool_that_only_starts_is_never_called_off() {
+    let worker = TestWorker::starting_on(FakeOs::new(), |settings| settings.headless_pool.target = 1).await;
+    let shown = ["pool_headless", "pool_vnc"].map(|pool| worker.first.checks[pool].text.as_str());
+    assert_eq!(shown, ["0 of 1 ready", "off"]);
+}
