@@ -302,6 +302,10 @@ impl Os for FakeOs {
         }
     }
 
+    fn kill_leader(&self, group: u32) {
+        self.kill(group);
+    }
+
     fn is_running(&self, pid: u32) -> bool {
         let machine = self.machine();
         machine.alive.contains_key(&pid) && !machine.unnoticed.contains(&pid)

@@ -101,6 +101,9 @@ pub trait Os: Send + Sync + 'static {
     /// Sends a signal to a process group. A group that is gone already is no error.
     fn signal_group(&self, group: u32, signal: Signal);
 
+    /// Kills the leader of a process group, and helps it to give its memory back. The others of the group live on.
+    fn kill_leader(&self, group: u32);
+
     /// Whether the group still has a member.
     fn group_exists(&self, group: u32) -> bool;
 

@@ -110,9 +110,16 @@ impl Os for SystemOs {
         {
             log::warn!("could not send {signal} to process group {group}: {error}");
         }
-        if signal == UnixSignal::SIGKILL {
-            release_memory(group);
+    }
+
+    fn kill_leader(&self, group: u32) {
+        let Some(leader) = group_id(group) else { return };
+        if let Err(error) = kill(leader, UnixSignal::SIGKILL)
+            && error != Errno::ESRCH
+        {
+            log::warn!("could not kill process {leader}: {error}");
         }
+        release_memory(leader);
     }
 
     fn group_exists(&self, group: u32) -> bool {
