@@ -12,7 +12,7 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR := $(CURDIR)/target
 export CAMOFLEET_BIN := $(CARGO_TARGET_DIR)/release/camofleet
 
-.PHONY: setup setup-tests build run test lint settings-docs clean
+.PHONY: setup setup-tests build run test lint settings-docs api-docs clean
 
 setup:
 	@scripts/setup.sh
@@ -37,6 +37,11 @@ lint: setup-tests
 settings-docs: setup
 	@scripts/build.sh --frontend
 	@UPDATE_SETTINGS_DOCS=1 cargo test --quiet --locked --package camofleet settings::documents
+
+# Writes frontend/openapi.json anew, the document of the role control, from its handlers.
+api-docs: setup
+	@scripts/build.sh --frontend
+	@UPDATE_OPENAPI=1 cargo test --quiet --locked --package camofleet-web --test openapi the_file_that_the_panel
 
 clean:
 	@rm -rf target frontend/dist

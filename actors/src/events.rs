@@ -1,32 +1,15 @@
-//! The event bus: what changed, to whoever listens.
+//! The event bus: what changed, to whoever listens, and what happened lately, for those who come later.
 
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
 use tokio::sync::broadcast;
 
 use crate::request_id::RequestId;
-use crate::session::{EndReason, SessionView};
-
-/// Something that changed in the fleet.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// A session is new, or something about it changed.
-    Session {
-        /// The worker it runs on.
-        worker: String,
-        /// As it is now.
-        view: Arc<SessionView>,
-        /// What happened to it.
-        change: Change,
-        /// The request that caused it, if one did.
-        by: Option<RequestId>,
-    },
-    /// The listener was too slow and missed changes: it must read the whole state anew.
-    Resync {
-        /// How many changes it missed.
-        missed: u64,
-    },
-}
+use crate::session::{EndReason, SessionId, SessionView};
 
 /// What happened to a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,51 +29,255 @@ pub enum Change {
     Attached,
     /// A client left.
     Detached,
+    /// It was told that it is still wanted.
+    Touched,
     /// Its start URL could not be opened.
     StartUrlFailed,
     /// It is being taken down.
     Ending,
     /// Nothing is left of it.
     Ended,
+    /// Its machine no longer shows it, and nobody knows how it ended.
+    Forgotten,
 }
 
-/// How many events a listener may lag behind before it has to resync.
+impl Change {
+    /// Its stable name.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Ready => "ready",
+            Self::Restarting { .. } => "restarting",
+            Self::Attached => "attached",
+            Self::Detached => "detached",
+            Self::Touched => "touched",
+            Self::StartUrlFailed => "start_url_failed",
+            Self::Ending => "ending",
+            Self::Ended => "ended",
+            Self::Forgotten => "forgotten",
+        }
+    }
+
+    /// All names, in the order of a session's life.
+    pub const NAMES: [&'static str; 10] = [
+        "created",
+        "ready",
+        "restarting",
+        "attached",
+        "detached",
+        "touched",
+        "start_url_failed",
+        "ending",
+        "ended",
+        "forgotten",
+    ];
+}
+
+/// An event's place in the order of all events of one process: `{bus}-{number}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventId {
+    /// Differs from one process to the next, so that nobody resumes another one's events.
+    bus: u32,
+    /// Counts from 1; 0 is the place before the first event.
+    number: u64,
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}-{}", self.bus, self.number)
+    }
+}
+
+impl FromStr for EventId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (bus, number) = text.split_once('-').ok_or(())?;
+        let bus = u32::from_str_radix(bus, 16).map_err(|_| ())?;
+        Ok(Self { bus, number: number.parse().map_err(|_| ())? })
+    }
+}
+
+/// A change of one session.
+#[derive(Debug, Clone)]
+pub struct SessionEvent {
+    /// Its place in the order of events.
+    pub id: EventId,
+    /// When it was told.
+    pub at: Timestamp,
+    /// The worker that the session runs on.
+    pub worker: String,
+    /// The session as it was then.
+    pub view: Arc<SessionView>,
+    /// What happened to it.
+    pub change: Change,
+    /// The request that caused it, if one did.
+    pub by: Option<RequestId>,
+}
+
+/// What stays of an event in its session's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happened {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub change: Change,
+    /// More on it, for people.
+    pub detail: Option<String>,
+    /// The request that caused it, if one did.
+    pub by: Option<RequestId>,
+}
+
+impl Happened {
+    fn of(event: &SessionEvent) -> Self {
+        let ending = event.view.ending.as_ref();
+        let detail = match &event.change {
+            Change::Restarting { detail, .. } => Some(detail.clone()),
+            Change::StartUrlFailed => event.view.start_url_error.clone(),
+            Change::Ended => ending.map(|ending| format!("{}: {}", ending.reason.as_str(), ending.detail)),
+            _ => None,
+        };
+        Self { at: event.at, change: event.change.clone(), detail, by: event.by.clone() }
+    }
+}
+
+/// How many events a listener may lag behind before it has to resync, and how far back one can resume.
 const BACKLOG: usize = 1024;
+/// How many events of one session are remembered; the oldest go first.
+const HISTORY: usize = 100;
+/// How many histories of ended sessions are remembered.
+const ENDED_HISTORIES: usize = 1000;
 
 /// The bus: bounded, and never waiting for a listener. Cloning shares it.
 ///
-/// No actor: it has no state of its own that could break, so there is nothing to supervise.
+/// No actor: it has no work of its own that could break, so there is nothing to supervise. Its lock is held for the
+/// time of a push, by whoever tells something.
 #[derive(Clone)]
-pub struct EventBus(broadcast::Sender<Event>);
+pub struct EventBus(Arc<Inner>);
+
+struct Inner {
+    listeners: broadcast::Sender<Arc<SessionEvent>>,
+    past: Mutex<Past>,
+}
+
+struct Past {
+    last: EventId,
+    latest: VecDeque<Arc<SessionEvent>>,
+    histories: HashMap<SessionId, VecDeque<Happened>>,
+    /// Those that nothing more will happen to, in the order of their ends.
+    ended: VecDeque<SessionId>,
+}
 
 impl Default for EventBus {
     fn default() -> Self {
-        Self(broadcast::channel(BACKLOG).0)
+        let past = Past {
+            last: EventId { bus: fastrand::u32(..), number: 0 },
+            latest: VecDeque::new(),
+            histories: HashMap::new(),
+            ended: VecDeque::new(),
+        };
+        Self(Arc::new(Inner { listeners: broadcast::channel(BACKLOG).0, past: Mutex::new(past) }))
     }
 }
 
 impl EventBus {
-    /// Tells all listeners.
-    pub fn publish(&self, event: Event) {
-        // An error only means that nobody listens.
-        let _ = self.0.send(event);
+    fn past(&self) -> MutexGuard<'_, Past> {
+        // Nothing that is done under the lock leaves it half done.
+        self.0.past.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells all listeners what happened to a session of a worker, and which request caused it, if one did.
+    pub fn publish(&self, worker: &str, view: Arc<SessionView>, change: Change, by: Option<RequestId>) {
+        let mut past = self.past();
+        past.last.number += 1;
+        let event =
+            SessionEvent { id: past.last, at: Timestamp::now(), worker: worker.to_owned(), view, change, by };
+        let event = Arc::new(event);
+        past.remember(&event);
+        // Under the lock, so that all hear in the order of the ids. An error only means that nobody listens.
+        let _ = self.0.listeners.send(event);
     }
 
     /// All events from now on.
     pub fn subscribe(&self) -> Subscription {
-        Subscription(self.0.subscribe())
+        Subscription(self.0.listeners.subscribe())
+    }
+
+    /// All events after one that was heard before, or from now on.
+    pub fn follow(&self, after: Option<EventId>) -> Following {
+        let past = self.past();
+        let missed = after.filter(|after| after.bus == past.last.bus).and_then(|after| past.after(after));
+        Following { position: past.last, missed, events: self.subscribe() }
+    }
+
+    /// What happened to a session, oldest first; `None` for one that nobody has heard of.
+    pub fn history(&self, session: SessionId) -> Option<Vec<Happened>> {
+        self.past().histories.get(&session).map(|history| history.iter().cloned().collect())
     }
 }
 
+impl Past {
+    fn remember(&mut self, event: &Arc<SessionEvent>) {
+        if self.latest.len() == BACKLOG {
+            self.latest.pop_front();
+        }
+        self.latest.push_back(Arc::clone(event));
+        // Scripts touch every few seconds: what matters would be lost among it.
+        if event.change == Change::Touched {
+            return;
+        }
+        let id = event.view.spec.id;
+        let history = self.histories.entry(id).or_default();
+        if history.len() == HISTORY {
+            history.pop_front();
+        }
+        history.push_back(Happened::of(event));
+        if matches!(event.change, Change::Ended | Change::Forgotten) {
+            self.ended.push_back(id);
+            if self.ended.len() > ENDED_HISTORIES
+                && let Some(oldest) = self.ended.pop_front()
+            {
+                self.histories.remove(&oldest);
+            }
+        }
+    }
+
+    /// The events after this one; `None` if one of them is forgotten, or is still to come.
+    fn after(&self, after: EventId) -> Option<Vec<Arc<SessionEvent>>> {
+        let missing = usize::try_from(self.last.number.checked_sub(after.number)?).ok()?;
+        let known = self.latest.len().checked_sub(missing)?;
+        Some(self.latest.iter().skip(known).cloned().collect())
+    }
+}
+
+/// A place in the events from which a listener goes on.
+pub struct Following {
+    /// The last event before [`Self::events`].
+    pub position: EventId,
+    /// What the listener has missed; `None`: too much, so it must read the whole state anew.
+    pub missed: Option<Vec<Arc<SessionEvent>>>,
+    /// Everything from now on.
+    pub events: Subscription,
+}
+
+/// What a listener hears.
+#[derive(Debug, Clone)]
+pub enum Heard {
+    /// Something changed.
+    Event(Arc<SessionEvent>),
+    /// The listener was too slow and has missed so many changes: it must read the whole state anew.
+    Missed(u64),
+}
+
 /// One listener's end of the bus.
-pub struct Subscription(broadcast::Receiver<Event>);
+pub struct Subscription(broadcast::Receiver<Arc<SessionEvent>>);
 
 impl Subscription {
-    /// The next event, or [`Event::Resync`] in place of those that were missed; `None` when the bus is gone.
-    pub async fn next(&mut self) -> Option<Event> {
+    /// What is heard next; `None` when the bus is gone.
+    pub async fn next(&mut self) -> Option<Heard> {
         match self.0.recv().await {
-            Ok(event) => Some(event),
-            Err(broadcast::error::RecvError::Lagged(missed)) => Some(Event::Resync { missed }),
+            Ok(event) => Some(Heard::Event(event)),
+            Err(broadcast::error::RecvError::Lagged(missed)) => Some(Heard::Missed(missed)),
             Err(broadcast::error::RecvError::Closed) => None,
         }
     }
@@ -99,19 +286,24 @@ impl Subscription {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::Ending;
     use crate::testing::a_view;
 
-    fn event() -> Event {
-        Event::Session { worker: "local".into(), view: Arc::new(a_view()), change: Change::Created, by: None }
+    fn tell(bus: &EventBus, view: &Arc<SessionView>, change: Change) {
+        bus.publish("local", Arc::clone(view), change, None);
+    }
+
+    fn numbers(events: &[Arc<SessionEvent>]) -> Vec<u64> {
+        events.iter().map(|event| event.id.number).collect()
     }
 
     #[tokio::test]
     async fn every_listener_gets_every_event_from_its_subscription_on() {
-        let bus = EventBus::default();
+        let (bus, view) = (EventBus::default(), Arc::new(a_view()));
         let mut early = bus.subscribe();
-        bus.publish(event());
+        tell(&bus, &view, Change::Created);
         let mut late = bus.subscribe();
-        bus.publish(event());
+        tell(&bus, &view, Change::Ready);
         drop(bus);
         let count = async |listener: &mut Subscription| {
             let mut count = 0;
@@ -125,12 +317,85 @@ mod tests {
 
     #[tokio::test]
     async fn a_listener_that_lags_is_told_to_resync_and_goes_on() {
-        let bus = EventBus::default();
+        let (bus, view) = (EventBus::default(), Arc::new(a_view()));
         let mut slow = bus.subscribe();
         for _ in 0..BACKLOG + 5 {
-            bus.publish(event());
+            tell(&bus, &view, Change::Attached);
         }
-        assert!(matches!(slow.next().await, Some(Event::Resync { missed: 5 })));
-        assert!(matches!(slow.next().await, Some(Event::Session { .. })));
+        assert!(matches!(slow.next().await, Some(Heard::Missed(5))));
+        assert!(matches!(slow.next().await, Some(Heard::Event(_))));
+    }
+
+    #[test]
+    fn a_listener_that_comes_back_gets_what_it_missed() {
+        let (bus, view) = (EventBus::default(), Arc::new(a_view()));
+        let start = bus.follow(None);
+        assert_eq!((start.position.number, start.missed.is_none()), (0, true));
+        for _ in 0..3 {
+            tell(&bus, &view, Change::Attached);
+        }
+        let again = bus.follow(Some(start.position));
+        assert_eq!((again.position.number, numbers(&again.missed.unwrap())), (3, vec![1, 2, 3]));
+        assert_eq!(numbers(&bus.follow(Some(again.position)).missed.unwrap()), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn who_was_away_too_long_or_heard_another_bus_starts_anew() {
+        let (bus, view) = (EventBus::default(), Arc::new(a_view()));
+        let start = bus.follow(None).position;
+        for _ in 0..=BACKLOG {
+            tell(&bus, &view, Change::Attached);
+        }
+        assert!(bus.follow(Some(start)).missed.is_none());
+        assert_eq!(
+            bus.follow(Some(EventId { number: 1, ..start })).missed.map(|all| all.len()),
+            Some(BACKLOG)
+        );
+        let foreign = EventId { bus: start.bus.wrapping_add(1), number: 1025 };
+        assert!(bus.follow(Some(foreign)).missed.is_none());
+        assert!(bus.follow(Some(EventId { number: u64::MAX, ..start })).missed.is_none(), "still to come");
+    }
+
+    #[test]
+    fn an_id_is_read_as_it_is_written() {
+        let id = EventId { bus: 0x00c0_ffee, number: 42 };
+        assert_eq!((id.to_string().as_str(), id.to_string().parse()), ("00c0ffee-42", Ok(id)));
+        for bad in ["", "42", "x-1", "1-", "1-x", "1--1", "100000000-1"] {
+            assert_eq!(bad.parse::<EventId>(), Err(()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_session_s_history_tells_its_life_without_its_touches() {
+        let (bus, view) = (EventBus::default(), Arc::new(a_view()));
+        let id = view.spec.id;
+        assert_eq!(bus.history(id), None);
+        tell(&bus, &view, Change::Created);
+        tell(&bus, &view, Change::Touched);
+        let detail = "the browser was ended by SIGSEGV".to_owned();
+        tell(&bus, &view, Change::Restarting { cause: EndReason::Crashed, detail: detail.clone() });
+        let ending = Ending { at: Timestamp::now(), reason: EndReason::Expired, detail: "idle".into() };
+        tell(&bus, &Arc::new(SessionView { ending: Some(ending), ..(*view).clone() }), Change::Ended);
+        let history = bus.history(id).unwrap();
+        let told: Vec<_> =
+            history.iter().map(|event| (event.change.as_str(), event.detail.as_deref())).collect();
+        let expected =
+            [("created", None), ("restarting", Some(detail.as_str())), ("ended", Some("expired: idle"))];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn histories_are_bounded_in_length_and_number() {
+        let bus = EventBus::default();
+        let first = Arc::new(a_view());
+        for _ in 0..=HISTORY {
+            tell(&bus, &first, Change::Attached);
+        }
+        assert_eq!(bus.history(first.spec.id).map(|history| history.len()), Some(HISTORY));
+        tell(&bus, &first, Change::Ended);
+        for _ in 0..ENDED_HISTORIES {
+            tell(&bus, &Arc::new(a_view()), Change::Ended);
+        }
+        assert_eq!(bus.history(first.spec.id), None);
     }
 }

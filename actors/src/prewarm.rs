@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use actix::prelude::*;
+use serde::Deserialize;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -50,7 +51,8 @@ pub struct PoolSettings {
 }
 
 /// How full a pool is, as its worker publishes it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
 pub struct PoolFill {
     /// Browsers that wait.
     pub ready: usize,

@@ -12,7 +12,7 @@ use crate::display::{DisplaySettings, DisplayTools, Geometry, VncBackend};
 use crate::driver::{Driver, DriverSettings};
 use crate::engine::{Engine, EngineKind};
 use crate::error::{Error, Result};
-use crate::events::{Change, Event, EventBus, Subscription};
+use crate::events::{Change, EventBus, Heard, Subscription};
 use crate::gateway::Gateway;
 use crate::launcher::{LaunchSettings, NetworkSwitches};
 use crate::links::LinkBases;
@@ -380,7 +380,7 @@ impl TestWorker {
         let mut changes = Vec::new();
         while changes.last() != Some(&Change::Ended) {
             match soon(self.events.next()).await.unwrap() {
-                Event::Session { view, change, .. } if view.spec.id == id => changes.push(change),
+                Heard::Event(event) if event.view.spec.id == id => changes.push(event.change.clone()),
                 _ => {}
             }
         }

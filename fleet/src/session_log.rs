@@ -1,26 +1,27 @@
 //! The log of the fleet's sessions: a listener of the event bus that writes one line for each change.
 
 use camofleet_actors::RequestId;
-use camofleet_actors::events::{Change, Event, Subscription};
+use camofleet_actors::events::{Change, Heard, SessionEvent, Subscription};
 use camofleet_actors::session::SessionView;
 
 /// Writes lines until the bus is gone.
 pub async fn write(mut events: Subscription) {
-    while let Some(event) = events.next().await {
-        match event {
-            Event::Session { worker, view, change, by } => {
-                let by = by.or_else(|| asked_for_by(&view, &change));
-                if by.is_none() && is_told_elsewhere(&change) {
+    while let Some(heard) = events.next().await {
+        match heard {
+            Heard::Event(event) => {
+                let SessionEvent { worker, view, change, by, .. } = event.as_ref();
+                let by = by.clone().or_else(|| asked_for_by(view, change));
+                if by.is_none() && is_told_elsewhere(change) {
                     continue;
                 }
-                if let Some((level, mut line)) = line(&worker, &view, &change) {
+                if let Some((level, mut line)) = line(worker, view, change) {
                     if let Some(by) = by {
                         line.push_str(&format!(", request {by}"));
                     }
                     log::log!(target: "camofleet::sessions", level, "{line}");
                 }
             }
-            Event::Resync { missed } => log::warn!("{missed} session events came too fast to be logged"),
+            Heard::Missed(missed) => log::warn!("{missed} session events came too fast to be logged"),
         }
     }
 }
@@ -62,6 +63,9 @@ fn line(worker: &str, view: &SessionView, change: &Change) -> Option<(log::Level
             let error = view.start_url_error.as_deref().unwrap_or_default();
             (Warn, format!("the start URL of {session} was not opened: {error}"))
         }
+        // The access log has it.
+        Change::Touched => return None,
+        Change::Forgotten => (Info, format!("{session} is gone from its machine, which does not tell why")),
         Change::Ending => (Debug, format!("{session} is being ended")),
         Change::Ended => {
             let ending = view.ending.as_ref()?;

@@ -12,8 +12,10 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpMessage, web};
 use camofleet_actors::RequestId;
+use camofleet_actors::events::EventBus;
 use camofleet_actors::fleet::{Directory, PlaceSession};
 use camofleet_actors::metrics::Metrics;
+use tokio_util::task::TaskTracker;
 
 use crate::error::ApiError;
 use crate::routes;
@@ -85,8 +87,12 @@ pub struct AppState {
     pub place: Recipient<PlaceSession>,
     /// The workers and what they show, and where viewers are admitted.
     pub directory: Directory,
+    /// What changes.
+    pub events: EventBus,
     /// What is counted.
     pub metrics: Metrics,
+    /// The open WebSockets: whoever stops the server can wait until they have said goodbye.
+    pub sockets: TaskTracker,
     /// The settings.
     pub settings: WebSettings,
 }

@@ -49,10 +49,11 @@ pub fn run(listener: TcpListener, state: AppState, settings: ServerSettings) -> 
                 async move {
                     Ok::<_, ()>(fn_service(move |(request, connection): (Request, Connection)| {
                         let state = state.clone();
-                        async move {
+                        let sockets = state.sockets.clone();
+                        sockets.track_future(async move {
                             upgrade::serve(state, request, connection).await;
                             Ok::<_, actix_web::Error>(())
-                        }
+                        })
                     }))
                 }
             });

@@ -75,7 +75,9 @@ async fn requests_that_make_no_sense_are_refused_with_their_code() {
     assert_error(api.post("/sessions", "{").await, 422, "invalid_json");
     assert_error(api.post("/sessions", r#"{"idle_ttl_seconds":5}"#).await, 422, "invalid_field");
     assert_error(api.post("/sessions", "x".repeat((64 << 10) + 1)).await, 413, "body_too_large");
-    assert_error(api.get("/sessions?ended=perhaps").await, 422, "invalid_field");
+    for ended in ["perhaps", "1", ""] {
+        assert_error(api.get(&format!("/sessions?ended={ended}")).await, 422, "invalid_field");
+    }
     assert_error(api.get("/sessions?ended=true&ended=false").await, 422, "invalid_field");
     assert_error(api.post("/sessions", r#"{"worker":"nobody"}"#).await, 404, "worker_not_found");
     assert_error(api.get("/sessions/nobody/1").await, 404, "worker_not_found");
@@ -183,11 +185,16 @@ async fn health_and_workers_show_the_checks() {
         "pool_vnc": "off"
     });
     let version = env!("CARGO_PKG_VERSION");
+    let (status, workers) = api.get("/workers").await;
+    // What it is and has, `workers.rs` looks at.
+    let facts = &workers[0]["detail"]["facts"];
+    assert!(facts.is_object(), "{workers}");
     let worker = json!({
         "name": "local", "healthy": true, "supports_vnc": true,
-        "detail": {"status": "ok", "version": version, "checks": checks}
+        "detail": {"status": "ok", "version": version, "checks": checks, "failing": [], "facts": facts},
+        "sessions": 0, "stale": false, "draining": false, "url": null, "last_contact": null
     });
-    assert_eq!(api.get("/workers").await, (StatusCode::OK, json!([worker])));
+    assert_eq!((status, &workers), (StatusCode::OK, &json!([worker])));
     assert_eq!(api.get("/api/health").await, (StatusCode::OK, json!({"status": "ok", "workers": [worker]})));
     api.stop().await;
 }

@@ -11,7 +11,7 @@ use awc::http::StatusCode;
 use awc::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use camofleet_web::Surface;
 use serde_json::{Value, json};
-use support::{Api, Options, api};
+use support::{Api, Chain, Options, api, worker};
 
 async fn serving(surface: Surface) -> Api {
     api(Options { surface, ..Options::default() }).await
@@ -24,10 +24,6 @@ async fn document(surface: Surface) -> Value {
     assert_eq!(api.get("/api/openapi.json").await.1, document, "it is the same below either root");
     api.stop().await;
     document
-}
-
-fn worker() -> Surface {
-    Surface::Worker { id: "w-1".to_owned() }
 }
 
 /// All operations, as `METHOD path`.
@@ -71,23 +67,31 @@ async fn each_surface_has_all_of_its_routes_in_its_document() {
     let control = [
         "GET /health",
         "GET /workers",
+        "GET /events",
         "GET /sessions",
         "POST /sessions",
         "GET /sessions/{worker}/{id}",
         "DELETE /sessions/{worker}/{id}",
         "POST /sessions/{worker}/{id}/touch",
+        "GET /sessions/{worker}/{id}/events",
         "GET /sessions/{worker}/{id}/ws",
+        "GET /sessions/{worker}/{id}/events",
+        "GET /events",
         "GET /websockify",
         "GET /metrics",
     ];
     let host = [
         "GET /health",
+        "GET /events",
         "GET /sessions",
         "POST /sessions",
         "GET /sessions/{id}",
         "DELETE /sessions/{id}",
         "POST /sessions/{id}/touch",
+        "GET /sessions/{id}/events",
         "GET /sessions/{id}/ws",
+        "GET /sessions/{id}/events",
+        "GET /events",
         "GET /metrics",
     ];
     let gateway = ["GET /health", "GET /websockify", "GET /metrics"];
@@ -128,6 +132,81 @@ async fn a_session_has_exactly_the_fields_that_its_surface_requires() {
         worker["components"]["schemas"].get("RunnerSession").is_none(),
         "a role has no other role's kind"
     );
+}
+
+/// Holds a body against its schema: the fields of each object are those that the schema requires.
+fn assert_fits(document: &Value, schema: &Value, body: &Value, at: &str) {
+    if let Some(name) = schema["$ref"].as_str() {
+        return assert_fits(document, document.pointer(name.trim_start_matches('#')).unwrap(), body, at);
+    }
+    if let Some(choices) = schema["oneOf"].as_array() {
+        // One that may be null, or one of two objects of which the first is the usual one.
+        let fits = choices.iter().find(|choice| (choice["type"] == "null") == body.is_null());
+        return assert_fits(document, fits.unwrap_or_else(|| panic!("{at}: {body}")), body, at);
+    }
+    match body {
+        Value::Object(fields) => {
+            let Some(properties) = schema["properties"].as_object() else { return };
+            assert_eq!(required(document, schema), names(body), "{at}");
+            for (name, value) in fields {
+                assert_fits(document, &properties[name], value, &format!("{at}.{name}"));
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                assert_fits(document, &schema["items"], item, &format!("{at}[]"));
+            }
+        }
+        _ => {
+            let kind = match body {
+                Value::Null => "null",
+                Value::Bool(_) => "boolean",
+                Value::String(_) => "string",
+                _ => "integer",
+            };
+            let kinds = &schema["type"];
+            let fits = kinds == kind || kinds.as_array().is_some_and(|kinds| kinds.contains(&json!(kind)));
+            assert!(fits, "{at}: {body} is not of {schema}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn health_and_workers_fit_their_schemas_down_to_the_last_field() {
+    let fits = async |api: &Api, path: &str| {
+        let (_, document) = api.get("/openapi.json").await;
+        let answers = &document["paths"][path]["get"]["responses"];
+        let schema = &answers["200"]["content"]["application/json"]["schema"];
+        assert!(schema.is_object(), "{path}");
+        assert_fits(&document, schema, &api.get(path).await.1, path);
+    };
+    let chain = Chain::new(Options { prewarm: 1, ..Options::default() }).await;
+    for (api, path) in [
+        (&chain.control, "/health"),
+        (&chain.control, "/workers"),
+        (&chain.worker, "/health"),
+        (&chain.runner, "/health"),
+    ] {
+        fits(api, path).await;
+    }
+    chain.stop().await;
+    let gateway = serving(Surface::Gateway).await;
+    fits(&gateway, "/health").await;
+    gateway.stop().await;
+}
+
+/// The control role's document, which the panel's types are made from.
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../frontend/openapi.json");
+
+#[actix_web::test]
+async fn the_file_that_the_panel_s_types_are_made_from_is_the_document() {
+    let document = document(Surface::Control).await;
+    if std::env::var_os("UPDATE_OPENAPI").is_some() {
+        std::fs::write(FILE, format!("{document:#}\n")).unwrap();
+        return;
+    }
+    let file = std::fs::read_to_string(FILE).unwrap_or_default();
+    assert!(file == format!("{document:#}\n"), "frontend/openapi.json is out of date; run `make api-docs`");
 }
 
 #[actix_web::test]

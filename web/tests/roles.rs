@@ -9,17 +9,12 @@ use std::time::{Duration, Instant};
 
 use actix_http::ws::hash_key;
 use awc::http::StatusCode;
-use camofleet_actors::links::LinkTemplates;
 use camofleet_actors::worker::RemoteRole;
 use camofleet_web::Surface;
 use serde_json::{Value, json};
-use support::{Api, Options, api, before, machine};
+use support::{Chain, Options, api, before, machine, read_head, stand_in, worker};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-
-fn worker() -> Surface {
-    Surface::Worker { id: "w-1".to_owned() }
-}
 
 /// Takes what differs each time out of a body, after a look at its form.
 fn without_volatile(mut session: Value) -> Value {
@@ -48,39 +43,6 @@ fn with(fields: Value) -> Value {
 
 const REQUEST: &str =
     r#"{"vnc": true, "idle_ttl_seconds": 60, "labels": {"team": "a"}, "start_url_wait": "none"}"#;
-
-/// A control before a worker before a runner, each on a port of its own.
-struct Chain {
-    runner: Api,
-    worker: Api,
-    control: Api,
-}
-
-impl Chain {
-    async fn new(options: Options) -> Self {
-        let runner = api(Options { surface: Surface::Runner, ..options }).await;
-        let worker = before(worker(), vec![machine("runner", RemoteRole::Runner, &runner.origin)]).await;
-        let links = LinkTemplates {
-            ws: Some("wss://{host}/live?token={id}".to_owned()),
-            http: Some("https://screens.example/{id}".to_owned()),
-        };
-        let settings = camofleet_actors::worker::RemoteSettings {
-            links,
-            ..machine("east", RemoteRole::Worker, &worker.origin)
-        };
-        let control = before(Surface::Control, vec![settings]).await;
-        for api in [&worker, &control] {
-            api.healthy().await;
-        }
-        Self { runner, worker, control }
-    }
-
-    async fn stop(self) {
-        for api in [self.control, self.worker, self.runner] {
-            api.stop().await;
-        }
-    }
-}
 
 #[actix_web::test]
 async fn one_session_is_shown_by_each_role_as_its_contract_says() {
@@ -112,21 +74,6 @@ async fn one_session_is_shown_by_each_role_as_its_contract_says() {
             assert_eq!(without_volatile(list[0].clone()), expected, "{path}");
         }
     }
-    chain.stop().await;
-}
-
-#[actix_web::test]
-async fn health_is_told_by_each_role_as_its_contract_says() {
-    let chain = Chain::new(Options::default()).await;
-    let (_, runner) = chain.runner.get("/health").await;
-    assert_eq!((&runner["status"], &runner["version"]), (&json!("ok"), &json!(env!("CARGO_PKG_VERSION"))));
-    assert!(runner["checks"]["engine"].is_string() && runner.as_object().unwrap().len() == 3, "{runner}");
-    let (_, worker) = chain.worker.get("/api/health").await;
-    assert_eq!(worker, runner);
-    let (_, control) = chain.control.get("/health").await;
-    let status = json!({"name": "east", "healthy": true, "detail": runner, "supports_vnc": true});
-    assert_eq!(control, json!({"status": "ok", "workers": [status]}));
-    assert_eq!(chain.control.get("/workers").await.1, json!([status]));
     chain.stop().await;
 }
 
@@ -220,14 +167,6 @@ async fn echo() -> String {
         }
     });
     endpoint
-}
-
-async fn read_head(socket: &mut TcpStream) -> String {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(socket.read_u8().await.unwrap());
-    }
-    String::from_utf8(head).unwrap()
 }
 
 #[actix_web::test]
@@ -362,22 +301,7 @@ async fn the_sessions_of_a_worker_that_is_gone_are_shown_as_stale_until_it_is_ba
     assert_eq!(status[0]["healthy"], false);
     // Something else answers at its address: it is healthy again, and knows no session.
     let back = TcpListener::bind(&address).await.unwrap();
-    actix_rt::spawn(async move {
-        while let Ok((mut socket, _)) = back.accept().await {
-            actix_rt::spawn(async move {
-                loop {
-                    let head = read_head(&mut socket).await;
-                    let body = if head.starts_with("GET /health") {
-                        r#"{"status":"ok","version":"0","checks":{}}"#
-                    } else {
-                        "[]"
-                    };
-                    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-                    socket.write_all(answer.as_bytes()).await.unwrap();
-                }
-            });
-        }
-    });
+    stand_in(back, json!({"status": "ok", "version": "0", "checks": {}}));
     while control.get("/sessions").await.1 != json!([]) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

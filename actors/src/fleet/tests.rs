@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::*;
-use crate::events::Change;
+use crate::events::{Change, Heard};
 use crate::process::fake::{FakeOs, Fault};
 use crate::session::{EndReason, Status};
 use crate::testing::{PanicIn, PanicNow, TestMachine, headless, refusal, soon, with_vnc};
@@ -189,10 +189,8 @@ async fn a_worker_that_panics_is_built_anew_and_its_sessions_are_told_as_ended()
     let ending = snapshot.session(id).unwrap().ending.clone().unwrap();
     assert_eq!((snapshot.session(id).unwrap().status, ending.reason), (Status::Dead, EndReason::Crashed));
     assert_eq!(ending.detail, "its worker failed and was restarted");
-    let Some(crate::events::Event::Session { view, change, .. }) = soon(events.next()).await else {
-        panic!()
-    };
-    assert_eq!((view.spec.id, change), (id, Change::Ended));
+    let Some(Heard::Event(event)) = soon(events.next()).await else { panic!() };
+    assert_eq!((event.view.spec.id, &event.change), (id, &Change::Ended));
     fleet.all_healthy().await;
     assert!(!first.connected());
     soon(async {

@@ -312,17 +312,21 @@ impl Handler<EndSession> for Session {
 /// Counts as activity, in a session that is READY.
 #[derive(Message)]
 #[rtype(result = "Result<Arc<SessionView>>")]
-pub(crate) struct Touch;
+pub(crate) struct Touch {
+    /// The request that asks for it.
+    pub by: RequestId,
+}
 
 impl Handler<Touch> for Session {
     type Result = Result<Arc<SessionView>>;
 
-    fn handle(&mut self, _: Touch, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Touch { by }: Touch, _: &mut Context<Self>) -> Self::Result {
         let status = self.life.status();
         if status != Status::Ready {
             return Err(Error::SessionNotReady { status });
         }
         self.activity.touch();
+        self.publish_by(Change::Touched, Some(by));
         Ok(self.view())
     }
 }

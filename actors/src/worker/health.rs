@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::local::LocalWorker;
-use super::{Check, pool_check};
+use super::{Check, DefaultFacts, EngineFacts, Facts, PoolFacts, SlotFacts, pool_check};
 use crate::driver::DriverVersions;
 use crate::prewarm::PoolKind;
+use crate::session::SessionDefaults;
 
 impl LocalWorker {
     pub(super) fn versions(&self) -> Option<DriverVersions> {
@@ -60,5 +61,39 @@ impl LocalWorker {
             checks.insert(diagnosis.check.clone().into(), fine(diagnosis.text.clone()));
         }
         checks
+    }
+
+    /// What it is and has, with so many live sessions.
+    pub(super) fn facts(&self, sessions: usize) -> Facts {
+        let SessionDefaults { headless, idle_ttl, start_url, start_url_wait } =
+            self.settings.defaults.clone();
+        let engine = &self.settings.launch.engine;
+        let (playwright, node) = match self.versions() {
+            Some(DriverVersions { playwright, node }) => (Some(playwright), Some(node)),
+            None => (None, None),
+        };
+        let (free, total) = (self.launcher.slots.free(), self.launcher.slots.capacity());
+        // One shared screen takes no slots, and without display tools nothing does.
+        let has_slots = self.displays() && self.launcher.screen.is_none();
+        let pool = |kind| self.fills.get(pool_check(kind)).cloned();
+        Facts {
+            sessions,
+            capacity: Some(self.settings.max_sessions),
+            defaults: DefaultFacts {
+                idle_ttl: Some(idle_ttl),
+                // What comes of it: without display tools no session has a window.
+                headless: Some(headless || !self.displays()),
+                start_url,
+                start_url_wait: Some(start_url_wait),
+            },
+            engine: Some(EngineFacts { name: engine.kind.as_str().into(), version: engine.version.clone() }),
+            playwright,
+            node,
+            pools: PoolFacts { headless: pool(PoolKind::Headless), vnc: pool(PoolKind::Vnc) },
+            slots: has_slots.then(|| SlotFacts { used: total - free, total }),
+            drivers: Some(self.drivers.iter().count()),
+            draining: self.draining,
+            started_at: Some(self.started_at),
+        }
     }
 }

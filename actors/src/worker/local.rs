@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
@@ -15,7 +16,7 @@ use super::{WorkerHandle, WorkerSnapshot, pool_check};
 use crate::display::{CloseSharedDisplay, SharedDisplay, SharedDisplayKey};
 use crate::driver::{DriverHandle, DriverId, DriverSeat, DriverSettings, StopDriver};
 use crate::error::{Error, Result};
-use crate::events::{Change, Event, EventBus};
+use crate::events::{Change, EventBus};
 use crate::launcher::{LaunchSettings, Launcher};
 use crate::metrics::Metrics;
 use crate::prewarm::{ClosePool, PoolFill, PoolKind, PoolSettings, PrewarmPool};
@@ -81,6 +82,7 @@ pub struct LocalWorker {
     pub(super) diagnoses: Vec<Diagnosis>,
     pub(super) snapshot: watch::Sender<Arc<WorkerSnapshot>>,
     pub(super) draining: bool,
+    pub(super) started_at: Timestamp,
 }
 
 /// What a worker is built from, in each of its lives.
@@ -139,6 +141,7 @@ impl LocalWorker {
                 views,
                 snapshot,
                 draining: false,
+                started_at: Timestamp::now(),
             };
             // The sessions of the life before can't tell it themselves: their worker was gone.
             for view in worker.views.ended().into_iter().take(before.sessions.len()) {
@@ -159,9 +162,11 @@ impl LocalWorker {
         }
         metrics.drivers(self.drivers.iter().count());
         metrics.slots(self.launcher.slots.free(), self.launcher.slots.capacity());
-        let checks = self.checks();
+        let (checks, sessions) = (self.checks(), self.views.live());
         let snapshot = WorkerSnapshot {
-            sessions: self.views.live(),
+            facts: Some(self.facts(sessions.len())),
+            machine: None,
+            sessions,
             ended: self.views.ended(),
             healthy: checks.values().all(|check| check.ok),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -176,7 +181,7 @@ impl LocalWorker {
     }
 
     fn tell(&self, view: Arc<SessionView>, change: Change, by: Option<RequestId>) {
-        self.events.publish(Event::Session { worker: self.settings.name.clone(), view, change, by });
+        self.events.publish(&self.settings.name, view, change, by);
     }
 
     pub(super) fn start_session(

@@ -4,6 +4,7 @@
 //! which it talks to.
 
 mod diagnostics;
+mod facts;
 mod health;
 mod infrastructure;
 mod local;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix::prelude::*;
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::error::{Error, Result};
@@ -27,6 +29,7 @@ use crate::request_id::RequestId;
 use crate::session::{AttachmentTicket, SessionId, SessionRequest, SessionView, Status};
 
 pub use diagnostics::DiagnosticsSettings;
+pub use facts::{DefaultFacts, EngineFacts, Facts, PoolFacts, SlotFacts};
 pub use local::{LocalWorker, WorkerParts, WorkerSettings};
 pub(crate) use remote::refusal;
 pub use remote::{RemoteParts, RemoteRole, RemoteSettings, RemoteWorker};
@@ -92,10 +95,19 @@ pub struct ShutDown;
 /// One line of a health report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// Whether it is as it should be.
+    /// False where it is known to be not as it should be.
     pub ok: bool,
     /// What was seen, and the remedy where there is one.
     pub text: String,
+}
+
+/// The other machine that a worker is on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    /// Where its API is, without a user's name.
+    pub url: String,
+    /// When it last answered.
+    pub last_contact: Option<Timestamp>,
 }
 
 /// A worker as it was when something last changed.
@@ -111,6 +123,10 @@ pub struct WorkerSnapshot {
     pub version: String,
     /// Its health, by the name of what was checked.
     pub checks: BTreeMap<Cow<'static, str>, Check>,
+    /// What it is and has; `None` while nothing is known of it.
+    pub facts: Option<Facts>,
+    /// Where it is; `None` is this process.
+    pub machine: Option<Machine>,
     /// Why nothing is known of it at present.
     pub unreachable: Option<String>,
     /// The sessions are those that were last known of it, and it does not answer.

@@ -83,9 +83,9 @@ impl Handler<FindSession> for LocalWorker {
 impl Handler<TouchSession> for LocalWorker {
     type Result = ResponseFuture<Result<Arc<SessionView>>>;
 
-    fn handle(&mut self, TouchSession { id, .. }: TouchSession, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, TouchSession { id, by }: TouchSession, _: &mut Context<Self>) -> Self::Result {
         let session = self.session(id);
-        Box::pin(async move { session?.send(Touch).await.unwrap_or(Err(Error::SessionNotFound)) })
+        Box::pin(async move { session?.send(Touch { by }).await.unwrap_or(Err(Error::SessionNotFound)) })
     }
 }
 

@@ -43,6 +43,7 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
         listener,
         web: control_web_settings(&settings),
         metrics,
+        events,
         workers,
         placement: match control.placement {
             types::Placement::RoundRobin => Placement::RoundRobin,

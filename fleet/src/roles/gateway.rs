@@ -1,5 +1,6 @@
 //! The role `gateway`: live views of a runner on this host or another.
 
+use camofleet_actors::events::EventBus;
 use camofleet_actors::fleet::{GatewayParts, Placement};
 use camofleet_actors::gateway::{PortMap, Targets};
 use camofleet_web::{CorsOrigins, Surface, WebSettings};
@@ -31,6 +32,8 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
             ..control_web_settings(&settings)
         },
         metrics,
+        // Nothing is told here.
+        events: EventBus::default(),
         workers: Vec::new(),
         placement: Placement::default(),
         gateway: Some(parts),

@@ -13,6 +13,7 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::time::Duration;
 
 use actix::prelude::*;
+use camofleet_actors::events::EventBus;
 use camofleet_actors::fleet::{Fleet, GatewayParts, Placement, WorkerBuilder};
 use camofleet_actors::gateway::{DrainTunnels, GatewaySettings};
 use camofleet_actors::metrics::Metrics;
@@ -21,10 +22,14 @@ use camofleet_actors::worker::ShutDown;
 use camofleet_web::server::ServerSettings;
 use camofleet_web::{AppState, CorsOrigins, Surface, ViewerSettings, WebSettings};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::task::TaskTracker;
 
 use self::legacy::ScreenServer;
 use crate::settings::types;
 use crate::settings::validated::{self, ListenSettings, Settings};
+
+/// How long clients and viewers may take to read why they are closed.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What a process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +92,7 @@ struct Wiring {
     listener: TcpListener,
     web: WebSettings,
     metrics: Metrics,
+    events: EventBus,
     workers: Vec<(String, WorkerBuilder)>,
     placement: Placement,
     gateway: Option<GatewayParts>,
@@ -104,12 +110,15 @@ impl Wiring {
     async fn run(self, role: Role) -> Result<(), Failure> {
         let Self { listener, grace, shutdown_timeout, metrics, .. } = self;
         let (fleet, directory, failure) = Fleet::start(self.workers, self.placement, self.gateway);
+        let sockets = TaskTracker::new();
         let address = listener.local_addr().map_err(|error| Failure::Unavailable(error.to_string()))?;
         let state = AppState {
             surface: self.surface,
             place: fleet.clone().recipient(),
             directory: directory.clone(),
+            events: self.events,
             metrics,
+            sockets: sockets.clone(),
             settings: WebSettings { address: address.to_string(), ..self.web },
         };
         let screen_state = state.clone();
@@ -142,6 +151,9 @@ impl Wiring {
         if tokio::time::timeout(shutdown_timeout, fleet.send(ShutDown)).await.is_err() {
             log::warn!("sessions did not end within {shutdown_timeout:?}; their processes are killed");
         }
+        sockets.close();
+        // Clients and viewers are being told why; who does not read has gone.
+        let _ = tokio::time::timeout(FAREWELL, sockets.wait()).await;
         for (handle, serving) in handles.iter().zip(serving) {
             handle.stop(false).await;
             let _ = serving.await;

@@ -38,6 +38,7 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
         listener,
         web: web_settings(&runner.listen, &settings),
         metrics,
+        events,
         workers: vec![worker],
         placement: Placement::default(),
         gateway,

@@ -60,6 +60,7 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
         listener,
         web: control_web_settings(&settings),
         metrics,
+        events,
         workers: vec![worker],
         placement: Placement::default(),
         gateway: Some(gateway),

@@ -52,6 +52,7 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
         listener,
         web: web_settings(&settings.worker.listen, &settings),
         metrics,
+        events,
         workers: vec![worker],
         placement: Placement::default(),
         gateway: None,

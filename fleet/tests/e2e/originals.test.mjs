@@ -116,8 +116,18 @@ describe('our control over a worker of the original', () => {
     await control.create();
     original.forget();
     await until(async () => (await control.sessions()).length === 0, 'the list to be empty', 3000);
-    const [{ healthy, detail }] = await control.read('/workers');
-    assert.deepEqual([healthy, detail.status, detail.version, detail.checks.playwright], [true, 'ok', '0.1.0', 'ready']);
+    const [{ last_contact: contact, ...status }] = await control.read('/workers');
+    assert.ok(Math.abs(Date.now() - Date.parse(contact)) < 5000, contact);
+    assert.deepEqual(status, {
+      name: 'old',
+      healthy: true,
+      supports_vnc: true,
+      sessions: 0,
+      stale: false,
+      draining: false,
+      url: original.url,
+      detail: { status: 'ok', version: '0.1.0', checks: { playwright: 'ready', sessions: '1' }, failing: [], facts: null },
+    });
   });
 });
 
@@ -141,6 +151,8 @@ describe('our worker over a runner of the original', () => {
     try {
       await other.create();
       assert.deepEqual(original.bodies.at(-1), { headless: true, idle_ttl_seconds: 90, labels: {}, vnc: false });
+      const { facts } = await other.read('/health');
+      assert.deepEqual(facts.defaults, { idle_ttl_seconds: 90, headless: true, start_url: null, start_url_wait: null });
       await other.endAllBut();
       await other.stop();
     } finally {
@@ -232,8 +244,8 @@ describe('what the original reads of ours', () => {
           const touched = await ours.request('POST', `${root}/sessions/${id}/touch`);
           assert.equal(touched.status, 200);
           isDetail(role, touched.json);
-          const { status, version, checks } = await ours.read(`${root}/health`);
-          assert.deepEqual([status, typeof version], ['ok', 'string']);
+          const { status, version, checks, ...additions } = await ours.read(`${root}/health`);
+          assert.deepEqual([status, typeof version, Object.keys(additions)], ['ok', 'string', ['failing', 'facts']]);
           assert.ok(Object.values(checks).every((check) => typeof check === 'string'));
         }
         const endpoint = role === 'runner' ? created.json.ws_endpoint : ours.wsUrl + created.json.ws_endpoint;

@@ -43,6 +43,15 @@ test('sessions go to the workers in turn, and each is one of its runner', async 
   }
 });
 
+test('what a runner is and has is told by its worker and by control, with the defaults of the worker', async () => {
+  const { facts: runner } = await fleet.runnerEast.read('/health');
+  const { facts: worker } = await fleet.workerEast.read('/health');
+  const { url, last_contact: contact, detail } = await fleet.status('east');
+  assert.deepEqual([worker, detail.facts], [runner, runner]);
+  assert.deepEqual([runner.engine.name, runner.capacity, runner.defaults.idle_ttl_seconds], ['firefox', 100, 300]);
+  assert.deepEqual([url, Date.now() - Date.parse(contact) < 5000], [fleet.workerEast.url, true]);
+});
+
 test('a Playwright client attaches through all hops, and leaves its page to the next', async () => {
   const session = await control.create({ headless: true, worker: 'east' });
   const first = await attach(control, session);

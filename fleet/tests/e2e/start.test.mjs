@@ -111,7 +111,9 @@ test('without display tools it starts, warns in one line, and is healthy', async
     assert.match(warnings[0], /apt-get install tigervnc-standalone-server/);
     const { status, workers } = (await server.request('GET', '/health')).json;
     assert.deepEqual([status, workers[0].healthy, workers[0].supports_vnc], ['ok', true, false]);
-    assert.match(workers[0].detail.checks.display, /tigervnc/);
+    const { checks, failing, facts } = workers[0].detail;
+    assert.match(checks.display, /tigervnc/);
+    assert.deepEqual([failing, facts.slots, facts.pools.vnc, facts.defaults.headless], [[], null, null, true]);
   } finally {
     await server.stop();
   }

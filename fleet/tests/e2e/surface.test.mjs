@@ -102,13 +102,46 @@ test('with start_url_wait none nothing is opened', async () => {
 
 test('health tells engine, display, driver and pools', async () => {
   const { status, workers } = (await server.request('GET', '/health')).json;
-  const [{ name, healthy, supports_vnc: vnc, detail }, ...others] = workers;
-  assert.deepEqual([status, name, healthy, vnc, others], ['ok', 'local', true, true, []]);
-  assert.deepEqual([detail.status, typeof detail.version], ['ok', 'string']);
+  const [{ detail, ...local }, ...others] = workers;
+  assert.deepEqual([status, others], ['ok', []]);
+  assert.deepEqual(local, {
+    name: 'local',
+    healthy: true,
+    supports_vnc: true,
+    sessions: 1,
+    stale: false,
+    draining: false,
+    url: null,
+    last_contact: null,
+  });
+  assert.deepEqual([detail.status, typeof detail.version, detail.failing], ['ok', 'string', []]);
   assert.match(detail.checks.engine, /^firefox \d+.*\(\/.*firefox-esr\)$/);
   assert.match(detail.checks.display, /^xvnc, 11 of 12 slots free$/);
   assert.ok(detail.checks.driver.includes(`playwright ${PLAYWRIGHT}`), detail.checks.driver);
   assert.deepEqual((await server.request('GET', '/workers')).json, workers);
+});
+
+test('the facts of a worker are what the checks tell, as values', async () => {
+  const [{ detail }] = await server.read('/workers');
+  const { engine, node, started_at: started, ...facts } = detail.facts;
+  assert.match(engine.version, /^\d+\.\d+/);
+  assert.ok(detail.checks.engine.startsWith(`firefox ${engine.version} (`), detail.checks.engine);
+  assert.ok(detail.checks.driver.endsWith(`node ${node}`), detail.checks.driver);
+  const age = Date.now() - Date.parse(started);
+  assert.ok(age >= 0 && age < 600_000, started);
+  assert.deepEqual([engine.name, facts], [
+    'firefox',
+    {
+      sessions: 1,
+      capacity: 100,
+      defaults: { idle_ttl_seconds: 300, headless: false, start_url: null, start_url_wait: 'load' },
+      playwright: PLAYWRIGHT,
+      pools: { headless: null, vnc: null },
+      slots: { used: 1, total: 12 },
+      drivers: 1,
+      draining: false,
+    },
+  ]);
 });
 
 test('the metrics tell what has happened', async () => {

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use camofleet_actors::worker::{WorkerHandle, WorkerSnapshot};
+use camofleet_actors::worker::WorkerSnapshot;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::schema;
+use super::session::shown;
+use super::{Facts, schema};
 
 /// The health of a worker, a runner or a gateway.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Health {
     /// `ok`, or `degraded` while a check fails.
     #[schema(schema_with = schema::health_word)]
@@ -18,6 +19,11 @@ pub struct Health {
     pub version: String,
     /// What was checked, and what was seen.
     pub checks: BTreeMap<String, String>,
+    /// The names of the checks that fail; none also where a machine does not tell which.
+    pub failing: Vec<String>,
+    /// The same as values; null where there are none: a gateway, or a machine that does not tell.
+    #[schema(required)]
+    pub facts: Option<Facts>,
 }
 
 /// `ok` or its opposite.
@@ -33,17 +39,24 @@ impl Health {
 
     /// A worker's, from its newest snapshot.
     pub fn of(snapshot: &WorkerSnapshot) -> Self {
-        let checks = snapshot.checks.iter().map(|(name, check)| (name.to_string(), check.text.clone()));
-        Self { status: word(snapshot.healthy), version: snapshot.version.clone(), checks: checks.collect() }
+        let checks = snapshot.checks.iter();
+        let failing = checks.clone().filter(|(_, check)| !check.ok).map(|(name, _)| name.to_string());
+        Self {
+            status: word(snapshot.healthy),
+            version: snapshot.version.clone(),
+            failing: failing.collect(),
+            checks: checks.map(|(name, check)| (name.to_string(), check.text.clone())).collect(),
+            facts: snapshot.facts.as_ref().map(Facts::from),
+        }
     }
 }
 
 /// What is known of a worker: its health, or why there is none.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Detail {
     /// What it says of itself.
-    Health(Health),
+    Health(Box<Health>),
     /// Why it says nothing.
     Error {
         /// For people.
@@ -52,7 +65,7 @@ pub enum Detail {
 }
 
 /// One worker's status: an element of `GET /workers`.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct WorkerStatus {
     /// What it is called in paths and requests.
     name: String,
@@ -60,22 +73,54 @@ pub struct WorkerStatus {
     detail: Detail,
     /// Whether its sessions can have live views.
     supports_vnc: bool,
+    /// How many live sessions it has.
+    sessions: usize,
+    /// Its sessions are those that were last known of it, and it does not answer.
+    stale: bool,
+    /// Whether it takes no more sessions.
+    draining: bool,
+    /// Where its API is; null of one in this process.
+    #[schema(required)]
+    url: Option<String>,
+    /// When it last answered; null of one that has not yet, and of one in this process. That it has answered once more
+    /// is no event by itself.
+    #[schema(required, format = DateTime)]
+    last_contact: Option<String>,
 }
 
 impl WorkerStatus {
-    /// Reads a worker's newest snapshot.
-    pub fn new(worker: &WorkerHandle) -> Self {
-        let snapshot: &WorkerSnapshot = &worker.snapshot();
+    /// Reads a worker's snapshot.
+    pub fn new(name: &str, snapshot: &WorkerSnapshot) -> Self {
         let detail = match &snapshot.unreachable {
             Some(error) => Detail::Error { error: error.clone() },
-            None => Detail::Health(Health::of(snapshot)),
+            None => Detail::Health(Box::new(Health::of(snapshot))),
         };
         Self {
-            name: worker.name.clone(),
+            name: name.to_owned(),
             healthy: snapshot.healthy,
             detail,
             supports_vnc: snapshot.supports_vnc,
+            sessions: snapshot.sessions.len(),
+            stale: snapshot.stale,
+            draining: snapshot.draining,
+            url: snapshot.machine.as_ref().map(|machine| machine.url.clone()),
+            last_contact: snapshot.machine.as_ref().and_then(|machine| machine.last_contact).map(shown),
         }
+    }
+
+    /// Whether it has news for who knows the status `before`: that the worker has answered once more is none.
+    pub fn is_news_after(&self, before: &Self) -> bool {
+        Self { last_contact: before.last_contact.clone(), ..self.clone() } != *before
+    }
+
+    /// The same for whoever may not use the fleet: whether the worker is well, without where and how it runs.
+    #[must_use]
+    pub fn for_strangers(mut self) -> Self {
+        self.url = None;
+        if let Detail::Health(health) = &mut self.detail {
+            health.facts = None;
+        }
+        self
     }
 }
 

@@ -1,10 +1,14 @@
 //! The API's JSON: what is asked, and what is shown.
 
+mod event;
+mod facts;
 mod health;
 mod request;
 mod schema;
 mod session;
 
+pub use event::{Activity, AnySession, EventSnapshot, HistoryEntry, SessionChange};
+pub use facts::Facts;
 pub use health::{ControlHealth, Health, WorkerStatus};
 pub use request::{CreateBody, CreateRequest, SessionBody, read_session};
 pub use session::{

@@ -1,5 +1,6 @@
 //! Schemas of values that are defined by the actors, who know nothing of documents.
 
+use camofleet_actors::events::Change;
 use camofleet_actors::session::{Contexts, EndReason, OnCrash, StartUrlWait, Status};
 use serde_json::Value;
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
@@ -27,6 +28,10 @@ fn one_of_or_null<'a>(names: impl IntoIterator<Item = &'a str>) -> Object {
 
 fn names<T, const N: usize>(choices: &[(&'static str, T); N]) -> [&'static str; N] {
     std::array::from_fn(|index| choices[index].0)
+}
+
+pub(super) fn change() -> Object {
+    one_of(Change::NAMES)
 }
 
 pub(super) fn status() -> Object {

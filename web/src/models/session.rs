@@ -211,7 +211,7 @@ pub enum HostSession<'a> {
 }
 
 /// RFC 3339 in UTC, to the millisecond.
-fn shown(time: Timestamp) -> String {
+pub(super) fn shown(time: Timestamp) -> String {
     format!("{time:.3}")
 }
 

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::find_worker;
 use super::refusals::HostRefusals;
 use crate::app::AppState;
+use crate::auth;
 use crate::error::ApiError;
 use crate::models::{ControlHealth, Health, WorkerStatus};
 
 fn statuses(state: &AppState) -> Vec<WorkerStatus> {
-    state.directory.workers().iter().map(WorkerStatus::new).collect()
+    let workers = state.directory.workers();
+    workers.iter().map(|worker| WorkerStatus::new(&worker.name, &worker.snapshot())).collect()
 }
 
 /// `GET /workers`.
@@ -32,11 +34,17 @@ pub(super) async fn workers(state: web::Data<AppState>) -> HttpResponse {
     path = "/health",
     operation_id = "health",
     summary = "Show the health",
+    description = "Needs no token. Where one is set, who comes without it is not told the workers' `url` and `facts`.",
     tag = "fleet",
     responses((status = 200, description = "`ok` or `degraded`, and why", body = ControlHealth))
 )]
-pub(super) async fn control(state: web::Data<AppState>) -> HttpResponse {
-    HttpResponse::Ok().json(ControlHealth::of(statuses(&state)))
+pub(super) async fn control(state: web::Data<AppState>, request: HttpRequest) -> HttpResponse {
+    let mut workers = statuses(&state);
+    let token = state.settings.api_token.as_deref();
+    if auth::check(token, request.headers(), request.query_string()).is_err() {
+        workers = workers.into_iter().map(WorkerStatus::for_strangers).collect();
+    }
+    HttpResponse::Ok().json(ControlHealth::of(workers))
 }
 
 /// `GET /health` of a worker or a runner.
@@ -68,5 +76,7 @@ pub(super) async fn gateway(state: web::Data<AppState>) -> Result<HttpResponse, 
         status: "ok",
         version: env!("CARGO_PKG_VERSION").to_owned(),
         checks: BTreeMap::from([("tunnels".to_owned(), tunnels)]),
+        failing: Vec::new(),
+        facts: None,
     }))
 }

@@ -14,7 +14,12 @@ use crate::models::{Deleted, HostSession, RunnerSession, SessionBody, WorkerSess
 
 /// A session as the role shows it, to a caller that reached it as `authority`; `stale` if that is what was last known of
 /// it.
-fn shown<'a>(state: &'a AppState, authority: &str, view: &'a SessionView, stale: bool) -> HostSession<'a> {
+pub(super) fn shown<'a>(
+    state: &'a AppState,
+    authority: &str,
+    view: &'a SessionView,
+    stale: bool,
+) -> HostSession<'a> {
     match &state.surface {
         Surface::Worker { id } => HostSession::Worker(WorkerSession::new(id, view, stale)),
         _ => HostSession::Runner(RunnerSession::new(authority, view)),

@@ -1,6 +1,7 @@
 //! The routes, one file a resource. Which of them a server has, its [`Surface`] decides.
 
 mod control_sessions;
+mod events;
 mod health;
 mod host_sessions;
 mod openapi;
@@ -31,6 +32,7 @@ pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_pa
         Surface::Control => {
             config
                 .service(probed(health::control))
+                .service(guarded("/events", "GET", |at| at.route(web::get().to(events::follow))))
                 .service(guarded("/workers", "GET", |at| at.route(web::get().to(health::workers))))
                 .service(guarded("/sessions", "GET, POST", |at| {
                     at.route(web::get().to(control_sessions::list))
@@ -43,6 +45,9 @@ pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_pa
                 .service(guarded("/sessions/{worker}/{id}/touch", "POST", |at| {
                     at.route(web::post().to(control_sessions::touch))
                 }))
+                .service(guarded("/sessions/{worker}/{id}/events", "GET", |at| {
+                    at.route(web::get().to(events::control_history))
+                }))
                 .service(guarded("/sessions/{worker}/{id}/ws", "GET", |at| {
                     at.route(web::get().to(control_sessions::attach))
                 }))
@@ -51,6 +56,7 @@ pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_pa
         Surface::Worker { .. } | Surface::Runner => {
             config
                 .service(probed(health::host))
+                .service(guarded("/events", "GET", |at| at.route(web::get().to(events::follow))))
                 .service(guarded("/sessions", "GET, POST", |at| {
                     at.route(web::get().to(host_sessions::list)).route(web::post().to(host_sessions::create))
                 }))
@@ -60,6 +66,9 @@ pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_pa
                 }))
                 .service(guarded("/sessions/{id}/touch", "POST", |at| {
                     at.route(web::post().to(host_sessions::touch))
+                }))
+                .service(guarded("/sessions/{id}/events", "GET", |at| {
+                    at.route(web::get().to(events::host_history))
                 }))
                 .service(guarded("/sessions/{id}/ws", "GET", |at| {
                     at.route(web::get().to(host_sessions::attach))
@@ -148,8 +157,8 @@ struct ListQuery {
 impl ListQuery {
     fn ended(&self) -> Result<bool, ApiError> {
         match self.ended.as_deref() {
-            None | Some("false" | "0") => Ok(false),
-            Some("true" | "1" | "") => Ok(true),
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
             Some(_) => {
                 Err(ApiError::InvalidField { field: "ended".into(), problem: "must be true or false".into() })
             }

@@ -9,9 +9,10 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{Components, InfoBuilder, LicenseBuilder, RefOr, Required, Server};
 
 use super::refusals::refusal;
-use super::{control_sessions, health, host_sessions, ops};
+use super::{control_sessions, events, health, host_sessions, ops};
 use crate::app::{AppState, Surface, WebSettings};
 use crate::error::ErrorBody;
+use crate::models::{Activity, EventSnapshot, SessionChange};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,10 +25,12 @@ use crate::error::ErrorBody;
         control_sessions::delete,
         control_sessions::touch,
         control_sessions::attach,
+        events::control_history,
+        events::follow,
         super::websockify,
         ops::metrics,
     ),
-    components(schemas(ErrorBody))
+    components(schemas(Activity, ErrorBody, EventSnapshot, SessionChange))
 )]
 struct ControlApi;
 
@@ -41,9 +44,11 @@ struct ControlApi;
         host_sessions::delete,
         host_sessions::touch,
         host_sessions::attach,
+        events::host_history,
+        events::follow,
         ops::metrics,
     ),
-    components(schemas(ErrorBody))
+    components(schemas(Activity, ErrorBody, EventSnapshot, SessionChange))
 )]
 struct HostApi;
 

@@ -34,6 +34,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 /// A whole fleet behind a port, with nothing real below it.
 pub struct Api {
@@ -52,21 +53,32 @@ pub struct Options {
     pub token: Option<String>,
     pub cors: CorsOrigins,
     pub surface: Surface,
+    pub ping_interval: Duration,
+    /// How many headless browsers stand ready.
+    pub prewarm: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let os = FakeOs::new();
         os.set_launch_time(Duration::ZERO);
-        Self { os, max_sessions: 10, token: None, cors: CorsOrigins::Any, surface: Surface::Control }
+        Self {
+            os,
+            max_sessions: 10,
+            token: None,
+            cors: CorsOrigins::Any,
+            surface: Surface::Control,
+            ping_interval: Duration::from_secs(20),
+            prewarm: 0,
+        }
     }
 }
 
 /// Starts the fleet and waits until it is healthy.
 pub async fn api(options: Options) -> Api {
-    let Options { os, max_sessions, token, cors, surface } = options;
+    let Options { os, max_sessions, token, cors, surface, ping_interval, prewarm } = options;
     let base = tempfile::tempdir().unwrap();
-    let metrics = Metrics::new().unwrap();
+    let (metrics, events) = (Metrics::new().unwrap(), EventBus::default());
     let machine: Arc<dyn Os> = Arc::new(os.clone());
     let no_pool = PoolSettings { target: 0, check_interval: Duration::from_secs(60) };
     let settings = WorkerSettings {
@@ -108,7 +120,7 @@ pub async fn api(options: Options) -> Api {
             sessions_per_driver: 8,
             env: Vec::new(),
         },
-        headless_pool: no_pool,
+        headless_pool: PoolSettings { target: prewarm, ..no_pool },
         vnc_pool: no_pool,
         diagnostics: DiagnosticsSettings::default(),
     };
@@ -117,7 +129,7 @@ pub async fn api(options: Options) -> Api {
         os: Arc::clone(&machine),
         run_dir: RunDir::create(base.path(), &os).unwrap(),
         metrics: metrics.clone(),
-        events: EventBus::default(),
+        events: events.clone(),
         snapshot: watch::Sender::new(Arc::default()),
     };
     let builder: WorkerBuilder =
@@ -130,14 +142,15 @@ pub async fn api(options: Options) -> Api {
     let gateway = GatewayParts { settings: tunnels, targets: Targets::Sessions, metrics: metrics.clone() };
     let (fleet, directory, _failure) =
         Fleet::start(vec![("local".into(), builder)], Placement::RoundRobin, Some(gateway));
-    let api = serve(fleet, directory, surface, token, cors, metrics, (os, base));
+    let settings = web_settings(token, cors, ping_interval);
+    let api = serve(fleet, directory, surface, settings, (metrics, events), (os, base));
     api.healthy().await;
     api
 }
 
 /// Starts a server before other machines.
 pub async fn before(surface: Surface, machines: Vec<RemoteSettings>) -> Api {
-    let metrics = Metrics::new().unwrap();
+    let (metrics, events) = (Metrics::new().unwrap(), EventBus::default());
     let workers = machines
         .into_iter()
         .map(|settings| {
@@ -145,7 +158,7 @@ pub async fn before(surface: Surface, machines: Vec<RemoteSettings>) -> Api {
             let parts = RemoteParts {
                 settings: Arc::new(settings),
                 metrics: metrics.clone(),
-                events: EventBus::default(),
+                events: events.clone(),
                 snapshot: watch::Sender::new(Arc::default()),
             };
             let builder: WorkerBuilder =
@@ -155,7 +168,8 @@ pub async fn before(surface: Surface, machines: Vec<RemoteSettings>) -> Api {
         .collect();
     let (fleet, directory, _failure) = Fleet::start(workers, Placement::RoundRobin, None);
     let nothing = (FakeOs::new(), tempfile::tempdir().unwrap());
-    serve(fleet, directory, surface, None, CorsOrigins::Any, metrics, nothing)
+    let settings = web_settings(None, CorsOrigins::Any, Duration::from_secs(20));
+    serve(fleet, directory, surface, settings, (metrics, events), nothing)
 }
 
 /// How a machine is reached that is asked often and given little time.
@@ -176,32 +190,35 @@ pub fn machine(name: &str, role: RemoteRole, origin: &str) -> RemoteSettings {
     }
 }
 
+fn web_settings(token: Option<String>, cors: CorsOrigins, ping_interval: Duration) -> WebSettings {
+    let patience = Duration::from_secs(120);
+    WebSettings {
+        cors_origins: cors,
+        address: "127.0.0.1:9000".into(),
+        metrics_path: "/metrics".into(),
+        public_api_prefix: "/fleet".into(),
+        api_token: token,
+        ping_interval,
+        viewer: ViewerSettings { read_timeout: patience, write_timeout: patience },
+    }
+}
+
 fn serve(
     fleet: actix::Addr<Fleet>,
     directory: Directory,
     surface: Surface,
-    token: Option<String>,
-    cors: CorsOrigins,
-    metrics: Metrics,
+    settings: WebSettings,
+    (metrics, events): (Metrics, EventBus),
     (os, base): (FakeOs, tempfile::TempDir),
 ) -> Api {
     let state = AppState {
         surface,
         place: fleet.recipient(),
         directory: directory.clone(),
+        events,
         metrics,
-        settings: WebSettings {
-            cors_origins: cors,
-            address: "127.0.0.1:9000".into(),
-            metrics_path: "/metrics".into(),
-            public_api_prefix: "/fleet".into(),
-            api_token: token,
-            ping_interval: Duration::from_secs(20),
-            viewer: ViewerSettings {
-                read_timeout: Duration::from_secs(120),
-                write_timeout: Duration::from_secs(120),
-            },
-        },
+        sockets: TaskTracker::new(),
+        settings,
     };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
@@ -278,4 +295,70 @@ impl Api {
     pub async fn stop(self) {
         self.server.stop(false).await;
     }
+}
+
+/// The surface of a worker.
+pub fn worker() -> Surface {
+    Surface::Worker { id: "w-1".to_owned() }
+}
+
+/// A control before a worker before a runner, each on a port of its own.
+pub struct Chain {
+    pub runner: Api,
+    pub worker: Api,
+    pub control: Api,
+}
+
+impl Chain {
+    pub async fn new(options: Options) -> Self {
+        let runner = api(Options { surface: Surface::Runner, ..options }).await;
+        let worker = before(worker(), vec![machine("runner", RemoteRole::Runner, &runner.origin)]).await;
+        let links = LinkTemplates {
+            ws: Some("wss://{host}/live?token={id}".to_owned()),
+            http: Some("https://screens.example/{id}".to_owned()),
+        };
+        let settings = RemoteSettings { links, ..machine("east", RemoteRole::Worker, &worker.origin) };
+        let control = before(Surface::Control, vec![settings]).await;
+        for api in [&worker, &control] {
+            api.healthy().await;
+        }
+        Self { runner, worker, control }
+    }
+
+    pub async fn stop(self) {
+        for api in [self.control, self.worker, self.runner] {
+            api.stop().await;
+        }
+    }
+}
+
+/// Stands in for a worker or runner without sessions, with this health.
+pub fn stand_in(listener: tokio::net::TcpListener, health: Value) {
+    actix_rt::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let health = health.to_string();
+            actix_rt::spawn(async move {
+                let mut head = Vec::new();
+                while let Ok(byte) = socket.read_u8().await {
+                    head.push(byte);
+                    if head.ends_with(b"\r\n\r\n") {
+                        let body = if head.starts_with(b"GET /health") { health.as_str() } else { "[]" };
+                        let length = body.len();
+                        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
+                        socket.write_all(answer.as_bytes()).await.unwrap();
+                        head.clear();
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// Reads until the end of an HTTP head.
+pub async fn read_head(socket: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(socket.read_u8().await.unwrap());
+    }
+    String::from_utf8(head).unwrap()
 }

@@ -10,7 +10,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::RemoteSettings;
-use super::wire::{WireDeleted, WireError, WireHealth, WireRequest, WireSession};
+use super::health::WireHealth;
+use super::wire::{WireDeleted, WireError, WireRequest, WireSession};
 use crate::error::{Error, Result, with_sources};
 use crate::metrics::Metrics;
 use crate::relay::dial::basic_authorization;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::supervision::Backoff;
@@ -19,13 +20,18 @@ const PROBES: Backoff = Backoff { first: Duration::from_millis(250), longest: Du
 pub(super) struct Contact {
     failures: usize,
     last_error: Option<String>,
-    last_answer: Option<Instant>,
+    last_answer: Option<(Instant, Timestamp)>,
 }
 
 impl Contact {
     /// It answered.
-    pub fn answered(&mut self, now: Instant) {
-        *self = Self { failures: 0, last_error: None, last_answer: Some(now) };
+    pub fn answered(&mut self, now: Instant, at: Timestamp) {
+        *self = Self { failures: 0, last_error: None, last_answer: Some((now, at)) };
+    }
+
+    /// When it last did.
+    pub fn last_answer(&self) -> Option<Timestamp> {
+        self.last_answer.map(|(_, at)| at)
     }
 
     /// It did not.
@@ -42,7 +48,7 @@ impl Contact {
 
     /// Whether what was last known of it is too old to be shown.
     pub fn forgotten(&self, now: Instant) -> bool {
-        self.last_answer.is_none_or(|last| now.duration_since(last) >= MEMORY)
+        self.last_answer.is_none_or(|(last, _)| now.duration_since(last) >= MEMORY)
     }
 
     /// How long to wait before it is asked again: the interval, more or less by a tenth so that many controls don't ask
@@ -59,24 +65,28 @@ impl Contact {
 mod tests {
     use super::*;
 
+    const NOON: Timestamp = Timestamp::constant(1_769_860_800, 0);
+
     #[tokio::test(start_paused = true)]
     async fn one_failure_is_forgiven_and_the_second_opens_the_breaker_until_an_answer() {
         let mut contact = Contact::default();
+        assert_eq!(contact.last_answer(), None);
         assert_eq!(contact.outage().as_deref(), Some("it has not answered yet"));
-        contact.answered(Instant::now());
+        contact.answered(Instant::now(), NOON);
         assert_eq!(contact.outage(), None);
         contact.failed("refused".into());
         assert_eq!(contact.outage(), None);
         contact.failed("timed out".into());
         assert_eq!(contact.outage().as_deref(), Some("timed out"));
-        contact.answered(Instant::now());
+        assert_eq!(contact.last_answer(), Some(NOON));
+        contact.answered(Instant::now(), NOON);
         assert_eq!(contact.outage(), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn probes_come_soon_at_first_and_then_ever_later() {
         let mut contact = Contact::default();
-        contact.answered(Instant::now());
+        contact.answered(Instant::now(), NOON);
         let interval = Duration::from_secs(1);
         assert_eq!(contact.next_poll(interval, 0.0), Duration::from_millis(900));
         let waits: Vec<Duration> = (0..8)
@@ -93,7 +103,7 @@ mod tests {
     async fn what_is_known_is_remembered_for_a_minute() {
         let mut contact = Contact::default();
         assert!(contact.forgotten(Instant::now()));
-        contact.answered(Instant::now());
+        contact.answered(Instant::now(), NOON);
         tokio::time::advance(MEMORY - Duration::from_secs(1)).await;
         assert!(!contact.forgotten(Instant::now()));
         tokio::time::advance(Duration::from_secs(1)).await;

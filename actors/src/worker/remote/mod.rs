@@ -5,6 +5,7 @@
 
 mod calls;
 mod contact;
+mod health;
 mod settings;
 mod snapshot;
 mod wire;
@@ -13,6 +14,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix::prelude::*;
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -20,14 +22,15 @@ pub(crate) use self::calls::refusal;
 use self::calls::{Calls, Observation};
 use self::contact::Contact;
 pub use self::settings::{RemoteRole, RemoteSettings};
-use self::snapshot::{Known, Written};
+use self::snapshot::{Changes, Known, Written};
 use super::{
-    AttachClient, CreateSession, DeleteSession, FindSession, ShutDown, TouchSession, WorkerHandle,
+    AttachClient, CreateSession, DeleteSession, FindSession, Machine, ShutDown, TouchSession, WorkerHandle,
     WorkerSnapshot,
 };
 use crate::error::{Error, Result};
 use crate::events::EventBus;
 use crate::metrics::Metrics;
+use crate::request_id::RequestId;
 use crate::session::{
     ActivityClock, AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment, SessionView, Status,
     Upstream,
@@ -112,18 +115,24 @@ impl RemoteWorker {
     fn observed(&mut self, number: u64, observed: Result<Observation>) {
         match observed {
             Ok(observation) => {
-                self.contact.answered(Instant::now());
+                self.contact.answered(Instant::now(), Timestamp::now());
                 self.report_contact();
-                for (view, change) in self.known.observed(number, observation) {
-                    self.known.tell(&self.events, &self.settings.name, view, change, None);
-                }
+                let changes = self.known.observed(number, observation);
+                self.tell(changes, None);
             }
             Err(error) => self.failed(&error),
         }
         if self.contact.forgotten(Instant::now()) {
-            self.known.forget_sessions();
+            let forgotten = self.known.forget_sessions();
+            self.tell(forgotten, None);
         }
         self.publish();
+    }
+
+    fn tell(&self, changes: Changes, by: Option<&RequestId>) {
+        for (view, change) in changes {
+            self.events.publish(&self.settings.name, view, change, by.cloned());
+        }
     }
 
     /// A call came to nothing because of the machine.
@@ -153,6 +162,8 @@ impl RemoteWorker {
         let healthy = outage.is_none() && self.known.healthy();
         self.metrics.worker_healthy(&self.settings.name, healthy);
         let (sessions, ended) = self.known.sessions();
+        let told = self.known.facts().filter(|_| outage.is_none());
+        let facts = self.settings.facts(told, sessions.len(), self.draining);
         self.snapshot.send_replace(Arc::new(WorkerSnapshot {
             stale: (outage.is_some() || self.known.stale()) && !sessions.is_empty(),
             sessions,
@@ -163,7 +174,9 @@ impl RemoteWorker {
             checks: outage.as_ref().map_or_else(|| self.known.checks(), |why| self.settings.role.fails(why)),
             unreachable: outage,
             supports_vnc: self.settings.supports_vnc,
-            draining: self.draining,
+            draining: self.draining || facts.as_ref().is_some_and(|facts| facts.draining),
+            facts,
+            machine: Some(Machine { url: self.settings.at(""), last_contact: self.contact.last_answer() }),
             playwright: None,
         }));
     }
@@ -180,15 +193,13 @@ impl RemoteWorker {
     fn written<T>(
         &mut self,
         answer: Result<T>,
-        by: crate::RequestId,
+        by: RequestId,
         write: impl FnOnce(&T) -> Written,
     ) -> Result<T> {
         match &answer {
             Ok(answer) => {
                 let changes = self.known.written(self.polls, write(answer));
-                for (view, change) in changes {
-                    self.known.tell(&self.events, &self.settings.name, view, change, Some(by.clone()));
-                }
+                self.tell(changes, Some(&by));
                 self.publish();
             }
             Err(error @ (Error::UpstreamUnreachable { .. } | Error::UpstreamTimedOut { .. })) => {
@@ -289,7 +300,8 @@ impl Handler<DeleteSession> for RemoteWorker {
                 this.metrics.deleted(started.elapsed());
             }
             if deleted == Err(Error::SessionNotFound) {
-                this.known.written(this.polls, Written::Gone(id));
+                let changes = this.known.written(this.polls, Written::Gone(id));
+                this.tell(changes, Some(&by));
                 this.publish();
             }
             this.written(deleted, by, |status| Written::Deleted(id, *status))
@@ -306,11 +318,9 @@ impl Handler<TouchSession> for RemoteWorker {
         }
         let calls = self.calls.clone();
         let touched = async move { (calls.touch(id, &by).await.map(Arc::new), by) };
-        Box::pin(
-            touched.into_actor(self).map(|(touched, by), this, _| {
-                this.written(touched, by, |view| Written::Live(Arc::clone(view)))
-            }),
-        )
+        Box::pin(touched.into_actor(self).map(|(touched, by), this, _| {
+            this.written(touched, by, |view| Written::Touched(Arc::clone(view)))
+        }))
     }
 }
 

@@ -9,7 +9,7 @@ use url::Url;
 use crate::error::{Error, Result};
 use crate::links::LinkTemplates;
 use crate::session::SessionId;
-use crate::worker::Check;
+use crate::worker::{Check, Facts};
 
 /// Which of the two roles the machine plays: they differ in what a session's endpoint is relative to, and in nothing
 /// else that is asked of them.
@@ -85,6 +85,18 @@ impl RemoteSettings {
         }
     }
 
+    /// What it `told` of itself, as its callers here find it: with the defaults that are asked of it, and with the
+    /// sessions that are shown of it, which can be newer.
+    pub(super) fn facts(&self, told: Option<&Facts>, sessions: usize, draining: bool) -> Option<Facts> {
+        let own_defaults = self.default_idle_ttl.is_some() || self.default_headless.is_some();
+        let mut facts = told.cloned().or_else(|| own_defaults.then(Facts::default))?;
+        facts.sessions = sessions;
+        facts.draining |= draining;
+        facts.defaults.idle_ttl = self.default_idle_ttl.or(facts.defaults.idle_ttl);
+        facts.defaults.headless = self.default_headless.or(facts.defaults.headless);
+        Some(facts)
+    }
+
     /// The WebSocket of a session.
     pub(super) fn websocket(&self, session: SessionId) -> Result<Url> {
         let unusable =
@@ -121,6 +133,7 @@ pub(super) fn settings_of(url: &str) -> RemoteSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::worker::DefaultFacts;
 
     #[test]
     fn a_machine_is_called_below_its_own_path_and_without_its_user_s_name() {
@@ -144,5 +157,31 @@ mod tests {
             assert_eq!((settings.at("/x").as_str(), settings.host()), (at, host), "{url}");
             assert_eq!(settings.websocket(id).unwrap().as_str(), websocket, "{url}");
         }
+    }
+
+    #[test]
+    fn the_defaults_that_are_asked_of_a_machine_are_shown_instead_of_its_own() {
+        let defaults = |settings: &RemoteSettings, told: Option<&Facts>| {
+            settings.facts(told, 3, true).map(|facts| {
+                assert_eq!((facts.sessions, facts.draining), (3, true));
+                (facts.capacity, facts.defaults.idle_ttl.map(|ttl| ttl.as_secs()), facts.defaults.headless)
+            })
+        };
+        let told = DefaultFacts {
+            idle_ttl: Some(Duration::from_secs(60)),
+            headless: Some(true),
+            ..DefaultFacts::default()
+        };
+        let told = Facts { sessions: 1, capacity: Some(9), defaults: told, ..Facts::default() };
+        let without = settings_of("http://h");
+        assert_eq!(defaults(&without, Some(&told)), Some((Some(9), Some(60), Some(true))));
+        assert_eq!(defaults(&without, None), None, "of a machine that tells nothing nothing is known");
+        let with = RemoteSettings {
+            default_idle_ttl: Some(Duration::from_secs(90)),
+            default_headless: Some(false),
+            ..without
+        };
+        assert_eq!(defaults(&with, Some(&told)), Some((Some(9), Some(90), Some(false))));
+        assert_eq!(defaults(&with, None), Some((None, Some(90), Some(false))));
     }
 }

@@ -4,19 +4,18 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::calls::Observation;
-use super::wire::WireHealth;
-use crate::RequestId;
-use crate::events::{Change, Event, EventBus};
+use super::health::WireHealth;
+use crate::events::Change;
 use crate::session::{EndReason, Ending, SessionId, SessionView, Status};
-use crate::worker::{Check, ENDED_LIMIT, WorkerSnapshot};
+use crate::worker::{Check, ENDED_LIMIT, Facts, WorkerSnapshot};
 
 /// The outcome of a write.
 pub(super) enum Written {
     /// The session is like this now.
     Live(Arc<SessionView>),
+    /// The same, by a touch.
+    Touched(Arc<SessionView>),
     /// It was deleted, and stands so.
     Deleted(SessionId, Status),
     /// There is no such session.
@@ -36,11 +35,11 @@ pub(super) struct Known {
     /// Sessions whose delete is under way: its answer tells of their ends, not a look that comes in between.
     deleting: HashSet<SessionId>,
     /// Sessions that are no longer there, and whose ends were not seen yet.
-    vanished: HashSet<SessionId>,
+    vanished: HashMap<SessionId, Arc<SessionView>>,
 }
 
 /// The changes to tell, each with the session as it is after it.
-type Changes = Vec<(Arc<SessionView>, Change)>;
+pub(super) type Changes = Vec<(Arc<SessionView>, Change)>;
 
 impl Known {
     /// Begins with what an earlier life of the actor left.
@@ -49,7 +48,7 @@ impl Known {
     }
 
     pub fn healthy(&self) -> bool {
-        self.health.as_ref().is_some_and(|health| health.status == "ok")
+        self.health.as_ref().is_some_and(WireHealth::is_ok)
     }
 
     pub fn version(&self) -> &str {
@@ -57,10 +56,11 @@ impl Known {
     }
 
     pub fn checks(&self) -> BTreeMap<Cow<'static, str>, Check> {
-        let ok = self.healthy();
-        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let checks = self.health.iter().flat_map(|health| &health.checks);
-        checks.map(|(name, value)| (name.clone().into(), Check { ok, text: text(value) })).collect()
+        self.health.as_ref().map(WireHealth::checks).unwrap_or_default()
+    }
+
+    pub fn facts(&self) -> Option<&Facts> {
+        self.health.as_ref()?.facts.as_ref()
     }
 
     /// Whether the machine itself only remembers its sessions.
@@ -86,11 +86,12 @@ impl Known {
         !self.vanished.is_empty()
     }
 
-    /// The machine has been silent for too long.
-    pub fn forget_sessions(&mut self) {
-        self.live.clear();
+    /// The machine has been silent for too long; tells what is forgotten.
+    pub fn forget_sessions(&mut self) -> Changes {
         self.written.clear();
-        self.vanished.clear();
+        let vanished = std::mem::take(&mut self.vanished).into_values();
+        let forgotten = std::mem::take(&mut self.live).into_iter().chain(vanished);
+        forgotten.map(|view| (view, Change::Forgotten)).collect()
     }
 
     /// Takes in what the look with this number saw; tells what changed.
@@ -123,7 +124,7 @@ impl Known {
             );
         }
         let now: HashSet<SessionId> = self.live.iter().map(|view| view.spec.id).collect();
-        self.vanished.extend(before.into_keys().filter(|id| !now.contains(id)));
+        self.vanished.extend(before.into_iter().filter(|(id, _)| !now.contains(id)));
         if let Some(ended) = ended {
             self.take_ended(ended, &mut changes);
         }
@@ -133,12 +134,12 @@ impl Known {
     fn take_ended(&mut self, ended: Vec<SessionView>, changes: &mut Changes) {
         let listed: Vec<Arc<SessionView>> = ended.into_iter().map(Arc::new).collect();
         for view in &listed {
-            if self.vanished.contains(&view.spec.id) {
+            if self.vanished.remove(&view.spec.id).is_some() {
                 changes.push((Arc::clone(view), Change::Ended));
             }
         }
         // One that the machine does not remember either has ended all the same.
-        self.vanished.clear();
+        changes.extend(self.vanished.drain().map(|(_, view)| (view, Change::Forgotten)));
         // The original remembers none: those that were deleted through here are kept then.
         if !listed.is_empty() {
             self.ended = listed;
@@ -198,23 +199,17 @@ impl Known {
                 self.ended.truncate(ENDED_LIMIT);
                 vec![(dead, Change::Ended)]
             }
+            Written::Touched(view) => {
+                let mut changes = self.written(polls, Written::Live(Arc::clone(&view)));
+                changes.push((view, Change::Touched));
+                changes
+            }
             Written::Gone(id) => {
                 self.written.insert(id, (polls, None));
-                self.live.retain(|view| view.spec.id != id);
-                Vec::new()
+                let at = self.live.iter().position(|view| view.spec.id == id);
+                at.map(|at| (self.live.remove(at), Change::Forgotten)).into_iter().collect()
             }
         }
-    }
-
-    pub fn tell(
-        &self,
-        events: &EventBus,
-        worker: &str,
-        view: Arc<SessionView>,
-        change: Change,
-        by: Option<RequestId>,
-    ) {
-        events.publish(Event::Session { worker: worker.to_owned(), view, change, by });
     }
 }
 
@@ -253,7 +248,7 @@ mod tests {
     use crate::testing::a_view;
 
     fn observation(sessions: &[&SessionView], ended: Option<&[&SessionView]>) -> Observation {
-        let health = WireHealth { status: "ok".into(), version: "1".into(), checks: BTreeMap::new() };
+        let health = serde_json::from_value(serde_json::json!({"status": "ok"})).unwrap();
         let owned = |views: &[&SessionView]| views.iter().map(|view| (*view).clone()).collect();
         Observation { health, sessions: owned(sessions), stale: false, ended: ended.map(owned) }
     }

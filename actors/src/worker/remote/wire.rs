@@ -19,16 +19,6 @@ use crate::session::{
     StartUrlWait, Status, VncView,
 };
 
-/// The health of a worker or a runner.
-#[derive(Debug, Deserialize)]
-pub(super) struct WireHealth {
-    pub status: String,
-    #[serde(default)]
-    pub version: String,
-    #[serde(default)]
-    pub checks: BTreeMap<String, Value>,
-}
-
 /// A session of a worker or of a runner: where the two differ, both forms are read.
 #[derive(Debug, Deserialize)]
 pub(super) struct WireSession {

@@ -101,8 +101,10 @@ async fn a_driver_that_cannot_be_started_is_retried() {
     os.uninstall("node");
     let worker = TestWorker::starting_on(os, |_| {}).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(worker.handle.snapshot().checks["driver"].text, "restarting");
-    assert!(!worker.handle.snapshot().healthy);
+    let snapshot = worker.handle.snapshot();
+    assert_eq!((snapshot.checks["driver"].text.as_str(), snapshot.healthy), ("restarting", false));
+    let facts = snapshot.facts.as_ref().unwrap();
+    assert_eq!((facts.drivers, &facts.playwright, &facts.node), (Some(0), &None, &None));
     worker.os.install("node");
     worker.until(|snapshot| snapshot.healthy).await;
 }

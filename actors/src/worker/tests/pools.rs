@@ -99,6 +99,10 @@ async fn launches_that_fail_are_reported_and_wait_ever_longer() {
     let check = &snapshot.checks["pool_headless"];
     assert_eq!((check.ok, snapshot.healthy), (false, false));
     assert!(check.text.starts_with("0 of 1 ready; the last launch failed: "), "{}", check.text);
+    let pools = &snapshot.facts.as_ref().unwrap().pools;
+    let fill = pools.headless.as_ref().unwrap();
+    assert_eq!((fill.ready, fill.target, &pools.vnc), (0, 1, &None));
+    assert!(check.text.ends_with(fill.last_error.as_ref().unwrap()), "{fill:?}");
     until_pool(&worker, "pool_headless", "1 of 1").await;
     let snapshot = worker.handle.snapshot();
     assert_eq!((snapshot.healthy, snapshot.checks["pool_headless"].text.as_str()), (true, "1 of 1 ready"));
@@ -127,6 +131,8 @@ async fn the_vnc_pool_is_off_without_tools_and_starts_nothing() {
     let snapshot = worker.handle.snapshot();
     assert_eq!((snapshot.checks["pool_vnc"].text.as_str(), snapshot.supports_vnc), ("off", false));
     assert!(snapshot.healthy && snapshot.checks["display"].text.contains("apt-get install"));
+    let facts = snapshot.facts.as_ref().unwrap();
+    assert_eq!((&facts.pools.vnc, facts.slots, facts.defaults.headless), (&None, None, Some(true)));
     assert_eq!(worker.os.started(), ["node"]);
 }
 

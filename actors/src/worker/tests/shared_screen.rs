@@ -36,6 +36,7 @@ async fn all_windows_go_to_the_one_screen_and_no_slot_is_used() {
     worker.ready(with_vnc()).await;
     worker.ready(headless()).await;
     assert_eq!(worker.os.alive("Xvnc").len(), 1);
+    assert_eq!(worker.handle.snapshot().facts.as_ref().unwrap().slots, None);
     assert_eq!(worker.machine.metric("camofleet_slots{state=\"used\"}"), 0.0);
     let displays = worker.os.environments("browser", "DISPLAY");
     assert_eq!(
