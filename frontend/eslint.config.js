@@ -7,7 +7,7 @@ import globals from 'globals';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig([
-  globalIgnores(['dist']),
+  globalIgnores(['dist', 'src/api/schema.ts']),
   js.configs.recommended,
   {
     files: ['**/*.{ts,tsx}'],

@@ -2,21 +2,26 @@ import './styles/tokens.css';
 import './styles/base.css';
 import './styles/panel.css';
 import './styles/sessions.css';
+import './styles/session.css';
 import './styles/live.css';
 
 import { QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
+import { HashRouter } from 'react-router';
 
+import { Panel } from './Panel.tsx';
 import { createQueryClient } from './hooks/queries.ts';
-import { PanelPage } from './pages/PanelPage.tsx';
 
 const root = document.getElementById('root');
 if (root) {
   createRoot(root).render(
     <StrictMode>
       <QueryClientProvider client={createQueryClient()}>
-        <PanelPage />
+        {/* The part after the # is the panel's own: no ingress and no static server has to know its pages. */}
+        <HashRouter>
+          <Panel />
+        </HashRouter>
       </QueryClientProvider>
     </StrictMode>,
   );

@@ -1,8 +1,7 @@
 import { apiUrl } from './base.ts';
 import { noteServerDate } from './clock.ts';
-import { noteAnswer, noteSilence } from './reachability.ts';
 import { access } from './token.ts';
-import type { CreateSession, EndedSession, FleetHealth, Session } from './types.ts';
+import type { CreateSession, EndedSession, HistoryEntry, Session, WorkerStatus } from './types.ts';
 
 /** A poll that takes longer than this is given up; the next one is due anyway. */
 const READ_TIMEOUT_MS = 10_000;
@@ -36,11 +35,6 @@ interface RequestOptions {
   method?: 'GET' | 'POST' | 'DELETE';
   body?: unknown;
   signal?: AbortSignal;
-}
-
-function silence(message: string): UnreachableError {
-  noteSilence();
-  return new UnreachableError(message);
 }
 
 async function readJson(response: Response): Promise<unknown> {
@@ -83,7 +77,7 @@ async function request<T>(path: string, options: RequestOptions = {}): Promise<T
   } catch (error) {
     // A query that nobody waits for any more says nothing about the API.
     if (signal?.aborted) throw error;
-    throw silence(
+    throw new UnreachableError(
       timeout.aborted ? 'The API did not answer in time.' : 'The API can’t be reached.',
     );
   }
@@ -92,16 +86,27 @@ async function request<T>(path: string, options: RequestOptions = {}): Promise<T
   const answer = await readJson(response);
   if (answer === undefined) {
     if (signal?.aborted) throw new DOMException('The request was cancelled.', 'AbortError');
-    throw silence(`Something else than the API answered, with status ${response.status}.`);
+    throw new UnreachableError(
+      `Something else than the API answered, with status ${response.status}.`,
+    );
   }
-  noteAnswer();
   if (response.status === 401) access.refuse(token);
   if (!response.ok) throw toApiError(response.status, answer);
   return answer as T;
 }
 
-function sessionPath(session: Session): string {
-  return `sessions/${encodeURIComponent(session.worker)}/${encodeURIComponent(session.id)}`;
+/** How long a small request to the API and its answer take, in ms. */
+export async function measureRoundTrip(signal: AbortSignal): Promise<number> {
+  const start = performance.now();
+  await request('health', { signal });
+  return performance.now() - start;
+}
+
+/** What names a session in a path. */
+export type SessionPlace = Pick<Session, 'worker' | 'id'>;
+
+function sessionPath({ worker, id }: SessionPlace): string {
+  return `sessions/${encodeURIComponent(worker)}/${encodeURIComponent(id)}`;
 }
 
 /** The living sessions of all workers. */
@@ -114,9 +119,19 @@ export function listEndedSessions(signal?: AbortSignal): Promise<Session[]> {
   return request('sessions?ended=true', signal ? { signal } : {});
 }
 
-/** The fleet's health and every worker's. */
-export function getFleetHealth(signal?: AbortSignal): Promise<FleetHealth> {
-  return request('health', signal ? { signal } : {});
+/** Every worker's status. */
+export function getWorkers(signal?: AbortSignal): Promise<WorkerStatus[]> {
+  return request('workers', signal ? { signal } : {});
+}
+
+/** A session, also one that has ended, while it is remembered. */
+export function getSession(place: SessionPlace, signal?: AbortSignal): Promise<Session> {
+  return request(sessionPath(place), signal ? { signal } : {});
+}
+
+/** What happened to a session, oldest first. */
+export function getHistory(place: SessionPlace, signal?: AbortSignal): Promise<HistoryEntry[]> {
+  return request(`${sessionPath(place)}/events`, signal ? { signal } : {});
 }
 
 /** Launches a session. */
@@ -125,11 +140,11 @@ export function createSession(body: CreateSession): Promise<Session> {
 }
 
 /** Starts a session's idle clock anew. */
-export function touchSession(session: Session): Promise<Session> {
+export function touchSession(session: SessionPlace): Promise<Session> {
   return request(`${sessionPath(session)}/touch`, { method: 'POST' });
 }
 
 /** Ends a session. */
-export function endSession(session: Session): Promise<EndedSession> {
+export function endSession(session: SessionPlace): Promise<EndedSession> {
   return request(sessionPath(session), { method: 'DELETE' });
 }

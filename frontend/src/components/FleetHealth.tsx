@@ -1,18 +1,20 @@
 import { type ReactNode, useEffect, useId, useState } from 'react';
 
-import type { FleetHealth as Health, WorkerStatus } from '../api/types.ts';
+import type { WorkerStatus } from '../api/types.ts';
+import { useFleet } from '../hooks/fleet.ts';
 import { Icon } from './icons.tsx';
 
-function summary(health: Health): string {
-  const { length } = health.workers;
+function summary(workers: readonly WorkerStatus[]): string {
+  const { length } = workers;
   if (length === 0) return 'no workers';
-  const healthy = health.workers.filter((worker) => worker.healthy).length;
+  const healthy = workers.filter((worker) => worker.healthy).length;
   if (healthy < length) return `${healthy} of ${length} workers`;
   return length === 1 ? '1 worker' : `${length} workers`;
 }
 
 /** The fleet's health in one word, and every worker's checks on demand. */
-export function FleetHealth({ health }: { health: Health | undefined }): ReactNode {
+export function FleetHealth(): ReactNode {
+  const { known, workers } = useFleet();
   const [open, setOpen] = useState(false);
   const detailsId = useId();
 
@@ -27,12 +29,14 @@ export function FleetHealth({ health }: { health: Health | undefined }): ReactNo
     };
   }, [open]);
 
-  if (!health) return null;
+  if (!known) return null;
+  const status =
+    workers.length > 0 && workers.every((worker) => worker.healthy) ? 'ok' : 'degraded';
   return (
     <div className="fleet">
       <button
         type="button"
-        className={`fleet-summary ${health.status}`}
+        className={`fleet-summary ${status}`}
         aria-expanded={open}
         aria-controls={detailsId}
         onClick={() => {
@@ -41,18 +45,18 @@ export function FleetHealth({ health }: { health: Health | undefined }): ReactNo
       >
         <span className="dot" aria-hidden="true" />
         <span>
-          Fleet {health.status} <span className="fleet-count">· {summary(health)}</span>
+          Fleet {status} <span className="fleet-count">· {summary(workers)}</span>
         </span>
         <Icon name="chevron" />
       </button>
       {open && (
         <section id={detailsId} className="fleet-details card" aria-label="Workers">
-          {health.workers.length === 0 && (
+          {workers.length === 0 && (
             <p>
               The control role knows no workers. Name them in <code>CONTROL_WORKERS</code>.
             </p>
           )}
-          {health.workers.map((worker) => (
+          {workers.map((worker) => (
             <Worker key={worker.name} worker={worker} />
           ))}
         </section>

@@ -9,12 +9,12 @@ import { ChoiceField, Field } from './Field.tsx';
 import { LabelFields } from './LabelFields.tsx';
 
 interface LaunchDialogProps {
-  workers: WorkerStatus[];
+  workers: readonly WorkerStatus[];
   onLaunched: (session: Session) => void;
   onClose: () => void;
 }
 
-function workerChoices(workers: WorkerStatus[]): [string, string][] {
+function workerChoices(workers: readonly WorkerStatus[]): [string, string][] {
   const named = workers.map(({ name, healthy, supports_vnc: vnc }): [string, string] => {
     const remarks = [...(healthy ? [] : ['unhealthy']), ...(vnc ? [] : ['no live view'])];
     return [name, remarks.length > 0 ? `${name} (${remarks.join(', ')})` : name];

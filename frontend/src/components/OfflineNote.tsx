@@ -1,12 +1,11 @@
 import type { ReactNode } from 'react';
 
-import { offlineSince } from '../api/reachability.ts';
-import { useStore } from '../hooks/useStore.ts';
+import { useConnection } from '../hooks/fleet.ts';
 
 /** Says since when the API has been out of reach, and that the panel keeps trying. */
 export function OfflineNote(): ReactNode {
-  const since = useStore(offlineSince);
-  if (since === null) return null;
+  const { mode, since } = useConnection();
+  if (mode !== 'offline') return null;
   const moment = new Date(since);
   return (
     <p className="banner" role="alert">

@@ -1,6 +1,8 @@
 import type { ReactNode } from 'react';
+import { Link } from 'react-router';
 
 import type { Session } from '../api/types.ts';
+import { sessionPath } from '../pages/sessionPath.ts';
 import { copyToClipboard } from '../hooks/clipboard.ts';
 import { shortId } from './format.ts';
 import { IconButton } from './IconButton.tsx';
@@ -11,7 +13,9 @@ export function SessionIdentity({ session }: { session: Session }): ReactNode {
   return (
     <div className="identity">
       <span className="identity-id">
-        <code title={id}>{shortId(id)}</code>
+        <Link to={sessionPath(session)}>
+          <code title={id}>{shortId(id)}</code>
+        </Link>
         <IconButton
           icon="copy"
           label={`Copy id of ${shortId(id)}`}
@@ -28,21 +32,6 @@ export function SessionIdentity({ session }: { session: Session }): ReactNode {
           {startUrlError}
         </span>
       )}
-    </div>
-  );
-}
-
-/** The worker a session runs on and the browser it runs there. */
-export function SessionPlace({ session }: { session: Session }): ReactNode {
-  const { worker, browser, browser_version: version, headless } = session;
-  return (
-    <div className="place">
-      <span>{worker}</span>
-      <span className="quiet">
-        {browser}
-        {version && ` ${version}`}
-        {headless && ', headless'}
-      </span>
     </div>
   );
 }

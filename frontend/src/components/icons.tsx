@@ -3,9 +3,12 @@ import type { ReactNode } from 'react';
 const PATHS = {
   check: 'M4 12.5l5 5L20 6.5',
   chevron: 'M6 9l6 6 6-6',
+  clipboard: 'M9 4h6v3H9zM9 5H5v16h14V5h-4',
   close: 'M6 6l12 12M18 6L6 18',
   copy: 'M9 9h11v11H9zM5 15H4V4h11v1',
+  expand: 'M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5',
   external: 'M14 4h6v6M20 4l-9 9M18 14v6H4V6h6',
+  keyboard: 'M2 6h20v12H2zM6 10h1M10 10h1M14 10h1M18 10h0M7 14h10',
   link: 'M10 14a4 4 0 0 0 6 0l3-3a4 4 0 0 0-6-6l-1 1M14 10a4 4 0 0 0-6 0l-3 3a4 4 0 0 0 6 6l1-1',
   plus: 'M12 5v14M5 12h14',
   screen: 'M3 5h18v12H3zM9 21h6M12 17v4',

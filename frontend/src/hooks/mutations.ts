@@ -1,86 +1,45 @@
-import { useMutation, useQueryClient, type UseMutationResult } from '@tanstack/react-query';
+import { useMutation, type UseMutationResult } from '@tanstack/react-query';
 
 import { createSession, endSession, touchSession } from '../api/client.ts';
 import type { CreateSession, EndedSession, Session } from '../api/types.ts';
-import { queryKeys } from './queries.ts';
+import { useLiveFleet } from './fleet.ts';
 
-/** How the mutations change the cached list at once, before the next poll confirms it. */
-function useSessionCache() {
-  const client = useQueryClient();
-  const update = (change: (sessions: Session[]) => Session[]) => {
-    client.setQueryData<Session[]>(queryKeys.sessions, (sessions) => sessions && change(sessions));
-  };
-  return {
-    /** Stops a poll under way, whose answer would be older than the change. */
-    stopPoll: () => client.cancelQueries({ queryKey: queryKeys.sessions }),
-    add: (session: Session) => {
-      update((sessions) => [session, ...sessions.filter(({ id }) => id !== session.id)]);
-    },
-    replace: (session: Session) => {
-      update((sessions) => sessions.map((known) => (known.id === session.id ? session : known)));
-    },
-    setStatus: (id: string, status: Session['status']) => {
-      update((sessions) =>
-        sessions.map((known) => (known.id === id ? { ...known, status } : known)),
-      );
-    },
-    remove: (id: string) => {
-      update((sessions) => sessions.filter((known) => known.id !== id));
-    },
-    askAgain: async () => {
-      await Promise.all([
-        client.invalidateQueries({ queryKey: queryKeys.sessions }),
-        client.invalidateQueries({ queryKey: queryKeys.endedSessions }),
-      ]);
-    },
-  };
-}
-
-/** Launches a session; it is in the list as soon as the API has answered. */
+/** Launches a session; it is in the list as soon as the API has answered, if no event was quicker. */
 export function useLaunch(): UseMutationResult<Session, Error, CreateSession> {
-  const cache = useSessionCache();
+  const { store } = useLiveFleet();
   return useMutation({
     mutationFn: createSession,
-    onSuccess: async (session) => {
-      await cache.stopPoll();
-      cache.add(session);
-    },
-    onSettled: () => {
-      void cache.askAgain();
+    onSuccess: (session) => {
+      store.upsert(session);
     },
   });
 }
 
 /** Touches a session; its countdown starts anew with the answer. */
 export function useTouch(): UseMutationResult<Session, Error, Session> {
-  const cache = useSessionCache();
+  const { store } = useLiveFleet();
   return useMutation({
-    mutationFn: touchSession,
-    onSuccess: async (session) => {
-      await cache.stopPoll();
-      cache.replace(session);
+    mutationFn: (session: Session) => touchSession(session),
+    onSuccess: (session) => {
+      store.upsert(session);
     },
   });
 }
 
-/** Ends a session; the list shows it as terminating at once, and takes that back on a failure. */
+/** Ends a session; it is shown as terminating at once, which is taken back on a failure. */
 export function useEnd(): UseMutationResult<EndedSession, Error, Session, void> {
-  const cache = useSessionCache();
+  const { store } = useLiveFleet();
   return useMutation({
-    mutationFn: endSession,
-    onMutate: async ({ id }) => {
-      await cache.stopPoll();
-      cache.setStatus(id, 'TERMINATING');
+    mutationFn: (session: Session) => endSession(session),
+    onMutate: (session) => {
+      store.patch(session, { status: 'TERMINATING' });
     },
-    onSuccess: ({ id, status }) => {
-      if (status === 'DEAD') cache.remove(id);
-      else cache.setStatus(id, status);
+    onSuccess: ({ status }, session) => {
+      if (status === 'DEAD') store.remove(session);
+      else store.patch(session, { status });
     },
-    onError: (_error, { id, status }) => {
-      cache.setStatus(id, status);
-    },
-    onSettled: () => {
-      void cache.askAgain();
+    onError: (_error, session) => {
+      store.patch(session, { status: session.status });
     },
   });
 }

@@ -1,43 +1,23 @@
 import { QueryClient, useQuery, type UseQueryResult } from '@tanstack/react-query';
 
-import { getFleetHealth, listEndedSessions, listSessions } from '../api/client.ts';
-import { access } from '../api/token.ts';
-import type { FleetHealth, Session } from '../api/types.ts';
-import { useStore } from './useStore.ts';
+import { getHistory, getSession, listEndedSessions, type SessionPlace } from '../api/client.ts';
+import type { HistoryEntry, Session } from '../api/types.ts';
 
-/** How often the panel asks the API for news while its tab is in sight. */
-export const POLL_INTERVAL_MS = 2000;
-
-/** The cache keys, for the mutations that write into the cache. */
+/** The cache keys of what is read beside the event stream. */
 export const queryKeys = {
-  sessions: ['sessions'],
   endedSessions: ['ended-sessions'],
-  health: ['health'],
+  session: ({ worker, id }: SessionPlace) => ['session', worker, id],
+  history: ({ worker, id }: SessionPlace) => ['history', worker, id],
 } as const;
 
-/** A query client that suits polling: the next poll is the retry, and it needs no internet. */
+/** A query client for reads that events make stale: nothing is asked again by itself, and no internet is needed. */
 export function createQueryClient(): QueryClient {
   return new QueryClient({
     defaultOptions: {
-      queries: {
-        retry: false,
-        networkMode: 'always',
-        refetchInterval: POLL_INTERVAL_MS,
-        refetchIntervalInBackground: false,
-        refetchOnWindowFocus: 'always',
-      },
+      queries: { retry: 1, networkMode: 'always', refetchOnWindowFocus: false },
       mutations: { retry: false, networkMode: 'always' },
     },
   });
-}
-
-/** Asking is pointless until there is a token that may be accepted. */
-function useMayAsk(): boolean {
-  return !useStore(access).refused;
-}
-
-function newestFirst(sessions: Session[]): Session[] {
-  return sessions.toSorted((a, b) => Date.parse(b.created_at) - Date.parse(a.created_at));
 }
 
 function lastEndedFirst(sessions: Session[]): Session[] {
@@ -45,32 +25,34 @@ function lastEndedFirst(sessions: Session[]): Session[] {
   return sessions.toSorted((a, b) => endOf(b) - endOf(a));
 }
 
-/** The living sessions, newest first. */
-export function useSessions(): UseQueryResult<Session[]> {
-  return useQuery({
-    queryKey: queryKeys.sessions,
-    queryFn: ({ signal }) => listSessions(signal),
-    enabled: useMayAsk(),
-    select: newestFirst,
-  });
-}
-
 /** The sessions that ended last; only asked for while `wanted`. */
 export function useEndedSessions(wanted: boolean): UseQueryResult<Session[]> {
-  const mayAsk = useMayAsk();
   return useQuery({
     queryKey: queryKeys.endedSessions,
     queryFn: ({ signal }) => listEndedSessions(signal),
-    enabled: mayAsk && wanted,
+    enabled: wanted,
     select: lastEndedFirst,
   });
 }
 
-/** The health of the fleet and its workers. */
-export function useFleetHealth(): UseQueryResult<FleetHealth> {
+/** A session that may have ended, as the API remembers it; only asked for while `wanted`. */
+export function useRememberedSession(
+  place: SessionPlace,
+  wanted: boolean,
+): UseQueryResult<Session> {
   return useQuery({
-    queryKey: queryKeys.health,
-    queryFn: ({ signal }) => getFleetHealth(signal),
-    enabled: useMayAsk(),
+    queryKey: queryKeys.session(place),
+    queryFn: ({ signal }) => getSession(place, signal),
+    enabled: wanted,
+    retry: false,
+  });
+}
+
+/** What happened to a session. */
+export function useHistory(place: SessionPlace): UseQueryResult<HistoryEntry[]> {
+  return useQuery({
+    queryKey: queryKeys.history(place),
+    queryFn: ({ signal }) => getHistory(place, signal),
+    retry: false,
   });
 }

@@ -1,29 +1,21 @@
-import { act, screen, waitFor } from '@testing-library/react';
-import { http, HttpResponse } from 'msw';
+import { screen } from '@testing-library/react';
+import { http } from 'msw';
 import { describe, expect, it } from 'vitest';
 
 import { TOKEN_KEY } from '../api/tokenStorage.ts';
 import { renderPanel } from '../test/renderPanel.tsx';
-import { aSession, healthyFleet, listing, refusal, server } from '../test/server.ts';
+import { aSession, healthyWorker, refusal, serveFleet, server } from '../test/server.ts';
 
 describe('fleet health', () => {
   it('shows every worker’s checks on demand', async () => {
-    server.use(
-      http.get('*/api/health', () =>
-        HttpResponse.json({
-          status: 'degraded',
-          workers: [
-            ...healthyFleet.workers,
-            {
-              name: 'eu',
-              healthy: false,
-              supports_vnc: false,
-              detail: { error: 'connection refused' },
-            },
-          ],
-        }),
-      ),
-    );
+    const fleet = serveFleet();
+    fleet.workers.push({
+      ...healthyWorker,
+      name: 'eu',
+      healthy: false,
+      supports_vnc: false,
+      detail: { error: 'connection refused' },
+    });
     const user = renderPanel();
     const summary = await screen.findByRole('button', { name: 'Fleet degraded · 1 of 2 workers' });
     expect(screen.queryByText('connection refused')).not.toBeInTheDocument();
@@ -41,10 +33,7 @@ describe('the access token', () => {
       request.headers.get('Authorization') === `Bearer ${token}`
         ? undefined
         : refusal(401, 'unauthorized', 'An access token is needed');
-    server.use(
-      http.get('*/api/*', guard),
-      listing(() => [aSession({ id: 'ffffffff-6' })]),
-    );
+    serveFleet(aSession({ id: 'ffffffff-6' }));
     server.use(http.get('*/api/*', guard));
   }
 
@@ -65,33 +54,5 @@ describe('the access token', () => {
     expect(await screen.findByLabelText('Token')).toBeInTheDocument();
     expect(screen.queryByText('ffffffff')).not.toBeInTheDocument();
     expect(sessionStorage.getItem(TOKEN_KEY)).toBeNull();
-  });
-});
-
-describe('the offline note', () => {
-  const comeBackToTheTab = () => {
-    act(() => {
-      window.dispatchEvent(new Event('visibilitychange'));
-    });
-  };
-
-  it.each([
-    ['there is no connection', () => HttpResponse.error()],
-    ['a proxy answers for it', () => HttpResponse.html('<h1>Bad Gateway</h1>', { status: 502 })],
-  ])('shows while %s, keeps the list, and goes by itself', async (_case, failure) => {
-    server.use(listing(() => [aSession({ id: 'ffffffff-6' })]));
-    renderPanel();
-    await screen.findByText('ffffffff');
-
-    server.use(http.get('*/api/*', failure));
-    comeBackToTheTab();
-    expect(await screen.findByText(/^Offline since/)).toHaveTextContent('last known state');
-    expect(screen.getByText('ffffffff')).toBeInTheDocument();
-
-    server.resetHandlers();
-    comeBackToTheTab();
-    await waitFor(() => {
-      expect(screen.queryByText(/^Offline since/)).not.toBeInTheDocument();
-    });
   });
 });

@@ -2,13 +2,13 @@ import { screen, waitFor, within } from '@testing-library/react';
 import { http, HttpResponse } from 'msw';
 import { expect, it } from 'vitest';
 
-import type { CreateSession, Session } from '../api/types.ts';
+import type { CreateSession } from '../api/types.ts';
 import { renderPanel } from '../test/renderPanel.tsx';
-import { aSession, listing, refusal, server } from '../test/server.ts';
+import { aSession, refusal, server } from '../test/server.ts';
 
 async function openForm() {
   const user = renderPanel();
-  // The workers to choose from come with the fleet's health.
+  // The workers to choose from come with the first event.
   await screen.findByText('Fleet ok', { exact: false });
   await user.click(screen.getByRole('button', { name: 'Launch session' }));
   const dialog = within(screen.getByRole('dialog', { name: 'Launch a session' }));
@@ -18,14 +18,11 @@ async function openForm() {
 
 function recordLaunches(): CreateSession[] {
   const requests: CreateSession[] = [];
-  const launched: Session[] = [];
   server.use(
-    listing(() => launched),
     http.post('*/api/sessions', async ({ request }) => {
       const body = (await request.json()) as CreateSession;
       requests.push(body);
       const session = aSession({ id: 'eeeeeeee-5', status: 'INIT', labels: body.labels ?? {} });
-      launched.push(session);
       return HttpResponse.json(session, { status: 201 });
     }),
   );
@@ -47,7 +44,7 @@ it('launches what was filled in and lists it', async () => {
   await user.type(dialog.getByLabelText('Value of label 1'), 'qa');
   await launch();
   expect(await screen.findByText('eeeeeeee')).toBeInTheDocument();
-  expect(screen.getByText('team=qa')).toBeInTheDocument();
+  expect(screen.getByText('team=qa', { selector: 'li' })).toBeInTheDocument();
   expect(screen.queryByRole('dialog')).not.toBeInTheDocument();
   expect(requests).toEqual([
     {

@@ -1,10 +1,9 @@
-import { screen, waitFor, within } from '@testing-library/react';
+import { cleanup, screen, waitFor, within } from '@testing-library/react';
 import { http, HttpResponse } from 'msw';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { POLL_INTERVAL_MS } from '../hooks/queries.ts';
 import { renderPanel } from '../test/renderPanel.tsx';
-import { aSession, listing, refusal, server } from '../test/server.ts';
+import { aSession, refusal, serveFleet, server } from '../test/server.ts';
 
 const NOW = Date.parse('2024-05-01T12:00:00Z');
 
@@ -44,7 +43,7 @@ afterEach(() => {
 
 describe('the list', () => {
   it('shows what there is to know about each session', async () => {
-    server.use(listing(() => [watchable, headless]));
+    serveFleet(watchable, headless);
     renderPanel();
     const first = within(await row('aaaaaaaa'));
     expect(first.getByText('READY')).toBeInTheDocument();
@@ -56,17 +55,8 @@ describe('the list', () => {
     expect(first.getByRole('button', { name: 'Live view of aaaaaaaa' })).toBeEnabled();
     const second = within(await row('bbbbbbbb'));
     expect(second.getByText('eu')).toBeInTheDocument();
-    expect(second.getByText('firefox, headless')).toBeInTheDocument();
+    expect(second.getByText('headless')).toBeInTheDocument();
     expect(second.getByRole('button', { name: /without a live view/ })).toBeDisabled();
-  });
-
-  it('takes a session without the additions of this API', async () => {
-    const original = { ...watchable };
-    delete original.attached;
-    delete original.restarts;
-    server.use(listing(() => [original]));
-    renderPanel();
-    expect(within(await row('aaaaaaaa')).getAllByText('–')).toHaveLength(2);
   });
 
   it('helps on when it is empty', async () => {
@@ -76,14 +66,8 @@ describe('the list', () => {
     expect(screen.getByRole('dialog', { name: 'Launch a session' })).toBeInTheDocument();
   });
 
-  it('shows why the API refused it', async () => {
-    server.use(http.get('*/api/sessions', () => refusal(503, 'draining', 'The fleet is draining')));
-    renderPanel();
-    expect(await screen.findByText('The fleet is draining')).toBeInTheDocument();
-  });
-
   it('copies the id and the absolute WebSocket URL', async () => {
-    server.use(listing(() => [headless]));
+    serveFleet(headless);
     const user = renderPanel();
     await user.click(await screen.findByRole('button', { name: 'Copy id of bbbbbbbb' }));
     expect(await navigator.clipboard.readText()).toBe(headless.id);
@@ -95,32 +79,11 @@ describe('the list', () => {
   });
 });
 
-describe('polling', () => {
-  it('brings news while the tab is in sight, and rests while it is hidden', async () => {
-    vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'clearInterval'], now: NOW });
-    let asked = 0;
-    server.use(
-      listing(() => {
-        asked += 1;
-        return asked === 1 ? [] : [headless];
-      }),
-    );
-    renderPanel();
-    await screen.findByText('No session is running');
-    const visibility = vi.spyOn(document, 'visibilityState', 'get').mockReturnValue('hidden');
-    await vi.advanceTimersByTimeAsync(5 * POLL_INTERVAL_MS);
-    expect(asked).toBe(1);
-    visibility.mockReturnValue('visible');
-    await vi.advanceTimersByTimeAsync(POLL_INTERVAL_MS);
-    expect(await row('bbbbbbbb')).toBeInTheDocument();
-  });
-});
-
 describe('touch', () => {
   it('starts the countdown anew at once', async () => {
     const idle = { ...headless, last_seen_at: secondsAgo(200) };
+    serveFleet(idle);
     server.use(
-      listing(() => [idle]),
       http.post(`*/api/sessions/eu/${headless.id}/touch`, () =>
         HttpResponse.json({ ...idle, last_seen_at: secondsAgo(0) }),
       ),
@@ -135,8 +98,8 @@ describe('touch', () => {
   });
 
   it('says why it failed', async () => {
+    serveFleet(headless);
     server.use(
-      listing(() => [headless]),
       http.post('*/api/sessions/eu/:id/touch', () => refusal(404, 'x', 'Session not found')),
     );
     const user = renderPanel();
@@ -149,7 +112,7 @@ describe('touch', () => {
 
 describe('end', () => {
   it('asks first, and ends nothing when the answer is no', async () => {
-    server.use(listing(() => [watchable]));
+    serveFleet(watchable);
     const user = renderPanel();
     await user.click(await screen.findByRole('button', { name: 'End aaaaaaaa' }));
     const dialog = screen.getByRole('dialog', { name: 'End session aaaaaaaa?' });
@@ -160,11 +123,9 @@ describe('end', () => {
   });
 
   it('takes the session out of the list', async () => {
-    let sessions = [watchable, headless];
+    serveFleet(watchable, headless);
     server.use(
-      listing(() => sessions),
       http.delete(`*/api/sessions/local/${watchable.id}`, () => {
-        sessions = [headless];
         return HttpResponse.json({ id: watchable.id, status: 'DEAD' });
       }),
     );
@@ -182,8 +143,8 @@ describe('end', () => {
     const answered = new Promise<void>((resolve) => {
       answer = resolve;
     });
+    serveFleet(headless);
     server.use(
-      listing(() => [headless]),
       http.delete('*/api/sessions/eu/:id', async () => {
         await answered;
         return refusal(504, 'upstream_timeout', 'Worker eu did not answer in time');
@@ -192,9 +153,9 @@ describe('end', () => {
     const user = renderPanel();
     await user.click(await screen.findByRole('button', { name: 'End bbbbbbbb' }));
     await user.click(screen.getByRole('button', { name: 'End session' }));
-    expect(await screen.findByText('TERMINATING')).toBeInTheDocument();
+    expect(await screen.findByText('TERMINATING', { selector: '.badge' })).toBeInTheDocument();
     answer();
-    expect(await screen.findByText('READY')).toBeInTheDocument();
+    expect(await screen.findByText('READY', { selector: '.badge' })).toBeInTheDocument();
     expect(await screen.findByRole('alert')).toHaveTextContent('Worker eu did not answer in time');
   });
 });
@@ -202,21 +163,17 @@ describe('end', () => {
 describe('ended sessions', () => {
   it('are listed on demand, with reason and detail', async () => {
     const ended_at = secondsAgo(60);
-    server.use(
-      listing(
-        () => [],
-        () => [
-          aSession({
-            id: 'cccccccc-1',
-            status: 'DEAD',
-            ended_at,
-            end_reason: 'crashed',
-            end_detail: 'signal SIGSEGV',
-          }),
-          aSession({ id: 'dddddddd-2', status: 'DEAD', ended_at, end_reason: 'expired' }),
-        ],
-      ),
-    );
+    const fleet = serveFleet(headless);
+    fleet.ended = [
+      aSession({
+        id: 'cccccccc-1',
+        status: 'DEAD',
+        ended_at,
+        end_reason: 'crashed',
+        end_detail: 'signal SIGSEGV',
+      }),
+      aSession({ id: 'dddddddd-2', status: 'DEAD', ended_at, end_reason: 'expired' }),
+    ];
     const user = renderPanel();
     const toggle = await screen.findByRole('switch', { name: 'Show ended' });
     expect(screen.queryByText('cccccccc')).not.toBeInTheDocument();
@@ -233,5 +190,89 @@ describe('ended sessions', () => {
     const user = renderPanel();
     await user.click(await screen.findByRole('switch', { name: 'Show ended' }));
     expect(await screen.findByText('Nothing has ended yet')).toBeInTheDocument();
+  });
+});
+
+describe('finding', () => {
+  it('narrows the list down by words, state, worker and label, and back', async () => {
+    serveFleet(watchable, headless, aSession({ id: 'eeeeeeee-5', status: 'INIT', worker: 'eu' }));
+    const user = renderPanel();
+    await row('aaaaaaaa');
+    const shown = () =>
+      screen.getAllByRole('row').flatMap((one) => /(.)\1{7}/.exec(one.textContent)?.[0] ?? []);
+    const search = screen.getByRole('searchbox', { name: 'Search sessions' });
+    await user.type(search, 'firefox eu');
+    await waitFor(() => {
+      expect(shown()).toEqual(['bbbbbbbb']);
+    });
+    await user.clear(search);
+    await user.selectOptions(screen.getByRole('combobox', { name: 'Worker' }), 'eu');
+    await waitFor(() => {
+      expect(shown().sort()).toEqual(['bbbbbbbb', 'eeeeeeee']);
+    });
+    await user.selectOptions(screen.getByRole('combobox', { name: 'State' }), 'INIT');
+    await waitFor(() => {
+      expect(shown()).toEqual(['eeeeeeee']);
+    });
+    await user.selectOptions(screen.getByRole('combobox', { name: 'Label' }), 'team=qa');
+    expect(await screen.findByText('No session matches')).toBeInTheDocument();
+    await user.click(screen.getByRole('button', { name: 'Clear the filters' }));
+    await waitFor(() => {
+      expect(shown()).toHaveLength(3);
+    });
+  });
+
+  it('sorts by the column that is clicked, and remembers it with the columns', async () => {
+    serveFleet(watchable, headless);
+    const user = renderPanel();
+    await row('aaaaaaaa');
+    const order = () =>
+      screen
+        .getAllByRole('row')
+        .flatMap((one) => /aaaaaaaa|bbbbbbbb/.exec(one.textContent)?.[0] ?? []);
+    await user.click(screen.getByRole('button', { name: 'Worker' }));
+    expect(screen.getByRole('columnheader', { name: 'Worker' })).toHaveAttribute(
+      'aria-sort',
+      'ascending',
+    );
+    expect(order()).toEqual(['bbbbbbbb', 'aaaaaaaa']);
+    await user.click(screen.getByText('Columns', { selector: 'summary' }));
+    await user.click(screen.getByRole('checkbox', { name: 'Labels' }));
+    expect(screen.queryByRole('columnheader', { name: 'Labels' })).not.toBeInTheDocument();
+
+    cleanup();
+    renderPanel();
+    await row('aaaaaaaa');
+    expect(order()).toEqual(['bbbbbbbb', 'aaaaaaaa']);
+    expect(screen.queryByRole('columnheader', { name: 'Labels' })).not.toBeInTheDocument();
+  });
+});
+
+describe('several at once', () => {
+  it('are selected and ended together, and a refusal is told of each', async () => {
+    const fleet = serveFleet(watchable, headless);
+    server.use(
+      http.delete(`*/api/sessions/local/${watchable.id}`, () => {
+        fleet.happens('ended', { ...watchable, status: 'DEAD' });
+        return HttpResponse.json({ id: watchable.id, status: 'DEAD' });
+      }),
+      http.delete('*/api/sessions/eu/:id', () =>
+        refusal(504, 'upstream_timeout', 'Worker eu did not answer in time'),
+      ),
+    );
+    const user = renderPanel();
+    await row('aaaaaaaa');
+    await user.click(screen.getByRole('checkbox', { name: 'Select all' }));
+    expect(screen.getByText('2 selected')).toBeInTheDocument();
+    await user.click(screen.getByRole('button', { name: 'End selected' }));
+    const dialog = screen.getByRole('dialog', { name: 'End 2 sessions?' });
+    expect(dialog).toHaveTextContent('2 clients are attached');
+    await user.click(within(dialog).getByRole('button', { name: 'End 2 sessions' }));
+    expect(await screen.findByRole('alert')).toHaveTextContent('Worker eu did not answer in time');
+    await waitFor(() => {
+      expect(screen.queryByText('aaaaaaaa')).not.toBeInTheDocument();
+    });
+    expect(within(await row('bbbbbbbb')).getByText('READY')).toBeInTheDocument();
+    expect(screen.queryByText('2 selected')).not.toBeInTheDocument();
   });
 });

@@ -1,16 +1,28 @@
 import { QueryClientProvider } from '@tanstack/react-query';
 import { render } from '@testing-library/react';
 import { userEvent, type UserEvent } from '@testing-library/user-event';
+import { MemoryRouter } from 'react-router';
 
+import { FleetContext, LiveFleet } from '../hooks/fleet.ts';
 import { createQueryClient } from '../hooks/queries.ts';
-import { PanelPage } from '../pages/PanelPage.tsx';
+import { Panel } from '../Panel.tsx';
 
-/** Renders the whole panel with a cache of its own; returns the person in front of it. */
-export function renderPanel(options: Parameters<typeof userEvent.setup>[0] = {}): UserEvent {
+interface RenderOptions {
+  /** The page that is opened. */
+  path?: string;
+  user?: Parameters<typeof userEvent.setup>[0];
+}
+
+/** Renders the whole panel with a memory of its own; returns the person in front of it. */
+export function renderPanel({ path = '/', user: options = {} }: RenderOptions = {}): UserEvent {
   const user = userEvent.setup(options);
   render(
     <QueryClientProvider client={createQueryClient()}>
-      <PanelPage />
+      <FleetContext value={new LiveFleet()}>
+        <MemoryRouter initialEntries={[path]}>
+          <Panel />
+        </MemoryRouter>
+      </FleetContext>
     </QueryClientProvider>,
   );
   return user;

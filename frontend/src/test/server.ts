@@ -1,7 +1,7 @@
 import { http, HttpResponse } from 'msw';
 import { setupServer } from 'msw/node';
 
-import type { FleetHealth, Session } from '../api/types.ts';
+import type { Change, Session, WorkerStatus } from '../api/types.ts';
 
 const ID = '3f2b8c1e-0000-4000-8000-000000000001';
 
@@ -20,7 +20,18 @@ export function aSession(changes: Partial<Session> = {}): Session {
     labels: {},
     worker: 'local',
     vnc_enabled: false,
+    browser_version: null,
+    start_url: null,
     start_url_wait: 'load',
+    start_url_error: null,
+    on_crash: 'restart',
+    contexts: 'keep',
+    request_id: null,
+    ended_at: null,
+    end_reason: null,
+    end_detail: null,
+    vnc_id: null,
+    stale: false,
     ws_endpoint: `/sessions/local/${id}/ws`,
     vnc: { ws: null, http: null, password_protected: false },
     attached: 0,
@@ -29,35 +40,113 @@ export function aSession(changes: Partial<Session> = {}): Session {
   };
 }
 
-/** A fleet of one healthy worker. */
-export const healthyFleet: FleetHealth = {
-  status: 'ok',
-  workers: [
-    {
-      name: 'local',
-      healthy: true,
-      supports_vnc: true,
-      detail: { status: 'ok', version: '0.1.0', checks: { prewarm: 'headless 1/1, vnc 1/1' } },
-    },
-  ],
+/** A healthy worker. */
+export const healthyWorker: WorkerStatus = {
+  name: 'local',
+  healthy: true,
+  supports_vnc: true,
+  sessions: 0,
+  stale: false,
+  draining: false,
+  last_contact: null,
+  url: null,
+  detail: {
+    status: 'ok',
+    version: '0.1.0',
+    checks: { prewarm: 'headless 1/1, vnc 1/1' },
+    failing: [],
+    facts: null,
+  },
 };
-
-/** Answers the two lists, told apart as the API does it. */
-export function listing(sessions: () => Session[], ended: () => Session[] = () => []) {
-  return http.get('*/api/sessions', ({ request }) =>
-    HttpResponse.json(
-      new URL(request.url).searchParams.get('ended') === 'true' ? ended() : sessions(),
-    ),
-  );
-}
 
 /** An error as the API puts it. */
 export function refusal(status: number, code: string, detail: string) {
   return HttpResponse.json({ detail, code }, { status });
 }
 
-/** The API at the network's edge: an empty, healthy fleet until a test says otherwise. */
-export const server = setupServer(
-  http.get('*/api/health', () => HttpResponse.json(healthyFleet)),
-  listing(() => []),
-);
+/** A fleet behind the API, at the network's edge: its lists, and the stream that tells what changes. */
+export class FakeFleet {
+  sessions: Session[];
+  ended: Session[] = [];
+  workers: WorkerStatus[] = [healthyWorker];
+  /** How often the lists were asked for. */
+  polls = 0;
+  readonly #streams = new Set<ReadableStreamDefaultController<Uint8Array>>();
+  #cut = false;
+  #last = 0;
+
+  constructor(...sessions: Session[]) {
+    this.sessions = sessions;
+  }
+
+  /** What answers for it. */
+  readonly handlers = [
+    http.get('*/api/events', () => this.#follow()),
+    http.get('*/api/workers', () => HttpResponse.json(this.workers)),
+    http.get('*/api/sessions', ({ request }) => {
+      if (new URL(request.url).searchParams.get('ended') === 'true') {
+        return HttpResponse.json(this.ended);
+      }
+      this.polls += 1;
+      return HttpResponse.json(this.sessions);
+    }),
+  ];
+
+  #follow() {
+    if (this.#cut) return refusal(503, 'restarting', 'The stream is cut');
+    let opened: ReadableStreamDefaultController<Uint8Array>;
+    const stream = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        opened = controller;
+        this.#streams.add(controller);
+        const { sessions, workers } = this;
+        controller.enqueue(this.#frame('snapshot', { sessions, workers }));
+      },
+      cancel: () => {
+        this.#streams.delete(opened);
+      },
+    });
+    return new HttpResponse(stream, { headers: { 'Content-Type': 'text/event-stream' } });
+  }
+
+  #frame(name: string, data: unknown): Uint8Array {
+    this.#last += 1;
+    const text = `id: 1-${this.#last}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+    return new TextEncoder().encode(text);
+  }
+
+  /** Sends an event to all who listen. */
+  send(name: string, data: unknown): void {
+    for (const stream of this.#streams) stream.enqueue(this.#frame(name, data));
+  }
+
+  /** Something happens to a session. */
+  happens(change: Change, session: Session): void {
+    this.sessions = this.sessions.filter(({ id }) => id !== session.id);
+    if (change === 'ended') this.ended.unshift(session);
+    else this.sessions.push(session);
+    this.send('session', { change, at: new Date().toISOString(), request_id: null, session });
+  }
+
+  /** Ends all streams, and takes no new ones. */
+  cut(): void {
+    this.#cut = true;
+    for (const stream of this.#streams) stream.close();
+    this.#streams.clear();
+  }
+
+  /** Takes streams again. */
+  mend(): void {
+    this.#cut = false;
+  }
+}
+
+/** The API: an empty, healthy fleet until a test says otherwise. */
+export const server = setupServer(...new FakeFleet().handlers);
+
+/** Has the API answer for a fleet with these sessions. */
+export function serveFleet(...sessions: Session[]): FakeFleet {
+  const fleet = new FakeFleet(...sessions);
+  server.use(...fleet.handlers);
+  return fleet;
+}

@@ -3,8 +3,13 @@ import '@testing-library/jest-dom/vitest';
 import { cleanup, configure } from '@testing-library/react';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 
-import { noteAnswer } from '../api/reachability.ts';
 import { access } from '../api/token.ts';
+import {
+  DEFAULT_ENDED_LAYOUT,
+  DEFAULT_LIVE_LAYOUT,
+  endedLayout,
+  liveLayout,
+} from '../hooks/tableLayout.ts';
 import { dismissAll } from '../hooks/useNotices.ts';
 import { server } from './server.ts';
 
@@ -14,6 +19,13 @@ HTMLDialogElement.prototype.showModal = function showModal(this: HTMLDialogEleme
 };
 HTMLDialogElement.prototype.close = function close(this: HTMLDialogElement) {
   this.open = false;
+};
+
+// Nothing is laid out in jsdom, so nothing changes its size either.
+globalThis.ResizeObserver = class {
+  observe = () => undefined;
+  unobserve = () => undefined;
+  disconnect = () => undefined;
 };
 
 // A ceiling, not a wait: a busy machine may take its time.
@@ -27,7 +39,9 @@ afterEach(() => {
   cleanup();
   server.resetHandlers();
   access.forget();
-  noteAnswer();
+  localStorage.clear();
+  liveLayout.set(DEFAULT_LIVE_LAYOUT);
+  endedLayout.set(DEFAULT_ENDED_LAYOUT);
   dismissAll();
 });
 

@@ -1,14 +1,14 @@
-import { type KeyboardEvent, type ReactNode, useId } from 'react';
+import { type KeyboardEvent, type ReactNode, type RefObject, useId } from 'react';
 
 import { useNow } from '../hooks/useNow.ts';
 import { type CredentialKind, credentialCaption, type LiveStatus, statusText } from './status.ts';
-import { useLiveConnection } from './useLiveConnection.ts';
 
 interface LiveScreenProps {
   sessionId: string;
-  /** The WebSocket of the live view. */
-  url: string;
-  viewOnly: boolean;
+  status: LiveStatus;
+  /** Goes on the element that gets the canvas. */
+  screen: RefObject<HTMLDivElement | null>;
+  onCredentials: (credentials: Partial<Record<CredentialKind, string>>) => void;
   /** Called when the person asks for the keyboard back. */
   onRelease: () => void;
 }
@@ -18,14 +18,9 @@ function isReleaseKey(event: KeyboardEvent): boolean {
   return event.ctrlKey && event.altKey && event.shiftKey && event.code === 'KeyX';
 }
 
-/**
- * A session's screen, kept connected. It is the default export of its own chunk, because it brings
- * noVNC along and most visits to the panel never open a screen.
- */
-export default function LiveScreen(props: LiveScreenProps): ReactNode {
-  const { sessionId, url, viewOnly, onRelease } = props;
-  const { status, screen, sendCredentials } = useLiveConnection(url, viewOnly);
-
+/** A session's screen, or in its place what is in the way of it. */
+export function LiveScreen(props: LiveScreenProps): ReactNode {
+  const { sessionId, status, screen, onCredentials, onRelease } = props;
   return (
     <div
       className="live-screen"
@@ -45,7 +40,7 @@ export default function LiveScreen(props: LiveScreenProps): ReactNode {
         <div className="live-screen-box">
           <StatusLine status={status} />
           {status.state === 'connecting' && status.wanted.length > 0 && (
-            <CredentialForm kinds={status.wanted} onSubmit={sendCredentials} />
+            <CredentialForm kinds={status.wanted} onSubmit={onCredentials} />
           )}
         </div>
       )}

@@ -11,6 +11,8 @@ class FakeRfb extends EventTarget {
   background = '';
   readonly disconnect = vi.fn();
   readonly sendKey = vi.fn();
+  readonly sendCtrlAltDel = vi.fn();
+  readonly clipboardPasteFrom = vi.fn();
   readonly sendCredentials = vi.fn();
   readonly approveServer = vi.fn();
   readonly focus = vi.fn();
@@ -53,15 +55,18 @@ vi.mock('@novnc/novnc', () => ({
 }));
 
 let statuses: LiveStatus[];
+let copied: string[];
 let connection: LiveConnection;
 
 function connect(url = 'ws://fleet.test/websockify?token=6900', viewOnly = true) {
   statuses = [];
+  copied = [];
   connection = new LiveConnection({
     target: document.createElement('div'),
     url: new URL(url),
     viewOnly,
     onStatus: (status) => statuses.push(status),
+    onClipboard: (text) => copied.push(text),
   });
   connection.open();
 }
@@ -194,6 +199,32 @@ describe('LiveConnection', () => {
     newest().drop();
     vi.advanceTimersByTime(1000);
     expect(newest().viewOnly).toBe(true);
+  });
+
+  it('keeps the choice of the size, too', () => {
+    connect();
+    connection.setScaled(false);
+    expect(newest().scaleViewport).toBe(false);
+    newest().drop('', false);
+    vi.advanceTimersByTime(1000);
+    expect(newest().scaleViewport).toBe(false);
+  });
+
+  it('passes keys and texts on, both ways, and counts what the screen sends', () => {
+    connect(undefined, false);
+    connection.sendKey({ name: 'Esc', keysym: 0xff1b, code: 'Escape' });
+    expect(newest().sendKey).toHaveBeenCalledWith(0xff1b, 'Escape', undefined);
+    connection.sendCtrlAltDel();
+    expect(newest().sendCtrlAltDel).toHaveBeenCalledOnce();
+    connection.sendText('there');
+    expect(newest().clipboardPasteFrom).toHaveBeenCalledWith('there');
+    newest().tell('clipboard', { text: 'here' });
+    expect(copied).toEqual(['here']);
+    for (const length of [3, 4]) {
+      const data = new ArrayBuffer(length);
+      newest().socket.dispatchEvent(new MessageEvent('message', { data }));
+    }
+    expect(connection.received).toBe(7);
   });
 
   it('does not try an address the page may not open a second time', () => {

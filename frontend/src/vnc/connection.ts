@@ -1,6 +1,7 @@
 import RFB, { type RfbCredentials } from '@novnc/novnc';
 
 import { reconnectDelay } from './backoff.ts';
+import type { RemoteKey } from './keys.ts';
 import type { LiveStatus } from './status.ts';
 
 /** An attempt that has got nowhere after this long is given up. */
@@ -30,6 +31,8 @@ export interface LiveConnectionOptions {
   viewOnly: boolean;
   /** Called on every change of state. */
   onStatus: (status: LiveStatus) => void;
+  /** Called with each text that is copied over there; noVNC hears of it only while it controls. */
+  onClipboard?: (text: string) => void;
 }
 
 /** One try to connect: noVNC's client and what was learned about it on the way. */
@@ -50,6 +53,8 @@ interface Attempt {
 export class LiveConnection {
   readonly #options: LiveConnectionOptions;
   #viewOnly: boolean;
+  #scaled = true;
+  #received = 0;
   #credentials: RfbCredentials | null = null;
   #attempt: Attempt | null = null;
   #failures = 0;
@@ -87,6 +92,32 @@ export class LiveConnection {
     rfb.viewOnly = viewOnly;
   }
 
+  /** Switches between a screen that is scaled to fit its element and one pixel for each pixel. */
+  setScaled(scaled: boolean): void {
+    this.#scaled = scaled;
+    if (this.#attempt) this.#attempt.rfb.scaleViewport = scaled;
+  }
+
+  /** How many bytes the screen has sent, over all connections. */
+  get received(): number {
+    return this.#received;
+  }
+
+  /** Presses a key (`true`), lets it go (`false`), or both; nothing while only watching. */
+  sendKey({ keysym, code }: RemoteKey, down?: boolean): void {
+    this.#attempt?.rfb.sendKey(keysym, code, down);
+  }
+
+  /** Presses Ctrl+Alt+Del, which the keyboard here would keep to itself. */
+  sendCtrlAltDel(): void {
+    this.#attempt?.rfb.sendCtrlAltDel();
+  }
+
+  /** Puts a text on the clipboard over there; nothing while only watching. */
+  sendText(text: string): void {
+    this.#attempt?.rfb.clipboardPasteFrom(text);
+  }
+
   /** Answers a server that asked for credentials; they are kept for reconnects. */
   sendCredentials(credentials: RfbCredentials): void {
     const attempt = this.#attempt;
@@ -114,6 +145,9 @@ export class LiveConnection {
       socket.addEventListener('close', (event) => {
         ending.event = event;
       });
+      socket.addEventListener('message', ({ data }) => {
+        if (data instanceof ArrayBuffer) this.#received += data.byteLength;
+      });
       const credentials = this.#credentials;
       const rfb = new RFB(target, socket, credentials ? { credentials } : {});
       attempt = { rfb, ending, refusal: null, connectedAt: null, timeout: undefined };
@@ -126,7 +160,7 @@ export class LiveConnection {
 
     this.#attempt = attempt;
     this.#startTimeout(attempt);
-    attempt.rfb.scaleViewport = true;
+    attempt.rfb.scaleViewport = this.#scaled;
     attempt.rfb.background = 'transparent';
     attempt.rfb.viewOnly = this.#viewOnly;
     this.#listen(attempt);
@@ -173,6 +207,12 @@ export class LiveConnection {
         // The gateway stands between this page and the VNC server and is trusted to know it; the
         // server's key says nothing to the person watching.
         rfb.approveServer();
+      }),
+    );
+    rfb.addEventListener(
+      'clipboard',
+      whileCurrent((event) => {
+        this.#options.onClipboard?.(event.detail.text);
       }),
     );
     rfb.addEventListener(

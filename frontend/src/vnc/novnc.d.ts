@@ -8,6 +8,7 @@ declare module '@novnc/novnc' {
 
   export interface RfbEventMap {
     connect: CustomEvent;
+    clipboard: CustomEvent<{ text: string }>;
     disconnect: CustomEvent<{ clean: boolean }>;
     credentialsrequired: CustomEvent<{ types: (keyof RfbCredentials)[] }>;
     securityfailure: CustomEvent<{ status: number; reason?: string }>;
@@ -29,7 +30,9 @@ declare module '@novnc/novnc' {
     ): void;
     approveServer(): void;
     sendCredentials(credentials: RfbCredentials): void;
-    sendKey(keysym: number, code: string, down: boolean): void;
+    sendKey(keysym: number, code: string, down?: boolean): void;
+    sendCtrlAltDel(): void;
+    clipboardPasteFrom(text: string): void;
     focus(options?: FocusOptions): void;
     disconnect(): void;
   }

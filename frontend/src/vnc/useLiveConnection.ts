@@ -1,26 +1,37 @@
 import { type RefObject, useCallback, useEffect, useEffectEvent, useRef, useState } from 'react';
 
-import type { RfbCredentials } from '@novnc/novnc';
-
 import { LiveConnection } from './connection.ts';
 import type { LiveStatus } from './status.ts';
+
+/** What the person in front of a live view has chosen. */
+export interface LiveChoices {
+  /** Watch only: no key, click or touch is passed on. */
+  viewOnly: boolean;
+  /** Whether the screen is scaled to fit. */
+  scaled: boolean;
+}
 
 /** A live connection as a component uses it. */
 export interface LiveConnectionHandle {
   status: LiveStatus;
   /** Goes on the element that gets the canvas. */
   screen: RefObject<HTMLDivElement | null>;
-  sendCredentials: (credentials: RfbCredentials) => void;
+  /** The text that was copied last over there; null if none was. */
+  remoteText: string | null;
+  /** Does something with the connection, if there is one. */
+  withConnection: <T>(use: (connection: LiveConnection) => T) => T | undefined;
 }
 
 /**
  * Holds a {@link LiveConnection} for as long as the component is there. Another URL is another
- * connection; switching `viewOnly` keeps the one there is.
+ * connection; other choices keep the one there is.
  */
-export function useLiveConnection(url: string, viewOnly: boolean): LiveConnectionHandle {
+export function useLiveConnection(url: string, choices: LiveChoices): LiveConnectionHandle {
+  const { viewOnly, scaled } = choices;
   const screen = useRef<HTMLDivElement | null>(null);
   const connection = useRef<LiveConnection | null>(null);
   const [status, setStatus] = useState<LiveStatus>({ state: 'connecting', wanted: [] });
+  const [remoteText, setRemoteText] = useState<string | null>(null);
 
   const connect = useEffectEvent((target: HTMLElement, address: string) => {
     const opened = new LiveConnection({
@@ -28,7 +39,9 @@ export function useLiveConnection(url: string, viewOnly: boolean): LiveConnectio
       url: new URL(address),
       viewOnly,
       onStatus: setStatus,
+      onClipboard: setRemoteText,
     });
+    opened.setScaled(scaled);
     opened.open();
     return opened;
   });
@@ -49,9 +62,15 @@ export function useLiveConnection(url: string, viewOnly: boolean): LiveConnectio
     if (!viewOnly && status.state === 'connected') connection.current?.focus();
   }, [viewOnly, status.state]);
 
-  const sendCredentials = useCallback((credentials: RfbCredentials) => {
-    connection.current?.sendCredentials(credentials);
-  }, []);
+  useEffect(() => {
+    connection.current?.setScaled(scaled);
+  }, [scaled]);
 
-  return { status, screen, sendCredentials };
+  const withConnection = useCallback(
+    <T>(use: (connection: LiveConnection) => T) =>
+      connection.current ? use(connection.current) : undefined,
+    [],
+  );
+
+  return { status, screen, remoteText, withConnection };
 }

@@ -97,7 +97,7 @@ export class Original {
       this.#sessions.delete(id);
       return [200, { id, status: 'DEAD' }];
     }
-    if (below === '/touch') session.seen = '2026-01-31T12:00:30+00:00';
+    if (below === '/touch') session.seen = session.lively ? new Date().toISOString() : '2026-01-31T12:00:30+00:00';
     return [200, this.#view(session)];
   }
 
@@ -117,6 +117,16 @@ export class Original {
     this.#sockets.handleUpgrade(request, socket, head, (client) => {
       client.on('message', (data, isBinary) => client.send(data, { binary: isBinary }));
     });
+  }
+
+  /** Gives it so many sessions, each used a minute ago, and used again when it is touched. */
+  fill(count) {
+    const seen = new Date(Date.now() - 60_000).toISOString();
+    for (let number = 0; number < count; number += 1) {
+      const labels = { team: ['shop', 'search', 'qa'][number % 3], number: String(number) };
+      const session = { headless: true, idle_ttl_seconds: 300, labels, vnc: false, id: randomUUID(), secret: randomUUID(), seen, lively: true };
+      this.#sessions.set(session.id, session);
+    }
   }
 
   /** Its sessions end without anybody being told. */

@@ -1,0 +1,56 @@
+/** Stands between a browser and a camofleet, and can cut some of what passes. */
+import { once } from 'node:events';
+import http from 'node:http';
+
+/** A proxy that passes everything on, until some of it is cut. */
+export class Cutter {
+  #server;
+  #open = new Set();
+  #cut = null;
+
+  /**
+   * @param {string} target where requests go, `http://…`
+   * @returns {Promise<Cutter>} the proxy, listening
+   */
+  static async before(target) {
+    const cutter = new Cutter(new URL(target));
+    await once(cutter.#server.listen(0, '127.0.0.1'), 'listening');
+    cutter.url = `http://127.0.0.1:${cutter.#server.address().port}`;
+    return cutter;
+  }
+
+  constructor({ hostname, port }) {
+    this.#server = http.createServer((request, response) => {
+      if (this.#cut?.test(request.url)) return response.destroy();
+      const { method, headers, url: path } = request;
+      const passed = http.request({ hostname, port, method, path, headers }, (answer) => {
+        response.writeHead(answer.statusCode, answer.headers);
+        answer.pipe(response);
+      });
+      passed.on('error', () => response.destroy());
+      const entry = { path, response };
+      this.#open.add(entry);
+      response.on('close', () => {
+        this.#open.delete(entry);
+        passed.destroy();
+      });
+      request.pipe(passed);
+    });
+  }
+
+  /** Breaks off what is under way to paths like this, and lets nothing more through to them. */
+  cut(pattern) {
+    this.#cut = pattern;
+    for (const { path, response } of this.#open) if (pattern.test(path)) response.destroy();
+  }
+
+  /** Lets everything through again. */
+  mend() {
+    this.#cut = null;
+  }
+
+  close() {
+    this.#server.closeAllConnections();
+    return new Promise((resolve) => this.#server.close(resolve));
+  }
+}

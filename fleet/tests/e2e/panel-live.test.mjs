@@ -1,0 +1,156 @@
+/** The panel keeps up with its fleet: by the event stream, without it, and with five thousand sessions. */
+import assert from 'node:assert/strict';
+import { after, before, describe } from 'node:test';
+import { startChromium } from './helpers/chromium.mjs';
+import { Cutter } from './helpers/cutter.mjs';
+import { Original } from './helpers/originals.mjs';
+import { startControl } from './helpers/roles.mjs';
+import { Server, test } from './helpers/server.mjs';
+import { until } from './helpers/wait.mjs';
+
+/** How late a change may be on the screen. */
+const SHOWN_WITHIN_MS = 300;
+const MANY = 5000;
+/** How long the list is scrolled through, in milliseconds. */
+const SCROLL_MS = Number(process.env.SCROLL_MS ?? 1000);
+/**
+ * The least frames a second, and how long a change that has arrived may take to be drawn. Both are far from what a machine
+ * shows that does nothing else (`bench/README.md`), for here other tests run beside this one; a list that draws every row
+ * is farther still.
+ */
+const [FRAMES, DRAWN_WITHIN_MS] = [10, 500];
+
+let chromium;
+before(async () => (chromium = await startChromium()));
+after(() => chromium?.close());
+
+const shortId = ({ id }) => id.slice(0, 8);
+
+/** Opens the panel in a page of its own, and waits until it follows the events. */
+async function openPanel(url) {
+  const page = await chromium.newPage({ viewport: { width: 1440, height: 900 } });
+  // When the bytes arrived that tell of the last touch.
+  await page.addInitScript(() => {
+    const { read } = ReadableStreamDefaultReader.prototype;
+    ReadableStreamDefaultReader.prototype.read = async function () {
+      const piece = await read.call(this);
+      if (typeof piece.value === 'string' && piece.value.includes('"change":"touched"')) globalThis.touchArrived = performance.now();
+      return piece;
+    };
+  });
+  await page.goto(url);
+  await page.locator('.connection.live').waitFor();
+  return page;
+}
+
+describe('with one server', () => {
+  let server, cutter;
+  before(async () => {
+    server = await Server.start({ RUNNER_PREWARM_HEADLESS: '1' });
+    cutter = await Cutter.before(server.url);
+  });
+  after(async () => {
+    await cutter?.close();
+    await server?.stop();
+  });
+
+  test('a change on the fleet is on the screen at once', async (context) => {
+    const page = await openPanel(server.url);
+    // When each text first came to stand in the page, and when it was gone, by the clock that the server has too.
+    await page.evaluate(() => {
+      const seen = (globalThis.seen = {});
+      new MutationObserver(() => {
+        const text = document.body.innerText;
+        for (const [short] of text.matchAll(/\b[0-9a-f]{8}\b/g)) (seen[short] ??= {}).shown ??= Date.now();
+        for (const [short, times] of Object.entries(seen)) if (!text.includes(short)) times.gone ??= Date.now();
+      }).observe(document.body, { childList: true, subtree: true, characterData: true });
+    });
+    const session = await server.create({ headless: true });
+    await server.end(session);
+    const { ended_at: ended } = await server.ended(session);
+    const times = await until(
+      () => page.evaluate((short) => globalThis.seen[short]?.gone && globalThis.seen[short], shortId(session)),
+      'the session to come and go in the panel',
+    );
+    const late = { created: times.shown - Date.parse(session.created_at), ended: times.gone - Date.parse(ended) };
+    context.diagnostic(`on the screen after ${late.created} ms, gone from it after ${late.ended} ms`);
+    for (const [what, ms] of Object.entries(late)) assert.ok(ms < SHOWN_WITHIN_MS, `${what}: ${ms} ms`);
+    await page.close();
+  });
+
+  test('it polls while the event stream is cut, is offline while nothing answers, and is live again by itself', async () => {
+    const page = await openPanel(cutter.url);
+    cutter.cut(/\/events$/);
+    await page.locator('.connection.polling').waitFor();
+    const session = await server.create({ headless: true });
+    const row = page.getByRole('row', { name: shortId(session) });
+    await row.waitFor();
+    cutter.cut(/\/api\//);
+    await page.getByRole('alert').filter({ hasText: 'Offline since' }).waitFor();
+    assert.ok(await row.isVisible(), 'what was known stays');
+    cutter.mend();
+    await page.locator('.connection.live').waitFor();
+    await server.end(session);
+    await row.waitFor({ state: 'detached' });
+    await page.close();
+  });
+});
+
+describe(`with ${MANY} sessions`, () => {
+  let original, control;
+  before(async () => {
+    original = await Original.start('worker');
+    original.fill(MANY);
+    control = await startControl([{ name: 'many', url: original.url }]);
+    await until(async () => (await control.sessions()).length === MANY, 'control to see all sessions');
+  });
+  after(async () => {
+    await control?.stop();
+    original?.close();
+  });
+
+  test('the list scrolls smoothly, and one change of one row is drawn at once', async (context) => {
+    const page = await openPanel(control.url);
+    await page.locator('.count', { hasText: String(MANY) }).waitFor();
+    const rows = await page.locator('tbody tr:not(.spacer)').count();
+    assert.ok(rows < 100, `${rows} rows are in the page`);
+
+    const frames = await page.evaluate(async (duration) => {
+      const times = [];
+      const started = performance.now();
+      await new Promise((resolve) => {
+        const step = (now) => {
+          times.push(now);
+          window.scrollBy(0, 90);
+          if (now - started < duration) requestAnimationFrame(step);
+          else resolve();
+        };
+        requestAnimationFrame(step);
+      });
+      return { count: times.length - 1, ms: times.at(-1) - times[0], scrolled: window.scrollY };
+    }, SCROLL_MS);
+    const perSecond = (frames.count * 1000) / frames.ms;
+    context.diagnostic(`${perSecond.toFixed(1)} frames a second over ${frames.scrolled} pixels`);
+    assert.ok(frames.scrolled > 500, `${frames.scrolled} pixels`);
+    assert.ok(perSecond > FRAMES, `${perSecond.toFixed(1)} frames a second`);
+
+    await page.evaluate(() => window.scrollTo(0, 0));
+    const row = page.locator('tbody tr').filter({ has: page.getByRole('timer') }).first();
+    const short = (await row.locator('code').first().textContent()).trim();
+    const { id } = (await control.sessions()).find((session) => session.id.startsWith(short));
+    const drawn = page.evaluate(async (id) => {
+      const timer = document.querySelector(`code[title="${id}"]`).closest('tr').querySelector('[role=timer]');
+      await new Promise((resolve) => {
+        // A whole TTL is left after a touch; before it a minute has passed.
+        new MutationObserver(() => /^(5:00|4:5)/.test(timer.textContent) && resolve()).observe(timer, { childList: true, subtree: true, characterData: true });
+      });
+      await new Promise((resolve) => requestAnimationFrame(resolve));
+      return performance.now() - globalThis.touchArrived;
+    }, id);
+    assert.equal((await control.request('POST', `/sessions/many/${id}/touch`)).status, 200);
+    const took = await drawn;
+    context.diagnostic(`a change is drawn ${took.toFixed(1)} ms after it has arrived`);
+    assert.ok(took < DRAWN_WITHIN_MS, `${took.toFixed(1)} ms`);
+    await page.close();
+  });
+});

@@ -1,0 +1,182 @@
+/** The page of one session in the panel, in a real Chromium, from the first look to the session's end. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { after, before } from 'node:test';
+import { promisify } from 'node:util';
+import { showsColour, startChromium } from './helpers/chromium.mjs';
+import { attach } from './helpers/playwright.mjs';
+import { Server, test } from './helpers/server.mjs';
+import { Site, colouredPage } from './helpers/site.mjs';
+import { until } from './helpers/wait.mjs';
+
+const TEAL = [20, 150, 160];
+const TITLE = 'a page with a title';
+/** Tells the site what is in its field and which F keys were pressed; a click anywhere focuses the field. */
+const TYPEWRITER = colouredPage(
+  TEAL,
+  `<input autofocus><script>
+    const input = document.querySelector('input');
+    input.oninput = () => fetch('/typed?' + encodeURIComponent(input.value));
+    addEventListener('keydown', ({ key }) => /^F\\d/.test(key) && fetch('/key?' + key));
+    onclick = () => { input.focus(); fetch('/clicked'); };
+  </script>`,
+);
+const FINDING_MS = 15_000;
+/** Where a Node program finds Playwright. */
+const NODE_PATH = path.resolve(path.dirname(createRequire(import.meta.url).resolve('playwright-core/package.json')), '..');
+
+let site, chromium, context;
+const complaints = [];
+
+before(async () => {
+  site = await Site.open({ '/': TYPEWRITER, '/titled': `<!doctype html><title>${TITLE}</title>` });
+  chromium = await startChromium();
+  context = await chromium.newContext({ permissions: ['clipboard-read', 'clipboard-write'] });
+});
+
+after(async () => {
+  await chromium?.close();
+  await site?.close();
+});
+
+/** Opens the page of a session. */
+async function openPage(server, { worker, id }) {
+  const page = await context.newPage();
+  page.setDefaultTimeout(FINDING_MS);
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  await page.goto(`${server.url}/#/sessions/${worker}/${id}`);
+  return page;
+}
+
+/** Copies the Node program from the page and runs it, on a page that is there without the internet. */
+async function runProgram(page, environment = {}) {
+  await page.getByRole('tab', { name: 'Node' }).click();
+  await page.getByRole('button', { name: 'Copy program' }).click();
+  await page.getByText('Node program copied.').waitFor();
+  const code = await page.evaluate(() => navigator.clipboard.readText());
+  const program = code.replace('https://example.com', `${site.url}/titled`);
+  assert.notEqual(program, code);
+  const env = { ...process.env, NODE_PATH, ...environment };
+  const { stdout } = await promisify(execFile)(process.execPath, ['-e', program], { env, timeout: 30_000 });
+  return { code, stdout };
+}
+
+test('a session is watched, controlled, connected to, touched and ended on its page', async () => {
+  const server = await Server.start({ RUNNER_PREWARM_VNC: '1' });
+  try {
+    const session = await server.create({ vnc: true, start_url: site.url, labels: { team: 'search' } });
+    const page = await openPage(server, session);
+    await page.getByText('team=search').waitFor();
+    const canvas = page.locator('[data-testid="live-screen"][data-state="connected"] canvas');
+    await canvas.waitFor();
+    await showsColour(canvas, TEAL);
+
+    // Nothing goes there before control is taken.
+    const past = site.visits.length;
+    await canvas.click();
+    await page.getByRole('switch', { name: 'Control' }).check();
+    await canvas.click();
+    await site.visit(/^\/clicked/, past);
+    await page.keyboard.type('hello');
+    await site.visit(/^\/typed\?hello$/, past);
+    assert.equal(site.visits.slice(past).filter((url) => url === '/clicked').length, 1);
+    await page.getByRole('button', { name: 'F keys' }).click();
+    await page.getByRole('menuitem', { name: 'F2', exact: true }).click();
+    await site.visit(/^\/key\?F2$/, past);
+
+    // One pixel for each pixel, as large as the window allows, and back.
+    const widthOf = async () => Math.round((await canvas.boundingBox()).width);
+    const fitted = await widthOf();
+    assert.ok(fitted < 1024);
+    await page.getByRole('button', { name: '1:1' }).click();
+    await until(async () => (await widthOf()) === 1024, 'the screen in its own size');
+    await page.getByRole('button', { name: 'Fit' }).click();
+    await page.getByRole('button', { name: 'Fullscreen' }).click();
+    await until(async () => (await widthOf()) > fitted, 'the screen to be larger');
+    await page.getByRole('button', { name: 'Leave fullscreen' }).click();
+    await until(async () => (await widthOf()) === fitted, 'the screen to be as it was');
+
+    // The clipboard, there and back. A key of the toolbar is held for the one that follows from the keyboard.
+    await page.getByRole('button', { name: 'Clipboard' }).click();
+    await page.getByLabel('Send to the session').fill(', wörld');
+    await page.getByRole('button', { name: 'Send', exact: true }).click();
+    await canvas.click();
+    await page.getByRole('button', { name: 'Ctrl', exact: true }).click();
+    await page.keyboard.press('v');
+    await site.visit(new RegExp(`^/typed\\?${encodeURIComponent('hello, wörld')}$`), past);
+    await page.keyboard.press('a');
+    await page.keyboard.press('c');
+    await page.getByRole('button', { name: 'Ctrl', exact: true }).click();
+    const copied = page.getByLabel('Copied in the session');
+    await until(async () => (await copied.inputValue()) === 'hello, wörld', 'the text of the session to arrive');
+    await page.keyboard.press('Control+Alt+Shift+X');
+    assert.equal(await page.getByRole('switch', { name: 'Control' }).isChecked(), false, 'the keyboard is back');
+
+    const ownWindow = page.waitForEvent('popup');
+    await page.getByRole('link', { name: 'Own window' }).click();
+    const popup = await ownWindow;
+    await showsColour(popup.locator('[data-testid="live-screen"][data-state="connected"] canvas'), TEAL);
+    await popup.close();
+
+    const history = page.getByRole('region', { name: 'History' });
+    await history.getByText('Ready for clients').waitFor();
+    assert.equal(await history.getByText('A client attached').count(), 0);
+    const browser = await attach(server, session);
+    await history.getByText('A client attached').waitFor();
+    await browser.close();
+    await history.getByText('A client left').waitFor();
+
+    const { stdout } = await runProgram(page);
+    assert.equal(stdout.trim(), TITLE);
+    await page.getByRole('button', { name: 'Copy URL' }).click();
+    await page.getByText('WebSocket URL copied.').waitFor();
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), server.wsUrl + session.ws_endpoint);
+
+    const { last_seen_at: lastSeen } = await server.session(session);
+    await page.getByRole('button', { name: 'Touch' }).click();
+    await server.sessionThat(session, (view) => view.last_seen_at > lastSeen, 'touched');
+
+    await page.getByRole('button', { name: 'End', exact: true }).click();
+    assert.equal((await server.session(session)).status, 'READY', 'nothing ends before it is confirmed');
+    await page.getByRole('button', { name: 'End session' }).click();
+    await page.getByRole('region', { name: 'End' }).getByText('Ended by request').waitFor();
+    await history.getByText('Ended', { exact: true }).waitFor();
+    assert.equal((await server.ended(session)).end_reason, 'deleted');
+    await page.close();
+
+    // So it is for those who come later, and nobody finds what never was.
+    const later = await openPage(server, session);
+    await later.getByText('Ended by request').waitFor();
+    await later.goto(`${server.url}/#/sessions/local/00000000-0000-4000-8000-000000000000`);
+    await later.getByText('There is no such session').waitFor();
+    await later.close();
+    assert.deepEqual(complaints, []);
+  } finally {
+    await server.stop();
+  }
+});
+
+test('where a token is needed, the page shows the screen with it, and its program takes it from the environment', async () => {
+  const token = 'page-s3cret';
+  const server = await Server.start({ CONTROL_API_TOKEN: token }, { healthy: false });
+  try {
+    const headers = { authorization: `Bearer ${token}` };
+    const create = () => server.request('POST', '/sessions', { headers, body: { vnc: true, start_url: site.url } });
+    const { json: session } = await until(async () => {
+      const answer = await create();
+      return answer.status === 201 && answer;
+    }, 'a session');
+    const page = await openPage(server, session);
+    await page.getByRole('textbox', { name: 'Token' }).fill(token);
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await showsColour(page.locator('[data-testid="live-screen"][data-state="connected"] canvas'), TEAL);
+    const { code, stdout } = await runProgram(page, { CONTROL_API_TOKEN: token });
+    assert.equal(stdout.trim(), TITLE);
+    assert.doesNotMatch(code, /s3cret/);
+    await page.close();
+  } finally {
+    await server.stop();
+  }
+});

@@ -1,0 +1,83 @@
+import type { ReactNode } from 'react';
+
+import { webSocketUrl } from '../api/base.ts';
+import { oneOf, Preference } from '../api/preference.ts';
+import { type Language, LANGUAGES, snippets, TOKEN_VARIABLE } from '../api/snippets.ts';
+import { access } from '../api/token.ts';
+import type { Session } from '../api/types.ts';
+import { copyToClipboard } from '../hooks/clipboard.ts';
+import { useStore } from '../hooks/useStore.ts';
+import { Icon } from './icons.tsx';
+import { Tabs } from './Tabs.tsx';
+
+const TITLES: Record<Language, string> = {
+  node: 'Node',
+  python: 'Python',
+  java: 'Java',
+  dotnet: '.NET',
+};
+
+/** People who write one language do so every day. */
+const language = new Preference<Language>('language', 'node', oneOf(...LANGUAGES));
+
+/** How to attach a Playwright client to a session: its URL, and programs that do it. */
+export function ConnectSnippets({ session }: { session: Session }): ReactNode {
+  const chosen = useStore(language);
+  const { token } = useStore(access);
+  const url = webSocketUrl(session.ws_endpoint).href;
+  const programs = snippets(url, token !== null);
+  return (
+    <section className="card page-card" aria-labelledby="connect-title">
+      <h3 id="connect-title">Connect</h3>
+      <div className="socket-url">
+        <code>{url}</code>
+        <button
+          type="button"
+          className="button small"
+          onClick={() => void copyToClipboard(url, 'WebSocket URL')}
+        >
+          <Icon name="copy" />
+          Copy URL
+        </button>
+      </div>
+      {token !== null && (
+        <p className="hint">
+          This fleet wants its access token: add <code>?access_token=…</code> to the URL. The
+          programs take it from the environment variable <code>{TOKEN_VARIABLE}</code>.
+        </p>
+      )}
+      <Tabs
+        label="Playwright client"
+        selected={chosen}
+        onSelect={(id) => {
+          language.set(id);
+        }}
+        tabs={LANGUAGES.map((id) => ({
+          id,
+          title: TITLES[id],
+          content: <Program title={TITLES[id]} code={programs[id]} />,
+        }))}
+      />
+    </section>
+  );
+}
+
+function Program({ title, code }: { title: string; code: string }): ReactNode {
+  return (
+    <div className="program">
+      <button
+        type="button"
+        className="button small"
+        onClick={() => void copyToClipboard(code, `${title} program`)}
+      >
+        <Icon name="copy" />
+        Copy program
+      </button>
+      {/* Long lines scroll, and what scrolls has to be reachable for the keyboard. */}
+      {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
+      <pre tabIndex={0} aria-label={`${title} program`} role="region">
+        <code>{code}</code>
+      </pre>
+    </div>
+  );
+}

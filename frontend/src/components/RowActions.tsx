@@ -1,0 +1,62 @@
+import type { ReactNode } from 'react';
+
+import { webSocketUrl } from '../api/base.ts';
+import type { Session } from '../api/types.ts';
+import { copyToClipboard } from '../hooks/clipboard.ts';
+import { useTouchSession } from '../hooks/sessionDeeds.ts';
+import { shortId } from './format.ts';
+import { IconButton } from './IconButton.tsx';
+
+/** What a row's session can be asked for from the list. */
+export interface RowCallbacks {
+  onWatch: (session: Session) => void;
+  onEnd: (session: Session) => void;
+}
+
+/** What can be done with a live session, as buttons. */
+export function RowActions({
+  session,
+  onWatch,
+  onEnd,
+}: { session: Session } & RowCallbacks): ReactNode {
+  const { touch, busy } = useTouchSession();
+  const name = shortId(session.id);
+  const ready = session.status === 'READY';
+  const watchable = session.vnc_enabled && session.vnc.ws !== null;
+  return (
+    <div className="row-actions">
+      <IconButton
+        icon="screen"
+        label={watchable ? `Live view of ${name}` : `${name} was launched without a live view`}
+        disabled={!ready || !watchable}
+        onClick={() => {
+          onWatch(session);
+        }}
+      />
+      <IconButton
+        icon="link"
+        label={`Copy WebSocket URL of ${name}`}
+        onClick={() =>
+          void copyToClipboard(webSocketUrl(session.ws_endpoint).href, `WebSocket URL of ${name}`)
+        }
+      />
+      <IconButton
+        icon="touch"
+        label={`Touch ${name}`}
+        disabled={!ready || busy}
+        onClick={() => {
+          touch(session);
+        }}
+      />
+      <IconButton
+        icon="stop"
+        label={`End ${name}`}
+        danger
+        disabled={session.status === 'TERMINATING' || session.status === 'DEAD'}
+        onClick={() => {
+          onEnd(session);
+        }}
+      />
+    </div>
+  );
+}

@@ -1,0 +1,51 @@
+import { type ReactNode, useState } from 'react';
+
+import type { Session } from '../api/types.ts';
+import { useEndSessions, useTouchSession } from '../hooks/sessionDeeds.ts';
+import { EndDialog } from './EndDialog.tsx';
+import { Icon } from './icons.tsx';
+
+/** What can be done to a live session: touching and, after a question, ending it. */
+export function SessionActions({ session }: { session: Session }): ReactNode {
+  const [asking, setAsking] = useState(false);
+  const { touch, busy } = useTouchSession();
+  const endSessions = useEndSessions();
+  return (
+    <div className="session-actions">
+      <button
+        type="button"
+        className="button"
+        disabled={session.status !== 'READY' || busy}
+        onClick={() => {
+          touch(session);
+        }}
+      >
+        <Icon name="touch" />
+        Touch
+      </button>
+      <button
+        type="button"
+        className="button danger"
+        disabled={session.status === 'TERMINATING' || session.status === 'DEAD'}
+        onClick={() => {
+          setAsking(true);
+        }}
+      >
+        <Icon name="stop" />
+        End
+      </button>
+      {asking && (
+        <EndDialog
+          sessions={[session]}
+          onConfirm={() => {
+            setAsking(false);
+            void endSessions([session]);
+          }}
+          onClose={() => {
+            setAsking(false);
+          }}
+        />
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,150 @@
+import { type ReactNode, useMemo } from 'react';
+
+import { isFiltering, labelsOf, NO_FILTER, type SessionFilter } from '../api/sessionFilter.ts';
+import type { Session, SessionStatus } from '../api/types.ts';
+import { Icon } from './icons.tsx';
+import type { SessionColumn } from './sessionColumns.tsx';
+import type { TableLayout } from './SessionTable.tsx';
+
+const STATES: readonly SessionStatus[] = ['INIT', 'READY', 'TERMINATING'];
+
+interface SessionFiltersProps {
+  sessions: readonly Session[];
+  filter: SessionFilter;
+  onFilter: (filter: SessionFilter) => void;
+  columns: readonly SessionColumn[];
+  layout: TableLayout;
+  onLayout: (layout: TableLayout) => void;
+  /** Whether the state is a question: ended sessions have only one. */
+  withState: boolean;
+}
+
+/** What narrows a list of sessions down, and which of its columns are shown. */
+export function SessionFilters(props: SessionFiltersProps): ReactNode {
+  const { sessions, filter, onFilter, columns, layout, onLayout, withState } = props;
+  const workers = useMemo(
+    () => [...new Set(sessions.map(({ worker }) => worker))].sort(),
+    [sessions],
+  );
+  const labels = useMemo(() => labelsOf(sessions), [sessions]);
+  const change = (part: Partial<SessionFilter>) => {
+    onFilter({ ...filter, ...part });
+  };
+  return (
+    <search className="filters">
+      <input
+        type="search"
+        aria-label="Search sessions"
+        placeholder="Search id, worker, label, URL"
+        value={filter.search}
+        onChange={(event) => {
+          change({ search: event.target.value });
+        }}
+      />
+      {withState && (
+        <Filter
+          label="State"
+          all="All states"
+          value={filter.status}
+          choices={STATES}
+          onChange={(status) => {
+            change({ status });
+          }}
+        />
+      )}
+      <Filter
+        label="Worker"
+        all="All workers"
+        value={filter.worker}
+        choices={workers}
+        onChange={(worker) => {
+          change({ worker });
+        }}
+      />
+      <Filter
+        label="Label"
+        all="All labels"
+        value={filter.label}
+        choices={labels}
+        onChange={(label) => {
+          change({ label });
+        }}
+      />
+      {isFiltering(filter) && (
+        <button
+          type="button"
+          className="button small"
+          onClick={() => {
+            onFilter(NO_FILTER);
+          }}
+        >
+          <Icon name="close" />
+          Clear
+        </button>
+      )}
+      <details className="columns-menu">
+        <summary className="button small">
+          Columns
+          <Icon name="chevron" />
+        </summary>
+        <fieldset className="card">
+          <legend className="visually-hidden">Columns</legend>
+          {columns
+            .filter((column) => column.fixed !== true)
+            .map(({ id, title }) => (
+              <label key={id} className="check-line">
+                <input
+                  type="checkbox"
+                  checked={!layout.hidden.includes(id)}
+                  onChange={(event) => {
+                    const others = layout.hidden.filter((hidden) => hidden !== id);
+                    onLayout({
+                      ...layout,
+                      hidden: event.target.checked ? others : [...others, id],
+                    });
+                  }}
+                />
+                {title}
+              </label>
+            ))}
+        </fieldset>
+      </details>
+    </search>
+  );
+}
+
+interface FilterProps<T extends string> {
+  label: string;
+  all: string;
+  value: '' | T;
+  choices: readonly T[];
+  onChange: (value: '' | T) => void;
+}
+
+function Filter<T extends string>({
+  label,
+  all,
+  value,
+  choices,
+  onChange,
+}: FilterProps<T>): ReactNode {
+  // What was chosen stays to be seen, and to be taken back, when the last session with it has gone.
+  const offered = value === '' || choices.includes(value) ? choices : [value, ...choices];
+  return (
+    <select
+      aria-label={label}
+      value={value}
+      onChange={(event) => {
+        const chosen = offered.find((choice) => choice === event.target.value);
+        onChange(chosen ?? '');
+      }}
+    >
+      <option value="">{all}</option>
+      {offered.map((choice) => (
+        <option key={choice} value={choice}>
+          {choice}
+        </option>
+      ))}
+    </select>
+  );
+}

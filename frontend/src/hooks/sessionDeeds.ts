@@ -1,0 +1,57 @@
+import { useCallback } from 'react';
+
+import { errorText } from '../api/client.ts';
+import type { Session } from '../api/types.ts';
+import { shortId } from '../components/format.ts';
+import { useEnd, useTouch } from './mutations.ts';
+import { complain, inform } from './useNotices.ts';
+
+/** How many sessions are ended at once: enough to be quick, few enough to leave the fleet its breath. */
+const AT_ONCE = 6;
+
+/** Ends sessions, a few at a time, and says what came of it. */
+export function useEndSessions(): (sessions: readonly Session[]) => Promise<void> {
+  const { mutateAsync } = useEnd();
+  return useCallback(
+    async (sessions) => {
+      const left = [...sessions];
+      let ended = 0;
+      const work = async () => {
+        for (let session = left.shift(); session; session = left.shift()) {
+          try {
+            await mutateAsync(session);
+            ended += 1;
+          } catch (error) {
+            complain(`Session ${shortId(session.id)} was not ended: ${errorText(error)}`);
+          }
+        }
+      };
+      await Promise.all(Array.from({ length: AT_ONCE }, work));
+      const [only] = sessions;
+      if (ended === 1 && only && sessions.length === 1)
+        inform(`Session ${shortId(only.id)} ended.`);
+      else if (ended > 0) inform(`${ended} sessions ended.`);
+    },
+    [mutateAsync],
+  );
+}
+
+/** Touches a session, and says what came of it; `busy` while it is under way. */
+export function useTouchSession(): { touch: (session: Session) => void; busy: boolean } {
+  const { mutate, isPending } = useTouch();
+  const touch = useCallback(
+    (session: Session) => {
+      const name = shortId(session.id);
+      mutate(session, {
+        onSuccess: () => {
+          inform(`Session ${name} touched.`);
+        },
+        onError: (error) => {
+          complain(`Session ${name} was not touched: ${errorText(error)}`);
+        },
+      });
+    },
+    [mutate],
+  );
+  return { touch, busy: isPending };
+}

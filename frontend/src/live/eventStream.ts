@@ -1,0 +1,80 @@
+import { createParser } from 'eventsource-parser';
+
+import { apiUrl } from '../api/base.ts';
+import { noteServerDate } from '../api/clock.ts';
+import type { Change, Session, WorkerStatus } from '../api/types.ts';
+
+/** What comes out of `GET /events`. */
+export type FleetEvent =
+  | { name: 'snapshot'; data: { sessions: Session[]; workers: WorkerStatus[] } }
+  | { name: 'session'; data: { change: Change; at: string; session: Session } }
+  | { name: 'worker'; data: WorkerStatus }
+  | { name: 'activity'; data: Record<string, string> }
+  | { name: 'heartbeat'; data: { at: string } };
+
+/** The API refused the token that the stream was asked for with, or its lack. */
+export class StreamUnauthorized extends Error {
+  override readonly name = 'StreamUnauthorized';
+}
+
+/** A stream that shows no sign of life for so long is cut: the server's own come every 20 s. */
+const SILENCE_LIMIT_MS = 50_000;
+
+interface StreamOptions {
+  token: string | null;
+  /** The last event that was seen, to go on after it. */
+  lastEventId: string | null;
+  signal: AbortSignal;
+  onOpen: () => void;
+  onEvent: (event: FleetEvent, id: string | null) => void;
+}
+
+/**
+ * Reads the event stream until it ends. `fetch` instead of `EventSource`: it can carry the token in a header, and tells
+ * a refusal from a cut.
+ *
+ * @throws StreamUnauthorized, or whatever cut the stream
+ */
+export async function readEvents(options: StreamOptions): Promise<void> {
+  const { token, lastEventId, signal, onOpen, onEvent } = options;
+  const silence = new AbortController();
+  const timer = { id: 0 };
+  const heard = () => {
+    window.clearTimeout(timer.id);
+    timer.id = window.setTimeout(() => {
+      silence.abort(new Error('The event stream fell silent.'));
+    }, SILENCE_LIMIT_MS);
+  };
+  heard();
+  try {
+    const headers = new Headers({ Accept: 'text/event-stream' });
+    if (token !== null) headers.set('Authorization', `Bearer ${token}`);
+    if (lastEventId !== null) headers.set('Last-Event-ID', lastEventId);
+    const response = await fetch(apiUrl('events'), {
+      headers,
+      cache: 'no-store',
+      signal: AbortSignal.any([signal, silence.signal]),
+    });
+    noteServerDate(response.headers.get('Date'));
+    if (response.status === 401) throw new StreamUnauthorized();
+    const kind = response.headers.get('Content-Type') ?? '';
+    if (!response.ok || !kind.startsWith('text/event-stream') || !response.body) {
+      throw new Error(`The event stream was answered with status ${response.status}.`);
+    }
+    onOpen();
+    const parser = createParser({
+      onEvent: ({ event, data, id }) => {
+        onEvent({ name: event, data: JSON.parse(data) as unknown } as FleetEvent, id ?? null);
+      },
+    });
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      heard();
+      parser.feed(value);
+    }
+  } finally {
+    window.clearTimeout(timer.id);
+  }
+}

@@ -1,0 +1,121 @@
+import { type ReactNode, useState } from 'react';
+import { Link, useParams } from 'react-router';
+
+import { ApiError, errorText, type SessionPlace } from '../api/client.ts';
+import type { Session } from '../api/types.ts';
+import { ConnectSnippets } from '../components/ConnectSnippets.tsx';
+import { endedInOrder, endReasonText, momentText, shortId } from '../components/format.ts';
+import { LiveView } from '../components/LiveView.tsx';
+import { SessionActions } from '../components/SessionActions.tsx';
+import { SessionFacts } from '../components/SessionFacts.tsx';
+import { SessionHistory } from '../components/SessionHistory.tsx';
+import { StatusBadge } from '../components/StatusBadge.tsx';
+import { useLiveSession } from '../hooks/fleet.ts';
+import { useRememberedSession } from '../hooks/queries.ts';
+
+/** The page of one session, living or ended, which the address names. */
+export function SessionPage(): ReactNode {
+  const { worker = '', id = '' } = useParams();
+  return <PageOf key={`${worker}/${id}`} worker={worker} id={id} />;
+}
+
+function PageOf(place: SessionPlace): ReactNode {
+  const live = useLiveSession(place);
+  const [lastLive, setLastLive] = useState(live);
+  const remembered = useRememberedSession(place, live === undefined);
+  if (live !== undefined && live !== lastLive) setLastLive(live);
+
+  // Between the end of a session and what the API says of it, the page stays as it was.
+  const ended = remembered.data?.status === 'DEAD' ? remembered.data : undefined;
+  const session =
+    live ?? ended ?? (remembered.isFetching ? lastLive : undefined) ?? remembered.data;
+  if (session) return <Page session={session} />;
+  if (remembered.error) {
+    return (
+      <Missing place={place} error={remembered.error} onRetry={() => void remembered.refetch()} />
+    );
+  }
+  return (
+    <p className="empty card" role="status">
+      Loading…
+    </p>
+  );
+}
+
+function Page({ session }: { session: Session }): ReactNode {
+  const alive = session.status !== 'DEAD';
+  return (
+    <article className="session-page" aria-labelledby="session-title">
+      <header className="session-header">
+        <Link to="/">← Sessions</Link>
+        <h2 id="session-title">
+          Session <code>{shortId(session.id)}</code>
+        </h2>
+        <StatusBadge status={session.status} />
+        <span className="quiet">on {session.worker}</span>
+        {alive && <SessionActions session={session} />}
+      </header>
+      {session.stale && (
+        <p className="banner" role="status">
+          The worker does not answer. This is what was last known of the session.
+        </p>
+      )}
+      {!alive && <Ending session={session} />}
+      <div className={alive ? 'session-columns' : 'session-columns ended'}>
+        {alive && (
+          <div className="session-main">
+            {session.vnc_enabled && session.vnc.ws !== null && <LiveView session={session} />}
+            <ConnectSnippets session={session} />
+          </div>
+        )}
+        <div className="session-aside">
+          <SessionFacts session={session} />
+          <SessionHistory session={session} />
+        </div>
+      </div>
+    </article>
+  );
+}
+
+function Ending({ session }: { session: Session }): ReactNode {
+  const { ended_at: endedAt, end_reason: reason, end_detail: detail } = session;
+  return (
+    <section className="card page-card ending" aria-label="End">
+      <span className={endedInOrder(reason) ? 'badge' : 'badge bad'}>{endReasonText(reason)}</span>
+      {detail && <p>{detail}</p>}
+      {endedAt && (
+        <p className="quiet">
+          <time dateTime={endedAt}>{momentText(endedAt)}</time>
+        </p>
+      )}
+    </section>
+  );
+}
+
+interface MissingProps {
+  place: SessionPlace;
+  error: Error;
+  onRetry: () => void;
+}
+
+function Missing({ place, error, onRetry }: MissingProps): ReactNode {
+  const unknown = error instanceof ApiError && error.status === 404;
+  return (
+    <div className="empty card">
+      <h2>{unknown ? 'There is no such session' : 'The session can’t be shown'}</h2>
+      <p>
+        {unknown
+          ? `Worker ${place.worker} knows no session ${place.id}. It may have ended so long ago that it is forgotten.`
+          : errorText(error)}
+      </p>
+      {!unknown && (
+        <button type="button" className="button" onClick={onRetry}>
+          Try again
+        </button>
+      )}
+      <Link className="button primary" to="/">
+        Go to the sessions
+      </Link>
+    </div>
+  );
+}

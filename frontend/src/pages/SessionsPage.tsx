@@ -1,0 +1,214 @@
+import type { RowSelectionState } from '@tanstack/react-table';
+import { type ReactNode, useCallback, useDeferredValue, useMemo, useState } from 'react';
+
+import { apiUrl } from '../api/base.ts';
+import { errorText, UnreachableError } from '../api/client.ts';
+import { filterSessions, NO_FILTER } from '../api/sessionFilter.ts';
+import type { Session } from '../api/types.ts';
+import { EndDialog } from '../components/EndDialog.tsx';
+import { LivePanel } from '../components/LivePanel.tsx';
+import { ENDED_COLUMNS, LIVE_COLUMNS } from '../components/sessionColumns.tsx';
+import { SessionFilters } from '../components/SessionFilters.tsx';
+import { SessionTable } from '../components/SessionTable.tsx';
+import { useEndSessions } from '../hooks/sessionDeeds.ts';
+import { useFleet } from '../hooks/fleet.ts';
+import { useEndedSessions } from '../hooks/queries.ts';
+import { endedLayout, liveLayout } from '../hooks/tableLayout.ts';
+import { useStore } from '../hooks/useStore.ts';
+import { sessionKey } from '../live/fleetStore.ts';
+
+const NOBODY: readonly Session[] = [];
+
+/** The sessions of the fleet: the living, or those that ended last. */
+export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode {
+  const [showEnded, setShowEnded] = useState(false);
+  const [filter, setFilter] = useState(NO_FILTER);
+  const [selected, setSelected] = useState<RowSelectionState>({});
+  const [ending, setEnding] = useState<readonly Session[]>([]);
+  const [watched, setWatched] = useState<Session | null>(null);
+  const { known, sessions: live, byKey } = useFleet();
+  const ended = useEndedSessions(showEnded);
+  const endSessions = useEndSessions();
+  const layout = showEnded ? endedLayout : liveLayout;
+  const arranged = useStore(layout);
+
+  const all = showEnded ? (ended.data ?? NOBODY) : live;
+  // Typing comes first; five thousand rows may follow a moment later.
+  const applied = useDeferredValue(filter);
+  const shown = useMemo(() => filterSessions(all, applied), [all, applied]);
+  const chosen = useMemo(
+    () => shown.filter((session) => selected[sessionKey(session)] === true),
+    [shown, selected],
+  );
+  const end = useCallback((session: Session) => {
+    setEnding([session]);
+  }, []);
+  const columns = showEnded ? ENDED_COLUMNS : LIVE_COLUMNS;
+  const setLayout = useCallback(
+    (changed: typeof arranged) => {
+      layout.set(changed);
+    },
+    [layout],
+  );
+  const watchedNow = watched && byKey.get(sessionKey(watched));
+
+  return (
+    <>
+      {watched && (
+        <LivePanel
+          key={watched.id}
+          session={watchedNow ?? watched}
+          alive={watchedNow !== undefined && watchedNow?.status !== 'DEAD'}
+          onClose={() => {
+            setWatched(null);
+          }}
+        />
+      )}
+      <section aria-labelledby="sessions-title">
+        <div className="section-header">
+          <h2 id="sessions-title">
+            {showEnded ? 'Ended sessions' : 'Sessions'}
+            <span className="count">
+              {shown.length === all.length ? all.length : `${shown.length} of ${all.length}`}
+            </span>
+          </h2>
+          <label className="switch">
+            <input
+              type="checkbox"
+              role="switch"
+              checked={showEnded}
+              onChange={(event) => {
+                setShowEnded(event.target.checked);
+                setSelected({});
+              }}
+            />
+            Show ended
+          </label>
+        </div>
+        <SessionFilters
+          sessions={all}
+          filter={filter}
+          onFilter={setFilter}
+          columns={columns}
+          layout={arranged}
+          onLayout={setLayout}
+          withState={!showEnded}
+        />
+        {chosen.length > 0 && (
+          <div className="selection card" role="status">
+            <span>{chosen.length} selected</span>
+            <button
+              type="button"
+              className="button small danger"
+              onClick={() => {
+                setEnding(chosen);
+              }}
+            >
+              End selected
+            </button>
+            <button
+              type="button"
+              className="button small"
+              onClick={() => {
+                setSelected({});
+              }}
+            >
+              Clear selection
+            </button>
+          </div>
+        )}
+        {showEnded && ended.error && !(ended.error instanceof UnreachableError) && (
+          <p className="banner" role="alert">
+            {errorText(ended.error)}
+          </p>
+        )}
+        {shown.length > 0 ? (
+          <SessionTable
+            key={String(showEnded)}
+            name={showEnded ? 'Ended sessions' : 'Sessions'}
+            sessions={shown}
+            columns={columns}
+            layout={arranged}
+            onLayout={setLayout}
+            {...(!showEnded && {
+              selection: { selected, onSelect: setSelected },
+              actions: { onWatch: setWatched, onEnd: end },
+              watchedId: watched?.id ?? null,
+            })}
+          />
+        ) : (
+          <Nothing
+            waiting={showEnded ? ended.isPending : !known}
+            hidden={all.length}
+            showEnded={showEnded}
+            onLaunch={onLaunch}
+            onClear={() => {
+              setFilter(NO_FILTER);
+            }}
+          />
+        )}
+      </section>
+      {ending.length > 0 && (
+        <EndDialog
+          sessions={ending}
+          onConfirm={() => {
+            setEnding([]);
+            setSelected({});
+            void endSessions(ending);
+          }}
+          onClose={() => {
+            setEnding([]);
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+interface NothingProps {
+  waiting: boolean;
+  /** How many sessions the filter has left out. */
+  hidden: number;
+  showEnded: boolean;
+  onLaunch: () => void;
+  onClear: () => void;
+}
+
+/** An empty list, and what to do about it. */
+function Nothing({ waiting, hidden, showEnded, onLaunch, onClear }: NothingProps): ReactNode {
+  if (waiting) return <p className="empty card">Loading…</p>;
+  if (hidden > 0) {
+    return (
+      <div className="empty card">
+        <h3>No session matches</h3>
+        <p>There are {hidden}, and none fits the search and the filters.</p>
+        <button type="button" className="button" onClick={onClear}>
+          Clear the filters
+        </button>
+      </div>
+    );
+  }
+  if (showEnded) {
+    return (
+      <div className="empty card">
+        <h3>Nothing has ended yet</h3>
+        <p>
+          Sessions that end, by request, by their idle TTL or by a failure, are listed here with the
+          reason.
+        </p>
+      </div>
+    );
+  }
+  return (
+    <div className="empty card">
+      <h3>No session is running</h3>
+      <p>
+        Launch one here, or <code>POST {apiUrl('sessions').href}</code>. Then copy its WebSocket URL
+        and attach Playwright with <code>firefox.connect(url)</code>.
+      </p>
+      <button type="button" className="button primary" onClick={onLaunch}>
+        Launch the first session
+      </button>
+    </div>
+  );
+}

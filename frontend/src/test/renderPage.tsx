@@ -1,0 +1,80 @@
+import { QueryClientProvider } from '@tanstack/react-query';
+import { render } from '@testing-library/react';
+import { userEvent, type UserEvent } from '@testing-library/user-event';
+import { http, HttpResponse } from 'msw';
+import { type ReactNode, useEffect } from 'react';
+import { MemoryRouter, Route, Routes } from 'react-router';
+
+import { Notices } from '../components/Notices.tsx';
+import { FleetContext, LiveFleet } from '../hooks/fleet.ts';
+import { createQueryClient } from '../hooks/queries.ts';
+import type { FleetEvent } from '../live/eventStream.ts';
+import { server } from './server.ts';
+
+/** A page as the panel has it: which addresses it is for, and which one is open. */
+interface PageOptions {
+  pattern: string;
+  at: string;
+  page: ReactNode;
+}
+
+/** A fleet's event stream that a test speaks into. */
+export class Stream {
+  #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
+  readonly #first: FleetEvent;
+
+  /** @param first what a new listener is told */
+  constructor(first: FleetEvent) {
+    this.#first = first;
+    server.use(
+      http.get('*/api/events', () => {
+        const body = new ReadableStream<Uint8Array>({
+          start: (controller) => {
+            this.#controller = controller;
+            this.tell(this.#first);
+          },
+        });
+        return new HttpResponse(body, { headers: { 'Content-Type': 'text/event-stream' } });
+      }),
+    );
+  }
+
+  /** Sends an event. */
+  tell({ name, data }: FleetEvent): void {
+    const text = `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+    this.#controller?.enqueue(new TextEncoder().encode(text));
+  }
+}
+
+/** Keeps the fleet up to date while it is there, as the panel does. */
+function Fed({ fleet, children }: { fleet: LiveFleet; children: ReactNode }): ReactNode {
+  useEffect(() => {
+    fleet.feed.start();
+    return () => {
+      fleet.feed.stop();
+    };
+  }, [fleet]);
+  return children;
+}
+
+/** Renders one page with a fleet and a cache of its own; returns the person in front of it. */
+export function renderPage({ pattern, at, page }: PageOptions): UserEvent {
+  const user = userEvent.setup();
+  const fleet = new LiveFleet();
+  render(
+    <FleetContext value={fleet}>
+      <QueryClientProvider client={createQueryClient()}>
+        <MemoryRouter initialEntries={[at]}>
+          <Fed fleet={fleet}>
+            <Routes>
+              <Route path={pattern} element={page} />
+              <Route path="*" element={<p>another page</p>} />
+            </Routes>
+          </Fed>
+        </MemoryRouter>
+        <Notices />
+      </QueryClientProvider>
+    </FleetContext>,
+  );
+  return user;
+}

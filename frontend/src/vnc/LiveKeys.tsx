@@ -1,0 +1,76 @@
+import { type ComponentProps, type ReactNode, useState } from 'react';
+
+import { Menu } from '../components/Menu.tsx';
+import { FUNCTION_KEYS, HELD_KEYS, PRESSED_KEYS, type RemoteKey } from './keys.ts';
+
+interface LiveKeysProps {
+  onKey: (key: RemoteKey, down?: boolean) => void;
+  onCtrlAltDel: () => void;
+}
+
+/**
+ * Keys that the keyboard here can't send. It is there only while the view is connected and controlled, so that what it
+ * shows as held is held: when either ends, the keys are let go over there.
+ */
+export function LiveKeys({ onKey, onCtrlAltDel }: LiveKeysProps): ReactNode {
+  const [held, setHeld] = useState<ReadonlySet<string>>(new Set());
+
+  const toggle = (key: RemoteKey) => {
+    const down = !held.has(key.name);
+    onKey(key, down);
+    const next = new Set(held);
+    if (down) next.add(key.name);
+    else next.delete(key.name);
+    setHeld(next);
+  };
+
+  return (
+    <div className="live-keys" role="group" aria-label="Special keys">
+      {PRESSED_KEYS.map((key) => (
+        <KeyButton
+          key={key.name}
+          onClick={() => {
+            onKey(key);
+          }}
+        >
+          {key.name}
+        </KeyButton>
+      ))}
+      {HELD_KEYS.map((key) => (
+        <KeyButton
+          key={key.name}
+          aria-pressed={held.has(key.name)}
+          title={`Hold ${key.name} for the keys that follow`}
+          onClick={() => {
+            toggle(key);
+          }}
+        >
+          {key.name}
+        </KeyButton>
+      ))}
+      <Menu
+        label="F keys"
+        items={FUNCTION_KEYS.map((key) => ({ id: key.name, text: key.name }))}
+        onChoose={(name) => {
+          const chosen = FUNCTION_KEYS.find((key) => key.name === name);
+          if (chosen) onKey(chosen);
+        }}
+      />
+      <KeyButton onClick={onCtrlAltDel}>Ctrl+Alt+Del</KeyButton>
+    </div>
+  );
+}
+
+/** A button that leaves the keyboard with the screen when it is clicked: Ctrl here, then C there. */
+function KeyButton(props: ComponentProps<'button'>): ReactNode {
+  return (
+    <button
+      {...props}
+      type="button"
+      className="button small"
+      onMouseDown={(event) => {
+        event.preventDefault();
+      }}
+    />
+  );
+}

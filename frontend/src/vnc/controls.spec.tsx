@@ -1,0 +1,93 @@
+import { render, screen } from '@testing-library/react';
+import { userEvent } from '@testing-library/user-event';
+import { describe, expect, it, vi } from 'vitest';
+
+import { LiveClipboard } from './LiveClipboard.tsx';
+import { LiveKeys } from './LiveKeys.tsx';
+import { LiveQuality } from './LiveQuality.tsx';
+
+function button(name: string) {
+  return screen.getByRole('button', { name });
+}
+
+describe('LiveKeys', () => {
+  function renderKeys() {
+    const onKey = vi.fn();
+    const onCtrlAltDel = vi.fn();
+    render(<LiveKeys onKey={onKey} onCtrlAltDel={onCtrlAltDel} />);
+    return { onKey, onCtrlAltDel, user: userEvent.setup() };
+  }
+
+  it('presses a key, and holds another until it is clicked again', async () => {
+    const { onKey, user } = renderKeys();
+    await user.click(button('Esc'));
+    expect(onKey.mock.lastCall).toEqual([expect.objectContaining({ keysym: 0xff1b })]);
+    await user.click(button('Ctrl'));
+    expect(onKey.mock.lastCall).toEqual([expect.objectContaining({ code: 'ControlLeft' }), true]);
+    expect(button('Ctrl')).toHaveAttribute('aria-pressed', 'true');
+    await user.click(button('Ctrl'));
+    expect(onKey.mock.lastCall).toEqual([expect.objectContaining({ code: 'ControlLeft' }), false]);
+    expect(button('Ctrl')).toHaveAttribute('aria-pressed', 'false');
+  });
+
+  it('sends Ctrl+Alt+Del', async () => {
+    const { onCtrlAltDel, user } = renderKeys();
+    await user.click(button('Ctrl+Alt+Del'));
+    expect(onCtrlAltDel).toHaveBeenCalledOnce();
+  });
+
+  it('has F1 to F12 in a menu, for the keyboard too', async () => {
+    const { onKey, user } = renderKeys();
+    button('F keys').focus();
+    await user.keyboard('{Enter}{ArrowUp}');
+    expect(screen.getByRole('menuitem', { name: 'F12' })).toHaveFocus();
+    await user.keyboard('{ArrowDown}{ArrowDown}{Enter}');
+    expect(onKey).toHaveBeenCalledWith({ name: 'F2', keysym: 0xffbf, code: 'F2' });
+    expect(button('F keys')).toHaveFocus();
+    await user.keyboard('{Enter}');
+    expect(screen.getByRole('menu')).toBeInTheDocument();
+    await user.keyboard('{Escape}');
+    expect(screen.queryByRole('menu')).not.toBeInTheDocument();
+    await user.keyboard('{Enter}');
+    await user.click(document.body);
+    expect(screen.queryByRole('menu')).not.toBeInTheDocument();
+  });
+});
+
+describe('LiveClipboard', () => {
+  it('shows what was copied over there, to be copied here', async () => {
+    const user = userEvent.setup();
+    render(<LiveClipboard remoteText={'ä\nb'} canSend onSend={vi.fn()} />);
+    expect(screen.getByLabelText('Copied in the session')).toHaveValue('ä\nb');
+    await user.click(button('Copy here'));
+    expect(await navigator.clipboard.readText()).toBe('ä\nb');
+  });
+
+  it('sends a text, and only with control', async () => {
+    const user = userEvent.setup();
+    const onSend = vi.fn();
+    const { rerender } = render(
+      <LiveClipboard remoteText={null} canSend={false} onSend={onSend} />,
+    );
+    expect(button('Copy here')).toBeDisabled();
+    expect(button('Send')).toBeDisabled();
+    rerender(<LiveClipboard remoteText={null} canSend onSend={onSend} />);
+    await user.click(button('Send'));
+    expect(onSend).not.toHaveBeenCalled();
+    await user.type(screen.getByLabelText('Send to the session'), 'one{Enter}two');
+    await user.click(button('Send'));
+    expect(onSend).toHaveBeenCalledExactlyOnceWith('one\ntwo');
+  });
+});
+
+describe('LiveQuality', () => {
+  it.each([
+    [24.4, 1_900, 'good', '24 ms · 2 kB/s'],
+    [320, 2_340_000, 'busy', '320 ms · 2.3 MB/s'],
+    [null, 0, 'bad', 'no answer · 0 kB/s'],
+  ])('says %s ms and %d bytes a second', (roundTripMs, bytesPerSecond, tone, text) => {
+    const { container } = render(<LiveQuality quality={{ roundTripMs, bytesPerSecond }} />);
+    expect(container.firstElementChild).toHaveClass(tone);
+    expect(container).toHaveTextContent(`Round trip ${text}`);
+  });
+});
