@@ -194,9 +194,7 @@ describe('what can be done on the page', () => {
   it('touches the session and says so, or why not', async () => {
     const session = aSession();
     const { user } = await openLive(session);
-    server.use(
-      http.post('*/touch', () => refusal(409, 'not_ready', 'It ended.'), { once: true }),
-    );
+    server.use(http.post('*/touch', () => refusal(409, 'not_ready', 'It ended.'), { once: true }));
     await user.click(screen.getByRole('button', { name: 'Touch' }));
     expect(await screen.findByRole('alert')).toHaveTextContent('was not touched: It ended.');
     server.use(http.post('*/touch', () => HttpResponse.json(session)));

@@ -27,7 +27,7 @@ export function LiveQuality({ quality }: { quality: Quality | null }): ReactNode
   return (
     <p className={`live-quality ${toneOf(roundTripMs)}`} title={EXPLANATION}>
       <span className="dot" aria-hidden="true" />
-      <span className="unseen">Round trip </span>
+      <span className="visually-hidden">Round trip </span>
       {roundTripMs === null ? 'no answer' : `${Math.round(roundTripMs)} ms`}
       <span className="quiet"> · {rateText(bytesPerSecond)}</span>
     </p>
