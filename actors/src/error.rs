@@ -39,6 +39,15 @@ pub enum Error {
         /// The state it is in.
         status: Status,
     },
+    /// A picture was asked of a session whose screen nobody is to see, or that has none.
+    #[error("the session has no live view; create one with \"vnc\": true")]
+    NoLiveView,
+    /// Another machine knows nothing of pictures: one of the original, or of an earlier camofleet.
+    #[error("{what} can't take screenshots; run a camofleet there that can")]
+    NoScreenshots {
+        /// Who was asked.
+        what: Cow<'static, str>,
+    },
     /// The worker runs as many sessions as it may.
     #[error("all {limit} sessions are in use; end one, or raise RUNNER_MAX_SESSIONS")]
     AtCapacity {
@@ -182,6 +191,8 @@ impl Error {
             Self::ViewNotFound => "vnc_not_found",
             Self::VncUnsupported { .. } => "vnc_unsupported",
             Self::SessionNotReady { .. } => "session_not_ready",
+            Self::NoLiveView => "no_live_view",
+            Self::NoScreenshots { .. } => "no_screenshots",
             Self::AtCapacity { .. } => "at_capacity",
             Self::NoSlot { .. } => "no_slot",
             Self::NoVncTooling { .. } => "no_vnc_tooling",

@@ -7,7 +7,7 @@ use tokio::sync::SetOnce;
 use url::Url;
 
 use crate::browser::{Browser, CloseBrowser};
-use crate::display::{CloseDisplay, Display, ScreenClocks};
+use crate::display::{Camera, CloseDisplay, Display, ScreenClocks};
 use crate::driver::Driver;
 use crate::parts::{Adopt, CheckAlive, Loss, PartKey};
 use crate::session::ActivityClock;
@@ -76,6 +76,8 @@ pub(crate) struct Launched {
     pub(crate) display: Option<Addr<Display>>,
     pub(crate) loss: Arc<SetOnce<Loss>>,
     pub(crate) clocks: ScreenClocks,
+    /// Takes pictures of its screen, if it has one.
+    pub(crate) camera: Option<Camera>,
 }
 
 impl Launched {

@@ -17,7 +17,7 @@ use url::Url;
 
 use crate::browser::{Browser, BrowserParts, BrowserUp};
 use crate::display::{
-    Display, DisplayRequest, DisplaySettings, Geometry, ScreenClocks, SharedScreen, authority_file,
+    Camera, Display, DisplayRequest, DisplaySettings, Geometry, ScreenClocks, SharedScreen, authority_file,
 };
 use crate::driver::protocol::{LaunchOptions, WindowSize};
 use crate::driver::{DriverSeat, Launch};
@@ -212,13 +212,17 @@ impl Launcher {
             Window::Shared(screen) => (None, Some(screen)),
         };
         let clocks = shared.as_ref().map_or_else(ScreenClocks::default, |screen| screen.clocks.clone());
-        let mut place = None;
+        let (mut place, mut camera) = (None, None);
         if let Some(screen) = &shared {
-            let authority = screen.ready(&self.settings.display, cancel).await?;
+            let access = screen.ready(&self.settings.display, cancel).await?;
+            let authority = access.authority;
+            camera = Some(access.camera);
             let (display, geometry) = (screen.settings.display, screen.settings.geometry);
             place = Some(WindowPlace { display, authority, geometry });
         }
         if let Some(slot) = &slot {
+            let (its_camera, line) = Camera::new();
+            camera = Some(its_camera);
             let request = DisplayRequest {
                 os: &self.os,
                 run_dir: &self.run_dir,
@@ -226,6 +230,8 @@ impl Launcher {
                 slot: Arc::clone(slot),
                 bond: PartBond::new(parent.clone(), launch, LaunchPart::Display, &loss),
                 clocks: clocks.clone(),
+                line,
+                metrics: &self.metrics,
                 cancel,
             };
             let started = tokio::time::Instant::now();
@@ -272,7 +278,7 @@ impl Launcher {
         begun.browser = None;
         let display = begun.display.take();
         let version = up.version;
-        Ok(Launched { launch, browser, display, driver, slot, endpoint, version, loss, clocks })
+        Ok(Launched { launch, browser, display, driver, slot, endpoint, version, loss, clocks, camera })
     }
 
     fn options(&self, place: Option<&WindowPlace>, dir: &LaunchDir, seat: &DriverSeat) -> LaunchOptions {

@@ -24,6 +24,7 @@ pub struct Metrics {
     launches: IntCounterVec,
     launch_seconds: HistogramVec,
     display_seconds: Histogram,
+    capture_seconds: HistogramVec,
     delete_seconds: Histogram,
     pool_ready: IntGaugeVec,
     pool_target: IntGaugeVec,
@@ -114,6 +115,11 @@ impl Metrics {
                 "camofleet_display_ready_seconds",
                 "From starting an X server to its being ready",
             )?,
+            capture_seconds: histograms(
+                "camofleet_screen_capture_seconds",
+                "Readings of a screen for screenshots by outcome: ok, or an error code",
+                &["outcome"],
+            )?,
             delete_seconds: histogram(
                 "camofleet_session_delete_seconds",
                 "From a delete request to nothing being left",
@@ -198,6 +204,11 @@ impl Metrics {
     /// A display is ready.
     pub fn display_ready(&self, took: Duration) {
         self.display_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A screen was read for screenshots, or could not be.
+    pub fn screen_captured(&self, outcome: &str, took: Duration) {
+        self.capture_seconds.with_label_values(&[outcome]).observe(took.as_secs_f64());
     }
 
     /// A pool's fill.

@@ -151,7 +151,7 @@ fn fleet_status(error: &Error) -> StatusCode {
     match error {
         Error::SessionNotFound | Error::WorkerNotFound | Error::ViewNotFound => StatusCode::NOT_FOUND,
         Error::VncUnsupported { .. } => StatusCode::BAD_REQUEST,
-        Error::SessionNotReady { .. } | Error::Cancelled => StatusCode::CONFLICT,
+        Error::SessionNotReady { .. } | Error::NoLiveView | Error::Cancelled => StatusCode::CONFLICT,
         Error::AtCapacity { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::NoSlot { .. }
         | Error::NoVncTooling { .. }
@@ -162,6 +162,7 @@ fn fleet_status(error: &Error) -> StatusCode {
         Error::LaunchFailed { .. }
         | Error::DisplayFailed { .. }
         | Error::DriverLost { .. }
+        | Error::NoScreenshots { .. }
         | Error::UpstreamBroke { .. }
         | Error::UpstreamUnreachable { .. } => StatusCode::BAD_GATEWAY,
         Error::Refused { status, .. } => StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY),

@@ -1,7 +1,10 @@
 //! The display actor: one X server with its VNC server, on one slot.
 
+mod camera;
+mod framebuffer;
 mod parts;
 mod password;
+mod picture;
 mod shared;
 mod tools;
 mod viewers;
@@ -14,17 +17,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use futures_util::future::{BoxFuture, join};
 use tokio_util::sync::CancellationToken;
 
+use self::camera::{Lens, Line};
 use self::parts::{DisplayParts, Screen};
 use crate::error::{Error, Result};
 use crate::links::{LinkBases, VncLinks};
+use crate::metrics::Metrics;
 use crate::parts::{Adopt, CheckAlive, LaunchPart, PartBond};
 use crate::process::{Connections, Os};
 use crate::rundir::{LaunchDir, RunDir};
 use crate::session::VncView;
 use crate::slots::SlotLease;
+pub(crate) use camera::Camera;
 pub use password::VncPassword;
+#[cfg(test)]
+pub(crate) use picture::tests::size_of_jpeg;
 pub use shared::SharedDisplaySettings;
 pub(crate) use shared::{
     CloseSharedDisplay, SharedDisplay, SharedDisplayKey, SharedDisplayParts, SharedScreen,
@@ -84,7 +93,7 @@ pub fn reachable(bind: IpAddr) -> IpAddr {
     }
 }
 
-/// One X server and its VNC server, and the port where viewers come in.
+/// One X server and its VNC server, the port where viewers come in, and the camera.
 pub struct Display {
     bond: PartBond,
     /// `None` from the moment it is being taken down.
@@ -101,15 +110,24 @@ pub(crate) struct DisplayRequest<'a> {
     pub bond: PartBond,
     /// Whose time the viewers' input is.
     pub clocks: ScreenClocks,
+    /// Those who want pictures of it.
+    pub line: Line,
+    pub metrics: &'a Metrics,
     pub cancel: &'a CancellationToken,
 }
 
-/// Viewers that may come.
+/// Viewers that may come, and those who want pictures.
 enum Viewers {
     /// Their port is taken, and its connections wait.
-    Expected { os: Arc<dyn Os>, arriving: Connections, socket: PathBuf, clocks: ScreenClocks },
+    Expected(BoxFuture<'static, ()>),
     /// They are served.
     Served(SpawnHandle),
+}
+
+/// Serves all who look at a screen, for as long as this is polled.
+async fn serve(lens: Lens, line: Line, arriving: Connections, clocks: ScreenClocks) {
+    let viewers = viewers::serve(Arc::clone(&lens.os), arriving, lens.socket.clone(), clocks);
+    join(viewers, camera::serve(lens, line)).await;
 }
 
 impl Display {
@@ -123,7 +141,7 @@ impl Display {
         settings: &DisplaySettings,
         request: DisplayRequest<'_>,
     ) -> Result<Addr<Self>> {
-        let DisplayRequest { os, run_dir, dir, slot, bond, clocks, cancel } = request;
+        let DisplayRequest { os, run_dir, dir, slot, bond, clocks, line, metrics, cancel } = request;
         let tools =
             settings.tools.as_ref().map_err(|remedy| Error::NoVncTooling { remedy: remedy.clone() })?;
         let failed = |error: io::Error| Error::DisplayFailed { detail: error.to_string() };
@@ -139,8 +157,15 @@ impl Display {
         let env = settings.env.clone();
         let (parts, starting) =
             DisplayParts::start(os, tools, &screen, run_dir, env, Some(slot)).map_err(failed)?;
-        let socket = screen.socket;
-        let viewers = Viewers::Expected { os: Arc::clone(os), arriving, socket, clocks };
+        let metrics = metrics.clone();
+        let lens = Lens {
+            os: Arc::clone(os),
+            socket: screen.socket,
+            password: None,
+            settles_in: tools.settles_in(),
+            metrics,
+        };
+        let viewers = Viewers::Expected(Box::pin(serve(lens, line, arriving, clocks)));
         // From here on its drop cleans up, too.
         let mut display = Self { bond, parts: Some(parts), viewers: Some(viewers) };
         let Some(parts) = &mut display.parts else { return Err(Error::Cancelled) };
@@ -192,8 +217,7 @@ impl Actor for Display {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        if let Some(Viewers::Expected { os, arriving, socket, clocks }) = self.viewers.take() {
-            let serve = viewers::serve(os, arriving, socket, clocks);
+        if let Some(Viewers::Expected(serve)) = self.viewers.take() {
             self.viewers = Some(Viewers::Served(ctx.spawn(serve.into_actor(self))));
         }
         let Some(parts) = &self.parts else { return };

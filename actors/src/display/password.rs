@@ -34,6 +34,20 @@ impl VncPassword {
         block.into()
     }
 
+    /// The answer to a VNC server's challenge (RFC 6143, section 7.2.2): both halves encrypted with the password.
+    pub(super) fn answer(&self, challenge: [u8; 16]) -> [u8; 16] {
+        let key = Des::new(&self.0.map(u8::reverse_bits).into());
+        let mut answer = challenge;
+        for half in answer.chunks_exact_mut(8) {
+            let mut block = [0; 8];
+            block.copy_from_slice(half);
+            let mut block = block.into();
+            key.encrypt_block(&mut block);
+            half.copy_from_slice(&block);
+        }
+        answer
+    }
+
     /// Writes it to a file that only the user can read.
     ///
     /// # Errors
@@ -60,6 +74,14 @@ mod tests {
         let kept = [0xdb, 0xd8, 0x3c, 0xfd, 0x72, 0x7a, 0x14, 0x58];
         assert_eq!(VncPassword::new("password").obfuscated(), kept);
         assert_eq!(VncPassword::new("password and more").obfuscated(), kept);
+    }
+
+    #[test]
+    fn a_challenge_is_answered_as_other_viewers_answer_it() {
+        // By OpenSSL's DES, with the key's bits turned around.
+        let answer =
+            [0xcb, 0x1c, 0x0c, 0x7f, 0x32, 0x28, 0xbb, 0x93, 0x75, 0x06, 0x91, 0x7c, 0xa0, 0x0d, 0xe5, 0xe1];
+        assert_eq!(VncPassword::new("s3cret").answer(*b"0123456789abcdef"), answer);
     }
 
     #[test]

@@ -3,15 +3,21 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::camera::Lens;
 use super::parts::{DisplayParts, Screen};
 use super::password::VncPassword;
-use super::{DisplaySettings, Geometry, ScreenClocks, finish_later, listen, too_slow, viewers, xauthority};
+use super::{
+    Camera, DisplaySettings, DisplayTools, Geometry, ScreenClocks, finish_later, listen, serve, too_slow,
+    xauthority,
+};
 use crate::error::{Error, Result};
+use crate::metrics::Metrics;
 use crate::process::{Connections, Os};
 use crate::rundir::{LaunchDir, RunDir};
 use crate::supervision::{ChildExited, Generation, Lifeline};
@@ -35,38 +41,45 @@ pub(crate) struct SharedScreen {
     pub settings: SharedDisplaySettings,
     /// Everybody on it: input of a viewer is activity of all of them, for nobody can tell whom it was meant for.
     pub clocks: ScreenClocks,
-    /// The key to it, while it is up.
-    authority: watch::Sender<Option<PathBuf>>,
+    /// What it is reached by, while it is up.
+    up: watch::Sender<Option<ScreenAccess>>,
+}
+
+/// What launches need of a screen that is up.
+#[derive(Clone)]
+pub(crate) struct ScreenAccess {
+    /// The key to it.
+    pub authority: PathBuf,
+    /// Takes its picture.
+    pub camera: Camera,
 }
 
 impl SharedScreen {
     pub fn new(settings: SharedDisplaySettings) -> Self {
-        Self { settings, clocks: ScreenClocks::default(), authority: watch::Sender::new(None) }
+        Self { settings, clocks: ScreenClocks::default(), up: watch::Sender::new(None) }
     }
 
     pub fn is_up(&self) -> bool {
-        self.authority.borrow().is_some()
+        self.up.borrow().is_some()
     }
 
     /// Tells of every coming up and every end.
-    pub fn watch(&self) -> watch::Receiver<Option<PathBuf>> {
-        self.authority.subscribe()
+    pub fn watch(&self) -> watch::Receiver<Option<ScreenAccess>> {
+        self.up.subscribe()
     }
 
-    /// The key to it, once it is up.
+    /// What it is reached by, once it is up.
     ///
     /// # Errors
     /// [`Error::Cancelled`], [`Error::LaunchTimedOut`].
-    pub async fn ready(&self, display: &DisplaySettings, cancel: &CancellationToken) -> Result<PathBuf> {
+    pub async fn ready(&self, display: &DisplaySettings, cancel: &CancellationToken) -> Result<ScreenAccess> {
         let limit = display.startup_timeout;
-        let mut authority = self.authority.subscribe();
+        let mut up = self.up.subscribe();
         tokio::select! {
             biased;
             () = cancel.cancelled() => Err(Error::Cancelled),
             // The sender is this struct's own.
-            up = authority.wait_for(Option::is_some) => {
-                up.ok().and_then(|authority| authority.clone()).ok_or(Error::Cancelled)
-            }
+            up = up.wait_for(Option::is_some) => up.ok().and_then(|up| up.clone()).ok_or(Error::Cancelled),
             () = tokio::time::sleep(limit) => Err(too_slow(limit)),
         }
     }
@@ -80,6 +93,7 @@ pub(crate) struct SharedDisplayKey;
 pub(crate) struct SharedDisplayParts {
     pub os: Arc<dyn Os>,
     pub run_dir: RunDir,
+    pub metrics: Metrics,
     /// Its own, for its files.
     pub dir: LaunchDir,
     pub settings: DisplaySettings,
@@ -93,6 +107,7 @@ pub(crate) struct SharedDisplay {
     lifeline: Lifeline<SharedDisplayKey>,
     os: Arc<dyn Os>,
     run_dir: RunDir,
+    metrics: Metrics,
     dir: LaunchDir,
     settings: DisplaySettings,
     screen: SharedScreen,
@@ -103,9 +118,19 @@ pub(crate) struct SharedDisplay {
 
 impl SharedDisplay {
     pub fn start(parts: SharedDisplayParts) -> Addr<Self> {
-        let SharedDisplayParts { os, run_dir, dir, settings, screen, parent, generation } = parts;
+        let SharedDisplayParts { os, run_dir, metrics, dir, settings, screen, parent, generation } = parts;
         let lifeline = Lifeline::new(parent, SharedDisplayKey, generation);
-        Actor::start(Self { lifeline, os, run_dir, dir, settings, screen, parts: None, viewers: None })
+        Actor::start(Self {
+            lifeline,
+            os,
+            run_dir,
+            metrics,
+            dir,
+            settings,
+            screen,
+            parts: None,
+            viewers: None,
+        })
     }
 
     fn socket(&self) -> PathBuf {
@@ -177,10 +202,17 @@ impl SharedDisplay {
                 this.give_up(detail, ctx);
             }
         }));
-        let (os, clocks) = (Arc::clone(&self.os), self.screen.clocks.clone());
-        let serve = viewers::serve(os, arriving, self.socket(), clocks);
+        let lens = Lens {
+            os: Arc::clone(&self.os),
+            socket: self.socket(),
+            password: self.screen.settings.password.clone(),
+            settles_in: self.settings.tools.as_ref().map_or(Duration::ZERO, DisplayTools::settles_in),
+            metrics: self.metrics.clone(),
+        };
+        let (camera, line) = Camera::new();
+        let serve = serve(lens, line, arriving, self.screen.clocks.clone());
         self.viewers = Some(ctx.spawn(serve.into_actor(self)));
-        self.screen.authority.send_replace(Some(self.authority()));
+        self.screen.up.send_replace(Some(ScreenAccess { authority: self.authority(), camera }));
     }
 
     /// Fails; its parent starts another when everything of this one is gone.
@@ -190,7 +222,7 @@ impl SharedDisplay {
     }
 
     fn take_down(&mut self, ctx: &mut Context<Self>) {
-        self.screen.authority.send_replace(None);
+        self.screen.up.send_replace(None);
         if let Some(viewers) = self.viewers.take() {
             ctx.cancel_future(viewers);
         }
@@ -215,7 +247,7 @@ impl Actor for SharedDisplay {
 impl Drop for SharedDisplay {
     fn drop(&mut self) {
         if let Some(parts) = self.parts.take() {
-            self.screen.authority.send_replace(None);
+            self.screen.up.send_replace(None);
             finish_later(parts.dismantle());
         }
     }

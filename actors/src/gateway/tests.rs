@@ -12,8 +12,8 @@ use crate::session::{SessionView, VncView};
 use crate::testing::{a_view, refusal};
 use crate::tunnel::{ViewerEnds, VncTunnel};
 use crate::worker::{
-    AttachClient, CreateSession, DeleteSession, FindSession, ShutDown, TouchSession, WorkerHandle,
-    WorkerSnapshot,
+    AttachClient, CreateSession, DeleteSession, FindSession, ShutDown, TakeScreenshot, TouchSession,
+    WorkerHandle, WorkerSnapshot,
 };
 
 const ID: u16 = 6900;
@@ -79,7 +79,7 @@ fn worker(snapshot: WorkerSnapshot) -> WorkerHandle {
             }
         )*};
     }
-    refuses!(CreateSession, FindSession, DeleteSession, TouchSession, AttachClient);
+    refuses!(CreateSession, FindSession, DeleteSession, TouchSession, AttachClient, TakeScreenshot);
     impl Handler<ShutDown> for Nobody {
         type Result = ();
         fn handle(&mut self, _: ShutDown, _: &mut Context<Self>) {}

@@ -1,7 +1,7 @@
 //! A machine made of memory: processes, displays and ports without any of them being real.
 //!
 //! Programs are told apart by their file name. `node` behaves as `driver.mjs` does, X servers report their
-//! display number, `x11vnc` its socket. Tests break things at named [`Fault`] points, kill processes by id, and ask
+//! display number, `x11vnc` its socket; both show a small screen. Tests break things at named [`Fault`] points, kill processes by id, and ask
 //! what is left.
 
 mod programs;
@@ -39,6 +39,12 @@ pub enum Fault {
     DriverDies,
     /// Opening a URL fails.
     OpenFails,
+    /// A VNC server takes no connection.
+    VncRefuses,
+    /// A VNC server takes one and then says nothing.
+    VncHangs,
+    /// A VNC server breaks a connection off.
+    VncBreaks,
 }
 
 struct FakeProcess {
@@ -67,6 +73,7 @@ struct Machine {
     arguments: HashMap<String, Vec<String>>,
     opened: Vec<String>,
     discarded: usize,
+    screens_sent: usize,
     discard_time: Duration,
     death_when_ready: Option<(String, usize)>,
 }
@@ -177,6 +184,11 @@ impl FakeOs {
     /// How long discarding a browser's contexts takes from now on.
     pub fn set_discard_time(&self, time: Duration) {
         self.machine().discard_time = time;
+    }
+
+    /// How often a VNC server sent its whole screen.
+    pub fn screens_sent(&self) -> usize {
+        self.machine().screens_sent
     }
 
     /// How often a browser's contexts were discarded.
@@ -346,8 +358,11 @@ impl Os for FakeOs {
     }
 
     fn connect(&self, _: &Path) -> BoxFuture<'static, io::Result<Connection>> {
+        if self.fails(Fault::VncRefuses) {
+            return Box::pin(async { Err(io::ErrorKind::ConnectionRefused.into()) });
+        }
         let (ours, theirs) = tokio::io::duplex(1 << 16);
-        actix_rt::spawn(programs::vnc_server(theirs));
+        actix_rt::spawn(self.clone().vnc_server(theirs));
         Box::pin(async move { Ok(Box::new(ours) as Connection) })
     }
 

@@ -13,6 +13,7 @@ use super::attachment::AttachmentId;
 use super::clients::Client;
 use super::state::{EndReason, Lifecycle, Status};
 use super::view::{Ending, OnCrash, SessionId, SessionSpec, SessionView, VncView};
+use crate::display::Camera;
 use crate::engine::EngineKind;
 use crate::error::{Error, Result};
 use crate::events::Change;
@@ -328,5 +329,23 @@ impl Handler<Touch> for Session {
         self.activity.touch();
         self.publish_by(Change::Touched, Some(by));
         Ok(self.view())
+    }
+}
+
+/// Asks for the camera before its screen: taking a picture is no activity, and not the session's work.
+#[derive(Message)]
+#[rtype(result = "Result<Camera>")]
+pub(crate) struct UseCamera;
+
+impl Handler<UseCamera> for Session {
+    type Result = Result<Camera>;
+
+    fn handle(&mut self, _: UseCamera, _: &mut Context<Self>) -> Self::Result {
+        if !self.spec.vnc {
+            return Err(Error::NoLiveView);
+        }
+        let status = self.life.status();
+        let ready = self.launched.as_ref().filter(|_| status == Status::Ready);
+        ready.and_then(|launched| launched.camera.clone()).ok_or(Error::SessionNotReady { status })
     }
 }

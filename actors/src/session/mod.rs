@@ -9,7 +9,7 @@ mod state;
 mod view;
 
 pub use activity::ActivityClock;
-pub(crate) use actor::{EndSession, ReadySession, Session, SessionChanged, SessionParts, Touch};
+pub(crate) use actor::{EndSession, ReadySession, Session, SessionChanged, SessionParts, Touch, UseCamera};
 pub(crate) use attachment::Upstream;
 pub use attachment::{
     Attachment, AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment, UpstreamConnection,

@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix::prelude::*;
+use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
@@ -83,6 +84,19 @@ pub struct TouchSession {
 pub struct AttachClient {
     /// Which one.
     pub id: SessionId,
+    /// On whose behalf.
+    pub by: RequestId,
+}
+
+/// Takes a picture of a session's screen; answered with a JPEG. It is no activity in the session. One picture of a screen
+/// serves everybody who asks within a second.
+#[derive(Message)]
+#[rtype(result = "Result<Bytes>")]
+pub struct TakeScreenshot {
+    /// Which one.
+    pub id: SessionId,
+    /// How wide it is to be; it is never wider than the screen, and as wide when this is `None`.
+    pub width: Option<u16>,
     /// On whose behalf.
     pub by: RequestId,
 }
@@ -167,6 +181,8 @@ pub struct WorkerHandle {
     pub touch: Recipient<TouchSession>,
     /// Admits clients to them.
     pub attach: Recipient<AttachClient>,
+    /// Takes pictures of their screens.
+    pub screenshot: Recipient<TakeScreenshot>,
     /// Ends the worker.
     pub shut_down: Recipient<ShutDown>,
     /// Its newest snapshot.
@@ -183,6 +199,7 @@ impl WorkerHandle {
             + Handler<DeleteSession>
             + Handler<TouchSession>
             + Handler<AttachClient>
+            + Handler<TakeScreenshot>
             + Handler<ShutDown>,
     {
         Self {
@@ -192,6 +209,7 @@ impl WorkerHandle {
             delete: address.clone().recipient(),
             touch: address.clone().recipient(),
             attach: address.clone().recipient(),
+            screenshot: address.clone().recipient(),
             shut_down: address.recipient(),
             snapshot,
         }

@@ -4,15 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use bytes::Bytes;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::local::LocalWorker;
-use super::{AttachClient, CreateSession, DeleteSession, FindSession, ShutDown, TouchSession};
+use super::{
+    AttachClient, CreateSession, DeleteSession, FindSession, ShutDown, TakeScreenshot, TouchSession,
+};
 use crate::driver::StopDriver;
 use crate::error::{Error, Result};
 use crate::prewarm::ClosePool;
-use crate::session::{Attach, AttachmentTicket, EndReason, EndSession, SessionView, Status, Touch};
+use crate::session::{
+    Attach, AttachmentTicket, EndReason, EndSession, SessionView, Status, Touch, UseCamera,
+};
 
 /// What a client is told when no session is free: about as long as a busy fleet needs to free one.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -95,6 +100,22 @@ impl Handler<AttachClient> for LocalWorker {
     fn handle(&mut self, AttachClient { id, by }: AttachClient, _: &mut Context<Self>) -> Self::Result {
         let session = self.session(id);
         Box::pin(async move { session?.send(Attach { by }).await.unwrap_or(Err(Error::SessionNotFound)) })
+    }
+}
+
+impl Handler<TakeScreenshot> for LocalWorker {
+    type Result = ResponseFuture<Result<Bytes>>;
+
+    fn handle(
+        &mut self,
+        TakeScreenshot { id, width, .. }: TakeScreenshot,
+        _: &mut Context<Self>,
+    ) -> Self::Result {
+        let session = self.session(id);
+        Box::pin(async move {
+            let camera = session?.send(UseCamera).await.unwrap_or(Err(Error::SessionNotFound))?;
+            camera.picture(width).await
+        })
     }
 }
 

@@ -40,6 +40,7 @@ impl LocalWorker {
         Some(SharedDisplay::start(SharedDisplayParts {
             os: Arc::clone(&self.launcher.os),
             run_dir: self.launcher.run_dir.clone(),
+            metrics: self.launcher.metrics.clone(),
             dir,
             settings: self.settings.launch.display.clone(),
             screen,

@@ -114,6 +114,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/sessions/{worker}/{id}/screenshot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Take a picture of a session's screen
+         * @description Of a session with a live view. It is no activity. The screen is looked at once a second at most.
+         */
+        get: operations["screenshot"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/sessions/{worker}/{id}/touch": {
         parameters: {
             query?: never;
@@ -292,6 +312,11 @@ export interface components {
             /** @description The request that caused it. */
             request_id: string | null;
         };
+        /**
+         * Format: binary
+         * @description A JPEG, for documents.
+         */
+        Jpeg: string;
         /** @description How full a pool is. */
         Pool: {
             /** @description Why the last launch failed, until one succeeds. */
@@ -857,6 +882,90 @@ export interface operations {
                 };
             };
             /** @description `code`: restarting */
+            503: {
+                headers: {
+                    /** @description When to ask again, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: upstream_timed_out */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    screenshot: {
+        parameters: {
+            query?: {
+                /** @description How many pixels wide; never wider than the screen, which is the default. */
+                width?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The worker's name */
+                worker: string;
+                /** @description The session's id: a UUID */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A JPEG */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": components["schemas"]["Jpeg"];
+                };
+            };
+            /** @description `code`: session_not_found, worker_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: session_not_ready, no_live_view */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: invalid_field */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: upstream_unreachable, upstream_broke, no_screenshots */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: restarting, draining */
             503: {
                 headers: {
                     /** @description When to ask again, in seconds */

@@ -8,6 +8,7 @@ mod openapi;
 mod ops;
 mod panel;
 mod refusals;
+mod screenshots;
 mod swagger;
 
 use actix_web::dev::HttpServiceFactory;
@@ -48,6 +49,9 @@ pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_pa
                 .service(guarded("/sessions/{worker}/{id}/events", "GET", |at| {
                     at.route(web::get().to(events::control_history))
                 }))
+                .service(guarded("/sessions/{worker}/{id}/screenshot", "GET", |at| {
+                    at.route(web::get().to(screenshots::control))
+                }))
                 .service(guarded("/sessions/{worker}/{id}/ws", "GET", |at| {
                     at.route(web::get().to(control_sessions::attach))
                 }))
@@ -69,6 +73,9 @@ pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_pa
                 }))
                 .service(guarded("/sessions/{id}/events", "GET", |at| {
                     at.route(web::get().to(events::host_history))
+                }))
+                .service(guarded("/sessions/{id}/screenshot", "GET", |at| {
+                    at.route(web::get().to(screenshots::host))
                 }))
                 .service(guarded("/sessions/{id}/ws", "GET", |at| {
                     at.route(web::get().to(host_sessions::attach))

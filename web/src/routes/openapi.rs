@@ -9,7 +9,7 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{Components, InfoBuilder, LicenseBuilder, RefOr, Required, Server};
 
 use super::refusals::refusal;
-use super::{control_sessions, events, health, host_sessions, ops};
+use super::{control_sessions, events, health, host_sessions, ops, screenshots};
 use crate::app::{AppState, Surface, WebSettings};
 use crate::error::ErrorBody;
 use crate::models::{Activity, EventSnapshot, SessionChange};
@@ -25,6 +25,7 @@ use crate::models::{Activity, EventSnapshot, SessionChange};
         control_sessions::delete,
         control_sessions::touch,
         control_sessions::attach,
+        screenshots::control,
         events::control_history,
         events::follow,
         super::websockify,
@@ -44,6 +45,7 @@ struct ControlApi;
         host_sessions::delete,
         host_sessions::touch,
         host_sessions::attach,
+        screenshots::host,
         events::host_history,
         events::follow,
         ops::metrics,

@@ -75,6 +75,15 @@ refusals! {
         503: "restarting",
         504: "upstream_timed_out",
     }
+    /// Of a screenshot.
+    ScreenshotRefusals {
+        404: "session_not_found, worker_not_found",
+        409: "session_not_ready, no_live_view",
+        422: "invalid_field",
+        502: "upstream_unreachable, upstream_broke, no_screenshots",
+        503: "restarting, draining",
+        504: "upstream_timed_out",
+    }
     /// Of a Playwright client's handshake.
     AttachRefusals {
         400: "bad_websocket_handshake",

@@ -1,21 +1,19 @@
 //! What the programs of the fake machine do.
 
 use std::collections::HashMap;
+use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{FakeOs, Fault, LAUNCH_TIME};
 use crate::driver::protocol::{Command, Event};
 use crate::process::ProcessEnd;
 
-/// A VNC server, as far as one viewer sees it: it greets, and takes everything.
-pub(super) async fn vnc_server(mut viewer: DuplexStream) {
-    if viewer.write_all(b"RFB 003.008\n").await.is_ok() {
-        let _ = tokio::io::copy(&mut viewer, &mut tokio::io::sink()).await;
-    }
-}
+/// The width and height of every screen, in pixels; all of them are green.
+const SCREEN: [u16; 2] = [64, 36];
+const GREEN: [u8; 4] = [70, 160, 20, 0];
 
 impl FakeOs {
     /// How many X servers claim this display.
@@ -52,6 +50,61 @@ impl FakeOs {
     pub(super) async fn x11vnc(self, socket: &str, mut stderr: DuplexStream) {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let _ = stderr.write_all(format!("listening on unix socket: {socket} fd=8\n").as_bytes()).await;
+    }
+
+    /// A VNC server, as one viewer sees it (RFC 6143). The viewer's end is its end.
+    pub(super) async fn vnc_server(self, viewer: DuplexStream) {
+        let _ = self.show_screen(viewer).await;
+    }
+
+    async fn show_screen(self, mut viewer: DuplexStream) -> io::Result<()> {
+        if self.fails(Fault::VncHangs) {
+            std::future::pending::<()>().await;
+        }
+        viewer.write_all(b"RFB 003.008\n").await?;
+        skip(&mut viewer, 12).await?;
+        if self.fails(Fault::VncBreaks) {
+            return Ok(());
+        }
+        let asks_password = ["Xvnc", "x11vnc"].iter().any(|server| {
+            let arguments = self.arguments(server);
+            arguments.iter().any(|argument| argument == "-rfbauth" || argument.starts_with("-PasswordFile="))
+        });
+        viewer.write_all(&[1, if asks_password { 2 } else { 1 }]).await?;
+        if viewer.read_u8().await? == 2 {
+            viewer.write_all(&[7; 16]).await?;
+            // Any answer will do.
+            skip(&mut viewer, 16).await?;
+        }
+        viewer.write_all(&[0; 4]).await?;
+        skip(&mut viewer, 1).await?;
+        let [width, height] = SCREEN;
+        let size = [width.to_be_bytes(), height.to_be_bytes()].concat();
+        let format = [32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0];
+        viewer.write_all(&[&size[..], &format, b"\0\0\0\x04fake"].concat()).await?;
+        loop {
+            match viewer.read_u8().await? {
+                0 => skip(&mut viewer, 19).await?,
+                2 => {
+                    skip(&mut viewer, 1).await?;
+                    let count = viewer.read_u16().await?;
+                    skip(&mut viewer, 4 * u64::from(count)).await?;
+                }
+                3 => {
+                    let incremental = viewer.read_u8().await? != 0;
+                    skip(&mut viewer, 8).await?;
+                    if !incremental {
+                        self.machine().screens_sent += 1;
+                        let pixels = GREEN.repeat(usize::from(width) * usize::from(height));
+                        let head = [&[0, 0, 0, 1, 0, 0, 0, 0][..], &size, &[0; 4]].concat();
+                        viewer.write_all(&[head, pixels].concat()).await?;
+                    }
+                }
+                4 => skip(&mut viewer, 7).await?,
+                5 => skip(&mut viewer, 5).await?,
+                _ => return Ok(()),
+            }
+        }
     }
 
     /// The driver, as camofleet sees it.
@@ -158,4 +211,8 @@ impl FakeOs {
             }
         }
     }
+}
+
+async fn skip(viewer: &mut DuplexStream, count: u64) -> io::Result<()> {
+    tokio::io::copy(&mut viewer.take(count), &mut tokio::io::sink()).await.map(|_| ())
 }

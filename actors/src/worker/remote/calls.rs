@@ -1,10 +1,12 @@
 //! The calls to another machine: one pooled client, a limit of time on each, and every outcome counted.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use awc::error::SendRequestError;
 use awc::http::{Method, header};
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -48,14 +50,24 @@ pub(super) struct Calls {
 }
 
 /// One call.
-struct Call<'a> {
+pub(super) struct Call<'a> {
     /// What the metrics call it.
     name: &'static str,
     method: Method,
+    /// With its query.
     path: String,
     body: Option<Value>,
     limit: Duration,
     by: Option<&'a RequestId>,
+}
+
+/// What a machine answered, whatever it is.
+pub(super) struct Answer {
+    pub status: u16,
+    retry_after: Option<Duration>,
+    /// The type of its body.
+    pub kind: Option<String>,
+    pub body: Bytes,
 }
 
 impl Calls {
@@ -91,14 +103,14 @@ impl Calls {
         let ended = async {
             match with_ended {
                 true => {
-                    self.call::<Vec<WireSession>>(get("list_ended", "/sessions?ended=true")).await.map(Some)
+                    self.ask::<Vec<WireSession>>(get("list_ended", "/sessions?ended=true")).await.map(Some)
                 }
                 false => Ok(None),
             }
         };
         let (health, sessions, ended) = futures_util::future::try_join3(
-            self.call::<WireHealth>(get("health", "/health")),
-            self.call::<Vec<WireSession>>(get("list", "/sessions")),
+            self.ask::<WireHealth>(get("health", "/health")),
+            self.ask::<Vec<WireSession>>(get("list", "/sessions")),
             ended,
         )
         .await?;
@@ -126,26 +138,26 @@ impl Calls {
             limit,
             by: Some(by),
         };
-        self.call::<WireSession>(call).await.map(|session| session.into_view(&self.settings))
+        self.ask::<WireSession>(call).await.map(|session| session.into_view(&self.settings))
     }
 
     pub async fn find(&self, id: SessionId, by: &RequestId) -> Result<SessionView> {
-        let session = self.call::<WireSession>(self.on_session("find", Method::GET, id, "", by)).await?;
+        let session = self.ask::<WireSession>(self.on_session("find", Method::GET, id, "", by)).await?;
         Ok(session.into_view(&self.settings))
     }
 
     pub async fn touch(&self, id: SessionId, by: &RequestId) -> Result<SessionView> {
         let session =
-            self.call::<WireSession>(self.on_session("touch", Method::POST, id, "/touch", by)).await?;
+            self.ask::<WireSession>(self.on_session("touch", Method::POST, id, "/touch", by)).await?;
         Ok(session.into_view(&self.settings))
     }
 
     pub async fn delete(&self, id: SessionId, by: &RequestId) -> Result<Status> {
-        let deleted = self.call::<WireDeleted>(self.on_session("delete", Method::DELETE, id, "", by)).await?;
+        let deleted = self.ask::<WireDeleted>(self.on_session("delete", Method::DELETE, id, "", by)).await?;
         Ok(deleted.status)
     }
 
-    fn on_session<'a>(
+    pub(super) fn on_session<'a>(
         &self,
         name: &'static str,
         method: Method,
@@ -157,10 +169,22 @@ impl Calls {
         Call { name, method, path, body: None, limit: self.settings.request_timeout, by: Some(by) }
     }
 
-    async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T> {
+    /// Makes a call whose answer is JSON.
+    async fn ask<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T> {
+        let name = call.name;
+        let read = |answer| {
+            let Answer { body, .. } = self.accepted(answer)?;
+            let unclear = |error| self.broke(format!("its answer to '{name}' can't be understood: {error}"));
+            serde_json::from_slice(&body).map_err(unclear)
+        };
+        self.call(call, read).await
+    }
+
+    /// Makes a call, and counts what its answer is read as.
+    pub(super) async fn call<T>(&self, call: Call<'_>, read: impl FnOnce(Answer) -> Result<T>) -> Result<T> {
         let (name, limit, started) = (call.name, call.limit, Instant::now());
         let answered = match tokio::time::timeout(limit, self.send(call)).await {
-            Ok(answered) => answered,
+            Ok(answered) => answered.and_then(read),
             Err(_) => Err(Error::UpstreamTimedOut { what: self.settings.what(), limit }),
         };
         let outcome = answered.as_ref().map_or_else(Error::code, |_| "ok");
@@ -168,8 +192,7 @@ impl Calls {
         answered
     }
 
-    async fn send<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T> {
-        let broke = |detail: String| Error::UpstreamBroke { what: self.settings.what(), detail };
+    async fn send(&self, call: Call<'_>) -> Result<Answer> {
         let mut request = self.client.request(call.method, self.settings.at(&call.path));
         if let Some(by) = call.by {
             request = request.insert_header(("X-Request-Id", by.as_str()));
@@ -181,30 +204,39 @@ impl Calls {
         let mut answer = sent.await.map_err(|error| match error {
             // Nothing of the request has left this machine.
             SendRequestError::Connect(error) => {
-                Error::UpstreamUnreachable { what: self.settings.what(), detail: with_sources(&error) }
+                Error::UpstreamUnreachable { what: self.what(), detail: with_sources(&error) }
             }
-            error => broke(error.to_string()),
+            error => self.broke(error.to_string()),
         })?;
-        let status = answer.status();
-        let retry_after =
-            answer.headers().get(header::RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.parse().ok());
-        let body = answer.body().limit(ANSWER_LIMIT).await.map_err(|error| broke(error.to_string()))?;
-        if !status.is_success() {
-            return Err(refusal(
-                self.settings.what(),
-                status.as_u16(),
-                retry_after.map(Duration::from_secs),
-                &body,
-            ));
+        let text = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
+        let retry_after = text(header::RETRY_AFTER).and_then(|wait| wait.parse().ok());
+        let kind = text(header::CONTENT_TYPE).map(str::to_owned);
+        let status = answer.status().as_u16();
+        let body = answer.body().limit(ANSWER_LIMIT).await.map_err(|error| self.broke(error.to_string()))?;
+        Ok(Answer { status, retry_after: retry_after.map(Duration::from_secs), kind, body })
+    }
+
+    /// An answer that is no refusal.
+    pub(super) fn accepted(&self, answer: Answer) -> Result<Answer> {
+        match answer.status {
+            200..=299 => Ok(answer),
+            status => Err(refusal(self.what(), status, answer.retry_after, &answer.body)),
         }
-        serde_json::from_slice(&body)
-            .map_err(|error| broke(format!("its answer to '{}' can't be understood: {error}", call.name)))
+    }
+
+    /// What errors call the machine.
+    pub(super) fn what(&self) -> Cow<'static, str> {
+        self.settings.what()
+    }
+
+    pub(super) fn broke(&self, detail: String) -> Error {
+        Error::UpstreamBroke { what: self.what(), detail }
     }
 }
 
 /// What a machine's refusal is to the caller: its own words, with its own status and code.
 pub(crate) fn refusal(
-    what: std::borrow::Cow<'static, str>,
+    what: Cow<'static, str>,
     status: u16,
     retry_after: Option<Duration>,
     body: &[u8],

@@ -6,6 +6,7 @@
 mod calls;
 mod contact;
 mod health;
+mod screenshots;
 mod settings;
 mod snapshot;
 mod wire;

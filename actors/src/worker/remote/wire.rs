@@ -211,6 +211,11 @@ pub(super) struct WireError {
 }
 
 impl WireError {
+    /// The code that a body names.
+    pub fn code(body: &[u8]) -> Option<String> {
+        serde_json::from_slice::<Self>(body).ok()?.code
+    }
+
     /// Reads the body of an answer with this status.
     pub fn read(status: u16, body: &[u8]) -> (String, String) {
         let Self { detail, code } = serde_json::from_slice(body).unwrap_or_default();

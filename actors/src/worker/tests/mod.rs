@@ -7,6 +7,7 @@ mod drivers;
 mod end;
 mod panics;
 mod pools;
+mod screenshots;
 mod shared_screen;
 mod start_url;
 mod viewers;

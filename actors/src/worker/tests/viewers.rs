@@ -26,6 +26,10 @@ async fn viewer(os: &FakeOs, address: SocketAddr) -> DuplexStream {
     soon(viewer.read_exact(&mut greeting)).await.unwrap();
     assert_eq!(&greeting, b"RFB 003.008\n");
     viewer.write_all(b"RFB 003.008\n\x01\x01").await.unwrap();
+    // Security types and their result, the screen's size and format, and its name.
+    let mut hello = [0; 2 + 4 + 20 + 4 + 4];
+    soon(viewer.read_exact(&mut hello)).await.unwrap();
+    assert!(hello.ends_with(b"fake"));
     viewer
 }
 

@@ -1,0 +1,291 @@
+//! The framebuffer of a VNC server, read once, as a viewer that only looks (RFC 6143).
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+
+use super::VncPassword;
+
+/// The version that TigerVNC and x11vnc both speak.
+const VERSION: &[u8; 12] = b"RFB 003.008\n";
+/// Security types (section 7.1.2).
+const NO_SECURITY: u8 = 1;
+const VNC_AUTHENTICATION: u8 = 2;
+/// Messages of the server (section 7.6).
+const UPDATE: u8 = 0;
+const BELL: u8 = 2;
+const CUT_TEXT: u8 = 3;
+/// `ClientInit`: others go on watching.
+const SHARED: u8 = 1;
+/// `SetPixelFormat`: 32 bits a pixel, 24 of colour, little endian, in the order that X servers keep them in, so that
+/// nobody has to convert them: blue, green, red, nothing.
+const SET_PIXEL_FORMAT: [u8; 20] = [0, 0, 0, 0, 32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0];
+/// `SetEncodings`: raw, which on this machine costs less than any packing.
+const SET_ENCODINGS: [u8; 8] = [2, 0, 0, 1, 0, 0, 0, 0];
+const RAW: i32 = 0;
+
+/// How many bytes a pixel has.
+pub(super) const PIXEL: usize = 4;
+/// The longest side that a screen can have, by the settings.
+const LONGEST_SIDE: u16 = 7680;
+/// Gathers the small messages. Rectangles that are larger go past it.
+const BUFFER: usize = 64 << 10;
+
+/// What was on a screen at one moment.
+pub(super) struct Frame {
+    pub width: u16,
+    pub height: u16,
+    /// Row by row, each pixel as blue, green, red and a byte that means nothing.
+    pub pixels: Vec<u8>,
+}
+
+/// A rectangle of the screen, in pixels.
+struct Rectangle {
+    x: usize,
+    y: usize,
+    width: usize,
+    height: usize,
+}
+
+/// Reads the whole screen once, as it is when the server has had time to look at it. Nothing is sent that the server could take for input.
+///
+/// # Errors
+/// The connection's own, and whatever the server says that it should not.
+pub(super) async fn read(
+    server: impl AsyncRead + AsyncWrite + Unpin,
+    password: Option<&VncPassword>,
+    settles_in: Duration,
+) -> io::Result<Frame> {
+    let mut server = BufReader::with_capacity(BUFFER, server);
+    shake_hands(&mut server, password).await?;
+    let mut frame = init(&mut server).await?;
+    if !settles_in.is_zero() {
+        tokio::time::sleep(settles_in).await;
+    }
+    let mut request = vec![];
+    request.extend(SET_PIXEL_FORMAT);
+    request.extend(SET_ENCODINGS);
+    // FramebufferUpdateRequest: not incremental, all of it.
+    request.extend([3, 0, 0, 0, 0, 0]);
+    request.extend(frame.width.to_be_bytes());
+    request.extend(frame.height.to_be_bytes());
+    server.write_all(&request).await?;
+    server.flush().await?;
+    let mut missing = usize::from(frame.width) * usize::from(frame.height);
+    while missing > 0 {
+        // A server may tell it in several messages.
+        missing = missing.saturating_sub(message(&mut server, &mut frame).await?);
+    }
+    Ok(frame)
+}
+
+async fn shake_hands(
+    server: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    password: Option<&VncPassword>,
+) -> io::Result<()> {
+    let mut version = [0; 12];
+    server.read_exact(&mut version).await?;
+    if version != *VERSION {
+        return Err(broke(format!("it speaks '{}'", String::from_utf8_lossy(&version).trim())));
+    }
+    server.write_all(VERSION).await?;
+    server.flush().await?;
+    let mut kinds = vec![0; usize::from(server.read_u8().await?)];
+    server.read_exact(&mut kinds).await?;
+    match password {
+        _ if kinds.contains(&NO_SECURITY) => server.write_all(&[NO_SECURITY]).await?,
+        Some(password) if kinds.contains(&VNC_AUTHENTICATION) => {
+            server.write_all(&[VNC_AUTHENTICATION]).await?;
+            server.flush().await?;
+            let mut challenge = [0; 16];
+            server.read_exact(&mut challenge).await?;
+            server.write_all(&password.answer(challenge)).await?;
+        }
+        _ => return Err(broke(format!("it lets nobody in but by the security types {kinds:?}"))),
+    }
+    server.flush().await?;
+    match server.read_u32().await? {
+        0 => Ok(()),
+        refused => Err(broke(format!("it refused the handshake with {refused}"))),
+    }
+}
+
+/// Asks to be let in beside others; answered with the screen's size.
+async fn init(server: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<Frame> {
+    server.write_all(&[SHARED]).await?;
+    server.flush().await?;
+    let (width, height) = (server.read_u16().await?, server.read_u16().await?);
+    if [width, height].iter().any(|side| !(1..=LONGEST_SIDE).contains(side)) {
+        return Err(broke(format!("its screen has {width}x{height} pixels")));
+    }
+    // Its own pixel format, which is not used, and its name.
+    skip(server, 16).await?;
+    let name = server.read_u32().await?;
+    skip(server, name.into()).await?;
+    let pixels = vec![0; usize::from(width) * usize::from(height) * PIXEL];
+    Ok(Frame { width, height, pixels })
+}
+
+/// Takes in one message; tells how many pixels came with it.
+async fn message(server: &mut (impl AsyncRead + Unpin), frame: &mut Frame) -> io::Result<usize> {
+    match server.read_u8().await? {
+        UPDATE => {
+            skip(server, 1).await?;
+            let mut count = 0;
+            for _ in 0..server.read_u16().await? {
+                count += rectangle(server, frame).await?;
+            }
+            Ok(count)
+        }
+        BELL => Ok(0),
+        CUT_TEXT => {
+            skip(server, 3).await?;
+            let length = server.read_u32().await?;
+            skip(server, length.into()).await?;
+            Ok(0)
+        }
+        other => Err(broke(format!("it sent a message of the unknown type {other}"))),
+    }
+}
+
+async fn rectangle(server: &mut (impl AsyncRead + Unpin), frame: &mut Frame) -> io::Result<usize> {
+    let mut sides = [0; 4];
+    for side in &mut sides {
+        *side = usize::from(server.read_u16().await?);
+    }
+    let [x, y, width, height] = sides;
+    let encoding = server.read_i32().await?;
+    let inside = x + width <= usize::from(frame.width) && y + height <= usize::from(frame.height);
+    if encoding != RAW || !inside {
+        return Err(broke(format!("{width}x{height} pixels at {x},{y} came in encoding {encoding}")));
+    }
+    for piece in rows(frame, &Rectangle { x, y, width, height }) {
+        server.read_exact(piece).await?;
+    }
+    Ok(width * height)
+}
+
+/// Where the pixels of a rectangle go, in the order in which they come: all at once where it is as wide as the screen.
+fn rows<'a>(frame: &'a mut Frame, place: &Rectangle) -> impl Iterator<Item = &'a mut [u8]> + use<'a> {
+    let screen = usize::from(frame.width);
+    let whole = place.width == screen;
+    let (stride, count) = if whole { (screen * place.height, 1) } else { (screen, place.height) };
+    let start = place.y * screen * PIXEL;
+    let (from, to) = if whole { (0, stride) } else { (place.x, place.x + place.width) };
+    frame.pixels[start..]
+        // A rectangle without a height has no rows, and would have no stride.
+        .chunks_mut((stride * PIXEL).max(1))
+        .take(if place.height == 0 { 0 } else { count })
+        .map(move |row| &mut row[from * PIXEL..to * PIXEL])
+}
+
+async fn skip(server: &mut (impl AsyncRead + Unpin), count: u64) -> io::Result<()> {
+    let skipped = tokio::io::copy(&mut server.take(count), &mut tokio::io::sink()).await?;
+    if skipped < count { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+}
+
+fn broke(what: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::DuplexStream;
+
+    use super::*;
+
+    const HELLO: &[u8] = VERSION;
+    /// 3 pixels by 2, and a name of 2 letters.
+    const INIT: &[u8] =
+        &[0, 3, 0, 2, 32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0, 0, 0, 0, 2, b'h', b'i'];
+
+    /// What is read from a server that says this, and all that it heard.
+    async fn reading(says: &[&[u8]], password: Option<&VncPassword>) -> (io::Result<Frame>, Vec<u8>) {
+        let (ours, mut theirs): (DuplexStream, DuplexStream) = tokio::io::duplex(1 << 16);
+        theirs.write_all(&says.concat()).await.unwrap();
+        let heard = async {
+            let mut heard = Vec::new();
+            theirs.read_to_end(&mut heard).await.unwrap();
+            heard
+        };
+        let reading = async {
+            let frame = read(ours, password, Duration::ZERO);
+            tokio::time::timeout(Duration::from_secs(5), frame).await.unwrap()
+        };
+        tokio::join!(reading, heard)
+    }
+
+    fn rectangle(x: u8, y: u8, width: u8, height: u8, first: u8) -> Vec<u8> {
+        let mut bytes = vec![0, x, 0, y, 0, width, 0, height, 0, 0, 0, 0];
+        bytes.extend((0..width * height).flat_map(|pixel| [first + pixel; PIXEL]));
+        bytes
+    }
+
+    #[tokio::test]
+    async fn a_screen_is_put_together_from_rectangles_and_nothing_is_said_but_what_a_look_needs() {
+        let (left, right, below) =
+            (rectangle(0, 0, 1, 1, 1), rectangle(1, 0, 2, 1, 2), rectangle(0, 1, 3, 1, 4));
+        let said: &[&[u8]] = &[
+            HELLO,
+            &[2, 16, 1],
+            &[0; 4],
+            INIT,
+            &[BELL],
+            &[UPDATE, 0, 0, 2],
+            &right,
+            &left,
+            &[CUT_TEXT, 0, 0, 0, 0, 0, 0, 1, b'x'],
+            &[UPDATE, 0, 0, 2],
+            &[0; 12],
+            &below,
+        ];
+        let (frame, heard) = reading(said, None).await;
+        let frame = frame.unwrap();
+        assert_eq!((frame.width, frame.height), (3, 2));
+        assert_eq!(frame.pixels, (1..=6).flat_map(|pixel| [pixel; PIXEL]).collect::<Vec<_>>());
+        let request = [3, 0, 0, 0, 0, 0, 0, 3, 0, 2];
+        let said = [VERSION.as_slice(), &[1, SHARED], &SET_PIXEL_FORMAT, &SET_ENCODINGS, &request].concat();
+        assert_eq!(heard, said);
+        assert!(!crate::rfb::ViewerInput::new().advance(&heard), "none of it is input");
+    }
+
+    #[tokio::test]
+    async fn a_password_is_given_where_it_is_asked_for() {
+        let challenge = *b"0123456789abcdef";
+        let whole = rectangle(0, 0, 3, 2, 1);
+        let said: &[&[u8]] = &[HELLO, &[1, 2], &challenge, &[0; 4], INIT, &[UPDATE, 0, 0, 1], &whole];
+        let password = VncPassword::new("s3cret");
+        let (frame, heard) = reading(said, Some(&password)).await;
+        assert!(frame.is_ok());
+        assert_eq!(heard[12..29], [[2].as_slice(), &password.answer(challenge)].concat());
+        let (refused, _) = reading(&[HELLO, &[1, 2]], None).await;
+        assert!(refused.err().unwrap().to_string().contains("security types [2]"));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_says_anything_else_is_an_error_that_names_it() {
+        let [mut huge, mut none] = [INIT.to_vec(), INIT.to_vec()];
+        huge[0] = 255;
+        none[1] = 0;
+        let outside = rectangle(1, 1, 3, 1, 1);
+        let mut packed = rectangle(0, 0, 3, 2, 1);
+        packed[11] = 7;
+        let ready: &[u8] = &[HELLO, &[1, 1], &[0; 4], INIT].concat();
+        let in_update: &[u8] = &[ready, &[UPDATE, 0, 0, 1]].concat();
+        for (said, complaint) in [
+            (vec![b"RFB 003.003\n".as_slice()], "RFB 003.003"),
+            (vec![HELLO, &[0], &[0; 4]], "security types []"),
+            (vec![HELLO, &[1, 1], &[0, 0, 0, 1]], "refused the handshake"),
+            (vec![HELLO, &[1, 1], &[0; 4], &huge], "65283x2"),
+            (vec![HELLO, &[1, 1], &[0; 4], &none], "0x2"),
+            (vec![ready, &[99]], "type 99"),
+            (vec![in_update, &outside], "at 1,1"),
+            (vec![in_update, &packed], "encoding 7"),
+        ] {
+            let (frame, _) = reading(&said, None).await;
+            let error = frame.err().unwrap().to_string();
+            assert!(error.contains(complaint), "{error}");
+        }
+    }
+}

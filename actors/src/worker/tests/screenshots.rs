@@ -1,0 +1,172 @@
+//! Pictures of a session's screen: one reading of it serves all who ask, and nothing in the session notices.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use crate::display::{DisplayTools, Geometry, SharedDisplaySettings, VncBackend, VncPassword, size_of_jpeg};
+use crate::error::{Error, Result};
+use crate::process::fake::{FakeOs, Fault};
+use crate::request_id::RequestId;
+use crate::session::{SessionId, SessionRequest, Status};
+use crate::testing::{TestWorker, headless, refusal, with_vnc};
+use crate::worker::TakeScreenshot;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+async fn screenshot(worker: &TestWorker, id: SessionId, width: Option<u16>) -> Result<Bytes> {
+    let message = TakeScreenshot { id, width, by: RequestId::random() };
+    worker.handle.ask(&worker.handle.screenshot, message).await
+}
+
+/// How many readings of screens came to this.
+fn readings(worker: &TestWorker, outcome: &str) -> f64 {
+    worker.machine.metric(&format!("camofleet_screen_capture_seconds_count{{outcome=\"{outcome}\"}}"))
+}
+
+#[actix::test]
+async fn a_picture_is_as_wide_as_asked_and_not_wider_than_the_screen() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(with_vnc()).await.spec.id;
+    for (width, size) in [(None, (64, 36)), (Some(16), (16, 9)), (Some(64), (64, 36)), (Some(3840), (64, 36))]
+    {
+        assert_eq!(size_of_jpeg(&screenshot(&worker, id, width).await.unwrap()), size, "{width:?}");
+    }
+}
+
+#[actix::test]
+async fn everybody_who_asks_within_a_second_gets_the_same_reading() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(with_vnc()).await.spec.id;
+    let start = Instant::now();
+    let asked = (0..30).map(|place| screenshot(&worker, id, Some([16, 32, 64][place % 3])));
+    let pictures: Vec<_> = join_all(asked).await.into_iter().map(Result::unwrap).collect();
+    assert!(pictures.iter().skip(3).zip(&pictures).all(|(later, first)| later == first));
+    assert_eq!((worker.os.screens_sent(), readings(&worker, "ok")), (1, 1.0));
+    tokio::time::sleep_until(start + SECOND - Duration::from_millis(10)).await;
+    screenshot(&worker, id, Some(20)).await.unwrap();
+    assert_eq!(worker.os.screens_sent(), 1, "another size is made of the same reading");
+    tokio::time::sleep_until(start + SECOND).await;
+    screenshot(&worker, id, Some(16)).await.unwrap();
+    assert_eq!(worker.os.screens_sent(), 2);
+    // More sizes than are kept.
+    for width in 16..40 {
+        assert_eq!(size_of_jpeg(&screenshot(&worker, id, Some(width)).await.unwrap()).0, width);
+    }
+    assert_eq!(worker.os.screens_sent(), 2);
+    let other = worker.ready(with_vnc()).await.spec.id;
+    screenshot(&worker, other, None).await.unwrap();
+    assert_eq!(worker.os.screens_sent(), 3, "each screen has a camera of its own");
+}
+
+#[actix::test]
+async fn a_picture_is_no_activity() {
+    let worker = TestWorker::new().await;
+    let request = SessionRequest { idle_ttl: Some(60 * SECOND), ..with_vnc() };
+    let view = worker.ready(request).await;
+    let seen = view.activity.last_seen();
+    for _ in 0..5 {
+        tokio::time::sleep(10 * SECOND).await;
+        screenshot(&worker, view.spec.id, Some(32)).await.unwrap();
+    }
+    assert_eq!(view.activity.last_seen(), seen);
+    worker.until_status(view.spec.id, Status::Dead).await;
+    assert_eq!(refusal(screenshot(&worker, view.spec.id, None).await), Error::SessionNotFound);
+}
+
+#[actix::test]
+async fn a_session_without_a_live_view_is_told_from_one_that_is_not_ready() {
+    let worker = TestWorker::new().await;
+    let private = SessionRequest { headless: Some(false), ..SessionRequest::default() };
+    for request in [headless(), private] {
+        let id = worker.ready(request).await.spec.id;
+        let refused = refusal(screenshot(&worker, id, None).await);
+        assert_eq!(refused, Error::NoLiveView);
+        assert!(refused.to_string().contains("\"vnc\": true"), "{refused}");
+    }
+    let (id, created) = worker.begin(with_vnc()).await;
+    let refused = refusal(screenshot(&worker, id, None).await);
+    assert_eq!(refused, Error::SessionNotReady { status: Status::Init });
+    created.await.unwrap().unwrap();
+    screenshot(&worker, id, None).await.unwrap();
+    assert_eq!(refusal(screenshot(&worker, uuid::Uuid::new_v4(), None).await), Error::SessionNotFound);
+}
+
+#[actix::test]
+async fn a_server_that_says_nothing_is_given_up_after_five_seconds_by_all_who_wait() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(with_vnc()).await.spec.id;
+    worker.os.break_next(Fault::VncHangs, 1);
+    let start = Instant::now();
+    for taken in join_all([16, 32, 64].map(|width| screenshot(&worker, id, Some(width)))).await {
+        assert!(matches!(refusal(taken), Error::UpstreamTimedOut { .. }));
+    }
+    assert_eq!(start.elapsed().as_secs(), 5);
+    screenshot(&worker, id, None).await.unwrap();
+    assert_eq!((readings(&worker, "upstream_timed_out"), readings(&worker, "ok")), (1.0, 1.0));
+}
+
+#[actix::test]
+async fn a_server_that_breaks_is_an_error_and_the_next_look_is_a_new_one() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(with_vnc()).await.spec.id;
+    for (fault, code) in [(Fault::VncRefuses, "upstream_unreachable"), (Fault::VncBreaks, "upstream_broke")] {
+        worker.os.break_next(fault, 1);
+        let refused = refusal(screenshot(&worker, id, None).await);
+        assert_eq!(refused.code(), code, "{refused}");
+        screenshot(&worker, id, None).await.unwrap();
+        tokio::time::sleep(SECOND).await;
+    }
+}
+
+#[actix::test]
+async fn whoever_waits_when_the_session_ends_is_told_so() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(with_vnc()).await.spec.id;
+    worker.os.break_next(Fault::VncHangs, 1);
+    let waiting = screenshot(&worker, id, None);
+    let ending = async {
+        tokio::time::sleep(SECOND).await;
+        worker.delete(id).await.unwrap();
+    };
+    let (taken, ()) = tokio::join!(waiting, ending);
+    let Error::UpstreamBroke { detail, .. } = refusal(taken) else { panic!() };
+    assert_eq!(detail, "its screen is gone");
+    worker.assert_nothing_left();
+}
+
+#[actix::test]
+async fn a_session_from_a_pool_and_one_that_was_built_anew_have_their_own_screen_s_camera() {
+    let worker = TestWorker::with(|settings| settings.vnc_pool.target = 1).await;
+    let id = worker.ready(with_vnc()).await.spec.id;
+    screenshot(&worker, id, None).await.unwrap();
+    worker.os.alive("browser").into_iter().for_each(|browser| worker.os.kill(browser));
+    worker.until_restarted(id, 1).await;
+    screenshot(&worker, id, None).await.unwrap();
+    assert_eq!(worker.os.screens_sent(), 2, "the picture of the screen that is gone is gone");
+}
+
+#[actix::test]
+async fn a_shared_screen_is_read_once_for_all_sessions_on_it_and_its_password_given() {
+    for backend in [VncBackend::Xvnc, VncBackend::X11vnc] {
+        let worker = TestWorker::with(|settings| {
+            settings.launch.display.tools = DisplayTools::find(backend, &FakeOs::new());
+            settings.launch.display.shared = Some(SharedDisplaySettings {
+                display: 7,
+                geometry: Geometry { width: 1280, height: 720, depth: 24 },
+                vnc_port: 5930,
+                password: Some(VncPassword::new("s3cret")),
+            });
+        })
+        .await;
+        let ids = [worker.ready(with_vnc()).await.spec.id, worker.ready(with_vnc()).await.spec.id];
+        for id in ids {
+            assert_eq!(size_of_jpeg(&screenshot(&worker, id, None).await.unwrap()), (64, 36));
+        }
+        assert_eq!(worker.os.screens_sent(), 1);
+        // For the next worker, which stops it again.
+        tokio::time::resume();
+    }
+}
