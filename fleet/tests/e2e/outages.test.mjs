@@ -12,24 +12,29 @@ import { until, within } from './helpers/wait.mjs';
 
 const HEADERS = { 'user-agent': USER_AGENT };
 const READS = ['/sessions', '/workers', '/health'];
-/** What a read takes at most, whatever its workers do: most reads, and the one that met a busy machine. */
-const READ_LIMITS_MS = { median: 20, slowest: 1000 };
+/** What a read may take, whatever its workers do. */
+const READ_LIMIT_MS = 50;
+/** A machine that is busy with other tests holds a read up now and then; a read that waits for a worker is late each time. */
+const ROUNDS = 5;
 
 /** Reads all that is read often, and expects that no read waits for a worker. */
 async function readsAreQuick(control, context, times = 20) {
-  for (const route of READS) {
-    const took = [];
-    for (let count = 0; count < times; count += 1) {
-      const started = performance.now();
-      await control.read(route);
-      took.push(performance.now() - started);
+  let measured;
+  for (let round = 0; round < ROUNDS; round += 1) {
+    measured = {};
+    for (const route of READS) {
+      const took = [];
+      for (let count = 0; count < times; count += 1) {
+        const started = performance.now();
+        await control.read(route);
+        took.push(performance.now() - started);
+      }
+      measured[route] = Math.round(Math.max(...took) * 10) / 10;
     }
-    took.sort((one, other) => one - other);
-    const [median, slowest] = [took[Math.floor(times / 2)], took.at(-1)];
-    const measured = `${route}: ${median.toFixed(1)} ms at the median of ${times}, ${slowest.toFixed(1)} ms at most`;
-    context.diagnostic(measured);
-    assert.ok(median < READ_LIMITS_MS.median && slowest < READ_LIMITS_MS.slowest, measured);
+    if (Object.values(measured).every((slowest) => slowest < READ_LIMIT_MS)) break;
   }
+  context.diagnostic(`the slowest of ${times} reads each, in ms: ${JSON.stringify(measured)}`);
+  for (const [route, slowest] of Object.entries(measured)) assert.ok(slowest < READ_LIMIT_MS, `${route} took ${slowest} ms`);
 }
 
 /** A stopwatch that tells a test's report what it measured. */
