@@ -38,10 +38,11 @@ settings-docs: setup
 	@scripts/build.sh --frontend
 	@UPDATE_SETTINGS_DOCS=1 cargo test --quiet --locked --package camofleet settings::documents
 
-# Writes frontend/openapi.json anew, the document of the role control, from its handlers.
+# Writes frontend/openapi.json anew, the document of the role control, from its handlers, and the panel's types from it.
 api-docs: setup
 	@scripts/build.sh --frontend
 	@UPDATE_OPENAPI=1 cargo test --quiet --locked --package camofleet-web --test openapi the_file_that_the_panel
+	@npm --prefix frontend run --silent api-types
 
 clean:
 	@rm -rf target frontend/dist

@@ -2,6 +2,7 @@ import './styles/tokens.css';
 import './styles/base.css';
 import './styles/panel.css';
 import './styles/sessions.css';
+import './styles/filters.css';
 import './styles/session.css';
 import './styles/live.css';
 

@@ -21,7 +21,7 @@ const SHARED: u8 = 1;
 /// `SetPixelFormat`: 32 bits a pixel, 24 of colour, little endian, in the order that X servers keep them in, so that
 /// nobody has to convert them: blue, green, red, nothing.
 const SET_PIXEL_FORMAT: [u8; 20] = [0, 0, 0, 0, 32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0];
-/// `SetEncodings`: raw, which on this machine costs less than any packing.
+/// `SetEncodings`: raw, which between two processes of one machine costs less than any packing.
 const SET_ENCODINGS: [u8; 8] = [2, 0, 0, 1, 0, 0, 0, 0];
 const RAW: i32 = 0;
 
@@ -48,7 +48,8 @@ struct Rectangle {
     height: usize,
 }
 
-/// Reads the whole screen once, as it is when the server has had time to look at it. Nothing is sent that the server could take for input.
+/// Reads the whole screen once, as it is when the server has had time to look at it. Nothing is sent that the server could
+/// take for input.
 ///
 /// # Errors
 /// The connection's own, and whatever the server says that it should not.

@@ -132,7 +132,8 @@ impl RemoteWorker {
 
     fn tell(&self, changes: Changes, by: Option<&RequestId>) {
         for (view, change) in changes {
-            self.events.publish(&self.settings.name, view, change, by.cloned());
+            let by = by.or_else(|| self.known.deleted_by(view.spec.id)).cloned();
+            self.events.publish(&self.settings.name, view, change, by);
         }
     }
 
@@ -293,10 +294,10 @@ impl Handler<DeleteSession> for RemoteWorker {
             return Box::pin(actix::fut::err(refusal));
         }
         let (calls, started) = (self.calls.clone(), Instant::now());
-        self.known.deleting(id, true);
+        self.known.delete_sent(id, by.clone());
         let deleted = async move { (calls.delete(id, &by).await, by) };
         Box::pin(deleted.into_actor(self).map(move |(deleted, by), this, _| {
-            this.known.deleting(id, false);
+            this.known.delete_answered(id);
             if deleted.is_ok() {
                 this.metrics.deleted(started.elapsed());
             }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::calls::Observation;
 use super::health::WireHealth;
 use crate::events::Change;
+use crate::request_id::RequestId;
 use crate::session::{EndReason, Ending, SessionId, SessionView, Status};
 use crate::worker::{Check, ENDED_LIMIT, Facts, WorkerSnapshot};
 
@@ -32,8 +33,9 @@ pub(super) struct Known {
     /// Sessions that were written, and how many looks had begun by then: what a look that began before the write saw
     /// of them is older than the write. `None`: it is gone.
     written: HashMap<SessionId, (u64, Option<Arc<SessionView>>)>,
-    /// Sessions whose delete is under way: its answer tells of their ends, not a look that comes in between.
-    deleting: HashSet<SessionId>,
+    /// Sessions whose delete is under way, and the request that asked for it: its answer tells of their ends, not a look
+    /// that comes in between.
+    deleting: HashMap<SessionId, RequestId>,
     /// Sessions that are no longer there, and whose ends were not seen yet.
     vanished: HashMap<SessionId, Arc<SessionView>>,
 }
@@ -111,7 +113,7 @@ impl Known {
         let seen: HashSet<SessionId> = live.iter().map(|view| view.spec.id).collect();
         let unseen = self.written.values().filter_map(|(_, view)| view.as_ref());
         live.extend(unseen.filter(|view| !seen.contains(&view.spec.id)).cloned());
-        let awaited = self.live.iter().filter(|view| self.deleting.contains(&view.spec.id));
+        let awaited = self.live.iter().filter(|view| self.deleting.contains_key(&view.spec.id));
         let awaited: Vec<_> = awaited.filter(|view| !seen.contains(&view.spec.id)).cloned().collect();
         live.extend(awaited);
 
@@ -147,13 +149,19 @@ impl Known {
         self.ended.truncate(ENDED_LIMIT);
     }
 
-    /// A delete of a session is sent, or has been answered.
-    pub fn deleting(&mut self, id: SessionId, under_way: bool) {
-        if under_way {
-            self.deleting.insert(id);
-        } else {
-            self.deleting.remove(&id);
-        }
+    /// A delete of a session is sent.
+    pub fn delete_sent(&mut self, id: SessionId, by: RequestId) {
+        self.deleting.insert(id, by);
+    }
+
+    /// A delete of a session has been answered.
+    pub fn delete_answered(&mut self, id: SessionId) {
+        self.deleting.remove(&id);
+    }
+
+    /// The request that whatever a look sees of a session is owed to, if one is ending it.
+    pub fn deleted_by(&self, id: SessionId) -> Option<&RequestId> {
+        self.deleting.get(&id)
     }
 
     /// Takes in what a write came to, after so many looks had begun; tells what changed.
@@ -325,11 +333,16 @@ mod tests {
         let view = a_view();
         let mut known = Known::default();
         known.observed(1, observation(&[&view], None));
-        known.deleting(view.spec.id, true);
-        assert_eq!(names(&known.observed(2, observation(&[], Some(&[])))), []);
-        known.deleting(view.spec.id, false);
-        assert_eq!(names(&known.written(2, Written::Deleted(view.spec.id, Status::Dead))), [Change::Ended]);
+        let by = RequestId::random();
+        known.delete_sent(view.spec.id, by.clone());
+        let ending = SessionView { status: Status::Terminating, ..view.clone() };
+        assert_eq!(names(&known.observed(2, observation(&[&ending], None))), [Change::Ending]);
+        assert_eq!(known.deleted_by(view.spec.id), Some(&by), "and that is owed to the delete");
         assert_eq!(names(&known.observed(3, observation(&[], Some(&[])))), []);
+        known.delete_answered(view.spec.id);
+        assert_eq!(known.deleted_by(view.spec.id), None);
+        assert_eq!(names(&known.written(3, Written::Deleted(view.spec.id, Status::Dead))), [Change::Ended]);
+        assert_eq!(names(&known.observed(4, observation(&[], Some(&[])))), []);
         assert!(known.sessions().0.is_empty());
     }
 
