@@ -1,17 +1,16 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { type ReactNode, useEffect, useState } from 'react';
-import { Link, Route, Routes } from 'react-router';
+import { useTranslation } from 'react-i18next';
+import { Route, Routes } from 'react-router';
 
 import { access } from './api/token.ts';
 import type { Session } from './api/types.ts';
-import { ConnectionState } from './components/ConnectionState.tsx';
-import { FleetHealth } from './components/FleetHealth.tsx';
 import { shortId } from './components/format.ts';
-import { Icon } from './components/icons.tsx';
 import { LaunchDialog } from './components/LaunchDialog.tsx';
 import { Notices } from './components/Notices.tsx';
 import { OfflineNote } from './components/OfflineNote.tsx';
 import { TokenForm } from './components/TokenForm.tsx';
+import { TopBar } from './components/TopBar.tsx';
 import { useFleet, useLiveFleet } from './hooks/fleet.ts';
 import { queryKeys } from './hooks/queries.ts';
 import { dismissAll, inform } from './hooks/useNotices.ts';
@@ -22,6 +21,7 @@ import { SessionsPage } from './pages/SessionsPage.tsx';
 
 /** The panel: what all pages share, and the page that the address names. */
 export function Panel(): ReactNode {
+  const { t } = useTranslation();
   const [launching, setLaunching] = useState(false);
   const { token, refused } = useStore(access);
   const { store, feed } = useLiveFleet();
@@ -57,7 +57,7 @@ export function Panel(): ReactNode {
 
   const launched = (session: Session) => {
     setLaunching(false);
-    inform(`Session ${shortId(session.id)} launched on ${session.worker}.`);
+    inform(t('launched', { id: shortId(session.id), worker: session.worker }));
   };
   const launch = () => {
     setLaunching(true);
@@ -65,37 +65,18 @@ export function Panel(): ReactNode {
 
   return (
     <>
-      <header className="top">
-        <h1>
-          <Link to="/">camofleet</Link>
-        </h1>
-        {!refused && (
-          <>
-            <FleetHealth />
-            <ConnectionState />
-            <div className="top-actions">
-              {token !== null && (
-                <button
-                  type="button"
-                  className="button"
-                  onClick={() => {
-                    access.forget();
-                    startOver();
-                  }}
-                >
-                  Forget token
-                </button>
-              )}
-              <button type="button" className="button primary" onClick={launch}>
-                <Icon name="plus" />
-                <span>
-                  Launch <span className="off-phone">session</span>
-                </span>
-              </button>
-            </div>
-          </>
-        )}
-      </header>
+      <TopBar
+        signedOut={refused}
+        onLaunch={launch}
+        onForgetToken={
+          token === null
+            ? null
+            : () => {
+                access.forget();
+                startOver();
+              }
+        }
+      />
       <main>
         {refused ? (
           <TokenForm onAccept={startOver} />

@@ -1,10 +1,12 @@
 import './styles/tokens.css';
 import './styles/base.css';
 import './styles/panel.css';
+import './styles/menus.css';
 import './styles/sessions.css';
 import './styles/filters.css';
 import './styles/session.css';
 import './styles/live.css';
+import './theme.ts';
 
 import { QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';

@@ -200,8 +200,7 @@ impl Session {
     }
 
     pub(super) fn wind_down(&mut self, ctx: &mut Context<Self>) {
-        let detail = self.ending.as_ref().map(|ending| ending.detail.clone()).unwrap_or_default();
-        self.close_attachments(&format!("the session ended: {detail}"));
+        self.close_attachments(&self.farewell());
         let launched = self.launched.take();
         let gone = async move {
             if let Some(launched) = launched {
@@ -209,6 +208,12 @@ impl Session {
             }
         };
         ctx.spawn(gone.into_actor(self).map(|(), this, ctx| this.finish(ctx)));
+    }
+
+    /// What clients hear when the session ends.
+    pub(super) fn farewell(&self) -> String {
+        let detail = self.ending.as_ref().map(|ending| ending.detail.as_str()).unwrap_or_default();
+        format!("the session ended: {detail}")
     }
 
     fn finish(&mut self, ctx: &mut Context<Self>) {

@@ -23,15 +23,28 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Client {
     /// The request that it came with.
     by: RequestId,
-    /// Ends its attachment, once that has started.
-    close: Option<Recipient<CloseAttachment>>,
+    attachment: ClientAttachment,
+}
+
+enum ClientAttachment {
+    /// The client is being connected to the browser.
+    Connecting,
+    /// What the client was connecting to has gone meanwhile: this is what it is to hear once it is connected.
+    TooLate(String),
+    /// Ends with the message.
+    Connected(Recipient<CloseAttachment>),
 }
 
 impl Session {
     pub(super) fn close_attachments(&mut self, reason: &str) {
-        for close in self.attachments.values().filter_map(|client| client.close.as_ref()) {
-            // One message for each client.
-            close.do_send(CloseAttachment { reason: reason.to_owned() });
+        for client in self.attachments.values_mut() {
+            match &client.attachment {
+                // One message for each client.
+                ClientAttachment::Connected(close) => close.do_send(CloseAttachment { reason: reason.to_owned() }),
+                ClientAttachment::Connecting => client.attachment = ClientAttachment::TooLate(reason.to_owned()),
+                // The first reason is the one that cost it its browser.
+                ClientAttachment::TooLate(_) => {}
+            }
         }
     }
 }
@@ -81,7 +94,7 @@ impl Session {
             session: ctx.address().recipient(),
             lifeline: Lifeline::new(ctx.address().recipient(), id, launched.launch),
         };
-        self.attachments.insert(id, Client { by: by.clone(), close: None });
+        self.attachments.insert(id, Client { by: by.clone(), attachment: ClientAttachment::Connecting });
         self.activity.touch();
         self.publish_by(Change::Attached, Some(by));
         Ok(ticket)
@@ -92,13 +105,19 @@ impl Handler<AttachmentStarted> for Session {
     type Result = ();
 
     fn handle(&mut self, started: AttachmentStarted, _: &mut Context<Self>) {
-        match (self.attachments.get_mut(&started.id), self.life.status()) {
-            (Some(client), Status::Ready) => client.close = Some(started.close),
-            // The browser went while the client was being connected to it.
-            _ => {
-                started.close.do_send(CloseAttachment { reason: "the session is no longer READY".to_owned() })
-            }
-        }
+        let reason = match self.attachments.get_mut(&started.id) {
+            Some(client) => match &client.attachment {
+                ClientAttachment::TooLate(reason) => reason.clone(),
+                _ => {
+                    client.attachment = ClientAttachment::Connected(started.close);
+                    return;
+                }
+            },
+            // The session is over, and has let go of its clients.
+            None => self.farewell(),
+        };
+        // One message for each client.
+        started.close.do_send(CloseAttachment { reason });
     }
 }
 

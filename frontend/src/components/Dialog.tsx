@@ -1,47 +1,36 @@
-import { type ReactNode, useId, useLayoutEffect, useRef } from 'react';
+import { Dialog as Base } from '@base-ui/react/dialog';
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
 
 import { IconButton } from './IconButton.tsx';
 
 interface DialogProps {
   title: string;
-  /** Called when the person turns away: by Escape or the close button. */
+  /** Called when the person turns away: by Escape, the close button or a click beside it. */
   onClose: () => void;
   children: ReactNode;
 }
 
-/**
- * A modal dialog, open for as long as it is rendered. The browser's own element brings the focus
- * trap, the Escape key and the focus back to where it came from.
- */
+/** A modal dialog, open for as long as it is rendered. */
 export function Dialog({ title, onClose, children }: DialogProps): ReactNode {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const titleId = useId();
-
-  // A layout effect, because its clean-up runs while the element is still in the page: only then
-  // does the browser give the focus back.
-  useLayoutEffect(() => {
-    const element = dialog.current;
-    element?.showModal();
-    return () => {
-      element?.close();
-    };
-  }, []);
-
+  const { t } = useTranslation();
   return (
-    <dialog
-      ref={dialog}
-      className="dialog"
-      aria-labelledby={titleId}
-      onCancel={(event) => {
-        event.preventDefault();
-        onClose();
+    <Base.Root
+      open
+      onOpenChange={(open) => {
+        if (!open) onClose();
       }}
     >
-      <header className="dialog-header">
-        <h2 id={titleId}>{title}</h2>
-        <IconButton icon="close" label="Close" onClick={onClose} />
-      </header>
-      {children}
-    </dialog>
+      <Base.Portal>
+        <Base.Backdrop className="dialog-backdrop" />
+        <Base.Popup className="dialog">
+          <header className="dialog-header">
+            <Base.Title>{title}</Base.Title>
+            <IconButton icon="close" label={t('close')} onClick={onClose} />
+          </header>
+          {children}
+        </Base.Popup>
+      </Base.Portal>
+    </Base.Root>
   );
 }

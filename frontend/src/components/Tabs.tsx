@@ -1,4 +1,5 @@
-import { type KeyboardEvent, type ReactNode, useId, useRef } from 'react';
+import { Tabs as Base } from '@base-ui/react/tabs';
+import type { ReactNode } from 'react';
 
 /** One tab and what it shows. */
 export interface Tab<T extends string> {
@@ -15,57 +16,29 @@ interface TabsProps<T extends string> {
   onSelect: (id: T) => void;
 }
 
-/** How far an arrow key goes; Home and End are beside it. */
-const STEPS: Record<string, number> = { ArrowLeft: -1, ArrowRight: 1 };
-
-function target(key: string, at: number, length: number): number | null {
-  if (key === 'Home') return 0;
-  if (key === 'End') return length - 1;
-  const step = STEPS[key];
-  return step === undefined ? null : (at + step + length) % length;
-}
-
-/** Tabs as ARIA describes them: one stop for the Tab key, arrows between them, and the chosen one is shown at once. */
+/** A choice of contents, of which one is shown; arrow keys go from tab to tab. */
 export function Tabs<T extends string>(props: TabsProps<T>): ReactNode {
   const { label, tabs, selected, onSelect } = props;
-  const baseId = useId();
-  const list = useRef<HTMLDivElement>(null);
-  const shown = tabs.find(({ id }) => id === selected) ?? tabs[0];
-  if (!shown) return null;
-
-  const move = (event: KeyboardEvent) => {
-    const index = target(event.key, tabs.indexOf(shown), tabs.length);
-    const next = index === null ? undefined : tabs[index];
-    if (index === null || !next) return;
-    event.preventDefault();
-    onSelect(next.id);
-    list.current?.querySelectorAll<HTMLElement>('[role=tab]')[index]?.focus();
-  };
-
   return (
-    <div className="tabs">
-      <div className="tab-list" role="tablist" aria-label={label} ref={list}>
+    <Base.Root
+      className="tabs"
+      value={selected}
+      onValueChange={(id: T) => {
+        onSelect(id);
+      }}
+    >
+      <Base.List className="tab-list" aria-label={label} activateOnFocus>
         {tabs.map((tab) => (
-          <button
-            key={tab.id}
-            type="button"
-            role="tab"
-            id={`${baseId}-${tab.id}`}
-            aria-selected={tab === shown}
-            aria-controls={`${baseId}-panel`}
-            tabIndex={tab === shown ? 0 : -1}
-            onClick={() => {
-              onSelect(tab.id);
-            }}
-            onKeyDown={move}
-          >
+          <Base.Tab key={tab.id} value={tab.id}>
             {tab.title}
-          </button>
+          </Base.Tab>
         ))}
-      </div>
-      <div role="tabpanel" id={`${baseId}-panel`} aria-labelledby={`${baseId}-${shown.id}`}>
-        {shown.content}
-      </div>
-    </div>
+      </Base.List>
+      {tabs.map((tab) => (
+        <Base.Panel key={tab.id} value={tab.id}>
+          {tab.content}
+        </Base.Panel>
+      ))}
+    </Base.Root>
   );
 }

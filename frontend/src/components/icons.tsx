@@ -11,6 +11,8 @@ const PATHS = {
   keyboard: 'M2 6h20v12H2zM6 10h1M10 10h1M14 10h1M18 10h0M7 14h10',
   link: 'M10 14a4 4 0 0 0 6 0l3-3a4 4 0 0 0-6-6l-1 1M14 10a4 4 0 0 0-6 0l-3 3a4 4 0 0 0 6 6l1-1',
   plus: 'M12 5v14M5 12h14',
+  settings:
+    'M4 7h9M17 7h3M4 17h3M11 17h9M15 5a2 2 0 1 1 0 4 2 2 0 0 1 0-4M9 15a2 2 0 1 1 0 4 2 2 0 0 1 0-4',
   screen: 'M3 5h18v12H3zM9 21h6M12 17v4',
   stop: 'M6 6h12v12H6z',
   touch: 'M20 12a8 8 0 1 1-2.3-5.7M20 3v4h-4',

@@ -1,14 +1,19 @@
 import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
+
+import { usePageTitle } from '../hooks/usePageTitle.ts';
 
 /** What an address shows that names no page. */
 export function NoSuchPage(): ReactNode {
+  const { t } = useTranslation();
+  usePageTitle(t('noSuchPage.title'));
   return (
     <div className="empty card">
-      <h2>There is no such page</h2>
-      <p>The address may be mistyped, or come from another version of the panel.</p>
+      <h2>{t('noSuchPage.title')}</h2>
+      <p>{t('noSuchPage.text')}</p>
       <Link className="button primary" to="/">
-        Go to the sessions
+        {t('noSuchPage.back')}
       </Link>
     </div>
   );

@@ -1,5 +1,6 @@
 import type { RowSelectionState } from '@tanstack/react-table';
 import { type ReactNode, useCallback, useDeferredValue, useMemo, useState } from 'react';
+import { useTranslation } from 'react-i18next';
 
 import { apiUrl } from '../api/base.ts';
 import { errorText, UnreachableError } from '../api/client.ts';
@@ -14,6 +15,7 @@ import { useEndSessions } from '../hooks/sessionDeeds.ts';
 import { useFleet } from '../hooks/fleet.ts';
 import { useEndedSessions } from '../hooks/queries.ts';
 import { endedLayout, liveLayout } from '../hooks/tableLayout.ts';
+import { usePageTitle } from '../hooks/usePageTitle.ts';
 import { useStore } from '../hooks/useStore.ts';
 import { sessionKey } from '../live/fleetStore.ts';
 
@@ -21,6 +23,8 @@ const NOBODY: readonly Session[] = [];
 
 /** The sessions of the fleet: the living, or those that ended last. */
 export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode {
+  const { t } = useTranslation();
+  usePageTitle(t('pages.sessions'));
   const [showEnded, setShowEnded] = useState(false);
   const [filter, setFilter] = useState(NO_FILTER);
   const [selected, setSelected] = useState<RowSelectionState>({});

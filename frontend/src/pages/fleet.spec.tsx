@@ -50,7 +50,8 @@ describe('the access token', () => {
     expect(await screen.findByText('ffffffff')).toBeInTheDocument();
     expect(sessionStorage.getItem(TOKEN_KEY)).toBe('s3cret');
 
-    await user.click(screen.getByRole('button', { name: 'Forget token' }));
+    await user.click(screen.getByRole('button', { name: 'Settings' }));
+    await user.click(await screen.findByRole('menuitem', { name: 'Forget token' }));
     expect(await screen.findByLabelText('Token')).toBeInTheDocument();
     expect(screen.queryByText('ffffffff')).not.toBeInTheDocument();
     expect(sessionStorage.getItem(TOKEN_KEY)).toBeNull();

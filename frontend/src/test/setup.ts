@@ -11,15 +11,9 @@ import {
   liveLayout,
 } from '../hooks/tableLayout.ts';
 import { dismissAll } from '../hooks/useNotices.ts';
+import { language } from '../i18n/i18n.ts';
+import { theme } from '../theme.ts';
 import { server } from './server.ts';
-
-// jsdom has the element but not its methods. Being open is all the panel relies on in a test.
-HTMLDialogElement.prototype.showModal = function showModal(this: HTMLDialogElement) {
-  this.open = true;
-};
-HTMLDialogElement.prototype.close = function close(this: HTMLDialogElement) {
-  this.open = false;
-};
 
 // Nothing is laid out in jsdom, so nothing changes its size either.
 globalThis.ResizeObserver = class {
@@ -42,6 +36,8 @@ afterEach(() => {
   localStorage.clear();
   liveLayout.set(DEFAULT_LIVE_LAYOUT);
   endedLayout.set(DEFAULT_ENDED_LAYOUT);
+  language.set('en');
+  theme.set('system');
   dismissAll();
 });
 

@@ -50,6 +50,7 @@ export function LiveKeys({ onKey, onCtrlAltDel }: LiveKeysProps): ReactNode {
       ))}
       <Menu
         label="F keys"
+        short
         items={FUNCTION_KEYS.map((key) => ({ id: key.name, text: key.name }))}
         onChoose={(name) => {
           const chosen = FUNCTION_KEYS.find((key) => key.name === name);

@@ -126,7 +126,10 @@ async fn a_client_that_connects_while_its_session_restarts_is_closed() {
     worker.os.kill(worker.os.alive("browser")[0]);
     worker.until_status(id, Status::Init).await;
     let mut reasons = connect(ticket).await;
-    assert_eq!(soon(reasons.recv()).await.unwrap(), "the session is no longer READY");
+    assert_eq!(
+        soon(reasons.recv()).await.unwrap(),
+        "the session is being restarted: the browser was ended by SIGKILL"
+    );
     until_attached(&worker, id, 0).await;
 }
 
@@ -138,7 +141,10 @@ async fn a_client_that_connects_after_the_restart_belongs_to_a_browser_that_is_g
     worker.os.kill(worker.os.alive("browser")[0]);
     worker.until_restarted(id, 1).await;
     let mut reasons = connect(ticket).await;
-    assert!(soon(reasons.recv()).await.is_some());
+    assert_eq!(
+        soon(reasons.recv()).await.unwrap(),
+        "the session is being restarted: the browser was ended by SIGKILL"
+    );
     until_attached(&worker, id, 0).await;
 }
 
@@ -150,6 +156,19 @@ async fn clients_are_told_when_their_session_ends() {
     worker.delete(id).await.unwrap();
     assert_eq!(soon(reasons.recv()).await.unwrap(), "the session ended: deleted by a request");
     assert_eq!(worker.view(id).attached, 0);
+}
+
+#[actix::test]
+async fn a_client_that_connects_while_its_session_ends_is_told_why() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(headless()).await.spec.id;
+    let ticket = worker.attach(id).await.ok().unwrap();
+    let (deleted, mut reasons) = futures_util::join!(worker.delete(id), async {
+        worker.until_status(id, Status::Terminating).await;
+        connect(ticket).await
+    });
+    deleted.unwrap();
+    assert_eq!(soon(reasons.recv()).await.unwrap(), "the session ended: deleted by a request");
 }
 
 #[actix::test]
