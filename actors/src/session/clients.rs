@@ -40,8 +40,12 @@ impl Session {
         for client in self.attachments.values_mut() {
             match &client.attachment {
                 // One message for each client.
-                ClientAttachment::Connected(close) => close.do_send(CloseAttachment { reason: reason.to_owned() }),
-                ClientAttachment::Connecting => client.attachment = ClientAttachment::TooLate(reason.to_owned()),
+                ClientAttachment::Connected(close) => {
+                    close.do_send(CloseAttachment { reason: reason.to_owned() })
+                }
+                ClientAttachment::Connecting => {
+                    client.attachment = ClientAttachment::TooLate(reason.to_owned())
+                }
                 // The first reason is the one that cost it its browser.
                 ClientAttachment::TooLate(_) => {}
             }
