@@ -113,9 +113,32 @@ install_python_packages() {
   python_fingerprint "$directory" >"$stamp"
 }
 
+# nginx only as files: installed as a package it would start to serve this machine's port 80.
+unpack_nginx() {
+  local directory=fleet/tests/e2e/.nginx
+  command -v dpkg-deb >/dev/null || return 0
+  [ -x "$directory/usr/sbin/nginx" ] && return
+  step "unpacking nginx" fetch_nginx "$directory"
+}
+
+fetch_nginx() {
+  local directory=$1 archives status=0
+  archives=$(mktemp --directory)
+  { download_nginx "$archives" || { apt_get update && download_nginx "$archives"; }; } || status=$?
+  for archive in "$archives"/*.deb; do dpkg-deb --extract "$archive" "$directory" || status=$?; done
+  rm -rf "$archives"
+  return "$status"
+}
+
+# As root, apt would rather fetch as a user of its own, who may not write there.
+download_nginx() {
+  (cd "$1" && apt-get --option APT::Sandbox::User="$(id -un)" download nginx nginx-common)
+}
+
 require_toolchains
 if $tests; then require_lint_tools; fi
 install_packages
+if $tests; then unpack_nginx; fi
 for directory in "${npm_packages[@]}"; do
   install_npm_packages "$directory"
 done

@@ -1,0 +1,94 @@
+/** A real nginx with the configuration that camofleet ships for its panel. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { temporaryDirectory } from './camofleet.mjs';
+import { until } from './wait.mjs';
+
+const REPOSITORY = fileURLToPath(new URL('../../../../', import.meta.url));
+const TEMPLATE = path.join(REPOSITORY, 'deploy/nginx/panel.conf.template');
+/** Where the set-up of the tests unpacks it. */
+const UNPACKED = path.join(REPOSITORY, 'fleet/tests/e2e/.nginx/usr/sbin/nginx');
+const PROGRAM = process.env.TEST_NGINX ?? UNPACKED;
+const PATIENCE_MS = 10_000;
+
+/** A port of loopback that nobody has at the moment. */
+async function freePort() {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** nginx with the panel, and with an ingress in front of it that cuts a path prefix off. */
+export class PanelNginx {
+  #child;
+  #directory;
+
+  /**
+   * Starts it and waits until it answers.
+   *
+   * @param {{url: string}} server the camofleet whose API and live views it leads to
+   * @returns {Promise<PanelNginx>} the running nginx
+   */
+  static async start({ url }) {
+    const nginx = new PanelNginx();
+    const [port, ingressPort] = [await freePort(), await freePort()];
+    nginx.url = `http://127.0.0.1:${port}`;
+    nginx.prefixedUrl = `http://127.0.0.1:${ingressPort}/tools/fleet/`;
+    const values = {
+      PANEL_LISTEN: `127.0.0.1:${port}`,
+      PANEL_ROOT: path.join(REPOSITORY, 'frontend/dist'),
+      CONTROL_URL: url,
+      GATEWAY_URL: url,
+      // Never asked: all of its addresses are numbers.
+      NGINX_LOCAL_RESOLVERS: '127.0.0.1',
+    };
+    const panel = fs.readFileSync(TEMPLATE, 'utf8').replace(/\$\{(\w+)\}/g, (_, name) => values[name]);
+    const ingress = `server {
+      listen 127.0.0.1:${ingressPort};
+      location /tools/fleet/ {
+        proxy_pass ${nginx.url}/;
+        proxy_http_version 1.1;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection $panel_connection;
+        proxy_buffering off;
+      }
+    }`;
+    nginx.#directory = temporaryDirectory();
+    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${kind};`);
+    const mimeTypes = path.join(path.dirname(PROGRAM), '../../etc/nginx/mime.types');
+    const file = path.join(nginx.#directory, 'nginx.conf');
+    fs.writeFileSync(
+      file,
+      `daemon off; pid nginx.pid; events {} http { access_log off; include ${mimeTypes}; ${temporary.join(' ')} ${panel} ${ingress} }`,
+    );
+    await nginx.#run(file);
+    return nginx;
+  }
+
+  async #run(file) {
+    this.#child = spawn(PROGRAM, ['-p', this.#directory, '-c', file, '-e', 'stderr'], { stdio: ['ignore', 'ignore', 'pipe'] });
+    let said = '';
+    this.#child.stderr.on('data', (text) => (said += text));
+    this.#child.once('error', (error) => (said += error));
+    this.exited = once(this.#child, 'exit').catch(() => {});
+    process.once('exit', () => this.#child.kill());
+    const answers = () => fetch(this.url).then(({ ok }) => ok, () => false);
+    await until(answers, 'nginx to answer', PATIENCE_MS).catch((error) => {
+      throw new Error(`${error.message}; it said: ${said}`, { cause: error });
+    });
+  }
+
+  /** Ends it; its directory goes with it. */
+  async stop() {
+    this.#child.kill();
+    await this.exited;
+    fs.rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
