@@ -13,7 +13,7 @@ function englishOnly(english: object, russian: object): string[] {
   return Object.entries(english).flatMap(([key, value]: [string, unknown]) => {
     const other = (russian as Record<string, unknown>)[key];
     if (typeof value === 'string') return value === other || /[{<]/.test(value) ? [] : [value];
-    return englishOnly(value as object, (other ?? {}));
+    return englishOnly(value as object, other ?? {});
   });
 }
 
