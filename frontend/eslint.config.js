@@ -1,5 +1,6 @@
 import js from '@eslint/js';
 import prettier from 'eslint-config-prettier';
+import i18next from 'eslint-plugin-i18next';
 import jsxA11y from 'eslint-plugin-jsx-a11y';
 import reactHooks from 'eslint-plugin-react-hooks';
 import { defineConfig, globalIgnores } from 'eslint/config';
@@ -24,6 +25,30 @@ export default defineConfig([
     rules: {
       // A number in a text is as plain as a string; everything else still has to be converted on purpose.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+    },
+  },
+  {
+    // Whatever a person reads or hears comes from the texts of src/i18n.
+    files: ['src/**/*.tsx'],
+    ignores: [
+      'src/**/*.spec.tsx',
+      'src/test/**',
+      'src/components/LabelFields.tsx',
+      'src/components/LaunchDialog.tsx',
+    ],
+    plugins: { i18next },
+    rules: {
+      'i18next/no-literal-string': [
+        'error',
+        {
+          mode: 'jsx-only',
+          'jsx-attributes': {
+            include: ['alt', 'aria-.*', 'hint', 'label', 'name', 'placeholder', 'text', 'title'],
+          },
+          words: { exclude: ['camofleet', '[\\s\\d!-/:-@[-`{-~–·←=]*'] },
+          'should-validate-template': true,
+        },
+      ],
     },
   },
   prettier,

@@ -1,3 +1,4 @@
+import { i18n } from '../i18n/i18n.ts';
 import { apiUrl } from './base.ts';
 import { noteServerDate } from './clock.ts';
 import { access } from './token.ts';
@@ -8,14 +9,14 @@ const READ_TIMEOUT_MS = 10_000;
 /** Launching a browser takes a while, more so on a busy host. */
 const WRITE_TIMEOUT_MS = 90_000;
 
-/** The API answered, and the answer was no. The message is meant for the person at the panel. */
+/** The API answered, and the answer was no. Its message is the API's own word for why, if it has one. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
 
   constructor(
     readonly status: number,
     readonly code: string,
-    detail: string,
+    detail = '',
   ) {
     super(detail);
   }
@@ -24,10 +25,24 @@ export class ApiError extends Error {
 /** Nothing that speaks the API answered: no connection, a timeout, or a proxy's own error page. */
 export class UnreachableError extends Error {
   override readonly name = 'UnreachableError';
+
+  /** @param status that of an answer which was not the API's */
+  constructor(
+    readonly reason: 'timeout' | 'unreachable' | 'foreign',
+    readonly status = 0,
+  ) {
+    super(reason);
+  }
 }
 
-/** What to tell the person about a failed request. */
+/** What to tell the person about a failed request: the API's own words, or the panel's in the language of the moment. */
 export function errorText(error: unknown): string {
+  if (error instanceof UnreachableError) {
+    return i18n.t(`errors:${error.reason}`, { status: error.status });
+  }
+  if (error instanceof ApiError && error.message === '') {
+    return i18n.t('errors:unexplained', { status: error.status });
+  }
   return error instanceof Error ? error.message : String(error);
 }
 
@@ -53,7 +68,7 @@ function toApiError(status: number, body: unknown): ApiError {
   return new ApiError(
     status,
     typeof code === 'string' ? code : 'unknown',
-    typeof detail === 'string' ? detail : `The API answered with status ${status}.`,
+    typeof detail === 'string' ? detail : '',
   );
 }
 
@@ -77,18 +92,14 @@ async function request<T>(path: string, options: RequestOptions = {}): Promise<T
   } catch (error) {
     // A query that nobody waits for any more says nothing about the API.
     if (signal?.aborted) throw error;
-    throw new UnreachableError(
-      timeout.aborted ? 'The API did not answer in time.' : 'The API can’t be reached.',
-    );
+    throw new UnreachableError(timeout.aborted ? 'timeout' : 'unreachable');
   }
 
   noteServerDate(response.headers.get('Date'));
   const answer = await readJson(response);
   if (answer === undefined) {
     if (signal?.aborted) throw new DOMException('The request was cancelled.', 'AbortError');
-    throw new UnreachableError(
-      `Something else than the API answered, with status ${response.status}.`,
-    );
+    throw new UnreachableError('foreign', response.status);
   }
   if (response.status === 401) access.refuse(token);
   if (!response.ok) throw toApiError(response.status, answer);

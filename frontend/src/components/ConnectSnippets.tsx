@@ -1,4 +1,5 @@
 import type { ReactNode } from 'react';
+import { Trans, useTranslation } from 'react-i18next';
 
 import { webSocketUrl } from '../api/base.ts';
 import { oneOf, Preference } from '../api/preference.ts';
@@ -18,36 +19,41 @@ const TITLES: Record<Language, string> = {
 };
 
 /** People who write one language do so every day. */
-const language = new Preference<Language>('language', 'node', oneOf(...LANGUAGES));
+const language = new Preference<Language>('snippets', 'node', oneOf(...LANGUAGES));
 
 /** How to attach a Playwright client to a session: its URL, and programs that do it. */
 export function ConnectSnippets({ session }: { session: Session }): ReactNode {
+  const { t } = useTranslation('session');
   const chosen = useStore(language);
   const { token } = useStore(access);
   const url = webSocketUrl(session.ws_endpoint).href;
   const programs = snippets(url, token !== null);
   return (
     <section className="card page-card" aria-labelledby="connect-title">
-      <h3 id="connect-title">Connect</h3>
+      <h3 id="connect-title">{t('connect.title')}</h3>
       <div className="socket-url">
         <code>{url}</code>
         <button
           type="button"
           className="button small"
-          onClick={() => void copyToClipboard(url, 'WebSocket URL')}
+          onClick={() => void copyToClipboard(url, t('connect.url'))}
         >
           <Icon name="copy" />
-          Copy URL
+          {t('connect.copyUrl')}
         </button>
       </div>
       {token !== null && (
         <p className="hint">
-          This fleet wants its access token: add <code>?access_token=…</code> to the URL. The
-          programs take it from the environment variable <code>{TOKEN_VARIABLE}</code>.
+          <Trans
+            t={t}
+            i18nKey="connect.token"
+            values={{ variable: TOKEN_VARIABLE }}
+            components={{ code: <code /> }}
+          />
         </p>
       )}
       <Tabs
-        label="Playwright client"
+        label={t('connect.clients')}
         selected={chosen}
         onSelect={(id) => {
           language.set(id);
@@ -63,19 +69,21 @@ export function ConnectSnippets({ session }: { session: Session }): ReactNode {
 }
 
 function Program({ title, code }: { title: string; code: string }): ReactNode {
+  const { t } = useTranslation('session');
+  const name = t('connect.program', { client: title });
   return (
     <div className="program">
       <button
         type="button"
         className="button small"
-        onClick={() => void copyToClipboard(code, `${title} program`)}
+        onClick={() => void copyToClipboard(code, name)}
       >
         <Icon name="copy" />
-        Copy program
+        {t('connect.copyProgram')}
       </button>
       {/* Long lines scroll, and what scrolls has to be reachable for the keyboard. */}
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
-      <pre tabIndex={0} aria-label={`${title} program`} role="region">
+      <pre tabIndex={0} aria-label={name} role="region">
         <code>{code}</code>
       </pre>
     </div>

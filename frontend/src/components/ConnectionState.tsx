@@ -1,33 +1,27 @@
 import type { ReactNode } from 'react';
+import { Trans, useTranslation } from 'react-i18next';
 
 import { useConnection } from '../hooks/fleet.ts';
-import { POLL_INTERVAL_MS, type Connection } from '../live/feed.ts';
-
-const WORDS: Record<Connection['mode'], string> = {
-  connecting: 'Connecting',
-  live: 'Live',
-  polling: 'Polling',
-  offline: 'Offline',
-};
-
-const HINTS: Record<Connection['mode'], string> = {
-  connecting: 'The fleet is being asked.',
-  live: 'Changes are shown as they happen.',
-  polling: `The event stream is cut: the fleet is asked every ${POLL_INTERVAL_MS / 1000} s until it is back.`,
-  offline: 'The API can’t be reached; the panel keeps trying.',
-};
+import { POLL_INTERVAL_MS } from '../live/feed.ts';
+import { timeOfDayText } from './format.ts';
 
 /** How the panel learns of changes at present, and since when. */
 export function ConnectionState(): ReactNode {
+  const { t } = useTranslation();
   const { mode, since } = useConnection();
-  const moment = new Date(since);
+  const hint = t(`connection.hints.${mode}`, { seconds: POLL_INTERVAL_MS / 1000 });
   return (
-    <p className={`connection ${mode}`} title={HINTS[mode]} role="status">
+    <p className={`connection ${mode}`} title={hint} role="status">
       <span className="dot" aria-hidden="true" />
-      {WORDS[mode]}
+      {t(`connection.${mode}`)}
       <span className="quiet off-phone">
         {' '}
-        since <time dateTime={moment.toISOString()}>{moment.toLocaleTimeString()}</time>
+        <Trans
+          t={t}
+          i18nKey="connection.since"
+          values={{ time: timeOfDayText(since) }}
+          components={{ when: <time dateTime={new Date(since).toISOString()} /> }}
+        />
       </span>
     </p>
   );

@@ -1,4 +1,5 @@
 import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
 
 import type { Session } from '../api/types.ts';
 import { Dialog } from './Dialog.tsx';
@@ -11,30 +12,28 @@ interface EndDialogProps {
   onClose: () => void;
 }
 
-function consequence(sessions: readonly Session[]): string {
-  const attached = sessions.reduce((sum, session) => sum + session.attached, 0);
-  const [browser, them] =
-    sessions.length === 1 ? ['Its browser is', 'it'] : ['Their browsers are', 'them'];
-  const loss = `${browser} closed, and everything open in ${them} is lost.`;
-  if (attached === 0) return loss;
-  const clients = attached === 1 ? 'One client is' : `${attached} clients are`;
-  return `${clients} attached and will be cut off. ${loss}`;
-}
-
 /** Asks whether sessions are really to be ended, and says what that means. */
 export function EndDialog({ sessions, onConfirm, onClose }: EndDialogProps): ReactNode {
+  const { t } = useTranslation(['session', 'panel']);
   const [first] = sessions;
   const one = first && sessions.length === 1;
-  const title = one ? `End session ${shortId(first.id)}?` : `End ${sessions.length} sessions?`;
+  const count = sessions.length;
+  const attached = sessions.reduce((sum, session) => sum + session.attached, 0);
+  const title = one
+    ? t('ending.titleOne', { id: shortId(first.id) })
+    : t('ending.title', { count });
   return (
     <Dialog title={title} onClose={onClose}>
-      <p>{consequence(sessions)}</p>
+      <p>
+        {attached > 0 && `${t('ending.attached', { count: attached })} `}
+        {one ? t('ending.lossOfOne') : t('ending.lossOfMany')}
+      </p>
       <div className="dialog-actions">
         <button type="button" className="button" onClick={onClose}>
-          Cancel
+          {t('panel:cancel')}
         </button>
         <button type="button" className="button danger" onClick={onConfirm}>
-          {one ? 'End session' : `End ${sessions.length} sessions`}
+          {one ? t('ending.confirmOne') : t('ending.confirm', { count })}
         </button>
       </div>
     </Dialog>

@@ -1,19 +1,22 @@
+import type { TFunction } from 'i18next';
 import { type ReactNode, useEffect, useId, useState } from 'react';
+import { Trans, useTranslation } from 'react-i18next';
 
 import type { WorkerStatus } from '../api/types.ts';
 import { useFleet } from '../hooks/fleet.ts';
 import { Icon } from './icons.tsx';
 
-function summary(workers: readonly WorkerStatus[]): string {
-  const { length } = workers;
-  if (length === 0) return 'no workers';
+function summary(t: TFunction, workers: readonly WorkerStatus[]): string {
+  const count = workers.length;
+  if (count === 0) return t('fleetHealth.noWorkers');
   const healthy = workers.filter((worker) => worker.healthy).length;
-  if (healthy < length) return `${healthy} of ${length} workers`;
-  return length === 1 ? '1 worker' : `${length} workers`;
+  if (healthy < count) return t('fleetHealth.someWorkers', { healthy, count });
+  return t('fleetHealth.workers', { count });
 }
 
 /** The fleet's health in one word, and every worker's checks on demand. */
 export function FleetHealth(): ReactNode {
+  const { t } = useTranslation();
   const { known, workers } = useFleet();
   const [open, setOpen] = useState(false);
   const detailsId = useId();
@@ -45,15 +48,15 @@ export function FleetHealth(): ReactNode {
       >
         <span className="dot" aria-hidden="true" />
         <span>
-          Fleet {status} <span className="fleet-count">· {summary(workers)}</span>
+          {t(`fleetHealth.${status}`)} <span className="fleet-count">· {summary(t, workers)}</span>
         </span>
         <Icon name="chevron" />
       </button>
       {open && (
-        <section id={detailsId} className="fleet-details card" aria-label="Workers">
+        <section id={detailsId} className="fleet-details card" aria-label={t('fleetHealth.label')}>
           {workers.length === 0 && (
             <p>
-              The control role knows no workers. Name them in <code>CONTROL_WORKERS</code>.
+              <Trans t={t} i18nKey="fleetHealth.empty" components={{ code: <code /> }} />
             </p>
           )}
           {workers.map((worker) => (
@@ -66,22 +69,23 @@ export function FleetHealth(): ReactNode {
 }
 
 function Worker({ worker }: { worker: WorkerStatus }): ReactNode {
+  const { t } = useTranslation();
   const { name, healthy, detail, supports_vnc: supportsVnc } = worker;
   return (
     <article className="worker">
       <h3>
         {name}
         <span className={healthy ? 'badge good' : 'badge bad'}>
-          {healthy ? 'healthy' : 'unhealthy'}
+          {healthy ? t('fleetHealth.healthy') : t('fleetHealth.unhealthy')}
         </span>
-        {supportsVnc && <span className="badge">live view</span>}
+        {supportsVnc && <span className="badge">{t('fleetHealth.liveView')}</span>}
       </h3>
       {'error' in detail ? (
         <p className="problem">{detail.error}</p>
       ) : (
         <dl>
           <div>
-            <dt>version</dt>
+            <dt>{t('fleetHealth.version')}</dt>
             <dd>{detail.version}</dd>
           </div>
           {Object.entries(detail.checks).map(([check, text]) => (

@@ -1,4 +1,5 @@
 import { type ReactNode, useEffect, useRef } from 'react';
+import { useTranslation } from 'react-i18next';
 
 import type { Session } from '../api/types.ts';
 import { IconButton } from './IconButton.tsx';
@@ -14,6 +15,7 @@ interface LivePanelProps {
 
 /** A session's screen above the table that it was opened from, with a way out. */
 export function LivePanel({ session, alive, onClose }: LivePanelProps): ReactNode {
+  const { t } = useTranslation('live');
   const panel = useRef<HTMLDivElement>(null);
 
   useEffect(() => {
@@ -25,7 +27,7 @@ export function LivePanel({ session, alive, onClose }: LivePanelProps): ReactNod
   return (
     <div ref={panel} className="live-panel" tabIndex={-1}>
       <LiveView session={session} alive={alive}>
-        <IconButton icon="close" label="Close live view" onClick={onClose} />
+        <IconButton icon="close" label={t('close')} onClick={onClose} />
       </LiveView>
     </div>
   );

@@ -1,4 +1,5 @@
 import { lazy, type MouseEvent, type ReactNode, Suspense, useId } from 'react';
+import { Trans, useTranslation } from 'react-i18next';
 
 import { liveViewUrl, panelBase, publicUrl } from '../api/base.ts';
 import { access } from '../api/token.ts';
@@ -19,6 +20,7 @@ interface LiveViewProps {
 
 /** A session's screen with what belongs to it, and the way to a window of its own. */
 export function LiveView({ session, alive = true, children }: LiveViewProps): ReactNode {
+  const { t } = useTranslation('live');
   const titleId = useId();
   const { token } = useStore(access);
   const { vnc } = session;
@@ -26,18 +28,23 @@ export function LiveView({ session, alive = true, children }: LiveViewProps): Re
     <section className="live-view card" aria-labelledby={titleId}>
       <header className="live-view-header">
         <h3 id={titleId}>
-          Live view <code>{shortId(session.id)}</code>
+          <Trans
+            t={t}
+            i18nKey="title"
+            values={{ id: shortId(session.id) }}
+            components={{ id: <code /> }}
+          />
         </h3>
         {vnc.http !== null && <OwnWindowLink address={vnc.http} />}
         {children}
       </header>
       {alive && vnc.ws !== null ? (
-        <Suspense fallback={<p className="live-screen-placeholder">Loading the viewer…</p>}>
+        <Suspense fallback={<p className="live-screen-placeholder">{t('loading')}</p>}>
           <LiveDesk sessionId={session.id} url={liveViewUrl(vnc.ws, token).href} />
         </Suspense>
       ) : (
         <p className="live-screen-placeholder" role="status">
-          This session has ended.
+          {t('ended')}
         </p>
       )}
     </section>
@@ -46,6 +53,7 @@ export function LiveView({ session, alive = true, children }: LiveViewProps): Re
 
 /** A link, so that it can also be copied or opened as a tab; a plain click makes it a window. */
 function OwnWindowLink({ address }: { address: string }): ReactNode {
+  const { t } = useTranslation('live');
   const url = publicUrl(address);
   // With an opener the new window inherits sessionStorage and with it the token; only on our own site.
   const own = url.origin === panelBase().origin;
@@ -63,7 +71,7 @@ function OwnWindowLink({ address }: { address: string }): ReactNode {
       onClick={open}
     >
       <Icon name="external" />
-      Own window
+      {t('ownWindow')}
     </a>
   );
 }

@@ -1,10 +1,12 @@
 import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
 
 import { dismiss, useNotices } from '../hooks/useNotices.ts';
 import { IconButton } from './IconButton.tsx';
 
 /** What just worked or failed, in the corner of the window and read out to screen readers. */
 export function Notices(): ReactNode {
+  const { t } = useTranslation();
   const notices = useNotices();
   return (
     <div className="notices" aria-live="polite">
@@ -13,7 +15,7 @@ export function Notices(): ReactNode {
           <span>{text}</span>
           <IconButton
             icon="close"
-            label="Dismiss"
+            label={t('dismiss')}
             onClick={() => {
               dismiss(id);
             }}

@@ -1,16 +1,22 @@
 import type { ReactNode } from 'react';
+import { Trans, useTranslation } from 'react-i18next';
 
 import { useConnection } from '../hooks/fleet.ts';
+import { timeOfDayText } from './format.ts';
 
 /** Says since when the API has been out of reach, and that the panel keeps trying. */
 export function OfflineNote(): ReactNode {
+  const { t } = useTranslation();
   const { mode, since } = useConnection();
   if (mode !== 'offline') return null;
-  const moment = new Date(since);
   return (
     <p className="banner" role="alert">
-      Offline since <time dateTime={moment.toISOString()}>{moment.toLocaleTimeString()}</time>: the
-      API can’t be reached. What you see is the last known state; the panel keeps trying.
+      <Trans
+        t={t}
+        i18nKey="connection.offlineSince"
+        values={{ time: timeOfDayText(since) }}
+        components={{ when: <time dateTime={new Date(since).toISOString()} /> }}
+      />
     </p>
   );
 }

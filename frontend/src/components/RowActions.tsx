@@ -1,4 +1,5 @@
 import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
 
 import { webSocketUrl } from '../api/base.ts';
 import type { Session } from '../api/types.ts';
@@ -19,15 +20,16 @@ export function RowActions({
   onWatch,
   onEnd,
 }: { session: Session } & RowCallbacks): ReactNode {
+  const { t } = useTranslation('sessions');
   const { touch, busy } = useTouchSession();
-  const name = shortId(session.id);
+  const id = shortId(session.id);
   const ready = session.status === 'READY';
   const watchable = session.vnc_enabled && session.vnc.ws !== null;
   return (
     <div className="row-actions">
       <IconButton
         icon="screen"
-        label={watchable ? `Live view of ${name}` : `${name} was launched without a live view`}
+        label={watchable ? t('actions.watch', { id }) : t('actions.unwatchable', { id })}
         disabled={!ready || !watchable}
         onClick={() => {
           onWatch(session);
@@ -35,14 +37,14 @@ export function RowActions({
       />
       <IconButton
         icon="link"
-        label={`Copy WebSocket URL of ${name}`}
+        label={t('actions.copyUrl', { id })}
         onClick={() =>
-          void copyToClipboard(webSocketUrl(session.ws_endpoint).href, `WebSocket URL of ${name}`)
+          void copyToClipboard(webSocketUrl(session.ws_endpoint).href, t('actions.url', { id }))
         }
       />
       <IconButton
         icon="touch"
-        label={`Touch ${name}`}
+        label={t('actions.touch', { id })}
         disabled={!ready || busy}
         onClick={() => {
           touch(session);
@@ -50,7 +52,7 @@ export function RowActions({
       />
       <IconButton
         icon="stop"
-        label={`End ${name}`}
+        label={t('actions.end', { id })}
         danger
         disabled={session.status === 'TERMINATING' || session.status === 'DEAD'}
         onClick={() => {

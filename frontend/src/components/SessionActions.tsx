@@ -1,4 +1,5 @@
 import { type ReactNode, useState } from 'react';
+import { useTranslation } from 'react-i18next';
 
 import type { Session } from '../api/types.ts';
 import { useEndSessions, useTouchSession } from '../hooks/sessionDeeds.ts';
@@ -7,6 +8,7 @@ import { Icon } from './icons.tsx';
 
 /** What can be done to a live session: touching and, after a question, ending it. */
 export function SessionActions({ session }: { session: Session }): ReactNode {
+  const { t } = useTranslation('session');
   const [asking, setAsking] = useState(false);
   const { touch, busy } = useTouchSession();
   const endSessions = useEndSessions();
@@ -21,7 +23,7 @@ export function SessionActions({ session }: { session: Session }): ReactNode {
         }}
       >
         <Icon name="touch" />
-        Touch
+        {t('actions.touch')}
       </button>
       <button
         type="button"
@@ -32,7 +34,7 @@ export function SessionActions({ session }: { session: Session }): ReactNode {
         }}
       >
         <Icon name="stop" />
-        End
+        {t('actions.end')}
       </button>
       {asking && (
         <EndDialog

@@ -1,4 +1,6 @@
+import type { TFunction } from 'i18next';
 import type { ReactNode } from 'react';
+import { Trans, useTranslation } from 'react-i18next';
 
 import type { Session } from '../api/types.ts';
 import { copyToClipboard } from '../hooks/clipboard.ts';
@@ -9,56 +11,57 @@ import { Ago, IdleCountdown } from './Times.tsx';
 
 /** All that is known of a session, as a list. */
 export function SessionFacts({ session }: { session: Session }): ReactNode {
+  const { t } = useTranslation('session');
   const { start_url: startUrl, start_url_error: startUrlError, request_id: requestId } = session;
   const alive = session.status !== 'DEAD';
   return (
     <section className="card page-card" aria-labelledby="facts-title">
-      <h3 id="facts-title">Session</h3>
+      <h3 id="facts-title">{t('facts.title')}</h3>
       <dl className="facts">
-        <Fact name="Id">
-          <Copyable text={session.id} what="Session id" />
+        <Fact name={t('facts.id')}>
+          <Copyable text={session.id} copy={t('facts.copyId')} what={t('facts.copiedId')} />
         </Fact>
-        <Fact name="Worker">{session.worker}</Fact>
-        <Fact name="Engine">
+        <Fact name={t('facts.worker')}>{session.worker}</Fact>
+        <Fact name={t('facts.engine')}>
           {session.browser} {session.browser_version ?? ''}
         </Fact>
-        <Fact name="Screen">{screenText(session)}</Fact>
-        <Fact name="Labels">
+        <Fact name={t('facts.screen')}>{screenText(t, session)}</Fact>
+        <Fact name={t('facts.labels')}>
           <Labels labels={session.labels} />
         </Fact>
-        <Fact name="Created">
+        <Fact name={t('facts.created')}>
           {momentText(session.created_at)}{' '}
           <span className="quiet">
             (<Ago timestamp={session.created_at} />)
           </span>
         </Fact>
-        <Fact name="Last activity">
+        <Fact name={t('facts.activity')}>
           <Ago timestamp={session.last_seen_at} />
         </Fact>
-        <Fact name="Idle TTL">
-          {session.status === 'READY' && (
-            <>
-              <IdleCountdown session={session} /> of{' '}
-            </>
+        <Fact name={t('facts.idleTtl')}>
+          {session.status === 'READY' ? (
+            <Trans
+              t={t}
+              i18nKey="facts.idleLeft"
+              values={{ time: clockText(session.idle_ttl_seconds) }}
+              components={{ left: <IdleCountdown session={session} /> }}
+            />
+          ) : (
+            clockText(session.idle_ttl_seconds)
           )}
-          {clockText(session.idle_ttl_seconds)}
         </Fact>
         {!alive && session.ended_at && (
-          <Fact name="Lived">{durationText(session.created_at, session.ended_at)}</Fact>
+          <Fact name={t('facts.lived')}>{durationText(session.created_at, session.ended_at)}</Fact>
         )}
-        {alive && <Fact name="Attached clients">{session.attached}</Fact>}
-        <Fact name="Restarts">{session.restarts}</Fact>
-        <Fact name="On a crash">
-          {session.on_crash === 'restart' ? 'The browser is restarted' : 'The session ends'}
-        </Fact>
-        <Fact name="Contexts of a client that leaves">
-          {session.contexts === 'keep' ? 'Kept' : 'Discarded'}
-        </Fact>
-        <Fact name="Start URL">
+        {alive && <Fact name={t('facts.attached')}>{session.attached}</Fact>}
+        <Fact name={t('facts.restarts')}>{session.restarts}</Fact>
+        <Fact name={t('facts.onCrash')}>{t(`onCrash.${session.on_crash}`)}</Fact>
+        <Fact name={t('facts.contexts')}>{t(`contexts.${session.contexts}`)}</Fact>
+        <Fact name={t('facts.startUrl')}>
           {startUrl ? (
             <>
               <span>{startUrl}</span>{' '}
-              <span className="quiet">(waits for: {session.start_url_wait})</span>
+              <span className="quiet">{t('facts.waitsFor', { what: session.start_url_wait })}</span>
             </>
           ) : (
             <span className="quiet">–</span>
@@ -66,8 +69,12 @@ export function SessionFacts({ session }: { session: Session }): ReactNode {
           {startUrlError && <p className="problem">{startUrlError}</p>}
         </Fact>
         {requestId && (
-          <Fact name="Request">
-            <Copyable text={requestId} what="Request id" />
+          <Fact name={t('facts.request')}>
+            <Copyable
+              text={requestId}
+              copy={t('facts.copyRequest')}
+              what={t('facts.copiedRequest')}
+            />
           </Fact>
         )}
       </dl>
@@ -75,12 +82,15 @@ export function SessionFacts({ session }: { session: Session }): ReactNode {
   );
 }
 
-function screenText({ status, headless, vnc_enabled: watchable, vnc }: Session): string {
-  if (headless) return 'None (headless)';
+function screenText(
+  t: TFunction<'session'>,
+  { status, headless, vnc_enabled: watchable, vnc }: Session,
+): string {
+  if (headless) return t('screens.none');
   // Whether it could be watched is not remembered.
-  if (status === 'DEAD') return 'With a window';
-  if (!watchable) return 'Without a live view';
-  return vnc.password_protected ? 'With a live view, password-protected' : 'With a live view';
+  if (status === 'DEAD') return t('screens.window');
+  if (!watchable) return t('screens.unwatchable');
+  return vnc.password_protected ? t('screens.protected') : t('screens.watchable');
 }
 
 function Fact({ name, children }: { name: string; children: ReactNode }): ReactNode {
@@ -92,15 +102,19 @@ function Fact({ name, children }: { name: string; children: ReactNode }): ReactN
   );
 }
 
-function Copyable({ text, what }: { text: string; what: string }): ReactNode {
+interface CopyableProps {
+  text: string;
+  /** What its button is called. */
+  copy: string;
+  /** What was copied then. */
+  what: string;
+}
+
+function Copyable({ text, copy, what }: CopyableProps): ReactNode {
   return (
     <span className="copyable">
       <code>{text}</code>
-      <IconButton
-        icon="copy"
-        label={`Copy ${what.toLowerCase()}`}
-        onClick={() => void copyToClipboard(text, what)}
-      />
+      <IconButton icon="copy" label={copy} onClick={() => void copyToClipboard(text, what)} />
     </span>
   );
 }

@@ -1,4 +1,5 @@
 import { type ReactNode, useMemo } from 'react';
+import { useTranslation } from 'react-i18next';
 
 import { isFiltering, labelsOf, NO_FILTER, type SessionFilter } from '../api/sessionFilter.ts';
 import type { Session, SessionStatus } from '../api/types.ts';
@@ -22,6 +23,7 @@ interface SessionFiltersProps {
 /** What narrows a list of sessions down, and which of its columns are shown. */
 export function SessionFilters(props: SessionFiltersProps): ReactNode {
   const { sessions, filter, onFilter, columns, layout, onLayout, withState } = props;
+  const { t } = useTranslation('sessions');
   const workers = useMemo(
     () => [...new Set(sessions.map(({ worker }) => worker))].sort(),
     [sessions],
@@ -34,8 +36,8 @@ export function SessionFilters(props: SessionFiltersProps): ReactNode {
     <search className="filters">
       <input
         type="search"
-        aria-label="Search sessions"
-        placeholder="Search id, worker, label, URL"
+        aria-label={t('filters.search')}
+        placeholder={t('filters.searchHint')}
         value={filter.search}
         onChange={(event) => {
           change({ search: event.target.value });
@@ -43,8 +45,8 @@ export function SessionFilters(props: SessionFiltersProps): ReactNode {
       />
       {withState && (
         <Filter
-          label="State"
-          all="All states"
+          label={t('filters.state')}
+          all={t('filters.allStates')}
           value={filter.status}
           choices={STATES}
           onChange={(status) => {
@@ -53,8 +55,8 @@ export function SessionFilters(props: SessionFiltersProps): ReactNode {
         />
       )}
       <Filter
-        label="Worker"
-        all="All workers"
+        label={t('filters.worker')}
+        all={t('filters.allWorkers')}
         value={filter.worker}
         choices={workers}
         onChange={(worker) => {
@@ -62,8 +64,8 @@ export function SessionFilters(props: SessionFiltersProps): ReactNode {
         }}
       />
       <Filter
-        label="Label"
-        all="All labels"
+        label={t('filters.label')}
+        all={t('filters.allLabels')}
         value={filter.label}
         choices={labels}
         onChange={(label) => {
@@ -79,19 +81,19 @@ export function SessionFilters(props: SessionFiltersProps): ReactNode {
           }}
         >
           <Icon name="close" />
-          Clear
+          {t('filters.clear')}
         </button>
       )}
       <details className="columns-menu">
         <summary className="button small">
-          Columns
+          {t('filters.columns')}
           <Icon name="chevron" />
         </summary>
         <fieldset className="card">
-          <legend className="visually-hidden">Columns</legend>
+          <legend className="visually-hidden">{t('filters.columns')}</legend>
           {columns
             .filter((column) => column.fixed !== true)
-            .map(({ id, title }) => (
+            .map(({ id }) => (
               <label key={id} className="check-line">
                 <input
                   type="checkbox"
@@ -104,7 +106,7 @@ export function SessionFilters(props: SessionFiltersProps): ReactNode {
                     });
                   }}
                 />
-                {title}
+                {t(`columns.${id}`)}
               </label>
             ))}
         </fieldset>

@@ -1,15 +1,17 @@
 import { type ReactNode, useEffect } from 'react';
+import { Trans, useTranslation } from 'react-i18next';
 
 import { ApiError, errorText } from '../api/client.ts';
 import type { HistoryEntry, Session } from '../api/types.ts';
 import { useConnection } from '../hooks/fleet.ts';
 import { useHistory } from '../hooks/queries.ts';
 import { POLL_INTERVAL_MS } from '../live/feed.ts';
-import { momentText } from './format.ts';
+import { momentText, timeOfDayText } from './format.ts';
 import { changeText, changeTone } from './historyText.ts';
 
 /** What happened to a session, the latest first. */
 export function SessionHistory({ session }: { session: Session }): ReactNode {
+  const { t } = useTranslation(['session', 'panel']);
   const { data, error, refetch } = useHistory(session);
   const { mode } = useConnection();
 
@@ -29,7 +31,7 @@ export function SessionHistory({ session }: { session: Session }): ReactNode {
 
   return (
     <section className="card page-card" aria-labelledby="history-title">
-      <h3 id="history-title">History</h3>
+      <h3 id="history-title">{t('history.title')}</h3>
       {data ? (
         <ol className="timeline" aria-labelledby="history-title">
           {data.toReversed().map((entry, index) => (
@@ -38,30 +40,37 @@ export function SessionHistory({ session }: { session: Session }): ReactNode {
           ))}
         </ol>
       ) : (
-        <p className="quiet">{error ? refusalText(error) : 'Loading…'}</p>
+        <p className="quiet">{error ? <Refusal error={error} /> : t('panel:loading')}</p>
       )}
     </section>
   );
 }
 
-function refusalText(error: Error): string {
+function Refusal({ error }: { error: Error }): ReactNode {
+  const { t } = useTranslation('session');
   return error instanceof ApiError && error.status === 404
-    ? 'Nothing is remembered of what happened to it.'
+    ? t('history.forgotten')
     : errorText(error);
 }
 
 function Entry({ entry }: { entry: HistoryEntry }): ReactNode {
+  const { t } = useTranslation('session');
   const { at, change, detail, request_id: requestId } = entry;
   return (
     <li className={changeTone(change)}>
       <span className="timeline-what">{changeText(change)}</span>
       <time dateTime={at} title={momentText(at)}>
-        {new Date(at).toLocaleTimeString()}
+        {timeOfDayText(at)}
       </time>
       {detail !== null && <p className="timeline-detail">{detail}</p>}
       {requestId !== null && (
         <p className="timeline-request">
-          request <code>{requestId}</code>
+          <Trans
+            t={t}
+            i18nKey="history.request"
+            values={{ id: requestId }}
+            components={{ id: <code /> }}
+          />
         </p>
       )}
     </li>

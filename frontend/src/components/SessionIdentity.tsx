@@ -1,4 +1,5 @@
 import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 
 import type { Session } from '../api/types.ts';
@@ -9,6 +10,7 @@ import { IconButton } from './IconButton.tsx';
 
 /** A session's short id with a way to copy the whole, and the page it was started with. */
 export function SessionIdentity({ session }: { session: Session }): ReactNode {
+  const { t } = useTranslation('sessions');
   const { id, start_url: startUrl, start_url_error: startUrlError } = session;
   return (
     <div className="identity">
@@ -18,8 +20,8 @@ export function SessionIdentity({ session }: { session: Session }): ReactNode {
         </Link>
         <IconButton
           icon="copy"
-          label={`Copy id of ${shortId(id)}`}
-          onClick={() => void copyToClipboard(id, 'Session id')}
+          label={t('actions.copyId', { id: shortId(id) })}
+          onClick={() => void copyToClipboard(id, t('actions.id'))}
         />
       </span>
       {startUrl && (

@@ -12,13 +12,14 @@ import {
 } from '@tanstack/react-table';
 import { useWindowVirtualizer } from '@tanstack/react-virtual';
 import { memo, type ReactNode, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import { useTranslation } from 'react-i18next';
 
 import type { Session } from '../api/types.ts';
 import { sessionKey } from '../live/fleetStore.ts';
 import { shortId } from './format.ts';
 import { Icon } from './icons.tsx';
 import { RowActions, type RowCallbacks } from './RowActions.tsx';
-import type { SessionColumn } from './sessionColumns.tsx';
+import type { ColumnId, SessionColumn } from './sessionColumns.tsx';
 
 /** A row's height before it is measured, in pixels. */
 const ROW_HEIGHT = 53;
@@ -61,15 +62,16 @@ interface SessionTableProps {
  */
 export function SessionTable(props: SessionTableProps): ReactNode {
   const { name, sessions, columns, layout, onLayout, selection, actions, watchedId = null } = props;
+  const { t } = useTranslation('sessions');
   const frame = useRef<HTMLDivElement>(null);
   const [offset, setOffset] = useState(0);
 
   const definitions = useMemo(
     () =>
-      columns.map(({ id, title, sortBy }) => {
+      columns.map(({ id, sortBy }) => {
         const value = (session: Session): unknown => sortBy?.(session);
         const enableSorting = sortBy !== undefined;
-        return helper.accessor(value, { id, header: title, sortFn: 'basic', enableSorting });
+        return helper.accessor(value, { id, sortFn: 'basic', enableSorting });
       }),
     [columns],
   );
@@ -124,7 +126,7 @@ export function SessionTable(props: SessionTableProps): ReactNode {
     overscan: OVERSCAN,
     scrollMargin: offset,
   });
-  const wide = new Set(shown.filter(({ wideOnly }) => wideOnly).map(({ id }) => id));
+  const wide = new Set<string>(shown.filter(({ wideOnly }) => wideOnly).map(({ id }) => id));
   const items = virtualizer.getVirtualItems();
   const before = (items[0]?.start ?? offset) - offset;
   const after = virtualizer.getTotalSize() - ((items.at(-1)?.end ?? offset) - offset);
@@ -150,7 +152,7 @@ export function SessionTable(props: SessionTableProps): ReactNode {
               <th scope="col" className="pick">
                 <input
                   type="checkbox"
-                  aria-label="Select all"
+                  aria-label={t('selection.all')}
                   checked={table.getIsAllRowsSelected()}
                   onChange={table.getToggleAllRowsSelectedHandler()}
                 />
@@ -158,7 +160,7 @@ export function SessionTable(props: SessionTableProps): ReactNode {
             )}
             {table.getHeaderGroups().map((group) =>
               group.headers.map(({ id, column }) => {
-                const title = String(column.columnDef.header);
+                const title = t(`columns.${column.id as ColumnId}`);
                 const sorted = column.getIsSorted();
                 return (
                   <th
@@ -187,7 +189,7 @@ export function SessionTable(props: SessionTableProps): ReactNode {
             )}
             {actions && (
               <th scope="col" className="actions">
-                Actions
+                {t('columns.actions')}
               </th>
             )}
           </tr>
@@ -249,6 +251,7 @@ interface SessionRowProps {
 const SessionRow = memo(
   function SessionRow(props: SessionRowProps): ReactNode {
     const { index, session, columns, selected, watched, onSelect, actions, measure } = props;
+    const { t } = useTranslation('sessions');
     return (
       <tr
         ref={measure}
@@ -258,22 +261,27 @@ const SessionRow = memo(
         className={watched ? 'watched' : undefined}
       >
         {onSelect && (
-          <td className="pick" data-label="Select">
+          <td className="pick" data-column="select" data-label={t('columns.select')}>
             <input
               type="checkbox"
-              aria-label={`Select ${shortId(session.id)}`}
+              aria-label={t('selection.one', { id: shortId(session.id) })}
               checked={selected}
               onChange={onSelect}
             />
           </td>
         )}
-        {columns.map(({ id, title, cell, wideOnly }) => (
-          <td key={id} data-label={title} className={wideOnly ? 'wide-only' : undefined}>
+        {columns.map(({ id, cell, wideOnly }) => (
+          <td
+            key={id}
+            data-column={id}
+            data-label={t(`columns.${id}`)}
+            className={wideOnly ? 'wide-only' : undefined}
+          >
             {cell(session)}
           </td>
         ))}
         {actions && (
-          <td data-label="Actions">
+          <td data-column="actions" data-label={t('columns.actions')}>
             <RowActions session={session} {...actions} />
           </td>
         )}

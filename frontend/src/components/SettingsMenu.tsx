@@ -3,8 +3,7 @@ import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useStore } from '../hooks/useStore.ts';
-import { language } from '../i18n/i18n.ts';
-import { type Language, LANGUAGES } from '../i18n/texts.ts';
+import { type Language, language, LANGUAGES } from '../i18n/language.ts';
 import { type Theme, theme, THEMES } from '../theme.ts';
 import { Icon } from './icons.tsx';
 import { MenuPopup } from './Menu.tsx';

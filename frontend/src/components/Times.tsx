@@ -1,4 +1,5 @@
 import type { CSSProperties, ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
 
 import type { Session } from '../api/types.ts';
 import { useServerNow } from '../hooks/useNow.ts';
@@ -7,6 +8,8 @@ import { agoText, clockText, idleSecondsLeft, momentText } from './format.ts';
 /** A moment as "how long ago", with the exact time on hover. */
 export function Ago({ timestamp }: { timestamp: string }): ReactNode {
   const now = useServerNow();
+  // What it says is in the language of the moment.
+  useTranslation();
   return (
     <time dateTime={timestamp} title={momentText(timestamp)}>
       {agoText(timestamp, now)}
@@ -16,6 +19,7 @@ export function Ago({ timestamp }: { timestamp: string }): ReactNode {
 
 /** The time a session has left before its idle TTL ends it, counting down. */
 export function IdleCountdown({ session }: { session: Session }): ReactNode {
+  const { t } = useTranslation('sessions');
   const now = useServerNow();
   const left = idleSecondsLeft(session, now);
   const share = left / session.idle_ttl_seconds;
@@ -24,8 +28,8 @@ export function IdleCountdown({ session }: { session: Session }): ReactNode {
       className={share < 0.2 ? 'countdown short' : 'countdown'}
       style={{ '--share': Math.min(1, share) } as CSSProperties}
       role="timer"
-      aria-label="Idle TTL left"
-      title={`of ${clockText(session.idle_ttl_seconds)}`}
+      aria-label={t('idleLeft')}
+      title={t('idleOf', { time: clockText(session.idle_ttl_seconds) })}
     >
       {clockText(left)}
     </span>

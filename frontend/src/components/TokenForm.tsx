@@ -1,10 +1,14 @@
 import { type ReactNode, useId } from 'react';
+import { useTranslation } from 'react-i18next';
 
 import { access } from '../api/token.ts';
+import { usePageTitle } from '../hooks/usePageTitle.ts';
 import { useStore } from '../hooks/useStore.ts';
 
 /** Asks for the access token that the API wants. */
 export function TokenForm({ onAccept }: { onAccept: () => void }): ReactNode {
+  const { t } = useTranslation();
+  usePageTitle(t('token.title'));
   const id = useId();
   const { token } = useStore(access);
   return (
@@ -19,16 +23,16 @@ export function TokenForm({ onAccept }: { onAccept: () => void }): ReactNode {
         onAccept();
       }}
     >
-      <h2 id={`${id}-title`}>Access token</h2>
+      <h2 id={`${id}-title`}>{t('token.title')}</h2>
       {token === null ? (
-        <p>This fleet is protected. Its operator set an access token; enter it to go on.</p>
+        <p>{t('token.wanted')}</p>
       ) : (
         <p className="problem" role="alert">
-          The fleet did not accept this token.
+          {t('token.refused')}
         </p>
       )}
       <div className="field">
-        <label htmlFor={`${id}-token`}>Token</label>
+        <label htmlFor={`${id}-token`}>{t('token.field')}</label>
         <input
           id={`${id}-token`}
           name="token"
@@ -36,10 +40,10 @@ export function TokenForm({ onAccept }: { onAccept: () => void }): ReactNode {
           autoComplete="current-password"
           required
         />
-        <p className="hint">It is kept in this tab only and forgotten when the tab is closed.</p>
+        <p className="hint">{t('token.hint')}</p>
       </div>
       <button type="submit" className="button primary">
-        Continue
+        {t('token.continue')}
       </button>
     </form>
   );

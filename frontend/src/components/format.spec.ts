@@ -1,7 +1,16 @@
 import { describe, expect, it } from 'vitest';
 
+import { language } from '../i18n/language.ts';
 import { aSession } from '../test/server.ts';
-import { agoText, clockText, durationText, endReasonText, idleSecondsLeft } from './format.ts';
+import {
+  agoText,
+  clockText,
+  durationText,
+  endReasonText,
+  idleSecondsLeft,
+  momentText,
+  unitText,
+} from './format.ts';
 
 const NOW = Date.parse('2024-05-01T12:00:00Z');
 
@@ -26,9 +35,9 @@ it.each([
 });
 
 it.each([
-  [42, '42 s'],
-  [720, '12 min'],
-  [11_100, '3 h 5 min'],
+  [42, '42s'],
+  [720, '12m'],
+  [11_100, '3h 5m'],
 ])('durationText of %s seconds is %s', (seconds, text) => {
   const end = new Date(NOW + seconds * 1000).toISOString();
   expect(durationText(new Date(NOW).toISOString(), end)).toBe(text);
@@ -50,4 +59,22 @@ describe('idleSecondsLeft', () => {
 it('puts end reasons into words', () => {
   expect(endReasonText('display_lost')).toBe('Display lost');
   expect(endReasonText(null)).toBe('Unknown');
+});
+
+it('writes times and reasons in the language of the moment', () => {
+  const start = new Date(NOW).toISOString();
+  const later = new Date(NOW + 11_100_000).toISOString();
+  expect(momentText(start)).toContain('May');
+  language.set('ru');
+  expect(momentText(start)).toContain('мая');
+  expect(agoText('2024-05-01T11:56:10Z', NOW)).toBe('3 мин. назад');
+  expect(durationText(start, later)).toMatch(/^3\sч 5\sмин$/);
+  expect(unitText(2.34, 'megabyte-per-second', 'short', 1)).toMatch(/^2,3\s/);
+  expect(endReasonText('crashed')).toBe('Сбой браузера');
+  language.set('en');
+  expect(agoText('2024-05-01T11:56:10Z', NOW)).toBe('3m ago');
+});
+
+it('shows a reason that it does not know as it came', () => {
+  expect(endReasonText('eaten' as 'crashed')).toBe('eaten');
 });

@@ -1,4 +1,6 @@
 import type { EndReason, Session } from '../api/types.ts';
+import { i18n } from '../i18n/i18n.ts';
+import { type Language, language, locale } from '../i18n/language.ts';
 
 /** The start of a session's id: enough to tell sessions apart, short enough for a table. */
 export function shortId(id: string): string {
@@ -29,43 +31,78 @@ const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
   ['second', 1],
 ];
 
-const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto', style: 'narrow' });
+/** Formatters by what they were made from: making one takes far longer than using it. */
+const formatters = new Map<string, unknown>();
 
-/** How long ago something was: `12s ago`, `3min ago`, `now`. */
+function kept<T>(key: string, make: (locale: string) => T): T {
+  const full = `${locale()} ${key}`;
+  const known = formatters.get(full) as T | undefined;
+  if (known !== undefined) return known;
+  const made = make(locale());
+  formatters.set(full, made);
+  return made;
+}
+
+/** The shortest form in words; Russian's narrow one is a negative number. */
+const AGO_STYLE: Record<Language, Intl.RelativeTimeFormatStyle> = { en: 'narrow', ru: 'short' };
+
+/** How long ago something was: `12s ago`, `3m ago`, `now`. */
 export function agoText(timestamp: string, now: number): string {
   const seconds = Math.max(0, Math.round((now - Date.parse(timestamp)) / 1000));
   const [unit, size] = UNITS.find(([, size]) => seconds >= size) ?? ['second', 1];
-  return relative.format(-Math.floor(seconds / size), unit);
+  const style = AGO_STYLE[language.get()];
+  return kept('ago', (tag) => new Intl.RelativeTimeFormat(tag, { numeric: 'auto', style })).format(
+    -Math.floor(seconds / size),
+    unit,
+  );
 }
 
-/** How long something took: `42 s`, `12 min`, `3 h 5 min`. */
+/**
+ * A number with its unit.
+ *
+ * @param unit as `Intl.NumberFormat` names them: `millisecond`, `kilobyte-per-second`, …
+ * @param digits how many digits follow the point at most
+ */
+export function unitText(
+  value: number,
+  unit: string,
+  unitDisplay: 'short' | 'narrow' = 'short',
+  digits = 0,
+): string {
+  const options = { style: 'unit', unit, unitDisplay, maximumFractionDigits: digits } as const;
+  return kept(
+    `${unit} ${unitDisplay} ${digits}`,
+    (tag) => new Intl.NumberFormat(tag, options),
+  ).format(value);
+}
+
+/** How long something took: `42s`, `12m`, `3h 5m`. */
 export function durationText(from: string, to: string): string {
   const seconds = Math.max(0, Math.round((Date.parse(to) - Date.parse(from)) / 1000));
-  if (seconds < 60) return `${seconds} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  if (seconds < 60) return unitText(seconds, 'second', 'narrow');
+  const minutes = unitText(Math.floor(seconds / 60) % 60, 'minute', 'narrow');
+  if (seconds < 3600) return minutes;
+  return `${unitText(Math.floor(seconds / 3600), 'hour', 'narrow')} ${minutes}`;
 }
 
 /** A moment in the person's own time zone and notation. */
 export function momentText(timestamp: string): string {
-  return new Date(timestamp).toLocaleString();
+  return kept(
+    'moment',
+    (tag) => new Intl.DateTimeFormat(tag, { dateStyle: 'medium', timeStyle: 'medium' }),
+  ).format(new Date(timestamp));
 }
 
-const END_REASONS: Record<EndReason, string> = {
-  deleted: 'Ended by request',
-  expired: 'Idle TTL passed',
-  crashed: 'Browser crashed',
-  display_lost: 'Display lost',
-  driver_lost: 'Driver lost',
-  shutdown: 'Fleet shut down',
-  launch_failed: 'Launch failed',
-};
+/** A moment's time of day, likewise. */
+export function timeOfDayText(moment: string | number): string {
+  return kept('time', (tag) => new Intl.DateTimeFormat(tag, { timeStyle: 'medium' })).format(
+    new Date(moment),
+  );
+}
 
 /** An end reason in words; a reason this panel does not know yet is shown as it came. */
 export function endReasonText(reason: EndReason | null | undefined): string {
-  if (!reason) return 'Unknown';
-  return (END_REASONS as Record<string, string>)[reason] ?? reason;
+  return i18n.t(`session:endReasons.${reason ?? 'unknown'}`, { defaultValue: reason ?? '' });
 }
 
 /** Whether a session came to its end the way it was meant to. */

@@ -1,21 +1,9 @@
 import type { Change } from '../api/types.ts';
-
-const WORDS: Record<Change, string> = {
-  created: 'Created',
-  ready: 'Ready for clients',
-  restarting: 'Browser is being restarted',
-  attached: 'A client attached',
-  detached: 'A client left',
-  touched: 'Touched',
-  start_url_failed: 'Start page failed to load',
-  ending: 'Ending',
-  ended: 'Ended',
-  forgotten: 'Forgotten by its worker',
-};
+import { i18n } from '../i18n/i18n.ts';
 
 /** What happened to a session, in words; something this panel does not know yet is shown as it came. */
 export function changeText(change: Change): string {
-  return (WORDS as Record<string, string>)[change] ?? change;
+  return i18n.t(`session:changes.${change}`, { defaultValue: change });
 }
 
 /** How good the news is: which mark the entry gets. */

@@ -1,15 +1,23 @@
 import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
 
 import type { Session } from '../api/types.ts';
+import type { texts } from '../i18n/texts.ts';
 import { durationText, endedInOrder, endReasonText } from './format.ts';
 import { Labels, SessionIdentity } from './SessionIdentity.tsx';
 import { StatusBadge } from './StatusBadge.tsx';
 import { Ago, IdleCountdown } from './Times.tsx';
 
+/** What names a column. */
+export type ColumnId = Exclude<
+  keyof (typeof texts)['en']['sessions']['columns'],
+  'select' | 'actions'
+>;
+
 /** One column of a table of sessions. */
 export interface SessionColumn {
-  id: string;
-  title: string;
+  /** Names it, in the layout that is remembered and in the texts: `sessions:columns.…`. */
+  id: ColumnId;
   /** What sessions are sorted by in it; without, they can't be. */
   sortBy?: (session: Session) => string | number;
   cell: (session: Session) => ReactNode;
@@ -34,19 +42,26 @@ function Nothing(): ReactNode {
 }
 
 function Place({ session }: { session: Session }): ReactNode {
+  const { t } = useTranslation('sessions');
   return (
     <span className="place">
       <span title={session.worker}>{session.worker}</span>
       {session.stale && (
-        <span className="badge bad" title="This is what was last known: its worker does not answer">
-          stale
+        <span className="badge bad" title={t('staleHint')}>
+          {t('stale')}
         </span>
       )}
     </span>
   );
 }
 
+function HasView({ session }: { session: Session }): ReactNode {
+  const { t } = useTranslation('sessions');
+  return session.vnc_enabled ? t('hasView') : <Nothing />;
+}
+
 function Engine({ session }: { session: Session }): ReactNode {
+  const { t } = useTranslation('sessions');
   const { browser, browser_version: version, headless } = session;
   return (
     <span className="place">
@@ -54,28 +69,25 @@ function Engine({ session }: { session: Session }): ReactNode {
         {browser}
         {version && ` ${version}`}
       </span>
-      {headless && <span className="quiet">headless</span>}
+      {headless && <span className="quiet">{t('headless')}</span>}
     </span>
   );
 }
 
 const id: SessionColumn = {
   id: 'session',
-  title: 'Session',
   sortBy: (session) => session.id,
   cell: (session) => <SessionIdentity session={session} />,
   fixed: true,
 };
 const worker: SessionColumn = {
   id: 'worker',
-  title: 'Worker',
   sortBy: (session) => session.worker,
   cell: (session) => <Place session={session} />,
   width: 6.5,
 };
 const engine: SessionColumn = {
   id: 'engine',
-  title: 'Engine',
   sortBy: ({ browser, browser_version: version }) => `${browser} ${version ?? ''}`,
   cell: (session) => <Engine session={session} />,
   width: 8.5,
@@ -83,13 +95,11 @@ const engine: SessionColumn = {
 };
 const labels: SessionColumn = {
   id: 'labels',
-  title: 'Labels',
   sortBy: (session) => Object.entries(session.labels).flat().join(' '),
   cell: (session) => <Labels labels={session.labels} />,
 };
 const created: SessionColumn = {
   id: 'created',
-  title: 'Created',
   sortBy: (session) => Date.parse(session.created_at),
   cell: (session) => <Ago timestamp={session.created_at} />,
   width: 6,
@@ -97,7 +107,6 @@ const created: SessionColumn = {
 };
 const restarts: SessionColumn = {
   id: 'restarts',
-  title: 'Restarts',
   sortBy: (session) => session.restarts,
   cell: (session) => session.restarts,
   width: 5.5,
@@ -109,7 +118,6 @@ export const LIVE_COLUMNS: readonly SessionColumn[] = [
   id,
   {
     id: 'status',
-    title: 'State',
     sortBy: (session) => session.status,
     cell: ({ status }) => <StatusBadge status={status} />,
     width: 7,
@@ -118,9 +126,8 @@ export const LIVE_COLUMNS: readonly SessionColumn[] = [
   engine,
   {
     id: 'view',
-    title: 'Live view',
     sortBy: (session) => Number(session.vnc_enabled),
-    cell: ({ vnc_enabled: enabled }) => (enabled ? 'yes' : <Nothing />),
+    cell: (session) => <HasView session={session} />,
     width: 5.5,
     wideOnly: true,
   },
@@ -128,14 +135,12 @@ export const LIVE_COLUMNS: readonly SessionColumn[] = [
   created,
   {
     id: 'activity',
-    title: 'Last activity',
     sortBy: (session) => Date.parse(session.last_seen_at),
     cell: (session) => <Ago timestamp={session.last_seen_at} />,
     width: 7,
   },
   {
     id: 'ttl',
-    title: 'TTL left',
     sortBy: deadlineOf,
     cell: (session) =>
       session.status === 'READY' ? <IdleCountdown session={session} /> : <Nothing />,
@@ -143,7 +148,6 @@ export const LIVE_COLUMNS: readonly SessionColumn[] = [
   },
   {
     id: 'clients',
-    title: 'Clients',
     sortBy: (session) => session.attached,
     cell: (session) => session.attached,
     width: 5,
@@ -156,8 +160,7 @@ export const ENDED_COLUMNS: readonly SessionColumn[] = [
   id,
   {
     id: 'reason',
-    title: 'Reason',
-    sortBy: (session) => endReasonText(session.end_reason),
+    sortBy: (session) => session.end_reason ?? '',
     cell: ({ end_reason: reason }) => (
       <span className={endedInOrder(reason) ? 'badge' : 'badge bad'}>{endReasonText(reason)}</span>
     ),
@@ -165,7 +168,6 @@ export const ENDED_COLUMNS: readonly SessionColumn[] = [
   },
   {
     id: 'detail',
-    title: 'Detail',
     cell: (session) => session.end_detail ?? <Nothing />,
   },
   worker,
@@ -174,14 +176,12 @@ export const ENDED_COLUMNS: readonly SessionColumn[] = [
   created,
   {
     id: 'ended',
-    title: 'Ended',
     sortBy: (session) => Date.parse(endOf(session)),
     cell: (session) => <Ago timestamp={endOf(session)} />,
     width: 6,
   },
   {
     id: 'lived',
-    title: 'Lived',
     sortBy: (session) => Date.parse(endOf(session)) - Date.parse(session.created_at),
     cell: (session) => durationText(session.created_at, endOf(session)),
     width: 5.5,

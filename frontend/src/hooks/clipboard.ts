@@ -1,3 +1,4 @@
+import { i18n } from '../i18n/i18n.ts';
 import { complain, inform } from './useNotices.ts';
 
 /** Browsers offer the clipboard API on https and localhost only; a fleet at home is often neither. */
@@ -35,6 +36,6 @@ async function copyText(text: string): Promise<boolean> {
 
 /** Copies a text and says so; where copying is forbidden, shows the text to copy by hand. */
 export async function copyToClipboard(text: string, what: string): Promise<void> {
-  if (await copyText(text)) inform(`${what} copied.`);
-  else complain(`Copying is not possible here. ${what}: ${text}`);
+  if (await copyText(text)) inform(i18n.t('copied', { what }));
+  else complain(i18n.t('copyByHand', { what, text }));
 }

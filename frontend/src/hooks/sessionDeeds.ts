@@ -3,6 +3,7 @@ import { useCallback } from 'react';
 import { errorText } from '../api/client.ts';
 import type { Session } from '../api/types.ts';
 import { shortId } from '../components/format.ts';
+import { i18n } from '../i18n/i18n.ts';
 import { useEnd, useTouch } from './mutations.ts';
 import { complain, inform } from './useNotices.ts';
 
@@ -22,15 +23,16 @@ export function useEndSessions(): (sessions: readonly Session[]) => Promise<void
             await mutateAsync(session);
             ended += 1;
           } catch (error) {
-            complain(`Session ${shortId(session.id)} was not ended: ${errorText(error)}`);
+            const reason = errorText(error);
+            complain(i18n.t('session:notEnded', { id: shortId(session.id), reason }));
           }
         }
       };
       await Promise.all(Array.from({ length: AT_ONCE }, work));
       const [only] = sessions;
       if (ended === 1 && only && sessions.length === 1)
-        inform(`Session ${shortId(only.id)} ended.`);
-      else if (ended > 0) inform(`${ended} sessions ended.`);
+        inform(i18n.t('session:ended', { id: shortId(only.id) }));
+      else if (ended > 0) inform(i18n.t('session:endedMany', { count: ended }));
     },
     [mutateAsync],
   );
@@ -41,13 +43,13 @@ export function useTouchSession(): { touch: (session: Session) => void; busy: bo
   const { mutate, isPending } = useTouch();
   const touch = useCallback(
     (session: Session) => {
-      const name = shortId(session.id);
+      const id = shortId(session.id);
       mutate(session, {
         onSuccess: () => {
-          inform(`Session ${name} touched.`);
+          inform(i18n.t('session:touched', { id }));
         },
         onError: (error) => {
-          complain(`Session ${name} was not touched: ${errorText(error)}`);
+          complain(i18n.t('session:notTouched', { id, reason: errorText(error) }));
         },
       });
     },

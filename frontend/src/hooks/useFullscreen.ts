@@ -1,6 +1,7 @@
 import { type RefObject, useEffect, useState } from 'react';
 
 import { errorText } from '../api/client.ts';
+import { i18n } from '../i18n/i18n.ts';
 import { complain } from './useNotices.ts';
 
 /** An element's way to the whole of the person's screen and back. */
@@ -29,7 +30,7 @@ export function useFullscreen(element: RefObject<HTMLElement | null>): Fullscree
   const toggle = () => {
     const change = on ? document.exitFullscreen() : element.current?.requestFullscreen();
     change?.catch((error: unknown) => {
-      complain(`The browser refused the full screen: ${errorText(error)}`);
+      complain(i18n.t('live:fullscreen.refused', { reason: errorText(error) }));
     });
   };
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 
-import { languageFor } from './i18n.ts';
-import { type Language, texts } from './texts.ts';
+import { type Language, languageFor } from './language.ts';
+import { texts } from './texts.ts';
 
 const PLURAL = /_(zero|one|two|few|many|other)$/;
 

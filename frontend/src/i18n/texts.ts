@@ -1,14 +1,33 @@
+import enErrors from './en/errors.json';
+import enLive from './en/live.json';
 import enPanel from './en/panel.json';
+import enScreen from './en/screen.json';
+import enSession from './en/session.json';
+import enSessions from './en/sessions.json';
+import type { Language } from './language.ts';
+import ruErrors from './ru/errors.json';
+import ruLive from './ru/live.json';
 import ruPanel from './ru/panel.json';
-
-/** The languages that the panel speaks, by their own names. */
-export const LANGUAGES = { en: 'English', ru: 'Русский' } as const;
-
-/** The code of a language that the panel speaks (ISO 639-1). */
-export type Language = keyof typeof LANGUAGES;
+import ruScreen from './ru/screen.json';
+import ruSession from './ru/session.json';
+import ruSessions from './ru/sessions.json';
 
 /** All of the panel's texts: a file for each part of the panel, in every language. */
 export const texts = {
-  en: { panel: enPanel },
-  ru: { panel: ruPanel },
+  en: {
+    errors: enErrors,
+    live: enLive,
+    panel: enPanel,
+    screen: enScreen,
+    session: enSession,
+    sessions: enSessions,
+  },
+  ru: {
+    errors: ruErrors,
+    live: ruLive,
+    panel: ruPanel,
+    screen: ruScreen,
+    session: ruSession,
+    sessions: ruSessions,
+  },
 } satisfies Record<Language, Record<string, object>>;

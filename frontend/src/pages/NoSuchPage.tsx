@@ -13,7 +13,7 @@ export function NoSuchPage(): ReactNode {
       <h2>{t('noSuchPage.title')}</h2>
       <p>{t('noSuchPage.text')}</p>
       <Link className="button primary" to="/">
-        {t('noSuchPage.back')}
+        {t('toSessions')}
       </Link>
     </div>
   );

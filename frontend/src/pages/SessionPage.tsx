@@ -1,4 +1,5 @@
 import { type ReactNode, useState } from 'react';
+import { Trans, useTranslation } from 'react-i18next';
 import { Link, useParams } from 'react-router';
 
 import { ApiError, errorText, type SessionPlace } from '../api/client.ts';
@@ -12,6 +13,7 @@ import { SessionHistory } from '../components/SessionHistory.tsx';
 import { StatusBadge } from '../components/StatusBadge.tsx';
 import { useLiveSession } from '../hooks/fleet.ts';
 import { useRememberedSession } from '../hooks/queries.ts';
+import { usePageTitle } from '../hooks/usePageTitle.ts';
 
 /** The page of one session, living or ended, which the address names. */
 export function SessionPage(): ReactNode {
@@ -20,6 +22,8 @@ export function SessionPage(): ReactNode {
 }
 
 function PageOf(place: SessionPlace): ReactNode {
+  const { t } = useTranslation(['session', 'panel']);
+  usePageTitle(t('title', { id: shortId(place.id) }));
   const live = useLiveSession(place);
   const [lastLive, setLastLive] = useState(live);
   const remembered = useRememberedSession(place, live === undefined);
@@ -37,27 +41,29 @@ function PageOf(place: SessionPlace): ReactNode {
   }
   return (
     <p className="empty card" role="status">
-      Loading…
+      {t('panel:loading')}
     </p>
   );
 }
 
 function Page({ session }: { session: Session }): ReactNode {
+  const { t } = useTranslation('session');
+  const id = shortId(session.id);
   const alive = session.status !== 'DEAD';
   return (
     <article className="session-page" aria-labelledby="session-title">
       <header className="session-header">
-        <Link to="/">← Sessions</Link>
+        <Link to="/">← {t('back')}</Link>
         <h2 id="session-title">
-          Session <code>{shortId(session.id)}</code>
+          <Trans t={t} i18nKey="heading" values={{ id }} components={{ id: <code /> }} />
         </h2>
         <StatusBadge status={session.status} />
-        <span className="quiet">on {session.worker}</span>
+        <span className="quiet">{t('onWorker', { worker: session.worker })}</span>
         {alive && <SessionActions session={session} />}
       </header>
       {session.stale && (
         <p className="banner" role="status">
-          The worker does not answer. This is what was last known of the session.
+          {t('stale')}
         </p>
       )}
       {!alive && <Ending session={session} />}
@@ -78,9 +84,10 @@ function Page({ session }: { session: Session }): ReactNode {
 }
 
 function Ending({ session }: { session: Session }): ReactNode {
+  const { t } = useTranslation('session');
   const { ended_at: endedAt, end_reason: reason, end_detail: detail } = session;
   return (
-    <section className="card page-card ending" aria-label="End">
+    <section className="card page-card ending" aria-label={t('end')}>
       <span className={endedInOrder(reason) ? 'badge' : 'badge bad'}>{endReasonText(reason)}</span>
       {detail && <p>{detail}</p>}
       {endedAt && (
@@ -99,22 +106,23 @@ interface MissingProps {
 }
 
 function Missing({ place, error, onRetry }: MissingProps): ReactNode {
+  const { t } = useTranslation(['session', 'panel']);
   const unknown = error instanceof ApiError && error.status === 404;
   return (
     <div className="empty card">
-      <h2>{unknown ? 'There is no such session' : 'The session can’t be shown'}</h2>
+      <h2>{unknown ? t('missing.unknown') : t('missing.failed')}</h2>
       <p>
         {unknown
-          ? `Worker ${place.worker} knows no session ${place.id}. It may have ended so long ago that it is forgotten.`
+          ? t('missing.unknownText', { worker: place.worker, id: place.id })
           : errorText(error)}
       </p>
       {!unknown && (
         <button type="button" className="button" onClick={onRetry}>
-          Try again
+          {t('missing.retry')}
         </button>
       )}
       <Link className="button primary" to="/">
-        Go to the sessions
+        {t('panel:toSessions')}
       </Link>
     </div>
   );

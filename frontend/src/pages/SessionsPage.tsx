@@ -1,6 +1,6 @@
 import type { RowSelectionState } from '@tanstack/react-table';
 import { type ReactNode, useCallback, useDeferredValue, useMemo, useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { Trans, useTranslation } from 'react-i18next';
 
 import { apiUrl } from '../api/base.ts';
 import { errorText, UnreachableError } from '../api/client.ts';
@@ -23,8 +23,7 @@ const NOBODY: readonly Session[] = [];
 
 /** The sessions of the fleet: the living, or those that ended last. */
 export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode {
-  const { t } = useTranslation();
-  usePageTitle(t('pages.sessions'));
+  const { t } = useTranslation('sessions');
   const [showEnded, setShowEnded] = useState(false);
   const [filter, setFilter] = useState(NO_FILTER);
   const [selected, setSelected] = useState<RowSelectionState>({});
@@ -35,6 +34,8 @@ export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode 
   const endSessions = useEndSessions();
   const layout = showEnded ? endedLayout : liveLayout;
   const arranged = useStore(layout);
+  const title = showEnded ? t('endedTitle') : t('title');
+  usePageTitle(title);
 
   const all = showEnded ? (ended.data ?? NOBODY) : live;
   // Typing comes first; five thousand rows may follow a moment later.
@@ -71,9 +72,11 @@ export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode 
       <section aria-labelledby="sessions-title">
         <div className="section-header">
           <h2 id="sessions-title">
-            {showEnded ? 'Ended sessions' : 'Sessions'}
+            {title}
             <span className="count">
-              {shown.length === all.length ? all.length : `${shown.length} of ${all.length}`}
+              {shown.length === all.length
+                ? t('count', { count: all.length })
+                : t('countOf', { shown: shown.length, count: all.length })}
             </span>
           </h2>
           <label className="switch">
@@ -86,7 +89,7 @@ export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode 
                 setSelected({});
               }}
             />
-            Show ended
+            {t('showEnded')}
           </label>
         </div>
         <SessionFilters
@@ -100,7 +103,7 @@ export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode 
         />
         {chosen.length > 0 && (
           <div className="selection card" role="status">
-            <span>{chosen.length} selected</span>
+            <span>{t('selection.count', { count: chosen.length })}</span>
             <button
               type="button"
               className="button small danger"
@@ -108,7 +111,7 @@ export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode 
                 setEnding(chosen);
               }}
             >
-              End selected
+              {t('selection.end')}
             </button>
             <button
               type="button"
@@ -117,7 +120,7 @@ export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode 
                 setSelected({});
               }}
             >
-              Clear selection
+              {t('selection.clear')}
             </button>
           </div>
         )}
@@ -129,7 +132,7 @@ export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode 
         {shown.length > 0 ? (
           <SessionTable
             key={String(showEnded)}
-            name={showEnded ? 'Ended sessions' : 'Sessions'}
+            name={title}
             sessions={shown}
             columns={columns}
             layout={arranged}
@@ -180,14 +183,15 @@ interface NothingProps {
 
 /** An empty list, and what to do about it. */
 function Nothing({ waiting, hidden, showEnded, onLaunch, onClear }: NothingProps): ReactNode {
-  if (waiting) return <p className="empty card">Loading…</p>;
+  const { t } = useTranslation(['sessions', 'panel']);
+  if (waiting) return <p className="empty card">{t('panel:loading')}</p>;
   if (hidden > 0) {
     return (
       <div className="empty card">
-        <h3>No session matches</h3>
-        <p>There are {hidden}, and none fits the search and the filters.</p>
+        <h3>{t('noMatch.title')}</h3>
+        <p>{t('noMatch.text', { count: hidden })}</p>
         <button type="button" className="button" onClick={onClear}>
-          Clear the filters
+          {t('noMatch.clear')}
         </button>
       </div>
     );
@@ -195,23 +199,24 @@ function Nothing({ waiting, hidden, showEnded, onLaunch, onClear }: NothingProps
   if (showEnded) {
     return (
       <div className="empty card">
-        <h3>Nothing has ended yet</h3>
-        <p>
-          Sessions that end, by request, by their idle TTL or by a failure, are listed here with the
-          reason.
-        </p>
+        <h3>{t('noneEnded.title')}</h3>
+        <p>{t('noneEnded.text')}</p>
       </div>
     );
   }
   return (
     <div className="empty card">
-      <h3>No session is running</h3>
+      <h3>{t('none.title')}</h3>
       <p>
-        Launch one here, or <code>POST {apiUrl('sessions').href}</code>. Then copy its WebSocket URL
-        and attach Playwright with <code>firefox.connect(url)</code>.
+        <Trans
+          t={t}
+          i18nKey="none.text"
+          values={{ url: apiUrl('sessions').href }}
+          components={{ code: <code /> }}
+        />
       </p>
       <button type="button" className="button primary" onClick={onLaunch}>
-        Launch the first session
+        {t('none.launch')}
       </button>
     </div>
   );

@@ -216,7 +216,7 @@ describe('what can be done on the page', () => {
     );
     await user.click(screen.getByRole('button', { name: 'End' }));
     const dialog = screen.getByRole('dialog');
-    expect(dialog).toHaveTextContent('One client is attached');
+    expect(dialog).toHaveTextContent('1 client is attached');
     expect(over).toBe(false);
     await user.click(within(dialog).getByRole('button', { name: 'End session' }));
     expect(await screen.findByText('Session 3f2b8c1e ended.')).toBeInTheDocument();

@@ -11,7 +11,7 @@ import {
   liveLayout,
 } from '../hooks/tableLayout.ts';
 import { dismissAll } from '../hooks/useNotices.ts';
-import { language } from '../i18n/i18n.ts';
+import { language } from '../i18n/language.ts';
 import { theme } from '../theme.ts';
 import { server } from './server.ts';
 

@@ -1,4 +1,5 @@
 import { type ReactNode, useId } from 'react';
+import { useTranslation } from 'react-i18next';
 
 import { copyToClipboard } from '../hooks/clipboard.ts';
 import { inform } from '../hooks/useNotices.ts';
@@ -13,25 +14,26 @@ interface LiveClipboardProps {
 
 /** The two clipboards, here and over there, side by side. */
 export function LiveClipboard({ remoteText, canSend, onSend }: LiveClipboardProps): ReactNode {
+  const { t } = useTranslation('live');
   const id = useId();
   return (
-    <div className="live-clipboard" role="group" aria-label="Clipboard">
+    <div className="live-clipboard" role="group" aria-label={t('clipboard.label')}>
       <div className="field">
-        <label htmlFor={`${id}-from`}>Copied in the session</label>
+        <label htmlFor={`${id}-from`}>{t('clipboard.remote')}</label>
         <textarea
           id={`${id}-from`}
           readOnly
           rows={3}
           value={remoteText ?? ''}
-          placeholder="What is copied there while you have control shows up here."
+          placeholder={t('clipboard.remoteEmpty')}
         />
         <button
           type="button"
           className="button small"
           disabled={remoteText === null}
-          onClick={() => void copyToClipboard(remoteText ?? '', 'Text of the session')}
+          onClick={() => void copyToClipboard(remoteText ?? '', t('clipboard.copied'))}
         >
-          Copy here
+          {t('clipboard.copy')}
         </button>
       </div>
       <form
@@ -42,18 +44,18 @@ export function LiveClipboard({ remoteText, canSend, onSend }: LiveClipboardProp
           if (typeof text !== 'string' || text === '') return;
           // A form's texts end their lines as on paper; a page over there gets what was typed here.
           onSend(text.replaceAll('\r\n', '\n'));
-          inform('The text is on the session’s clipboard: paste it there.');
+          inform(t('clipboard.sent'));
         }}
       >
-        <label htmlFor={`${id}-to`}>Send to the session</label>
+        <label htmlFor={`${id}-to`}>{t('clipboard.local')}</label>
         <textarea
           id={`${id}-to`}
           name="text"
           rows={3}
-          placeholder={canSend ? 'Type or paste a text.' : 'Take control to send a text.'}
+          placeholder={canSend ? t('clipboard.type') : t('clipboard.noControl')}
         />
         <button type="submit" className="button small" disabled={!canSend}>
-          Send
+          {t('clipboard.send')}
         </button>
       </form>
     </div>

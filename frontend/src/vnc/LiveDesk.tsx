@@ -1,4 +1,5 @@
 import { type ReactNode, useCallback, useId, useRef, useState } from 'react';
+import { useTranslation } from 'react-i18next';
 
 import { Icon } from '../components/icons.tsx';
 import { useFullscreen } from '../hooks/useFullscreen.ts';
@@ -20,6 +21,7 @@ interface LiveDeskProps {
  * it brings noVNC along and most visits to the panel never open a screen.
  */
 export default function LiveDesk({ sessionId, url }: LiveDeskProps): ReactNode {
+  const { t } = useTranslation('live');
   const [control, setControl] = useState(false);
   const [scaled, setScaled] = useState(true);
   const [clipboardOpen, setClipboardOpen] = useState(false);
@@ -40,7 +42,7 @@ export default function LiveDesk({ sessionId, url }: LiveDeskProps): ReactNode {
 
   return (
     <div className="live-desk" ref={desk}>
-      <div className="live-bar" role="group" aria-label="Live view">
+      <div className="live-bar" role="group" aria-label={t('label')}>
         <label className="switch">
           <input
             ref={controlSwitch}
@@ -51,19 +53,19 @@ export default function LiveDesk({ sessionId, url }: LiveDeskProps): ReactNode {
               setControl(event.target.checked);
             }}
           />
-          Control
+          {t('control')}
         </label>
-        <div className="choice" role="group" aria-label="Size">
+        <div className="choice" role="group" aria-label={t('size.label')}>
           <ToggleButton
             pressed={scaled}
-            text="Fit"
+            text={t('size.fit')}
             onClick={() => {
               setScaled(true);
             }}
           />
           <ToggleButton
             pressed={!scaled}
-            text="1:1"
+            text={t('size.original')}
             onClick={() => {
               setScaled(false);
             }}
@@ -72,7 +74,7 @@ export default function LiveDesk({ sessionId, url }: LiveDeskProps): ReactNode {
         {fullscreen.possible && (
           <button type="button" className="button small" onClick={fullscreen.toggle}>
             <Icon name="expand" />
-            {fullscreen.on ? 'Leave fullscreen' : 'Fullscreen'}
+            {fullscreen.on ? t('fullscreen.leave') : t('fullscreen.enter')}
           </button>
         )}
         <button
@@ -85,7 +87,7 @@ export default function LiveDesk({ sessionId, url }: LiveDeskProps): ReactNode {
           }}
         >
           <Icon name="clipboard" />
-          Clipboard
+          {t('clipboard.label')}
         </button>
         <LiveQuality quality={quality} />
       </div>
@@ -128,11 +130,7 @@ export default function LiveDesk({ sessionId, url }: LiveDeskProps): ReactNode {
           controlSwitch.current?.focus();
         }}
       />
-      {control && (
-        <p className="hint live-hint">
-          Keyboard and mouse go to the browser over there. Ctrl+Alt+Shift+X gives them back.
-        </p>
-      )}
+      {control && <p className="hint live-hint">{t('controlHint')}</p>}
     </div>
   );
 }

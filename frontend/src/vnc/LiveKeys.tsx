@@ -1,4 +1,5 @@
 import { type ComponentProps, type ReactNode, useState } from 'react';
+import { useTranslation } from 'react-i18next';
 
 import { Menu } from '../components/Menu.tsx';
 import { FUNCTION_KEYS, HELD_KEYS, PRESSED_KEYS, type RemoteKey } from './keys.ts';
@@ -13,6 +14,7 @@ interface LiveKeysProps {
  * shows as held is held: when either ends, the keys are let go over there.
  */
 export function LiveKeys({ onKey, onCtrlAltDel }: LiveKeysProps): ReactNode {
+  const { t } = useTranslation('live');
   const [held, setHeld] = useState<ReadonlySet<string>>(new Set());
 
   const toggle = (key: RemoteKey) => {
@@ -25,7 +27,7 @@ export function LiveKeys({ onKey, onCtrlAltDel }: LiveKeysProps): ReactNode {
   };
 
   return (
-    <div className="live-keys" role="group" aria-label="Special keys">
+    <div className="live-keys" role="group" aria-label={t('keys.label')}>
       {PRESSED_KEYS.map((key) => (
         <KeyButton
           key={key.name}
@@ -40,7 +42,7 @@ export function LiveKeys({ onKey, onCtrlAltDel }: LiveKeysProps): ReactNode {
         <KeyButton
           key={key.name}
           aria-pressed={held.has(key.name)}
-          title={`Hold ${key.name} for the keys that follow`}
+          title={t('keys.hold', { key: key.name })}
           onClick={() => {
             toggle(key);
           }}
@@ -49,7 +51,7 @@ export function LiveKeys({ onKey, onCtrlAltDel }: LiveKeysProps): ReactNode {
         </KeyButton>
       ))}
       <Menu
-        label="F keys"
+        label={t('keys.function')}
         short
         items={FUNCTION_KEYS.map((key) => ({ id: key.name, text: key.name }))}
         onChoose={(name) => {
@@ -57,7 +59,7 @@ export function LiveKeys({ onKey, onCtrlAltDel }: LiveKeysProps): ReactNode {
           if (chosen) onKey(chosen);
         }}
       />
-      <KeyButton onClick={onCtrlAltDel}>Ctrl+Alt+Del</KeyButton>
+      <KeyButton onClick={onCtrlAltDel}>{t('keys.ctrlAltDel')}</KeyButton>
     </div>
   );
 }

@@ -1,12 +1,11 @@
 import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
 
+import { unitText } from '../components/format.ts';
 import type { LiveQuality as Quality } from './useLiveQuality.ts';
 
 /** Below the first a person does not notice the way; above the second it is in the way. */
 const [GOOD_MS, BAD_MS] = [150, 500];
-
-const EXPLANATION =
-  'Round trip: a request to the fleet’s API and its answer, every 3 s; the pictures come the same way. Rate: what the screen has sent since; a screen on which nothing moves sends nothing.';
 
 function toneOf(roundTripMs: number | null): 'good' | 'busy' | 'bad' {
   if (roundTripMs === null || roundTripMs > BAD_MS) return 'bad';
@@ -16,19 +15,22 @@ function toneOf(roundTripMs: number | null): 'good' | 'busy' | 'bad' {
 function rateText(bytesPerSecond: number): string {
   const kilobytes = bytesPerSecond / 1000;
   return kilobytes < 1000
-    ? `${Math.round(kilobytes)} kB/s`
-    : `${(kilobytes / 1000).toFixed(1)} MB/s`;
+    ? unitText(kilobytes, 'kilobyte-per-second')
+    : unitText(kilobytes / 1000, 'megabyte-per-second', 'short', 1);
 }
 
 /** How well the live view can be used: the round trip to the fleet, and how much the screen sends. */
 export function LiveQuality({ quality }: { quality: Quality | null }): ReactNode {
+  const { t } = useTranslation('live');
   if (!quality) return null;
   const { roundTripMs, bytesPerSecond } = quality;
+  const roundTrip =
+    roundTripMs === null ? t('quality.noAnswer') : unitText(roundTripMs, 'millisecond');
   return (
-    <p className={`live-quality ${toneOf(roundTripMs)}`} title={EXPLANATION}>
+    <p className={`live-quality ${toneOf(roundTripMs)}`} title={t('quality.explanation')}>
       <span className="dot" aria-hidden="true" />
-      <span className="visually-hidden">Round trip </span>
-      {roundTripMs === null ? 'no answer' : `${Math.round(roundTripMs)} ms`}
+      <span className="visually-hidden">{t('quality.roundTrip')} </span>
+      {roundTrip}
       <span className="quiet"> · {rateText(bytesPerSecond)}</span>
     </p>
   );

@@ -1,7 +1,8 @@
 import { type KeyboardEvent, type ReactNode, type RefObject, useId } from 'react';
+import { useTranslation } from 'react-i18next';
 
 import { useNow } from '../hooks/useNow.ts';
-import { type CredentialKind, credentialCaption, type LiveStatus, statusText } from './status.ts';
+import { type CredentialKind, type LiveStatus, statusText } from './status.ts';
 
 interface LiveScreenProps {
   sessionId: string;
@@ -20,12 +21,13 @@ function isReleaseKey(event: KeyboardEvent): boolean {
 
 /** A session's screen, or in its place what is in the way of it. */
 export function LiveScreen(props: LiveScreenProps): ReactNode {
+  const { t } = useTranslation('live');
   const { sessionId, status, screen, onCredentials, onRelease } = props;
   return (
     <div
       className="live-screen"
       role="application"
-      aria-label={`Live screen of session ${sessionId}`}
+      aria-label={t('screen', { id: sessionId })}
       data-testid="live-screen"
       data-state={status.state}
       onKeyDownCapture={(event) => {
@@ -49,8 +51,9 @@ export function LiveScreen(props: LiveScreenProps): ReactNode {
 }
 
 function StatusLine({ status }: { status: LiveStatus }): ReactNode {
+  const { t } = useTranslation('screen');
   const now = useNow();
-  return <p role="status">{statusText(status, now)}</p>;
+  return <p role="status">{statusText(t, status, now)}</p>;
 }
 
 interface CredentialFormProps {
@@ -59,6 +62,7 @@ interface CredentialFormProps {
 }
 
 function CredentialForm({ kinds, onSubmit }: CredentialFormProps): ReactNode {
+  const { t } = useTranslation('screen');
   const id = useId();
   return (
     <form
@@ -77,7 +81,7 @@ function CredentialForm({ kinds, onSubmit }: CredentialFormProps): ReactNode {
     >
       {kinds.map((kind) => (
         <div className="field" key={kind}>
-          <label htmlFor={`${id}-${kind}`}>{credentialCaption(kind)}</label>
+          <label htmlFor={`${id}-${kind}`}>{t(`credentials.${kind}`)}</label>
           <input
             id={`${id}-${kind}`}
             name={kind}
@@ -87,7 +91,7 @@ function CredentialForm({ kinds, onSubmit }: CredentialFormProps): ReactNode {
         </div>
       ))}
       <button type="submit" className="button primary">
-        Connect
+        {t('credentials.connect')}
       </button>
     </form>
   );

@@ -1,7 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
+import { i18n } from '../i18n/i18n.ts';
 import { LiveConnection } from './connection.ts';
 import { type LiveStatus, statusText } from './status.ts';
+
+const t = i18n.getFixedT(null, 'screen');
 
 /** noVNC's client as the wrapper sees it: properties, methods that are recorded, and events. */
 class FakeRfb extends EventTarget {
@@ -148,8 +151,8 @@ describe('LiveConnection', () => {
     if (wasConnected) newest().tell('connect');
     newest().drop(closeReason, wasConnected);
     const status = statuses.at(-1);
-    expect(status).toMatchObject({ state: 'disconnected', reason: text });
-    expect(status && statusText(status, Date.now())).toBe(`${text} Trying again in 1\u00a0s.`);
+    expect(status?.state).toBe('disconnected');
+    expect(status && statusText(t, status, Date.now())).toBe(`${text} Trying again in 1\u00a0s.`);
   });
 
   it('gives up an attempt that gets no answer', () => {
@@ -157,7 +160,7 @@ describe('LiveConnection', () => {
     const first = newest();
     vi.advanceTimersByTime(15_000);
     expect(first.disconnect).toHaveBeenCalledOnce();
-    expect(statuses.at(-1)).toMatchObject({ reason: 'The live view did not answer in time.' });
+    expect(statuses.at(-1)).toMatchObject({ loss: { kind: 'timeout' } });
     // What noVNC reports afterwards about the abandoned attempt changes nothing.
     first.tell('disconnect', { clean: true });
     vi.advanceTimersByTime(1000);
@@ -181,7 +184,7 @@ describe('LiveConnection', () => {
     newest().tell('securityfailure', { status: 1, reason: 'Authentication failed' });
     newest().drop('', false);
     expect(statuses.at(-1)).toMatchObject({
-      reason: 'The screen refused the viewer: Authentication failed.',
+      loss: { kind: 'refused', text: 'Authentication failed' },
     });
     vi.advanceTimersByTime(2000);
     expect(newest().options).toEqual({});
@@ -231,7 +234,7 @@ describe('LiveConnection', () => {
     connect('ws://forbidden.test/');
     expect(statuses.at(-1)).toEqual({
       state: 'disconnected',
-      reason: 'The operation is insecure.',
+      loss: { kind: 'told', text: 'The operation is insecure.' },
       retryAt: null,
     });
     vi.advanceTimersByTime(60_000);

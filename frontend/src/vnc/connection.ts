@@ -2,7 +2,7 @@ import RFB, { type RfbCredentials } from '@novnc/novnc';
 
 import { reconnectDelay } from './backoff.ts';
 import type { RemoteKey } from './keys.ts';
-import type { LiveStatus } from './status.ts';
+import type { LiveStatus, Loss } from './status.ts';
 
 /** An attempt that has got nowhere after this long is given up. */
 const CONNECT_TIMEOUT_MS = 15_000;
@@ -40,7 +40,7 @@ interface Attempt {
   rfb: RFB;
   /** The close event of its socket, which noVNC keeps to itself; null while it is open. */
   ending: { event: CloseEvent | null };
-  refusal: string | null;
+  refusal: Loss | null;
   connectedAt: number | null;
   timeout: number | undefined;
 }
@@ -153,8 +153,8 @@ export class LiveConnection {
       attempt = { rfb, ending, refusal: null, connectedAt: null, timeout: undefined };
     } catch (error) {
       // A URL this page may not open (ws: from an https: page) stays forbidden: no second try.
-      const reason = error instanceof Error ? error.message : String(error);
-      onStatus({ state: 'disconnected', reason, retryAt: null });
+      const text = error instanceof Error ? error.message : String(error);
+      onStatus({ state: 'disconnected', loss: { kind: 'told', text }, retryAt: null });
       return;
     }
 
@@ -195,10 +195,7 @@ export class LiveConnection {
       whileCurrent((event) => {
         // The same password would be refused again; the next attempt asks for another.
         this.#credentials = null;
-        const { reason } = event.detail;
-        attempt.refusal = reason
-          ? `The screen refused the viewer: ${reason}.`
-          : 'The screen refused the viewer.';
+        attempt.refusal = { kind: 'refused', text: event.detail.reason };
       }),
     );
     rfb.addEventListener(
@@ -218,41 +215,37 @@ export class LiveConnection {
     rfb.addEventListener(
       'disconnect',
       whileCurrent((event) => {
-        this.#lose(attempt, lossReason(attempt, event.detail.clean));
+        this.#lose(attempt, lossOf(attempt, event.detail.clean));
       }),
     );
   }
 
   #startTimeout(attempt: Attempt): void {
     attempt.timeout = window.setTimeout(() => {
-      this.#lose(attempt, 'The live view did not answer in time.');
+      this.#lose(attempt, { kind: 'timeout' });
       attempt.rfb.disconnect();
     }, CONNECT_TIMEOUT_MS);
   }
 
-  #lose(attempt: Attempt, reason: string): void {
+  #lose(attempt: Attempt, loss: Loss): void {
     clearTimeout(attempt.timeout);
     this.#attempt = null;
     const now = Date.now();
     const wasStable = attempt.connectedAt !== null && now - attempt.connectedAt >= STABLE_AFTER_MS;
     this.#failures = wasStable ? 1 : this.#failures + 1;
     const delay = reconnectDelay(this.#failures);
-    this.#options.onStatus({ state: 'disconnected', reason, retryAt: now + delay });
+    this.#options.onStatus({ state: 'disconnected', loss, retryAt: now + delay });
     this.#retryTimer = window.setTimeout(() => {
       this.#connect();
     }, delay);
   }
 }
 
-/** Puts the end of a connection into a sentence, from the most telling source there is. */
-function lossReason(attempt: Attempt, clean: boolean): string {
+/** Why a connection ended, from the most telling source there is. */
+function lossOf(attempt: Attempt, clean: boolean): Loss {
   if (attempt.refusal !== null) return attempt.refusal;
   const text = attempt.ending.event?.reason.trim();
-  if (text) return /[.!?]$/.test(text) ? text : `${text}.`;
-  if (attempt.connectedAt !== null) {
-    return clean
-      ? 'The connection to the screen was lost.'
-      : 'The screen sent something unreadable.';
-  }
-  return 'The screen can’t be reached; the session may have ended.';
+  if (text) return { kind: 'told', text: /[.!?]$/.test(text) ? text : `${text}.` };
+  if (attempt.connectedAt === null) return { kind: 'unreachable' };
+  return { kind: clean ? 'lost' : 'unreadable' };
 }

@@ -1,7 +1,16 @@
 import { storedToken } from '../api/tokenStorage.ts';
+import enScreen from '../i18n/en/screen.json';
+import ruScreen from '../i18n/ru/screen.json';
+import { speaking } from '../i18n/speaking.ts';
 import { isSwitchedOn, livePageSocket, parseLivePath } from './address.ts';
 import { LiveConnection } from './connection.ts';
-import { type CredentialKind, credentialCaption, type LiveStatus, statusText } from './status.ts';
+import { type CredentialKind, type LiveStatus, statusText } from './status.ts';
+
+/** Only what this page shows: whoever watches a screen has to load it. */
+const t = speaking({ en: { screen: enScreen }, ru: { screen: ruScreen } }).getFixedT(
+  null,
+  'screen',
+);
 
 function element<K extends keyof HTMLElementTagNameMap>(
   tag: K,
@@ -29,9 +38,9 @@ function credentialForm(
     'form',
     {},
     ...fields.map(({ kind, input }) =>
-      element('label', {}, document.createTextNode(credentialCaption(kind)), input),
+      element('label', {}, document.createTextNode(t(`credentials.${kind}`)), input),
     ),
-    element('button', { type: 'submit', textContent: 'Connect' }),
+    element('button', { type: 'submit', textContent: t('credentials.connect') }),
   );
   form.addEventListener('submit', (event) => {
     event.preventDefault();
@@ -55,12 +64,12 @@ export function startLivePage(root: HTMLElement, page: URL): void {
 
   if (!address) {
     root.dataset.state = 'disconnected';
-    message.textContent = 'This address names no live view: it has to end in /vnc/ and an id.';
+    message.textContent = t('page.noAddress');
     return;
   }
-  document.title = `camofleet · live view ${address.id}`;
+  document.title = `camofleet · ${t('page.title', { id: address.id })}`;
   root.setAttribute('role', 'application');
-  root.setAttribute('aria-label', `Live screen ${address.id}`);
+  root.setAttribute('aria-label', t('page.label', { id: address.id }));
 
   const viewOnly = isSwitchedOn(page.searchParams.get('view_only'));
   const token = page.searchParams.get('access_token') ?? storedToken();
@@ -83,7 +92,7 @@ export function startLivePage(root: HTMLElement, page: URL): void {
     root.dataset.state = status.state;
     clearInterval(countdown);
     const refresh = () => {
-      message.textContent = statusText(status, Date.now());
+      message.textContent = statusText(t, status, Date.now());
     };
     refresh();
     if (status.state === 'disconnected' && status.retryAt !== null) {

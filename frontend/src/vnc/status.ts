@@ -1,28 +1,47 @@
+import type { TFunction } from 'i18next';
+
 /** What a VNC server may ask for before it lets a viewer in. */
 export type CredentialKind = 'username' | 'password' | 'target';
+
+/** Why there is no connection any more. */
+export type Loss =
+  /** In the words of the other side, or of the browser here. */
+  | { kind: 'told'; text: string }
+  /** The screen wants another password, or nobody at all; with its own reason, if it gave one. */
+  | { kind: 'refused'; text: string | undefined }
+  | { kind: 'timeout' | 'lost' | 'unreadable' | 'unreachable' };
 
 /** The state of a live view, as the screen shows it. */
 export type LiveStatus =
   | { state: 'connecting'; wanted: CredentialKind[] }
   | { state: 'connected' }
-  | { state: 'disconnected'; reason: string; retryAt: number | null };
+  | { state: 'disconnected'; loss: Loss; retryAt: number | null };
 
-/** The state in words; `now` (ms) is for the seconds until the next attempt. */
-export function statusText(status: LiveStatus, now: number): string {
-  switch (status.state) {
-    case 'connecting':
-      return status.wanted.length > 0 ? 'The screen is protected.' : 'Connecting…';
-    case 'connected':
-      return 'Connected';
-    case 'disconnected': {
-      if (status.retryAt === null) return status.reason;
-      const seconds = Math.max(1, Math.ceil((status.retryAt - now) / 1000));
-      return `${status.reason} Trying again in ${seconds}\u00a0s.`;
-    }
+function lossText(t: TFunction<'screen'>, loss: Loss): string {
+  if (loss.kind === 'told') return loss.text;
+  if (loss.kind === 'refused' && loss.text) {
+    return t('loss.refusedBecause', { reason: loss.text });
   }
+  return t(`loss.${loss.kind}`);
 }
 
-/** The caption of a credential's field. */
-export function credentialCaption(kind: CredentialKind): string {
-  return { username: 'User name', password: 'Password', target: 'Target' }[kind];
+/**
+ * The state in words.
+ *
+ * @param t the texts of live screens in the language of the moment
+ * @param now this moment (ms since the epoch), for the seconds until the next attempt
+ */
+export function statusText(t: TFunction<'screen'>, status: LiveStatus, now: number): string {
+  switch (status.state) {
+    case 'connecting':
+      return status.wanted.length > 0 ? t('status.protected') : t('status.connecting');
+    case 'connected':
+      return t('status.connected');
+    case 'disconnected': {
+      const reason = lossText(t, status.loss);
+      if (status.retryAt === null) return reason;
+      const seconds = Math.max(1, Math.ceil((status.retryAt - now) / 1000));
+      return t('status.again', { reason, seconds });
+    }
+  }
 }
