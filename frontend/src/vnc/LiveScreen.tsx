@@ -41,7 +41,7 @@ export function LiveScreen(props: LiveScreenProps): ReactNode {
       {status.state !== 'connected' && (
         <div className="live-screen-box">
           <StatusLine status={status} />
-          {status.state === 'connecting' && status.wanted.length > 0 && (
+          {status.state === 'protected' && (
             <CredentialForm kinds={status.wanted} onSubmit={onCredentials} />
           )}
         </div>

@@ -97,7 +97,7 @@ describe('LiveConnection', () => {
     expect(newest().socket.protocols).toEqual(['binary']);
     expect(newest().scaleViewport).toBe(true);
     expect(newest().viewOnly).toBe(true);
-    expect(statuses).toEqual([{ state: 'connecting', wanted: [] }]);
+    expect(statuses).toEqual([{ state: 'connecting' }]);
     newest().tell('connect');
     expect(statuses.at(-1)).toEqual({ state: 'connected' });
   });
@@ -170,7 +170,7 @@ describe('LiveConnection', () => {
   it('asks for a password, keeps it for reconnects, and forgets it when it is refused', () => {
     connect();
     newest().tell('credentialsrequired', { types: ['password'] });
-    expect(statuses.at(-1)).toEqual({ state: 'connecting', wanted: ['password'] });
+    expect(statuses.at(-1)).toEqual({ state: 'protected', wanted: ['password'], refusal: null });
     vi.advanceTimersByTime(60_000);
     expect(FakeRfb.made).toHaveLength(1);
 
@@ -188,6 +188,17 @@ describe('LiveConnection', () => {
     });
     vi.advanceTimersByTime(2000);
     expect(newest().options).toEqual({});
+
+    // What was wrong stays to be read for as long as a person needs to type.
+    newest().tell('credentialsrequired', { types: ['password'] });
+    const refusal = { kind: 'refused', text: 'Authentication failed' };
+    expect(statuses.at(-1)).toEqual({ state: 'protected', wanted: ['password'], refusal });
+    connection.sendCredentials({ password: 'right' });
+    newest().tell('connect');
+    newest().drop();
+    vi.advanceTimersByTime(8000);
+    newest().tell('credentialsrequired', { types: ['password'] });
+    expect(statuses.at(-1)).toMatchObject({ refusal: null });
   });
 
   it('lets go of held keys before it stops controlling, and keeps the choice', () => {
@@ -252,6 +263,6 @@ describe('LiveConnection', () => {
     connection.close();
     expect(newest().disconnect).toHaveBeenCalledOnce();
     newest().tell('disconnect', { clean: true });
-    expect(statuses).toEqual([{ state: 'connecting', wanted: [] }]);
+    expect(statuses).toEqual([{ state: 'connecting' }]);
   });
 });

@@ -56,6 +56,8 @@ export class LiveConnection {
   #scaled = true;
   #received = 0;
   #credentials: RfbCredentials | null = null;
+  /** Why the last credentials were of no use: said until others are. */
+  #refusal: Loss | null = null;
   #attempt: Attempt | null = null;
   #failures = 0;
   #retryTimer: number | undefined;
@@ -125,7 +127,7 @@ export class LiveConnection {
     this.#credentials = credentials;
     this.#startTimeout(attempt);
     attempt.rfb.sendCredentials(credentials);
-    this.#options.onStatus({ state: 'connecting', wanted: [] });
+    this.#options.onStatus({ state: 'connecting' });
   }
 
   /** Puts the keyboard on the remote screen. */
@@ -135,7 +137,7 @@ export class LiveConnection {
 
   #connect(): void {
     const { target, url, onStatus } = this.#options;
-    onStatus({ state: 'connecting', wanted: [] });
+    onStatus({ state: 'connecting' });
 
     let attempt: Attempt;
     try {
@@ -179,6 +181,7 @@ export class LiveConnection {
       whileCurrent(() => {
         clearTimeout(attempt.timeout);
         attempt.connectedAt = Date.now();
+        this.#refusal = null;
         this.#options.onStatus({ state: 'connected' });
       }),
     );
@@ -187,7 +190,8 @@ export class LiveConnection {
       whileCurrent((event) => {
         // A person types at their own pace.
         clearTimeout(attempt.timeout);
-        this.#options.onStatus({ state: 'connecting', wanted: event.detail.types });
+        const { types: wanted } = event.detail;
+        this.#options.onStatus({ state: 'protected', wanted, refusal: this.#refusal });
       }),
     );
     rfb.addEventListener(
@@ -195,7 +199,8 @@ export class LiveConnection {
       whileCurrent((event) => {
         // The same password would be refused again; the next attempt asks for another.
         this.#credentials = null;
-        attempt.refusal = { kind: 'refused', text: event.detail.reason };
+        this.#refusal = { kind: 'refused', text: event.detail.reason };
+        attempt.refusal = this.#refusal;
       }),
     );
     rfb.addEventListener(

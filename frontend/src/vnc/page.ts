@@ -100,7 +100,7 @@ export function startLivePage(root: HTMLElement, page: URL): void {
     }
     form?.remove();
     form = null;
-    if (status.state === 'connecting' && status.wanted.length > 0) {
+    if (status.state === 'protected') {
       form = credentialForm(status.wanted, (credentials) => {
         connection.sendCredentials(credentials);
       });

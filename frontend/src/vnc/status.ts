@@ -13,7 +13,9 @@ export type Loss =
 
 /** The state of a live view, as the screen shows it. */
 export type LiveStatus =
-  | { state: 'connecting'; wanted: CredentialKind[] }
+  | { state: 'connecting' }
+  /** It wants to know who asks; after a refusal, with what was wrong. */
+  | { state: 'protected'; wanted: CredentialKind[]; refusal: Loss | null }
   | { state: 'connected' }
   | { state: 'disconnected'; loss: Loss; retryAt: number | null };
 
@@ -34,7 +36,11 @@ function lossText(t: TFunction<'screen'>, loss: Loss): string {
 export function statusText(t: TFunction<'screen'>, status: LiveStatus, now: number): string {
   switch (status.state) {
     case 'connecting':
-      return status.wanted.length > 0 ? t('status.protected') : t('status.connecting');
+      return t('status.connecting');
+    case 'protected':
+      return status.refusal
+        ? t('status.protectedStill', { reason: lossText(t, status.refusal) })
+        : t('status.protected');
     case 'connected':
       return t('status.connected');
     case 'disconnected': {

@@ -30,7 +30,7 @@ export function useLiveConnection(url: string, choices: LiveChoices): LiveConnec
   const { viewOnly, scaled } = choices;
   const screen = useRef<HTMLDivElement | null>(null);
   const connection = useRef<LiveConnection | null>(null);
-  const [status, setStatus] = useState<LiveStatus>({ state: 'connecting', wanted: [] });
+  const [status, setStatus] = useState<LiveStatus>({ state: 'connecting' });
   const [remoteText, setRemoteText] = useState<string | null>(null);
 
   const connect = useEffectEvent((target: HTMLElement, address: string) => {
