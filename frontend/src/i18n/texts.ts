@@ -1,5 +1,7 @@
 import enPanel from './en/panel.json';
+import enWall from './en/wall.json';
 import ruPanel from './ru/panel.json';
+import ruWall from './ru/wall.json';
 
 /** The languages that the panel speaks, by their own names. */
 export const LANGUAGES = { en: 'English', ru: 'Русский' } as const;
@@ -9,6 +11,6 @@ export type Language = keyof typeof LANGUAGES;
 
 /** All of the panel's texts: a file for each part of the panel, in every language. */
 export const texts = {
-  en: { panel: enPanel },
-  ru: { panel: ruPanel },
+  en: { panel: enPanel, wall: enWall },
+  ru: { panel: ruPanel, wall: ruWall },
 } satisfies Record<Language, Record<string, object>>;
