@@ -96,7 +96,10 @@ export function WallPage({ onLaunch }: { onLaunch: () => void }): ReactNode {
               {t('newestFirst')}
             </button>
           )}
-          <p className="hint">{t('hint')}</p>
+          <p className="hint">
+            <span className="for-pointers">{t('hint')}</span>
+            <span className="for-fingers">{t('hintForFingers')}</span>
+          </p>
         </search>
       )}
       {shown.length > 0 ? (
