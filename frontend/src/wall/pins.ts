@@ -5,7 +5,10 @@ import { useLiveFleet } from '../hooks/fleet.ts';
 import { useStore } from '../hooks/useStore.ts';
 import { type FleetState, sessionKey } from '../live/fleetStore.ts';
 
-/** How long a pinned session may be out of sight before it is taken for ended, in ms. A control that starts anew needs a moment to know its workers' sessions again. */
+/**
+ * How long a pinned session may be unheard of before it is taken for ended, in ms: a control that starts anew needs a
+ * moment to know its workers' sessions again.
+ */
 export const FORGET_AFTER_MS = 5000;
 
 type Place = Parameters<typeof sessionKey>[0];
