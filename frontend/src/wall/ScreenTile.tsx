@@ -107,6 +107,17 @@ function TileScreen({ session, live, requests }: TileScreenProps): ReactNode {
       ref={screen}
       className={why === null && address !== null ? 'tile-screen' : 'tile-screen dimmed'}
       data-state={isLive ? 'live' : 'picture'}
+      onPointerEnter={({ pointerType }) => {
+        // A finger that touches is no pointer that rests: its tap is a click.
+        if (pointerType === 'touch') return;
+        hover.current = window.setTimeout(() => {
+          onVisit(key);
+        }, HOVER_MS);
+      }}
+      onPointerLeave={() => {
+        window.clearTimeout(hover.current);
+        onLeave(key);
+      }}
     >
       {url !== null && <img src={url} alt={t('tile.picture', { id })} />}
       {isLive && (
@@ -121,17 +132,6 @@ function TileScreen({ session, live, requests }: TileScreenProps): ReactNode {
           className="tile-cover"
           aria-label={t('tile.watch', { id })}
           aria-pressed={live?.kept ?? false}
-          onPointerEnter={({ pointerType }) => {
-            // A finger that touches is no pointer that rests: its tap is a click.
-            if (pointerType === 'touch') return;
-            hover.current = window.setTimeout(() => {
-              onVisit(key);
-            }, HOVER_MS);
-          }}
-          onPointerLeave={() => {
-            window.clearTimeout(hover.current);
-            onLeave(key);
-          }}
           onClick={() => {
             window.clearTimeout(hover.current);
             onPress(key);
