@@ -7,6 +7,12 @@ use bytes::{Buf, BytesMut};
 /// The longest message that is waited for as a whole, to know its length: the first 12 bytes of any suffice.
 const HEADER_LIMIT: usize = 12;
 
+/// Flags of the extended clipboard: with the first, a viewer that has just connected lists what it is capable of, and
+/// means none of the others.
+const CLIPBOARD_CAPABILITIES: u32 = 1 << 24;
+/// Notify and provide: there is a text. The other actions are questions of one program to another.
+const CLIPBOARD_TEXT: u32 = 1 << 27 | 1 << 28;
+
 /// Where the viewer stands in the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -135,10 +141,15 @@ fn message(header: &[u8]) -> Option<Message> {
         4 => fixed(8, true),
         // PointerEvent
         5 => fixed(6, true),
-        // ClientCutText; a negative length marks the extended clipboard
+        // ClientCutText; a negative length marks the extended clipboard, whose flags come first in it
         6 => {
             let length = i32::from_be_bytes(header.get(4..8)?.try_into().ok()?);
-            fixed(8 + u64::from(length.unsigned_abs()), true)
+            let whole = 8 + u64::from(length.unsigned_abs());
+            if length >= 0 || whole < 12 {
+                return fixed(whole, true);
+            }
+            let flags = u32::from_be_bytes(header.get(8..12)?.try_into().ok()?);
+            fixed(whole, flags & CLIPBOARD_CAPABILITIES == 0 && flags & CLIPBOARD_TEXT != 0)
         }
         // EnableContinuousUpdates
         150 => fixed(10, false),
@@ -165,7 +176,11 @@ mod tests {
     const ENCODINGS: &[u8] = &[2, 0, 0, 2, 0, 0, 0, 7, 0, 0, 0, 0];
     const FENCE: &[u8] = &[248, 0, 0, 0, 0, 0, 0, 0, 3, 9, 9, 9];
     const CLIPBOARD: &[u8] = &[6, 0, 0, 0, 0, 0, 0, 2, b'h', b'i'];
-    const EXTENDED_CLIPBOARD: &[u8] = &[6, 0, 0, 0, 0xff, 0xff, 0xff, 0xfc, 0, 0, 0, 1];
+    const CLIPBOARD_NOTIFY: &[u8] = &[6, 0, 0, 0, 0xff, 0xff, 0xff, 0xfc, 8, 0, 0, 1];
+    const CLIPBOARD_PROVIDE: &[u8] = &[6, 0, 0, 0, 0xff, 0xff, 0xff, 0xfa, 16, 0, 0, 1, 9, 9];
+    const CLIPBOARD_ABILITIES: &[u8] = &[6, 0, 0, 0, 0xff, 0xff, 0xff, 0xf8, 31, 0, 0, 1, 0, 0, 0, 0];
+    const CLIPBOARD_REQUEST: &[u8] = &[6, 0, 0, 0, 0xff, 0xff, 0xff, 0xfc, 2, 0, 0, 1];
+    const CLIPBOARD_TOO_SHORT: &[u8] = &[6, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 9];
 
     fn after_handshake() -> ViewerInput {
         let mut viewer = ViewerInput::new();
@@ -179,7 +194,11 @@ mod tests {
             (KEY, true),
             (POINTER, true),
             (CLIPBOARD, true),
-            (EXTENDED_CLIPBOARD, true),
+            (CLIPBOARD_NOTIFY, true),
+            (CLIPBOARD_PROVIDE, true),
+            (CLIPBOARD_TOO_SHORT, true),
+            (CLIPBOARD_ABILITIES, false),
+            (CLIPBOARD_REQUEST, false),
             (UPDATE, false),
             (ENCODINGS, false),
             (FENCE, false),
@@ -193,7 +212,7 @@ mod tests {
 
     #[test]
     fn messages_cut_in_any_places_are_followed_like_whole_ones() {
-        let quiet = [UPDATE, ENCODINGS, FENCE, UPDATE].concat();
+        let quiet = [UPDATE, ENCODINGS, CLIPBOARD_ABILITIES, FENCE, UPDATE].concat();
         for size in 1..quiet.len() {
             let mut viewer = after_handshake();
             assert!(quiet.chunks(size).all(|piece| !viewer.advance(piece)), "cut every {size} bytes");

@@ -18,6 +18,8 @@ import { useStore } from './hooks/useStore.ts';
 import { NoSuchPage } from './pages/NoSuchPage.tsx';
 import { SessionPage } from './pages/SessionPage.tsx';
 import { SessionsPage } from './pages/SessionsPage.tsx';
+import { WallPage } from './pages/WallPage.tsx';
+import { useForgetfulPins } from './wall/pins.ts';
 
 /** The panel: what all pages share, and the page that the address names. */
 export function Panel(): ReactNode {
@@ -27,6 +29,7 @@ export function Panel(): ReactNode {
   const { store, feed } = useLiveFleet();
   const { workers } = useFleet();
   const client = useQueryClient();
+  useForgetfulPins();
 
   useEffect(() => {
     if (refused) return;
@@ -85,6 +88,7 @@ export function Panel(): ReactNode {
             <OfflineNote />
             <Routes>
               <Route index element={<SessionsPage onLaunch={launch} />} />
+              <Route path="/wall" element={<WallPage onLaunch={launch} />} />
               <Route path="/sessions/:worker/:id" element={<SessionPage />} />
               <Route path="*" element={<NoSuchPage />} />
             </Routes>

@@ -70,6 +70,26 @@ async fn each_role_shows_a_session_s_screen_at_the_width_that_is_asked_for() {
 }
 
 #[actix_web::test]
+async fn a_picture_that_is_there_already_is_not_sent_again() {
+    let api = api(Options::default()).await;
+    let url = format!("{}{}", api.origin, path(&api.create(r#"{"vnc":true}"#).await));
+    let first = api.client.get(format!("{url}?width=32")).send().await.unwrap();
+    let tag = first.headers().get("etag").unwrap().to_str().unwrap().to_owned();
+    for known in [tag.as_str(), &format!("\"other\", W/{tag}"), "*"] {
+        let asked = api.client.get(format!("{url}?width=32")).insert_header(("if-none-match", known));
+        let mut again = asked.send().await.unwrap();
+        assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{known}");
+        assert_eq!(again.headers().get("etag").unwrap(), tag.as_str());
+        assert!(again.body().await.unwrap().is_empty());
+    }
+    for (query, known) in [("?width=32", "\"other\""), ("?width=32", "no tag"), ("", tag.as_str())] {
+        let asked = api.client.get(format!("{url}{query}")).insert_header(("if-none-match", known));
+        assert_eq!(asked.send().await.unwrap().status(), StatusCode::OK, "{query} {known}");
+    }
+    api.stop().await;
+}
+
+#[actix_web::test]
 async fn what_makes_no_sense_is_refused_with_its_code() {
     let api = api(Options::default()).await;
     let path = path(&api.create(r#"{"vnc":true}"#).await);

@@ -50,6 +50,10 @@ interface RequestOptions {
   method?: 'GET' | 'POST' | 'DELETE';
   body?: unknown;
   signal?: AbortSignal;
+  /** The tag of what is there already; the answer is `null` if that is still what there is. */
+  knownTag?: string | null;
+  /** Makes the result of an answer that is no refusal; undefined if it is not the API's. JSON is read without it. */
+  read?: (response: Response) => Promise<unknown>;
 }
 
 async function readJson(response: Response): Promise<unknown> {
@@ -73,12 +77,13 @@ function toApiError(status: number, body: unknown): ApiError {
 }
 
 async function request<T>(path: string, options: RequestOptions = {}): Promise<T> {
-  const { method = 'GET', body, signal } = options;
+  const { method = 'GET', body, signal, knownTag = null, read = readJson } = options;
   const { token } = access.get();
   const timeout = AbortSignal.timeout(method === 'GET' ? READ_TIMEOUT_MS : WRITE_TIMEOUT_MS);
   const headers = new Headers({ Accept: 'application/json' });
   if (token !== null) headers.set('Authorization', `Bearer ${token}`);
   if (body !== undefined) headers.set('Content-Type', 'application/json');
+  if (knownTag !== null) headers.set('If-None-Match', knownTag);
 
   let response: Response;
   try {
@@ -96,7 +101,8 @@ async function request<T>(path: string, options: RequestOptions = {}): Promise<T
   }
 
   noteServerDate(response.headers.get('Date'));
-  const answer = await readJson(response);
+  if (response.status === 304) return null as T;
+  const answer = await (response.ok ? read : readJson)(response);
   if (answer === undefined) {
     if (signal?.aborted) throw new DOMException('The request was cancelled.', 'AbortError');
     throw new UnreachableError('foreign', response.status);
@@ -143,6 +149,30 @@ export function getSession(place: SessionPlace, signal?: AbortSignal): Promise<S
 /** What happened to a session, oldest first. */
 export function getHistory(place: SessionPlace, signal?: AbortSignal): Promise<HistoryEntry[]> {
   return request(`${sessionPath(place)}/events`, signal ? { signal } : {});
+}
+
+/** A picture of a session's screen. */
+export interface Screenshot {
+  picture: Blob;
+  /** What the API calls this picture, if it names pictures at all. */
+  tag: string | null;
+}
+
+async function readScreenshot(response: Response): Promise<Screenshot | undefined> {
+  const picture = await response.blob().catch(() => undefined);
+  if (!picture?.type.startsWith('image/')) return undefined;
+  return { picture, tag: response.headers.get('ETag') };
+}
+
+/** What a session's screen shows now, this many pixels wide; `null` while it still is the picture with the known tag. */
+export function getScreenshot(
+  place: SessionPlace,
+  width: number,
+  knownTag: string | null,
+  signal: AbortSignal,
+): Promise<Screenshot | null> {
+  const path = `${sessionPath(place)}/screenshot?width=${width}`;
+  return request(path, { knownTag, read: readScreenshot, signal });
 }
 
 /** Launches a session. */

@@ -39,7 +39,7 @@ function read<T>(key: string, fallback: T, isValid: (value: unknown) => value is
 }
 
 /** A check for a value that is one of these. */
-export function oneOf<const T extends string>(
+export function oneOf<const T extends string | number | boolean>(
   ...choices: readonly T[]
 ): (value: unknown) => value is T {
   return (value): value is T => choices.some((choice) => choice === value);

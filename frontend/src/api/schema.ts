@@ -909,7 +909,10 @@ export interface operations {
                 /** @description How many pixels wide; never wider than the screen, which is the default. */
                 width?: number;
             };
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the picture that is there already */
+                "If-None-Match"?: string | null;
+            };
             path: {
                 /** @description The worker's name */
                 worker: string;
@@ -923,11 +926,20 @@ export interface operations {
             /** @description A JPEG */
             200: {
                 headers: {
+                    /** @description Names the picture: another one has another */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "image/jpeg": components["schemas"]["Jpeg"];
                 };
+            };
+            /** @description The picture is the one that is there already */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description `code`: session_not_found, worker_not_found */
             404: {

@@ -9,16 +9,19 @@ interface IconButtonProps {
   onClick: () => void;
   disabled?: boolean;
   danger?: boolean;
+  /** For a button that switches something: whether that is on. */
+  pressed?: boolean;
 }
 
 /** A button that shows an icon only. */
 export function IconButton(props: IconButtonProps): ReactNode {
-  const { icon, label, onClick, disabled = false, danger = false } = props;
+  const { icon, label, onClick, disabled = false, danger = false, pressed } = props;
   return (
     <button
       type="button"
       className={danger ? 'icon-button danger' : 'icon-button'}
       aria-label={label}
+      aria-pressed={pressed}
       title={label}
       disabled={disabled}
       onClick={onClick}

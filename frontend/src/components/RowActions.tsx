@@ -5,6 +5,7 @@ import { webSocketUrl } from '../api/base.ts';
 import type { Session } from '../api/types.ts';
 import { copyToClipboard } from '../hooks/clipboard.ts';
 import { useTouchSession } from '../hooks/sessionDeeds.ts';
+import { PinButton } from '../wall/PinButton.tsx';
 import { shortId } from './format.ts';
 import { IconButton } from './IconButton.tsx';
 
@@ -35,6 +36,7 @@ export function RowActions({
           onWatch(session);
         }}
       />
+      <PinButton session={session} />
       <IconButton
         icon="link"
         label={t('actions.copyUrl', { id })}

@@ -3,6 +3,7 @@ import { useTranslation } from 'react-i18next';
 
 import type { Session } from '../api/types.ts';
 import { useEndSessions, useTouchSession } from '../hooks/sessionDeeds.ts';
+import { PinTextButton } from '../wall/PinButton.tsx';
 import { EndDialog } from './EndDialog.tsx';
 import { Icon } from './icons.tsx';
 
@@ -14,6 +15,7 @@ export function SessionActions({ session }: { session: Session }): ReactNode {
   const endSessions = useEndSessions();
   return (
     <div className="session-actions">
+      <PinTextButton session={session} />
       <button
         type="button"
         className="button"

@@ -123,7 +123,8 @@ interface FilterProps<T extends string> {
   onChange: (value: '' | T) => void;
 }
 
-function Filter<T extends string>({
+/** A choice of one of several values, or of all. */
+export function Filter<T extends string>({
   label,
   all,
   value,

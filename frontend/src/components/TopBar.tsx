@@ -8,7 +8,10 @@ import { Icon } from './icons.tsx';
 import { SettingsMenu } from './SettingsMenu.tsx';
 
 /** The pages that the bar leads to. */
-const PAGES = [{ path: '/', name: 'sessions' }] as const;
+const PAGES = [
+  { path: '/', name: 'sessions' },
+  { path: '/wall', name: 'wall' },
+] as const;
 
 interface TopBarProps {
   /** Whether the API wants an access token first: there is nothing to go to until it has one. */

@@ -10,7 +10,10 @@ const PATHS = {
   external: 'M14 4h6v6M20 4l-9 9M18 14v6H4V6h6',
   keyboard: 'M2 6h20v12H2zM6 10h1M10 10h1M14 10h1M18 10h0M7 14h10',
   link: 'M10 14a4 4 0 0 0 6 0l3-3a4 4 0 0 0-6-6l-1 1M14 10a4 4 0 0 0-6 0l-3 3a4 4 0 0 0 6 6l1-1',
+  next: 'M9 6l6 6-6 6',
+  pin: 'M9 3h6l-1 7 4 3v2H6v-2l4-3zM12 15v6',
   plus: 'M12 5v14M5 12h14',
+  previous: 'M15 6l-6 6 6 6',
   settings:
     'M4 7h9M17 7h3M4 17h3M11 17h9M15 5a2 2 0 1 1 0 4 2 2 0 0 1 0-4M9 15a2 2 0 1 1 0 4 2 2 0 0 1 0-4',
   screen: 'M3 5h18v12H3zM9 21h6M12 17v4',

@@ -4,6 +4,7 @@ import enPanel from './en/panel.json';
 import enScreen from './en/screen.json';
 import enSession from './en/session.json';
 import enSessions from './en/sessions.json';
+import enWall from './en/wall.json';
 import type { Language } from './language.ts';
 import ruErrors from './ru/errors.json';
 import ruLive from './ru/live.json';
@@ -11,6 +12,7 @@ import ruPanel from './ru/panel.json';
 import ruScreen from './ru/screen.json';
 import ruSession from './ru/session.json';
 import ruSessions from './ru/sessions.json';
+import ruWall from './ru/wall.json';
 
 /** All of the panel's texts: a file for each part of the panel, in every language. */
 export const texts = {
@@ -21,6 +23,7 @@ export const texts = {
     screen: enScreen,
     session: enSession,
     sessions: enSessions,
+    wall: enWall,
   },
   ru: {
     errors: ruErrors,
@@ -29,5 +32,6 @@ export const texts = {
     screen: ruScreen,
     session: ruSession,
     sessions: ruSessions,
+    wall: ruWall,
   },
 } satisfies Record<Language, Record<string, object>>;

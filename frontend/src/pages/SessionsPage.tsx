@@ -18,6 +18,7 @@ import { endedLayout, liveLayout } from '../hooks/tableLayout.ts';
 import { usePageTitle } from '../hooks/usePageTitle.ts';
 import { useStore } from '../hooks/useStore.ts';
 import { sessionKey } from '../live/fleetStore.ts';
+import { PinnedPreviews } from '../wall/PinnedPreviews.tsx';
 
 const NOBODY: readonly Session[] = [];
 
@@ -69,6 +70,7 @@ export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode 
           }}
         />
       )}
+      <PinnedPreviews onEnd={end} />
       <section aria-labelledby="sessions-title">
         <div className="section-header">
           <h2 id="sessions-title">

@@ -13,6 +13,8 @@ import {
 import { dismissAll } from '../hooks/useNotices.ts';
 import { language } from '../i18n/language.ts';
 import { theme } from '../theme.ts';
+import { DEFAULT_LAYOUT, previewsOpen, wallLayout } from '../wall/choices.ts';
+import { pins } from '../wall/pins.ts';
 import { server } from './server.ts';
 
 // Nothing is laid out in jsdom, so nothing changes its size either.
@@ -20,6 +22,24 @@ globalThis.ResizeObserver = class {
   observe = () => undefined;
   unobserve = () => undefined;
   disconnect = () => undefined;
+};
+
+// Nor is anything scrolled out of sight, until a test says so.
+globalThis.IntersectionObserver = class {
+  readonly root = null;
+  readonly rootMargin = '';
+  readonly scrollMargin = '';
+  readonly thresholds = [];
+  readonly #report: IntersectionObserverCallback;
+  constructor(report: IntersectionObserverCallback) {
+    this.#report = report;
+  }
+  observe = (target: Element) => {
+    this.#report([{ target, isIntersecting: true } as IntersectionObserverEntry], this);
+  };
+  unobserve = () => undefined;
+  disconnect = () => undefined;
+  takeRecords = () => [];
 };
 
 // A ceiling, not a wait: a busy machine may take its time.
@@ -36,6 +56,9 @@ afterEach(() => {
   localStorage.clear();
   liveLayout.set(DEFAULT_LIVE_LAYOUT);
   endedLayout.set(DEFAULT_ENDED_LAYOUT);
+  pins.set([]);
+  previewsOpen.set(true);
+  wallLayout.set(DEFAULT_LAYOUT);
   language.set('en');
   theme.set('system');
   dismissAll();

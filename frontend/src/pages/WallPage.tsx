@@ -1,0 +1,241 @@
+import { type ReactNode, useMemo, useState } from 'react';
+import { Trans, useTranslation } from 'react-i18next';
+
+import { apiUrl } from '../api/base.ts';
+import { filterSessions, isFiltering, labelsOf, NO_FILTER } from '../api/sessionFilter.ts';
+import type { Session } from '../api/types.ts';
+import { EndDialog } from '../components/EndDialog.tsx';
+import { Icon } from '../components/icons.tsx';
+import { Filter } from '../components/SessionFilters.tsx';
+import { useFleet } from '../hooks/fleet.ts';
+import { useEndSessions } from '../hooks/sessionDeeds.ts';
+import { useFullWindow } from '../hooks/useFullWindow.ts';
+import { usePageKeys } from '../hooks/usePageKeys.ts';
+import { usePageTitle } from '../hooks/usePageTitle.ts';
+import { useStore } from '../hooks/useStore.ts';
+import { sessionKey } from '../live/fleetStore.ts';
+import { wallLayout } from '../wall/choices.ts';
+import { useLiveTiles } from '../wall/liveTiles.ts';
+import { pageOf } from '../wall/order.ts';
+import { ScreenTile } from '../wall/ScreenTile.tsx';
+import { useWall } from '../wall/useWall.ts';
+import { LayoutChoice, Pager } from '../wall/WallBar.tsx';
+
+/** The live screens of the fleet side by side, page by page. */
+export function WallPage({ onLaunch }: { onLaunch: () => void }): ReactNode {
+  const { t } = useTranslation('wall');
+  usePageTitle(t('title'));
+  const layout = useStore(wallLayout);
+  const { screens, newestFirst, sort } = useWall();
+  const [filter, setFilter] = useState(NO_FILTER);
+  const [wanted, setWanted] = useState(0);
+  const [ending, setEnding] = useState<Session | null>(null);
+  const [full, setFull] = useFullWindow();
+  const { live, requests, stopAll } = useLiveTiles();
+  const endSessions = useEndSessions();
+  const matching = useMemo(() => filterSessions(screens, filter), [screens, filter]);
+  const { page, pages, shown } = pageOf(matching, layout, wanted);
+  const leaveFull = () => {
+    setFull(false);
+  };
+  usePageKeys({
+    ArrowLeft:
+      page > 0
+        ? () => {
+            setWanted(page - 1);
+          }
+        : undefined,
+    ArrowRight:
+      page < pages - 1
+        ? () => {
+            setWanted(page + 1);
+          }
+        : undefined,
+    Escape: live.length > 0 ? stopAll : full ? leaveFull : undefined,
+  });
+
+  return (
+    <section className="wall" aria-labelledby="wall-title">
+      <div className="section-header">
+        <h2 id="wall-title">
+          {t('title')}
+          <span className="count">{t('screens', { count: matching.length })}</span>
+        </h2>
+        <Pager page={page} pages={pages} onTurn={setWanted} />
+        {screens.length > 0 && (
+          <button
+            type="button"
+            className="button small"
+            onClick={() => {
+              setFull(!full);
+            }}
+          >
+            <Icon name={full ? 'close' : 'expand'} />
+            {t(full ? 'leaveFull' : 'full')}
+          </button>
+        )}
+      </div>
+      {screens.length > 0 && !full && (
+        <search className="filters wall-filters">
+          <LayoutChoice
+            layout={layout}
+            onChoose={(chosen) => {
+              // What stands first now stays on the page.
+              setWanted(Math.floor((page * layout) / chosen));
+              wallLayout.set(chosen);
+            }}
+          />
+          <WallFilters screens={screens} filter={filter} onFilter={setFilter} />
+          {!newestFirst && (
+            <button
+              type="button"
+              className="button small"
+              title={t('newestFirstHint')}
+              onClick={sort}
+            >
+              {t('newestFirst')}
+            </button>
+          )}
+          <p className="hint">
+            <span className="for-pointers">{t('hint')}</span>
+            <span className="for-fingers">{t('hintForFingers')}</span>
+          </p>
+        </search>
+      )}
+      {shown.length > 0 ? (
+        <ul className="wall-grid" data-tiles={layout}>
+          {shown.map((session) => {
+            const key = sessionKey(session);
+            return (
+              <li key={key}>
+                <ScreenTile
+                  session={session}
+                  live={live.find((tile) => tile.key === key)}
+                  requests={requests}
+                  onEnd={setEnding}
+                />
+              </li>
+            );
+          })}
+        </ul>
+      ) : (
+        <NoScreens
+          hidden={screens.length}
+          onLaunch={onLaunch}
+          onClear={() => {
+            setFilter(NO_FILTER);
+          }}
+        />
+      )}
+      {ending && (
+        <EndDialog
+          sessions={[ending]}
+          onConfirm={() => {
+            setEnding(null);
+            void endSessions([ending]);
+          }}
+          onClose={() => {
+            setEnding(null);
+          }}
+        />
+      )}
+    </section>
+  );
+}
+
+interface WallFiltersProps {
+  screens: readonly Session[];
+  filter: typeof NO_FILTER;
+  onFilter: (filter: typeof NO_FILTER) => void;
+}
+
+function WallFilters({ screens, filter, onFilter }: WallFiltersProps): ReactNode {
+  const { t } = useTranslation('wall');
+  const workers = useMemo(
+    () => [...new Set(screens.map(({ worker }) => worker))].sort(),
+    [screens],
+  );
+  const labels = useMemo(() => labelsOf(screens), [screens]);
+  return (
+    <>
+      <Filter
+        label={t('worker')}
+        all={t('allWorkers')}
+        value={filter.worker}
+        choices={workers}
+        onChange={(worker) => {
+          onFilter({ ...filter, worker });
+        }}
+      />
+      <Filter
+        label={t('label')}
+        all={t('allLabels')}
+        value={filter.label}
+        choices={labels}
+        onChange={(label) => {
+          onFilter({ ...filter, label });
+        }}
+      />
+      {isFiltering(filter) && (
+        <button
+          type="button"
+          className="button small"
+          onClick={() => {
+            onFilter(NO_FILTER);
+          }}
+        >
+          <Icon name="close" />
+          {t('empty.clear')}
+        </button>
+      )}
+    </>
+  );
+}
+
+interface NoScreensProps {
+  /** How many screens the filters have left out. */
+  hidden: number;
+  onLaunch: () => void;
+  onClear: () => void;
+}
+
+/** An empty wall, and what to do about it. */
+function NoScreens({ hidden, onLaunch, onClear }: NoScreensProps): ReactNode {
+  const { t } = useTranslation(['wall', 'panel']);
+  const { known, workers } = useFleet();
+  if (!known) return <p className="empty card">{t('panel:loading')}</p>;
+  if (hidden > 0) {
+    return (
+      <div className="empty card">
+        <h3>{t('empty.noMatch')}</h3>
+        <p>{t('empty.noMatchText', { count: hidden })}</p>
+        <button type="button" className="button" onClick={onClear}>
+          {t('empty.clear')}
+        </button>
+      </div>
+    );
+  }
+  const possible = workers.some(({ supports_vnc: can }) => can) || workers.length === 0;
+  return (
+    <div className="empty card">
+      <h3>{t('empty.title')}</h3>
+      {possible ? (
+        <>
+          <p>
+            <Trans
+              t={t}
+              i18nKey="empty.text"
+              values={{ address: apiUrl('sessions').href, body: '{"vnc": true}' }}
+              components={{ code: <code /> }}
+            />
+          </p>
+          <button type="button" className="button primary" onClick={onLaunch}>
+            {t('empty.launch')}
+          </button>
+        </>
+      ) : (
+        <p>{t('empty.impossible')}</p>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,172 @@
+import { lazy, memo, type ReactNode, Suspense, useEffect, useRef } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
+
+import { liveViewUrl } from '../api/base.ts';
+import { labelText } from '../api/sessionFilter.ts';
+import { access } from '../api/token.ts';
+import type { Session } from '../api/types.ts';
+import { shortId } from '../components/format.ts';
+import { IconButton } from '../components/IconButton.tsx';
+import { Icon } from '../components/icons.tsx';
+import { StatusBadge } from '../components/StatusBadge.tsx';
+import { IdleCountdown } from '../components/Times.tsx';
+import { useStore } from '../hooks/useStore.ts';
+import { sessionKey } from '../live/fleetStore.ts';
+import { sessionPath } from '../pages/sessionPath.ts';
+import type { LiveRequests, LiveTile } from './liveTiles.ts';
+import { PinButton } from './PinButton.tsx';
+import { useScreenPicture } from './useScreenPicture.ts';
+
+const LivePeek = lazy(() => import('../vnc/LivePeek.tsx'));
+
+/** How long a pointer rests on a tile before it is live, in ms: one that only passes by starts nothing. */
+export const HOVER_MS = 300;
+
+interface ScreenTileProps {
+  session: Session;
+  /** How it is live; undefined while it is a picture. */
+  live: LiveTile | undefined;
+  requests: LiveRequests;
+  onEnd: (session: Session) => void;
+}
+
+/** A session's screen in small: a picture, renewed every second, that becomes the live view; and what is known of it. */
+export const ScreenTile = memo(function ScreenTile(props: ScreenTileProps): ReactNode {
+  const { session, live, requests, onEnd } = props;
+  const { t } = useTranslation('wall');
+  const id = shortId(session.id);
+  const labels = Object.entries(session.labels).map(labelText).join(' · ');
+  return (
+    <article className="tile card" aria-label={t('tile.title', { id })}>
+      <TileScreen session={session} live={live} requests={requests} />
+      <div className="tile-caption">
+        <div className="tile-line">
+          <Link to={sessionPath(session)} title={t('tile.open', { id })}>
+            <code>{id}</code>
+          </Link>
+          <span className="tile-worker quiet" title={session.worker}>
+            {session.worker}
+          </span>
+          <span className="tile-actions">
+            <PinButton session={session} />
+            <IconButton
+              icon="stop"
+              label={t('tile.end', { id })}
+              danger
+              disabled={session.status === 'TERMINATING'}
+              onClick={() => {
+                onEnd(session);
+              }}
+            />
+          </span>
+        </div>
+        <div className="tile-line tile-facts">
+          <span className="tile-labels quiet" title={labels}>
+            {labels}
+          </span>
+          <span className="tile-clients" title={t('tile.clients', { count: session.attached })}>
+            <Icon name="link" />
+            <span aria-hidden="true">{session.attached}</span>
+            <span className="visually-hidden">
+              {t('tile.clients', { count: session.attached })}
+            </span>
+          </span>
+          {session.status === 'READY' && <IdleCountdown session={session} />}
+        </div>
+      </div>
+    </article>
+  );
+});
+
+type TileScreenProps = Pick<ScreenTileProps, 'session' | 'live' | 'requests'>;
+
+function TileScreen({ session, live, requests }: TileScreenProps): ReactNode {
+  const { t } = useTranslation('wall');
+  const { token } = useStore(access);
+  const screen = useRef<HTMLDivElement>(null);
+  const hover = useRef<number | undefined>(undefined);
+  const key = sessionKey(session);
+  const id = shortId(session.id);
+  const address = session.status === 'READY' && !session.stale ? session.vnc.ws : null;
+  const isLive = live !== undefined && address !== null;
+  const { url, problem } = useScreenPicture(session, screen, address !== null && !isLive);
+  const { onVisit, onLeave, onPress, onStop } = requests;
+  const why = isLive ? null : session.stale ? t('tile.stale') : address !== null ? problem : null;
+
+  useEffect(
+    () => () => {
+      window.clearTimeout(hover.current);
+      onStop(key);
+    },
+    [key, onStop],
+  );
+
+  return (
+    <div
+      ref={screen}
+      className={why === null && address !== null ? 'tile-screen' : 'tile-screen dimmed'}
+      data-state={isLive ? 'live' : 'picture'}
+      onPointerEnter={({ pointerType }) => {
+        // A finger that touches is no pointer that rests: its tap is a click.
+        if (pointerType === 'touch') return;
+        hover.current = window.setTimeout(() => {
+          onVisit(key);
+        }, HOVER_MS);
+      }}
+      onPointerLeave={() => {
+        window.clearTimeout(hover.current);
+        onLeave(key);
+      }}
+    >
+      {url !== null && <img src={url} alt={t('tile.picture', { id })} />}
+      {isLive && (
+        <Suspense fallback={null}>
+          <LivePeek sessionId={session.id} url={liveViewUrl(address, token).href} />
+        </Suspense>
+      )}
+      {/* Over the screen, so that its canvas takes neither clicks nor the wheel. */}
+      {address !== null && (
+        <button
+          type="button"
+          className="tile-cover"
+          aria-label={t('tile.watch', { id })}
+          aria-pressed={live?.kept ?? false}
+          onClick={() => {
+            window.clearTimeout(hover.current);
+            onPress(key);
+          }}
+        />
+      )}
+      <span className="tile-marks">
+        {session.status !== 'READY' && <StatusBadge status={session.status} />}
+        {isLive && <span className="badge good">{t(live.kept ? 'tile.kept' : 'tile.live')}</span>}
+      </span>
+      {!isLive && <TileNote session={session} problem={why} waiting={url === null} />}
+    </div>
+  );
+}
+
+interface TileNoteProps {
+  session: Session;
+  /** Why the picture is not what the screen shows now. */
+  problem: string | null;
+  /** Whether there is no picture yet. */
+  waiting: boolean;
+}
+
+/** What stands on a tile that can't show what there is. */
+function TileNote({ session, problem, waiting }: TileNoteProps): ReactNode {
+  const { t } = useTranslation('wall');
+  let text: string | null = waiting ? t('tile.waiting') : null;
+  if (problem !== null) text = problem;
+  else if (session.status === 'INIT') {
+    text = t(session.restarts > 0 ? 'tile.restarting' : 'tile.starting');
+  } else if (session.status === 'TERMINATING') text = t('tile.ending');
+  if (text === null) return null;
+  return (
+    <p className="tile-note" role="status">
+      {text}
+    </p>
+  );
+}

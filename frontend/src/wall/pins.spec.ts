@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest';
+
+import { FleetStore } from '../live/fleetStore.ts';
+import { aSession, healthyWorker } from '../test/server.ts';
+import { lostPins, pins, togglePin } from './pins.ts';
+
+const session = aSession({ id: 'a' });
+
+function fleet(worker = healthyWorker) {
+  const store = new FleetStore();
+  store.replaceAll([session], [worker]);
+  return store.get();
+}
+
+it('a session is pinned, and unpinned, and others keep their order', () => {
+  togglePin({ worker: 'local', id: 'b' });
+  togglePin(session);
+  togglePin({ worker: 'local', id: 'c' });
+  togglePin(session);
+  expect(pins.get()).toEqual(['local/b', 'local/c']);
+  expect(localStorage.getItem('camofleet.pins')).toBe('["local/b","local/c"]');
+});
+
+describe('pins', () => {
+  it('are lost with their sessions', () => {
+    expect(lostPins(['local/a', 'local/b', 'gone/a'], fleet())).toEqual(['local/b', 'gone/a']);
+  });
+
+  it('wait for a worker that does not answer', () => {
+    expect(lostPins(['local/b'], fleet({ ...healthyWorker, stale: true }))).toEqual([]);
+    expect(lostPins(['local/b'], fleet({ ...healthyWorker, healthy: false }))).toEqual([]);
+  });
+
+  it('wait until the fleet is known', () => {
+    expect(lostPins(['local/b'], new FleetStore().get())).toEqual([]);
+  });
+});

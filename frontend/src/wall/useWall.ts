@@ -1,0 +1,38 @@
+import { useMemo, useState } from 'react';
+
+import type { Session } from '../api/types.ts';
+import { useFleet } from '../hooks/fleet.ts';
+import { useStore } from '../hooks/useStore.ts';
+import { arrange, hasScreen } from './order.ts';
+import { pins } from './pins.ts';
+
+/** The screens of the fleet in the order of the wall. */
+export interface Wall {
+  screens: readonly Session[];
+  /** Whether it is the order that the wall opens with; sessions that came since may stand elsewhere. */
+  newestFirst: boolean;
+  /** Puts them in that order again. */
+  sort: () => void;
+}
+
+function same(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((key, place) => key === b[place]);
+}
+
+/** Keeps the wall in order while sessions come and go: see {@link arrange}. */
+export function useWall(): Wall {
+  const { sessions, byKey } = useFleet();
+  const pinned = useStore(pins);
+  const [before, setBefore] = useState<readonly string[]>([]);
+  const listed = useMemo(() => sessions.filter(hasScreen), [sessions]);
+  const order = useMemo(() => arrange(before, listed, pinned), [before, listed, pinned]);
+  const fresh = useMemo(() => arrange([], listed, pinned), [listed, pinned]);
+  if (!same(order, before)) setBefore(order);
+  return {
+    screens: order.flatMap((key) => byKey.get(key) ?? []),
+    newestFirst: same(order, fresh),
+    sort: () => {
+      setBefore(fresh);
+    },
+  };
+}
