@@ -8,7 +8,11 @@ import { Icon } from './icons.tsx';
 import { SettingsMenu } from './SettingsMenu.tsx';
 
 /** The pages that the bar leads to. */
-const PAGES = [{ path: '/', name: 'sessions' }] as const;
+const PAGES = [
+  { path: '/', name: 'sessions' },
+  { path: '/workers', name: 'workers' },
+  { path: '/fleet', name: 'fleet' },
+] as const;
 
 interface TopBarProps {
   /** Whether the API wants an access token first: there is nothing to go to until it has one. */

@@ -1,4 +1,6 @@
+import enFleet from './en/fleet.json';
 import enPanel from './en/panel.json';
+import ruFleet from './ru/fleet.json';
 import ruPanel from './ru/panel.json';
 
 /** The languages that the panel speaks, by their own names. */
@@ -9,6 +11,6 @@ export type Language = keyof typeof LANGUAGES;
 
 /** All of the panel's texts: a file for each part of the panel, in every language. */
 export const texts = {
-  en: { panel: enPanel },
-  ru: { panel: ruPanel },
+  en: { fleet: enFleet, panel: enPanel },
+  ru: { fleet: ruFleet, panel: ruPanel },
 } satisfies Record<Language, Record<string, object>>;

@@ -1,0 +1,88 @@
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import type { WorkerStatus } from '../api/types.ts';
+import { spanText } from '../fleet/formats.ts';
+import { useServerNow } from '../hooks/useNow.ts';
+import { useStore } from '../hooks/useStore.ts';
+import { language } from '../i18n/i18n.ts';
+import { clockText, momentText } from './format.ts';
+import { Ago } from './Times.tsx';
+
+/** What a worker is: where, since when, of which versions, and what its sessions get by default. */
+export function WorkerFacts({ worker }: { worker: WorkerStatus }): ReactNode {
+  const { t } = useTranslation('fleet');
+  const { detail, url } = worker;
+  const unknown = <span className="quiet">{t('workers.facts.unknown')}</span>;
+  const health = 'error' in detail ? null : detail;
+  const facts = health?.facts ?? null;
+  const engine = facts?.engine;
+  return (
+    <dl className="facts worker-facts">
+      <Fact name={t('workers.facts.contact')}>
+        <Contact worker={worker} />
+      </Fact>
+      {url !== null && (
+        <Fact name={t('workers.facts.url')}>
+          <code>{url}</code>
+        </Fact>
+      )}
+      <Fact name={t('workers.facts.uptime')}>
+        {facts?.started_at == null ? unknown : <Uptime since={facts.started_at} />}
+      </Fact>
+      <Fact name={t('workers.facts.engine')}>
+        {engine ? `${engine.name} ${engine.version ?? ''}` : unknown}
+      </Fact>
+      <Fact name={t('workers.facts.version')}>
+        {health !== null && health.version !== '' ? health.version : unknown}
+      </Fact>
+      <Fact name={t('workers.facts.playwright')}>{facts?.playwright ?? unknown}</Fact>
+      <Fact name={t('workers.facts.node')}>{facts?.node ?? unknown}</Fact>
+      <Fact name={t('workers.facts.drivers')}>{facts?.drivers ?? unknown}</Fact>
+      <Fact name={t('workers.facts.defaults')}>
+        <Defaults worker={worker} />
+      </Fact>
+    </dl>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: ReactNode }): ReactNode {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+/** Since when a worker has been silent. One that answers does so about every second, which is no news. */
+function Contact({ worker }: { worker: WorkerStatus }): ReactNode {
+  const { t } = useTranslation('fleet');
+  const { detail, url, last_contact: last } = worker;
+  if (url === null) return t('workers.facts.contactHere');
+  if (!('error' in detail)) return t('workers.facts.contactNow');
+  return last === null ? t('workers.facts.contactNever') : <Ago timestamp={last} />;
+}
+
+function Uptime({ since }: { since: string }): ReactNode {
+  const now = useServerNow();
+  const lang = useStore(language);
+  return (
+    <time dateTime={since} title={momentText(since)}>
+      {spanText((now - Date.parse(since)) / 1000, lang)}
+    </time>
+  );
+}
+
+function Defaults({ worker: { detail } }: { worker: WorkerStatus }): ReactNode {
+  const { t } = useTranslation('fleet');
+  const defaults = 'error' in detail ? undefined : detail.facts?.defaults;
+  const { idle_ttl_seconds: idle, headless, start_url: startUrl } = defaults ?? {};
+  const texts = [
+    idle != null && t('workers.facts.idle', { time: clockText(idle) }),
+    headless != null && t(headless ? 'workers.facts.headless' : 'workers.facts.window'),
+    startUrl != null && t('workers.facts.startUrl', { url: startUrl }),
+  ].filter((text) => text !== false);
+  if (texts.length > 0) return texts.join(', ');
+  return <span className="quiet">{t('workers.facts.unknown')}</span>;
+}
