@@ -24,6 +24,8 @@ export type WorkerStatus = Schemas['WorkerStatus'];
 export type FleetHistory = Schemas['FleetHistory'];
 /** The fleet at one moment, and what has happened since the sample before. */
 export type FleetSample = Schemas['Sample'];
+/** What a session gets where its request says nothing. */
+export type SessionDefaults = Schemas['SessionDefaults'];
 /** Something in a session's past. */
 export type HistoryEntry = Schemas['HistoryEntry'];
 /** What can happen to a session. */

@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import type { WorkerStatus } from '../api/types.ts';
+import type { SessionDefaults, WorkerStatus } from '../api/types.ts';
 import { spanText } from '../fleet/formats.ts';
 import { useServerNow } from '../hooks/useNow.ts';
 import { useStore } from '../hooks/useStore.ts';
@@ -13,7 +13,6 @@ import { Ago } from './Times.tsx';
 export function WorkerFacts({ worker }: { worker: WorkerStatus }): ReactNode {
   const { t } = useTranslation('fleet');
   const { detail, url } = worker;
-  const unknown = <span className="quiet">{t('workers.facts.unknown')}</span>;
   const health = 'error' in detail ? null : detail;
   const facts = health?.facts ?? null;
   const engine = facts?.engine;
@@ -22,31 +21,25 @@ export function WorkerFacts({ worker }: { worker: WorkerStatus }): ReactNode {
       <Fact name={t('workers.facts.contact')}>
         <Contact worker={worker} />
       </Fact>
-      {url !== null && (
-        <Fact name={t('workers.facts.url')}>
-          <code>{url}</code>
-        </Fact>
-      )}
+      <Fact name={t('workers.facts.url')}>{url !== null && <code>{url}</code>}</Fact>
       <Fact name={t('workers.facts.uptime')}>
-        {facts?.started_at == null ? unknown : <Uptime since={facts.started_at} />}
+        {facts?.started_at != null && <Uptime since={facts.started_at} />}
       </Fact>
       <Fact name={t('workers.facts.engine')}>
-        {engine ? `${engine.name} ${engine.version ?? ''}` : unknown}
+        {engine && `${engine.name} ${engine.version ?? ''}`}
       </Fact>
-      <Fact name={t('workers.facts.version')}>
-        {health !== null && health.version !== '' ? health.version : unknown}
-      </Fact>
-      <Fact name={t('workers.facts.playwright')}>{facts?.playwright ?? unknown}</Fact>
-      <Fact name={t('workers.facts.node')}>{facts?.node ?? unknown}</Fact>
-      <Fact name={t('workers.facts.drivers')}>{facts?.drivers ?? unknown}</Fact>
-      <Fact name={t('workers.facts.defaults')}>
-        <Defaults worker={worker} />
-      </Fact>
+      <Fact name={t('workers.facts.version')}>{health?.version}</Fact>
+      <Fact name={t('workers.facts.playwright')}>{facts?.playwright}</Fact>
+      <Fact name={t('workers.facts.node')}>{facts?.node}</Fact>
+      <Fact name={t('workers.facts.drivers')}>{facts?.drivers}</Fact>
+      <Fact name={t('workers.facts.defaults')}>{facts && <Defaults {...facts.defaults} />}</Fact>
     </dl>
   );
 }
 
+/** A fact, if it is known. */
 function Fact({ name, children }: { name: string; children: ReactNode }): ReactNode {
+  if (children == null || children === false || children === '') return null;
   return (
     <div>
       <dt>{name}</dt>
@@ -74,15 +67,13 @@ function Uptime({ since }: { since: string }): ReactNode {
   );
 }
 
-function Defaults({ worker: { detail } }: { worker: WorkerStatus }): ReactNode {
+function Defaults(defaults: SessionDefaults): ReactNode {
   const { t } = useTranslation('fleet');
-  const defaults = 'error' in detail ? undefined : detail.facts?.defaults;
-  const { idle_ttl_seconds: idle, headless, start_url: startUrl } = defaults ?? {};
+  const { idle_ttl_seconds: idle, headless, start_url: startUrl } = defaults;
   const texts = [
-    idle != null && t('workers.facts.idle', { time: clockText(idle) }),
-    headless != null && t(headless ? 'workers.facts.headless' : 'workers.facts.window'),
-    startUrl != null && t('workers.facts.startUrl', { url: startUrl }),
+    idle !== null && t('workers.facts.idle', { time: clockText(idle) }),
+    headless !== null && t(headless ? 'workers.facts.headless' : 'workers.facts.window'),
+    startUrl !== null && t('workers.facts.startUrl', { url: startUrl }),
   ].filter((text) => text !== false);
-  if (texts.length > 0) return texts.join(', ');
-  return <span className="quiet">{t('workers.facts.unknown')}</span>;
+  return texts.length > 0 ? texts.join(', ') : '–';
 }

@@ -46,24 +46,29 @@ export function WorkerLoad({ worker, counts }: WorkerLoadProps): ReactNode {
           text={t('workers.load.of', { value: facts.slots.used, max: facts.slots.total })}
         />
       )}
-      {pools.map(({ kind, pool }) =>
-        pool ? (
+      {pools.map(({ kind, pool }) => {
+        // Off is something to know; a worker that does not tell is nothing.
+        if (pool === undefined) return null;
+        const label = t(`workers.load.${kind}`);
+        if (pool === null) {
+          return (
+            <Plain key={kind} label={label}>
+              {t('workers.load.off')}
+            </Plain>
+          );
+        }
+        const { ready, launching, target } = pool;
+        return (
           <Meter
             key={kind}
-            label={t(`workers.load.${kind}`)}
-            value={pool.ready}
-            max={pool.target}
-            text={t('workers.load.of', { value: pool.ready, max: pool.target })}
-            {...(pool.launching > 0 && {
-              detail: t('workers.load.launching', { count: pool.launching }),
-            })}
+            label={label}
+            value={ready}
+            max={target}
+            text={t('workers.load.of', { value: ready, max: target })}
+            {...(launching > 0 && { detail: t('workers.load.launching', { count: launching }) })}
           />
-        ) : (
-          <Plain key={kind} label={t(`workers.load.${kind}`)}>
-            {facts ? t('workers.load.off') : t('workers.load.unknown')}
-          </Plain>
-        ),
-      )}
+        );
+      })}
     </div>
   );
 }
