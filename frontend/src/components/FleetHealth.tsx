@@ -18,7 +18,7 @@ export function FleetHealth(): ReactNode {
   return (
     <Link to="/workers" className={`fleet-summary ${word}`}>
       <span className="dot" aria-hidden="true" />
-      <span className="fleet-word">{t(`summary.word.${word}`)}</span>
+      <span className="fleet-word">{t(`summary.word.${word}`)}</span>{' '}
       <span className="fleet-count">{summary}</span>
     </Link>
   );

@@ -99,7 +99,8 @@ function optionsFor(
     width: host.clientWidth,
     height: HEIGHT,
     legend: { show: false },
-    padding: [8, 8, 0, 0],
+    // The last label stands half beyond the end of its axis.
+    padding: [8, 28, 0, 0],
     cursor: { sync: { key: SYNC_KEY }, y: false, drag: { x: false, y: false } },
     scales: {
       x: { range: (_plot, _least, most) => [most - spanMs / 1000, most] },
