@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useRef } from 'react';
+import { type ReactNode, useEffect, useMemo, useRef } from 'react';
 import UPlot, { type AlignedData, type Options, type Series } from 'uplot';
 
 import { useColourScheme } from '../hooks/useColourScheme.ts';
@@ -35,13 +35,12 @@ export function TimeChart({ chart, times, spanMs, label, onPoint }: TimeChartPro
   const plot = useRef<UPlot>(null);
   const scheme = useColourScheme();
   const lang = useStore(language);
-  const data = dataOf(chart, times);
+  const data = useMemo(() => dataOf(chart, times), [chart, times]);
   const look = [chart.unit, chart.lines.map(({ name }) => name), spanMs, scheme, lang].join();
   const latest = useRef({ chart, data, onPoint });
 
   useEffect(() => {
     latest.current = { chart, data, onPoint };
-    plot.current?.setData(data);
   });
 
   useEffect(() => {
@@ -64,6 +63,11 @@ export function TimeChart({ chart, times, spanMs, label, onPoint }: TimeChartPro
     };
     // What else changes is handed over as data; this is what a picture has to be made anew for.
   }, [look, spanMs, lang]);
+
+  // After the picture was made, so that it is never handed the data of other lines than it has.
+  useEffect(() => {
+    plot.current?.setData(data);
+  }, [data]);
 
   return <div ref={host} className="chart-picture" role="img" aria-label={label} />;
 }
