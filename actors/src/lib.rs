@@ -27,6 +27,7 @@ pub mod error;
 pub mod events;
 pub mod fleet;
 pub mod gateway;
+pub mod history;
 mod launched;
 mod launcher;
 pub mod links;

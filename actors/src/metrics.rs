@@ -36,8 +36,9 @@ pub struct Metrics {
     actor_exits: IntCounterVec,
 }
 
-/// From a warm hand-over (a millisecond) to a cold launch on a busy machine (half a minute).
-const LATENCY_BUCKETS: [f64; 15] =
+/// The upper bounds of the latencies' buckets, in seconds: from a warm hand-over (a millisecond) to a cold launch on a busy
+/// machine (half a minute).
+pub const LATENCY_BUCKETS: [f64; 15] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0];
 
 impl Metrics {
@@ -152,6 +153,26 @@ impl Metrics {
         prometheus::TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 
+    /// What has been counted so far of what rates are made from.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for family in self.create_seconds.collect() {
+            for metric in family.get_metric() {
+                let histogram = metric.get_histogram();
+                let mut below = 0;
+                for (bucket, count) in histogram.get_bucket().iter().zip(&mut totals.created) {
+                    *count += bucket.cumulative_count() - below;
+                    below = bucket.cumulative_count();
+                }
+                totals.created[LATENCY_BUCKETS.len()] += histogram.get_sample_count() - below;
+            }
+        }
+        totals.refused = sum(&self.creates, |labels| labels != ["ok"]);
+        totals.received = sum(&self.relay_bytes, |labels| labels[0] == "in");
+        totals.sent = sum(&self.relay_bytes, |labels| labels[0] == "out");
+        totals
+    }
+
     /// Whether another machine takes sessions.
     pub fn worker_healthy(&self, worker: &str, healthy: bool) {
         self.worker_healthy.with_label_values(&[worker]).set(i64::from(healthy));
@@ -252,6 +273,31 @@ impl Metrics {
     pub fn relay_bytes(&self, kind: &str, direction: &str) -> prometheus::IntCounter {
         self.relay_bytes.with_label_values(&[kind, direction])
     }
+}
+
+/// What a process has counted since its start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Creates that succeeded, by the bucket of [`LATENCY_BUCKETS`] that their latency is in; the last one is above all.
+    pub created: [u64; LATENCY_BUCKETS.len() + 1],
+    /// Creates that failed.
+    pub refused: u64,
+    /// Bytes relayed from clients and viewers.
+    pub received: u64,
+    /// Bytes relayed to them.
+    pub sent: u64,
+}
+
+/// The sum of those counters whose labels' values, in the order of the labels' names, are wanted.
+fn sum(counters: &IntCounterVec, wanted: impl Fn(&[&str]) -> bool) -> u64 {
+    let families = counters.collect();
+    let metrics = families.iter().flat_map(|family| family.get_metric());
+    let wanted = metrics.filter(|metric| {
+        let labels: Vec<_> = metric.get_label().iter().map(|label| label.value()).collect();
+        wanted(&labels)
+    });
+    // Prometheus keeps whole counts as floating-point numbers.
+    wanted.map(|metric| metric.get_counter().get_value() as u64).sum()
 }
 
 fn gauge_value(count: usize) -> i64 {

@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { type ReactNode, useEffect, useState } from 'react';
+import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Route, Routes } from 'react-router';
 
@@ -18,8 +18,16 @@ import { useStore } from './hooks/useStore.ts';
 import { NoSuchPage } from './pages/NoSuchPage.tsx';
 import { SessionPage } from './pages/SessionPage.tsx';
 import { SessionsPage } from './pages/SessionsPage.tsx';
-import { WallPage } from './pages/WallPage.tsx';
 import { useForgetfulPins } from './wall/pins.ts';
+
+// Loaded when they are gone to: most visits are to sessions.
+const WallPage = lazy(async () => ({ default: (await import('./pages/WallPage.tsx')).WallPage }));
+const WorkersPage = lazy(async () => ({
+  default: (await import('./pages/WorkersPage.tsx')).WorkersPage,
+}));
+const FleetPage = lazy(async () => ({
+  default: (await import('./pages/FleetPage.tsx')).FleetPage,
+}));
 
 /** The panel: what all pages share, and the page that the address names. */
 export function Panel(): ReactNode {
@@ -86,12 +94,16 @@ export function Panel(): ReactNode {
         ) : (
           <>
             <OfflineNote />
-            <Routes>
-              <Route index element={<SessionsPage onLaunch={launch} />} />
-              <Route path="/wall" element={<WallPage onLaunch={launch} />} />
-              <Route path="/sessions/:worker/:id" element={<SessionPage />} />
-              <Route path="*" element={<NoSuchPage />} />
-            </Routes>
+            <Suspense fallback={<p className="empty card">{t('loading')}</p>}>
+              <Routes>
+                <Route index element={<SessionsPage onLaunch={launch} />} />
+                <Route path="/wall" element={<WallPage onLaunch={launch} />} />
+                <Route path="/sessions/:worker/:id" element={<SessionPage />} />
+                <Route path="/workers" element={<WorkersPage />} />
+                <Route path="/fleet" element={<FleetPage />} />
+                <Route path="*" element={<NoSuchPage />} />
+              </Routes>
+            </Suspense>
           </>
         )}
       </main>

@@ -7,6 +7,7 @@ import './styles/filters.css';
 import './styles/session.css';
 import './styles/live.css';
 import './styles/wall.css';
+import './styles/workers.css';
 import './theme.ts';
 
 import { QueryClientProvider } from '@tanstack/react-query';

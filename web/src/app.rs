@@ -14,6 +14,7 @@ use actix_web::{App, Error, HttpMessage, web};
 use camofleet_actors::RequestId;
 use camofleet_actors::events::EventBus;
 use camofleet_actors::fleet::{Directory, PlaceSession};
+use camofleet_actors::history::History;
 use camofleet_actors::metrics::Metrics;
 use tokio_util::task::TaskTracker;
 
@@ -91,6 +92,8 @@ pub struct AppState {
     pub events: EventBus,
     /// What is counted.
     pub metrics: Metrics,
+    /// The last hour of a whole fleet; empty on other surfaces.
+    pub history: History,
     /// The open WebSockets: whoever stops the server can wait until they have said goodbye.
     pub sockets: TaskTracker,
     /// The settings.

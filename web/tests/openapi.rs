@@ -67,6 +67,7 @@ async fn each_surface_has_all_of_its_routes_in_its_document() {
     let control = [
         "GET /health",
         "GET /workers",
+        "GET /fleet/history",
         "GET /events",
         "GET /sessions",
         "POST /sessions",
@@ -161,6 +162,7 @@ fn assert_fits(document: &Value, schema: &Value, body: &Value, at: &str) {
             let kind = match body {
                 Value::Null => "null",
                 Value::Bool(_) => "boolean",
+                Value::Number(number) if number.is_f64() => "number",
                 Value::String(_) => "string",
                 _ => "integer",
             };
@@ -172,7 +174,7 @@ fn assert_fits(document: &Value, schema: &Value, body: &Value, at: &str) {
 }
 
 #[actix_web::test]
-async fn health_and_workers_fit_their_schemas_down_to_the_last_field() {
+async fn health_workers_and_history_fit_their_schemas_down_to_the_last_field() {
     let fits = async |api: &Api, path: &str| {
         let (_, document) = api.get("/openapi.json").await;
         let answers = &document["paths"][path]["get"]["responses"];
@@ -184,6 +186,7 @@ async fn health_and_workers_fit_their_schemas_down_to_the_last_field() {
     for (api, path) in [
         (&chain.control, "/health"),
         (&chain.control, "/workers"),
+        (&chain.control, "/fleet/history"),
         (&chain.worker, "/health"),
         (&chain.runner, "/health"),
     ] {

@@ -16,6 +16,7 @@ use actix::prelude::*;
 use camofleet_actors::events::EventBus;
 use camofleet_actors::fleet::{Fleet, GatewayParts, Placement, WorkerBuilder};
 use camofleet_actors::gateway::{DrainTunnels, GatewaySettings};
+use camofleet_actors::history::History;
 use camofleet_actors::metrics::Metrics;
 use camofleet_actors::supervision::install_panic_hook;
 use camofleet_actors::worker::ShutDown;
@@ -112,12 +113,20 @@ impl Wiring {
         let (fleet, directory, failure) = Fleet::start(self.workers, self.placement, self.gateway);
         let sockets = TaskTracker::new();
         let address = listener.local_addr().map_err(|error| Failure::Unavailable(error.to_string()))?;
+        let history = History::default();
+        if self.surface == Surface::Control {
+            // Runs as long as the event bus does: as the process.
+            let recording =
+                history.clone().record(directory.clone(), metrics.clone(), self.events.subscribe());
+            actix_rt::spawn(recording);
+        }
         let state = AppState {
             surface: self.surface,
             place: fleet.clone().recipient(),
             directory: directory.clone(),
             events: self.events,
             metrics,
+            history,
             sockets: sockets.clone(),
             settings: WebSettings { address: address.to_string(), ..self.web },
         };

@@ -2,7 +2,14 @@ import { i18n } from '../i18n/i18n.ts';
 import { apiUrl } from './base.ts';
 import { noteServerDate } from './clock.ts';
 import { access } from './token.ts';
-import type { CreateSession, EndedSession, HistoryEntry, Session, WorkerStatus } from './types.ts';
+import type {
+  CreateSession,
+  EndedSession,
+  FleetHistory,
+  HistoryEntry,
+  Session,
+  WorkerStatus,
+} from './types.ts';
 
 /** A poll that takes longer than this is given up; the next one is due anyway. */
 const READ_TIMEOUT_MS = 10_000;
@@ -139,6 +146,12 @@ export function listEndedSessions(signal?: AbortSignal): Promise<Session[]> {
 /** Every worker's status. */
 export function getWorkers(signal?: AbortSignal): Promise<WorkerStatus[]> {
   return request('workers', signal ? { signal } : {});
+}
+
+/** The fleet's last hour in figures; of samples after a time only, if one is named. */
+export function getFleetHistory(after: string | null, signal?: AbortSignal): Promise<FleetHistory> {
+  const query = after === null ? '' : `?after=${encodeURIComponent(after)}`;
+  return request(`fleet/history${query}`, signal ? { signal } : {});
 }
 
 /** A session, also one that has ended, while it is remembered. */

@@ -24,6 +24,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/fleet/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the last hour in figures
+         * @description A sample every few seconds, since this process began. Who names the last one's `at` gets what is newer.
+         */
+        get: operations["fleet_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -227,6 +247,16 @@ export interface components {
             /** @description On this worker and no other. */
             worker?: string | null;
         };
+        /** @description The create requests that were answered since the sample before. */
+        Creates: {
+            /**
+             * Format: int64
+             * @description How many failed.
+             */
+            failed: number;
+            /** @description Those that succeeded, by the bucket that the time to `READY` is in. */
+            ok: number[];
+        };
         /** @description The answer to a delete. */
         Deleted: {
             /**
@@ -287,6 +317,18 @@ export interface components {
              */
             started_at: string | null;
         };
+        /** @description The fleet's last hour. */
+        FleetHistory: {
+            /** @description The upper bounds of the buckets of `creates.ok`, in seconds; the last bucket has none. */
+            create_seconds: number[];
+            /**
+             * Format: int64
+             * @description The time from one sample to the next.
+             */
+            interval_seconds: number;
+            /** @description Oldest first. */
+            samples: components["schemas"]["Sample"][];
+        };
         /** @description The health of a worker, a runner or a gateway. */
         Health: {
             /** @description What was checked, and what was seen. */
@@ -328,10 +370,33 @@ export interface components {
             /** @description Browsers wanted. */
             target: number;
         };
+        /** @description How full the pools of one kind are. */
+        PoolFill: {
+            ready: number;
+            target: number;
+        };
+        /** @description The warm browsers of all workers; null where none keeps any. */
+        PoolFills: {
+            headless: components["schemas"]["PoolFill"] | null;
+            vnc: components["schemas"]["PoolFill"] | null;
+        };
         /** @description The warm browsers; null is a pool that is off. */
         Pools: {
             headless: components["schemas"]["Pool"] | null;
             vnc: components["schemas"]["Pool"] | null;
+        };
+        /** @description The bytes that were relayed since the sample before. */
+        RelayedBytes: {
+            /**
+             * Format: int64
+             * @description From clients and viewers.
+             */
+            in: number;
+            /**
+             * Format: int64
+             * @description To them.
+             */
+            out: number;
         };
         /** @description A session as the runner role shows it. */
         RunnerSession: components["schemas"]["SessionFields"] & {
@@ -340,6 +405,30 @@ export interface components {
             vnc_info: components["schemas"]["ViewLinks"];
             /** @description Where Playwright clients attach. */
             ws_endpoint: string;
+        };
+        /** @description The fleet at one moment, and what has happened since the sample before. */
+        Sample: {
+            /** Format: date-time */
+            at: string;
+            /** @description Attached Playwright clients. */
+            attached: number;
+            bytes: components["schemas"]["RelayedBytes"];
+            creates: components["schemas"]["Creates"];
+            /** @description Sessions that have ended since, by end reason; `forgotten` where nobody knows it. */
+            ends: {
+                [key: string]: number;
+            };
+            pools: components["schemas"]["PoolFills"];
+            /** @description Sessions that were built anew since, by what was lost. */
+            restarts: {
+                [key: string]: number;
+            };
+            sessions: components["schemas"]["SessionCounts"];
+            /**
+             * Format: int64
+             * @description Open live views; null where a gateway of its own serves them.
+             */
+            viewers: number | null;
         };
         /** @description A session as the control role shows it. */
         Session: components["schemas"]["SessionFields"] & {
@@ -363,6 +452,12 @@ export interface components {
             request_id: string | null;
             /** @description The session as it was then; after `ended` and `forgotten` it is not a live one any more. */
             session: components["schemas"]["AnySession"];
+        };
+        /** @description The live sessions by status. */
+        SessionCounts: {
+            init: number;
+            ready: number;
+            terminating: number;
         };
         /** @description What a session gets where its request says nothing. */
         SessionDefaults: {
@@ -528,6 +623,38 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": string;
+                };
+            };
+        };
+    };
+    fleet_history: {
+        parameters: {
+            query?: {
+                /** @description Only samples later than this one's `at`. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The samples, oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FleetHistory"];
+                };
+            };
+            /** @description `code`: invalid_field */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
         };

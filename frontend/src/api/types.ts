@@ -20,6 +20,12 @@ export type CreateSession = Schemas['CreateRequest'];
 export type EndedSession = Schemas['Deleted'];
 /** One worker as the control role sees it. */
 export type WorkerStatus = Schemas['WorkerStatus'];
+/** The fleet's last hour in figures. */
+export type FleetHistory = Schemas['FleetHistory'];
+/** The fleet at one moment, and what has happened since the sample before. */
+export type FleetSample = Schemas['Sample'];
+/** What a session gets where its request says nothing. */
+export type SessionDefaults = Schemas['SessionDefaults'];
 /** Something in a session's past. */
 export type HistoryEntry = Schemas['HistoryEntry'];
 /** What can happen to a session. */

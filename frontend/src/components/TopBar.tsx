@@ -11,6 +11,8 @@ import { SettingsMenu } from './SettingsMenu.tsx';
 const PAGES = [
   { path: '/', name: 'sessions' },
   { path: '/wall', name: 'wall' },
+  { path: '/workers', name: 'workers' },
+  { path: '/fleet', name: 'fleet' },
 ] as const;
 
 interface TopBarProps {

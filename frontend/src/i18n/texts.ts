@@ -1,4 +1,5 @@
 import enErrors from './en/errors.json';
+import enFleet from './en/fleet.json';
 import enLive from './en/live.json';
 import enPanel from './en/panel.json';
 import enScreen from './en/screen.json';
@@ -7,6 +8,7 @@ import enSessions from './en/sessions.json';
 import enWall from './en/wall.json';
 import type { Language } from './language.ts';
 import ruErrors from './ru/errors.json';
+import ruFleet from './ru/fleet.json';
 import ruLive from './ru/live.json';
 import ruPanel from './ru/panel.json';
 import ruScreen from './ru/screen.json';
@@ -18,6 +20,7 @@ import ruWall from './ru/wall.json';
 export const texts = {
   en: {
     errors: enErrors,
+    fleet: enFleet,
     live: enLive,
     panel: enPanel,
     screen: enScreen,
@@ -27,6 +30,7 @@ export const texts = {
   },
   ru: {
     errors: ruErrors,
+    fleet: ruFleet,
     live: ruLive,
     panel: ruPanel,
     screen: ruScreen,

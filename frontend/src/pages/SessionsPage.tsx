@@ -1,10 +1,11 @@
 import type { RowSelectionState } from '@tanstack/react-table';
 import { type ReactNode, useCallback, useDeferredValue, useMemo, useState } from 'react';
 import { Trans, useTranslation } from 'react-i18next';
+import { useSearchParams } from 'react-router';
 
 import { apiUrl } from '../api/base.ts';
 import { errorText, UnreachableError } from '../api/client.ts';
-import { filterSessions, NO_FILTER } from '../api/sessionFilter.ts';
+import { filterSessions, NO_FILTER, type SessionFilter } from '../api/sessionFilter.ts';
 import type { Session } from '../api/types.ts';
 import { EndDialog } from '../components/EndDialog.tsx';
 import { LivePanel } from '../components/LivePanel.tsx';
@@ -22,11 +23,25 @@ import { PinnedPreviews } from '../wall/PinnedPreviews.tsx';
 
 const NOBODY: readonly Session[] = [];
 
+/** What the list is narrowed down to. The worker stands in the address, where other pages lead to it. */
+function useSessionFilter(): [SessionFilter, (filter: SessionFilter) => void] {
+  const [others, setOthers] = useState(NO_FILTER);
+  const [address, setAddress] = useSearchParams();
+  const worker = address.get('worker') ?? '';
+  const filter = useMemo(() => ({ ...others, worker }), [others, worker]);
+  const setFilter = (changed: SessionFilter) => {
+    setOthers(changed);
+    if (changed.worker === worker) return;
+    setAddress(changed.worker === '' ? {} : { worker: changed.worker }, { replace: true });
+  };
+  return [filter, setFilter];
+}
+
 /** The sessions of the fleet: the living, or those that ended last. */
 export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode {
   const { t } = useTranslation('sessions');
   const [showEnded, setShowEnded] = useState(false);
-  const [filter, setFilter] = useState(NO_FILTER);
+  const [filter, setFilter] = useSessionFilter();
   const [selected, setSelected] = useState<RowSelectionState>({});
   const [ending, setEnding] = useState<readonly Session[]>([]);
   const [watched, setWatched] = useState<Session | null>(null);

@@ -3,6 +3,7 @@
 mod event;
 mod facts;
 mod health;
+mod history;
 mod picture;
 mod request;
 mod schema;
@@ -11,6 +12,7 @@ mod session;
 pub use event::{Activity, AnySession, EventSnapshot, HistoryEntry, SessionChange};
 pub use facts::Facts;
 pub use health::{ControlHealth, Health, WorkerStatus};
+pub use history::{FleetHistory, HistoryQuery};
 pub use picture::{Jpeg, ScreenshotQuery};
 pub use request::{CreateBody, CreateRequest, SessionBody, read_session};
 pub use session::{

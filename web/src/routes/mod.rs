@@ -3,6 +3,7 @@
 mod control_sessions;
 mod events;
 mod health;
+mod history;
 mod host_sessions;
 mod openapi;
 mod ops;
@@ -35,6 +36,7 @@ pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_pa
                 .service(probed(health::control))
                 .service(guarded("/events", "GET", |at| at.route(web::get().to(events::follow))))
                 .service(guarded("/workers", "GET", |at| at.route(web::get().to(health::workers))))
+                .service(guarded("/fleet/history", "GET", |at| at.route(web::get().to(history::show))))
                 .service(guarded("/sessions", "GET, POST", |at| {
                     at.route(web::get().to(control_sessions::list))
                         .route(web::post().to(control_sessions::create))

@@ -9,7 +9,7 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{Components, InfoBuilder, LicenseBuilder, RefOr, Required, Server};
 
 use super::refusals::refusal;
-use super::{control_sessions, events, health, host_sessions, ops, screenshots};
+use super::{control_sessions, events, health, history, host_sessions, ops, screenshots};
 use crate::app::{AppState, Surface, WebSettings};
 use crate::error::ErrorBody;
 use crate::models::{Activity, EventSnapshot, SessionChange};
@@ -19,6 +19,7 @@ use crate::models::{Activity, EventSnapshot, SessionChange};
     paths(
         health::control,
         health::workers,
+        history::show,
         control_sessions::list,
         control_sessions::create,
         control_sessions::show,

@@ -14,6 +14,7 @@ use camofleet_actors::engine::{Engine, EngineKind};
 use camofleet_actors::events::EventBus;
 use camofleet_actors::fleet::{Directory, Fleet, GatewayParts, Placement, WorkerBuilder};
 use camofleet_actors::gateway::{GatewaySettings, Targets};
+use camofleet_actors::history::History;
 use camofleet_actors::links::{LinkBases, LinkTemplates};
 use camofleet_actors::metrics::Metrics;
 use camofleet_actors::prewarm::PoolSettings;
@@ -211,12 +212,15 @@ fn serve(
     (metrics, events): (Metrics, EventBus),
     (os, base): (FakeOs, tempfile::TempDir),
 ) -> Api {
+    let history = History::default();
+    actix_rt::spawn(history.clone().record(directory.clone(), metrics.clone(), events.subscribe()));
     let state = AppState {
         surface,
         place: fleet.recipient(),
         directory: directory.clone(),
         events,
         metrics,
+        history,
         sockets: TaskTracker::new(),
         settings,
     };

@@ -1,0 +1,112 @@
+import { describe, expect, it } from 'vitest';
+
+import { aHistory, aSample, HISTORY_START } from '../test/fleetHistory.ts';
+import { type ChartName, fleetFigures, type Line, quantile, stack } from './figures.ts';
+import { withNewer } from './useFleetHistory.ts';
+
+/** The lines of a chart, by their names. */
+function linesOf(history: Parameters<typeof fleetFigures>[0], name: ChartName, minutes = 5) {
+  const chart = fleetFigures(history, minutes).charts.find((one) => one.name === name);
+  return new Map((chart?.lines ?? []).map((line) => [line.name, line] as const));
+}
+
+describe('a quantile', () => {
+  it('lies in its bucket as if the bucket’s values were spread evenly', () => {
+    expect(quantile([1, 2, 4], [0, 4, 0, 0], 0.5)).toBe(1.5);
+    expect(quantile([1, 2, 4], [1, 0, 1, 0], 0.5)).toBe(1);
+    expect(quantile([1, 2, 4], [1, 0, 1, 0], 0.75)).toBe(3);
+  });
+
+  it('is the last bound where only that is known', () => {
+    expect(quantile([1, 2], [0, 0, 3], 0.5)).toBe(2);
+  });
+
+  it('is none of nothing', () => {
+    expect(quantile([1, 2], [0, 0, 0], 0.5)).toBeNull();
+  });
+});
+
+describe('the fleet’s figures', () => {
+  it('are of the time shown, which ends with the last sample', () => {
+    const history = aHistory(...Array.from({ length: 100 }, () => ({})));
+    const { times } = fleetFigures(history, 5);
+    expect(times).toHaveLength(61);
+    expect(times.at(-1)).toBe(HISTORY_START + 99 * 5000);
+    expect(fleetFigures({ ...history, samples: [] }, 5).times).toEqual([]);
+  });
+
+  it('have the sessions of each sample, and the last ones as the figure', () => {
+    const ready = linesOf(
+      aHistory({}, { sessions: { init: 0, ready: 3, terminating: 1 } }),
+      'sessions',
+    ).get('ready');
+    expect(ready).toMatchObject({ values: [0, 3], figure: 3 });
+  });
+
+  it('have latencies over the last minute along the line, and over all of the time as the figure', () => {
+    const quick = { creates: { ok: [1, 0, 0], failed: 2 } };
+    const slow = { creates: { ok: [0, 3, 0], failed: 0 } };
+    const history = aHistory(quick, ...Array.from({ length: 12 }, () => ({})), slow);
+    const p95 = linesOf(history, 'latency').get('p95');
+    expect(p95?.values[0]).toBeCloseTo(0.095);
+    expect(p95?.values[12]).toBeNull();
+    expect(p95?.values[13]).toBeCloseTo(0.955);
+    expect(p95?.figure).toBeCloseTo(0.94);
+    expect(fleetFigures(history, 5).failed).toBe(2);
+  });
+
+  it('count ends by reason over the last minute, and all of them as the figure', () => {
+    const history = aHistory(
+      { ends: { deleted: 2 } },
+      { ends: { expired: 1, melted: 1 } },
+      ...Array.from({ length: 11 }, () => ({})),
+    );
+    const lines = linesOf(history, 'endings');
+    expect([...lines.keys()]).toEqual(['deleted', 'expired', 'melted']);
+    expect(lines.get('deleted')).toMatchObject({ figure: 2 });
+    expect(lines.get('deleted')?.values.slice(10)).toEqual([2, 2, 0]);
+  });
+
+  it('have bytes a second', () => {
+    const out = linesOf(aHistory({ bytes: { in: 0, out: 5000 } }), 'traffic').get('out');
+    expect(out?.figure).toBe(1000);
+  });
+
+  it('leave out what this fleet does not have', () => {
+    const history = aHistory({
+      viewers: null,
+      pools: { headless: null, vnc: { ready: 1, target: 2 } },
+    });
+    expect([...linesOf(history, 'clients').keys()]).toEqual(['attached']);
+    expect([...linesOf(history, 'pools').keys()]).toEqual(['vnc', 'vncTarget']);
+    expect(fleetFigures(history, 5).knowsViewers).toBe(false);
+  });
+});
+
+it('the layers of a stack lie on each other', () => {
+  const line = (values: Line['values']): Line => ({
+    name: '',
+    colour: 1,
+    dashed: false,
+    values,
+    figure: null,
+  });
+  expect(stack([line([1, 2]), line([3, null])])).toEqual([
+    [1, 2],
+    [4, 2],
+  ]);
+});
+
+describe('a history that grows', () => {
+  it('keeps an hour', () => {
+    const known = aHistory(...Array.from({ length: 721 }, () => ({})));
+    const grown = withNewer(known, { ...known, samples: [aSample(721)] });
+    expect(grown.samples).toHaveLength(721);
+    expect(grown.samples.at(-1)).toEqual(aSample(721));
+  });
+
+  it('stays as it is while there is nothing new', () => {
+    const known = aHistory({});
+    expect(withNewer(known, { ...known, samples: [] })).toBe(known);
+  });
+});

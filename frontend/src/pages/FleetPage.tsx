@@ -1,0 +1,90 @@
+import 'uplot/dist/uPlot.min.css';
+import '../styles/charts.css';
+
+import { type ReactNode, useMemo, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { errorText, UnreachableError } from '../api/client.ts';
+import { oneOf, Preference } from '../api/preference.ts';
+import { ChartCard } from '../fleet/ChartCard.tsx';
+import { fleetFigures } from '../fleet/figures.ts';
+import { FiguresTable } from '../fleet/FiguresTable.tsx';
+import { useFleetHistory } from '../fleet/useFleetHistory.ts';
+import { usePageTitle } from '../hooks/usePageTitle.ts';
+import { useStore } from '../hooks/useStore.ts';
+
+/** The times that can be shown, in minutes. */
+const RANGES = ['5', '30', '60'] as const;
+const range = new Preference<(typeof RANGES)[number]>('fleet-range', '30', oneOf(...RANGES));
+
+/** The fleet's last hour, or a part of it, in charts. */
+export function FleetPage(): ReactNode {
+  const { t } = useTranslation('fleet');
+  usePageTitle(t('charts.title'));
+  const minutes = useStore(range);
+  const history = useFleetHistory();
+  const [pointed, setPointed] = useState<number | null>(null);
+  const figures = useMemo(
+    () => history.data && fleetFigures(history.data, Number(minutes)),
+    [history.data, minutes],
+  );
+
+  const noteOn = (chart: string): string | null => {
+    if (chart === 'latency' && figures && figures.failed > 0) {
+      return t('charts.failed', { count: figures.failed });
+    }
+    if (chart === 'clients' && figures && !figures.knowsViewers) return t('charts.noViewers');
+    return null;
+  };
+
+  return (
+    <section className="fleet-page" aria-labelledby="fleet-title">
+      <div className="section-header">
+        <h2 id="fleet-title">{t('charts.title')}</h2>
+        <fieldset className="ranges">
+          <legend className="visually-hidden">{t('charts.range')}</legend>
+          {RANGES.map((choice) => (
+            <label key={choice}>
+              <input
+                type="radio"
+                name="range"
+                value={choice}
+                checked={choice === minutes}
+                onChange={() => {
+                  setPointed(null);
+                  range.set(choice);
+                }}
+              />
+              <span>{t(`charts.ranges.${choice}`)}</span>
+            </label>
+          ))}
+        </fieldset>
+      </div>
+      {history.error && !(history.error instanceof UnreachableError) && (
+        <p className="banner" role="alert">
+          {errorText(history.error)}
+        </p>
+      )}
+      {figures && figures.times.length > 0 ? (
+        <>
+          <div className="charts">
+            {figures.charts.map((chart) => (
+              <ChartCard
+                key={chart.name}
+                chart={chart}
+                times={figures.times}
+                spanMs={Number(minutes) * 60_000}
+                pointed={pointed}
+                onPoint={setPointed}
+                note={noteOn(chart.name)}
+              />
+            ))}
+          </div>
+          <FiguresTable charts={figures.charts} />
+        </>
+      ) : (
+        !history.error && <p className="empty card">{t('charts.waiting')}</p>
+      )}
+    </section>
+  );
+}

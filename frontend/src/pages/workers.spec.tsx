@@ -1,0 +1,156 @@
+import { screen, within } from '@testing-library/react';
+import { describe, expect, it } from 'vitest';
+
+import type { WorkerStatus } from '../api/types.ts';
+import { language } from '../i18n/language.ts';
+import { renderPanel } from '../test/renderPanel.tsx';
+import { aSession, healthyWorker, serveFleet } from '../test/server.ts';
+
+const east: WorkerStatus = {
+  ...healthyWorker,
+  name: 'east',
+  url: 'http://10.0.0.2:8080',
+  sessions: 3,
+  last_contact: new Date().toISOString(),
+  detail: {
+    status: 'ok',
+    version: '0.1.0',
+    checks: { engine: 'firefox 153.0 (/usr/bin/firefox)', pool_headless: '1 of 2 ready' },
+    failing: [],
+    facts: {
+      sessions: 3,
+      capacity: 10,
+      defaults: {
+        idle_ttl_seconds: 300,
+        headless: true,
+        start_url: 'https://example.com',
+        start_url_wait: 'load',
+      },
+      engine: { name: 'firefox', version: '153.0' },
+      playwright: '1.60.0',
+      node: '22.1.0',
+      pools: { headless: { ready: 1, launching: 1, target: 2, last_error: null }, vnc: null },
+      slots: { used: 2, total: 40 },
+      drivers: 1,
+      draining: false,
+      started_at: new Date(Date.now() - 3 * 3_600_000).toISOString(),
+    },
+  },
+};
+
+const silent: WorkerStatus = {
+  ...healthyWorker,
+  name: 'west',
+  healthy: false,
+  stale: true,
+  url: 'http://10.0.0.3:8080',
+  last_contact: new Date(Date.now() - 125_000).toISOString(),
+  detail: { error: 'connection refused' },
+};
+
+async function cardOf(name: string) {
+  return within(await screen.findByRole('article', { name }));
+}
+
+describe('the workers page', () => {
+  it('shows what a worker is, how busy it is and what was checked', async () => {
+    const fleet = serveFleet(
+      aSession({ id: '1', worker: 'east' }),
+      aSession({ id: '2', worker: 'east', status: 'INIT' }),
+    );
+    fleet.workers = [east];
+    renderPanel({ path: '/workers' });
+    const card = await cardOf('east');
+    expect(card.getByText('Healthy')).toBeInTheDocument();
+    expect(card.getByRole('meter', { name: 'Sessions' })).toHaveAttribute(
+      'aria-valuetext',
+      '3 of 10',
+    );
+    expect(card.getByText('1 ready, 1 starting')).toBeInTheDocument();
+    expect(card.getByRole('meter', { name: 'Warm, headless' })).toHaveAttribute(
+      'aria-valuetext',
+      '1 of 2',
+    );
+    expect(card.getByText('1 on the way')).toBeInTheDocument();
+    expect(card.getByText('firefox 153.0')).toBeInTheDocument();
+    expect(card.getByText('1.60.0')).toBeInTheDocument();
+    expect(card.getByText('3 hr')).toBeInTheDocument();
+    expect(card.getByText('Answers')).toBeInTheDocument();
+    expect(card.getByText('idle TTL 5:00, headless, opens https://example.com')).toBeVisible();
+    expect(card.getByText('firefox 153.0 (/usr/bin/firefox)')).toBeInTheDocument();
+    expect(document.title).toBe('Workers · camofleet');
+  });
+
+  it('says of a silent worker why, what to do, and since when, and puts it first', async () => {
+    const fleet = serveFleet();
+    fleet.workers = [east, silent];
+    renderPanel({ path: '/workers' });
+    const card = await cardOf('west');
+    expect(card.getByText('Unreachable')).toBeInTheDocument();
+    expect(card.getByText('It does not answer: connection refused.')).toBeInTheDocument();
+    expect(card.getByText(/whether the control role reaches http:\/\/10.0.0.3:8080/)).toBeVisible();
+    expect(card.getByText(/shown as they were last known/)).toBeInTheDocument();
+    expect(card.getByText(/^2 ?m.* ago$/)).toBeInTheDocument();
+    const names = screen
+      .getAllByRole('article')
+      .map((article) => article.getAttribute('aria-labelledby'));
+    expect(names).toEqual(['worker-west', 'worker-east']);
+  });
+
+  it('says of a failing check what to do', async () => {
+    const fleet = serveFleet();
+    const checks = { driver: 'restarting', engine: 'firefox' };
+    const detail = {
+      status: 'degraded',
+      version: '0.1.0',
+      checks,
+      failing: ['driver'],
+      facts: null,
+    };
+    fleet.workers = [{ ...healthyWorker, healthy: false, detail } as WorkerStatus];
+    renderPanel({ path: '/workers' });
+    const card = await cardOf('local');
+    expect(card.getByText('Driver: restarting')).toBeInTheDocument();
+    expect(card.getByText(/RUNNER_DRIVER_DIR/)).toBeInTheDocument();
+    expect(card.getByText('Fails:')).toBeInTheDocument();
+  });
+
+  it('follows the event stream', async () => {
+    const fleet = serveFleet();
+    fleet.workers = [silent];
+    renderPanel({ path: '/workers' });
+    await cardOf('west');
+    fleet.send('worker', { ...east, name: 'west' });
+    expect(await screen.findByText('Healthy')).toBeInTheDocument();
+    expect(screen.queryByText(/does not answer/)).not.toBeInTheDocument();
+  });
+
+  it('leads to the sessions of a worker', async () => {
+    const fleet = serveFleet(
+      aSession({ id: 'aaaaaaaa-1', worker: 'east' }),
+      aSession({ id: 'bbbbbbbb-2', worker: 'west' }),
+    );
+    fleet.workers = [east, silent];
+    const user = renderPanel({ path: '/workers' });
+    await user.click(await screen.findByRole('link', { name: 'Sessions on east: 3' }));
+    expect(await screen.findByText('aaaaaaaa')).toBeInTheDocument();
+    expect(screen.queryByText('bbbbbbbb')).not.toBeInTheDocument();
+    await user.selectOptions(screen.getByRole('combobox', { name: 'Worker' }), 'All workers');
+    expect(await screen.findByText('bbbbbbbb')).toBeInTheDocument();
+  });
+
+  it('says where workers are named while there are none', async () => {
+    serveFleet().workers = [];
+    renderPanel({ path: '/workers' });
+    expect(await screen.findByText('The fleet has no workers')).toBeInTheDocument();
+    expect(screen.getByText(/^CONTROL_WORKERS=/)).toBeInTheDocument();
+  });
+
+  it('speaks Russian', async () => {
+    language.set('ru');
+    serveFleet().workers = [silent];
+    renderPanel({ path: '/workers' });
+    expect(await screen.findByText('Недоступен')).toBeInTheDocument();
+    expect(screen.getByRole('link', { name: /Воркеры: 0 из 1/ })).toBeInTheDocument();
+  });
+});
