@@ -2,11 +2,8 @@ import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import type { SessionDefaults, WorkerStatus } from '../api/types.ts';
-import { spanText } from '../fleet/formats.ts';
 import { useServerNow } from '../hooks/useNow.ts';
-import { useStore } from '../hooks/useStore.ts';
-import { language } from '../i18n/language.ts';
-import { clockText, momentText } from './format.ts';
+import { clockText, momentText, spanText } from './format.ts';
 import { Ago } from './Times.tsx';
 
 /** What a worker is: where, since when, of which versions, and what its sessions get by default. */
@@ -59,10 +56,9 @@ function Contact({ worker }: { worker: WorkerStatus }): ReactNode {
 
 function Uptime({ since }: { since: string }): ReactNode {
   const now = useServerNow();
-  const lang = useStore(language);
   return (
     <time dateTime={since} title={momentText(since)}>
-      {spanText((now - Date.parse(since)) / 1000, lang)}
+      {spanText((now - Date.parse(since)) / 1000)}
     </time>
   );
 }

@@ -38,6 +38,8 @@ it.each([
   [42, '42s'],
   [720, '12m'],
   [11_100, '3h 5m'],
+  [2 * 86_400 + 3700, '2d 1h'],
+  [-3, '0s'],
 ])('durationText of %s seconds is %s', (seconds, text) => {
   const end = new Date(NOW + seconds * 1000).toISOString();
   expect(durationText(new Date(NOW).toISOString(), end)).toBe(text);

@@ -57,6 +57,13 @@ export function agoText(timestamp: string, now: number): string {
   );
 }
 
+/** A number with one digit after the point at most. */
+export function numberText(value: number): string {
+  return kept('number', (tag) => new Intl.NumberFormat(tag, { maximumFractionDigits: 1 })).format(
+    value,
+  );
+}
+
 /**
  * A number with its unit.
  *
@@ -76,13 +83,32 @@ export function unitText(
   ).format(value);
 }
 
-/** How long something took: `42s`, `12m`, `3h 5m`. */
+const SPANS: [unit: string, seconds: number][] = [
+  ['day', 86_400],
+  ['hour', 3600],
+  ['minute', 60],
+  ['second', 1],
+];
+
+/** Seconds in their two largest units, beyond a minute without seconds: `42s`, `12m`, `3h 5m`, `2d 1h`. */
+export function spanText(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const found = SPANS.findIndex(([, size]) => whole >= size);
+  const first = found === -1 ? SPANS.length - 1 : found;
+  let rest = whole;
+  const parts: string[] = [];
+  for (const [unit, size] of SPANS.slice(first, first + 2)) {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    if (count > 0 || parts.length === 0) parts.push(unitText(count, unit, 'narrow'));
+    if (unit === 'minute') break;
+  }
+  return parts.join(' ');
+}
+
+/** How long something took, like {@link spanText}. */
 export function durationText(from: string, to: string): string {
-  const seconds = Math.max(0, Math.round((Date.parse(to) - Date.parse(from)) / 1000));
-  if (seconds < 60) return unitText(seconds, 'second', 'narrow');
-  const minutes = unitText(Math.floor(seconds / 60) % 60, 'minute', 'narrow');
-  if (seconds < 3600) return minutes;
-  return `${unitText(Math.floor(seconds / 3600), 'hour', 'narrow')} ${minutes}`;
+  return spanText((Date.parse(to) - Date.parse(from)) / 1000);
 }
 
 /** A moment in the person's own time zone and notation. */
@@ -94,8 +120,11 @@ export function momentText(timestamp: string): string {
 }
 
 /** A moment's time of day, likewise. */
-export function timeOfDayText(moment: string | number): string {
-  return kept('time', (tag) => new Intl.DateTimeFormat(tag, { timeStyle: 'medium' })).format(
+export function timeOfDayText(
+  moment: string | number,
+  timeStyle: 'short' | 'medium' = 'medium',
+): string {
+  return kept(`time ${timeStyle}`, (tag) => new Intl.DateTimeFormat(tag, { timeStyle })).format(
     new Date(moment),
   );
 }

@@ -1,10 +1,9 @@
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { useStore } from '../hooks/useStore.ts';
-import { language } from '../i18n/language.ts';
+import { timeOfDayText } from '../components/format.ts';
 import type { Chart } from './figures.ts';
-import { timeText, valueText } from './formats.ts';
+import { valueText } from './formats.ts';
 import { lineText } from './lineText.ts';
 import { TimeChart } from './TimeChart.tsx';
 
@@ -23,7 +22,6 @@ interface ChartCardProps {
 export function ChartCard(props: ChartCardProps): ReactNode {
   const { chart, times, spanMs, pointed, onPoint, note } = props;
   const { t } = useTranslation('fleet');
-  const lang = useStore(language);
   const { name, unit, lines } = chart;
   const titleId = `chart-${name}`;
   const figures = lines.map((line) => {
@@ -31,13 +29,13 @@ export function ChartCard(props: ChartCardProps): ReactNode {
     return {
       ...line,
       title: lineText(t, line.name),
-      text: value === null ? '–' : valueText(value, unit, lang),
+      text: value === null ? '–' : valueText(value, unit),
     };
   });
   const pointedAt = pointed === null ? undefined : times[pointed];
   const of = chart.ofRange ? t('charts.inRange') : t('charts.now');
   const when =
-    pointedAt === undefined ? of : t('charts.pointed', { time: timeText(pointedAt, lang, true) });
+    pointedAt === undefined ? of : t('charts.pointed', { time: timeOfDayText(pointedAt) });
   return (
     <section className="card chart-card" aria-labelledby={titleId}>
       <header>

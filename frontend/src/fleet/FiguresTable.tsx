@@ -1,8 +1,6 @@
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { useStore } from '../hooks/useStore.ts';
-import { language } from '../i18n/language.ts';
 import type { Chart, Line } from './figures.ts';
 import { valueText } from './formats.ts';
 import { lineText } from './lineText.ts';
@@ -10,7 +8,6 @@ import { lineText } from './lineText.ts';
 /** The figures of all charts as a table, for who can't see or point at pictures. */
 export function FiguresTable({ charts }: { charts: readonly Chart[] }): ReactNode {
   const { t } = useTranslation('fleet');
-  const lang = useStore(language);
   return (
     <details className="card figures">
       <summary>{t('charts.table.show')}</summary>
@@ -34,7 +31,7 @@ export function FiguresTable({ charts }: { charts: readonly Chart[] }): ReactNod
                   <th scope="row">{t(`charts.titles.${chart.name}`)}</th>
                   <td>{lineText(t, line.name)}</td>
                   {cellsOf(chart, line).map((value, index) => (
-                    <td key={index}>{value === null ? '–' : valueText(value, chart.unit, lang)}</td>
+                    <td key={index}>{value === null ? '–' : valueText(value, chart.unit)}</td>
                   ))}
                 </tr>
               )),

@@ -1,12 +1,12 @@
 import { type ReactNode, useEffect, useMemo, useRef } from 'react';
 import UPlot, { type AlignedData, type Options, type Series } from 'uplot';
 
+import { timeOfDayText } from '../components/format.ts';
 import { useColourScheme } from '../hooks/useColourScheme.ts';
 import { useStore } from '../hooks/useStore.ts';
 import { language } from '../i18n/language.ts';
-import type { Language } from '../i18n/language.ts';
 import { type Chart, type Line, stack } from './figures.ts';
-import { timeText, type Unit, valueText } from './formats.ts';
+import { type Unit, valueText } from './formats.ts';
 
 /** In CSS pixels. */
 const HEIGHT = 168;
@@ -50,7 +50,7 @@ export function TimeChart({ chart, times, spanMs, label, onPoint }: TimeChartPro
     const point = (index: number | null) => {
       latest.current.onPoint(index);
     };
-    const made = new UPlot(optionsFor(drawn, at, spanMs, lang, point), first, at);
+    const made = new UPlot(optionsFor(drawn, at, spanMs, point), first, at);
     plot.current = made;
     const resizes = new ResizeObserver(() => {
       made.setSize({ width: at.clientWidth, height: HEIGHT });
@@ -82,7 +82,6 @@ function optionsFor(
   { lines, stacked, unit }: Chart,
   host: HTMLElement,
   spanMs: number,
-  lang: Language,
   onPoint: (index: number | null) => void,
 ): Options {
   const colour = colourReader(host);
@@ -115,7 +114,7 @@ function optionsFor(
         ...axis,
         size: 28,
         space: 72,
-        values: (_plot, splits) => splits.map((second) => timeText(second * 1000, lang)),
+        values: (_plot, splits) => splits.map((second) => timeOfDayText(second * 1000, 'short')),
         // A minute is the least that the labels tell apart.
         incrs: [60, 120, 300, 600, 900, 1800],
       },
@@ -123,7 +122,7 @@ function optionsFor(
         ...axis,
         size: 72,
         space: 30,
-        values: (_plot, splits) => splits.map((value) => valueText(value, unit, lang)),
+        values: (_plot, splits) => splits.map((value) => valueText(value, unit)),
         ...(unit === 'count' && { incrs: WHOLE_STEPS }),
       },
     ],

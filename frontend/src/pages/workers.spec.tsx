@@ -33,7 +33,7 @@ const east: WorkerStatus = {
       slots: { used: 2, total: 40 },
       drivers: 1,
       draining: false,
-      started_at: new Date(Date.now() - 3 * 3_600_000).toISOString(),
+      started_at: new Date(Date.now() - 3 * 3_600_000 - 20_000).toISOString(),
     },
   },
 };
@@ -74,7 +74,7 @@ describe('the workers page', () => {
     expect(card.getByText('1 on the way')).toBeInTheDocument();
     expect(card.getByText('firefox 153.0')).toBeInTheDocument();
     expect(card.getByText('1.60.0')).toBeInTheDocument();
-    expect(card.getByText('3 hr')).toBeInTheDocument();
+    expect(card.getByText('3h')).toBeInTheDocument();
     expect(card.getByText('Answers')).toBeInTheDocument();
     expect(card.getByText('idle TTL 5:00, headless, opens https://example.com')).toBeVisible();
     expect(card.getByText('firefox 153.0 (/usr/bin/firefox)')).toBeInTheDocument();
