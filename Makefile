@@ -1,9 +1,10 @@
 # The commands of this checkout. Each sets up what it needs; all are quick when nothing is left to do.
 #
-#   make run       install what is missing, build, start camofleet on 127.0.0.1:9000 (ARGS="--port 9001" and the like)
-#   make build     the same without starting: leaves target/release/camofleet
-#   make test      every test of every language
-#   make lint      formatting, lints, types, and the direction of dependencies
+#   make run            install what is missing, build, start camofleet on 127.0.0.1:9000 (ARGS="--port 9001" and the like)
+#   make build          the same without starting: leaves target/release/camofleet
+#   make test           every test of every language
+#   make lint           formatting, lints, types, and the direction of dependencies
+#   make screenshots    docs/screenshots anew: every page of the panel
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
@@ -12,7 +13,7 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR := $(CURDIR)/target
 export CAMOFLEET_BIN := $(CARGO_TARGET_DIR)/release/camofleet
 
-.PHONY: setup setup-tests build run test lint settings-docs api-docs clean
+.PHONY: setup setup-tests build run test lint screenshots settings-docs api-docs clean
 
 setup:
 	@scripts/setup.sh
@@ -32,6 +33,11 @@ test: setup-tests
 
 lint: setup-tests
 	@scripts/lint.sh
+
+# Writes docs/screenshots anew, of a real fleet with real browsers.
+screenshots: setup-tests
+	@scripts/build.sh
+	@cd fleet/tests/e2e && SCREENSHOTS=1 node --test --test-timeout=300000 screenshots.test.mjs
 
 # Writes .env.example, config/default.toml and the README's tables anew from the settings' definitions.
 settings-docs: setup

@@ -1,11 +1,13 @@
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
 
+import { limitFirstLoad } from './build/first-load.ts';
+
 /** Where `npm run dev` finds a running control role. */
 const origin = process.env.CAMOFLEET_ORIGIN ?? 'http://127.0.0.1:9000';
 
 export default defineConfig({
-  plugins: [react()],
+  plugins: [react(), limitFirstLoad()],
   // The panel may be served below any path, so its files name each other relatively.
   base: './',
   build: {

@@ -111,7 +111,7 @@ describe(`with ${MANY} sessions`, () => {
 
   test('the list scrolls smoothly, and one change of one row is drawn at once', async (context) => {
     const page = await openPanel(control.url);
-    await page.locator('.count', { hasText: String(MANY) }).waitFor();
+    await page.locator('.count', { hasText: MANY.toLocaleString('en') }).waitFor();
     const rows = await page.locator('tbody tr:not(.spacer)').count();
     assert.ok(rows < 100, `${rows} rows are in the page`);
 

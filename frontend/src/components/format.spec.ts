@@ -69,7 +69,7 @@ it('writes times and reasons in the language of the moment', () => {
   expect(momentText(start)).toContain('May');
   language.set('ru');
   expect(momentText(start)).toContain('мая');
-  expect(agoText('2024-05-01T11:56:10Z', NOW)).toBe('3 мин. назад');
+  expect(agoText('2024-05-01T11:56:10Z', NOW)).toMatch(/^3\sмин назад$/);
   expect(durationText(start, later)).toMatch(/^3\sч 5\sмин$/);
   expect(unitText(2.34, 'megabyte-per-second', 'short', 1)).toMatch(/^2,3\s/);
   expect(endReasonText('crashed')).toBe('Сбой браузера');

@@ -1,6 +1,6 @@
 import type { EndReason, Session } from '../api/types.ts';
 import { i18n } from '../i18n/i18n.ts';
-import { type Language, language, locale } from '../i18n/language.ts';
+import { locale } from '../i18n/language.ts';
 
 /** The start of a session's id: enough to tell sessions apart, short enough for a table. */
 export function shortId(id: string): string {
@@ -24,7 +24,7 @@ export function idleSecondsLeft(session: Session, now: number): number {
   return Math.min(session.idle_ttl_seconds, Math.max(0, (deadline - now) / 1000));
 }
 
-const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
+const UNITS: [unit: string, seconds: number][] = [
   ['day', 86_400],
   ['hour', 3600],
   ['minute', 60],
@@ -41,20 +41,6 @@ function kept<T>(key: string, make: (locale: string) => T): T {
   const made = make(locale());
   formatters.set(full, made);
   return made;
-}
-
-/** The shortest form in words; Russian's narrow one is a negative number. */
-const AGO_STYLE: Record<Language, Intl.RelativeTimeFormatStyle> = { en: 'narrow', ru: 'short' };
-
-/** How long ago something was: `12s ago`, `3m ago`, `now`. */
-export function agoText(timestamp: string, now: number): string {
-  const seconds = Math.max(0, Math.round((now - Date.parse(timestamp)) / 1000));
-  const [unit, size] = UNITS.find(([, size]) => seconds >= size) ?? ['second', 1];
-  const style = AGO_STYLE[language.get()];
-  return kept('ago', (tag) => new Intl.RelativeTimeFormat(tag, { numeric: 'auto', style })).format(
-    -Math.floor(seconds / size),
-    unit,
-  );
 }
 
 /** A number with one digit after the point at most. */
@@ -83,27 +69,30 @@ export function unitText(
   ).format(value);
 }
 
-const SPANS: [unit: string, seconds: number][] = [
-  ['day', 86_400],
-  ['hour', 3600],
-  ['minute', 60],
-  ['second', 1],
-];
-
 /** Seconds in their two largest units, beyond a minute without seconds: `42s`, `12m`, `3h 5m`, `2d 1h`. */
 export function spanText(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
-  const found = SPANS.findIndex(([, size]) => whole >= size);
-  const first = found === -1 ? SPANS.length - 1 : found;
+  const found = UNITS.findIndex(([, size]) => whole >= size);
+  const first = found === -1 ? UNITS.length - 1 : found;
   let rest = whole;
   const parts: string[] = [];
-  for (const [unit, size] of SPANS.slice(first, first + 2)) {
+  for (const [unit, size] of UNITS.slice(first, first + 2)) {
     const count = Math.floor(rest / size);
     rest -= count * size;
     if (count > 0 || parts.length === 0) parts.push(unitText(count, unit, 'narrow'));
     if (unit === 'minute') break;
   }
   return parts.join(' ');
+}
+
+/** How long ago something was: `12s ago`, `3m ago`, `now`. */
+export function agoText(timestamp: string, now: number): string {
+  const seconds = Math.max(0, Math.round((now - Date.parse(timestamp)) / 1000));
+  const found = UNITS.find(([, size]) => seconds >= size);
+  if (!found) return i18n.t('sessions:now');
+  // Intl's own words for this are too long for a column in Russian, or a number below zero.
+  const [unit, size] = found;
+  return i18n.t('sessions:ago', { time: unitText(Math.floor(seconds / size), unit, 'narrow') });
 }
 
 /** How long something took, like {@link spanText}. */

@@ -102,14 +102,14 @@ const created: SessionColumn = {
   id: 'created',
   sortBy: (session) => Date.parse(session.created_at),
   cell: (session) => <Ago timestamp={session.created_at} />,
-  width: 6,
+  width: 7,
   wideOnly: true,
 };
 const restarts: SessionColumn = {
   id: 'restarts',
   sortBy: (session) => session.restarts,
   cell: (session) => session.restarts,
-  width: 5.5,
+  width: 6,
   wideOnly: true,
 };
 
@@ -120,7 +120,7 @@ export const LIVE_COLUMNS: readonly SessionColumn[] = [
     id: 'status',
     sortBy: (session) => session.status,
     cell: ({ status }) => <StatusBadge status={status} />,
-    width: 7,
+    width: 8.5,
   },
   worker,
   engine,
@@ -178,7 +178,7 @@ export const ENDED_COLUMNS: readonly SessionColumn[] = [
     id: 'ended',
     sortBy: (session) => Date.parse(endOf(session)),
     cell: (session) => <Ago timestamp={endOf(session)} />,
-    width: 6,
+    width: 7,
   },
   {
     id: 'lived',

@@ -66,7 +66,7 @@ export class Original {
   #view(session) {
     const common = {
       id: session.id,
-      status: 'READY',
+      status: session.status ?? 'READY',
       created_at: pythonTime.aware,
       last_seen_at: session.seen,
       headless: session.headless,
@@ -117,6 +117,13 @@ export class Original {
     this.#sockets.handleUpgrade(request, socket, head, (client) => {
       client.on('message', (data, isBinary) => client.send(data, { binary: isBinary }));
     });
+  }
+
+  /** Gives it a session in any state. */
+  has(session) {
+    const defaults = { headless: true, idle_ttl_seconds: 300, labels: {}, vnc: false, seen: new Date().toISOString() };
+    const given = { ...defaults, id: randomUUID(), secret: randomUUID(), ...session };
+    this.#sessions.set(given.id, given);
   }
 
   /** Gives it so many sessions, each used a minute ago, and used again when it is touched. */

@@ -1,0 +1,48 @@
+/** Every page of the panel, and every state of one that a person looks at: what all tests go through that look at them. */
+import { showsColour } from './chromium.mjs';
+import { COLOUR } from './showcase.mjs';
+
+const screenOf = (page) => page.locator('[data-testid="live-screen"][data-state="connected"] canvas');
+
+/** Waits until the screen of a session shows its start page. */
+async function showsScreen(page) {
+  await screenOf(page).waitFor();
+  await showsColour(screenOf(page), COLOUR);
+}
+
+const at = (url, path = '') => `${url}/#/${path}`;
+const pathOf = ({ worker, id }) => `sessions/${worker}/${id}`;
+
+/**
+ * @typedef {object} PanelPage
+ * @property {string} name what its screenshots are called
+ * @property {(page: import('playwright-core').Page, showcase: import('./showcase.mjs').Showcase) => Promise<unknown>} open
+ *   opens it and waits until what it is about is on the screen; in no language, for it is opened in all
+ * @property {RegExp} [complaint] what its console may complain about
+ */
+
+/** @type {PanelPage[]} */
+export const PAGES = [
+  { name: 'sessions', open: (page, { server }) => visit(page, at(server.url), 'tbody tr:nth-child(4)') },
+  { name: 'sessions-troubled', open: (page, { troubled }) => visit(page, at(troubled.url), '.badge.busy') },
+  { name: 'sessions-empty', open: async (page, { guarded, signIn }) => (await signIn(page), visit(page, at(guarded.url), '.empty .primary')) },
+  { name: 'sessions-ended', open: (page, { server }) => visit(page, at(server.url), '.table-frame', (shown) => shown.getByRole('switch').first().check(), '[data-column=reason]') },
+  { name: 'session', open: (page, { server, watched }) => visit(page, at(server.url, pathOf(watched)), '.timeline li', showsScreen) },
+  { name: 'session-ended', open: (page, { server, ended }) => visit(page, at(server.url, pathOf(ended)), '.ending') },
+  { name: 'launch', open: (page, { server }) => visit(page, at(server.url), 'tbody tr', (shown) => shown.locator('.top-actions .primary').click(), '[role=dialog]') },
+  { name: 'end', open: (page, { server, watched }) => visit(page, at(server.url, pathOf(watched)), '.timeline li', showsScreen, (shown) => shown.locator('.session-actions .danger').click(), '[role=dialog]') },
+  { name: 'settings', open: (page, { server }) => visit(page, at(server.url), 'tbody tr', (shown) => shown.locator('.top-actions .icon-button').click(), '[role=menu]') },
+  { name: 'no-such-page', open: (page, { server }) => visit(page, at(server.url, 'nowhere'), '.empty') },
+  { name: 'token', open: (page, { guarded }) => visit(page, at(guarded.url), '.token-form'), complaint: /401/ },
+  { name: 'vnc', open: (page, { server, watched }) => visit(page, server.url + watched.vnc.http, showsScreen) },
+];
+
+/** Goes to an address, and then does or waits for one thing after the other: selectors have to be visible. */
+async function visit(page, url, ...steps) {
+  await page.goto(url);
+  for (const step of steps) {
+    if (typeof step === 'string') await page.locator(step).first().waitFor();
+    else await step(page);
+  }
+}
+
