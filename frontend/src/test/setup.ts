@@ -22,6 +22,16 @@ globalThis.ResizeObserver = class {
   disconnect = () => undefined;
 };
 
+// Nor is any window wide or narrow: what is shown is a desk's.
+window.matchMedia = (media) =>
+  Object.assign(new EventTarget(), {
+    media,
+    matches: media.startsWith('(min-width'),
+    onchange: null,
+    addListener: () => undefined,
+    removeListener: () => undefined,
+  });
+
 // A ceiling, not a wait: a busy machine may take its time.
 configure({ asyncUtilTimeout: 10_000 });
 
