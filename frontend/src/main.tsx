@@ -6,6 +6,7 @@ import './styles/sessions.css';
 import './styles/filters.css';
 import './styles/session.css';
 import './styles/live.css';
+import './styles/launch.css';
 import './theme.ts';
 
 import { QueryClientProvider } from '@tanstack/react-query';

@@ -35,6 +35,8 @@ interface RequestOptions {
   method?: 'GET' | 'POST' | 'DELETE';
   body?: unknown;
   signal?: AbortSignal;
+  /** What the API is to call the request, in its logs and in what comes of it. */
+  requestId?: string;
 }
 
 async function readJson(response: Response): Promise<unknown> {
@@ -58,12 +60,13 @@ function toApiError(status: number, body: unknown): ApiError {
 }
 
 async function request<T>(path: string, options: RequestOptions = {}): Promise<T> {
-  const { method = 'GET', body, signal } = options;
+  const { method = 'GET', body, signal, requestId } = options;
   const { token } = access.get();
   const timeout = AbortSignal.timeout(method === 'GET' ? READ_TIMEOUT_MS : WRITE_TIMEOUT_MS);
   const headers = new Headers({ Accept: 'application/json' });
   if (token !== null) headers.set('Authorization', `Bearer ${token}`);
   if (body !== undefined) headers.set('Content-Type', 'application/json');
+  if (requestId !== undefined) headers.set('X-Request-Id', requestId);
 
   let response: Response;
   try {
@@ -134,9 +137,9 @@ export function getHistory(place: SessionPlace, signal?: AbortSignal): Promise<H
   return request(`${sessionPath(place)}/events`, signal ? { signal } : {});
 }
 
-/** Launches a session. */
-export function createSession(body: CreateSession): Promise<Session> {
-  return request('sessions', { method: 'POST', body });
+/** Launches a session, which tells its `request_id` from its first moment on; answered when it is READY. */
+export function createSession(body: CreateSession, requestId: string): Promise<Session> {
+  return request('sessions', { method: 'POST', body, requestId });
 }
 
 /** Starts a session's idle clock anew. */

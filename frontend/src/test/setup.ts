@@ -3,6 +3,7 @@ import '@testing-library/jest-dom/vitest';
 import { cleanup, configure } from '@testing-library/react';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 
+import { launchPresets, NO_PRESETS } from '../api/launchPresets.ts';
 import { access } from '../api/token.ts';
 import {
   DEFAULT_ENDED_LAYOUT,
@@ -46,6 +47,7 @@ afterEach(() => {
   localStorage.clear();
   liveLayout.set(DEFAULT_LIVE_LAYOUT);
   endedLayout.set(DEFAULT_ENDED_LAYOUT);
+  launchPresets.set(NO_PRESETS);
   language.set('en');
   theme.set('system');
   dismissAll();
