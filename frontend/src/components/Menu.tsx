@@ -44,8 +44,8 @@ interface MenuPopupProps {
 /** The card that a menu opens, with its entries. */
 export function MenuPopup({ label, short = false, children }: MenuPopupProps): ReactNode {
   return (
-    // What is outside of an element that fills the screen is not seen.
-    <Base.Portal container={document.fullscreenElement as HTMLElement | null}>
+    // What is outside of an element that fills the screen is not seen. A container that is null is waited for.
+    <Base.Portal container={(document.fullscreenElement as HTMLElement | null) ?? undefined}>
       <Base.Positioner className="menu-positioner" sideOffset={4} align="end">
         <Base.Popup
           className={short ? 'menu-items short card' : 'menu-items card'}

@@ -133,11 +133,11 @@ it('shows the defaults of the worker that is chosen, and where they differ', asy
 
   await user.selectOptions(dialog.getByLabelText('Worker'), 'east');
   expect(ttl).toHaveAccessibleDescription(/worker’s default, 10 min\.$/);
-  expect(headless).toHaveDisplayValue('Worker’s default (Yes)');
+  expect(headless).toHaveDisplayValue('Default: Yes');
   expect(dialog.getByLabelText('Start URL')).toHaveAccessibleDescription(/https:\/\/east\.test/);
   await user.selectOptions(dialog.getByLabelText('Worker'), 'west');
   expect(dialog.getByLabelText('Start URL counts as open')).toHaveDisplayValue(
-    'Worker’s default (Don’t open it)',
+    'Default: Don’t open it',
   );
 });
 
