@@ -1,19 +1,18 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react';
+import { lazy, type ReactNode, Suspense, useCallback, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Route, Routes } from 'react-router';
 
 import { access } from './api/token.ts';
-import type { Session } from './api/types.ts';
-import { shortId } from './components/format.ts';
-import { LaunchDialog } from './components/LaunchDialog.tsx';
+import { LaunchCards } from './components/LaunchCards.tsx';
+import { LaunchDialog, type LaunchStart } from './components/LaunchDialog.tsx';
 import { Notices } from './components/Notices.tsx';
 import { OfflineNote } from './components/OfflineNote.tsx';
 import { TokenForm } from './components/TokenForm.tsx';
 import { TopBar } from './components/TopBar.tsx';
 import { useFleet, useLiveFleet } from './hooks/fleet.ts';
 import { queryKeys } from './hooks/queries.ts';
-import { dismissAll, inform } from './hooks/useNotices.ts';
+import { dismissAll } from './hooks/useNotices.ts';
 import { useStore } from './hooks/useStore.ts';
 import { NoSuchPage } from './pages/NoSuchPage.tsx';
 import { SessionPage } from './pages/SessionPage.tsx';
@@ -32,9 +31,9 @@ const FleetPage = lazy(async () => ({
 /** The panel: what all pages share, and the page that the address names. */
 export function Panel(): ReactNode {
   const { t } = useTranslation();
-  const [launching, setLaunching] = useState(false);
+  const [launchForm, setLaunchForm] = useState<LaunchStart | null>(null);
   const { token, refused } = useStore(access);
-  const { store, feed } = useLiveFleet();
+  const { store, feed, launches } = useLiveFleet();
   const { workers } = useFleet();
   const client = useQueryClient();
   useForgetfulPins();
@@ -62,17 +61,17 @@ export function Panel(): ReactNode {
   const startOver = () => {
     // What was read with the other token is not for this one's eyes.
     store.clear();
+    launches.clear();
     client.clear();
     dismissAll();
   };
 
-  const launched = (session: Session) => {
-    setLaunching(false);
-    inform(t('launched', { id: shortId(session.id), worker: session.worker }));
-  };
   const launch = () => {
-    setLaunching(true);
+    setLaunchForm({ draft: null });
   };
+  const closeForm = useCallback(() => {
+    setLaunchForm(null);
+  }, []);
 
   return (
     <>
@@ -107,16 +106,20 @@ export function Panel(): ReactNode {
           </>
         )}
       </main>
-      {launching && !refused && (
-        <LaunchDialog
-          workers={workers}
-          onLaunched={launched}
-          onClose={() => {
-            setLaunching(false);
-          }}
-        />
+      {launchForm && !refused && (
+        <LaunchDialog workers={workers} start={launchForm} onClose={closeForm} />
       )}
-      <Notices />
+      <div className="corner">
+        {/* The form has to say itself how its launch begins. */}
+        {!launchForm && (
+          <LaunchCards
+            onForm={(draft) => {
+              setLaunchForm({ draft });
+            }}
+          />
+        )}
+        <Notices />
+      </div>
     </>
   );
 }

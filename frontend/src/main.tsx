@@ -8,6 +8,7 @@ import './styles/session.css';
 import './styles/live.css';
 import './styles/wall.css';
 import './styles/workers.css';
+import './styles/launch.css';
 import './theme.ts';
 
 import { QueryClientProvider } from '@tanstack/react-query';

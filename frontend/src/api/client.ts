@@ -61,6 +61,8 @@ interface RequestOptions {
   knownTag?: string | null;
   /** Makes the result of an answer that is no refusal; undefined if it is not the API's. JSON is read without it. */
   read?: (response: Response) => Promise<unknown>;
+  /** What the API is to call the request, in its logs and in what comes of it. */
+  requestId?: string;
 }
 
 async function readJson(response: Response): Promise<unknown> {
@@ -84,13 +86,14 @@ function toApiError(status: number, body: unknown): ApiError {
 }
 
 async function request<T>(path: string, options: RequestOptions = {}): Promise<T> {
-  const { method = 'GET', body, signal, knownTag = null, read = readJson } = options;
+  const { method = 'GET', body, signal, requestId, knownTag = null, read = readJson } = options;
   const { token } = access.get();
   const timeout = AbortSignal.timeout(method === 'GET' ? READ_TIMEOUT_MS : WRITE_TIMEOUT_MS);
   const headers = new Headers({ Accept: 'application/json' });
   if (token !== null) headers.set('Authorization', `Bearer ${token}`);
   if (body !== undefined) headers.set('Content-Type', 'application/json');
   if (knownTag !== null) headers.set('If-None-Match', knownTag);
+  if (requestId !== undefined) headers.set('X-Request-Id', requestId);
 
   let response: Response;
   try {
@@ -188,9 +191,9 @@ export function getScreenshot(
   return request(path, { knownTag, read: readScreenshot, signal });
 }
 
-/** Launches a session. */
-export function createSession(body: CreateSession): Promise<Session> {
-  return request('sessions', { method: 'POST', body });
+/** Launches a session, which tells its `request_id` from its first moment on; answered when it is READY. */
+export function createSession(body: CreateSession, requestId: string): Promise<Session> {
+  return request('sessions', { method: 'POST', body, requestId });
 }
 
 /** Starts a session's idle clock anew. */

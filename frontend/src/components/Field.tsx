@@ -36,14 +36,15 @@ interface ChoiceFieldProps<T extends string> {
   choices: [value: T, text: string][];
   onChange: (value: T) => void;
   hint?: string;
+  problem?: string | undefined;
   disabled?: boolean;
 }
 
 /** A form field with a list to choose from. */
 export function ChoiceField<T extends string>(props: ChoiceFieldProps<T>): ReactNode {
-  const { label, value, choices, onChange, hint, disabled = false } = props;
+  const { label, value, choices, onChange, hint, problem, disabled = false } = props;
   return (
-    <Field label={label} {...(hint === undefined ? {} : { hint })}>
+    <Field label={label} problem={problem} {...(hint === undefined ? {} : { hint })}>
       {(attributes) => (
         <select
           {...attributes}

@@ -1,4 +1,5 @@
 import { type ReactNode, useId, useRef } from 'react';
+import { useTranslation } from 'react-i18next';
 
 import type { LabelRow } from '../api/launch.ts';
 import { IconButton } from './IconButton.tsx';
@@ -6,12 +7,16 @@ import { Icon } from './icons.tsx';
 
 interface LabelFieldsProps {
   rows: LabelRow[];
+  /** What is wrong with some, by the numbers of their rows, and with them as a whole. */
   problems: Record<number, string>;
+  problem?: string | undefined;
   onChange: (rows: LabelRow[]) => void;
 }
 
 /** The labels of a new session: a row of key and value for each. */
-export function LabelFields({ rows, problems, onChange }: LabelFieldsProps): ReactNode {
+export function LabelFields(props: LabelFieldsProps): ReactNode {
+  const { rows, problems, problem: wholeProblem, onChange } = props;
+  const { t } = useTranslation('launch');
   const id = useId();
   const list = useRef<HTMLFieldSetElement>(null);
   const change = (changed: LabelRow) => {
@@ -19,17 +24,17 @@ export function LabelFields({ rows, problems, onChange }: LabelFieldsProps): Rea
   };
   return (
     <fieldset className="label-fields" ref={list}>
-      <legend>Labels</legend>
+      <legend>{t('labels')}</legend>
       {rows.map((label, index) => {
         const problem = problems[label.row];
         const problemId = problem ? `${id}-${label.row}` : undefined;
         return (
           <div className="label-row" key={label.row}>
             <input
-              aria-label={`Key of label ${index + 1}`}
+              aria-label={t('labelKey', { number: index + 1 })}
               aria-invalid={problem !== undefined}
               aria-describedby={problemId}
-              placeholder="key"
+              placeholder={t('keyPlaceholder')}
               value={label.key}
               onChange={(event) => {
                 change({ ...label, key: event.target.value });
@@ -37,8 +42,8 @@ export function LabelFields({ rows, problems, onChange }: LabelFieldsProps): Rea
             />
             <span aria-hidden="true">=</span>
             <input
-              aria-label={`Value of label ${index + 1}`}
-              placeholder="value"
+              aria-label={t('labelValue', { number: index + 1 })}
+              placeholder={t('valuePlaceholder')}
               value={label.value}
               onChange={(event) => {
                 change({ ...label, value: event.target.value });
@@ -46,7 +51,7 @@ export function LabelFields({ rows, problems, onChange }: LabelFieldsProps): Rea
             />
             <IconButton
               icon="close"
-              label={`Remove label ${index + 1}`}
+              label={t('removeLabel', { number: index + 1 })}
               onClick={() => {
                 onChange(rows.filter(({ row }) => row !== label.row));
                 // The button that had the focus goes; without this the focus would be nowhere.
@@ -70,8 +75,13 @@ export function LabelFields({ rows, problems, onChange }: LabelFieldsProps): Rea
         }}
       >
         <Icon name="plus" />
-        Add label
+        {t('addLabel')}
       </button>
+      {wholeProblem && (
+        <p className="problem" role="alert">
+          {wholeProblem}
+        </p>
+      )}
     </fieldset>
   );
 }

@@ -1,53 +1,126 @@
-import { type ReactNode, useEffect, useRef, useState } from 'react';
+import { type ReactNode, useEffect, useMemo, useRef, useState } from 'react';
+import { useTranslation } from 'react-i18next';
 
 import { errorText } from '../api/client.ts';
-import { EMPTY_DRAFT, findProblems, isSound, type LaunchDraft, toRequest } from '../api/launch.ts';
-import type { Session, WorkerStatus } from '../api/types.ts';
-import { useLaunch } from '../hooks/mutations.ts';
+import {
+  EMPTY_DRAFT,
+  findImpossible,
+  findProblems,
+  isSound,
+  type LaunchDraft,
+  problemOf,
+} from '../api/launch.ts';
+import { launchPresets, presetNamed } from '../api/launchPresets.ts';
+import type { WorkerStatus } from '../api/types.ts';
+import { useLaunches, useLiveFleet } from '../hooks/fleet.ts';
 import { Dialog } from './Dialog.tsx';
-import { ChoiceField, Field } from './Field.tsx';
-import { LabelFields } from './LabelFields.tsx';
+import { LaunchFields } from './LaunchFields.tsx';
+import { LaunchPresetBar } from './LaunchPresetBar.tsx';
+
+/** How the form is to begin: as it was sent before, or anew. */
+export interface LaunchStart {
+  /** Null: with the person's own preset, or empty. */
+  draft: LaunchDraft | null;
+}
 
 interface LaunchDialogProps {
   workers: readonly WorkerStatus[];
-  onLaunched: (session: Session) => void;
+  start: LaunchStart;
   onClose: () => void;
 }
 
-function workerChoices(workers: readonly WorkerStatus[]): [string, string][] {
-  const named = workers.map(({ name, healthy, supports_vnc: vnc }): [string, string] => {
-    const remarks = [...(healthy ? [] : ['unhealthy']), ...(vnc ? [] : ['no live view'])];
-    return [name, remarks.length > 0 ? `${name} (${remarks.join(', ')})` : name];
-  });
-  return [['', 'Any that can'], ...named];
+/** A form that is filled in, with the preset that it came from and a remark on what did not come with it. */
+interface Filled {
+  draft: LaunchDraft;
+  preset: string | null;
+  remark: string | null;
 }
 
-/** The form that launches a session, with everything the API takes. */
-export function LaunchDialog({ workers, onLaunched, onClose }: LaunchDialogProps): ReactNode {
-  const [draft, setDraft] = useState<LaunchDraft>(EMPTY_DRAFT);
-  const [attempts, setAttempts] = useState(0);
-  const form = useRef<HTMLFormElement>(null);
-  const launch = useLaunch();
+/**
+ * The form that launches a session, with everything the API takes. It closes as soon as there is a session, and stays
+ * with the API's words when there is none; how a launch goes on is the cards' to show.
+ */
+export function LaunchDialog({ workers, start, onClose }: LaunchDialogProps): ReactNode {
+  const { t } = useTranslation('launch');
+  const common = useTranslation('panel').t;
+  const { launches } = useLiveFleet();
 
-  const problems = findProblems(draft);
-  const sound = isSound(problems);
-  // Nobody wants to be told off while typing; after the first try the messages keep up.
-  const shown = attempts > 0 ? problems : findProblems(EMPTY_DRAFT);
-  const change = (part: Partial<LaunchDraft>) => {
-    setDraft((known) => ({ ...known, ...part }));
+  const apply = (name: string | null): Filled => {
+    const preset = presetNamed(name);
+    if (!preset) return { draft: EMPTY_DRAFT, preset: null, remark: null };
+    const { worker } = preset.draft;
+    const gone = worker !== '' && !workers.some((one) => one.name === worker);
+    return {
+      draft: gone ? { ...preset.draft, worker: '' } : preset.draft,
+      preset: preset.name,
+      remark: gone ? t('presets.workerGone', { worker }) : null,
+    };
   };
 
+  const [{ draft, preset, remark }, setFilled] = useState<Filled>(() =>
+    start.draft
+      ? { draft: start.draft, preset: null, remark: null }
+      : apply(launchPresets.get().initial),
+  );
+  const [attempts, setAttempts] = useState(0);
+  const [requestId, setRequestId] = useState<string | null>(null);
+  const form = useRef<HTMLFormElement>(null);
+  const launch = useLaunches().find((one) => one.requestId === requestId);
+
+  const asking = launch?.phase === 'asking';
+  const accepted =
+    launch !== undefined && !asking && (launch.phase !== 'failed' || launch.session !== null);
+  const refusal = launch && !accepted ? launch.error : null;
+  const refusedField = useMemo(() => problemOf(refusal), [refusal]);
+  const problems = findProblems(draft, workers);
+  // Nobody wants to be told off while typing; after the first try the messages keep up.
+  const shown = {
+    ...(attempts > 0 ? problems : findImpossible(draft, workers)),
+    ...refusedField,
+  };
+
+  const forgetRefusal = () => {
+    if (requestId !== null && refusal) launches.dismiss(requestId);
+  };
+  const fill = (filled: Filled) => {
+    forgetRefusal();
+    setFilled(filled);
+  };
+  const close = () => {
+    forgetRefusal();
+    onClose();
+  };
   const submit = () => {
     setAttempts(attempts + 1);
-    if (sound && !launch.isPending) launch.mutate(toRequest(draft), { onSuccess: onLaunched });
+    if (!isSound(problems) || asking) return;
+    forgetRefusal();
+    setRequestId(launches.start(draft));
   };
 
   useEffect(() => {
     form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
-  }, [attempts]);
+  }, [attempts, refusedField]);
+  useEffect(() => {
+    if (accepted) onClose();
+  }, [accepted, onClose]);
 
   return (
-    <Dialog title="Launch a session" onClose={onClose}>
+    <Dialog title={t('title')} onClose={close}>
+      <LaunchPresetBar
+        draft={draft}
+        applied={preset}
+        onApply={(name) => {
+          fill(apply(name));
+        }}
+        onNamed={(name) => {
+          setFilled({ draft, preset: name, remark: null });
+        }}
+      />
+      {remark && (
+        <p className="remark" role="status">
+          {remark}
+        </p>
+      )}
       <form
         ref={form}
         noValidate
@@ -57,133 +130,28 @@ export function LaunchDialog({ workers, onLaunched, onClose }: LaunchDialogProps
           submit();
         }}
       >
-        <label className="check">
-          <input
-            type="checkbox"
-            checked={draft.vnc}
-            onChange={(event) => {
-              change({ vnc: event.target.checked });
-            }}
-          />
-          <span>
-            Live view
-            <span className="hint">Watch and control the browser’s screen from here.</span>
-          </span>
-        </label>
-        <div className="columns">
-          <ChoiceField
-            label="Worker"
-            value={draft.worker}
-            choices={workerChoices(workers)}
-            onChange={(worker) => {
-              change({ worker });
-            }}
-          />
-          <ChoiceField
-            label="Headless"
-            value={draft.vnc ? 'false' : draft.headless}
-            disabled={draft.vnc}
-            choices={[
-              ['', 'Worker’s default'],
-              ['true', 'Yes'],
-              ['false', 'No'],
-            ]}
-            onChange={(headless) => {
-              change({ headless });
-            }}
-          />
-          <Field
-            label="Idle TTL, seconds"
-            hint="30 to 3600; empty for the worker’s default."
-            problem={shown.idleTtlSeconds}
-          >
-            {(attributes) => (
-              <input
-                {...attributes}
-                inputMode="numeric"
-                value={draft.idleTtlSeconds}
-                onChange={(event) => {
-                  change({ idleTtlSeconds: event.target.value });
-                }}
-              />
-            )}
-          </Field>
-          <ChoiceField
-            label="When the browser crashes"
-            value={draft.onCrash}
-            choices={[
-              ['', 'Worker’s default'],
-              ['restart', 'Restart it'],
-              ['end', 'End the session'],
-            ]}
-            onChange={(onCrash) => {
-              change({ onCrash });
-            }}
-          />
-        </div>
-        <Field
-          label="Start URL"
-          hint="Opened once the session is ready. A bare host gets https://."
-          problem={shown.startUrl}
-        >
-          {(attributes) => (
-            <input
-              {...attributes}
-              inputMode="url"
-              autoCapitalize="none"
-              spellCheck={false}
-              value={draft.startUrl}
-              onChange={(event) => {
-                change({ startUrl: event.target.value });
-              }}
-            />
-          )}
-        </Field>
-        <div className="columns">
-          <ChoiceField
-            label="Start URL counts as open"
-            value={draft.startUrlWait}
-            choices={[
-              ['', 'Worker’s default'],
-              ['load', 'When all is loaded'],
-              ['domcontentloaded', 'When the document is there'],
-              ['none', 'Don’t open it'],
-            ]}
-            onChange={(startUrlWait) => {
-              change({ startUrlWait });
-            }}
-          />
-          <ChoiceField
-            label="Contexts of a client that left"
-            value={draft.contexts}
-            choices={[
-              ['', 'Worker’s default'],
-              ['keep', 'Keep'],
-              ['discard', 'Discard'],
-            ]}
-            onChange={(contexts) => {
-              change({ contexts });
-            }}
-          />
-        </div>
-        <LabelFields
-          rows={draft.labels}
-          problems={shown.labels}
-          onChange={(labels) => {
-            change({ labels });
+        {workers.length > 0 && !workers.some(({ healthy }) => healthy) && (
+          <p className="remark">{t('noHealthyWorker')}</p>
+        )}
+        <LaunchFields
+          draft={draft}
+          workers={workers}
+          problems={shown}
+          onChange={(part) => {
+            fill({ draft: { ...draft, ...part }, preset, remark });
           }}
         />
-        {launch.error && (
+        {refusal && !refusedField && (
           <p className="problem" role="alert">
-            {errorText(launch.error)}
+            {errorText(refusal)}
           </p>
         )}
         <div className="dialog-actions">
-          <button type="button" className="button" onClick={onClose}>
-            Cancel
+          <button type="button" className="button" onClick={close}>
+            {asking ? common('close') : t('cancel')}
           </button>
-          <button type="submit" className="button primary" disabled={launch.isPending}>
-            {launch.isPending ? 'Launching…' : 'Launch'}
+          <button type="submit" className="button primary" disabled={asking}>
+            {asking ? t('launching') : t('launch')}
           </button>
         </div>
       </form>

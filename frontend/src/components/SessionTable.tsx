@@ -10,21 +10,18 @@ import {
   tableFeatures,
   useTable,
 } from '@tanstack/react-table';
-import { useWindowVirtualizer } from '@tanstack/react-virtual';
-import { memo, type ReactNode, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import { type CSSProperties, type ReactNode, useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import type { Session } from '../api/types.ts';
 import { sessionKey } from '../live/fleetStore.ts';
-import { shortId } from './format.ts';
 import { Icon } from './icons.tsx';
-import { RowActions, type RowCallbacks } from './RowActions.tsx';
+import type { RowCallbacks } from './RowActions.tsx';
 import type { ColumnId, SessionColumn } from './sessionColumns.tsx';
+import { SessionRows } from './SessionRows.tsx';
 
-/** A row's height before it is measured, in pixels. */
-const ROW_HEIGHT = 53;
-/** How many rows beyond the visible ones are there already when they scroll into view. */
-const OVERSCAN = 6;
+/** The widths of the columns of checkboxes and of buttons, in rem. */
+const [PICK_WIDTH, ACTIONS_WIDTH] = [2.75, 11.25];
 
 const features = tableFeatures({
   columnVisibilityFeature,
@@ -63,8 +60,6 @@ interface SessionTableProps {
 export function SessionTable(props: SessionTableProps): ReactNode {
   const { name, sessions, columns, layout, onLayout, selection, actions, watchedId = null } = props;
   const { t } = useTranslation('sessions');
-  const frame = useRef<HTMLDivElement>(null);
-  const [offset, setOffset] = useState(0);
 
   const definitions = useMemo(
     () =>
@@ -105,47 +100,26 @@ export function SessionTable(props: SessionTableProps): ReactNode {
     [columns, layout.hidden],
   );
 
-  useLayoutEffect(() => {
-    // Whatever stands above the table may come and go with its contents.
-    const measure = () => {
-      const top = frame.current?.getBoundingClientRect().top ?? 0;
-      setOffset(Math.round(top + window.scrollY));
-    };
-    measure();
-    const observer = new ResizeObserver(measure);
-    observer.observe(document.body);
-    return () => {
-      observer.disconnect();
-    };
-  }, []);
-
-  const virtualizer = useWindowVirtualizer({
-    count: rows.length,
-    estimateSize: () => ROW_HEIGHT,
-    getItemKey: (index) => rows[index]?.id ?? index,
-    overscan: OVERSCAN,
-    scrollMargin: offset,
-  });
   const wide = new Set<string>(shown.filter(({ wideOnly }) => wideOnly).map(({ id }) => id));
-  const items = virtualizer.getVirtualItems();
-  const before = (items[0]?.start ?? offset) - offset;
-  const after = virtualizer.getTotalSize() - ((items.at(-1)?.end ?? offset) - offset);
-  const span = shown.length + Number(selection !== undefined) + Number(actions !== undefined);
+  const template = (widths: readonly SessionColumn[]) =>
+    [
+      ...(selection ? [`${PICK_WIDTH}rem`] : []),
+      ...widths.map(({ width }) => (width === undefined ? 'minmax(0, 1fr)' : `${width}rem`)),
+      ...(actions ? [`${ACTIONS_WIDTH}rem`] : []),
+    ].join(' ');
+  const templates = {
+    '--columns': template(shown),
+    '--columns-narrow': template(shown.filter(({ wideOnly }) => !wideOnly)),
+  } as CSSProperties;
 
   return (
-    <div className="table-frame card" ref={frame}>
-      <table className="sessions" aria-label={name} aria-rowcount={rows.length + 1}>
-        <colgroup>
-          {selection && <col className="pick" />}
-          {shown.map(({ id, width, wideOnly }) => (
-            <col
-              key={id}
-              className={wideOnly ? 'wide-only' : undefined}
-              style={width === undefined ? undefined : { width: `${width}rem` }}
-            />
-          ))}
-          {actions && <col className="actions" />}
-        </colgroup>
+    <div className="table-frame card">
+      <table
+        className="sessions"
+        style={templates}
+        aria-label={name}
+        aria-rowcount={rows.length + 1}
+      >
         <thead>
           <tr aria-rowindex={1}>
             {selection && (
@@ -194,28 +168,13 @@ export function SessionTable(props: SessionTableProps): ReactNode {
             )}
           </tr>
         </thead>
-        <tbody>
-          <Spacer height={before} span={span} />
-          {items.map(({ index }) => {
-            const row = rows[index];
-            return (
-              row && (
-                <SessionRow
-                  key={row.id}
-                  index={index}
-                  session={row.original}
-                  columns={shown}
-                  selected={row.getIsSelected()}
-                  watched={row.original.id === watchedId}
-                  {...(selection && { onSelect: row.getToggleSelectedHandler() })}
-                  {...(actions && { actions })}
-                  measure={virtualizer.measureElement}
-                />
-              )
-            );
-          })}
-          <Spacer height={after} span={span} />
-        </tbody>
+        <SessionRows
+          rows={rows}
+          columns={shown}
+          watchedId={watchedId}
+          {...(selection && { selected: selection.selected })}
+          {...(actions && { actions })}
+        />
       </table>
     </div>
   );
@@ -225,74 +184,3 @@ function ariaSort(sorted: false | 'asc' | 'desc'): 'ascending' | 'descending' | 
   if (sorted === false) return 'none';
   return sorted === 'asc' ? 'ascending' : 'descending';
 }
-
-/** Stands for the rows that are not in the page. */
-function Spacer({ height, span }: { height: number; span: number }): ReactNode {
-  if (height <= 0) return null;
-  return (
-    <tr className="spacer" aria-hidden="true">
-      <td colSpan={span} style={{ height }} />
-    </tr>
-  );
-}
-
-interface SessionRowProps {
-  index: number;
-  session: Session;
-  columns: readonly SessionColumn[];
-  selected: boolean;
-  watched: boolean;
-  onSelect?: (event: unknown) => void;
-  actions?: RowCallbacks;
-  measure: (element: HTMLTableRowElement | null) => void;
-}
-
-/** A session that did not change is the same object, and so only rows with news render again. */
-const SessionRow = memo(
-  function SessionRow(props: SessionRowProps): ReactNode {
-    const { index, session, columns, selected, watched, onSelect, actions, measure } = props;
-    const { t } = useTranslation('sessions');
-    return (
-      <tr
-        ref={measure}
-        data-index={index}
-        aria-rowindex={index + 2}
-        aria-selected={onSelect ? selected : undefined}
-        className={watched ? 'watched' : undefined}
-      >
-        {onSelect && (
-          <td className="pick" data-column="select" data-label={t('columns.select')}>
-            <input
-              type="checkbox"
-              aria-label={t('selection.one', { id: shortId(session.id) })}
-              checked={selected}
-              onChange={onSelect}
-            />
-          </td>
-        )}
-        {columns.map(({ id, cell, wideOnly }) => (
-          <td
-            key={id}
-            data-column={id}
-            data-label={t(`columns.${id}`)}
-            className={wideOnly ? 'wide-only' : undefined}
-          >
-            {cell(session)}
-          </td>
-        ))}
-        {actions && (
-          <td data-column="actions" data-label={t('columns.actions')}>
-            <RowActions session={session} {...actions} />
-          </td>
-        )}
-      </tr>
-    );
-  },
-  // The handlers are new with each rendering of the table, and do the same.
-  (before, now) =>
-    before.session === now.session &&
-    before.index === now.index &&
-    before.columns === now.columns &&
-    before.selected === now.selected &&
-    before.watched === now.watched,
-);

@@ -2,6 +2,7 @@ import { createContext, use, useSyncExternalStore } from 'react';
 
 import { Feed, type Connection } from '../live/feed.ts';
 import { FleetStore, sessionKey, type FleetState } from '../live/fleetStore.ts';
+import { Launches, type Launch } from '../live/launches.ts';
 import type { Session } from '../api/types.ts';
 import { useStore } from './useStore.ts';
 
@@ -9,6 +10,7 @@ import { useStore } from './useStore.ts';
 export class LiveFleet {
   readonly store = new FleetStore();
   readonly feed = new Feed(this.store);
+  readonly launches = new Launches(this.store, this.feed);
 }
 
 /** Gives the components below it their fleet: one for the panel, one for each test. */
@@ -35,4 +37,9 @@ export function useLiveSession(place: Pick<Session, 'worker' | 'id'>): Session |
 /** How the panel learns of changes. */
 export function useConnection(): Connection {
   return useStore(useLiveFleet().feed.connection);
+}
+
+/** The launches of this visit that are still of interest, the latest last. */
+export function useLaunches(): readonly Launch[] {
+  return useStore(useLiveFleet().launches.list);
 }

@@ -1,19 +1,8 @@
 import { useMutation, type UseMutationResult } from '@tanstack/react-query';
 
-import { createSession, endSession, touchSession } from '../api/client.ts';
-import type { CreateSession, EndedSession, Session } from '../api/types.ts';
+import { endSession, touchSession } from '../api/client.ts';
+import type { EndedSession, Session } from '../api/types.ts';
 import { useLiveFleet } from './fleet.ts';
-
-/** Launches a session; it is in the list as soon as the API has answered, if no event was quicker. */
-export function useLaunch(): UseMutationResult<Session, Error, CreateSession> {
-  const { store } = useLiveFleet();
-  return useMutation({
-    mutationFn: createSession,
-    onSuccess: (session) => {
-      store.upsert(session);
-    },
-  });
-}
 
 /** Touches a session; its countdown starts anew with the answer. */
 export function useTouch(): UseMutationResult<Session, Error, Session> {

@@ -1,5 +1,6 @@
 import enErrors from './en/errors.json';
 import enFleet from './en/fleet.json';
+import enLaunch from './en/launch.json';
 import enLive from './en/live.json';
 import enPanel from './en/panel.json';
 import enScreen from './en/screen.json';
@@ -9,6 +10,7 @@ import enWall from './en/wall.json';
 import type { Language } from './language.ts';
 import ruErrors from './ru/errors.json';
 import ruFleet from './ru/fleet.json';
+import ruLaunch from './ru/launch.json';
 import ruLive from './ru/live.json';
 import ruPanel from './ru/panel.json';
 import ruScreen from './ru/screen.json';
@@ -21,6 +23,7 @@ export const texts = {
   en: {
     errors: enErrors,
     fleet: enFleet,
+    launch: enLaunch,
     live: enLive,
     panel: enPanel,
     screen: enScreen,
@@ -31,6 +34,7 @@ export const texts = {
   ru: {
     errors: ruErrors,
     fleet: ruFleet,
+    launch: ruLaunch,
     live: ruLive,
     panel: ruPanel,
     screen: ruScreen,

@@ -2,18 +2,38 @@ import { screen, waitFor, within } from '@testing-library/react';
 import { http, HttpResponse } from 'msw';
 import { expect, it } from 'vitest';
 
-import type { CreateSession } from '../api/types.ts';
+import { EMPTY_DRAFT } from '../api/launch.ts';
+import { savePreset, setInitialPreset } from '../api/launchPresets.ts';
+import type { CreateSession, Session, WorkerStatus } from '../api/types.ts';
+import { language } from '../i18n/language.ts';
 import { renderPanel } from '../test/renderPanel.tsx';
-import { aSession, refusal, server } from '../test/server.ts';
+import {
+  aSession,
+  aWorkerWith,
+  type FakeFleet,
+  refusal,
+  server,
+  serveFleet,
+} from '../test/server.ts';
 
-async function openForm() {
+async function openForm(...workers: WorkerStatus[]) {
+  const fleet = serveFleet();
+  if (workers.length > 0) fleet.workers = workers;
   const user = renderPanel();
   // The workers to choose from come with the first event.
-  await screen.findByText('Fleet ok', { exact: false });
+  await screen.findByText(/^Fleet (ok|degraded)/);
   await user.click(screen.getByRole('button', { name: 'Launch session' }));
+  return { fleet, user, ...form(user) };
+}
+
+function form(user: ReturnType<typeof renderPanel>) {
   const dialog = within(screen.getByRole('dialog', { name: 'Launch a session' }));
   const launch = () => user.click(dialog.getByRole('button', { name: 'Launch' }));
-  return { user, dialog, launch };
+  return { dialog, launch };
+}
+
+function cards() {
+  return within(screen.getByRole('region', { name: 'Launches' }));
 }
 
 function recordLaunches(): CreateSession[] {
@@ -22,11 +42,39 @@ function recordLaunches(): CreateSession[] {
     http.post('*/api/sessions', async ({ request }) => {
       const body = (await request.json()) as CreateSession;
       requests.push(body);
-      const session = aSession({ id: 'eeeeeeee-5', status: 'INIT', labels: body.labels ?? {} });
+      const session = aSession({ id: 'eeeeeeee-5', labels: body.labels ?? {} });
       return HttpResponse.json(session, { status: 201 });
     }),
   );
   return requests;
+}
+
+/** A promise and how to keep it. */
+function promised<T>() {
+  let resolve: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((keep) => {
+    resolve = keep;
+  });
+  return { promise, resolve };
+}
+
+/** An API that begins a session at once and answers when it is told to. */
+function slowLaunch(fleet: FakeFleet) {
+  const { promise, resolve } = promised<Response>();
+  const asked = promised<Session>();
+  server.use(
+    http.post('*/api/sessions', ({ request }) => {
+      const session = aSession({
+        id: 'eeeeeeee-5',
+        status: 'INIT',
+        request_id: request.headers.get('X-Request-Id'),
+      });
+      fleet.happens('created', session);
+      asked.resolve(session);
+      return promise;
+    }),
+  );
+  return { answer: resolve, begun: asked.promise };
 }
 
 it('launches what was filled in and lists it', async () => {
@@ -43,7 +91,7 @@ it('launches what was filled in and lists it', async () => {
   await user.type(dialog.getByLabelText('Key of label 1'), 'team');
   await user.type(dialog.getByLabelText('Value of label 1'), 'qa');
   await launch();
-  expect(await screen.findByText('eeeeeeee')).toBeInTheDocument();
+  expect(await screen.findByRole('link', { name: 'eeeeeeee' })).toBeInTheDocument();
   expect(screen.getByText('team=qa', { selector: 'li' })).toBeInTheDocument();
   expect(screen.queryByRole('dialog')).not.toBeInTheDocument();
   expect(requests).toEqual([
@@ -73,6 +121,41 @@ it('asks for a window when it asks for a live view', async () => {
   });
 });
 
+it('shows the defaults of the worker that is chosen, and where they differ', async () => {
+  const { user, dialog } = await openForm(
+    aWorkerWith('east', { idle_ttl_seconds: 600, headless: true, start_url: 'https://east.test' }),
+    aWorkerWith('west', { start_url_wait: 'none' }),
+  );
+  const ttl = dialog.getByLabelText('Idle TTL, seconds');
+  const headless = dialog.getByLabelText('Headless');
+  expect(ttl).toHaveAccessibleDescription('30 to 3600; if empty, it depends on the worker.');
+  expect(headless).toHaveDisplayValue('Default (depends on the worker)');
+
+  await user.selectOptions(dialog.getByLabelText('Worker'), 'east');
+  expect(ttl).toHaveAccessibleDescription(/worker’s default, 10 min\.$/);
+  expect(headless).toHaveDisplayValue('Default: Yes');
+  expect(dialog.getByLabelText('Start URL')).toHaveAccessibleDescription(/https:\/\/east\.test/);
+  await user.selectOptions(dialog.getByLabelText('Worker'), 'west');
+  expect(dialog.getByLabelText('Start URL counts as open')).toHaveDisplayValue(
+    'Default: Don’t open it',
+  );
+});
+
+it('says before the launch that a worker has no live views', async () => {
+  const requests = recordLaunches();
+  const bare = { ...aWorkerWith('bare', {}), supports_vnc: false };
+  const { user, dialog, launch } = await openForm(bare, aWorkerWith('local', {}));
+  const view = dialog.getByLabelText(/^Live view/);
+  await user.click(view);
+  expect(view).toBeValid();
+  await user.selectOptions(dialog.getByLabelText('Worker'), 'bare (no live view)');
+  expect(view).toBeInvalid();
+  expect(view).toHaveAccessibleDescription(/has no live views; choose another/);
+  await launch();
+  expect(view).toHaveFocus();
+  expect(requests).toEqual([]);
+});
+
 it('sends nothing that the API would refuse', async () => {
   const requests = recordLaunches();
   const { user, dialog, launch } = await openForm();
@@ -96,18 +179,146 @@ it('sends nothing that the API would refuse', async () => {
   });
 });
 
-it('shows the API’s own words when it refuses, and keeps what was typed', async () => {
+it('shows the API’s own words at the field that they name, and keeps what was typed', async () => {
   server.use(
     http.post('*/api/sessions', () =>
-      refusal(422, 'invalid_value', 'start_url: “http://” names no host'),
+      refusal(422, 'invalid_field', 'start_url: must be something else'),
     ),
   );
   const { user, dialog, launch } = await openForm();
-  await user.type(dialog.getByLabelText('Start URL'), 'http://');
+  const startUrl = dialog.getByLabelText('Start URL');
+  await user.type(startUrl, 'http://');
   await launch();
-  expect(await dialog.findByRole('alert')).toHaveTextContent('start_url: “http://” names no host');
-  expect(dialog.getByLabelText('Start URL')).toHaveValue('http://');
+  await waitFor(() => {
+    expect(startUrl).toHaveAccessibleDescription('start_url: must be something else');
+  });
+  expect(startUrl).toHaveFocus();
+  expect(startUrl).toHaveValue('http://');
   expect(dialog.getByRole('button', { name: 'Launch' })).toBeEnabled();
+  await user.type(startUrl, 'a');
+  expect(startUrl).toBeValid();
+});
+
+it('shows below the form what is about no field', async () => {
+  server.use(
+    http.post('*/api/sessions', () => refusal(429, 'at_capacity', 'all 2 sessions are in use')),
+  );
+  const { dialog, launch } = await openForm();
+  await launch();
+  expect(await dialog.findByRole('alert')).toHaveTextContent('all 2 sessions are in use');
+});
+
+it('shows a session from INIT to READY, and leads to it', async () => {
+  const { fleet, user, launch } = await openForm();
+  const { answer, begun } = slowLaunch(fleet);
+  server.use(http.get('*/api/sessions/local/:id/events', () => HttpResponse.json([])));
+  await launch();
+  expect(await screen.findByText('Session eeeeeeee is starting on local')).toBeInTheDocument();
+  expect(screen.queryByRole('dialog')).not.toBeInTheDocument();
+  expect(cards().getByText('INIT')).toBeInTheDocument();
+  expect(cards().getByRole('timer')).toHaveTextContent(/^\d+\.\d sec$/);
+
+  const ready: Session = { ...(await begun), status: 'READY' };
+  fleet.happens('ready', ready);
+  answer(HttpResponse.json(ready, { status: 201 }));
+  expect(await cards().findByText(/^READY on local after \d+\.\d{3} sec$/)).toBeInTheDocument();
+  await user.click(cards().getByRole('link', { name: 'Open' }));
+  expect(await screen.findByRole('region', { name: 'History' })).toBeInTheDocument();
+  expect(cards().queryByText('Session eeeeeeee is ready')).not.toBeInTheDocument();
+});
+
+it('says why a session did not start, and tries again with the same form', async () => {
+  const { fleet, user, dialog, launch } = await openForm();
+  await user.type(dialog.getByLabelText('Start URL'), 'example.com');
+  const { answer, begun } = slowLaunch(fleet);
+  await launch();
+  const session = await begun;
+  await screen.findByText('Session eeeeeeee is starting on local');
+  fleet.happens('ended', {
+    ...session,
+    status: 'DEAD',
+    end_reason: 'launch_failed',
+    end_detail: 'no such executable',
+  });
+  answer(refusal(502, 'launch_failed', 'the browser did not start') as Response);
+  expect(await cards().findByText('The session did not start')).toBeInTheDocument();
+  expect(cards().getByText('the browser did not start')).toBeInTheDocument();
+  expect(cards().getByText('no such executable')).toBeInTheDocument();
+  expect(cards().getByRole('link', { name: 'What happened to it' })).toHaveAttribute(
+    'href',
+    '/sessions/local/eeeeeeee-5',
+  );
+  await user.click(cards().getByRole('button', { name: 'Try again' }));
+  expect(form(user).dialog.getByLabelText('Start URL')).toHaveValue('example.com');
+});
+
+it('ends the session of a launch that is cancelled', async () => {
+  const { fleet, user, launch } = await openForm();
+  const { answer, begun } = slowLaunch(fleet);
+  const ended: string[] = [];
+  server.use(
+    http.delete('*/api/sessions/local/:id', async ({ params }) => {
+      ended.push(String(params.id));
+      fleet.happens('ended', { ...(await begun), status: 'DEAD', end_reason: 'deleted' });
+      answer(refusal(409, 'session_cancelled', 'the session was ended') as Response);
+      return HttpResponse.json({ id: params.id, status: 'DEAD' });
+    }),
+  );
+  await launch();
+  await user.click(await screen.findByRole('button', { name: 'Cancel the launch' }));
+  expect(await screen.findByText('Launch cancelled')).toBeInTheDocument();
+  expect(ended).toEqual(['eeeeeeee-5']);
+  await user.click(cards().getByRole('button', { name: 'Dismiss' }));
+  expect(screen.queryByText('Launch cancelled')).not.toBeInTheDocument();
+});
+
+it('goes on when the form is closed before there is a session', async () => {
+  const { promise, resolve } = promised<Response>();
+  const { user, launch } = await openForm();
+  server.use(http.post('*/api/sessions', () => promise));
+  await launch();
+  await user.keyboard('{Escape}');
+  expect(cards().getByText('Asking for a session…')).toBeInTheDocument();
+  resolve(refusal(503, 'no_slot', 'all 3 display slots are taken') as Response);
+  expect(await cards().findByText('all 3 display slots are taken')).toBeInTheDocument();
+});
+
+it('saves a form as a preset, fills it in, and begins with it', async () => {
+  const { user, dialog } = await openForm();
+  const choose = async (entry: string) => {
+    await user.click(screen.getByRole('button', { name: /^Preset/ }));
+    await user.click(await screen.findByRole('menuitem', { name: entry }));
+  };
+  await user.type(dialog.getByLabelText('Idle TTL, seconds'), '120');
+  await choose('Save as…');
+  await user.type(await dialog.findByLabelText('Name of the preset'), 'short{Enter}');
+  expect(screen.getByRole('button', { name: 'Preset short' })).toBeInTheDocument();
+
+  await choose('Open the form with it');
+  await user.click(dialog.getByRole('button', { name: 'Cancel' }));
+  await user.click(screen.getByRole('button', { name: 'Launch session' }));
+  expect(form(user).dialog.getByLabelText('Idle TTL, seconds')).toHaveValue('120');
+
+  await choose('Delete “short”');
+  expect(screen.getByRole('button', { name: 'Preset No preset' })).toBeInTheDocument();
+});
+
+it('is for any worker when a preset’s own has left the fleet', async () => {
+  savePreset('eastern', { ...EMPTY_DRAFT, worker: 'east', idleTtlSeconds: '90' });
+  setInitialPreset('eastern');
+  const { dialog } = await openForm();
+  expect(dialog.getByText(/for the worker “east”, which is not in the fleet/)).toBeInTheDocument();
+  expect(dialog.getByLabelText('Worker')).toHaveDisplayValue('Any that can');
+  expect(dialog.getByLabelText('Idle TTL, seconds')).toHaveValue('90');
+});
+
+it('speaks Russian', async () => {
+  const { user } = await openForm();
+  language.set('ru');
+  const dialog = within(await screen.findByRole('dialog', { name: 'Запуск сессии' }));
+  await user.type(dialog.getByLabelText('Время простоя, секунды'), '5');
+  await user.click(dialog.getByRole('button', { name: 'Запустить' }));
+  expect(dialog.getByText('Время простоя — целое число секунд от 30 до 3600.')).toBeInTheDocument();
 });
 
 it('is left with Cancel', async () => {

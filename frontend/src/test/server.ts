@@ -2,6 +2,7 @@ import { http, HttpResponse } from 'msw';
 import { setupServer } from 'msw/node';
 
 import type { Change, Session, WorkerStatus } from '../api/types.ts';
+import type { SessionDefaults } from '../api/workerDefaults.ts';
 
 const ID = '3f2b8c1e-0000-4000-8000-000000000001';
 
@@ -58,6 +59,31 @@ export const healthyWorker: WorkerStatus = {
     facts: null,
   },
 };
+
+/** A healthy worker that tells its defaults. */
+export function aWorkerWith(name: string, defaults: Partial<SessionDefaults>): WorkerStatus {
+  const facts = {
+    sessions: 0,
+    capacity: null,
+    defaults: {
+      idle_ttl_seconds: 300,
+      headless: false,
+      start_url: null,
+      start_url_wait: 'load' as const,
+      ...defaults,
+    },
+    engine: null,
+    playwright: null,
+    node: null,
+    pools: { headless: null, vnc: null },
+    slots: null,
+    drivers: null,
+    draining: false,
+    started_at: null,
+  };
+  const detail = { status: 'ok' as const, version: '0.1.0', checks: {}, failing: [], facts };
+  return { ...healthyWorker, name, detail };
+}
 
 /** An error as the API puts it. */
 export function refusal(status: number, code: string, detail: string) {

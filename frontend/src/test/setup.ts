@@ -3,6 +3,7 @@ import '@testing-library/jest-dom/vitest';
 import { cleanup, configure } from '@testing-library/react';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 
+import { launchPresets, NO_PRESETS } from '../api/launchPresets.ts';
 import { access } from '../api/token.ts';
 import {
   DEFAULT_ENDED_LAYOUT,
@@ -41,6 +42,15 @@ globalThis.IntersectionObserver = class {
   disconnect = () => undefined;
   takeRecords = () => [];
 };
+// Nor is any window wide or narrow: what is shown is a desk's.
+window.matchMedia = (media) =>
+  Object.assign(new EventTarget(), {
+    media,
+    matches: media.startsWith('(min-width'),
+    onchange: null,
+    addListener: () => undefined,
+    removeListener: () => undefined,
+  });
 
 // A ceiling, not a wait: a busy machine may take its time.
 configure({ asyncUtilTimeout: 10_000 });
@@ -59,6 +69,7 @@ afterEach(() => {
   pins.set([]);
   previewsOpen.set(true);
   wallLayout.set(DEFAULT_LAYOUT);
+  launchPresets.set(NO_PRESETS);
   language.set('en');
   theme.set('system');
   dismissAll();
