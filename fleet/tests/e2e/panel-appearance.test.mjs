@@ -32,7 +32,7 @@ after(async () => {
 
 /** Opens the panel in a browser of its own, which remembers nothing. */
 async function openPanel(options = {}, path = '') {
-  const context = await chromium.newContext({ locale: 'en-US', ...options });
+  const context = await chromium.newContext({ locale: 'en-US', viewport: { width: 1440, height: 900 }, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
   await page.goto(`${server.url}/#/${path}`);
