@@ -13,8 +13,14 @@ const SHOWN_WITHIN_MS = 300;
 const MANY = 5000;
 /** How often the list is scrolled through with the wheel, how long each time in seconds, and how many pixels a second. */
 const SCROLLS = { runs: 5, seconds: 2, speed: 1500 };
-/** The least frames a second, and how long a change that has arrived may take to be drawn, in milliseconds. */
-const [FRAMES, DRAWN_WITHIN_MS] = [50, 50];
+/**
+ * What is promised: the least frames a second, and how long a change that has arrived may take to be drawn, in
+ * milliseconds. Only `QUIET=1` holds the panel to it (`bench/README.md`): elsewhere other tests run beside this one, and
+ * the limits are ones that a list which draws every row is far beyond.
+ */
+const [FRAMES, DRAWN_WITHIN_MS] = process.env.QUIET === '1' ? [50, 50] : [10, 500];
+/** What a frame may cost the page's main thread while it scrolls, in milliseconds of processor time: of 20, at 50 a second. */
+const FRAME_MS = 15;
 
 let chromium;
 before(async () => (chromium = await startChromium()));
@@ -150,6 +156,7 @@ describe(`with ${MANY} sessions`, () => {
     context.diagnostic(`${median.toFixed(1)} frames a second at ${SCROLLS.speed} pixels a second, the median of ${rates.map((rate) => rate.toFixed(1)).join(', ')}`);
     const busy = scrolls.map(({ perFrame }) => perFrame).sort((a, b) => a - b)[SCROLLS.runs >> 1];
     context.diagnostic(`${busy.toFixed(1)} ms of the page's processor time for each frame`);
+    assert.ok(busy < FRAME_MS, `${busy.toFixed(1)} ms for each frame`);
     assert.ok(median >= FRAMES, `${median.toFixed(1)} frames a second`);
 
     await page.evaluate(() => window.scrollTo(0, 0));

@@ -43,7 +43,7 @@ test('a worker’s load, pools, versions and checks are shown and follow what ha
     const session = await server.create({ headless: true });
     await shows(card, 'Sessions', '1 of 7');
     await card.getByText('1 ready', { exact: true }).waitFor();
-    await card.getByRole('link', { name: 'Sessions on local: 1' }).click();
+    await card.getByRole('link', { name: '1 session on local' }).click();
     await page.getByRole('row', { name: session.id.slice(0, 8) }).waitFor();
     assert.equal(await page.getByRole('combobox', { name: 'Worker', exact: true }).inputValue(), 'local');
     await page.close();

@@ -1,5 +1,4 @@
 import type { ReactNode } from 'react';
-import { useTranslation } from 'react-i18next';
 
 import { webSocketUrl } from '../api/base.ts';
 import type { Session } from '../api/types.ts';
@@ -8,6 +7,7 @@ import { useTouchSession } from '../hooks/sessionDeeds.ts';
 import { PinButton } from '../wall/PinButton.tsx';
 import { shortId } from './format.ts';
 import { IconButton } from './IconButton.tsx';
+import { useTexts } from '../i18n/useTexts.ts';
 
 /** What a row's session can be asked for from the list. */
 export interface RowCallbacks {
@@ -21,7 +21,7 @@ export function RowActions({
   onWatch,
   onEnd,
 }: { session: Session } & RowCallbacks): ReactNode {
-  const { t } = useTranslation('sessions');
+  const t = useTexts('sessions');
   const { touch, busy } = useTouchSession();
   const id = shortId(session.id);
   const ready = session.status === 'READY';

@@ -1,5 +1,4 @@
 import type { ReactNode } from 'react';
-import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 
 import type { Session } from '../api/types.ts';
@@ -7,10 +6,11 @@ import { sessionPath } from '../pages/sessionPath.ts';
 import { copyToClipboard } from '../hooks/clipboard.ts';
 import { shortId } from './format.ts';
 import { IconButton } from './IconButton.tsx';
+import { useTexts } from '../i18n/useTexts.ts';
 
 /** A session's short id with a way to copy the whole, and the page it was started with. */
 export function SessionIdentity({ session }: { session: Session }): ReactNode {
-  const { t } = useTranslation('sessions');
+  const t = useTexts('sessions');
   const { id, start_url: startUrl, start_url_error: startUrlError } = session;
   return (
     <div className="identity">

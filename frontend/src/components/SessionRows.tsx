@@ -1,13 +1,13 @@
 import type { RowSelectionState } from '@tanstack/react-table';
 import { type Range, useWindowVirtualizer } from '@tanstack/react-virtual';
 import { memo, type ReactNode, useLayoutEffect, useRef, useState } from 'react';
-import { useTranslation } from 'react-i18next';
 
 import type { Session } from '../api/types.ts';
 import { useMediaQuery } from '../hooks/useMediaQuery.ts';
 import { shortId } from './format.ts';
 import { RowActions, type RowCallbacks } from './RowActions.tsx';
 import type { SessionColumn } from './sessionColumns.tsx';
+import { useTexts } from '../i18n/useTexts.ts';
 
 /** Where rows are rows; on narrower windows each is a card. As in `sessions.css`. */
 const WIDE = '(min-width: 60.001rem)';
@@ -138,7 +138,7 @@ const SessionRow = memo(
   function SessionRow(props: SessionRowProps): ReactNode {
     const { index, top, height, measure, session, columns, selected, watched, onSelect, actions } =
       props;
-    const { t } = useTranslation('sessions');
+    const t = useTexts('sessions');
     return (
       <tr
         ref={measure}

@@ -1,15 +1,17 @@
 import type { CSSProperties, ReactNode } from 'react';
-import { useTranslation } from 'react-i18next';
 
 import type { Session } from '../api/types.ts';
 import { useServerNow } from '../hooks/useNow.ts';
 import { agoText, clockText, idleSecondsLeft, momentText } from './format.ts';
+import { useTexts } from '../i18n/useTexts.ts';
+import { language } from '../i18n/language.ts';
+import { useStore } from '../hooks/useStore.ts';
 
 /** A moment as "how long ago", with the exact time on hover. */
 export function Ago({ timestamp }: { timestamp: string }): ReactNode {
   const now = useServerNow();
   // What it says is in the language of the moment.
-  useTranslation();
+  useStore(language);
   return (
     <time dateTime={timestamp} title={momentText(timestamp)}>
       {agoText(timestamp, now)}
@@ -19,7 +21,7 @@ export function Ago({ timestamp }: { timestamp: string }): ReactNode {
 
 /** The time a session has left before its idle TTL ends it, counting down. */
 export function IdleCountdown({ session }: { session: Session }): ReactNode {
-  const { t } = useTranslation('sessions');
+  const t = useTexts('sessions');
   const now = useServerNow();
   const left = idleSecondsLeft(session, now);
   const share = left / session.idle_ttl_seconds;

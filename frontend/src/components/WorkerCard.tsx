@@ -34,11 +34,9 @@ export const WorkerCard = memo(function WorkerCard({ worker, counts }: WorkerCar
         <h3 id={titleId}>{name}</h3>
         <span className={TONES[word]}>{t(`workers.health.${word}`)}</span>
         {worker.supports_vnc && <span className="badge">{t('workers.liveView')}</span>}
-        <Link
-          to={{ pathname: '/', search: new URLSearchParams({ worker: name }).toString() }}
-          aria-label={`${t('workers.sessionsOf', { worker: name })}: ${sessions}`}
-        >
+        <Link to={{ pathname: '/', search: new URLSearchParams({ worker: name }).toString() }}>
           {t('workers.sessions', { count: sessions })}
+          <span className="visually-hidden"> {t('workers.of', { worker: name })}</span>
         </Link>
       </header>
       <WorkerTrouble worker={worker} />

@@ -1,5 +1,4 @@
 import type { ReactNode } from 'react';
-import { useTranslation } from 'react-i18next';
 
 import type { Session } from '../api/types.ts';
 import type { texts } from '../i18n/texts.ts';
@@ -7,6 +6,7 @@ import { durationText, endedInOrder, endReasonText } from './format.ts';
 import { Labels, SessionIdentity } from './SessionIdentity.tsx';
 import { StatusBadge } from './StatusBadge.tsx';
 import { Ago, IdleCountdown } from './Times.tsx';
+import { useTexts } from '../i18n/useTexts.ts';
 
 /** What names a column. */
 export type ColumnId = Exclude<
@@ -42,7 +42,7 @@ function Nothing(): ReactNode {
 }
 
 function Place({ session }: { session: Session }): ReactNode {
-  const { t } = useTranslation('sessions');
+  const t = useTexts('sessions');
   return (
     <span className="place">
       <span title={session.worker}>{session.worker}</span>
@@ -56,12 +56,12 @@ function Place({ session }: { session: Session }): ReactNode {
 }
 
 function HasView({ session }: { session: Session }): ReactNode {
-  const { t } = useTranslation('sessions');
+  const t = useTexts('sessions');
   return session.vnc_enabled ? t('hasView') : <Nothing />;
 }
 
 function Engine({ session }: { session: Session }): ReactNode {
-  const { t } = useTranslation('sessions');
+  const t = useTexts('sessions');
   const { browser, browser_version: version, headless } = session;
   return (
     <span className="place">

@@ -132,7 +132,7 @@ describe('the workers page', () => {
     );
     fleet.workers = [east, silent];
     const user = renderPanel({ path: '/workers' });
-    await user.click(await screen.findByRole('link', { name: 'Sessions on east: 3' }));
+    await user.click(await screen.findByRole('link', { name: '3 sessions on east' }));
     expect(await screen.findByText('aaaaaaaa')).toBeInTheDocument();
     expect(screen.queryByText('bbbbbbbb')).not.toBeInTheDocument();
     await user.selectOptions(screen.getByRole('combobox', { name: 'Worker' }), 'All workers');

@@ -1,15 +1,15 @@
 import type { ReactNode } from 'react';
-import { useTranslation } from 'react-i18next';
 
 import type { Session } from '../api/types.ts';
 import { shortId } from '../components/format.ts';
 import { IconButton } from '../components/IconButton.tsx';
 import { Icon } from '../components/icons.tsx';
 import { togglePin, usePinned } from './pins.ts';
+import { useTexts } from '../i18n/useTexts.ts';
 
 /** Pins a session's screen: first on the wall, and beside the table. */
 export function PinButton({ session }: { session: Session }): ReactNode {
-  const { t } = useTranslation('wall');
+  const t = useTexts('wall');
   const pinned = usePinned(session);
   const id = shortId(session.id);
   return (
@@ -27,7 +27,7 @@ export function PinButton({ session }: { session: Session }): ReactNode {
 
 /** The same with its name on it, for where there is room. */
 export function PinTextButton({ session }: { session: Session }): ReactNode {
-  const { t } = useTranslation('wall');
+  const t = useTexts('wall');
   const pinned = usePinned(session);
   if (!session.vnc_enabled) return null;
   return (

@@ -1,0 +1,20 @@
+import type { Namespace, TFunction } from 'i18next';
+
+import { useStore } from '../hooks/useStore.ts';
+import { i18n } from './i18n.ts';
+import { language } from './language.ts';
+
+const made = new Map<string, unknown>();
+
+/**
+ * The texts of a part of the panel in the language of the moment, for what is drawn by the hundred: `useTranslation`
+ * does more for each component that uses it than such a component does itself.
+ */
+export function useTexts<N extends Namespace & string>(namespace: N): TFunction<N> {
+  const key = `${useStore(language)} ${namespace}`;
+  const known = made.get(key) as TFunction<N> | undefined;
+  if (known) return known;
+  const texts = i18n.getFixedT(language.get(), namespace) as TFunction<N>;
+  made.set(key, texts);
+  return texts;
+}
