@@ -12,9 +12,6 @@ const made = new Map<string, unknown>();
  */
 export function useTexts<N extends Namespace & string>(namespace: N): TFunction<N> {
   const key = `${useStore(language)} ${namespace}`;
-  const known = made.get(key) as TFunction<N> | undefined;
-  if (known) return known;
-  const texts = i18n.getFixedT(language.get(), namespace) as TFunction<N>;
-  made.set(key, texts);
-  return texts;
+  if (!made.has(key)) made.set(key, i18n.getFixedT(language.get(), namespace));
+  return made.get(key) as TFunction<N>;
 }
