@@ -24,15 +24,17 @@ export function SessionIdentity({ session }: { session: Session }): ReactNode {
           onClick={() => void copyToClipboard(id, t('actions.id'))}
         />
       </span>
-      {startUrl && (
-        <span className="identity-url" title={startUrl}>
-          {startUrl}
-        </span>
-      )}
-      {startUrlError && (
+      {/* A row has room for one of them, and what failed names the address. */}
+      {startUrlError ? (
         <span className="identity-url problem" title={startUrlError}>
           {startUrlError}
         </span>
+      ) : (
+        startUrl && (
+          <span className="identity-url" title={startUrl}>
+            {startUrl}
+          </span>
+        )
       )}
     </div>
   );

@@ -25,9 +25,8 @@ export function WorkerLoad({ worker, counts }: WorkerLoadProps): ReactNode {
   return (
     <div className="worker-load">
       {facts?.capacity == null ? (
-        <Plain label={t('workers.load.sessions')}>
+        <Plain label={t('workers.load.sessions')} {...detail}>
           {t('workers.load.unbounded', { value: sessions })}
-          {states.length > 0 && ` (${states.join(', ')})`}
         </Plain>
       ) : (
         <Meter
@@ -73,11 +72,18 @@ export function WorkerLoad({ worker, counts }: WorkerLoadProps): ReactNode {
   );
 }
 
+interface PlainProps {
+  label: string;
+  detail?: string;
+  children: ReactNode;
+}
+
 /** A figure without a bar: nothing is known that it could be measured against. */
-function Plain({ label, children }: { label: string; children: ReactNode }): ReactNode {
+function Plain({ label, detail, children }: PlainProps): ReactNode {
   return (
     <p className="meter">
       <span className="meter-label">{label}</span> <span className="meter-value">{children}</span>
+      {detail !== undefined && <span className="meter-detail"> {detail}</span>}
     </p>
   );
 }
