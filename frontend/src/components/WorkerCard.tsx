@@ -35,8 +35,8 @@ export const WorkerCard = memo(function WorkerCard({ worker, counts }: WorkerCar
         <span className={TONES[word]}>{t(`workers.health.${word}`)}</span>
         {worker.supports_vnc && <span className="badge">{t('workers.liveView')}</span>}
         <Link to={{ pathname: '/', search: new URLSearchParams({ worker: name }).toString() }}>
-          {t('workers.sessions', { count: sessions })}
-          <span className="visually-hidden"> {t('workers.of', { worker: name })}</span>
+          {t('workers.sessions', { count: sessions })}{' '}
+          <span className="visually-hidden">{t('workers.of', { worker: name })}</span>
         </Link>
       </header>
       <WorkerTrouble worker={worker} />
