@@ -160,6 +160,8 @@ describe(`with ${MANY} sessions`, () => {
     assert.ok(median >= FRAMES, `${median.toFixed(1)} frames a second`);
 
     await page.evaluate(() => window.scrollTo(0, 0));
+    // The rows follow a moment later.
+    await page.locator('tbody tr[aria-rowindex="2"]').waitFor();
     const row = page.locator('tbody tr').filter({ has: page.getByRole('timer') }).first();
     const short = (await row.locator('code').first().textContent()).trim();
     const { id } = (await control.sessions()).find((session) => session.id.startsWith(short));
