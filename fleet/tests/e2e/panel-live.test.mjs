@@ -19,7 +19,7 @@ const SCROLLS = { runs: 5, seconds: 2, speed: 1500 };
  * (`bench/README.md`): elsewhere other tests run beside this one, fewer frames bring more rows each, and the limits are ones
  * that a list which draws every row is far beyond.
  */
-const [FRAMES, DRAWN_WITHIN_MS, FRAME_MS] = process.env.QUIET === '1' ? [50, 50, 10] : [8, 500, 40];
+const [FRAMES, DRAWN_WITHIN_MS, FRAME_MS] = process.env.QUIET === '1' ? [50, 50, 10] : [10, 500, 40];
 
 let chromium;
 before(async () => (chromium = await startChromium()));

@@ -95,7 +95,9 @@ function takesPictures(backend) {
     await shows(server, session, GREEN, 320);
     // A machine that is busy with other tests may need longer than the second for all of them: then they ask again.
     let past, took;
+    let rounds = 0;
     do {
+      rounds += 1;
       await new Promise((resolve) => setTimeout(resolve, 1100));
       past = await readings(server);
       const began = performance.now();
@@ -103,7 +105,7 @@ function takesPictures(backend) {
       assert.ok(pictures.every(({ bytes }) => bytes.equals(pictures[0].bytes)));
       await pictureOf(server, session, 200);
       took = performance.now() - began;
-    } while (took > 900);
+    } while (took > 900 && rounds < 5);
     assert.equal(await readings(server), past + 1);
     await new Promise((resolve) => setTimeout(resolve, 1100));
     await pictureOf(server, session, 320);
