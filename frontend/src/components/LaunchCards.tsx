@@ -8,8 +8,7 @@ import { useLaunches, useLiveFleet } from '../hooks/fleet.ts';
 import { complain } from '../hooks/useNotices.ts';
 import { isOver, type Launch } from '../live/launches.ts';
 import { sessionPath } from '../pages/sessionPath.ts';
-import { elapsedText, tookText } from './durations.ts';
-import { shortId } from './format.ts';
+import { elapsedText, shortId, tookText } from './format.ts';
 import { IconButton } from './IconButton.tsx';
 import { StatusBadge } from './StatusBadge.tsx';
 
@@ -108,7 +107,7 @@ function LaunchCard({
 
 /** How far a launch has come, how long that took, and why it went no further. */
 function Progress({ launch }: { launch: Launch }): ReactNode {
-  const { t, i18n } = useTranslation('launch');
+  const { t } = useTranslation('launch');
   const { phase, session, tookMs, error } = launch;
   if (phase === 'asking' || phase === 'starting') {
     return (
@@ -118,7 +117,7 @@ function Progress({ launch }: { launch: Launch }): ReactNode {
       </p>
     );
   }
-  const time = tookText(tookMs ?? 0, i18n.language);
+  const time = tookText(tookMs ?? 0);
   if (phase === 'ready') {
     return <p>{t('cards.readyIn', { worker: session?.worker ?? '', time })}</p>;
   }
@@ -135,7 +134,7 @@ function Progress({ launch }: { launch: Launch }): ReactNode {
 }
 
 function Elapsed({ since }: { since: number }): ReactNode {
-  const { t, i18n } = useTranslation('launch');
+  const { t } = useTranslation('launch');
   const [now, setNow] = useState(() => performance.now());
   useEffect(() => {
     const timer = window.setInterval(() => {
@@ -148,7 +147,7 @@ function Elapsed({ since }: { since: number }): ReactNode {
   return (
     // Ten times a second is for eyes only.
     <span role="timer" aria-live="off" aria-label={t('cards.elapsed')} className="launch-time">
-      {elapsedText(now - since, i18n.language)}
+      {elapsedText(now - since)}
     </span>
   );
 }

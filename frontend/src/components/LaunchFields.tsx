@@ -4,7 +4,7 @@ import { useTranslation } from 'react-i18next';
 import { IDLE_TTL_SECONDS, type LaunchDraft, type LaunchProblems } from '../api/launch.ts';
 import type { WorkerStatus } from '../api/types.ts';
 import { type Default, defaultOf } from '../api/workerDefaults.ts';
-import { spanText } from './durations.ts';
+import { wholeUnitText } from './format.ts';
 import { ChoiceField, Field } from './Field.tsx';
 import { LabelFields } from './LabelFields.tsx';
 
@@ -17,7 +17,7 @@ interface LaunchFieldsProps {
 
 /** Everything that a new session can be asked to be, with what it gets where nothing is said. */
 export function LaunchFields({ draft, workers, problems, onChange }: LaunchFieldsProps): ReactNode {
-  const { t, i18n } = useTranslation('launch');
+  const { t } = useTranslation('launch');
   const idleTtl = defaultOf('idle_ttl_seconds', workers, draft);
   const startUrl = defaultOf('start_url', workers, draft);
 
@@ -48,7 +48,7 @@ export function LaunchFields({ draft, workers, problems, onChange }: LaunchField
   const idleTtlHint = () => {
     if (idleTtl.kind === 'varies') return t('idleTtlHintVaries', IDLE_TTL_SECONDS);
     if (idleTtl.kind === 'none') return t('idleTtlHint', IDLE_TTL_SECONDS);
-    const value = spanText(idleTtl.value, i18n.language);
+    const value = wholeUnitText(idleTtl.value);
     return t('idleTtlHintIs', { ...IDLE_TTL_SECONDS, value });
   };
   const startUrlHint = () => {

@@ -6,10 +6,13 @@ import {
   agoText,
   clockText,
   durationText,
+  elapsedText,
   endReasonText,
   idleSecondsLeft,
   momentText,
+  tookText,
   unitText,
+  wholeUnitText,
 } from './format.ts';
 
 const NOW = Date.parse('2024-05-01T12:00:00Z');
@@ -79,4 +82,20 @@ it('writes times and reasons in the language of the moment', () => {
 
 it('shows a reason that it does not know as it came', () => {
   expect(endReasonText('eaten' as 'crashed')).toBe('eaten');
+});
+
+it('says how long a setting is in its largest whole unit', () => {
+  expect(wholeUnitText(300)).toBe('5 min');
+  expect(wholeUnitText(90)).toBe('90 sec');
+  language.set('ru');
+  expect(wholeUnitText(3600)).toMatch(/^1\sч$/);
+});
+
+it('is exact to the millisecond below ten seconds only', () => {
+  expect(tookText(1234.4)).toBe('1.234 sec');
+  expect(tookText(12_345)).toBe('12.3 sec');
+});
+
+it('counts in tenths', () => {
+  expect(elapsedText(2960)).toBe('3.0 sec');
 });

@@ -55,16 +55,24 @@ export function numberText(value: number): string {
  *
  * @param unit as `Intl.NumberFormat` names them: `millisecond`, `kilobyte-per-second`, …
  * @param digits how many digits follow the point at most
+ * @param fixed whether so many follow it always, for what is counting
  */
 export function unitText(
   value: number,
   unit: string,
   unitDisplay: 'short' | 'narrow' = 'short',
   digits = 0,
+  fixed = false,
 ): string {
-  const options = { style: 'unit', unit, unitDisplay, maximumFractionDigits: digits } as const;
+  const options = {
+    style: 'unit',
+    unit,
+    unitDisplay,
+    maximumFractionDigits: digits,
+    ...(fixed && { minimumFractionDigits: digits }),
+  } as const;
   return kept(
-    `${unit} ${unitDisplay} ${digits}`,
+    `${unit} ${unitDisplay} ${digits} ${String(fixed)}`,
     (tag) => new Intl.NumberFormat(tag, options),
   ).format(value);
 }
@@ -93,6 +101,25 @@ export function agoText(timestamp: string, now: number): string {
   // Intl's own words for this are too long for a column in Russian, or a number below zero.
   const [unit, size] = found;
   return i18n.t('sessions:ago', { time: unitText(Math.floor(seconds / size), unit, 'narrow') });
+}
+
+/** Seconds that a person set, in their largest whole unit: `5 min`, `90 sec`. */
+export function wholeUnitText(seconds: number): string {
+  const [unit, size] = UNITS.find(([, size]) => seconds > 0 && seconds % size === 0) ?? [
+    'second',
+    1,
+  ];
+  return unitText(seconds / size, unit);
+}
+
+/** How long something took that is waited for, in seconds: to the millisecond below ten of them, to the tenth above. */
+export function tookText(ms: number): string {
+  return unitText(ms / 1000, 'second', 'short', ms < 10_000 ? 3 : 1, true);
+}
+
+/** How long something is taking so far, in seconds, to the tenth. */
+export function elapsedText(ms: number): string {
+  return unitText(ms / 1000, 'second', 'short', 1, true);
 }
 
 /** How long something took, like {@link spanText}. */
