@@ -3,7 +3,6 @@ import type { ReactNode } from 'react';
 import { webSocketUrl } from '../api/base.ts';
 import type { Session } from '../api/types.ts';
 import { copyToClipboard } from '../hooks/clipboard.ts';
-import { useTouchSession } from '../hooks/sessionDeeds.ts';
 import { PinButton } from '../wall/PinButton.tsx';
 import { shortId } from './format.ts';
 import { IconButton } from './IconButton.tsx';
@@ -12,6 +11,7 @@ import { useTexts } from '../i18n/useTexts.ts';
 /** What a row's session can be asked for from the list. */
 export interface RowCallbacks {
   onWatch: (session: Session) => void;
+  onTouch: (session: Session) => void;
   onEnd: (session: Session) => void;
 }
 
@@ -19,10 +19,10 @@ export interface RowCallbacks {
 export function RowActions({
   session,
   onWatch,
+  onTouch,
   onEnd,
 }: { session: Session } & RowCallbacks): ReactNode {
   const t = useTexts('sessions');
-  const { touch, busy } = useTouchSession();
   const id = shortId(session.id);
   const ready = session.status === 'READY';
   const watchable = session.vnc_enabled && session.vnc.ws !== null;
@@ -47,9 +47,9 @@ export function RowActions({
       <IconButton
         icon="touch"
         label={t('actions.touch', { id })}
-        disabled={!ready || busy}
+        disabled={!ready}
         onClick={() => {
-          touch(session);
+          onTouch(session);
         }}
       />
       <IconButton

@@ -1,6 +1,6 @@
 import type { RowSelectionState } from '@tanstack/react-table';
 import { type Range, useWindowVirtualizer } from '@tanstack/react-virtual';
-import { memo, type ReactNode, useLayoutEffect, useRef, useState } from 'react';
+import { memo, type ReactNode, useLayoutEffect, useMemo, useRef, useState } from 'react';
 
 import type { Session } from '../api/types.ts';
 import { useMediaQuery } from '../hooks/useMediaQuery.ts';
@@ -62,6 +62,12 @@ function VirtualRows(props: SessionRowsProps & { wide: boolean }): ReactNode {
   const [offset, setOffset] = useState(0);
   const [rem] = useState(() => parseFloat(getComputedStyle(document.documentElement).fontSize));
   const height = Math.round((wide ? ROW_REM : CARD_REM) * (rem || 16));
+  const t = useTexts('sessions');
+  // Looked up once for all rows.
+  const titles = useMemo(
+    () => Object.fromEntries(columns.map(({ id }) => [id, t(`columns.${id}`)])),
+    [columns, t],
+  );
 
   useLayoutEffect(() => {
     // Whatever stands above the rows may come and go with what the page shows.
@@ -101,6 +107,7 @@ function VirtualRows(props: SessionRowsProps & { wide: boolean }): ReactNode {
               top={start - offset}
               session={row.original}
               columns={columns}
+              titles={titles}
               watched={row.original.id === watchedId}
               {...(selected && {
                 selected: selected[row.id] === true,
@@ -126,6 +133,8 @@ interface SessionRowProps {
   measure?: (element: HTMLTableRowElement | null) => void;
   session: Session;
   columns: readonly SessionColumn[];
+  /** The columns' titles, by their ids. */
+  titles: Record<string, string>;
   /** Whether it is selected; without, it can't be. */
   selected?: boolean;
   onSelect?: (event: unknown) => void;
@@ -136,8 +145,8 @@ interface SessionRowProps {
 /** A session that did not change is the same object, and so only rows with news render again. */
 const SessionRow = memo(
   function SessionRow(props: SessionRowProps): ReactNode {
-    const { index, top, height, measure, session, columns, selected, watched, onSelect, actions } =
-      props;
+    const { index, top, height, measure, session, columns, titles } = props;
+    const { selected, watched, onSelect, actions } = props;
     const t = useTexts('sessions');
     return (
       <tr
@@ -162,7 +171,7 @@ const SessionRow = memo(
           <td
             key={id}
             data-column={id}
-            data-label={t(`columns.${id}`)}
+            data-label={titles[id]}
             className={wideOnly ? 'wide-only' : undefined}
           >
             {cell(session)}
@@ -183,6 +192,7 @@ const SessionRow = memo(
     before.top === now.top &&
     before.height === now.height &&
     before.columns === now.columns &&
+    before.titles === now.titles &&
     before.selected === now.selected &&
     before.watched === now.watched,
 );

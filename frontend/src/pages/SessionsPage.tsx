@@ -12,7 +12,7 @@ import { LivePanel } from '../components/LivePanel.tsx';
 import { ENDED_COLUMNS, LIVE_COLUMNS } from '../components/sessionColumns.tsx';
 import { SessionFilters } from '../components/SessionFilters.tsx';
 import { SessionTable } from '../components/SessionTable.tsx';
-import { useEndSessions } from '../hooks/sessionDeeds.ts';
+import { useEndSessions, useTouchSession } from '../hooks/sessionDeeds.ts';
 import { useFleet } from '../hooks/fleet.ts';
 import { useEndedSessions } from '../hooks/queries.ts';
 import { endedLayout, liveLayout } from '../hooks/tableLayout.ts';
@@ -48,6 +48,7 @@ export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode 
   const { known, sessions: live, byKey } = useFleet();
   const ended = useEndedSessions(showEnded);
   const endSessions = useEndSessions();
+  const { touch } = useTouchSession();
   const layout = showEnded ? endedLayout : liveLayout;
   const arranged = useStore(layout);
   const title = showEnded ? t('endedTitle') : t('title');
@@ -156,7 +157,7 @@ export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode 
             onLayout={setLayout}
             {...(!showEnded && {
               selection: { selected, onSelect: setSelected },
-              actions: { onWatch: setWatched, onEnd: end },
+              actions: { onWatch: setWatched, onTouch: touch, onEnd: end },
               watchedId: watched?.id ?? null,
             })}
           />
