@@ -1,4 +1,4 @@
-import { type ReactNode, useMemo } from 'react';
+import { type ReactNode, useDeferredValue, useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { isFiltering, labelsOf, NO_FILTER, type SessionFilter } from '../api/sessionFilter.ts';
@@ -24,11 +24,10 @@ interface SessionFiltersProps {
 export function SessionFilters(props: SessionFiltersProps): ReactNode {
   const { sessions, filter, onFilter, columns, layout, onLayout, withState } = props;
   const { t } = useTranslation('sessions');
-  const workers = useMemo(
-    () => [...new Set(sessions.map(({ worker }) => worker))].sort(),
-    [sessions],
-  );
-  const labels = useMemo(() => labelsOf(sessions), [sessions]);
+  // What there is to choose from may follow what the list shows a moment later.
+  const known = useDeferredValue(sessions);
+  const workers = useMemo(() => [...new Set(known.map(({ worker }) => worker))].sort(), [known]);
+  const labels = useMemo(() => labelsOf(known), [known]);
   const change = (part: Partial<SessionFilter>) => {
     onFilter({ ...filter, ...part });
   };

@@ -1,5 +1,4 @@
 import type { ReactNode } from 'react';
-import { Link } from 'react-router';
 
 import type { Session } from '../api/types.ts';
 import { sessionPath } from '../pages/sessionPath.ts';
@@ -15,9 +14,10 @@ export function SessionIdentity({ session }: { session: Session }): ReactNode {
   return (
     <div className="identity">
       <span className="identity-id">
-        <Link to={sessionPath(session)}>
+        {/* The router's own links look through the whole page for a base address, each time. */}
+        <a href={`#${sessionPath(session)}`}>
           <code title={id}>{shortId(id)}</code>
-        </Link>
+        </a>
         <IconButton
           icon="copy"
           label={t('actions.copyId', { id: shortId(id) })}
