@@ -37,7 +37,7 @@ lint: setup-tests
 # Writes docs/screenshots anew, of a real fleet with real browsers.
 screenshots: setup-tests
 	@scripts/build.sh
-	@cd fleet/tests/e2e && SCREENSHOTS=1 node --test --test-timeout=300000 screenshots.test.mjs
+	@cd fleet/tests/e2e && SCREENSHOTS=1 node --test --test-timeout=300000 panel-pages.test.mjs
 
 # Writes .env.example, config/default.toml and the README's tables anew from the settings' definitions.
 settings-docs: setup

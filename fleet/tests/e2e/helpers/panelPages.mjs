@@ -36,6 +36,7 @@ export const PAGES = [
   { name: 'fleet', open: (page, { server }) => visit(page, at(server.url, 'fleet'), '.chart-card canvas') },
   { name: 'launch', open: (page, { server }) => visit(page, at(server.url), 'tbody tr', (shown) => shown.locator('.top-actions .primary').click(), '[role=dialog]') },
   { name: 'end', open: (page, { server, watched }) => visit(page, at(server.url, pathOf(watched)), '.timeline li', showsScreen, (shown) => shown.locator('.session-actions .danger').click(), '[role=dialog]') },
+  { name: 'columns', open: (page, { server }) => visit(page, at(server.url), 'tbody tr', (shown) => shown.locator('.columns-menu summary').click(), '.columns-menu fieldset') },
   { name: 'settings', open: (page, { server }) => visit(page, at(server.url), 'tbody tr', (shown) => shown.locator('.top-actions .icon-button').click(), '[role=menu]') },
   { name: 'no-such-page', open: (page, { server }) => visit(page, at(server.url, 'nowhere'), '.empty') },
   { name: 'token', open: (page, { guarded }) => visit(page, at(guarded.url), '.token-form'), complaint: /401/ },

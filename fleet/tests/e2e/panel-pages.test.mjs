@@ -1,9 +1,11 @@
 /**
- * Every page of the panel fits a desktop's window, a small laptop's and a phone's, in both languages. With `SCREENSHOTS=1`
- * (`make screenshots`) the pictures in `docs/screenshots` are made anew.
+ * Every page of the panel fits a desktop's window, a small laptop's and a phone's, in both languages, and keeps the rules of
+ * WCAG 2.1 A and AA that a machine can check (axe), in both themes. With `SCREENSHOTS=1` (`make screenshots`) the pictures in
+ * `docs/screenshots` are made anew.
  */
 import assert from 'node:assert/strict';
 import fs from 'node:fs/promises';
+import axe from 'axe-core';
 import { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { PAGES } from './helpers/panelPages.mjs';
@@ -11,10 +13,11 @@ import { test } from './helpers/server.mjs';
 import { Showcase } from './helpers/showcase.mjs';
 
 const DIRECTORY = fileURLToPath(new URL('../../../docs/screenshots/', import.meta.url));
+/** The last one's layout is what axe sees. */
 const SIZES = [
-  { width: 1440, height: 900 },
-  { width: 1024, height: 768 },
   { width: 390, height: 844 },
+  { width: 1024, height: 768 },
+  { width: 1440, height: 900 },
 ];
 const SAVING = process.env.SCREENSHOTS === '1';
 /** What is looked at; the pictures are in English. */
@@ -22,6 +25,10 @@ const LOOKS = [
   { theme: 'light', locale: 'en-US' },
   { theme: 'dark', locale: SAVING ? 'en-US' : 'ru-RU' },
 ];
+const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'];
+const GRAVE = ['serious', 'critical'];
+/** Base UI's traps for the focus around an open menu: who comes to one is led on, so that nobody is ever on it. */
+const FOCUS_GUARDS = '[data-base-ui-focus-guard]';
 
 let showcase;
 before(async () => {
@@ -39,9 +46,21 @@ const excess = (page) =>
     return document.documentElement.scrollWidth - innerWidth;
   });
 
+/** The grave violations of what a page shows, each with the elements that it is about. */
+async function violations(page) {
+  await page.evaluate(axe.source);
+  const found = await page.evaluate(
+    ([values, guards]) => globalThis.axe.run({ exclude: [guards] }, { runOnly: { type: 'tag', values }, resultTypes: ['violations'] }),
+    [RULES, FOCUS_GUARDS],
+  );
+  return found.violations
+    .filter(({ impact }) => GRAVE.includes(impact))
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html, any }) => `${html} ${any[0]?.message ?? ''}`).join('\n  ')}`);
+}
+
 for (const { name, open, complaint } of PAGES) {
   for (const { theme, locale } of LOOKS) {
-    test(`${name} fits every window, ${theme}, ${locale}`, async () => {
+    test(`${name} fits every window and has no serious or critical violation, ${theme}, ${locale}`, async () => {
       const page = await showcase.newPage({ theme, locale });
       try {
         await open(page, showcase);
@@ -51,6 +70,7 @@ for (const { name, open, complaint } of PAGES) {
           assert.ok((await excess(page)) <= 0, `${await excess(page)} pixels too wide for ${width}`);
           if (SAVING) await page.screenshot({ path: `${DIRECTORY}${name}-${theme}-${width}.png` });
         }
+        assert.deepEqual(await violations(page), []);
         assert.deepEqual(page.complaints.filter((text) => !complaint?.test(text)), []);
       } finally {
         await page.context().close();
