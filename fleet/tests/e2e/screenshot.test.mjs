@@ -93,23 +93,19 @@ function takesPictures(backend) {
   test(`${backend}: who asks within a second shares one reading, and after it there is another`, async () => {
     const session = await server.create({ vnc: true, start_url: `${site.url}/green` });
     await shows(server, session, GREEN, 320);
-    // A machine that is busy with other tests may need longer than the second for all of them: then they ask again.
-    let past, took;
-    let rounds = 0;
-    do {
-      rounds += 1;
-      await new Promise((resolve) => setTimeout(resolve, 1100));
-      past = await readings(server);
-      const began = performance.now();
-      const pictures = await Promise.all(Array.from({ length: 12 }, () => pictureOf(server, session, 320)));
-      assert.ok(pictures.every(({ bytes }) => bytes.equals(pictures[0].bytes)));
-      await pictureOf(server, session, 200);
-      took = performance.now() - began;
-    } while (took > 900 && rounds < 5);
-    assert.equal(await readings(server), past + 1);
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    const past = await readings(server);
+    const began = performance.now();
+    const pictures = await Promise.all(Array.from({ length: 12 }, () => pictureOf(server, session, 320)));
+    assert.ok(pictures.every(({ bytes }) => bytes.equals(pictures[0].bytes)));
+    await pictureOf(server, session, 200);
+    const made = (await readings(server)) - past;
+    const took = performance.now() - began;
+    // A machine that is busy with other tests may need longer than the second for all of them: then there are more.
+    assert.ok(made >= 1 && made <= 1 + Math.floor(took / 1000), `${made} readings in ${took.toFixed(0)} ms`);
     await new Promise((resolve) => setTimeout(resolve, 1100));
     await pictureOf(server, session, 320);
-    assert.equal(await readings(server), past + 2);
+    assert.equal(await readings(server), past + made + 1);
     await server.end(session);
   });
 
