@@ -220,7 +220,7 @@ fn kill_one(process: Pid) {
 
 /// Kills a process and helps it to give its memory back (process_mrelease(2), Linux 5.15): by itself it does so only
 /// after its last thread has ended, and a browser's main process has some seventy. The help comes too late once they
-/// have, a few milliseconds after the signal, so nothing stands between the two calls: a fifth of the time that a
+/// have, a few milliseconds after the signal, so nothing stands between the two calls: a sixth of the time that a
 /// delete takes.
 ///
 /// Where the kernel can't, or the process is gone already, nothing is lost. It refuses for a process that is not dying,

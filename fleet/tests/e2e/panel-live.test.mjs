@@ -14,12 +14,16 @@ const MANY = 5000;
 /** How often the list is scrolled through with the wheel, how long each time in seconds, and how many pixels a second. */
 const SCROLLS = { runs: 5, seconds: 2, speed: 1500 };
 /**
- * What is promised: the least frames a second, how long a change that has arrived may take to be drawn, and what a frame may
- * cost the page's main thread while it scrolls, both in milliseconds. Only `QUIET=1` holds the panel to it
- * (`bench/README.md`): elsewhere other tests run beside this one, fewer frames bring more rows each, and the limits are ones
- * that a list which draws every row is far beyond.
+ * What is promised: the least frames a second, and how long a change that has arrived may take to be drawn, in
+ * milliseconds. Only `QUIET=1` holds the panel to it (`bench/README.md`): elsewhere other tests run beside this one, and
+ * the limits are ones that a list which draws every row is far beyond.
  */
-const [FRAMES, DRAWN_WITHIN_MS, FRAME_MS] = process.env.QUIET === '1' ? [50, 50, 10] : [10, 500, 40];
+const [FRAMES, DRAWN_WITHIN_MS] = process.env.QUIET === '1' ? [50, 50] : [10, 500];
+/**
+ * What a second of scrolling may cost the page's main thread, in milliseconds of processor time: 8 for a frame, at 50 a
+ * second. It is the same on a busy machine, where fewer frames bring more rows each.
+ */
+const BUSY_MS = 400;
 
 let chromium;
 before(async () => (chromium = await startChromium()));
@@ -44,7 +48,7 @@ async function openPanel(url) {
   return page;
 }
 
-/** Turns the wheel over the list, run by run; tells the frames a second of each, and what a frame cost the page's main thread. */
+/** Turns the wheel over the list, run by run; tells the frames and the work of the page's main thread for a second of each. */
 async function scrollThrough(page) {
   const { runs, seconds, speed } = SCROLLS;
   const devtools = await page.context().newCDPSession(page);
@@ -72,7 +76,7 @@ async function scrollThrough(page) {
       return { count: frames.length - 1, ms: frames.at(-1) - frames[0], scrolled: scrollY - top };
     }, top);
     assert.ok(scrolled > seconds * speed * 0.9, `${scrolled} pixels`);
-    results.push({ perSecond: (count * 1000) / ms, perFrame: ((await worked()) - before) * 1000 / count });
+    results.push({ perSecond: (count * 1000) / ms, busy: (((await worked()) - before) * 1_000_000) / ms });
   }
   return results;
 }
@@ -153,9 +157,9 @@ describe(`with ${MANY} sessions`, () => {
     const rates = scrolls.map(({ perSecond }) => perSecond).sort((a, b) => a - b);
     const median = rates[SCROLLS.runs >> 1];
     context.diagnostic(`${median.toFixed(1)} frames a second at ${SCROLLS.speed} pixels a second, the median of ${rates.map((rate) => rate.toFixed(1)).join(', ')}`);
-    const busy = scrolls.map(({ perFrame }) => perFrame).sort((a, b) => a - b)[SCROLLS.runs >> 1];
-    context.diagnostic(`${busy.toFixed(1)} ms of the page's processor time for each frame`);
-    assert.ok(busy < FRAME_MS, `${busy.toFixed(1)} ms for each frame`);
+    const busy = scrolls.map(({ busy }) => busy).sort((a, b) => a - b)[SCROLLS.runs >> 1];
+    context.diagnostic(`${busy.toFixed(0)} ms of the page's processor time for each second`);
+    assert.ok(busy < BUSY_MS, `${busy.toFixed(0)} ms for each second`);
     assert.ok(median >= FRAMES, `${median.toFixed(1)} frames a second`);
 
     await page.evaluate(() => window.scrollTo(0, 0));
