@@ -71,6 +71,14 @@ pub enum Error {
         /// What is missing and how to install it.
         remedy: String,
     },
+    /// A machine can't be taken out of service.
+    #[error(
+        "{what} can't be drained: it is an original, or an older camofleet; take it out of CONTROL_WORKERS instead"
+    )]
+    NoDrain {
+        /// Which machine.
+        what: Cow<'static, str>,
+    },
     /// There is no worker to place a session on.
     #[error("no healthy worker can take this session; see /workers for the reasons")]
     NoWorkers,
@@ -183,6 +191,21 @@ impl Error {
         }
     }
 
+    /// Whether more workers would have helped a create that failed so.
+    pub fn wants_room(&self) -> bool {
+        match self {
+            Self::AtCapacity { .. }
+            | Self::NoSlot { .. }
+            | Self::NoWorkers
+            | Self::NoVncTooling { .. }
+            | Self::Draining => true,
+            Self::Refused { code, .. } => {
+                matches!(code.as_str(), "at_capacity" | "no_slot" | "no_workers" | "draining")
+            }
+            _ => false,
+        }
+    }
+
     /// The stable name of this error: the `code` of the JSON answer and the label of the metric.
     pub fn code(&self) -> &str {
         match self {
@@ -193,6 +216,7 @@ impl Error {
             Self::SessionNotReady { .. } => "session_not_ready",
             Self::NoLiveView => "no_live_view",
             Self::NoScreenshots { .. } => "no_screenshots",
+            Self::NoDrain { .. } => "no_drain",
             Self::AtCapacity { .. } => "at_capacity",
             Self::NoSlot { .. } => "no_slot",
             Self::NoVncTooling { .. } => "no_vnc_tooling",

@@ -1,6 +1,9 @@
 //! The root of the tree: it knows all workers, places sessions on them, and builds a worker that failed anew.
 
-use std::collections::HashMap;
+mod directory;
+mod membership;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +11,9 @@ use actix::prelude::*;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
+pub use self::directory::Directory;
+use crate::demand::Demand;
+use crate::discovery::{Discovery, Found};
 use crate::error::{Error, Result};
 use crate::gateway::{DrainTunnels, Gateway, GatewayKey, GatewaySettings, Targets};
 use crate::metrics::Metrics;
@@ -49,39 +55,25 @@ const CHILD: ChildSpec = ChildSpec {
     backoff: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(30) },
 };
 
-/// The fleet's children as they are now. Reads go here and wait for nobody.
-#[derive(Clone)]
-pub struct Directory {
-    workers: watch::Receiver<Arc<Vec<WorkerHandle>>>,
-    gateway: watch::Receiver<Option<Addr<Gateway>>>,
-}
+/// How many of the workers are asked that are known to be full, where all are: one may have room again, for what ends
+/// through another control is seen a moment later.
+const FULL_ASKED: usize = 3;
+/// How often demand and capacity are shown anew.
+const DEMAND_EVERY: Duration = Duration::from_secs(1);
 
-impl Directory {
-    #[cfg(test)]
-    pub(crate) fn of(workers: Vec<WorkerHandle>) -> Self {
-        Self { workers: watch::channel(Arc::new(workers)).1, gateway: watch::channel(None).1 }
-    }
-
-    /// All workers, in the order of their configuration.
-    pub fn workers(&self) -> Arc<Vec<WorkerHandle>> {
-        Arc::clone(&self.workers.borrow())
-    }
-
-    /// The worker of this name.
-    ///
-    /// # Errors
-    /// [`Error::WorkerNotFound`].
-    pub fn worker(&self, name: &str) -> Result<WorkerHandle> {
-        self.workers.borrow().iter().find(|worker| worker.name == name).cloned().ok_or(Error::WorkerNotFound)
-    }
-
-    /// The gateway to live views.
-    ///
-    /// # Errors
-    /// [`Error::Restarting`] while there is none.
-    pub fn gateway(&self) -> Result<Addr<Gateway>> {
-        self.gateway.borrow().clone().ok_or(Error::Restarting { what: "gateway" })
-    }
+/// What a fleet is built from.
+#[derive(Default)]
+pub struct FleetParts {
+    /// The workers that there are in any case.
+    pub workers: Vec<(String, WorkerBuilder)>,
+    /// Which of the workers is asked first.
+    pub placement: Placement,
+    /// Where more workers are found, if anywhere.
+    pub discovery: Option<Discovery>,
+    /// What it shows live views with, if it does.
+    pub gateway: Option<GatewayParts>,
+    /// Where it shows its demand and its capacity; `None` where another fleet stands before this one and does.
+    pub demand: Option<Metrics>,
 }
 
 /// Builds a session where it fits; answered when it is READY.
@@ -107,14 +99,21 @@ pub struct PlacedSession {
 /// The root actor.
 pub struct Fleet {
     builders: HashMap<String, WorkerBuilder>,
+    /// All workers: those of the configuration in its order, then those that were found, by their names.
     names: Vec<String>,
     workers: Children<String, WorkerHandle>,
+    discovery: Option<Discovery>,
+    /// The workers that were found, and where.
+    found: BTreeMap<String, Found>,
+    /// Those of them that are no longer found: they keep their sessions and get no more.
+    leaving: HashSet<String>,
     directory: watch::Sender<Arc<Vec<WorkerHandle>>>,
     gateway: Children<GatewayKey, Addr<Gateway>>,
     gateway_parts: Option<GatewayParts>,
     gateway_address: watch::Sender<Option<Addr<Gateway>>>,
     placement: Placement,
-    /// Where the next round begins.
+    demand: Option<Demand>,
+    /// Where the next round begins. The first begins anywhere: several controls must not all begin with the same worker.
     next: usize,
     draining: bool,
     /// Told when a worker can't be kept up: the process is of no use any more.
@@ -124,25 +123,26 @@ pub struct Fleet {
 impl Fleet {
     /// Starts the root, its workers, and its gateway if it is to have one. The receiver hears why the fleet gave up,
     /// if it ever does.
-    pub fn start(
-        builders: Vec<(String, WorkerBuilder)>,
-        placement: Placement,
-        gateway_parts: Option<GatewayParts>,
-    ) -> (Addr<Self>, Directory, oneshot::Receiver<String>) {
+    pub fn start(parts: FleetParts) -> (Addr<Self>, Directory, oneshot::Receiver<String>) {
+        let FleetParts { workers: builders, placement, discovery, gateway: gateway_parts, demand } = parts;
         let (directory, workers) = watch::channel(Arc::default());
         let (gateway_address, gateway) = watch::channel(None);
         let (failed, failure) = oneshot::channel();
-        let names = builders.iter().map(|(name, _)| name.clone()).collect();
+        let names: Vec<String> = builders.iter().map(|(name, _)| name.clone()).collect();
         let fleet = Self {
+            next: fastrand::usize(..=names.len()),
             builders: builders.into_iter().collect(),
             names,
             workers: Children::new(),
+            discovery,
+            found: BTreeMap::new(),
+            leaving: HashSet::new(),
             directory,
             gateway: Children::new(),
             gateway_parts,
             gateway_address,
             placement,
-            next: 0,
+            demand: demand.map(Demand::new),
             draining: false,
             failed: Some(failed),
         };
@@ -164,6 +164,11 @@ impl Fleet {
         Some(gateway)
     }
 
+    fn publish_demand(&mut self) {
+        let Some(demand) = &mut self.demand else { return };
+        demand.publish(self.names.iter().filter_map(|name| self.workers.get(name)), Instant::now());
+    }
+
     fn give_up(&mut self, text: String) {
         if let Some(failed) = self.failed.take() {
             let _ = failed.send(text);
@@ -180,35 +185,47 @@ impl Fleet {
             if !self.names.contains(name) {
                 return Err(Error::WorkerNotFound);
             }
+            if self.leaving.contains(name) {
+                return Err(Error::Draining);
+            }
             let worker = self.workers.get(name).ok_or(Error::Restarting { what: "worker" })?;
             if vnc && !worker.snapshot().supports_vnc {
                 return Err(Error::VncUnsupported { worker: name.clone() });
             }
             return Ok(vec![worker.clone()]);
         }
-        let mut healthy: Vec<&WorkerHandle> = self
+        let mut able: Vec<&WorkerHandle> = self
             .names
             .iter()
+            .filter(|name| !self.leaving.contains(*name))
             .filter_map(|name| self.workers.get(name))
             .filter(|worker| worker.snapshot().healthy)
             .collect();
-        if healthy.is_empty() {
+        if able.is_empty() {
             return Err(Error::NoWorkers);
         }
-        healthy.retain(|worker| !vnc || worker.snapshot().supports_vnc);
-        if healthy.is_empty() {
+        able.retain(|worker| !vnc || worker.snapshot().supports_vnc);
+        if able.is_empty() {
             let remedy =
                 "no healthy worker has VNC; leave 'vnc' out, or see the 'display' check under /workers";
             return Err(Error::NoVncTooling { remedy: remedy.to_owned() });
         }
-        let first = self.next % healthy.len();
+        able.retain(|worker| !worker.snapshot().draining);
+        if able.is_empty() {
+            return Err(Error::Draining);
+        }
+        // Those that are known to be full are not asked: in a large fleet that would be a thousand calls for one create.
+        let (free, full): (Vec<_>, Vec<_>) =
+            able.into_iter().partition(|worker| worker.snapshot().has_room());
+        let (mut asked, limit) = if free.is_empty() { (full, FULL_ASKED) } else { (free, usize::MAX) };
+        let first = self.next % asked.len();
         self.next = self.next.wrapping_add(1);
-        healthy.rotate_left(first);
+        asked.rotate_left(first);
         if self.placement == Placement::LeastSessions {
             // Stable: equals stay in turn.
-            healthy.sort_by_key(|worker| worker.snapshot().sessions.len());
+            asked.sort_by_key(|worker| worker.snapshot().sessions.len());
         }
-        Ok(healthy.into_iter().cloned().collect())
+        Ok(asked.into_iter().take(limit).cloned().collect())
     }
 }
 
@@ -223,15 +240,21 @@ impl Actor for Fleet {
         if let Some(gateway) = self.build_gateway(0, ctx) {
             self.gateway.insert(GatewayKey, CHILD, gateway);
         }
+        self.look_up(ctx);
+        if self.demand.is_some() {
+            self.publish_demand();
+            ctx.run_interval(DEMAND_EVERY, |this, _| this.publish_demand());
+        }
     }
 }
 
 impl Handler<PlaceSession> for Fleet {
-    type Result = ResponseFuture<Result<PlacedSession>>;
+    type Result = ResponseActFuture<Self, Result<PlacedSession>>;
 
     fn handle(&mut self, place: PlaceSession, _: &mut Context<Self>) -> Self::Result {
-        let candidates = self.candidates(&place);
-        Box::pin(async move {
+        let (candidates, anywhere, vnc) =
+            (self.candidates(&place), place.worker.is_none(), place.request.vnc);
+        let placed = async move {
             let mut refusal = Error::NoWorkers;
             for worker in candidates? {
                 match worker
@@ -247,7 +270,15 @@ impl Handler<PlaceSession> for Fleet {
                 }
             }
             Err(refusal)
-        })
+        };
+        Box::pin(placed.into_actor(self).map(move |placed, this, _| {
+            if let (Err(error), Some(demand), true) = (&placed, &mut this.demand, anywhere)
+                && error.wants_room()
+            {
+                demand.unplaced(vnc, Instant::now());
+            }
+            placed
+        }))
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
+use url::Url;
 
 use crate::error::{Error, Result};
 use crate::fleet::Directory;
@@ -35,6 +36,35 @@ pub enum Targets {
     Shared(SocketAddr),
     /// That of a runner elsewhere, by an agreement on ports.
     Ports(PortMap),
+    /// That of a worker elsewhere, which the id names too.
+    Workers(WorkerPorts),
+}
+
+/// The agreement between a control and its workers, whose VNC servers listen on the workers' own hosts. A view is called
+/// `{worker}:{id}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerPorts {
+    /// The ids of each worker's views.
+    pub ids: RangeInclusive<u16>,
+    /// The port of the first id on each worker's host; the others follow in order.
+    pub base_port: u16,
+}
+
+impl WorkerPorts {
+    fn find(&self, directory: &Directory, vnc_id: &str) -> Result<(String, u16)> {
+        let (worker, id) = vnc_id.rsplit_once(':').ok_or(Error::ViewNotFound)?;
+        let worker = directory.worker(worker).map_err(|_| Error::ViewNotFound)?.snapshot();
+        let url = worker.machine.as_ref().and_then(|machine| Url::parse(&machine.url).ok());
+        let host = url.as_ref().and_then(Url::host_str).ok_or(Error::ViewNotFound)?;
+        let ports = PortMap {
+            named: BTreeMap::new(),
+            host: host.trim_matches(['[', ']']).to_owned(),
+            ids: self.ids.clone(),
+            base_port: self.base_port,
+        };
+        // Whether there is such a view, its port tells: another control may have made it a moment ago.
+        ports.find(id)
+    }
 }
 
 /// The agreement between a gateway and the runner whose VNC servers it shows.
@@ -154,6 +184,7 @@ impl Gateway {
             Targets::Shared(server) => Ok(((server.ip().to_string(), server.port()), ActivityClock::new())),
             // The session's clock is on the runner, which hears of input by its own ways only.
             Targets::Ports(ports) => Ok((ports.find(vnc_id)?, ActivityClock::new())),
+            Targets::Workers(ports) => Ok((ports.find(&self.directory, vnc_id)?, ActivityClock::new())),
             Targets::Sessions => {
                 let vnc_id = vnc_id.parse().map_err(|_| Error::ViewNotFound)?;
                 let workers = self.directory.workers();

@@ -20,6 +20,8 @@
 //! that never ride in mailboxes.
 
 mod browser;
+mod demand;
+pub mod discovery;
 pub mod display;
 pub mod driver;
 pub mod engine;
@@ -33,6 +35,7 @@ mod launcher;
 pub mod links;
 pub mod metrics;
 mod parts;
+pub mod pod_costs;
 pub mod prewarm;
 pub mod process;
 pub mod relay;

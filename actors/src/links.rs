@@ -1,7 +1,11 @@
 //! The public addresses of live views: made from a base where the view is, replaced by a template where it is published.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use url::Url;
+
+/// What of a worker's name stands in an address as it is (RFC 3986, section 2.3).
+const UNESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Where a live view is found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,8 +64,8 @@ impl LinkBases {
     }
 }
 
-/// The public addresses of a worker's views, with `{id}` and `{host}` to be filled in wherever they stand: in the
-/// host, the path or the query.
+/// The public addresses of a worker's views, with `{id}`, `{host}` and `{worker}` to be filled in wherever they stand: in
+/// the host, the path or the query.
 ///
 /// A template without `{id}`, path and query is a base, to which the usual path is added.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -73,9 +77,20 @@ pub struct LinkTemplates {
 }
 
 impl LinkTemplates {
+    /// Addresses relative to the origin that serves the panel, for a control that leads viewers to its workers itself:
+    /// a view is named by its worker and its id (see [`crate::gateway::WorkerPorts`]).
+    pub fn relayed() -> Self {
+        Self {
+            ws: Some("/websockify?token={worker}:{id}".to_owned()),
+            http: Some("/vnc/{worker}:{id}".to_owned()),
+        }
+    }
+
     /// The addresses to show for a view, given what its worker says of them. `host` is the worker's host as it stands
     /// in a URL: an IPv6 address has its brackets.
-    pub fn apply(&self, links: VncLinks, id: Option<&str>, host: &str) -> VncLinks {
+    pub fn apply(&self, links: VncLinks, id: Option<&str>, worker: &str, host: &str) -> VncLinks {
+        let worker = utf8_percent_encode(worker, UNESCAPED).to_string();
+        let filled = |text: &str| text.replace("{host}", host).replace("{worker}", &worker);
         let told = links.vnc_id();
         let id = id.map(str::to_owned).or(told);
         let fill = |template: &Option<String>, told: Option<String>, usual: &str| match template {
@@ -87,9 +102,9 @@ impl LinkTemplates {
                     template.clone()
                 };
                 match &id {
-                    Some(id) => Some(template.replace("{id}", id).replace("{host}", host)),
+                    Some(id) => Some(filled(&template.replace("{id}", id))),
                     // A screen that all sessions share has no id, and needs none in its address.
-                    None => (!template.contains("{id}")).then(|| template.replace("{host}", host)),
+                    None => (!template.contains("{id}")).then(|| filled(&template)),
                 }
             }
         };
@@ -172,13 +187,15 @@ mod tests {
             ),
             ("wss://[2001:db8::1]:443/{id}", HOST, "wss://[2001:db8::1]:443/6901"),
             ("ws://{host}:6900/websockify", HOST, "ws://worker-1:6900/websockify"),
+            ("wss://{worker}.example/{id}", HOST, "wss://east%201.example/6901"),
+            ("/websockify?token={worker}:{id}", HOST, "/websockify?token=east%201:6901"),
             ("wss://public.example", HOST, "wss://public.example/websockify?token=6901"),
             ("ws://{host}:6900/", HOST, "ws://worker-1:6900/websockify?token=6901"),
         ] {
             let templates = LinkTemplates { ws: Some(template.to_owned()), http: None };
             let told =
                 links(Some("ws://inner:6900/websockify?token=6901"), Some("http://inner:6900/vnc/6901"));
-            let shown = templates.apply(told.clone(), None, host);
+            let shown = templates.apply(told.clone(), None, "east 1", host);
             assert_eq!(shown.ws.as_deref(), Some(expected), "{template}");
             assert_eq!(shown.http, told.http, "an address without a template stays as the worker says it");
         }
@@ -190,9 +207,9 @@ mod tests {
             ws: Some("wss://a.example/{id}".to_owned()),
             http: Some("https://{host}/screen".to_owned()),
         };
-        let shown = templates.apply(VncLinks::default(), Some("6907"), "w");
+        let shown = templates.apply(VncLinks::default(), Some("6907"), "east", "w");
         assert_eq!(shown, links(Some("wss://a.example/6907"), Some("https://w/screen")));
-        let shown = templates.apply(VncLinks::default(), None, "w");
+        let shown = templates.apply(VncLinks::default(), None, "east", "w");
         assert_eq!(shown, links(None, Some("https://w/screen")));
     }
 }

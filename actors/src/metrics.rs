@@ -1,10 +1,11 @@
 //! What camofleet counts and measures, under Prometheus names.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    core::Collector,
 };
 
 use crate::session::{EndReason, Status};
@@ -15,6 +16,10 @@ pub struct Metrics {
     registry: Registry,
     sessions: IntGaugeVec,
     worker_healthy: IntGaugeVec,
+    fleet_sessions: IntGaugeVec,
+    fleet_unplaced: IntGaugeVec,
+    fleet_demand: IntGaugeVec,
+    fleet_capacity: IntGaugeVec,
     upstream_calls: IntCounterVec,
     upstream_seconds: HistogramVec,
     creates: IntCounterVec,
@@ -75,6 +80,26 @@ impl Metrics {
                 "camofleet_worker_healthy",
                 "Whether another machine takes sessions",
                 &["worker"],
+            )?,
+            fleet_sessions: gauges(
+                "camofleet_fleet_sessions",
+                "Live sessions of a control's workers, by whether those take live views",
+                &["vnc"],
+            )?,
+            fleet_unplaced: gauges(
+                "camofleet_fleet_unplaced_creates",
+                "Creates of the last minute that found no room, by whether they wanted a live view",
+                &["vnc"],
+            )?,
+            fleet_demand: gauges(
+                "camofleet_fleet_demand",
+                "Live sessions and creates that found no room, for a scaler",
+                &["vnc"],
+            )?,
+            fleet_capacity: gauges(
+                "camofleet_fleet_capacity",
+                "How many sessions the healthy workers take that are not draining",
+                &["vnc"],
             )?,
             upstream_calls: counters(
                 "camofleet_upstream_calls_total",
@@ -176,6 +201,23 @@ impl Metrics {
     /// Whether another machine takes sessions.
     pub fn worker_healthy(&self, worker: &str, healthy: bool) {
         self.worker_healthy.with_label_values(&[worker]).set(i64::from(healthy));
+    }
+
+    /// What a fleet has and would need, of workers with live views or of those without.
+    pub fn demand(&self, vnc: bool, sessions: usize, unplaced: usize, capacity: usize) {
+        let labels = [if vnc { "true" } else { "false" }];
+        self.fleet_sessions.with_label_values(&labels).set(gauge_value(sessions));
+        self.fleet_unplaced.with_label_values(&labels).set(gauge_value(unplaced));
+        self.fleet_demand.with_label_values(&labels).set(gauge_value(sessions + unplaced));
+        self.fleet_capacity.with_label_values(&labels).set(gauge_value(capacity));
+    }
+
+    /// A worker is no more: neither are its figures, or those of all workers that ever were would add up.
+    pub fn forget_worker(&self, worker: &str) {
+        forget(&self.sessions, "worker", worker);
+        forget(&self.worker_healthy, "worker", worker);
+        forget(&self.upstream_calls, "upstream", worker);
+        forget(&self.upstream_seconds, "upstream", worker);
     }
 
     /// A call came to an end: to another machine, by its name, to a `browser` or to a `vnc` server.
@@ -286,6 +328,21 @@ pub struct Totals {
     pub received: u64,
     /// Bytes relayed to them.
     pub sent: u64,
+}
+
+/// Removes all figures whose label has this value.
+fn forget<B: MetricVecBuilder>(metrics: &MetricVec<B>, label: &str, value: &str)
+where
+    MetricVec<B>: Collector,
+{
+    for metric in metrics.collect().iter().flat_map(|family| family.get_metric()) {
+        let labels: HashMap<&str, &str> =
+            metric.get_label().iter().map(|label| (label.name(), label.value())).collect();
+        if labels.get(label) == Some(&value) {
+            // It was there a line before, and figures that are gone are what is wanted.
+            let _ = metrics.remove(&labels);
+        }
+    }
 }
 
 /// The sum of those counters whose labels' values, in the order of the labels' names, are wanted.

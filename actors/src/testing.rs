@@ -75,6 +75,7 @@ pub(crate) fn with_vnc() -> SessionRequest {
 fn settings(os: &FakeOs) -> WorkerSettings {
     let pool = PoolSettings { target: 0, check_interval: Duration::from_secs(2) };
     WorkerSettings {
+        host_name: "host-1".to_owned(),
         name: "local".to_owned(),
         defaults: SessionDefaults {
             headless: true,

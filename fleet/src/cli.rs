@@ -3,16 +3,24 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use log::LevelFilter;
 
+use url::Url;
+
+use crate::probe::Probe;
 use crate::roles::Role;
+use crate::settings::topology;
 use crate::settings::{Assignment, EXIT_BAD_SETTINGS, Overrides};
+
+/// The release, and the commit that it was built from.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CAMOFLEET_COMMIT"), ")");
 
 /// A self-hosted fleet of anti-detect browsers.
 #[derive(Debug, Parser)]
-#[command(name = "camofleet", version)]
+#[command(name = "camofleet", version = VERSION)]
 struct CommandLine {
     #[command(flatten)]
     options: Options,
@@ -32,6 +40,24 @@ enum Subcommands {
     Runner(Options),
     /// Run a gateway to a runner's live views
     Gateway(Options),
+    /// Ask a running camofleet whether it is well: exit 0 if it is, 1 and a line that says why if not
+    Health {
+        /// Where its API is
+        #[arg(long, value_name = "URL", value_parser = api_base, default_value = "http://127.0.0.1:9000")]
+        url: Url,
+        /// Be content with any answer
+        #[arg(long)]
+        alive: bool,
+    },
+    /// Have a running worker or runner take no more sessions, and wait until the last one has ended
+    Drain {
+        /// Where its API is
+        #[arg(long, value_name = "URL", value_parser = api_base, default_value = "http://127.0.0.1:8080")]
+        url: Url,
+        /// Wait no longer than this many seconds, then exit 75
+        #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+        timeout: u64,
+    },
     /// Print every setting in force, and where it comes from
     Config {
         #[command(flatten)]
@@ -73,10 +99,12 @@ pub struct Invocation {
 }
 
 /// What to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Run a role.
     Run(Role),
+    /// Ask a running camofleet.
+    Probe(Probe),
     /// Print the settings in force.
     Config {
         /// With what each of them does.
@@ -113,6 +141,10 @@ impl CommandLine {
             Some(Subcommands::Worker(options)) => (Command::Run(Role::Worker), Some(options)),
             Some(Subcommands::Runner(options)) => (Command::Run(Role::Runner), Some(options)),
             Some(Subcommands::Gateway(options)) => (Command::Run(Role::Gateway), Some(options)),
+            Some(Subcommands::Health { url, alive }) => (Command::Probe(Probe::Health { url, alive }), None),
+            Some(Subcommands::Drain { url, timeout }) => {
+                (Command::Probe(Probe::Drain { url, limit: Duration::from_secs(timeout) }), None)
+            }
             Some(Subcommands::Config { options, explain }) => (Command::Config { explain }, Some(options)),
         };
         let mut invocation = Invocation { command, overrides: Overrides::default(), log: None };
@@ -133,7 +165,7 @@ impl Options {
             Command::Run(Role::Worker) => ("WORKER_HOST", "WORKER_PORT"),
             Command::Run(Role::Runner) => ("RUNNER_HOST", "RUNNER_PORT"),
             Command::Run(Role::Gateway) => ("HTTP_HOST", "HTTP_PORT"),
-            Command::Run(Role::Serve | Role::Control) | Command::Config { .. } => {
+            Command::Run(Role::Serve | Role::Control) | Command::Config { .. } | Command::Probe(_) => {
                 ("CONTROL_HOST", "CONTROL_PORT")
             }
         };
@@ -143,6 +175,10 @@ impl Options {
         });
         overrides.assignments.extend(set.chain(named));
     }
+}
+
+fn api_base(text: &str) -> Result<Url, String> {
+    topology::api_base(text).ok_or_else(|| "it is no http(s) URL, such as http://127.0.0.1:9000".to_owned())
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {
@@ -219,6 +255,21 @@ mod tests {
     }
 
     #[test]
+    fn a_running_camofleet_is_asked_where_it_is_unless_the_line_says_otherwise() {
+        let probe = |arguments: &str| match read(arguments).unwrap().command {
+            Command::Probe(probe) => probe,
+            other => panic!("{other:?}"),
+        };
+        let url = |text: &str| Url::parse(text).unwrap();
+        let expected = Probe::Health { url: url("http://127.0.0.1:9000"), alive: false };
+        assert_eq!(probe("health"), expected);
+        let expected = Probe::Health { url: url("http://runner:8070"), alive: true };
+        assert_eq!(probe("health --url http://runner:8070 --alive"), expected);
+        let expected = Probe::Drain { url: url("http://127.0.0.1:8080"), limit: Duration::from_secs(30) };
+        assert_eq!(probe("drain --timeout 30"), expected);
+    }
+
+    #[test]
     fn config_prints_instead_of_running() {
         assert_eq!(read("config").unwrap().command, Command::Config { explain: false });
         let invocation = read("--config a.toml config --explain").unwrap();
@@ -228,9 +279,16 @@ mod tests {
 
     #[test]
     fn mistakes_exit_with_64_and_questions_with_0() {
-        for mistake in
-            ["fly", "--set PORT", "--log loud", "--prot 1", "--port", "serve extra", "serve --explain"]
-        {
+        for mistake in [
+            "fly",
+            "--set PORT",
+            "--log loud",
+            "--prot 1",
+            "--port",
+            "serve extra",
+            "serve --explain",
+            "drain --url runner",
+        ] {
             assert_eq!(exit_status(&read(mistake).unwrap_err()), 64, "{mistake}");
         }
         for question in ["--help", "--version", "config --help"] {

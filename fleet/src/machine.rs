@@ -4,6 +4,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use camofleet_actors::driver::SCRIPT;
+use camofleet_actors::pod_costs::Cluster;
+use url::Url;
 
 /// Variables that children must not inherit, by prefix: camofleet's own settings (a token among them), a Camoufox
 /// configuration that would override each session's own, and everything that ties a program to the desktop that
@@ -87,6 +89,36 @@ pub fn driver_directory(named: Option<&Path>, executable: Option<&Path>) -> Resu
 pub fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     if name.trim().is_empty() { "worker".to_owned() } else { name.trim().to_owned() }
+}
+
+/// The Kubernetes cluster that this process is a pod of, by the variables and files that every pod has
+/// (<https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/>).
+///
+/// # Errors
+/// It is none, or has no service account; the text names the remedy.
+pub fn cluster(environment: &dyn Fn(&str) -> Option<String>) -> Result<Cluster, String> {
+    let account = Path::new("/var/run/secrets/kubernetes.io/serviceaccount");
+    let (host, port) = (environment("KUBERNETES_SERVICE_HOST"), environment("KUBERNETES_SERVICE_PORT"));
+    let (Some(host), Some(port)) = (host, port) else {
+        return Err(
+            "CONTROL_POD_DELETION_COST is for pods of Kubernetes, and this is none; set it to 0".to_owned()
+        );
+    };
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    let api = Url::parse(&format!("https://{host}:{port}"))
+        .map_err(|error| format!("KUBERNETES_SERVICE_HOST and _PORT name no API: {error}"))?;
+    let namespace = std::fs::read_to_string(account.join("namespace")).map_err(|error| {
+        format!(
+            "CONTROL_POD_DELETION_COST needs a service account: {}: {error}; set automountServiceAccountToken",
+            account.display()
+        )
+    })?;
+    Ok(Cluster {
+        api,
+        authority: Some(account.join("ca.crt")),
+        token: account.join("token"),
+        namespace: namespace.trim().to_owned(),
+    })
 }
 
 /// Where run directories go unless the settings say: one place for each user.

@@ -5,6 +5,7 @@
 
 mod cli;
 mod machine;
+mod probe;
 mod roles;
 mod session_log;
 mod settings;
@@ -25,6 +26,9 @@ fn main() -> ExitCode {
         Ok(invocation) => invocation,
         Err(status) => return status,
     };
+    if let Command::Probe(probe) = &invocation.command {
+        return probe::run(probe);
+    }
     let loaded = match settings::load_for_process(&invocation.overrides) {
         Ok(loaded) => loaded,
         Err(error) => return complain(&error.to_string(), EXIT_BAD_SETTINGS),
@@ -39,6 +43,8 @@ fn main() -> ExitCode {
             let _ = std::io::stdout().write_all(loaded.report(explain).as_bytes());
             ExitCode::SUCCESS
         }
+        // Asked above: it needs no settings, and a health check should not fail by them.
+        Command::Probe(_) => ExitCode::SUCCESS,
         Command::Run(role) => match roles::run(role, loaded.settings) {
             Ok(()) => ExitCode::SUCCESS,
             Err(roles::Failure::Unavailable(text)) => complain(&text, EXIT_UNAVAILABLE),

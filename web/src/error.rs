@@ -163,6 +163,7 @@ fn fleet_status(error: &Error) -> StatusCode {
         | Error::DisplayFailed { .. }
         | Error::DriverLost { .. }
         | Error::NoScreenshots { .. }
+        | Error::NoDrain { .. }
         | Error::UpstreamBroke { .. }
         | Error::UpstreamUnreachable { .. } => StatusCode::BAD_GATEWAY,
         Error::Refused { status, .. } => StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY),

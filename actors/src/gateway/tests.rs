@@ -12,7 +12,7 @@ use crate::session::{SessionView, VncView};
 use crate::testing::{a_view, refusal};
 use crate::tunnel::{ViewerEnds, VncTunnel};
 use crate::worker::{
-    AttachClient, CreateSession, DeleteSession, FindSession, ShutDown, TakeScreenshot, TouchSession,
+    AttachClient, CreateSession, DeleteSession, Drain, FindSession, ShutDown, TakeScreenshot, TouchSession,
     WorkerHandle, WorkerSnapshot,
 };
 
@@ -79,7 +79,7 @@ fn worker(snapshot: WorkerSnapshot) -> WorkerHandle {
             }
         )*};
     }
-    refuses!(CreateSession, FindSession, DeleteSession, TouchSession, AttachClient, TakeScreenshot);
+    refuses!(CreateSession, FindSession, DeleteSession, TouchSession, AttachClient, TakeScreenshot, Drain);
     impl Handler<ShutDown> for Nobody {
         type Result = ();
         fn handle(&mut self, _: ShutDown, _: &mut Context<Self>) {}
@@ -118,6 +118,26 @@ fn ports_follow_ids_and_named_servers_win() {
     }
     let high = PortMap { ids: 1..=60_000, base_port: 65_000, ..ports };
     assert_eq!(high.find("60000"), Err(Error::ViewNotFound), "a port past the last is nobody's");
+}
+
+#[actix::test]
+async fn a_view_of_another_machine_is_named_by_its_worker_and_its_id() {
+    let ports = WorkerPorts { ids: 6900..=6904, base_port: 5900 };
+    let at = |url: &str| {
+        let machine = crate::worker::Machine { url: url.to_owned(), last_contact: None };
+        Directory::of(vec![worker(WorkerSnapshot { machine: Some(machine), ..WorkerSnapshot::default() })])
+    };
+    let found = |host: &str, port| Ok((host.to_owned(), port));
+    assert_eq!(
+        ports.find(&at("http://worker-0.fleet.svc:8080"), "local:6903"),
+        found("worker-0.fleet.svc", 5903)
+    );
+    assert_eq!(ports.find(&at("http://[fd00::7]:8080"), "local:6900"), found("fd00::7", 5900));
+    for unknown in ["6900", "other:6900", "local:6905", "local:", ":6900", ""] {
+        assert_eq!(ports.find(&at("http://a:8080"), unknown), Err(Error::ViewNotFound), "{unknown}");
+    }
+    let here = Directory::of(vec![worker(WorkerSnapshot::default())]);
+    assert_eq!(ports.find(&here, "local:6900"), Err(Error::ViewNotFound), "it is no machine of its own");
 }
 
 #[actix::test]

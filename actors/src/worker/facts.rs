@@ -36,6 +36,8 @@ pub struct Facts {
     pub draining: bool,
     /// Since when it runs.
     pub started_at: Option<Timestamp>,
+    /// What its machine calls itself: in Kubernetes, the name of its pod.
+    pub host_name: Option<String>,
 }
 
 /// What sessions get where their request says nothing.

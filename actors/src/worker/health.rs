@@ -94,6 +94,7 @@ impl LocalWorker {
             drivers: Some(self.drivers.iter().count()),
             draining: self.draining,
             started_at: Some(self.started_at),
+            host_name: Some(self.settings.host_name.clone()),
         }
     }
 }

@@ -37,6 +37,8 @@ use crate::supervision::{
 pub struct WorkerSettings {
     /// Its name.
     pub name: String,
+    /// What its machine calls itself.
+    pub host_name: String,
     /// Defaults for what requests leave open.
     pub defaults: SessionDefaults,
     /// Whether it takes sessions with a live view, where the machine can.
@@ -81,7 +83,10 @@ pub struct LocalWorker {
     pub(super) views: Views,
     pub(super) diagnoses: Vec<Diagnosis>,
     pub(super) snapshot: watch::Sender<Arc<WorkerSnapshot>>,
+    /// It takes no more sessions.
     pub(super) draining: bool,
+    /// It is shutting down.
+    pub(super) ending: bool,
     pub(super) started_at: Timestamp,
 }
 
@@ -140,7 +145,9 @@ impl LocalWorker {
                 sessions: Children::new(),
                 views,
                 snapshot,
-                draining: false,
+                // Who took it out of service does not expect it back because of a crash.
+                draining: before.draining,
+                ending: false,
                 started_at: Timestamp::now(),
             };
             // The sessions of the life before can't tell it themselves: their worker was gone.

@@ -101,6 +101,16 @@ pub struct TakeScreenshot {
     pub by: RequestId,
 }
 
+/// Takes no more sessions from now on, or takes them again; those that run go on. Answered when it is so.
+#[derive(Message)]
+#[rtype(result = "Result<()>")]
+pub struct Drain {
+    /// False takes sessions again.
+    pub on: bool,
+    /// On whose behalf.
+    pub by: RequestId,
+}
+
 /// Takes no more sessions and ends those that run; answered when nothing is left.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -159,6 +169,12 @@ impl WorkerSnapshot {
         self.sessions.iter().chain(&self.ended).find(|view| view.spec.id == id)
     }
 
+    /// Whether one more session fits, as far as is known.
+    pub fn has_room(&self) -> bool {
+        let capacity = self.facts.as_ref().and_then(|facts| facts.capacity);
+        capacity.is_none_or(|capacity| self.sessions.len() < capacity)
+    }
+
     /// The live session whose view has this id.
     pub fn session_by_vnc_id(&self, vnc_id: u16) -> Option<&Arc<SessionView>> {
         let shows = |view: &&Arc<SessionView>| view.vnc.as_ref().is_some_and(|vnc| vnc.id == Some(vnc_id));
@@ -183,6 +199,8 @@ pub struct WorkerHandle {
     pub attach: Recipient<AttachClient>,
     /// Takes pictures of their screens.
     pub screenshot: Recipient<TakeScreenshot>,
+    /// Takes it out of service, and back.
+    pub drain: Recipient<Drain>,
     /// Ends the worker.
     pub shut_down: Recipient<ShutDown>,
     /// Its newest snapshot.
@@ -200,6 +218,7 @@ impl WorkerHandle {
             + Handler<TouchSession>
             + Handler<AttachClient>
             + Handler<TakeScreenshot>
+            + Handler<Drain>
             + Handler<ShutDown>,
     {
         Self {
@@ -210,6 +229,7 @@ impl WorkerHandle {
             touch: address.clone().recipient(),
             attach: address.clone().recipient(),
             screenshot: address.clone().recipient(),
+            drain: address.clone().recipient(),
             shut_down: address.recipient(),
             snapshot,
         }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::local::LocalWorker;
 use super::{
-    AttachClient, CreateSession, DeleteSession, FindSession, ShutDown, TakeScreenshot, TouchSession,
+    AttachClient, CreateSession, DeleteSession, Drain, FindSession, ShutDown, TakeScreenshot, TouchSession,
 };
 use crate::driver::StopDriver;
 use crate::error::{Error, Result};
@@ -119,11 +119,28 @@ impl Handler<TakeScreenshot> for LocalWorker {
     }
 }
 
+impl Handler<Drain> for LocalWorker {
+    type Result = Result<()>;
+
+    fn handle(&mut self, Drain { on, by }: Drain, _: &mut Context<Self>) -> Self::Result {
+        if self.ending {
+            return if on { Ok(()) } else { Err(Error::Draining) };
+        }
+        if self.draining != on {
+            let what = if on { "takes no more sessions" } else { "takes sessions again" };
+            log::info!("{} {what}; {} run, request {by}", self.settings.name, self.sessions.len());
+        }
+        self.draining = on;
+        self.publish();
+        Ok(())
+    }
+}
+
 impl Handler<ShutDown> for LocalWorker {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, _: ShutDown, _: &mut Context<Self>) -> Self::Result {
-        self.draining = true;
+        (self.draining, self.ending) = (true, true);
         self.publish();
         let sessions = self.sessions.iter().map(|(_, session)| {
             session.send(EndSession {

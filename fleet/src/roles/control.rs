@@ -1,16 +1,22 @@
 //! The role `control`: what stands before many workers, and the panel.
 
+use std::rc::Rc;
 use std::time::Duration;
 
+use camofleet_actors::discovery::{Discovery, NameServers, Place, Source};
 use camofleet_actors::events::EventBus;
-use camofleet_actors::fleet::{Placement, WorkerBuilder};
+use camofleet_actors::fleet::{FleetParts, GatewayParts, Placement, WorkerBuilder};
+use camofleet_actors::gateway::{Targets, WorkerPorts};
 use camofleet_actors::links::LinkTemplates;
+use camofleet_actors::metrics::Metrics;
 use camofleet_actors::worker::{RemoteRole, RemoteSettings};
 use camofleet_web::Surface;
 
 use super::worker::{remote_settings, remote_worker};
-use super::{Failure, Wiring, control_web_settings, listen, metrics};
+use super::{Failure, Wiring, control_web_settings, listen, metrics, tunnel_settings};
+use crate::machine;
 use crate::session_log;
+use crate::settings::topology::DiscoveryEntry;
 use crate::settings::types;
 use crate::settings::validated::Settings;
 
@@ -21,9 +27,16 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
     let control = &settings.control;
     let listener = listen(&control.listen, EVERYWHERE)?;
     let (metrics, events) = (metrics()?, EventBus::default());
-    if control.workers.is_empty() {
-        log::warn!("CONTROL_WORKERS is empty: there is nobody to place sessions on");
+    if control.workers.is_empty() && control.discovery.is_empty() {
+        log::warn!(
+            "CONTROL_WORKERS is empty and CONTROL_DISCOVERY unset: there is nobody to place sessions on"
+        );
     }
+    let cluster = match control.pod_deletion_cost {
+        true => Some(machine::cluster(&|name| std::env::var(name).ok()).map_err(Failure::Unavailable)?),
+        false => None,
+    };
+    let discovery = discovery(&settings, &metrics, &events)?;
     let workers: Vec<(String, WorkerBuilder)> = control
         .workers
         .iter()
@@ -42,17 +55,64 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
         surface: Surface::Control,
         listener,
         web: control_web_settings(&settings),
+        fleet: FleetParts {
+            workers,
+            placement: match control.placement {
+                types::Placement::RoundRobin => Placement::RoundRobin,
+                types::Placement::LeastSessions => Placement::LeastSessions,
+            },
+            discovery,
+            gateway: Some(GatewayParts {
+                settings: tunnel_settings(&settings.gateway),
+                targets: Targets::Workers(WorkerPorts {
+                    ids: settings.gateway.ids.clone(),
+                    base_port: settings.gateway.vnc_base_port,
+                }),
+                metrics: metrics.clone(),
+            }),
+            demand: Some(metrics.clone()),
+        },
+        cluster,
         metrics,
         events,
-        workers,
-        placement: match control.placement {
-            types::Placement::RoundRobin => Placement::RoundRobin,
-            types::Placement::LeastSessions => Placement::LeastSessions,
-        },
-        gateway: None,
         screen: None,
         grace: Duration::ZERO,
         shutdown_timeout: settings.runner.shutdown_timeout,
         greeting: Box::new(|origin| format!("\ncamofleet control is up.   Panel: {origin}/\n\n")),
     })
+}
+
+/// Where more workers are found, if anywhere.
+fn discovery(
+    settings: &Settings,
+    metrics: &Metrics,
+    events: &EventBus,
+) -> Result<Option<Discovery>, Failure> {
+    let control = &settings.control;
+    if control.discovery.is_empty() {
+        return Ok(None);
+    }
+    let place = |entry: &DiscoveryEntry| {
+        let source = Source { name: entry.name.clone(), port: entry.port, name_server: entry.name_server };
+        let (entry, calls) = (entry.clone(), control.calls.clone());
+        let (metrics, events) = (metrics.clone(), events.clone());
+        let build = move |name: String, url| {
+            // A view of a worker that nobody has given an address of its own is shown by this process.
+            let relayed = LinkTemplates::relayed();
+            let remote = RemoteSettings {
+                supports_vnc: entry.supports_vnc,
+                links: match (&entry.vnc_ws, &entry.vnc_http) {
+                    (None, None) => relayed,
+                    (ws, http) => LinkTemplates { ws: ws.clone(), http: http.clone() },
+                },
+                ..remote_settings(name, RemoteRole::Worker, url, &calls)
+            };
+            remote_worker(remote, &metrics, events.clone()).1
+        };
+        Place { source, build: Box::new(build) }
+    };
+    let places: Vec<Place> = control.discovery.iter().map(place).collect();
+    let name_servers = NameServers::new(places.iter().map(|place| &place.source))
+        .map_err(|why| Failure::Unavailable(format!("CONTROL_DISCOVERY can't be followed: {why}")))?;
+    Ok(Some(Discovery::new(Rc::new(name_servers), places, control.discovery_interval)))
 }

@@ -1,7 +1,7 @@
 //! The role `gateway`: live views of a runner on this host or another.
 
 use camofleet_actors::events::EventBus;
-use camofleet_actors::fleet::{GatewayParts, Placement};
+use camofleet_actors::fleet::{FleetParts, GatewayParts};
 use camofleet_actors::gateway::{PortMap, Targets};
 use camofleet_web::{CorsOrigins, Surface, WebSettings};
 
@@ -34,9 +34,8 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
         metrics,
         // Nothing is told here.
         events: EventBus::default(),
-        workers: Vec::new(),
-        placement: Placement::default(),
-        gateway: Some(parts),
+        fleet: FleetParts { gateway: Some(parts), ..FleetParts::default() },
+        cluster: None,
         screen: None,
         grace: gateway.shutdown_grace,
         shutdown_timeout: settings.runner.shutdown_timeout,

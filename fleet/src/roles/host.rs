@@ -151,6 +151,7 @@ fn worker_settings(
     let pool = |target| PoolSettings { target, check_interval: runner.prewarm.check_interval };
     WorkerSettings {
         name: options.name.to_owned(),
+        host_name: machine::host_name(),
         offers_vnc: options.offers_vnc,
         defaults: SessionDefaults {
             headless: defaults.headless,

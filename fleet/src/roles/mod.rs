@@ -14,10 +14,11 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use camofleet_actors::events::EventBus;
-use camofleet_actors::fleet::{Fleet, GatewayParts, Placement, WorkerBuilder};
+use camofleet_actors::fleet::{Fleet, FleetParts};
 use camofleet_actors::gateway::{DrainTunnels, GatewaySettings};
 use camofleet_actors::history::History;
 use camofleet_actors::metrics::Metrics;
+use camofleet_actors::pod_costs::{self, Cluster};
 use camofleet_actors::supervision::install_panic_hook;
 use camofleet_actors::worker::ShutDown;
 use camofleet_web::server::ServerSettings;
@@ -94,9 +95,9 @@ struct Wiring {
     web: WebSettings,
     metrics: Metrics,
     events: EventBus,
-    workers: Vec<(String, WorkerBuilder)>,
-    placement: Placement,
-    gateway: Option<GatewayParts>,
+    fleet: FleetParts,
+    /// Whom the workers' pods are told to, and what their loss would cost.
+    cluster: Option<Cluster>,
     /// Where the one shared screen is shown, if there is one.
     screen: Option<ScreenServer>,
     /// How long viewers may go on when the process is told to end.
@@ -110,7 +111,7 @@ struct Wiring {
 impl Wiring {
     async fn run(self, role: Role) -> Result<(), Failure> {
         let Self { listener, grace, shutdown_timeout, metrics, .. } = self;
-        let (fleet, directory, failure) = Fleet::start(self.workers, self.placement, self.gateway);
+        let (fleet, directory, failure) = Fleet::start(self.fleet);
         let sockets = TaskTracker::new();
         let address = listener.local_addr().map_err(|error| Failure::Unavailable(error.to_string()))?;
         let history = History::default();
@@ -119,6 +120,14 @@ impl Wiring {
             let recording =
                 history.clone().record(directory.clone(), metrics.clone(), self.events.subscribe());
             actix_rt::spawn(recording);
+        }
+        if let Some(cluster) = self.cluster {
+            let directory = directory.clone();
+            actix_rt::spawn(async move {
+                if let Err(error) = pod_costs::tell(cluster, directory).await {
+                    log::error!("CONTROL_POD_DELETION_COST has no effect: Kubernetes' certificate: {error}");
+                }
+            });
         }
         let state = AppState {
             surface: self.surface,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use camofleet_actors::events::EventBus;
-use camofleet_actors::fleet::Placement;
+use camofleet_actors::fleet::FleetParts;
 use camofleet_actors::links::LinkBases;
 use camofleet_web::Surface;
 
@@ -39,9 +39,8 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
         web: web_settings(&runner.listen, &settings),
         metrics,
         events,
-        workers: vec![worker],
-        placement: Placement::default(),
-        gateway,
+        fleet: FleetParts { workers: vec![worker], gateway, ..FleetParts::default() },
+        cluster: None,
         screen,
         grace: Duration::ZERO,
         shutdown_timeout: runner.shutdown_timeout,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use camofleet_actors::events::EventBus;
-use camofleet_actors::fleet::{GatewayParts, Placement};
+use camofleet_actors::fleet::{FleetParts, GatewayParts};
 use camofleet_actors::gateway::Targets;
 use camofleet_actors::links::LinkBases;
 use camofleet_web::Surface;
@@ -59,11 +59,15 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
         surface: Surface::Control,
         listener,
         web: control_web_settings(&settings),
+        fleet: FleetParts {
+            workers: vec![worker],
+            gateway: Some(gateway),
+            demand: Some(metrics.clone()),
+            ..FleetParts::default()
+        },
+        cluster: None,
         metrics,
         events,
-        workers: vec![worker],
-        placement: Placement::default(),
-        gateway: Some(gateway),
         screen,
         // Viewers go with the sessions they watch.
         grace: Duration::ZERO,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use camofleet_actors::events::EventBus;
-use camofleet_actors::fleet::{Placement, WorkerBuilder};
+use camofleet_actors::fleet::{FleetParts, WorkerBuilder};
 use camofleet_actors::links::{LinkBases, LinkTemplates};
 use camofleet_actors::metrics::Metrics;
 use camofleet_actors::worker::{RemoteParts, RemoteRole, RemoteSettings, RemoteWorker};
@@ -53,9 +53,8 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
         web: web_settings(&settings.worker.listen, &settings),
         metrics,
         events,
-        workers: vec![worker],
-        placement: Placement::default(),
-        gateway: None,
+        fleet: FleetParts { workers: vec![worker], ..FleetParts::default() },
+        cluster: None,
         screen: None,
         grace: Duration::ZERO,
         shutdown_timeout: settings.runner.shutdown_timeout,

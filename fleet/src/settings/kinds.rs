@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::topology::{self, VncMap, WorkerEntry};
+use super::topology::{self, DiscoveryEntry, VncMap, WorkerEntry};
 use super::types::{CorsOrigins, Resolution, Secret};
 
 /// The longest span, in seconds, that an interval setting accepts: one day.
@@ -49,6 +49,8 @@ pub enum Kind {
     Resolution,
     /// Other machines that sessions are placed on.
     Workers,
+    /// Names that stand for such machines.
+    Discovery,
     /// The address of another part's API.
     ApiBase,
     /// What public addresses begin with.
@@ -81,6 +83,7 @@ pub enum Value {
     Origins(CorsOrigins),
     Resolution(Resolution),
     Workers(Vec<WorkerEntry>),
+    Discovery(Vec<DiscoveryEntry>),
     Url(Url),
     Urls(Vec<Url>),
     IdRange(RangeInclusive<u16>),
@@ -121,6 +124,7 @@ impl Kind {
             Self::Origins => CorsOrigins::parse(text).map(Value::Origins),
             Self::Resolution => Resolution::parse(text).map(Value::Resolution),
             Self::Workers => topology::workers(text).map(Value::Workers),
+            Self::Discovery => topology::discovery(text).map(Value::Discovery),
             Self::ApiBase => topology::api_base(text).map(Value::Url),
             Self::LinkBase => topology::link_base(text).map(Value::Text),
             Self::Urls => topology::urls(text).map(Value::Urls),
@@ -155,7 +159,11 @@ impl Kind {
             Self::Host => "an IP address or a host name".to_owned(),
             Self::Workers => "a JSON array of workers, each with a 'name' of its own and an http(s) 'url', and where wanted \
                               'supports_vnc' (true or false), 'vnc_ws' (a ws(s) URL) and 'vnc_http' (an http(s) URL), in \
-                              which {id} and {host} are filled in"
+                              which {id}, {host} and {worker} are filled in"
+                .to_owned(),
+            Self::Discovery => "URLs such as dns://workers.fleet.svc:8080, separated by commas, or a JSON array of objects with \
+                                such a 'url' and what CONTROL_WORKERS says of a worker; ?nameserver=10.0.0.2:53 names who is \
+                                asked"
                 .to_owned(),
             Self::ApiBase => "an http(s) URL such as http://runner:8070".to_owned(),
             Self::LinkBase => "a URL without a query, such as wss://fleet.example".to_owned(),

@@ -11,7 +11,7 @@ use url::Url;
 use super::error::SettingsError;
 use super::kinds::Value;
 use super::sources::InForce;
-use super::topology::{VncMap, WorkerEntry};
+use super::topology::{DiscoveryEntry, VncMap, WorkerEntry};
 use super::types::{Choice, CorsOrigins, Resolution, Secret};
 
 /// Reads settings by name, and says where a bad one stands.
@@ -52,6 +52,12 @@ impl Reader<'_> {
         convert: impl FnOnce(Value) -> Option<T>,
     ) -> Result<T, SettingsError> {
         self.optional(name, convert)?.ok_or(SettingsError::Definition { name })
+    }
+
+    /// Whether a setting says what it says anyway.
+    pub fn is_default(&self, name: &'static str) -> Result<bool, SettingsError> {
+        let in_force = self.in_force(name)?;
+        Ok(in_force.text.as_deref() == in_force.setting.default)
     }
 
     pub fn optional_path(&self, name: &'static str) -> Result<Option<PathBuf>, SettingsError> {
@@ -128,6 +134,7 @@ conversions! {
     origins: Origins -> CorsOrigins;
     resolution: Resolution -> Resolution;
     workers: Workers -> Vec<WorkerEntry>;
+    discovery: Discovery -> Vec<DiscoveryEntry>;
     url: Url -> Url;
     urls: Urls -> Vec<Url>;
     id_range: IdRange -> RangeInclusive<u16>;

@@ -1,6 +1,7 @@
 //! Settings that say where other parts are: workers, runners, VNC servers.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
 use serde::Deserialize;
@@ -16,10 +17,10 @@ pub struct WorkerEntry {
     /// Whether it takes sessions with a live view.
     #[serde(default)]
     pub supports_vnc: bool,
-    /// The public address of a view's WebSocket, with `{id}` and `{host}`.
+    /// The public address of a view's WebSocket, with `{id}`, `{host}` and `{worker}`.
     #[serde(default)]
     pub vnc_ws: Option<String>,
-    /// The public address of a view's page, with `{id}` and `{host}`.
+    /// The public address of a view's page, likewise.
     #[serde(default)]
     pub vnc_http: Option<String>,
 }
@@ -46,6 +47,70 @@ pub fn workers(text: &str) -> Option<Vec<WorkerEntry>> {
     (workers.iter().all(sound) && workers.iter().enumerate().all(unique)).then_some(workers)
 }
 
+/// One entry of `CONTROL_DISCOVERY`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DiscoveryEntry {
+    /// The name that stands for workers.
+    pub name: String,
+    /// The port that they listen on; `None` is the one of their SRV records.
+    pub port: Option<u16>,
+    /// Who is asked; `None` are the machine's own name servers.
+    pub name_server: Option<SocketAddr>,
+    /// Whether they take sessions with a live view.
+    pub supports_vnc: bool,
+    /// The public address of a view's WebSocket, with `{id}`, `{host}` and `{worker}`.
+    pub vnc_ws: Option<String>,
+    /// The public address of a view's page, likewise.
+    pub vnc_http: Option<String>,
+}
+
+/// Reads `dns://` URLs that are separated by commas, or a JSON array of them with what `CONTROL_WORKERS` says of a worker.
+pub fn discovery(text: &str) -> Option<Vec<DiscoveryEntry>> {
+    #[derive(Default, Deserialize)]
+    struct Written {
+        url: String,
+        #[serde(default)]
+        supports_vnc: bool,
+        #[serde(default)]
+        vnc_ws: Option<String>,
+        #[serde(default)]
+        vnc_http: Option<String>,
+    }
+    let entries: Vec<Written> = if text.starts_with('[') {
+        serde_json::from_str(text).ok()?
+    } else {
+        let urls = text.split(',').map(str::trim).filter(|url| !url.is_empty());
+        urls.map(|url| Written { url: url.to_owned(), ..Written::default() }).collect()
+    };
+    let read = |entry: Written| {
+        let url = Url::parse(&entry.url).ok()?;
+        let plain = url.fragment().is_none() && url.username().is_empty() && matches!(url.path(), "" | "/");
+        let mut name_server = None;
+        for (name, value) in url.query_pairs() {
+            match name.as_ref() {
+                "nameserver" => name_server = Some(address_of_name_server(&value)?),
+                _ => return None,
+            }
+        }
+        let present = |link: Option<String>| link.filter(|link| !link.trim().is_empty());
+        let (vnc_ws, vnc_http) = (present(entry.vnc_ws), present(entry.vnc_http));
+        let sound = plain
+            && is_base(&url, &["dns"])
+            && vnc_ws.as_deref().is_none_or(|link| is_template(link, &["ws", "wss"]))
+            && vnc_http.as_deref().is_none_or(|link| is_template(link, &["http", "https"]));
+        let name = url.host_str().filter(|_| sound)?.to_owned();
+        let supports_vnc = entry.supports_vnc;
+        Some(DiscoveryEntry { name, port: url.port(), name_server, supports_vnc, vnc_ws, vnc_http })
+    };
+    entries.into_iter().map(read).collect()
+}
+
+/// A name server's address, its port 53 unless it says another.
+fn address_of_name_server(text: &str) -> Option<SocketAddr> {
+    let without_port = || text.trim_matches(['[', ']']).parse().ok().map(|ip| SocketAddr::new(ip, 53));
+    text.parse().ok().or_else(without_port)
+}
+
 /// An absolute URL of one of these schemes, with a host.
 fn is_base(url: &Url, schemes: &[&str]) -> bool {
     schemes.contains(&url.scheme()) && url.has_host()
@@ -53,7 +118,7 @@ fn is_base(url: &Url, schemes: &[&str]) -> bool {
 
 /// The same once its placeholders are filled in.
 fn is_template(text: &str, schemes: &[&str]) -> bool {
-    let filled = text.replace("{id}", "6900").replace("{host}", "host");
+    let filled = text.replace("{id}", "6900").replace("{host}", "host").replace("{worker}", "worker");
     !filled.contains(['{', '}', ' ']) && Url::parse(&filled).is_ok_and(|url| is_base(&url, schemes))
 }
 
@@ -132,6 +197,49 @@ mod tests {
             r#"[{"name": "a", "url": "http://a", "supports_vnc": "yes"}]"#,
         ] {
             assert_eq!(workers(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn discovery_is_names_by_commas_or_a_json_array_with_more_to_say() {
+        let plain = |name: &str, port| DiscoveryEntry {
+            name: name.to_owned(),
+            port,
+            name_server: None,
+            supports_vnc: false,
+            vnc_ws: None,
+            vnc_http: None,
+        };
+        assert_eq!(
+            discovery("dns://workers.fleet.svc:8080, dns://_http._tcp.more"),
+            Some(vec![plain("workers.fleet.svc", Some(8080)), plain("_http._tcp.more", None)])
+        );
+        assert_eq!(discovery(""), Some(Vec::new()));
+        let read = discovery(
+            r#"[{"url": "dns://w:8080/?nameserver=127.0.0.1:5353", "supports_vnc": true, "vnc_ws": "",
+                 "vnc_http": "https://{worker}.example/{id}"}]"#,
+        );
+        let expected = DiscoveryEntry {
+            name_server: Some(([127, 0, 0, 1], 5353).into()),
+            supports_vnc: true,
+            vnc_http: Some("https://{worker}.example/{id}".to_owned()),
+            ..plain("w", Some(8080))
+        };
+        assert_eq!(read, Some(vec![expected]));
+        for (text, port) in [("dns://w?nameserver=10.0.0.2", 53), ("dns://w?nameserver=[fd00::2]:54", 54)] {
+            assert_eq!(discovery(text).unwrap()[0].name_server.unwrap().port(), port, "{text}");
+        }
+        for bad in [
+            "workers:8080",
+            "http://workers:8080",
+            "dns://",
+            "dns://w/path",
+            "dns://w?server=10.0.0.2",
+            "dns://w?nameserver=ns.example",
+            r#"[{"supports_vnc": true}]"#,
+            r#"[{"url": "dns://w", "vnc_ws": "http://x/{id}"}]"#,
+        ] {
+            assert_eq!(discovery(bad), None, "{bad}");
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::topology::{VncMap, WorkerEntry};
+use super::topology::{DiscoveryEntry, VncMap, WorkerEntry};
 use super::types::{CorsOrigins, Engine, Placement, Resolution, Secret, StartUrlWait, VncBackend};
 
 /// Everything there is to set.
@@ -221,6 +221,12 @@ pub struct ControlSettings {
     pub listen: ListenSettings,
     /// The workers of the role.
     pub workers: Vec<WorkerEntry>,
+    /// Where more of them are found.
+    pub discovery: Vec<DiscoveryEntry>,
+    /// How often that is asked.
+    pub discovery_interval: Duration,
+    /// Whether the pods of those that are found are told what their loss would cost.
+    pub pod_deletion_cost: bool,
     /// Which of them is asked first.
     pub placement: Placement,
     /// How they are called.

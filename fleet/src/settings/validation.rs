@@ -127,6 +127,7 @@ fn worker(read: &Reader<'_>) -> Result<WorkerSettings, SettingsError> {
 }
 
 fn control(read: &Reader<'_>) -> Result<ControlSettings, SettingsError> {
+    let discovery = read.optional("CONTROL_DISCOVERY", discovery)?.unwrap_or_default();
     Ok(ControlSettings {
         listen: ListenSettings {
             host: read.optional("CONTROL_HOST", text)?,
@@ -135,7 +136,14 @@ fn control(read: &Reader<'_>) -> Result<ControlSettings, SettingsError> {
             cors_origins: read.required("CONTROL_CORS_ORIGINS", origins)?,
             metrics_endpoint: read.required("CONTROL_METRICS_ENDPOINT", text)?,
         },
-        workers: read.required("CONTROL_WORKERS", workers)?,
+        workers: match discovery.is_empty() || !read.is_default("CONTROL_WORKERS")? {
+            true => read.required("CONTROL_WORKERS", workers)?,
+            // Who looks for workers has not meant the one that is there by default.
+            false => Vec::new(),
+        },
+        discovery,
+        discovery_interval: read.required("CONTROL_DISCOVERY_INTERVAL_SECONDS", span)?,
+        pod_deletion_cost: read.required("CONTROL_POD_DELETION_COST", switch)?,
         placement: read.required("CONTROL_PLACEMENT", choice::<Placement>)?,
         calls: CallSettings {
             request_timeout: read.required("CONTROL_REQUEST_TIMEOUT", span)?,

@@ -13,7 +13,7 @@ export interface paths {
         };
         /**
          * Follow what changes (server-sent events)
-         * @description The first event is a `snapshot` (EventSnapshot). After it come `session` (SessionChange), `worker` (WorkerStatus) and `activity` (Activity), and a `heartbeat` while there is nothing else. Who names the last id that it has seen in `Last-Event-ID` gets what came after it instead of the snapshot, if that is still known. A listener that is too slow gets another snapshot.
+         * @description The first event is a `snapshot` (EventSnapshot). After it come `session` (SessionChange), `worker` (WorkerStatus), `workers` (the names of all there are, when one has come or gone) and `activity` (Activity), and a `heartbeat` while there is nothing else. Who names the last id that it has seen in `Last-Event-ID` gets what came after it instead of the snapshot, if that is still known. A listener that is too slow gets another snapshot.
          */
         get: operations["events"];
         put?: never;
@@ -222,6 +222,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/workers/{worker}/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a worker no more sessions
+         * @description Those that run on it go on. The worker itself keeps this, so it holds for every control; until `DELETE`, or the worker's restart.
+         */
+        post: operations["drain"];
+        /** Give a worker sessions again */
+        delete: operations["undrain"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -303,6 +324,8 @@ export interface components {
             /** @description How many driver processes it has. */
             drivers: number | null;
             engine: components["schemas"]["EngineFacts"] | null;
+            /** @description What its machine calls itself: in Kubernetes, the name of its pod. */
+            host_name: string | null;
             /** @description Node's version in its drivers; null until one is up. */
             node: string | null;
             /** @description Playwright's version in its drivers; null until one is up. */
@@ -1370,6 +1393,128 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WorkerStatus"][];
+                };
+            };
+        };
+    };
+    drain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The worker's name */
+                worker: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The worker, as it is then */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkerStatus"];
+                };
+            };
+            /** @description `code`: worker_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: upstream_unreachable, upstream_broke, no_drain */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: restarting, draining */
+            503: {
+                headers: {
+                    /** @description When to ask again, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: upstream_timed_out */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    undrain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The worker's name */
+                worker: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The worker, as it is then */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkerStatus"];
+                };
+            };
+            /** @description `code`: worker_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: upstream_unreachable, upstream_broke, no_drain */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: restarting, draining */
+            503: {
+                headers: {
+                    /** @description When to ask again, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: upstream_timed_out */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
         };

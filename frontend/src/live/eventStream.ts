@@ -9,6 +9,7 @@ export type FleetEvent =
   | { name: 'snapshot'; data: { sessions: Session[]; workers: WorkerStatus[] } }
   | { name: 'session'; data: { change: Change; at: string; session: Session } }
   | { name: 'worker'; data: WorkerStatus }
+  | { name: 'workers'; data: string[] }
   | { name: 'activity'; data: Record<string, string> }
   | { name: 'heartbeat'; data: { at: string } };
 

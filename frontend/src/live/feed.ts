@@ -108,6 +108,9 @@ export class Feed {
       case 'worker':
         this.#store.setWorker(event.data);
         break;
+      case 'workers':
+        this.#store.keepWorkers(event.data);
+        break;
       case 'activity':
         this.#store.noteActivity(event.data);
         break;

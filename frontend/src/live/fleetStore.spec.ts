@@ -56,6 +56,15 @@ it('shows a session of a silent worker as stale, also one that it hears of later
   expect(store.get().sessions.map(({ stale }) => stale)).toEqual([true, true, true]);
 });
 
+it('keeps the workers that there still are, in the order of the fleet', () => {
+  const store = filled();
+  store.keepWorkers(['early', healthyWorker.name]);
+  store.setWorker({ ...healthyWorker, name: 'early' });
+  expect(store.get().workers.map(({ name }) => name)).toEqual(['early', healthyWorker.name]);
+  store.keepWorkers(['early']);
+  expect(store.get().workers.map(({ name }) => name)).toEqual(['early']);
+});
+
 it('forgets everything when another fleet may be seen', () => {
   const store = filled();
   store.clear();

@@ -32,6 +32,8 @@ export class FleetStore {
   readonly #sessions = new Map<string, Session>();
   readonly #workers = new Map<string, WorkerStatus>();
   readonly #listeners = new Set<() => void>();
+  /** The workers' places in the fleet's order. */
+  #order: ReadonlyMap<string, number> = new Map();
   #known = false;
   #state: FleetState | null = EMPTY;
   #notified = true;
@@ -42,7 +44,7 @@ export class FleetStore {
       known: this.#known,
       sessions: [...this.#sessions.values()].sort(newestFirst),
       byKey: new Map(this.#sessions),
-      workers: [...this.#workers.values()],
+      workers: [...this.#workers.values()].sort((a, b) => this.#place(a) - this.#place(b)),
     };
     return this.#state;
   };
@@ -68,8 +70,22 @@ export class FleetStore {
     for (const worker of workers) {
       this.#workers.set(worker.name, unchanged(workersBefore.get(worker.name), worker));
     }
+    this.#order = new Map(workers.map(({ name }, place) => [name, place]));
     this.#known = true;
     this.#changed();
+  }
+
+  /** Takes in which workers there are; those that are not named are gone. */
+  keepWorkers(names: readonly string[]): void {
+    this.#order = new Map(names.map((name, place) => [name, place]));
+    for (const name of this.#workers.keys()) {
+      if (!this.#order.has(name)) this.#workers.delete(name);
+    }
+    this.#changed();
+  }
+
+  #place({ name }: WorkerStatus): number {
+    return this.#order.get(name) ?? this.#order.size;
   }
 
   /** Takes in a session as it is now. */

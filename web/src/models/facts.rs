@@ -38,6 +38,9 @@ pub struct Facts {
     /// Since when it runs.
     #[schema(required, format = DateTime)]
     started_at: Option<String>,
+    /// What its machine calls itself: in Kubernetes, the name of its pod.
+    #[schema(required)]
+    host_name: Option<String>,
 }
 
 /// What a session gets where its request says nothing.
@@ -122,6 +125,7 @@ impl From<&worker::Facts> for Facts {
             drivers: facts.drivers,
             draining: facts.draining,
             started_at: facts.started_at.map(shown),
+            host_name: facts.host_name.clone(),
         }
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use camofleet_actors::Error;
 use camofleet_actors::events::{Change, EventId, Heard, SessionEvent, Subscription};
 use camofleet_actors::session::{SessionId, SessionView};
-use camofleet_actors::worker::WorkerSnapshot;
+use camofleet_actors::worker::{WorkerHandle, WorkerSnapshot};
 use futures_util::stream;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -36,7 +36,8 @@ const ACTIVITY: Duration = Duration::from_secs(1);
     operation_id = "events",
     summary = "Follow what changes (server-sent events)",
     description = "The first event is a `snapshot` (EventSnapshot). After it come `session` (SessionChange), `worker` \
-        (WorkerStatus) and `activity` (Activity), and a `heartbeat` while there is nothing else. Who names the last id \
+        (WorkerStatus), `workers` (the names of all there are, when one has come or gone) and `activity` (Activity), and a \
+        `heartbeat` while there is nothing else. Who names the last id \
         that it has seen in `Last-Event-ID` gets what came after it instead of the snapshot, if that is still known. A \
         listener that is too slow gets another snapshot.",
     tag = "fleet",
@@ -170,6 +171,12 @@ impl Feed {
     /// Tells what has changed about workers, and now and then which sessions were used.
     fn look(&mut self) {
         let workers = self.state.directory.workers();
+        let known = |worker: &WorkerHandle| self.workers.contains_key(&worker.name);
+        if self.workers.len() != workers.len() || !workers.iter().all(known) {
+            let names: Vec<&str> = workers.iter().map(|worker| worker.name.as_str()).collect();
+            self.workers.retain(|name, _| names.contains(&name.as_str()));
+            self.push("workers", &names);
+        }
         for worker in workers.iter() {
             let snapshot = worker.snapshot();
             let before = self.workers.get(&worker.name);

@@ -1,6 +1,7 @@
 //! The routes, one file a resource. Which of them a server has, its [`Surface`] decides.
 
 mod control_sessions;
+mod drain;
 mod events;
 mod health;
 mod history;
@@ -36,6 +37,9 @@ pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_pa
                 .service(probed(health::control))
                 .service(guarded("/events", "GET", |at| at.route(web::get().to(events::follow))))
                 .service(guarded("/workers", "GET", |at| at.route(web::get().to(health::workers))))
+                .service(guarded("/workers/{worker}/drain", "POST, DELETE", |at| {
+                    at.route(web::post().to(drain::control_on)).route(web::delete().to(drain::control_off))
+                }))
                 .service(guarded("/fleet/history", "GET", |at| at.route(web::get().to(history::show))))
                 .service(guarded("/sessions", "GET, POST", |at| {
                     at.route(web::get().to(control_sessions::list))
@@ -62,6 +66,9 @@ pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_pa
         Surface::Worker { .. } | Surface::Runner => {
             config
                 .service(probed(health::host))
+                .service(guarded("/drain", "POST, DELETE", |at| {
+                    at.route(web::post().to(drain::host_on)).route(web::delete().to(drain::host_off))
+                }))
                 .service(guarded("/events", "GET", |at| at.route(web::get().to(events::follow))))
                 .service(guarded("/sessions", "GET, POST", |at| {
                     at.route(web::get().to(host_sessions::list)).route(web::post().to(host_sessions::create))

@@ -9,7 +9,7 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{Components, InfoBuilder, LicenseBuilder, RefOr, Required, Server};
 
 use super::refusals::refusal;
-use super::{control_sessions, events, health, history, host_sessions, ops, screenshots};
+use super::{control_sessions, drain, events, health, history, host_sessions, ops, screenshots};
 use crate::app::{AppState, Surface, WebSettings};
 use crate::error::ErrorBody;
 use crate::models::{Activity, EventSnapshot, SessionChange};
@@ -19,6 +19,8 @@ use crate::models::{Activity, EventSnapshot, SessionChange};
     paths(
         health::control,
         health::workers,
+        drain::control_on,
+        drain::control_off,
         history::show,
         control_sessions::list,
         control_sessions::create,
@@ -40,6 +42,8 @@ struct ControlApi;
 #[openapi(
     paths(
         health::host,
+        drain::host_on,
+        drain::host_off,
         host_sessions::list,
         host_sessions::create,
         host_sessions::show,

@@ -67,6 +67,13 @@ refusals! {
         503: "restarting",
         504: "upstream_timed_out",
     }
+    /// Of a drain, and of its end.
+    DrainRefusals {
+        404: "worker_not_found",
+        502: "upstream_unreachable, upstream_broke, no_drain",
+        503: "restarting, draining",
+        504: "upstream_timed_out",
+    }
     /// Of a touch.
     TouchRefusals {
         404: "session_not_found, worker_not_found",

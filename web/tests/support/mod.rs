@@ -12,7 +12,7 @@ use camofleet_actors::display::{DisplaySettings, DisplayTools, Geometry, VncBack
 use camofleet_actors::driver::DriverSettings;
 use camofleet_actors::engine::{Engine, EngineKind};
 use camofleet_actors::events::EventBus;
-use camofleet_actors::fleet::{Directory, Fleet, GatewayParts, Placement, WorkerBuilder};
+use camofleet_actors::fleet::{Directory, Fleet, FleetParts, GatewayParts, WorkerBuilder};
 use camofleet_actors::gateway::{GatewaySettings, Targets};
 use camofleet_actors::history::History;
 use camofleet_actors::links::{LinkBases, LinkTemplates};
@@ -83,6 +83,7 @@ pub async fn api(options: Options) -> Api {
     let machine: Arc<dyn Os> = Arc::new(os.clone());
     let no_pool = PoolSettings { target: 0, check_interval: Duration::from_secs(60) };
     let settings = WorkerSettings {
+        host_name: "host-1".into(),
         name: "local".into(),
         defaults: SessionDefaults {
             headless: false,
@@ -141,8 +142,12 @@ pub async fn api(options: Options) -> Api {
         idle_timeout: Duration::from_secs(60),
     };
     let gateway = GatewayParts { settings: tunnels, targets: Targets::Sessions, metrics: metrics.clone() };
-    let (fleet, directory, _failure) =
-        Fleet::start(vec![("local".into(), builder)], Placement::RoundRobin, Some(gateway));
+    let (fleet, directory, _failure) = Fleet::start(FleetParts {
+        workers: vec![("local".into(), builder)],
+        gateway: Some(gateway),
+        demand: Some(metrics.clone()),
+        ..FleetParts::default()
+    });
     let settings = web_settings(token, cors, ping_interval);
     let api = serve(fleet, directory, surface, settings, (metrics, events), (os, base));
     api.healthy().await;
@@ -167,7 +172,7 @@ pub async fn before(surface: Surface, machines: Vec<RemoteSettings>) -> Api {
             (name, builder)
         })
         .collect();
-    let (fleet, directory, _failure) = Fleet::start(workers, Placement::RoundRobin, None);
+    let (fleet, directory, _failure) = Fleet::start(FleetParts { workers, ..FleetParts::default() });
     let nothing = (FakeOs::new(), tempfile::tempdir().unwrap());
     let settings = web_settings(None, CorsOrigins::Any, Duration::from_secs(20));
     serve(fleet, directory, surface, settings, (metrics, events), nothing)

@@ -100,7 +100,7 @@ mod tests {
                     "headless": {"ready": 0, "launching": 1, "target": 1, "last_error": "no luck"}, "vnc": null,
                 },
                 "slots": {"used": 1, "total": 3}, "drivers": 1, "draining": true,
-                "started_at": "2026-01-31T12:00:00.000Z",
+                "started_at": "2026-01-31T12:00:00.000Z", "host_name": "worker-0",
             },
         }));
         assert!(!health.is_ok());
@@ -127,6 +127,7 @@ mod tests {
             drivers: Some(1),
             draining: true,
             started_at: Some("2026-01-31T12:00:00Z".parse().unwrap()),
+            host_name: Some("worker-0".into()),
         };
         assert_eq!(health.facts, Some(facts));
     }

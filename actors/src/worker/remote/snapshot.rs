@@ -65,6 +65,13 @@ impl Known {
         self.health.as_ref()?.facts.as_ref()
     }
 
+    /// The machine has been taken out of service, or back, and says so at the next look.
+    pub fn drained(&mut self, on: bool) {
+        if let Some(facts) = self.health.as_mut().and_then(|health| health.facts.as_mut()) {
+            facts.draining = on;
+        }
+    }
+
     /// Whether the machine itself only remembers its sessions.
     pub fn stale(&self) -> bool {
         self.stale

@@ -124,7 +124,7 @@ impl WireSession {
         let has_view = self.vnc_enabled.or(flag).unwrap_or(told_any);
         let vnc = has_view.then(|| {
             let id = self.vnc_id.map(|id| id.to_string()).or_else(|| links.vnc_id());
-            let links = settings.links.apply(links, id.as_deref(), settings.host());
+            let links = settings.links.apply(links, id.as_deref(), &settings.name, settings.host());
             VncView { id: id.and_then(|id| id.parse().ok()), server: None, links }
         });
         let ending = self.end_reason.map(|reason| Ending {

@@ -83,6 +83,19 @@ pub(super) const SETTINGS: &[Setting] = &[
         Kind::Workers,
         "The workers of the role control.",
     ),
+    optional(
+        "CONTROL_DISCOVERY",
+        Kind::Discovery,
+        "Names that stand for more workers of the role control, which come and go with the names' SRV or A records; where it \
+         is set, the default of CONTROL_WORKERS is no worker.",
+    ),
+    setting("CONTROL_DISCOVERY_INTERVAL_SECONDS", "2.0", PATIENCE, "How often these names are looked up."),
+    setting(
+        "CONTROL_POD_DELETION_COST",
+        "0",
+        Kind::Switch,
+        "Whether control tells Kubernetes how many sessions the pods of these workers have, so that it removes the idlest first.",
+    ),
     setting(
         "CONTROL_PLACEMENT",
         "round_robin",

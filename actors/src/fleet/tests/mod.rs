@@ -1,5 +1,7 @@
 //! Placement over several workers, and the rebuilding of a worker that failed.
 
+mod membership;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -52,7 +54,8 @@ impl TestFleet {
                 }),
             ));
         }
-        let (fleet, directory, failure) = Fleet::start(builders, placement, None);
+        let (fleet, directory, failure) =
+            Fleet::start(FleetParts { workers: builders, placement, ..FleetParts::default() });
         let fleet = Self { fleet, directory, failure, machines, actors };
         for machine in 0..fleet.machines.len() {
             fleet.until(machine, |snapshot| !snapshot.checks.is_empty()).await;
@@ -251,7 +254,8 @@ async fn a_gateway_that_breaks_is_replaced() {
         idle_timeout: Duration::from_secs(1),
     };
     let parts = GatewayParts { settings, targets: Targets::Sessions, metrics: Metrics::new().unwrap() };
-    let (_fleet, directory, _failure) = Fleet::start(Vec::new(), Placement::RoundRobin, Some(parts));
+    let (_fleet, directory, _failure) =
+        Fleet::start(FleetParts { gateway: Some(parts), ..FleetParts::default() });
     let mut gateways = directory.gateway.clone();
     let first = gateways.wait_for(Option::is_some).await.unwrap().clone().unwrap();
     assert!(first.send(PanicNow).await.is_err());

@@ -1,0 +1,193 @@
+//! Workers that are found and lost, and those that are taken out of service.
+
+use futures_util::future::LocalBoxFuture;
+
+use super::*;
+use crate::discovery::{Lookup, Place, Records, Source};
+use crate::worker::Drain;
+
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// A name server that a test tells what to answer.
+#[derive(Clone, Default)]
+struct Told(Rc<RefCell<Vec<std::net::IpAddr>>>);
+
+impl Told {
+    fn set(&self, addresses: &[&str]) {
+        *self.0.borrow_mut() = addresses.iter().map(|address| address.parse().unwrap()).collect();
+    }
+}
+
+impl Lookup for Told {
+    fn look_up<'a>(&'a self, _: &'a Source) -> LocalBoxFuture<'a, std::result::Result<Records, String>> {
+        let addresses = self.0.borrow().clone();
+        Box::pin(async move { Ok(Records { services: Vec::new(), addresses }) })
+    }
+}
+
+/// A fleet that finds its workers, on machines that stand ready under their names.
+struct FoundFleet {
+    fleet: Addr<Fleet>,
+    directory: Directory,
+    told: Told,
+    metrics: Metrics,
+    machines: Rc<HashMap<String, TestMachine>>,
+}
+
+impl FoundFleet {
+    async fn start(names: &[&str]) -> Self {
+        tokio::time::pause();
+        let mut machines = HashMap::new();
+        for name in names {
+            let machine = TestMachine::new(FakeOs::new(), |settings| {
+                settings.name = (*name).to_owned();
+                settings.max_sessions = 2;
+            });
+            machines.insert((*name).to_owned(), machine.await);
+        }
+        let (told, metrics, machines) = (Told::default(), Metrics::new().unwrap(), Rc::new(machines));
+        let ready = Rc::clone(&machines);
+        let build = move |name: String, _| -> WorkerBuilder {
+            let parts = ready[&name].parts.clone();
+            Box::new(move |parent, generation| LocalWorker::start(parts.clone(), parent, generation))
+        };
+        let source = Source { name: "workers".to_owned(), port: None, name_server: None };
+        let places = vec![Place { source, build: Box::new(build) }];
+        let (fleet, directory, _failure) = Fleet::start(FleetParts {
+            discovery: Some(Discovery::new(Rc::new(told.clone()), places, INTERVAL)),
+            demand: Some(metrics.clone()),
+            ..FleetParts::default()
+        });
+        Self { fleet, directory, told, metrics, machines }
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.directory.workers().iter().map(|worker| worker.name.clone()).collect()
+    }
+
+    /// Lets the fleet ask often enough to believe what it is told.
+    async fn believes(&self, addresses: &[&str]) {
+        self.told.set(addresses);
+        tokio::time::sleep(INTERVAL * 4).await;
+    }
+
+    async fn place(&self, worker: Option<&str>) -> Result<PlacedSession> {
+        let worker = worker.map(str::to_owned);
+        let place = PlaceSession { request: headless(), worker, by: crate::RequestId::random() };
+        self.fleet.send(place).await.unwrap()
+    }
+
+    async fn delete(&self, session: &PlacedSession) {
+        let worker = self.directory.worker(&session.worker).unwrap();
+        let delete =
+            crate::worker::DeleteSession { id: session.view.spec.id, by: crate::RequestId::random() };
+        worker.ask(&worker.delete, delete).await.unwrap();
+    }
+
+    fn figure(&self, line: &str) -> bool {
+        self.metrics.encode().unwrap().lines().any(|other| other == line)
+    }
+}
+
+#[actix::test]
+async fn workers_come_and_go_with_their_records() {
+    let fleet = FoundFleet::start(&["10-0-0-1", "10-0-0-2", "10-0-0-3"]).await;
+    tokio::time::sleep(INTERVAL).await;
+    assert_eq!(refusal(fleet.place(None).await), Error::NoWorkers);
+    fleet.believes(&["10.0.0.3", "10.0.0.1"]).await;
+    assert_eq!(fleet.names(), ["10-0-0-1", "10-0-0-3"]);
+    fleet.believes(&["10.0.0.1", "10.0.0.2", "10.0.0.3"]).await;
+    assert_eq!(fleet.names(), ["10-0-0-1", "10-0-0-2", "10-0-0-3"], "in the order of their names");
+    let mut placed = HashSet::new();
+    for _ in 0..3 {
+        placed.insert(fleet.place(None).await.ok().unwrap().worker);
+    }
+    assert_eq!(placed.len(), 3, "each in turn");
+    fleet.believes(&[]).await;
+    assert_eq!(fleet.names().len(), 3, "sessions run on all of them");
+}
+
+#[actix::test]
+async fn a_worker_whose_record_is_gone_keeps_its_sessions_gets_no_more_and_goes_with_the_last() {
+    let fleet = FoundFleet::start(&["10-0-0-1", "10-0-0-2"]).await;
+    fleet.believes(&["10.0.0.1", "10.0.0.2"]).await;
+    let old = fleet.place(Some("10-0-0-1")).await.ok().unwrap();
+    fleet.believes(&["10.0.0.2"]).await;
+    assert_eq!(fleet.names(), ["10-0-0-1", "10-0-0-2"]);
+    for _ in 0..2 {
+        assert_eq!(fleet.place(None).await.ok().unwrap().worker, "10-0-0-2");
+    }
+    assert_eq!(refusal(fleet.place(Some("10-0-0-1")).await), Error::Draining);
+    assert_eq!(fleet.directory.worker("10-0-0-1").ok().unwrap().snapshot().sessions.len(), 1);
+    fleet.delete(&old).await;
+    tokio::time::sleep(INTERVAL * 2).await;
+    assert_eq!(fleet.names(), ["10-0-0-2"]);
+    assert_eq!(refusal(fleet.place(Some("10-0-0-1")).await), Error::WorkerNotFound);
+    soon(async {
+        while fleet.machines["10-0-0-1"].os.alive_count() > 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+}
+
+#[actix::test]
+async fn a_worker_whose_record_comes_back_is_as_good_as_before() {
+    let fleet = FoundFleet::start(&["10-0-0-1"]).await;
+    fleet.believes(&["10.0.0.1"]).await;
+    fleet.place(None).await.ok().unwrap();
+    fleet.believes(&[]).await;
+    assert_eq!(refusal(fleet.place(None).await), Error::NoWorkers);
+    fleet.believes(&["10.0.0.1"]).await;
+    fleet.place(None).await.ok().unwrap();
+}
+
+#[actix::test]
+async fn a_worker_that_drains_gets_no_sessions_until_it_is_put_back() {
+    let fleet = FoundFleet::start(&["10-0-0-1", "10-0-0-2"]).await;
+    fleet.believes(&["10.0.0.1", "10.0.0.2"]).await;
+    let drain = async |on| {
+        let worker = fleet.directory.worker("10-0-0-1").ok().unwrap();
+        worker.ask(&worker.drain, Drain { on, by: crate::RequestId::random() }).await.unwrap();
+    };
+    let kept = fleet.place(Some("10-0-0-1")).await.ok().unwrap();
+    drain(true).await;
+    for _ in 0..2 {
+        assert_eq!(fleet.place(None).await.ok().unwrap().worker, "10-0-0-2");
+    }
+    assert!(refusal(fleet.place(None).await).wants_room());
+    let sessions = fleet.directory.worker("10-0-0-1").ok().unwrap().snapshot().sessions.clone();
+    assert_eq!((sessions.len(), sessions[0].status), (1, Status::Ready), "its session goes on");
+    drain(false).await;
+    assert_eq!(fleet.place(None).await.ok().unwrap().worker, "10-0-0-1");
+    fleet.delete(&kept).await;
+}
+
+#[actix::test]
+async fn what_runs_and_what_found_no_room_is_demand_and_a_drained_worker_is_no_capacity() {
+    let fleet = FoundFleet::start(&["10-0-0-1", "10-0-0-2"]).await;
+    fleet.believes(&["10.0.0.1", "10.0.0.2"]).await;
+    assert!(fleet.figure("camofleet_fleet_capacity{vnc=\"true\"} 4"));
+    assert!(fleet.figure("camofleet_fleet_demand{vnc=\"true\"} 0"));
+    for _ in 0..4 {
+        fleet.place(None).await.ok().unwrap();
+    }
+    for _ in 0..3 {
+        assert!(matches!(refusal(fleet.place(None).await), Error::AtCapacity { .. }));
+    }
+    assert!(fleet.place(Some("10-0-0-1")).await.is_err(), "who wants that one is not helped by another");
+    let worker = fleet.directory.worker("10-0-0-2").ok().unwrap();
+    worker.ask(&worker.drain, Drain { on: true, by: crate::RequestId::random() }).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for line in [
+        "camofleet_fleet_sessions{vnc=\"true\"} 4",
+        "camofleet_fleet_unplaced_creates{vnc=\"true\"} 3",
+        "camofleet_fleet_demand{vnc=\"true\"} 7",
+        "camofleet_fleet_demand{vnc=\"false\"} 0",
+        "camofleet_fleet_capacity{vnc=\"true\"} 2",
+    ] {
+        assert!(fleet.figure(line), "{line}\n{}", fleet.metrics.encode().unwrap());
+    }
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(fleet.figure("camofleet_fleet_unplaced_creates{vnc=\"true\"} 0"));
+}

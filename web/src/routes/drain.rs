@@ -1,0 +1,102 @@
+//! `/drain`: takes a worker out of service and back. Its sessions go on.
+
+use actix_web::{HttpResponse, web};
+use camofleet_actors::RequestId;
+use camofleet_actors::worker::{Drain, WorkerHandle};
+
+use super::find_worker;
+use super::refusals::DrainRefusals;
+use crate::app::AppState;
+use crate::error::ApiError;
+use crate::models::{Health, WorkerStatus};
+
+async fn ask(worker: &WorkerHandle, on: bool, by: web::ReqData<RequestId>) -> Result<(), ApiError> {
+    Ok(worker.ask(&worker.drain, Drain { on, by: by.into_inner() }).await?)
+}
+
+async fn host(state: &AppState, on: bool, by: web::ReqData<RequestId>) -> Result<HttpResponse, ApiError> {
+    let worker = find_worker(state, None)?;
+    ask(&worker, on, by).await?;
+    Ok(HttpResponse::Ok().json(Health::own(&worker.snapshot())))
+}
+
+async fn control(
+    state: &AppState,
+    name: &str,
+    on: bool,
+    by: web::ReqData<RequestId>,
+) -> Result<HttpResponse, ApiError> {
+    let worker = find_worker(state, Some(name))?;
+    ask(&worker, on, by).await?;
+    Ok(HttpResponse::Ok().json(WorkerStatus::new(&worker.name, &worker.snapshot())))
+}
+
+/// `POST /drain` of a worker or a runner.
+#[utoipa::path(
+    post,
+    path = "/drain",
+    operation_id = "drain",
+    summary = "Take no more sessions",
+    description = "Those that run go on. `facts.draining` of the health tells, until `DELETE /drain` or a restart.",
+    tag = "fleet",
+    responses((status = 200, description = "The health, as it is then", body = Health), DrainRefusals)
+)]
+pub(super) async fn host_on(
+    state: web::Data<AppState>,
+    by: web::ReqData<RequestId>,
+) -> Result<HttpResponse, ApiError> {
+    host(&state, true, by).await
+}
+
+/// `DELETE /drain` of a worker or a runner.
+#[utoipa::path(
+    delete,
+    path = "/drain",
+    operation_id = "undrain",
+    summary = "Take sessions again",
+    tag = "fleet",
+    responses((status = 200, description = "The health, as it is then", body = Health), DrainRefusals)
+)]
+pub(super) async fn host_off(
+    state: web::Data<AppState>,
+    by: web::ReqData<RequestId>,
+) -> Result<HttpResponse, ApiError> {
+    host(&state, false, by).await
+}
+
+/// `POST /workers/{worker}/drain`.
+#[utoipa::path(
+    post,
+    path = "/workers/{worker}/drain",
+    operation_id = "drain",
+    summary = "Give a worker no more sessions",
+    description = "Those that run on it go on. The worker itself keeps this, so it holds for every control; until `DELETE`, or the worker's restart.",
+    tag = "fleet",
+    params(("worker" = String, Path, description = "The worker's name")),
+    responses((status = 200, description = "The worker, as it is then", body = WorkerStatus), DrainRefusals)
+)]
+pub(super) async fn control_on(
+    state: web::Data<AppState>,
+    name: web::Path<String>,
+    by: web::ReqData<RequestId>,
+) -> Result<HttpResponse, ApiError> {
+    control(&state, &name, true, by).await
+}
+
+/// `DELETE /workers/{worker}/drain`.
+#[utoipa::path(
+    delete,
+    path = "/workers/{worker}/drain",
+    operation_id = "undrain",
+    summary = "Give a worker sessions again",
+    tag = "fleet",
+    params(("worker" = String, Path, description = "The worker's name")),
+    responses((status = 200, description = "The worker, as it is then", body = WorkerStatus), DrainRefusals)
+)]
+pub(super) async fn control_off(
+    state: web::Data<AppState>,
+    name: web::Path<String>,
+    by: web::ReqData<RequestId>,
+) -> Result<HttpResponse, ApiError> {
+    control(&state, &name, false, by).await
+}
