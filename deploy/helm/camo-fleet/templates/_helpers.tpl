@@ -1,0 +1,243 @@
+{{- define "camo-fleet.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* The beginning of all names. Room is left for the longest ending, -worker-vnc-headless. */}}
+{{- define "camo-fleet.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 43 | trimSuffix "-" }}
+{{- else }}
+{{- $name := default .Chart.Name .Values.nameOverride }}
+{{- if contains $name .Release.Name }}
+{{- .Release.Name | trunc 43 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 43 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Labels that select the pods of a component. Takes root and component. */}}
+{{- define "camo-fleet.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "camo-fleet.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{- if .component }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+{{- end }}
+
+{{/* All labels of an object. Takes root and component. */}}
+{{- define "camo-fleet.labels" -}}
+{{ include "camo-fleet.selectorLabels" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: camofleet
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* Name, namespace and labels of an object. Takes root, component, and where the name ends otherwise, suffix. */}}
+{{- define "camo-fleet.metadata" -}}
+name: {{ include "camo-fleet.fullname" .root }}-{{ default .component .suffix }}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  {{- include "camo-fleet.labels" . | nindent 2 }}
+  {{- with .labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{/* An image. Takes root and image, one of the values of that name. */}}
+{{- define "camo-fleet.image" -}}
+{{- $repository := .image.repository }}
+{{- with .root.Values.image.registry }}
+{{- $repository = printf "%s/%s" (trimSuffix "/" .) $repository }}
+{{- end }}
+{{- printf "%s:%s" $repository (coalesce .image.tag .root.Values.image.tag .root.Chart.AppVersion) | quote }}
+{{- end }}
+
+{{/* A Service's full name in DNS. Takes root and suffix. */}}
+{{- define "camo-fleet.host" -}}
+{{- printf "%s-%s.%s.svc.%s" (include "camo-fleet.fullname" .root) .suffix .root.Release.Namespace .root.Values.clusterDomain }}
+{{- end }}
+
+{{/* "true" where a worker component is scaled by the demand. */}}
+{{- define "camo-fleet.autoscaled" -}}
+{{- range list .Values.worker .Values.workerVnc }}
+{{- if and .enabled .autoscaling.enabled }}true{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* How control finds its workers: static or dns. */}}
+{{- define "camo-fleet.discovery" -}}
+{{- $many := include "camo-fleet.autoscaled" . }}
+{{- range list .Values.worker .Values.workerVnc }}
+{{- if and .enabled (gt (int .replicaCount) 1) }}{{ $many = "true" }}{{ end }}
+{{- end }}
+{{- if ne .Values.discovery.mode "auto" }}
+{{- .Values.discovery.mode }}
+{{- else }}
+{{- ternary "dns" "static" (ne $many "") }}
+{{- end }}
+{{- end }}
+
+{{/* "true" where control writes pod deletion costs. */}}
+{{- define "camo-fleet.deletionCost" -}}
+{{- if or .Values.podDeletionCost.enabled (include "camo-fleet.autoscaled" .) }}true{{ end }}
+{{- end }}
+
+{{/* The last id of a live view, and the last raw VNC port. */}}
+{{- define "camo-fleet.lastVncId" -}}{{ add 6899 (int .Values.workerVnc.vnc.slots) }}{{- end }}
+{{- define "camo-fleet.lastVncPort" -}}{{ add 5899 (int .Values.workerVnc.vnc.slots) }}{{- end }}
+
+{{/* Which Service has the live views, as suffix and port: the gateway, or control, which finds the pod itself. */}}
+{{- define "camo-fleet.viewsService" -}}
+{{- if and .Values.workerVnc.enabled (eq (include "camo-fleet.discovery" .) "static") }}worker-vnc{{ else }}control{{ end }}
+{{- end }}
+{{- define "camo-fleet.viewsPort" -}}
+{{- if eq (include "camo-fleet.viewsService" .) "control" }}9000{{ else }}6900{{ end }}
+{{- end }}
+
+{{/* The security context of every pod, and of every container. */}}
+{{- define "camo-fleet.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+{{- define "camo-fleet.containerSecurityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{/* What the pods of all components share. Takes root, component and values, the component's own. */}}
+{{- define "camo-fleet.podSettings" -}}
+# Variables for every Service of the namespace would only be in the way of settings.
+enableServiceLinks: false
+securityContext:
+  {{- include "camo-fleet.podSecurityContext" . | nindent 2 }}
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if .values.topologySpreadConstraints }}
+{{- $own := dict "labelSelector" (dict "matchLabels" (include "camo-fleet.selectorLabels" . | fromYaml)) }}
+topologySpreadConstraints:
+  {{- range .values.topologySpreadConstraints }}
+  - {{- toYaml (merge (deepCopy .) (deepCopy $own)) | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Labels and annotations of a component's pods. Takes root, component and values. */}}
+{{- define "camo-fleet.podMetadata" -}}
+labels:
+  {{- include "camo-fleet.labels" . | nindent 2 }}
+  {{- with .values.podLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with .values.podAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* What all containers share. Takes root, and values: image, resources and extraEnvFrom. */}}
+{{- define "camo-fleet.container" -}}
+image: {{ include "camo-fleet.image" (dict "root" .root "image" .values.image) }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+securityContext:
+  {{- include "camo-fleet.containerSecurityContext" . | nindent 2 }}
+resources:
+  {{- toYaml .values.resources | nindent 2 }}
+{{- with .values.extraEnvFrom }}
+envFrom:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* The access token, as an element of env. */}}
+{{- define "camo-fleet.tokenEnv" -}}
+{{- with .Values.apiToken.existingSecret }}
+- name: CONTROL_API_TOKEN
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: {{ $.Values.apiToken.key }}
+{{- end }}
+{{- end }}
+
+{{/*
+The kubelet stops all containers of a pod at once. So each of them waits for the runner's sessions, not only the runner:
+they are reached through the worker, and seen through the gateway.
+*/}}
+{{- define "camo-fleet.drainHook" -}}
+lifecycle:
+  preStop:
+    exec:
+      command: [camofleet, drain, --url, "http://127.0.0.1:8070", --timeout, {{ .Values.drain.graceSeconds | quote }}]
+{{- end }}
+
+{{/* Refuses values that contradict each other, with what to do instead. */}}
+{{- define "camo-fleet.validate" -}}
+{{- $dns := eq (include "camo-fleet.discovery" .) "dns" }}
+{{- if not (or .Values.worker.enabled .Values.workerVnc.enabled .Values.control.extraWorkers) }}
+{{- fail "There is no worker: enable worker or workerVnc, or name some in control.extraWorkers." }}
+{{- end }}
+{{- range $name, $values := dict "worker" .Values.worker "workerVnc" .Values.workerVnc }}
+{{- if and $values.enabled (not $dns) (gt (int $values.replicaCount) 1) }}
+{{- fail (printf "%s.replicaCount is %d, and discovery.mode static can address one pod only: set it to auto or dns." $name (int $values.replicaCount)) }}
+{{- end }}
+{{- if and $values.enabled $values.autoscaling.enabled }}
+{{- if not $dns }}
+{{- fail (printf "%s.autoscaling needs discovery by DNS: set discovery.mode to auto or dns." $name) }}
+{{- end }}
+{{- if gt (int $values.autoscaling.minReplicas) (int $values.autoscaling.maxReplicas) }}
+{{- fail (printf "%s.autoscaling.minReplicas is more than maxReplicas." $name) }}
+{{- end }}
+{{- if gt (int $values.autoscaling.sessionsPerPod) (int $values.maxSessions) }}
+{{- fail (printf "%s.autoscaling.sessionsPerPod is more than %s.maxSessions: pods would be full before another one starts." $name $name) }}
+{{- end }}
+{{- if and (eq $.Values.autoscaling.kind "hpa") (lt (int $values.autoscaling.minReplicas) 1) }}
+{{- fail (printf "%s.autoscaling.minReplicas is 0, which autoscaling.kind hpa can't do: set it to 1, or the kind to keda." $name) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and .Values.podDeletionCost.enabled (not $dns) }}
+{{- fail "podDeletionCost needs discovery by DNS: set discovery.mode to dns." }}
+{{- end }}
+{{- if and (include "camo-fleet.autoscaled" .) (eq .Values.autoscaling.kind "keda") (eq .Values.autoscaling.keda.trigger "prometheus") (not .Values.autoscaling.keda.prometheus.serverAddress) }}
+{{- fail "autoscaling.keda.trigger prometheus needs autoscaling.keda.prometheus.serverAddress." }}
+{{- end }}
+{{- if and $dns .Values.workerVnc.enabled }}
+{{- $overrides := .Values.workerVnc.controlOverrides }}
+{{- range $name, $value := $overrides }}
+{{- if and $value (not (or (contains "{worker}" $value) (contains "{host}" $value))) }}
+{{- fail (printf "workerVnc.controlOverrides.%s names no pod, and with discovery by DNS every pod has the same ids: put {worker} into it, or leave it empty to have control relay live views." $name) }}
+{{- end }}
+{{- end }}
+{{- if and (hasPrefix "127." .Values.workerVnc.vnc.bind) (not $overrides.ws) }}
+{{- fail "workerVnc.vnc.bind is loopback, where control can't reach live views: set it to 0.0.0.0, or workerVnc.controlOverrides." }}
+{{- end }}
+{{- end }}
+{{- if and .Values.ingressRoute.enabled .Values.ingressRoute.tls.secretName .Values.ingressRoute.tls.certResolver }}
+{{- fail "ingressRoute.tls has both a secretName and a certResolver: empty one of them." }}
+{{- end }}
+{{- end }}

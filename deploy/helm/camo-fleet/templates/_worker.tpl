@@ -1,0 +1,237 @@
+{{/*
+The Deployment of a worker component: worker and runner, and with vnc the gateway, which talk over loopback.
+Takes root, component, values and vnc.
+
+A Deployment and no StatefulSet, for only ReplicaSets heed the pod deletion cost: a StatefulSet always takes the pod with
+the highest number away, whoever is using it. Pods need no stable names: a session never outlives its pod.
+*/}}
+{{- define "camo-fleet.workerDeployment" -}}
+{{- $root := .root }}
+{{- $values := .values }}
+{{- $static := eq (include "camo-fleet.discovery" $root) "static" }}
+{{- $grace := int $root.Values.drain.graceSeconds }}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  {{- include "camo-fleet.metadata" . | nindent 2 }}
+spec:
+  {{- if not $values.autoscaling.enabled }}
+  replicas: {{ $values.replicaCount }}
+  {{- end }}
+  # A rollout may have to wait for the sessions of the pods that it replaces.
+  progressDeadlineSeconds: {{ add $grace 600 }}
+  strategy:
+    {{- if $static }}
+    # Two pods behind one address would each get half of the requests for the other's sessions.
+    type: Recreate
+    {{- else }}
+    type: RollingUpdate
+    rollingUpdate: {maxSurge: 25%, maxUnavailable: 0}
+    {{- end }}
+  selector:
+    matchLabels:
+      {{- include "camo-fleet.selectorLabels" . | nindent 6 }}
+  template:
+    metadata:
+      {{- include "camo-fleet.podMetadata" . | nindent 6 }}
+    spec:
+      automountServiceAccountToken: false
+      # For the drain, and for the browsers to end after it.
+      terminationGracePeriodSeconds: {{ add $grace 30 }}
+      {{- include "camo-fleet.podSettings" . | nindent 6 }}
+      containers:
+        {{- include "camo-fleet.workerContainer" . | nindent 8 }}
+        {{- include "camo-fleet.runnerContainer" . | nindent 8 }}
+        {{- if .vnc }}
+        {{- include "camo-fleet.gatewayContainer" . | nindent 8 }}
+        {{- end }}
+      volumes:
+        - name: shm
+          emptyDir: {medium: Memory, sizeLimit: {{ $values.shmSize }}}
+        - name: run
+          emptyDir: {medium: Memory, sizeLimit: {{ $values.runDirSize }}}
+        - name: tmp
+          emptyDir: {}
+{{- end }}
+
+{{- define "camo-fleet.workerContainer" -}}
+- name: worker
+  {{- include "camo-fleet.container" . | nindent 2 }}
+  env:
+    - name: WORKER_ID
+      valueFrom:
+        fieldRef: {fieldPath: metadata.name}
+    - name: WORKER_RUNNER_BASE_URL
+      value: http://127.0.0.1:8070
+    - name: WORKER_SUPPORTS_VNC
+      value: {{ .vnc | quote }}
+    {{- with .values.extraEnv }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  ports:
+    - name: http
+      containerPort: 8080
+  livenessProbe:
+    httpGet: {path: /health, port: http}
+    periodSeconds: 10
+    timeoutSeconds: 5
+  # /health answers 200 also when the runner is not well: what it says counts.
+  readinessProbe:
+    exec:
+      command: [camofleet, health, --url, "http://127.0.0.1:8080"]
+    periodSeconds: 5
+    timeoutSeconds: 5
+  {{- include "camo-fleet.drainHook" .root | nindent 2 }}
+{{- end }}
+
+{{- define "camo-fleet.runnerContainer" -}}
+{{- $root := .root }}
+{{- $container := dict "root" $root "values" .values.runner -}}
+- name: runner
+  {{- include "camo-fleet.container" $container | nindent 2 }}
+  env:
+    # Only the worker beside it needs its API, and Prometheus its metrics.
+    - name: RUNNER_HOST
+      value: {{ ternary "0.0.0.0" "127.0.0.1" $root.Values.podMonitor.enabled }}
+    - name: RUNNER_RUN_DIR
+      value: /run/camofleet
+    - name: RUNNER_MAX_SESSIONS
+      value: {{ .values.maxSessions | quote }}
+    - name: RUNNER_PREWARM_HEADLESS
+      value: {{ ternary "0" (toString .values.prewarm) .vnc | quote }}
+    - name: RUNNER_PREWARM_VNC
+      value: {{ ternary (toString .values.prewarm) "0" .vnc | quote }}
+    {{- if .vnc }}
+    - name: RUNNER_VNC_BIND
+      value: {{ .values.vnc.bind }}
+    - name: RUNNER_VNC_RESOLUTION
+      value: {{ .values.vnc.resolution }}
+    - name: RUNNER_VNC_DISPLAY_MIN
+      value: "100"
+    - name: RUNNER_VNC_DISPLAY_MAX
+      value: {{ add 99 (int .values.vnc.slots) | quote }}
+    - name: RUNNER_VNC_PORT_MIN
+      value: "5900"
+    - name: RUNNER_VNC_PORT_MAX
+      value: {{ include "camo-fleet.lastVncPort" $root | quote }}
+    - name: RUNNER_VNC_WS_PORT_MIN
+      value: "6900"
+    - name: RUNNER_VNC_WS_PORT_MAX
+      value: {{ include "camo-fleet.lastVncId" $root | quote }}
+    {{- end }}
+    {{- with .values.runner.extraEnv }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- if or .vnc $root.Values.podMonitor.enabled }}
+  ports:
+    {{- if $root.Values.podMonitor.enabled }}
+    - name: runner
+      containerPort: 8070
+    {{- end }}
+    {{- if .vnc }}
+    {{- range $slot := until (int .values.vnc.slots) }}
+    - name: vnc-{{ $slot }}
+      containerPort: {{ add 5900 $slot }}
+    {{- end }}
+    {{- end }}
+  {{- end }}
+  startupProbe:
+    exec:
+      command: [camofleet, health, --url, "http://127.0.0.1:8070", --alive]
+    periodSeconds: 2
+    timeoutSeconds: 5
+    failureThreshold: 60
+  livenessProbe:
+    exec:
+      command: [camofleet, health, --url, "http://127.0.0.1:8070", --alive]
+    periodSeconds: 10
+    timeoutSeconds: 10
+    failureThreshold: 6
+  readinessProbe:
+    exec:
+      command: [camofleet, health, --url, "http://127.0.0.1:8070"]
+    periodSeconds: 5
+    timeoutSeconds: 5
+  {{- include "camo-fleet.drainHook" $root | nindent 2 }}
+  volumeMounts:
+    - {name: shm, mountPath: /dev/shm}
+    - {name: run, mountPath: /run/camofleet}
+    - {name: tmp, mountPath: /tmp}
+{{- end }}
+
+{{- define "camo-fleet.gatewayContainer" -}}
+{{- $root := .root }}
+{{- $container := dict "root" $root "values" .values.gateway -}}
+- name: gateway
+  {{- include "camo-fleet.container" $container | nindent 2 }}
+  env:
+    - name: VNC_WEB_RANGE
+      value: 6900-{{ include "camo-fleet.lastVncId" $root }}
+    - name: VNC_BASE_PORT
+      value: "5900"
+    # Viewers go with their sessions, which the hook below has waited for.
+    - name: SHUTDOWN_GRACE_MS
+      value: "5000"
+    {{- with include "camo-fleet.tokenEnv" $root }}
+    {{- . | trim | nindent 4 }}
+    {{- end }}
+    {{- with .values.gateway.extraEnv }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  ports:
+    - name: views
+      containerPort: 6900
+  livenessProbe:
+    httpGet: {path: /health, port: views}
+    periodSeconds: 10
+    timeoutSeconds: 5
+  readinessProbe:
+    httpGet: {path: /health, port: views}
+    periodSeconds: 5
+  {{- include "camo-fleet.drainHook" $root | nindent 2 }}
+{{- end }}
+
+{{/*
+The Services of a worker component. Pods stay in them until they are gone, so that the sessions of a pod that drains can
+be reached; control itself tells which of them take new sessions. Takes root, component, values and vnc.
+*/}}
+{{- define "camo-fleet.workerServices" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  {{- include "camo-fleet.metadata" . | nindent 2 }}
+spec:
+  publishNotReadyAddresses: true
+  selector:
+    {{- include "camo-fleet.selectorLabels" . | nindent 4 }}
+  ports:
+    - name: http
+      port: 8080
+      targetPort: http
+    {{- if .vnc }}
+    - name: views
+      port: 6900
+      targetPort: views
+    {{- range $slot := until (int .values.vnc.slots) }}
+    - name: vnc-{{ $slot }}
+      port: {{ add 5900 $slot }}
+      targetPort: vnc-{{ $slot }}
+    {{- end }}
+    {{- end }}
+{{- if eq (include "camo-fleet.discovery" .root) "dns" }}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  {{- include "camo-fleet.metadata" (dict "root" .root "component" .component "suffix" (printf "%s-headless" .component)) | nindent 2 }}
+spec:
+  clusterIP: None
+  publishNotReadyAddresses: true
+  selector:
+    {{- include "camo-fleet.selectorLabels" . | nindent 4 }}
+  ports:
+    - name: http
+      port: 8080
+      targetPort: http
+{{- end }}
+{{- end }}
