@@ -9,7 +9,7 @@ the highest number away, whoever is using it. Pods need no stable names: a sessi
 {{- $root := .root }}
 {{- $values := .values }}
 {{- $static := eq (include "camo-fleet.discovery" $root) "static" }}
-{{- $grace := int $root.Values.drain.graceSeconds }}
+{{- $grace := int $root.Values.drain.graceSeconds -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:

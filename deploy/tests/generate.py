@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""Writes what is made from something else: deploy/k8s from the chart, and the chart's copies of deploy/grafana.
+
+Called by `make k8s-manifests`.
+"""
+import re
+from pathlib import Path
+
+import yaml
+from chart import CHART, DEPLOY, render_text
+
+K8S = DEPLOY / "k8s"
+HEADER = "# Made from deploy/helm/camo-fleet by `make k8s-manifests`, with deploy/k8s/values.yaml. Changes belong there.\n"
+# Which templates make which file.
+FILES = {
+    "ui.yaml": ["ui-deployment.yaml", "ui-service.yaml"],
+    "control.yaml": ["control-configmap.yaml", "control-deployment.yaml", "control-service.yaml"],
+    "worker.yaml": ["worker-deployment.yaml", "worker-service.yaml"],
+    "worker-vnc.yaml": ["worker-vnc-deployment.yaml", "worker-vnc-service.yaml"],
+    "ingress.yaml": ["ingress.yaml"],
+}
+NOT_INSTALLED = {"NOTES.txt", "health.yaml"}
+# Helm would look for its own releases by these.
+HELM_LABELS = re.compile(r"^ *(app\.kubernetes\.io/managed-by|helm\.sh/chart): .*\n", re.MULTILINE)
+COPIES = {"dashboard.json": "dashboard.json", "alerts.yaml": "alerts.yaml"}
+
+
+def generated():
+    """Every file that is made, with its text."""
+    templates = render_text(yaml.safe_load((K8S / "values.yaml").read_text()))
+    files = {}
+    for name, sources in FILES.items():
+        documents = [HELM_LABELS.sub("", templates.pop(source)).strip() for source in sources]
+        files[K8S / name] = HEADER + "\n---\n".join(documents) + "\n"
+    if left := set(templates) - NOT_INSTALLED:
+        raise SystemExit(f"no file of deploy/k8s has what these templates make: {', '.join(sorted(left))}")
+    for source, copy in COPIES.items():
+        files[CHART / "files" / copy] = (DEPLOY / "grafana" / source).read_text()
+    return files
+
+
+def main():
+    for path, text in generated().items():
+        path.parent.mkdir(exist_ok=True)
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+            print(f"wrote {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
+
+
+if __name__ == "__main__":
+    main()
