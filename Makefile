@@ -3,8 +3,10 @@
 #   make run            install what is missing, build, start camofleet on 127.0.0.1:9000 (ARGS="--port 9001" and the like)
 #   make build          the same without starting: leaves target/release/camofleet
 #   make test           every test of every language
+#   make test-deploy    of these, the tests of the Helm chart and all else in deploy/
 #   make lint           formatting, lints, types, and the direction of dependencies
 #   make screenshots    docs/screenshots anew: every page of the panel
+#   make k8s-manifests  deploy/k8s anew from the Helm chart, and the chart's copies of deploy/grafana
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
@@ -13,7 +15,7 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR := $(CURDIR)/target
 export CAMOFLEET_BIN := $(CARGO_TARGET_DIR)/release/camofleet
 
-.PHONY: setup setup-tests build run test lint screenshots settings-docs api-docs clean
+.PHONY: setup setup-tests build run test test-deploy lint screenshots k8s-manifests settings-docs api-docs clean
 
 setup:
 	@scripts/setup.sh
@@ -31,6 +33,10 @@ test: setup-tests
 	@scripts/build.sh
 	@scripts/test.sh
 
+test-deploy: setup-tests
+	@scripts/build.sh
+	@scripts/test.sh deploy
+
 lint: setup-tests
 	@scripts/lint.sh
 
@@ -38,6 +44,10 @@ lint: setup-tests
 screenshots: setup-tests
 	@scripts/build.sh
 	@cd fleet/tests/e2e && SCREENSHOTS=1 node --test --test-timeout=300000 panel-pages.test.mjs
+
+# Writes what is made of the Helm chart and of deploy/grafana.
+k8s-manifests: setup-tests
+	@deploy/tests/.venv/bin/python -B deploy/tests/generate.py
 
 # Writes .env.example, config/default.toml and the README's tables anew from the settings' definitions.
 settings-docs: setup

@@ -19,6 +19,6 @@ done
 step "direction of dependencies" scripts/check-dependency-direction.sh || status=1
 step "self-test of that check" scripts/check-dependency-direction.sh --self-test || status=1
 if command -v shellcheck >/dev/null; then
-  step "shellcheck" shellcheck --external-sources scripts/*.sh .ci/run || status=1
+  step "shellcheck" shellcheck --external-sources scripts/*.sh .ci/run deploy/tests/run || status=1
 fi
 exit "$status"

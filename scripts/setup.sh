@@ -16,7 +16,7 @@ if [ "${1:-}" = --tests ]; then
   tests=true
   packages+=(chromium openssl python3-venv)
   npm_packages+=(fleet/tests/e2e)
-  python_packages+=(fleet/tests/api)
+  python_packages+=(fleet/tests/api deploy/tests)
 fi
 
 require_toolchains() {

@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
-# Runs every test suite to its end, prints one line for each, shows the output of those that failed, and closes
+# Runs test suites to their ends, prints one line for each, shows the output of those that failed, and closes
 # with "N passed, N failed".
+#
+#   scripts/test.sh            every suite
+#   scripts/test.sh deploy     this one: frontend, rust, driver, deploy, api or e2e
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -13,6 +16,14 @@ passed=0
 failed=0
 failures=
 
+readonly suites=(frontend rust driver deploy api e2e)
+readonly wanted=${1:-}
+[[ -z "$wanted" || " ${suites[*]} " == *" $wanted "* ]] || fail "there is no suite $wanted; the suites are ${suites[*]}"
+
+chosen() {
+  [ -z "$wanted" ] || [ "$1" = "$wanted" ]
+}
+
 # A suite that hangs ends the run with what it printed so far, instead of never.
 readonly longest=30m
 
@@ -20,12 +31,14 @@ readonly longest=30m
 run() {
   local suite=$1 started=$SECONDS status=0
   shift
+  chosen "$suite" || return 0
   timeout --foreground --kill-after=10 "$longest" "$@" >"$logs/$suite.log" 2>&1 </dev/null || status=$?
   echo "$status $((SECONDS - started))" >"$logs/$suite.status"
 }
 
 run_npm() {
   local suite=$1 directory=$2
+  chosen "$suite" || return 0
   if has_npm_script "$directory" test; then
     run "$suite" npm --prefix "$directory" test
   else
@@ -34,7 +47,7 @@ run_npm() {
 }
 
 # How many tests passed and failed, by the summaries of cargo test, node --test (TAP or spec), vitest and anything else
-# that prints TAP's.
+# that prints TAP's, as the suites in Python do.
 count_tests() {
   awk '
     /^test result:/              { passed += $4; failed += $6 }
@@ -45,11 +58,12 @@ count_tests() {
   ' "$1"
 }
 
-# The names of the tests that failed, a line each: of cargo test, of node --test's spec reporter, and of vitest.
+# The names of the tests that failed, a line each: of cargo test, of node --test's spec reporter, of vitest and of pytest.
 name_failures() {
   awk '
     /^test .* \.\.\. FAILED$/     { sub(/^test /, ""); sub(/ \.\.\. FAILED$/, ""); print }
     /^ *FAIL /                   { sub(/^ *FAIL +/, ""); print }
+    /^(FAILED|ERROR) .*::/       { sub(/^[A-Z]+ /, ""); sub(/ - .*/, ""); print }
     /^✖ failing tests:$/         { listed = 1; next }
     listed && /^✖ /              { sub(/^✖ /, ""); print }
   ' "$1" | sort --unique
@@ -58,6 +72,7 @@ name_failures() {
 # Prints a suite's closing line and adds it to the sums.
 close() {
   local suite=$1 status duration suite_passed suite_failed
+  chosen "$suite" || return 0
   read -r status duration <"$logs/$suite.status"
   if [ "$status" = skipped ]; then
     printf '%-9s skipped: it has no tests\n' "$suite"
@@ -87,12 +102,14 @@ close frontend
 close rust
 run_npm driver actors/driver
 close driver
+run deploy deploy/tests/run
+close deploy
 run api fleet/tests/api/run
 close api
 run_npm e2e fleet/tests/e2e
 close e2e
 
-printf 'all suites took %d s\n' "$SECONDS"
+[ -n "$wanted" ] || printf 'all suites took %d s\n' "$SECONDS"
 printf '%s' "$failures"
 printf '%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ]

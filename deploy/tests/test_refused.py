@@ -1,0 +1,51 @@
+"""Values that can't work are refused, with what is wrong."""
+import helm_python as helm
+import pytest
+from chart import render
+
+REFUSED = {
+    "a misspelled value": ({"contrl": {}}, "contrl"),
+    "a misspelled value further down": ({"workerVnc": {"vnc": {"slot": 3}}}, "slot"),
+    "a text for a number": ({"worker": {"replicaCount": "two"}}, "replicaCount"),
+    "an unknown mode": ({"discovery": {"mode": "srv"}}, "mode"),
+    "an unknown scaler": ({"autoscaling": {"kind": "cron"}}, "kind"),
+    "no displays": ({"workerVnc": {"vnc": {"slots": 0}}}, "slots"),
+    "a placement that does not exist": ({"control": {"placement": "random"}}, "placement"),
+    "an address of live views that is none": ({"workerVnc": {"controlOverrides": {"ws": "https://a/{id}"}}}, "ws"),
+    "a memory size without a number": ({"worker": {"shmSize": "much"}}, "shmSize"),
+    "a pull policy that does not exist": ({"image": {"pullPolicy": "Sometimes"}}, "pullPolicy"),
+    "no worker": ({"worker": {"enabled": False}, "workerVnc": {"enabled": False}}, "There is no worker"),
+    "several pods behind one address": (
+        {"discovery": {"mode": "static"}, "worker": {"replicaCount": 2}}, "worker.replicaCount is 2"
+    ),
+    "autoscaling behind one address": (
+        {"discovery": {"mode": "static"}, "workerVnc": {"autoscaling": {"enabled": True}}}, "workerVnc.autoscaling needs"
+    ),
+    "pod deletion costs behind one address": ({"podDeletionCost": {"enabled": True}}, "podDeletionCost needs"),
+    "bounds the wrong way round": (
+        {"worker": {"autoscaling": {"enabled": True, "minReplicas": 5, "maxReplicas": 2}}}, "minReplicas is more"
+    ),
+    "more sessions than a pod takes": (
+        {"worker": {"maxSessions": 4, "autoscaling": {"enabled": True}}}, "sessionsPerPod is more"
+    ),
+    "no pods with a scaler that can't": (
+        {"autoscaling": {"kind": "hpa"}, "worker": {"autoscaling": {"enabled": True, "minReplicas": 0}}}, "minReplicas is 0"
+    ),
+    "a scaler without its Prometheus": (
+        {"autoscaling": {"keda": {"trigger": "prometheus"}}, "worker": {"autoscaling": {"enabled": True}}}, "serverAddress"
+    ),
+    "live views that name no pod": (
+        {"workerVnc": {"replicaCount": 2, "controlOverrides": {"ws": "wss://a.example/{id}"}}}, "names no pod"
+    ),
+    "raw VNC out of control's reach": ({"workerVnc": {"replicaCount": 2, "vnc": {"bind": "127.0.0.1"}}}, "bind is loopback"),
+    "two sources of certificates": (
+        {"ingressRoute": {"enabled": True, "tls": {"secretName": "a", "certResolver": "b"}}}, "secretName and a certResolver"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("values", "reason"), REFUSED.values(), ids=REFUSED)
+def test_refused(values, reason):
+    with pytest.raises(helm.HelmError) as refusal:
+        render(values)
+    assert reason in str(refusal.value)

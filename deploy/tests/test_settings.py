@@ -1,0 +1,88 @@
+"""Every setting that is passed to a container exists in the binary, and it takes the value."""
+import re
+
+import pytest
+import yaml
+from chart import DEPLOY, REPOSITORY, containers, environment
+from conftest import OUR_SETTINGS, camofleet, settings_in_force
+
+# What the panel's nginx reads, which runs no camofleet.
+PANEL = set(re.findall(r"\$\{([A-Z_]+)\}", (DEPLOY / "nginx/panel.conf.template").read_text()))
+# Switches of the nginx image's own start-up scripts.
+NGINX_IMAGE = {"NGINX_ENTRYPOINT_LOCAL_RESOLVERS", "NGINX_ENVSUBST_TEMPLATE_DIR", "NGINX_ENVSUBST_OUTPUT_DIR"}
+# Read by the Rust libraries underneath.
+LIBRARIES = {"RUST_LOG"}
+COMPOSE = sorted(REPOSITORY.glob("compose*.yaml"))
+
+
+def check(where, variables):
+    """That each of these is a setting, and that the binary takes them together."""
+    unknown = variables.keys() - settings_in_force().keys() - LIBRARIES
+    assert not unknown, f"{where} passes what is no setting: {', '.join(sorted(unknown))}"
+    in_force = settings_in_force(**variables)
+    for name, value in variables.items():
+        if name not in LIBRARIES and in_force[name] != "********":
+            assert in_force[name] == value, f"{where}: {name}"
+
+
+def test_chart_passes_settings(objects):
+    roles = set()
+    for component, name, container in containers(objects):
+        variables = environment(objects, container)
+        if component == "ui":
+            assert variables.keys() <= PANEL | NGINX_IMAGE, variables.keys()
+        else:
+            check(f"{component}/{name}", variables)
+            roles.add(name)
+    assert roles >= {"control", "worker", "runner"}
+
+
+def test_kustomization_passes_settings():
+    paths = [path for path in (DEPLOY / "k8s").glob("*.yaml") if path.name not in ("kustomization.yaml", "values.yaml")]
+    objects = [item for path in paths for item in yaml.safe_load_all(path.read_text())]
+    checked = 0
+    for component, name, container in containers(objects):
+        if component != "ui":
+            check(f"{component}/{name}", environment(objects, container))
+            checked += 1
+    assert checked == 6
+
+
+def test_a_name_that_is_no_setting_is_noticed():
+    with pytest.raises(AssertionError, match="RUNNER_MAX_SESSION"):
+        check("a container", {"RUNNER_MAX_SESSION": "3"})
+
+
+def test_a_value_that_is_refused_is_noticed():
+    with pytest.raises(AssertionError, match="RUNNER_MAX_SESSIONS"):
+        check("a container", {"RUNNER_MAX_SESSIONS": "many"})
+
+
+def interpolate(text):
+    """A value as compose fills it in where the caller's environment is empty; None where it then is."""
+    filled = re.sub(r"\$\{\w+:?-([^}]*)\}", r"\1", str(text))
+    filled = re.sub(r"\$\{\w+[^}]*\}|\$\w+", "", filled).replace("$$", "$")
+    return filled or None
+
+
+@pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
+def test_compose_files_pass_settings(path):
+    checked = 0
+    for name, service in yaml.safe_load(path.read_text())["services"].items():
+        variables = service.get("environment") or {}
+        if isinstance(variables, list):
+            variables = dict(variable.split("=", 1) for variable in variables if "=" in variable)
+        variables = {name: str(value).lower() if isinstance(value, bool) else value for name, value in variables.items()}
+        ours = {name: value for name, value in variables.items() if OUR_SETTINGS.match(name) and name not in PANEL}
+        given = {name: interpolate(value) for name, value in ours.items() if value is not None}
+        check(f"{path.name}: {name}", {name: value for name, value in given.items() if value})
+        unknown = ours.keys() - settings_in_force().keys() - LIBRARIES
+        assert not unknown, f"{path.name}: {name} passes what is no setting: {', '.join(sorted(unknown))}"
+        checked += len(ours)
+    assert checked > 0
+
+
+def test_binary_says_all_settings():
+    documented = set(re.findall(r"^#?([A-Z]\w*)=", (REPOSITORY / ".env.example").read_text(), re.MULTILINE))
+    assert documented == settings_in_force().keys()
+    assert camofleet("--version").stdout.startswith("camofleet ")
