@@ -93,6 +93,7 @@ spec:
     # Only the worker beside it needs its API, and Prometheus its metrics.
     - name: RUNNER_HOST
       value: {{ ternary "0.0.0.0" "127.0.0.1" $root.Values.podMonitor.enabled }}
+    # Made by the runner within the volume, for the volume itself belongs to root, and profiles are nobody else's.
     - name: RUNNER_RUN_DIR
       value: /run/camofleet
     - name: RUNNER_MAX_SESSIONS
@@ -155,7 +156,7 @@ spec:
   {{- include "camo-fleet.drainHook" $root | nindent 2 }}
   volumeMounts:
     - {name: shm, mountPath: /dev/shm}
-    - {name: run, mountPath: /run/camofleet}
+    - {name: run, mountPath: /run}
     - {name: tmp, mountPath: /tmp}
 {{- end }}
 
