@@ -8,8 +8,6 @@ from conftest import OUR_SETTINGS, camofleet, settings_in_force
 
 # What the panel's nginx reads, which runs no camofleet.
 PANEL = set(re.findall(r"\$\{([A-Z_]+)\}", (DEPLOY / "nginx/panel.conf.template").read_text()))
-# Switches of the nginx image's own start-up scripts.
-NGINX_IMAGE = {"NGINX_ENTRYPOINT_LOCAL_RESOLVERS", "NGINX_ENVSUBST_TEMPLATE_DIR", "NGINX_ENVSUBST_OUTPUT_DIR"}
 # Read by the Rust libraries underneath.
 LIBRARIES = {"RUST_LOG"}
 COMPOSE = sorted(REPOSITORY.glob("compose*.yaml"))
@@ -22,7 +20,8 @@ def check(where, variables):
     in_force = settings_in_force(**variables)
     for name, value in variables.items():
         if name not in LIBRARIES and in_force[name] != "********":
-            assert in_force[name] == value, f"{where}: {name}"
+            # Shown on one line.
+            assert in_force[name] == value.replace("\n", "\\n"), f"{where}: {name}"
 
 
 def test_chart_passes_settings(objects):
@@ -30,7 +29,7 @@ def test_chart_passes_settings(objects):
     for component, name, container in containers(objects):
         variables = environment(objects, container)
         if component == "ui":
-            assert variables.keys() <= PANEL | NGINX_IMAGE, variables.keys()
+            assert variables.keys() <= PANEL, variables.keys()
         else:
             check(f"{component}/{name}", variables)
             roles.add(name)
@@ -46,6 +45,10 @@ def test_kustomization_passes_settings():
             check(f"{component}/{name}", environment(objects, container))
             checked += 1
     assert checked == 6
+
+
+def test_no_setting_begins_with_the_project_s_name():
+    assert not [name for name in settings_in_force() if name.startswith("CAMOFLEET_")]
 
 
 def test_a_name_that_is_no_setting_is_noticed():
@@ -73,7 +76,9 @@ def test_compose_files_pass_settings(path):
         if isinstance(variables, list):
             variables = dict(variable.split("=", 1) for variable in variables if "=" in variable)
         variables = {name: str(value).lower() if isinstance(value, bool) else value for name, value in variables.items()}
+        # No setting begins with CAMOFLEET_: such variables are for builds and the panel's development server.
         ours = {name: value for name, value in variables.items() if OUR_SETTINGS.match(name) and name not in PANEL}
+        ours = {name: value for name, value in ours.items() if not name.startswith("CAMOFLEET_")}
         given = {name: interpolate(value) for name, value in ours.items() if value is not None}
         check(f"{path.name}: {name}", {name: value for name, value in given.items() if value})
         unknown = ours.keys() - settings_in_force().keys() - LIBRARIES
