@@ -7,7 +7,7 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
-from chart import CHART, DEPLOY, NAMESPACE, render
+from chart import CHART, DEPLOY, NAMESPACE, pod_specs, render
 from conftest import HERE
 from generate import generated
 from kubernetes_validate import utils
@@ -47,6 +47,32 @@ def test_every_object_has_a_name_of_its_own_that_kubernetes_takes(objects):
         assert item["metadata"]["namespace"] == NAMESPACE
         assert len(item["metadata"]["name"]) <= 63
         assert item["metadata"]["labels"]["app.kubernetes.io/name"] == "camo-fleet"
+
+
+def assert_unique(names, where):
+    names = list(names)
+    assert len(names) == len(set(names)), f"{where}: {sorted(names)}"
+
+
+def test_what_the_api_server_checks_and_no_schema_says(objects):
+    for component, spec in pod_specs(objects):
+        ports = [port for container in spec["containers"] for port in container.get("ports", [])]
+        assert_unique((port["name"] for port in ports), component)
+        assert_unique((port["containerPort"] for port in ports), component)
+        assert all(len(port["name"]) <= 15 for port in ports)
+        assert_unique((volume["name"] for volume in spec.get("volumes", [])), component)
+        volumes = {volume["name"] for volume in spec.get("volumes", [])}
+        for container in spec["containers"]:
+            assert_unique((variable["name"] for variable in container.get("env", [])), component)
+            assert_unique((mount["mountPath"] for mount in container.get("volumeMounts", [])), component)
+            assert {mount["name"] for mount in container.get("volumeMounts", [])} <= volumes
+            named = {port["name"] for port in container.get("ports", [])}
+            for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+                assert container.get(probe, {}).get("httpGet", {}).get("port") in named | {None}
+    for item in objects:
+        if item["kind"] == "Service":
+            assert_unique((port["name"] for port in item["spec"]["ports"]), item["metadata"]["name"])
+            assert_unique((port["port"] for port in item["spec"]["ports"]), item["metadata"]["name"])
 
 
 def test_long_release_names_stay_within_bounds():

@@ -132,6 +132,24 @@ def test_metadata_stays_closed_whatever_private_is():
             assert not reaches(objects, pod("worker"), METADATA_V6, 80)
 
 
+def test_exceptions_lie_within_their_networks():
+    """What Kubernetes asks for, and no schema says."""
+    blocks = [
+        peer["ipBlock"]
+        for item in STATIC + DISCOVERED + OPEN
+        if item["kind"] == "NetworkPolicy"
+        for side in ("ingress", "egress")
+        for rule in item["spec"].get(side, [])
+        for peer in (*rule.get("from", []), *rule.get("to", []))
+        if "ipBlock" in peer
+    ]
+    assert blocks
+    for block in blocks:
+        whole = ipaddress.ip_network(block["cidr"])
+        for part in block.get("except", []):
+            assert ipaddress.ip_network(part).subnet_of(whole) and part != block["cidr"], block
+
+
 def test_the_check_notices_a_policy_that_is_missing():
     objects = [item for item in copy.deepcopy(STATIC) if item["metadata"]["name"] != "camofleet-camo-fleet-worker"]
     assert reaches(objects, STRANGER, pod("worker"), 8080)
