@@ -49,7 +49,7 @@ screenshots: setup-tests
 k8s-manifests: setup-tests
 	@deploy/tests/.venv/bin/python -B deploy/tests/generate.py
 
-# Writes .env.example, config/default.toml and the README's tables anew from the settings' definitions.
+# Writes .env.example, config/default.toml and the tables of both READMEs anew from the settings' definitions.
 settings-docs: setup
 	@scripts/build.sh --frontend
 	@UPDATE_SETTINGS_DOCS=1 cargo test --quiet --locked --package camofleet settings::documents
