@@ -18,6 +18,7 @@ for directory in frontend actors/driver fleet/tests/e2e; do
 done
 step "direction of dependencies" scripts/check-dependency-direction.sh || status=1
 step "self-test of that check" scripts/check-dependency-direction.sh --self-test || status=1
+step "one version everywhere" scripts/check-version.sh || status=1
 if command -v shellcheck >/dev/null; then
   step "shellcheck" shellcheck --external-sources scripts/*.sh .ci/run deploy/tests/run || status=1
 fi
