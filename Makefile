@@ -7,6 +7,7 @@
 #   make lint           formatting, lints, types, and the direction of dependencies
 #   make screenshots    docs/screenshots anew: every page of the panel
 #   make k8s-manifests  deploy/k8s anew from the Helm chart, and the chart's copies of deploy/grafana
+#   make sbom           what camofleet is made of, as CycloneDX JSON in target/sbom
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
@@ -15,7 +16,7 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR := $(CURDIR)/target
 export CAMOFLEET_BIN := $(CARGO_TARGET_DIR)/release/camofleet
 
-.PHONY: setup setup-tests build run test test-deploy lint screenshots k8s-manifests settings-docs api-docs clean
+.PHONY: setup setup-tests build run test test-deploy lint screenshots k8s-manifests settings-docs api-docs sbom clean
 
 setup:
 	@scripts/setup.sh
@@ -59,6 +60,10 @@ api-docs: setup
 	@scripts/build.sh --frontend
 	@UPDATE_OPENAPI=1 cargo test --quiet --locked --package camofleet-web --test openapi the_file_that_the_panel
 	@npm --prefix frontend run --silent api-types
+
+# Writes target/sbom: what the binary, the driver and the panel are made of.
+sbom:
+	@scripts/sbom.sh
 
 clean:
 	@rm -rf target frontend/dist
