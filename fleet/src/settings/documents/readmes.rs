@@ -1,4 +1,4 @@
-//! The settings' tables of `README.md` and `README.ru.md`, and what holds the two READMEs together.
+//! The settings' tables of `README.md` and `README.ru.md`, and that the two say the same in the same places.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -152,4 +152,38 @@ fn every_setting_has_a_russian_meaning_and_every_meaning_a_setting() {
     for table in russian_texts("sections").keys() {
         assert!(tables.contains(&table.as_str()), "{RUSSIAN_MEANINGS}: no section {table}");
     }
+}
+/// What a README consists of, in whatever language, each part with the number of its line: headings by level, blocks of
+/// code by kind, tables by length.
+fn outline(readme: &str) -> Vec<(usize, String)> {
+    let mut parts = Vec::new();
+    let mut in_code = false;
+    let mut rows = 0;
+    for (line, number) in readme.lines().zip(1..) {
+        let fence = line.trim_start().starts_with("```");
+        if fence && !in_code {
+            parts.push((number, format!("code: {}", line.trim())));
+        }
+        in_code ^= fence;
+        if !in_code && line.starts_with('#') {
+            parts.push((number, format!("heading: {}", line.split(' ').next().unwrap())));
+        }
+        if line.starts_with('|') {
+            rows += 1;
+        } else if rows > 0 {
+            parts.push((number - rows, format!("table of {rows} lines")));
+            rows = 0;
+        }
+    }
+    parts
+}
+
+#[test]
+fn both_readmes_have_the_same_outline() {
+    let (Some(english), Some(russian)) = (readme(ENGLISH), readme(RUSSIAN)) else { return };
+    let (english, russian) = (outline(&english), outline(&russian));
+    for ((line, part), (russian_line, russian_part)) in english.iter().zip(&russian) {
+        assert_eq!(part, russian_part, "{ENGLISH} line {line}, {RUSSIAN} line {russian_line}");
+    }
+    assert_eq!(english.len(), russian.len(), "one of {ENGLISH} and {RUSSIAN} goes on where the other ends");
 }
