@@ -36,11 +36,12 @@ case $mode in
   *) fail "usage: scripts/check-version.sh [--write | --print]" ;;
 esac
 
-for directory in actors/driver frontend fleet/tests/e2e; do
-  follow "$directory/package.json" '  "version": '
+while read -r package; do
+  follow "$package" '  "version": '
+  lock=${package%.json}-lock.json
   # Further down it has the versions of other packages.
-  follow "$directory/package-lock.json" ' +"version": ' 1,9
-done
+  if [ -f "$lock" ]; then follow "$lock" ' +"version": ' 1,9; fi
+done < <(find . \( -name node_modules -o -name target -o -name .venv \) -prune -o -name package.json -print | sort)
 follow frontend/openapi.json '    "version": '
 for chart in deploy/helm/*/Chart.yaml; do
   [ -f "$chart" ] || continue
