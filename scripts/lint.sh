@@ -11,7 +11,7 @@ scripts/build.sh --frontend || status=1
 step "rustfmt" cargo fmt --all --check || status=1
 step "clippy" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings || status=1
 step "rustdoc" env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --workspace --no-deps --document-private-items || status=1
-for directory in frontend actors/driver fleet/tests/e2e; do
+for directory in frontend actors/driver fleet/tests/e2e fleet/tests/containers; do
   if has_npm_script "$directory" lint; then
     step "npm run lint in $directory" npm --prefix "$directory" run lint || status=1
   fi
@@ -20,6 +20,6 @@ step "direction of dependencies" scripts/check-dependency-direction.sh || status
 step "self-test of that check" scripts/check-dependency-direction.sh --self-test || status=1
 step "one version everywhere" scripts/check-version.sh || status=1
 if command -v shellcheck >/dev/null; then
-  step "shellcheck" shellcheck --external-sources scripts/*.sh .ci/run deploy/tests/run || status=1
+  step "shellcheck" shellcheck --external-sources scripts/*.sh deploy/*/*.sh deploy/tests/run .ci/run || status=1
 fi
 exit "$status"
