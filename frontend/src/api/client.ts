@@ -151,6 +151,11 @@ export function getWorkers(signal?: AbortSignal): Promise<WorkerStatus[]> {
   return request('workers', signal ? { signal } : {});
 }
 
+/** Takes a worker out of service, so that it gets no more sessions, or back; those that run go on. */
+export function drainWorker(name: string, on: boolean): Promise<WorkerStatus> {
+  return request(`workers/${encodeURIComponent(name)}/drain`, { method: on ? 'POST' : 'DELETE' });
+}
+
 /** The fleet's last hour in figures; of samples after a time only, if one is named. */
 export function getFleetHistory(after: string | null, signal?: AbortSignal): Promise<FleetHistory> {
   const query = after === null ? '' : `?after=${encodeURIComponent(after)}`;

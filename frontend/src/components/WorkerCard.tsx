@@ -4,6 +4,7 @@ import { Link } from 'react-router';
 
 import type { SessionStatus, WorkerStatus } from '../api/types.ts';
 import { type HealthWord, healthWord, workerChecks } from '../api/workerHealth.ts';
+import { DrainButton } from './DrainButton.tsx';
 import { WorkerChecks } from './WorkerChecks.tsx';
 import { WorkerFacts } from './WorkerFacts.tsx';
 import { WorkerLoad } from './WorkerLoad.tsx';
@@ -38,6 +39,7 @@ export const WorkerCard = memo(function WorkerCard({ worker, counts }: WorkerCar
           {t('workers.sessions', { count: sessions })}{' '}
           <span className="visually-hidden">{t('workers.of', { worker: name })}</span>
         </Link>
+        <DrainButton worker={worker} />
       </header>
       <WorkerTrouble worker={worker} />
       <WorkerLoad worker={worker} counts={counts} />

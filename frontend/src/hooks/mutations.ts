@@ -1,7 +1,7 @@
 import { useMutation, type UseMutationResult } from '@tanstack/react-query';
 
-import { endSession, touchSession } from '../api/client.ts';
-import type { EndedSession, Session } from '../api/types.ts';
+import { drainWorker, endSession, touchSession } from '../api/client.ts';
+import type { EndedSession, Session, WorkerStatus } from '../api/types.ts';
 import { useLiveFleet } from './fleet.ts';
 
 /** Touches a session; its countdown starts anew with the answer. */
@@ -29,6 +29,17 @@ export function useEnd(): UseMutationResult<EndedSession, Error, Session, void> 
     },
     onError: (_error, session) => {
       store.patch(session, { status: session.status });
+    },
+  });
+}
+
+/** Takes a worker out of service, or back. */
+export function useDrain(worker: string): UseMutationResult<WorkerStatus, Error, boolean> {
+  const { store } = useLiveFleet();
+  return useMutation({
+    mutationFn: (on: boolean) => drainWorker(worker, on),
+    onSuccess: (status) => {
+      store.setWorker(status);
     },
   });
 }

@@ -1,10 +1,12 @@
-import { screen, within } from '@testing-library/react';
+import { screen, waitFor, within } from '@testing-library/react';
+import { userEvent } from '@testing-library/user-event';
+import { http, HttpResponse } from 'msw';
 import { describe, expect, it } from 'vitest';
 
 import type { WorkerStatus } from '../api/types.ts';
 import { language } from '../i18n/language.ts';
 import { renderPanel } from '../test/renderPanel.tsx';
-import { aSession, healthyWorker, serveFleet } from '../test/server.ts';
+import { aSession, healthyWorker, refusal, serveFleet, server } from '../test/server.ts';
 
 const east: WorkerStatus = {
   ...healthyWorker,
@@ -34,6 +36,7 @@ const east: WorkerStatus = {
       drivers: 1,
       draining: false,
       started_at: new Date(Date.now() - 3 * 3_600_000 - 20_000).toISOString(),
+      host_name: 'worker-0',
     },
   },
 };
@@ -113,6 +116,37 @@ describe('the workers page', () => {
     expect(card.getByText('Driver: restarting')).toBeInTheDocument();
     expect(card.getByText(/RUNNER_DRIVER_DIR/)).toBeInTheDocument();
     expect(card.getByText('Fails:')).toBeInTheDocument();
+  });
+
+  it('takes a worker out of service and back, and says when that fails', async () => {
+    const fleet = serveFleet();
+    fleet.workers = [east];
+    const drained = { ...east, draining: true };
+    const user = userEvent.setup();
+    server.use(
+      http.post('*/api/workers/east/drain', () => HttpResponse.json(drained)),
+      http.delete('*/api/workers/east/drain', () => refusal(502, 'no_drain', 'It is too old')),
+    );
+    renderPanel({ path: '/workers' });
+    const card = await cardOf('east');
+    await user.click(card.getByRole('button', { name: 'Drain on east' }));
+    expect(await card.findByText('Draining')).toBeInTheDocument();
+    expect(card.getByText(/those that run go on/)).toBeInTheDocument();
+    await user.click(card.getByRole('button', { name: 'Put back on east' }));
+    expect(await screen.findByText('east stays as it is: It is too old')).toBeInTheDocument();
+    expect(card.getByText('Draining')).toBeInTheDocument();
+  });
+
+  it('forgets a worker that has gone', async () => {
+    const fleet = serveFleet();
+    fleet.workers = [east, silent];
+    renderPanel({ path: '/workers' });
+    await cardOf('west');
+    fleet.send('workers', ['east']);
+    await waitFor(() => {
+      expect(screen.queryByRole('article', { name: 'west' })).not.toBeInTheDocument();
+    });
+    expect(screen.getByRole('article', { name: 'east' })).toBeInTheDocument();
   });
 
   it('follows the event stream', async () => {

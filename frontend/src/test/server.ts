@@ -80,6 +80,7 @@ export function aWorkerWith(name: string, defaults: Partial<SessionDefaults>): W
     drivers: null,
     draining: false,
     started_at: null,
+    host_name: null,
   };
   const detail = { status: 'ok' as const, version: '0.1.0', checks: {}, failing: [], facts };
   return { ...healthyWorker, name, detail };
