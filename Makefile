@@ -5,6 +5,8 @@
 #   make test           every test of every language
 #   make test-deploy    of these, the tests of the Helm chart and all else in deploy/
 #   make lint           formatting, lints, types, and the direction of dependencies
+#   make images         the container images of all targets, and the size of each; CAMOUFOX=none does without Camoufox
+#   make test-containers    builds them, and tries compose.yaml with them in each of its shapes
 #   make screenshots    docs/screenshots anew: every page of the panel
 #   make k8s-manifests  deploy/k8s anew from the Helm chart, and the chart's copies of deploy/grafana
 #   make sbom           what camofleet is made of, as CycloneDX JSON in target/sbom
@@ -16,7 +18,7 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR := $(CURDIR)/target
 export CAMOFLEET_BIN := $(CARGO_TARGET_DIR)/release/camofleet
 
-.PHONY: setup setup-tests build run test test-deploy lint screenshots k8s-manifests settings-docs api-docs sbom clean
+.PHONY: setup setup-tests build run test test-deploy lint images test-containers screenshots k8s-manifests settings-docs api-docs sbom clean
 
 setup:
 	@scripts/setup.sh
@@ -40,6 +42,12 @@ test-deploy: setup-tests
 
 lint: setup-tests
 	@scripts/lint.sh
+
+images:
+	@scripts/images.sh
+
+test-containers: setup-tests
+	@scripts/test-containers.sh
 
 # Writes docs/screenshots anew, of a real fleet with real browsers.
 screenshots: setup-tests

@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Builds the images of this checkout on a k3s node, gives them to its containerd, and installs or upgrades the chart
+# with them. No registry is needed. On a cluster of several nodes, run it with --skip-helm on each that may get pods.
+#
+#   deploy/k3s/build-and-import.sh [OPTION…] [-- ARGUMENT OF helm…]
+#
+#   --dry-run            prints the commands that change something, and runs none of them
+#   --release NAME       camofleet
+#   --namespace NAME     camofleet
+#   --tag TAG            the images' tag; by default the commit, so that an upgrade starts new pods
+#   --skip-build         imports the images of that tag that were built before
+#   --skip-helm          builds and imports only
+#   --help
+#
+#   deploy/k3s/build-and-import.sh -- --values my-values.yaml --set ingress.enabled=true
+#
+# CAMOUFOX and CONTAINERS_TOOL are those of `make images`. It runs as you, and asks sudo for the import alone. The
+# checkout is taken as it is: nothing is fetched, and nothing of it is thrown away. Images of earlier tags stay where
+# they are until k3s needs their room.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+cd "$root"
+. scripts/lib.sh
+
+# What the chart's pods are made of.
+targets=(ui control worker runner runner-vnc gateway)
+# The name that containerd gives to images without a registry, and that the chart's names therefore mean.
+registry=docker.io/library
+
+dry_run=false
+release=camofleet
+namespace=camofleet
+tag=
+build=true
+helm=true
+helm_arguments=()
+
+usage() { sed -n '2,/^set /{/^set /d; s/^# \{0,1\}//; p}' "$0"; }
+
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --dry-run) dry_run=true ;;
+    --release | --namespace | --tag)
+      [ -n "${2:-}" ] || fail "$1 needs a value; see --help"
+      printf -v "${1#--}" %s "$2"
+      shift
+      ;;
+    --skip-build) build=false ;;
+    --skip-helm) helm=false ;;
+    --help)
+      usage
+      exit
+      ;;
+    --)
+      shift
+      helm_arguments=("$@")
+      break
+      ;;
+    *) fail "unknown option $1; see --help" ;;
+  esac
+  shift
+done
+
+if [ -z "$tag" ]; then
+  tag=$(git rev-parse --short=12 HEAD) || fail "this is no git checkout: name the images' tag with --tag"
+  # Two states of a checkout with changes are not to share a name.
+  if [ -n "$(git status --porcelain)" ]; then tag+=-$(date +%Y%m%d%H%M%S); fi
+fi
+
+# Runs a command, or prints it.
+run() {
+  if $dry_run; then
+    # Quoted where the shell would need it.
+    printf '%q ' "$@"
+    echo
+  else
+    "$@"
+  fi
+}
+
+# k3s' containerd belongs to root.
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then as_root=(sudo); fi
+
+import() {
+  local image=$1 take=("${as_root[@]}" k3s ctr --namespace k8s.io images import -)
+  if $dry_run; then
+    echo "scripts/containers.sh engine save $image | ${take[*]}"
+  else
+    scripts/containers.sh engine save "$image" | "${take[@]}"
+  fi
+}
+
+if ! $dry_run; then
+  command -v k3s >/dev/null || fail "k3s is not installed on this machine; run this on a node: https://docs.k3s.io/quick-start"
+  if $helm; then command -v helm >/dev/null || fail "helm is not installed: https://helm.sh/docs/intro/install"; fi
+fi
+
+if $build; then run env "REGISTRY=$registry" "TAG=$tag" scripts/images.sh "${targets[@]}"; fi
+for target in "${targets[@]}"; do
+  import "$registry/camofleet-$target:$tag"
+done
+
+if $helm; then
+  # Where helm was told nothing, k3s' own configuration is meant.
+  if [ -z "${KUBECONFIG:-}" ] && [ ! -e "$HOME/.kube/config" ]; then export KUBECONFIG=/etc/rancher/k3s/k3s.yaml; fi
+  run helm upgrade --install "$release" deploy/helm/camo-fleet --namespace "$namespace" --create-namespace \
+    --set-string "image.tag=$tag" --wait --timeout 10m "${helm_arguments[@]}"
+fi

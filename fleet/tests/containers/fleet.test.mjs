@@ -1,0 +1,74 @@
+/** compose.yaml as it is: a whole fleet in one container. */
+import assert from 'node:assert/strict';
+import { after, before } from 'node:test';
+import { request } from '../e2e/helpers/http.mjs';
+import { until } from '../e2e/helpers/wait.mjs';
+import { Stack, test as stackTest } from './helpers/stack.mjs';
+import { attachAndRead, colouredUrl, showsColour } from './helpers/use.mjs';
+
+const ORANGE = [230, 120, 20];
+/** What `docker stop` waits before it kills. */
+const STOPPING_S = 10;
+let stack, container;
+const test = (name, body) => stackTest(() => stack, name, body);
+
+before(async () => {
+  stack = await Stack.up({ services: ['fleet'] });
+  container = await stack.container('fleet');
+  console.log(`time to a healthy fleet (one container): ${stack.startSeconds.toFixed(1)} s`);
+});
+
+after(() => stack?.down());
+
+test('its healthcheck passes, and the panel is there', async () => {
+  await until(() => container.passesHealthcheck(), 'the healthcheck to pass');
+  const panel = await request('GET', `${stack.url}/`);
+  assert.equal(panel.status, 200);
+  assert.match(panel.text, /<title>/);
+});
+
+test('a Playwright client attaches to a session', async () => {
+  const session = await stack.create({ headless: true });
+  await attachAndRead(stack, session);
+  await stack.end(session);
+});
+
+test('a live view shows the page of a session', async () => {
+  const session = await stack.create({ vnc: true, start_url: colouredUrl(ORANGE) });
+  await showsColour(stack.wsUrl + session.vnc.ws, ORANGE);
+  assert.equal((await request('GET', stack.url + session.vnc.http)).status, 200);
+  await stack.end(session);
+});
+
+test('nobody in it is root, and nothing of its image can be written', async () => {
+  const session = await stack.create({ vnc: true });
+  const processes = await container.processes();
+  assert.ok(processes.some(({ name }) => /firefox|camoufox/.test(name)), 'there is a browser');
+  assert.deepEqual(processes.filter(({ uid }) => uid !== 10001), []);
+  await assert.rejects(container.shell('touch /usr/local/bin/x', { user: '0' }), /Read-only file system/);
+  await stack.end(session);
+});
+
+test('a browser that is killed comes back, and leaves no zombie', async () => {
+  const session = await stack.create({ vnc: true });
+  await container.shell('kill -9 $(cat /proc/[0-9]*/status | awk \'/^Name:/ { name = $2 } /^Pid:/ { if (name ~ /firefox|camoufox/) print $2 }\')');
+  await until(async () => {
+    const now = await stack.session(session);
+    return now?.restarts === 1 && now.status === 'READY';
+  }, 'the session to be restarted', 60_000);
+  await attachAndRead(stack, session);
+  await stack.end(session);
+  await stack.healthy();
+  await until(async () => (await container.processes()).every(({ state }) => state !== 'Z'), 'all zombies to be reaped');
+});
+
+test('it is stopped in time with sessions in it, and ends with 0', async () => {
+  await stack.create({ vnc: true });
+  await stack.create({ headless: true });
+  const started = performance.now();
+  await container.stop(STOPPING_S);
+  const seconds = (performance.now() - started) / 1000;
+  console.log(`stopped with two sessions in ${seconds.toFixed(1)} s`);
+  assert.equal(await container.inspect('{{.State.ExitCode}}'), '0');
+  assert.ok(seconds < STOPPING_S, `it took ${seconds} s`);
+});

@@ -1,0 +1,143 @@
+/** One shape of compose.yaml, up under a project name of its own and on free ports of loopback. */
+import { once } from 'node:events';
+import net from 'node:net';
+import { test as nodeTest } from 'node:test';
+import { request } from '../../e2e/helpers/http.mjs';
+import { until } from '../../e2e/helpers/wait.mjs';
+import { Container, containers, engine } from './engine.mjs';
+
+/** How long a shape may take until it is healthy: three hosts at once on a small machine. */
+const STARTING_MS = 120_000;
+const ENDING_MS = 90_000;
+/** Docker's plugin and podman-compose name a container's project and service by the same labels. */
+const PROJECT_LABEL = 'com.docker.compose.project';
+const SERVICE_LABEL = 'com.docker.compose.service';
+
+async function freePort() {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** A running shape. */
+export class Stack {
+  #words;
+  #env;
+
+  /**
+   * Brings a shape up and waits until its API calls it healthy.
+   *
+   * @param {{profile?: string, services: string[], scale?: Record<string, number>}} shape as `compose up` is told
+   * @param {(health: object) => boolean} whole what must be true of `GET /health` beside its status
+   * @returns {Promise<Stack>} the shape, healthy
+   */
+  static async up(shape, whole = () => true) {
+    const stack = new Stack();
+    try {
+      await stack.#up(shape, whole);
+    } catch (error) {
+      const text = `${error.message}\n${await stack.log()}`;
+      await stack.down();
+      throw new Error(text, { cause: error });
+    }
+    return stack;
+  }
+
+  async #up({ profile, services, scale }, whole) {
+    const [control, ui, gateway] = [await freePort(), await freePort(), await freePort()];
+    this.project = process.env.TEST_PROJECT ?? `camofleet-test-${process.pid}`;
+    this.#env = { CONTROL_PORT: String(control), UI_PORT: String(ui), GATEWAY_PORT: String(gateway), PUBLISH_ADDRESS: '127.0.0.1' };
+    this.#words = ['compose', '-f', 'compose.yaml', '-p', this.project, ...(profile ? ['--profile', profile] : [])];
+    Object.assign(this, { url: `http://127.0.0.1:${control}`, wsUrl: `ws://127.0.0.1:${control}` });
+    Object.assign(this, { uiUrl: `http://127.0.0.1:${ui}`, gatewayUrl: `http://127.0.0.1:${gateway}` });
+    const started = performance.now();
+    await this.scale(scale ?? {}, services);
+    await this.healthy(whole, STARTING_MS);
+    this.startSeconds = (performance.now() - started) / 1000;
+  }
+
+  /** `compose up` once more, with other numbers of containers. */
+  async scale(scale, services) {
+    const numbers = Object.entries(scale).flatMap(([service, number]) => ['--scale', `${service}=${number}`]);
+    const up = ['up', '-d', '--no-build', ...numbers, ...services];
+    await containers([...this.#words, ...up], { env: this.#env, patience: STARTING_MS });
+  }
+
+  /** Waits until the API calls the shape healthy. */
+  healthy(whole = () => true, patience = 60_000) {
+    return until(async () => {
+      const health = await request('GET', `${this.url}/health`).catch(() => null);
+      return health?.json?.status === 'ok' && whole(health.json);
+    }, 'the fleet to be healthy', patience);
+  }
+
+  /** Takes it down, and whatever compose left. */
+  async down() {
+    await containers([...this.#words, 'down', '--volumes'], { env: this.#env, patience: ENDING_MS }).catch((error) => console.error(error.message));
+    for (const { id } of await this.containers()) await engine('rm', '--force', id);
+  }
+
+  /** The containers of a service, or all, those that ended included. */
+  async containers(service) {
+    const filters = [`label=${PROJECT_LABEL}=${this.project}`, ...(service ? [`label=${SERVICE_LABEL}=${service}`] : [])];
+    const ids = await engine('ps', '--all', '--no-trunc', '--quiet', ...filters.flatMap((filter) => ['--filter', filter]));
+    return ids.split('\n').filter(Boolean).map((id) => new Container(id));
+  }
+
+  /** The one container of a service. */
+  async container(service) {
+    const [container, ...others] = await this.containers(service);
+    if (!container || others.length > 0) throw new Error(`${service} has ${others.length + (container ? 1 : 0)} containers`);
+    return container;
+  }
+
+  /** What all its containers have written. */
+  async log() {
+    const parts = [];
+    for (const container of await this.containers()) parts.push(`---- ${await container.inspect('{{.Name}}')}\n${await container.log()}`);
+    return parts.join('\n');
+  }
+
+  /** One request to the API, whose answer must have this status; tells its JSON. */
+  async ask(method, path, body, status = 200) {
+    const answer = await request(method, this.url + path, { body });
+    if (answer.status !== status) throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
+    return answer.json;
+  }
+
+  /** Creates a session. */
+  create(body = {}) {
+    return this.ask('POST', '/sessions', body, 201);
+  }
+
+  /** Ends a session. */
+  end({ worker, id }) {
+    return this.ask('DELETE', `/sessions/${worker}/${id}`);
+  }
+
+  /** A session as it is now, or null. */
+  async session({ id }) {
+    return (await this.ask('GET', '/sessions')).find((session) => session.id === id) ?? null;
+  }
+}
+
+/**
+ * A test that shows what all containers of a shape have written when it fails.
+ *
+ * @param {() => Stack} stack the shape
+ * @param {string} name a sentence
+ * @param {() => Promise<void>} body the test
+ */
+export function test(stack, name, body) {
+  nodeTest(name, async (context) => {
+    try {
+      await body(context);
+    } catch (error) {
+      console.error(`---- at: ${name}\n${await stack()?.log()}`);
+      throw error;
+    }
+  });
+}

@@ -1,0 +1,83 @@
+/** The profile `split` of compose.yaml: each role in a container of its own. */
+import assert from 'node:assert/strict';
+import { after, before } from 'node:test';
+import { request } from '../e2e/helpers/http.mjs';
+import { until } from '../e2e/helpers/wait.mjs';
+import { Stack, test as stackTest } from './helpers/stack.mjs';
+import { attachAndRead, colouredUrl, showsColour } from './helpers/use.mjs';
+
+const [TEAL, PLUM] = [[20, 140, 140], [120, 40, 110]];
+/** How long a container may take to be started anew and to have browsers again. */
+const RECOVERY_MS = 60_000;
+let stack;
+const test = (name, body) => stackTest(() => stack, name, body);
+const through = (url) => ({ wsUrl: url.replace('http', 'ws') });
+
+before(async () => {
+  stack = await Stack.up({ profile: 'split', services: ['ui'] }, ({ workers }) => workers.length === 2);
+  console.log(`time to a healthy fleet (split): ${stack.startSeconds.toFixed(1)} s`);
+});
+
+after(() => stack?.down());
+
+test('the single container stays out of it, and nobody is root', async () => {
+  assert.deepEqual(await stack.containers('fleet'), []);
+  for (const container of await stack.containers()) {
+    assert.deepEqual((await container.processes()).filter(({ uid }) => uid !== 10001), [], await container.inspect('{{.Name}}'));
+  }
+});
+
+test('every healthcheck passes', async () => {
+  for (const container of await stack.containers()) {
+    await until(() => container.passesHealthcheck(), `the healthcheck of ${await container.inspect('{{.Name}}')} to pass`);
+  }
+});
+
+test('nginx serves the panel, its API and its events', async () => {
+  const panel = await request('GET', `${stack.uiUrl}/`);
+  assert.match(panel.text, /<title>/);
+  const workers = await request('GET', `${stack.uiUrl}/api/workers`);
+  assert.deepEqual(workers.json.map(({ name, healthy }) => [name, healthy]), [['worker', true], ['worker-vnc', true]]);
+  const events = await fetch(`${stack.uiUrl}/api/events`, { signal: AbortSignal.timeout(10_000) });
+  const { value } = await events.body.getReader().read();
+  assert.match(Buffer.from(value).toString(), /event: ?snapshot/);
+});
+
+test('sessions go to both workers, and clients attach through control and through nginx', async () => {
+  const sessions = [await stack.create({ headless: true }), await stack.create({ headless: true })];
+  assert.deepEqual(sessions.map(({ worker }) => worker).sort(), ['worker', 'worker-vnc']);
+  await attachAndRead(stack, sessions[0]);
+  await attachAndRead(through(stack.uiUrl), sessions[1]);
+  await attachAndRead(through(`${stack.uiUrl}/api`), sessions[1]);
+  for (const session of sessions) await stack.end(session);
+});
+
+test('a live screen shows its page through the gateway and through nginx', async () => {
+  const session = await stack.create({ vnc: true, start_url: colouredUrl(TEAL) });
+  assert.equal(session.worker, 'worker-vnc');
+  const { host, search } = new URL(session.vnc.ws);
+  assert.equal(host, new URL(stack.gatewayUrl).host.replace('127.0.0.1', 'localhost'));
+  await showsColour(session.vnc.ws, TEAL);
+  await showsColour(`${through(stack.uiUrl).wsUrl}/websockify${search}`, TEAL);
+  const page = await request('GET', session.vnc.http);
+  assert.equal(page.status, 200);
+  await stack.end(session);
+});
+
+test('a runner that crashes is started anew: its sessions are over, others are not, and new ones work', async () => {
+  const [first, second] = [await stack.create({ headless: true }), await stack.create({ headless: true })];
+  const [lost, kept] = first.worker === 'worker-vnc' ? [first, second] : [second, first];
+  const runner = await stack.container('runner-vnc');
+  const started = await runner.inspect('{{.State.StartedAt}}');
+  const crashed = performance.now();
+  await runner.crash();
+  await until(async () => (await stack.session(lost)) === null, 'the lost session to be gone', RECOVERY_MS);
+  await attachAndRead(stack, kept);
+  await stack.healthy(({ workers }) => workers.every(({ healthy }) => healthy), RECOVERY_MS);
+  const again = await stack.create({ vnc: true, start_url: colouredUrl(PLUM) });
+  console.log(`a crashed runner had a session again after ${((performance.now() - crashed) / 1000).toFixed(1)} s`);
+  assert.notEqual(await runner.inspect('{{.State.StartedAt}}'), started);
+  await attachAndRead(stack, again);
+  await showsColour(again.vnc.ws, PLUM);
+  for (const session of [kept, again]) await stack.end(session);
+});
