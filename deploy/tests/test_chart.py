@@ -132,11 +132,12 @@ def test_panel_leads_live_views_to_who_has_them():
     assert where["everything"] == "http://camofleet-camo-fleet-control.camofleet.svc.cluster.local:9000"
 
 
-def test_every_container_is_confined(objects):
+def test_every_pod_is_confined(objects):
     for component, spec in pod_specs(objects):
         context = spec["securityContext"]
         assert (context["runAsNonRoot"], context["runAsUser"], context["seccompProfile"]["type"]) == (True, 10001, "RuntimeDefault"), component
         assert spec["enableServiceLinks"] is False, component
+        assert spec["dnsConfig"]["options"] == [{"name": "ndots", "value": "1"}], component
         for container in spec["containers"]:
             confined = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
             assert container["securityContext"] == confined, (component, container["name"])

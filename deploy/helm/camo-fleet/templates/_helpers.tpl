@@ -116,6 +116,9 @@ capabilities:
 {{- define "camo-fleet.podSettings" -}}
 # Variables for every Service of the namespace would only be in the way of settings.
 enableServiceLinks: false
+# Names of the web, and full ones of the cluster, are not tried with each search domain first.
+dnsConfig:
+  options: [{name: ndots, value: "1"}]
 securityContext:
   {{- include "camo-fleet.podSecurityContext" . | nindent 2 }}
 {{- with .root.Values.image.pullSecrets }}
