@@ -87,7 +87,10 @@ fn allowed_in_russian(kind: Kind) -> Option<String> {
         Kind::Resolution => "ШИРИНАxВЫСОТАxГЛУБИНА: стороны от 320 до 7680, глубина 16 или 24, например 1920x1080x24".to_owned(),
         Kind::Workers => "Массив JSON из воркеров; у каждого своё имя 'name' и http(s)-адрес 'url', а где нужно — \
                           'supports_vnc' (true или false), 'vnc_ws' (ws(s)-адрес) и 'vnc_http' (http(s)-адрес), в которые \
-                          подставляются {id} и {host}"
+                          подставляются {id}, {host} и {worker}"
+            .to_owned(),
+        Kind::Discovery => "URL вида dns://workers.fleet.svc:8080 через запятую или массив JSON из объектов с таким 'url' и тем, \
+                            что CONTROL_WORKERS говорит о воркере; ?nameserver=10.0.0.2:53 называет, кого спрашивать"
             .to_owned(),
         Kind::ApiBase => "http(s)-адрес, например http://runner:8070".to_owned(),
         Kind::LinkBase => "URL без параметров запроса, например wss://fleet.example".to_owned(),
