@@ -1,5 +1,6 @@
 """Everything is what Kubernetes, and the operators whose resources are used, expect."""
 import functools
+import json
 import shutil
 import subprocess
 
@@ -20,9 +21,15 @@ VERSIONS = [version for version in utils.all_versions() if utils.Version(version
 CUSTOM = yaml.safe_load((HERE / "custom_resources.yaml").read_text())
 
 
+@functools.lru_cache(None)
+def validate_own(item, version):
+    """Many values lead to the same objects."""
+    kubernetes_validate.validate(json.loads(item), version, strict=True)
+
+
 def validate(item, version):
     if item["kind"] not in CUSTOM:
-        kubernetes_validate.validate(item, version, strict=True)
+        validate_own(json.dumps(item), version)
         return
     schema = CUSTOM[item["kind"]]
     assert item["apiVersion"] == schema["apiVersion"]
