@@ -3,8 +3,9 @@
 set -eu
 
 if [ -z "${NGINX_LOCAL_RESOLVERS:-}" ]; then
-  # nginx wants IPv6 addresses in brackets.
-  NGINX_LOCAL_RESOLVERS=$(awk '$1 == "nameserver" { print ($2 ~ /:/) ? "[" $2 "]" : $2 }' /etc/resolv.conf | tr '\n' ' ')
+  # The first alone: nginx would ask all in turn, and take it from the others that a name of this network is unknown.
+  # It wants IPv6 addresses in brackets.
+  NGINX_LOCAL_RESOLVERS=$(awk '$1 == "nameserver" { print ($2 ~ /:/) ? "[" $2 "]" : $2; exit }' /etc/resolv.conf)
 fi
 [ -n "$NGINX_LOCAL_RESOLVERS" ] || {
   echo "error: /etc/resolv.conf names no name server; give one as NGINX_LOCAL_RESOLVERS" >&2

@@ -77,7 +77,8 @@ test('a runner that crashes is started anew: its sessions are over, others are n
   const again = await stack.create({ vnc: true, start_url: colouredUrl(PLUM) });
   console.log(`a crashed runner had a session again after ${((performance.now() - crashed) / 1000).toFixed(1)} s`);
   assert.notEqual(await runner.inspect('{{.State.StartedAt}}'), started);
-  await attachAndRead(stack, again);
+  // In this order: the client's window covers the page of the session.
   await showsColour(again.vnc.ws, PLUM);
+  await attachAndRead(stack, again);
   for (const session of [kept, again]) await stack.end(session);
 });

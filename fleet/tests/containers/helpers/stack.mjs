@@ -50,7 +50,8 @@ export class Stack {
     const [control, ui, gateway] = [await freePort(), await freePort(), await freePort()];
     this.project = process.env.TEST_PROJECT ?? `camofleet-test-${process.pid}`;
     this.#env = { CONTROL_PORT: String(control), UI_PORT: String(ui), GATEWAY_PORT: String(gateway), PUBLISH_ADDRESS: '127.0.0.1' };
-    this.#words = ['compose', '-f', 'compose.yaml', '-p', this.project, ...(profile ? ['--profile', profile] : [])];
+    const files = ['compose.yaml', ...(profile ? ['fleet/tests/containers/without-pools.yaml'] : [])].flatMap((file) => ['-f', file]);
+    this.#words = ['compose', ...files, '-p', this.project, ...(profile ? ['--profile', profile] : [])];
     Object.assign(this, { url: `http://127.0.0.1:${control}`, wsUrl: `ws://127.0.0.1:${control}` });
     Object.assign(this, { uiUrl: `http://127.0.0.1:${ui}`, gatewayUrl: `http://127.0.0.1:${gateway}` });
     const started = performance.now();
