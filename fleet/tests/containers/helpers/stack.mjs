@@ -78,7 +78,9 @@ export class Stack {
   /** Takes it down, and whatever compose left. */
   async down() {
     await containers([...this.#words, 'down', '--volumes'], { env: this.#env, patience: ENDING_MS }).catch((error) => console.error(error.message));
+    // podman-compose forgets how many of a service there are, and then can't remove the network that they are on.
     for (const { id } of await this.containers()) await engine('rm', '--force', id);
+    await engine('network', 'rm', `${this.project}_default`).catch(() => {});
   }
 
   /** The containers of a service, or all, those that ended included. */
