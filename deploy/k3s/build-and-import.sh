@@ -103,7 +103,11 @@ done
 
 if $helm; then
   # Where helm was told nothing, k3s' own configuration is meant.
-  if [ -z "${KUBECONFIG:-}" ] && [ ! -e "$HOME/.kube/config" ]; then export KUBECONFIG=/etc/rancher/k3s/k3s.yaml; fi
+  if [ -z "${KUBECONFIG:-}" ] && [ ! -e "$HOME/.kube/config" ]; then
+    export KUBECONFIG=/etc/rancher/k3s/k3s.yaml
+    $dry_run || [ -r "$KUBECONFIG" ] || fail "$KUBECONFIG can't be read; make one of your own: \
+mkdir -p ~/.kube && sudo k3s kubectl config view --raw >~/.kube/config && chmod 600 ~/.kube/config"
+  fi
   run helm upgrade --install "$release" deploy/helm/camo-fleet --namespace "$namespace" --create-namespace \
     --set-string "image.tag=$tag" --wait --timeout 10m "${helm_arguments[@]}"
 fi
