@@ -67,7 +67,7 @@ FROM ${NODE_IMAGE} AS driver
 # For the native module of camoufox-js, where there is no built one for this machine.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends build-essential python3 \
-    && rm -rf /var/lib/apt/lists/*
+    && apt-get clean && rm -rf /var/lib/apt/lists/*
 WORKDIR /out/driver
 COPY actors/driver/package.json actors/driver/package-lock.json ./
 ARG CAMOUFOX
@@ -88,7 +88,7 @@ COPY actors/driver/lib/ lib/
 FROM ${DEBIAN_IMAGE} AS camoufox
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates curl unzip \
-    && rm -rf /var/lib/apt/lists/*
+    && apt-get clean && rm -rf /var/lib/apt/lists/*
 COPY scripts/fetch-camoufox.sh scripts/camoufox.sha256 /src/
 ARG CAMOUFOX
 ARG CAMOUFOX_SHA256
@@ -101,7 +101,7 @@ RUN CAMOUFOX_SHA256=${CAMOUFOX_SHA256} CAMOUFOX_BASE_URL=${CAMOUFOX_BASE_URL} TA
 FROM ${DEBIAN_IMAGE} AS base
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates tini \
-    && rm -rf /var/lib/apt/lists/* \
+    && apt-get clean && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 camofleet \
     # The home belongs to root: it may be on a read-only file system, and camofleet then gives its browsers the run directory.
     && useradd --uid 10001 --gid 10001 --home-dir /home/camofleet --no-create-home --shell /usr/sbin/nologin camofleet \
@@ -198,7 +198,7 @@ RUN if ! grep -qsr bookworm-security /etc/apt; then \
     # Layers keep whole seconds only, and a cache that is older than its fonts by a fraction is passed over.
     && find /usr/share/fonts /usr/local/share/fonts -exec touch --no-dereference --date="@$(date +%s)" {} + \
     && fc-cache --system-only --force \
-    && rm -rf /var/lib/apt/lists/*
+    && apt-get clean && rm -rf /var/lib/apt/lists/*
 COPY --from=driver /usr/local/bin/node /usr/local/bin/
 COPY --from=driver /out/driver /usr/local/lib/camofleet/driver
 # Where Camoufox' own installers put it for this user, and where camofleet looks.
@@ -225,7 +225,7 @@ FROM browsers AS screens
 USER root
 RUN apt-get update \
     && apt-get install -y --no-install-recommends tigervnc-standalone-server xauth xvfb x11vnc \
-    && rm -rf /var/lib/apt/lists/*
+    && apt-get clean && rm -rf /var/lib/apt/lists/*
 USER 10001:10001
 
 FROM screens AS runner-vnc
@@ -251,7 +251,7 @@ RUN if ! grep -qsr bookworm-security /etc/apt; then \
     && apt-get install -y --no-install-recommends \
         build-essential chromium entr firefox-esr fonts-liberation git make openssl procps python3 python3-venv \
         tigervnc-standalone-server tini util-linux x11vnc xauth xvfb \
-    && rm -rf /var/lib/apt/lists/* \
+    && apt-get clean && rm -rf /var/lib/apt/lists/* \
     && if command -v rustup >/dev/null; then rustup component add rustfmt clippy; fi \
     # The checkout is mounted, and belongs to whoever has it.
     && git config --system --add safe.directory '*'
