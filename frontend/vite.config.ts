@@ -3,8 +3,9 @@ import { defineConfig } from 'vitest/config';
 
 import { limitFirstLoad } from './build/first-load.ts';
 
-/** Where `npm run dev` finds a running control role. */
-const origin = process.env.CAMOFLEET_ORIGIN ?? 'http://127.0.0.1:9000';
+/** Where `npm run dev` finds a running control role; the second name is the original's. */
+const origin =
+  process.env.CAMOFLEET_ORIGIN ?? process.env.VITE_API_ORIGIN ?? 'http://127.0.0.1:9000';
 
 export default defineConfig({
   plugins: [react(), limitFirstLoad()],

@@ -82,8 +82,11 @@ pub enum Error {
     /// There is no worker to place a session on.
     #[error("no healthy worker can take this session; see /workers for the reasons")]
     NoWorkers,
-    /// The fleet is shutting down.
-    #[error("the fleet is draining and takes no new work; ask another one, or again after its restart")]
+    /// It is drained, or shutting down.
+    #[error(
+        "new sessions are not taken here: it is drained or shutting down; ask another one, or put it back with DELETE \
+         /workers/{{worker}}/drain, or DELETE /drain of a worker"
+    )]
     Draining,
     /// The gateway already serves as many viewers as it may.
     #[error("all {limit} VNC tunnels are in use; close a viewer, or raise MAX_CONCURRENT_SESSIONS")]

@@ -109,5 +109,5 @@ if $helm; then
 mkdir -p ~/.kube && sudo k3s kubectl config view --raw >~/.kube/config && chmod 600 ~/.kube/config"
   fi
   run helm upgrade --install "$release" deploy/helm/camo-fleet --namespace "$namespace" --create-namespace \
-    --set-string "image.tag=$tag" --wait --timeout 10m "${helm_arguments[@]}"
+    --set-string "image.tag=$tag" --wait --timeout 15m "${helm_arguments[@]}"
 fi

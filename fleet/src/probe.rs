@@ -98,7 +98,8 @@ async fn drain(url: &Url, limit: Duration) -> Outcome {
         match asked.map(|health| health.facts.map(|facts| facts.sessions)) {
             Ok(Some(0)) => return Ok(()),
             Ok(Some(sessions)) if Instant::now() + ASK_EVERY > deadline => {
-                let text = format!("{url} still has {sessions} sessions after {} s", limit.as_secs());
+                let what = if sessions == 1 { "session" } else { "sessions" };
+                let text = format!("{url} still has {sessions} {what} after {} s", limit.as_secs());
                 return Err((EXIT_STILL_BUSY, text));
             }
             Ok(Some(_)) => {}

@@ -130,7 +130,11 @@ async fn a_listener_that_comes_back_gets_what_it_missed_and_no_snapshot() {
     assert_eq!((first.name.as_str(), &first.data["change"]), ("session", &json!("created")));
     assert_eq!(again.changes_until("ended").await, ["ready", "ending", "ended"]);
     let there_are = again.next().await;
-    assert_eq!((there_are.name.as_str(), there_are.data), ("workers", json!(["local"])), "others may have gone");
+    assert_eq!(
+        (there_are.name.as_str(), there_are.data),
+        ("workers", json!(["local"])),
+        "others may have gone"
+    );
     assert_eq!(again.next().await.name, "worker", "what else has changed is not known any more");
 
     for unknown in ["", "what", "00000000-1"] {

@@ -131,7 +131,7 @@ test('a drained worker keeps its sessions and gets no more, whichever control is
 
   const busy = await run(['drain', '--url', alpha.url, '--timeout', '1']);
   assert.equal(busy.status, EXIT_STILL_BUSY, busy.stderr);
-  assert.match(busy.stderr, /still has 1 sessions after 1 s/);
+  assert.match(busy.stderr, /still has 1 session after 1 s/);
   await control.end(kept);
   assert.deepEqual((await run(['drain', '--url', alpha.url])).status, 0);
   const back = await control.request('DELETE', '/workers/alpha/drain');
