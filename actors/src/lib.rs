@@ -37,6 +37,7 @@ pub mod metrics;
 mod parts;
 pub mod pod_costs;
 pub mod prewarm;
+pub mod probe;
 pub mod process;
 pub mod relay;
 mod request_id;

@@ -5,6 +5,7 @@
 
 mod calls;
 mod contact;
+mod drain;
 mod health;
 mod screenshots;
 mod settings;
@@ -25,8 +26,8 @@ use self::contact::Contact;
 pub use self::settings::{RemoteRole, RemoteSettings};
 use self::snapshot::{Changes, Known, Written};
 use super::{
-    AttachClient, CreateSession, DeleteSession, Drain, FindSession, Machine, ShutDown, TouchSession,
-    WorkerHandle, WorkerSnapshot,
+    AttachClient, CreateSession, DeleteSession, FindSession, Machine, ShutDown, TouchSession, WorkerHandle,
+    WorkerSnapshot,
 };
 use crate::error::{Error, Result};
 use crate::events::EventBus;
@@ -322,25 +323,6 @@ impl Handler<TouchSession> for RemoteWorker {
         let touched = async move { (calls.touch(id, &by).await.map(Arc::new), by) };
         Box::pin(touched.into_actor(self).map(|(touched, by), this, _| {
             this.written(touched, by, |view| Written::Touched(Arc::clone(view)))
-        }))
-    }
-}
-
-impl Handler<Drain> for RemoteWorker {
-    type Result = ResponseActFuture<Self, Result<()>>;
-
-    fn handle(&mut self, Drain { on, by }: Drain, _: &mut Context<Self>) -> Self::Result {
-        if let Some(refusal) = self.refusal() {
-            return Box::pin(actix::fut::err(refusal));
-        }
-        let calls = self.calls.clone();
-        let drained = async move { calls.drain(on, &by).await };
-        Box::pin(drained.into_actor(self).map(move |drained, this, _| {
-            if drained.is_ok() {
-                this.known.drained(on);
-                this.publish();
-            }
-            drained
         }))
     }
 }
