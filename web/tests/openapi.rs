@@ -78,11 +78,15 @@ async fn each_surface_has_all_of_its_routes_in_its_document() {
         "GET /sessions/{worker}/{id}/events",
         "GET /sessions/{worker}/{id}/ws",
         "GET /events",
+        "POST /workers/{worker}/drain",
+        "DELETE /workers/{worker}/drain",
         "GET /websockify",
         "GET /metrics",
     ];
     let host = [
         "GET /health",
+        "POST /drain",
+        "DELETE /drain",
         "GET /events",
         "GET /sessions",
         "POST /sessions",

@@ -37,7 +37,7 @@ fn health() -> Value {
             },
             "engine": {"name": "firefox", "version": "153.0"}, "playwright": "1.62.1", "node": "20.0.0",
             "pools": {"headless": null, "vnc": null}, "slots": {"used": 0, "total": 2}, "drivers": 1,
-            "draining": false,
+            "draining": false, "host_name": "host-1",
         },
     })
 }

@@ -110,7 +110,9 @@ async fn sessions_go_round_the_workers() {
     for _ in 0..4 {
         order.push(fleet.placed_on(headless()).await);
     }
-    assert_eq!(order, ["a", "b", "a", "b"]);
+    // Which is first is chance: several controls must not all begin with the same.
+    assert_ne!(order[0], order[1]);
+    assert_eq!(order[..2], order[2..]);
     let names: Vec<_> = fleet.directory.workers().iter().map(|worker| worker.name.clone()).collect();
     assert_eq!(names, ["a", "b"]);
 }
