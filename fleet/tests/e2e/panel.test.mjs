@@ -113,7 +113,7 @@ test("the API's page shows its routes below any path, and asks nobody else", asy
   page.on('request', (request) => request.url().startsWith(server.url) || /^(data|blob):/.test(request.url()) || foreign.push(request.url()));
   for (const root of ['', '/api']) {
     await page.goto(`${server.url}${root}/docs`);
-    await page.locator('.opblock', { hasText: '/workers' }).click();
+    await page.locator('.opblock-get', { hasText: '/workers' }).click();
     await page.getByRole('button', { name: 'Try it out' }).click();
     const answer = page.waitForResponse((response) => response.url().endsWith('/workers'));
     await page.getByRole('button', { name: 'Execute' }).click();

@@ -131,7 +131,7 @@ test('a session that is asked for as soon as camofleet says that it is up is cre
 test('the version and the settings in force are told without starting anything', async () => {
   const version = await run(['--version']);
   assert.deepEqual([version.status, version.stderr], [0, '']);
-  assert.match(version.stdout, /^camofleet \d+\.\d+\.\d+\n$/);
+  assert.match(version.stdout, /^camofleet \d+\.\d+\.\d+ \(([0-9a-f]{12}|unknown commit)\)\n$/);
   const config = await run(['config'], { CONTROL_API_TOKEN: 'verysecret', RUNNER_MAX_SESSIONS: '7' });
   assert.equal(config.status, 0, config.stderr);
   assert.match(config.stdout, /RUNNER_MAX_SESSIONS=7 +# /);

@@ -1,5 +1,6 @@
 /** The API's surface: views, both roots, CORS, metrics. */
 import assert from 'node:assert/strict';
+import os from 'node:os';
 import { after, afterEach, before } from 'node:test';
 import { attach, blankPage, PLAYWRIGHT } from './helpers/playwright.mjs';
 import { Viewer } from './helpers/rfb.mjs';
@@ -140,6 +141,7 @@ test('the facts of a worker are what the checks tell, as values', async () => {
       slots: { used: 1, total: 12 },
       drivers: 1,
       draining: false,
+      host_name: os.hostname(),
     },
   ]);
 });
