@@ -13,8 +13,8 @@ mod settings;
 use std::io::Write;
 use std::process::ExitCode;
 
-use cli::Command;
-use settings::EXIT_BAD_SETTINGS;
+use cli::{Command, Invocation};
+use settings::{EXIT_BAD_SETTINGS, Loaded, Overrides};
 
 /// Something the machine lacks (sysexits' `EX_UNAVAILABLE`): a browser, Node, a free port.
 const EXIT_UNAVAILABLE: u8 = 69;
@@ -22,35 +22,43 @@ const EXIT_UNAVAILABLE: u8 = 69;
 const EXIT_FAILED: u8 = 70;
 
 fn main() -> ExitCode {
-    let invocation = match cli::parse(std::env::args_os()) {
+    let Invocation { command, overrides, log } = match cli::parse(std::env::args_os()) {
         Ok(invocation) => invocation,
         Err(status) => return status,
     };
-    if let Command::Probe(probe) = &invocation.command {
-        return probe::run(probe);
-    }
-    let loaded = match settings::load_for_process(&invocation.overrides) {
-        Ok(loaded) => loaded,
-        Err(error) => return complain(&error.to_string(), EXIT_BAD_SETTINGS),
-    };
-    start_logging(invocation.log);
-    for warning in &loaded.warnings {
-        log::warn!("{warning}");
-    }
-    match invocation.command {
-        Command::Config { explain } => {
+    match command {
+        // It needs no settings, and a health check should not fail by them.
+        Command::Probe(asked) => probe::run(&asked),
+        Command::Config { explain } => with_settings(&overrides, log, |loaded| {
             // Whoever closes the pipe early (`| head`) has seen enough.
             let _ = std::io::stdout().write_all(loaded.report(explain).as_bytes());
             ExitCode::SUCCESS
+        }),
+        Command::Run(role) => {
+            with_settings(&overrides, log, |loaded| match roles::run(role, loaded.settings) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(roles::Failure::Unavailable(text)) => complain(&text, EXIT_UNAVAILABLE),
+                Err(roles::Failure::GaveUp(text)) => complain(&text, EXIT_FAILED),
+            })
         }
-        // Asked above: it needs no settings, and a health check should not fail by them.
-        Command::Probe(_) => ExitCode::SUCCESS,
-        Command::Run(role) => match roles::run(role, loaded.settings) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(roles::Failure::Unavailable(text)) => complain(&text, EXIT_UNAVAILABLE),
-            Err(roles::Failure::GaveUp(text)) => complain(&text, EXIT_FAILED),
-        },
     }
+}
+
+/// Reads the settings, starts the log, and goes on.
+fn with_settings(
+    overrides: &Overrides,
+    log: Option<log::LevelFilter>,
+    go_on: impl FnOnce(Loaded) -> ExitCode,
+) -> ExitCode {
+    let loaded = match settings::load_for_process(overrides) {
+        Ok(loaded) => loaded,
+        Err(error) => return complain(&error.to_string(), EXIT_BAD_SETTINGS),
+    };
+    start_logging(log);
+    for warning in &loaded.warnings {
+        log::warn!("{warning}");
+    }
+    go_on(loaded)
 }
 
 /// One line for people, whatever the log level.

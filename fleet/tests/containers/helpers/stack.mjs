@@ -1,8 +1,7 @@
 /** One shape of compose.yaml, up under a project name of its own and on free ports of loopback. */
-import { once } from 'node:events';
-import net from 'node:net';
 import { test as nodeTest } from 'node:test';
 import { request } from '../../e2e/helpers/http.mjs';
+import { freePort } from '../../e2e/helpers/ports.mjs';
 import { until } from '../../e2e/helpers/wait.mjs';
 import { Container, containers, engine } from './engine.mjs';
 
@@ -12,15 +11,6 @@ const ENDING_MS = 90_000;
 /** Docker's plugin and podman-compose name a container's project and service by the same labels. */
 const PROJECT_LABEL = 'com.docker.compose.project';
 const SERVICE_LABEL = 'com.docker.compose.service';
-
-async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** A running shape. */
 export class Stack {

@@ -2,10 +2,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { temporaryDirectory } from './camofleet.mjs';
+import { freePort } from './ports.mjs';
 import { until } from './wait.mjs';
 
 const REPOSITORY = fileURLToPath(new URL('../../../../', import.meta.url));
@@ -14,16 +14,6 @@ const TEMPLATE = path.join(REPOSITORY, 'deploy/nginx/panel.conf.template');
 const UNPACKED = path.join(REPOSITORY, 'fleet/tests/e2e/.nginx/usr/sbin/nginx');
 const PROGRAM = process.env.TEST_NGINX ?? UNPACKED;
 const PATIENCE_MS = 10_000;
-
-/** A port of loopback that nobody has at the moment. */
-async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** nginx with the panel, and with an ingress in front of it that cuts a path prefix off. */
 export class PanelNginx {
