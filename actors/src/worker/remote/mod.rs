@@ -335,10 +335,10 @@ impl Handler<AttachClient> for RemoteWorker {
             return Err(refusal);
         }
         let view = self.known.live(id);
-        self.last_attachment += 1;
-        self.attachments.insert(self.last_attachment, None);
         let told = view.and_then(|view| view.endpoint.clone());
         let url = told.map_or_else(|| self.settings.websocket(id), Ok)?;
+        self.last_attachment += 1;
+        self.attachments.insert(self.last_attachment, None);
         Ok(AttachmentTicket {
             upstream: Upstream {
                 url,
