@@ -182,13 +182,14 @@ CMD []
 FROM base AS browsers
 USER root
 # Debian updates its Firefox in the security suite, which some bases of the same name do not list.
-# The libraries beside firefox-esr are those that Camoufox asks for and Debian's Firefox does not.
+# The libraries beside firefox-esr are those that Camoufox asks for and Debian's Firefox does not, and the codecs without
+# which it plays no H.264.
 RUN if ! grep -qsr bookworm-security /etc/apt; then \
       echo 'deb http://deb.debian.org/debian-security bookworm-security main' >/etc/apt/sources.list.d/security.list; \
     fi \
     && apt-get update \
     && apt-get install -y --no-install-recommends \
-        firefox-esr libasound2 libdbus-glib-1-2 libgtk-3-0 libpci3 libstdc++6 libx11-xcb1 libxt6 \
+        firefox-esr libasound2 libavcodec-extra libdbus-glib-1-2 libgtk-3-0 libpci3 libstdc++6 libx11-xcb1 libxt6 \
         locales tzdata fontconfig \
         fonts-liberation fonts-dejavu-core fonts-dejavu-extra fonts-croscore \
         fonts-crosextra-carlito fonts-crosextra-caladea fonts-freefont-ttf \
@@ -223,8 +224,10 @@ CMD ["runner"]
 # ---- browsers with screens ----
 FROM browsers AS screens
 USER root
+# Firefox draws WebGL by EGL, and only where it has a display.
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends tigervnc-standalone-server xauth xvfb x11vnc \
+    && apt-get install -y --no-install-recommends \
+        libegl1 libgl1-mesa-dri tigervnc-standalone-server xauth xvfb x11vnc \
     && apt-get clean && rm -rf /var/lib/apt/lists/*
 USER 10001:10001
 
@@ -249,8 +252,8 @@ RUN if ! grep -qsr bookworm-security /etc/apt; then \
     fi \
     && apt-get update \
     && apt-get install -y --no-install-recommends \
-        build-essential chromium entr firefox-esr fonts-liberation git make openssl procps python3 python3-venv \
-        tigervnc-standalone-server tini util-linux x11vnc xauth xvfb \
+        build-essential chromium entr firefox-esr fonts-liberation git libavcodec-extra libegl1 make openssl procps \
+        python3 python3-venv tigervnc-standalone-server tini x11vnc xauth xvfb \
     && apt-get clean && rm -rf /var/lib/apt/lists/* \
     && if command -v rustup >/dev/null; then rustup component add rustfmt clippy; fi \
     # The checkout is mounted, and belongs to whoever has it.

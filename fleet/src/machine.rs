@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use camofleet_actors::driver::SCRIPT;
 use camofleet_actors::pod_costs::Cluster;
@@ -47,6 +48,34 @@ pub fn child_environment(
     let home = home.filter(|home| is_mine(Path::new(home))).unwrap_or_else(|| run_dir.clone());
     kept.extend([("HOME".to_owned(), home), ("TMPDIR".to_owned(), run_dir)]);
     kept
+}
+
+/// Makes Firefox do without user namespaces: what it finds out by itself it keeps in this variable, and doesn't find out
+/// again where that is set (`CanCreateUserNamespace` in its `security/sandbox/linux/SandboxInfo.cpp`).
+const NO_USER_NAMESPACES: (&str, &str) = ("MOZ_ASSUME_USER_NS", "0");
+
+/// What browsers need in their environment to survive their own sandbox here.
+///
+/// Firefox shuts its processes in by chroot(2), in a user namespace of its own. The system call filters of Podman and
+/// CRI-O allow the namespace, but the call only to containers with `CAP_SYS_CHROOT`, and Firefox crashes of that.
+pub fn sandbox_environment() -> Option<(String, String)> {
+    let tried = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--root=/", "true"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    match tried {
+        Ok(status) if !status.success() => {
+            log::info!(
+                "browsers are shut in without user namespaces, which can't be entered and rooted here"
+            );
+            let (name, value) = NO_USER_NAMESPACES;
+            Some((name.to_owned(), value.to_owned()))
+        }
+        // Where it can't be tried, Firefox finds out by itself.
+        _ => None,
+    }
 }
 
 fn is_mine(path: &Path) -> bool {

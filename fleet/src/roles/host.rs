@@ -89,7 +89,8 @@ impl Host {
         })?;
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let env = machine::child_environment(variables, run_dir.path());
+        let mut env = machine::child_environment(variables, run_dir.path());
+        env.extend(machine::sandbox_environment());
         let driver = DriverSettings {
             node,
             directory: driver_dir,

@@ -5,5 +5,5 @@ export default [
   js.configs.recommended,
   { languageOptions: { globals: globals.node } },
   // Functions given to `page.evaluate` run in a page.
-  { files: ['*.test.mjs'], languageOptions: { globals: globals.browser } },
+  { files: ['*.test.mjs', 'helpers/playwright.mjs'], languageOptions: { globals: globals.browser } },
 ];

@@ -4,7 +4,9 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { after, before, describe } from 'node:test';
-import { pathWith } from './helpers/programs.mjs';
+import { attach, blankPage } from './helpers/playwright.mjs';
+import { browsers } from './helpers/processes.mjs';
+import { pathWith, standIn } from './helpers/programs.mjs';
 import { Server, run, temporaryDirectory, test } from './helpers/server.mjs';
 
 const BAD_SETTINGS = 64;
@@ -114,6 +116,21 @@ test('without display tools it starts, warns in one line, and is healthy', async
     const { checks, failing, facts } = workers[0].detail;
     assert.match(checks.display, /tigervnc/);
     assert.deepEqual([failing, facts.slots, facts.pools.vnc, facts.defaults.headless], [[], null, null, true]);
+  } finally {
+    await server.stop();
+  }
+});
+
+test('where chroot is refused in user namespaces, browsers are told to do without them, and work', async () => {
+  const refusing = path.dirname(standIn(directory, 'unshare', 'exit 1'));
+  const server = await Server.start({ PATH: `${refusing}:${process.env.PATH}` });
+  try {
+    assert.equal(server.logLines().filter((line) => /without user namespaces/.test(line)).length, 1);
+    const session = await server.create({ headless: true });
+    assert.deepEqual(browsers(server.runBase).map(({ env }) => env.MOZ_ASSUME_USER_NS), ['0']);
+    const browser = await attach(server, session);
+    await (await blankPage(browser)).goto('data:text/html,<p>here</p>');
+    await browser.close();
   } finally {
     await server.stop();
   }

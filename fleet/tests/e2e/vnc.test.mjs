@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 import { listens, openSocket, request } from './helpers/http.mjs';
-import { attach } from './helpers/playwright.mjs';
+import { abilities, attach } from './helpers/playwright.mjs';
 import { xServers } from './helpers/processes.mjs';
 import { Viewer } from './helpers/rfb.mjs';
 import { Server, test } from './helpers/server.mjs';
@@ -158,8 +158,7 @@ describe('the gateway', () => {
     for (const viewer of viewers) await viewer.shows(GREEN);
     const browser = await attach(server, session);
     const [page] = browser.contexts().flatMap((context) => context.pages());
-    const webgl = await page.evaluate(() => Boolean(document.createElement('canvas').getContext('webgl2')));
-    assert.equal(webgl, true, 'WebGL needs nothing of the display');
+    assert.deepEqual(await abilities(page), { webgl: true, h264: 'probably' });
     await page.evaluate(() => (document.documentElement.style.background = 'rgb(120,40,200)'));
     for (const viewer of viewers) await viewer.shows(VIOLET);
     const metrics = await server.metrics();

@@ -1,6 +1,6 @@
 /** What users do with a fleet: attach a Playwright client, look at a screen. */
 import assert from 'node:assert/strict';
-import { attach, blankPage } from '../../e2e/helpers/playwright.mjs';
+import { abilities, attach, blankPage } from '../../e2e/helpers/playwright.mjs';
 import { Viewer } from '../../e2e/helpers/rfb.mjs';
 import { colouredPage } from '../../e2e/helpers/site.mjs';
 
@@ -9,13 +9,16 @@ export function colouredUrl(colour) {
   return `data:text/html,${encodeURIComponent(colouredPage(colour))}`;
 }
 
-/** Attaches a client to a session, through this origin, and has it open a page. */
+/**
+ * Attaches a client to a session, through this origin, and has it open a page, which finds what a desktop's browser has.
+ */
 export async function attachAndRead({ wsUrl }, session) {
   const browser = await attach({ wsUrl }, session);
   try {
     const page = await blankPage(browser);
     await page.goto('data:text/html,<h1>Hello from a container</h1>');
     assert.equal(await page.textContent('h1'), 'Hello from a container');
+    assert.deepEqual(await abilities(page), { webgl: !session.headless, h264: 'probably' });
   } finally {
     await browser.close();
   }

@@ -19,6 +19,19 @@ export function attach(server, session) {
   return firefox.connect(server.wsUrl + session.ws_endpoint, { timeout: 20_000 });
 }
 
+/**
+ * What a page finds that a desktop's browser has, and one without the libraries for it has not.
+ *
+ * @param {import('playwright-core').Page} page a page of a browser with a display: headless Firefox has no WebGL
+ * @returns {Promise<{webgl: boolean, h264: string}>} `h264` as `canPlayType` answers: empty for "no"
+ */
+export function abilities(page) {
+  return page.evaluate(() => ({
+    webgl: Boolean(document.createElement('canvas').getContext('webgl2')),
+    h264: document.createElement('video').canPlayType('video/mp4; codecs="avc1.42E01E, mp4a.40.2"'),
+  }));
+}
+
 /** Opens a blank page in a context of its own. */
 export async function blankPage(browser) {
   return (await browser.newContext()).newPage();
