@@ -117,19 +117,28 @@ export function temporaryDirectory(directory) {
 }
 
 /**
+ * Finds the profile that Playwright made for a browser.
+ *
+ * @param {string[]} args the browser's arguments
+ * @returns {string|null} the profile's directory; null where the arguments name none
+ */
+export function profileOf(args) {
+  const profile = args[args.findIndex((argument) => /^--?profile$/.test(argument)) + 1];
+  return profile && path.isAbsolute(profile) ? profile : null;
+}
+
+/**
  * Prepares a profile just before its browser starts: only then is the directory known that Playwright made.
  *
  * Every window gets the size of the display, which no window manager would give it here. The profile says so as
  * if the user had left the last window like that, for `--width=1920` makes Firefox open `http://1920/` as well.
  *
- * @param {string[]} args the browser's arguments, among them the profile's directory
+ * @param {string} profile the profile's directory
  * @param {object} options the checked options of a launch command
  * @returns {void}
  * @throws {Error} when the profile can't be written
  */
-export function prepareProfile(args, { engine, headless, window }) {
-  const profile = args[args.findIndex((argument) => /^--?profile$/.test(argument)) + 1];
-  if (!profile || !path.isAbsolute(profile)) return;
+export function prepareProfile(profile, { engine, headless, window }) {
   if (window) {
     const place = { screenX: '0', screenY: '0', width: String(window.width), height: String(window.height), sizemode: 'normal' };
     const store = { 'chrome://browser/content/browser.xhtml': { 'main-window': place } };

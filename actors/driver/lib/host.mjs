@@ -61,7 +61,7 @@ export class Host {
       send({ type: 'invalid', error: `launch ${id} exists already: every launch needs an id of its own` });
       return;
     }
-    const launch = new Launch(id, options);
+    const launch = new Launch(id, options, () => this.#launches.values());
     this.#launches.set(id, launch);
     try {
       const { endpoint, pid, version } = await launch.start();

@@ -4,10 +4,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { firefox } from 'playwright-core';
 import { camoufoxOptions } from './camoufox.mjs';
 import { describeLaunchFailure } from './errors.mjs';
-import { stockFirefoxOptions, prepareProfile, temporaryDirectory } from './firefox.mjs';
+import { stockFirefoxOptions, prepareProfile, profileOf, temporaryDirectory } from './firefox.mjs';
 import { killGroup, runInScope } from './isolation.mjs';
 import { log } from './output.mjs';
 import { browserVersion } from './pages.mjs';
+import { shareStartupCaches } from './startupCaches.mjs';
 
 const MOST_OUTPUT_LINES = 40;
 
@@ -32,14 +33,24 @@ export class Launch {
   /** @type {import('node:child_process').ChildProcess|null} */
   #main = null;
   #server = null;
+  #siblings;
+
+  /**
+   * The directory of its profile, from the moment that its process is about to start.
+   *
+   * @type {string|null}
+   */
+  profile = null;
 
   /**
    * @param {string} id camofleet's id of this launch
    * @param {object} options the checked options of its launch command
+   * @param {() => Iterable<Launch>} siblings the launches that there are when this one starts its process
    */
-  constructor(id, options) {
+  constructor(id, options, siblings) {
     this.id = id;
     this.options = options;
+    this.#siblings = siblings;
   }
 
   /** @returns {string|null} the server's `ws://` address while the browser is ready, else null */
@@ -143,11 +154,21 @@ export class Launch {
 
   #beforeSpawn(args) {
     if (this.#main) return;
+    const profile = profileOf(args);
+    if (!profile) return;
+    // Camoufox has a build and a start of its own.
+    const { engine, executable } = this.options;
+    if (engine === 'firefox') shareStartupCaches(profile, this.#profilesOf(executable));
+    this.profile = profile;
     try {
-      prepareProfile(args, this.options);
+      prepareProfile(profile, this.options);
     } catch (error) {
       log(`launch ${this.id}: its windows will not fit the display: ${error.message}`);
     }
+  }
+
+  #profilesOf(executable) {
+    return [...this.#siblings()].filter(({ options, profile }) => profile && options.executable === executable).map(({ profile }) => profile);
   }
 
   /** Takes charge of a child process. The first is the browser; clients may later start a video encoder. */
