@@ -36,7 +36,8 @@ describe('with settings that differ from the defaults', () => {
       RUNNER_DISABLE_IPV6: 'false',
       RUNNER_DISABLE_WEBRTC: 'false',
       RUNNER_RESTART_LIMIT: '1',
-      RUNNER_RESTART_WINDOW_SECONDS: '10',
+      // Longer than any launch here takes: the third crash is to fall into the second's window.
+      RUNNER_RESTART_WINDOW_SECONDS: '20',
       RUNNER_VNC_HTTP_BASE: 'https://screens.example/a',
       RUNNER_VNC_WS_BASE: 'wss://screens.example/b',
       CONTROL_METRICS_ENDPOINT: '/ops/numbers',
@@ -92,12 +93,12 @@ describe('with settings that differ from the defaults', () => {
     kill();
     await server.sessionThat(session, ({ restarts, status }) => restarts === 1 && status === 'READY', 'restarted');
     // The window of the first restart is over: this is the first of another.
-    await delay(10_100);
+    await delay(20_100);
     kill();
     await server.sessionThat(session, ({ restarts, status }) => restarts === 2 && status === 'READY', 'restarted again');
     kill();
     const ended = await server.ended(session);
-    assert.deepEqual([ended.end_reason, ended.end_detail.includes('after 1 restarts in 10 s')], ['crashed', true]);
+    assert.deepEqual([ended.end_reason, ended.end_detail.includes('after 1 restarts in 20 s')], ['crashed', true]);
   });
 });
 
