@@ -21,8 +21,7 @@ async function works({ endpoint }) {
 }
 
 test('a browser starts with the start-up caches of one that runs, and hands them on', withDriver(async (driver) => {
-  await driver.launched('first');
-  await driver.launched('too early');
+  await Promise.all([driver.launched('first'), driver.launched('too early')]);
   assert.equal(cache(driver, 'too early', 'scriptCache-current.bin'), undefined, 'there were none to have');
   await until(() => cache(driver, 'first', 'scriptCache.bin') && cache(driver, 'too early', 'scriptCache.bin'), 'the caches to be written');
   driver.send({ type: 'close', id: 'too early' });
