@@ -1,5 +1,7 @@
 //! Makers of values that several tests need, and a whole worker on a fake machine.
 
+mod panics;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,20 +11,19 @@ use actix::prelude::*;
 use tokio::sync::{mpsc, watch};
 
 use crate::display::{DisplaySettings, DisplayTools, Geometry, VncBackend};
-use crate::driver::{Driver, DriverSettings};
+use crate::driver::DriverSettings;
 use crate::engine::{Engine, EngineKind};
 use crate::error::{Error, Result};
 use crate::events::{Change, EventBus, Heard, Subscription};
-use crate::gateway::Gateway;
 use crate::launcher::{LaunchSettings, NetworkSwitches};
 use crate::links::LinkBases;
 use crate::metrics::Metrics;
-use crate::prewarm::{PoolKind, PoolSettings, PrewarmPool};
+use crate::prewarm::PoolSettings;
 use crate::process::fake::FakeOs;
 use crate::request_id::RequestId;
 use crate::rundir::RunDir;
 use crate::session::{
-    ActivityClock, AttachmentTicket, Contexts, EndReason, OnCrash, Session, SessionDefaults, SessionId,
+    ActivityClock, AttachmentTicket, Contexts, EndReason, OnCrash, SessionDefaults, SessionId,
     SessionRequest, SessionSpec, SessionView, StartUrlWait, Status,
 };
 use crate::slots::SlotRanges;
@@ -31,6 +32,8 @@ use crate::worker::{
     AttachClient, CreateSession, DeleteSession, DiagnosticsSettings, LocalWorker, ShutDown, TouchSession,
     WorkerHandle, WorkerParts, WorkerSettings, WorkerSnapshot,
 };
+
+pub(crate) use panics::{PanicIn, PanicNow};
 
 /// A session's view with nothing special about it.
 pub(crate) fn a_view() -> SessionView {
@@ -132,33 +135,6 @@ impl Handler<ChildExited<String>> for Parent {
         let _ = self.0.send(exited.reason.to_string());
     }
 }
-
-/// A part of a worker that a test breaks.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) enum PanicIn {
-    Worker,
-    Session(SessionId),
-    Pool(PoolKind),
-    Driver,
-}
-
-/// Makes an actor panic, as a bug would.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct PanicNow;
-
-macro_rules! panics {
-    ($($actor:ty),*) => {$(
-        impl Handler<PanicNow> for $actor {
-            type Result = ();
-            fn handle(&mut self, _: PanicNow, _: &mut Context<Self>) {
-                panic!("a bug");
-            }
-        }
-    )*};
-}
-panics!(Session, PrewarmPool, Driver, Gateway);
 
 /// What a worker needs around it.
 pub(crate) struct TestMachine {

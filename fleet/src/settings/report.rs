@@ -34,3 +34,36 @@ fn shown(value: &InForce) -> String {
         Some(text) => text.escape_debug().to_string().replace("\\\"", "\""),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::settings::tests::Host;
+
+    #[test]
+    fn the_report_names_each_setting_with_its_source_and_masks_secrets() {
+        let host = Host::new().env("CONTROL_API_TOKEN", "s3cr3t").set("CONTROL_PORT", "9001");
+        let loaded = host.load().unwrap();
+        let report = loaded.report(false);
+        let line = |start: &str| {
+            report.lines().find(|line| line.starts_with(start)).unwrap().split_once("  #").unwrap()
+        };
+        assert_eq!(line("CONTROL_PORT=").0.trim_end(), "CONTROL_PORT=9001");
+        assert_eq!(line("CONTROL_PORT=").1, " --set");
+        assert_eq!(line("CONTROL_API_TOKEN=").0.trim_end(), "CONTROL_API_TOKEN=********");
+        assert_eq!(line("RUNNER_RUN_DIR=").1, " not set");
+        assert_eq!(line("RUNNER_ENGINE=").1, " the built-in default");
+        assert_eq!(
+            report.lines().filter(|line| line.contains('=') && !line.starts_with('#')).count(),
+            loaded.in_force.len()
+        );
+        for text in [report, loaded.report(true), format!("{:?}", loaded.settings)] {
+            assert!(!text.contains("s3cr3t"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_explained_report_says_what_each_setting_does() {
+        let report = Host::new().load().unwrap().report(true);
+        assert!(report.contains("# How many VNC viewers may be connected at once. A whole number from 1 to 100000.\nMAX_CONCURRENT_SESSIONS=1000"));
+    }
+}

@@ -1,0 +1,35 @@
+//! How a test breaks a part of a worker.
+
+use actix::prelude::*;
+
+use crate::driver::Driver;
+use crate::gateway::Gateway;
+use crate::prewarm::{PoolKind, PrewarmPool};
+use crate::session::{Session, SessionId};
+
+/// A part of a worker that a test breaks.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) enum PanicIn {
+    Worker,
+    Session(SessionId),
+    Pool(PoolKind),
+    Driver,
+}
+
+/// Makes an actor panic, as a bug would.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct PanicNow;
+
+macro_rules! panics {
+    ($($actor:ty),*) => {$(
+        impl Handler<PanicNow> for $actor {
+            type Result = ();
+            fn handle(&mut self, _: PanicNow, _: &mut Context<Self>) {
+                panic!("a bug");
+            }
+        }
+    )*};
+}
+panics!(Session, PrewarmPool, Driver, Gateway);
