@@ -27,6 +27,18 @@ pub enum Error {
     /// The id that a viewer gave belongs to no live view.
     #[error("VNC session not found")]
     ViewNotFound,
+    /// The key that a viewer gave is not that of the session with this view.
+    #[error("this live view is over: its session has ended; open the view of another one")]
+    ViewOver,
+    /// The start URL shows something else than the web.
+    #[error(
+        "start_url: a page of {scheme}: is not opened here; use http, https, data or about:blank, or name the scheme in \
+         RUNNER_START_URL_SCHEMES"
+    )]
+    StartUrlScheme {
+        /// Its scheme.
+        scheme: String,
+    },
     /// VNC was asked of a named worker that has none.
     #[error("worker '{worker}' has no VNC; leave 'vnc' out, or name a worker whose 'supports_vnc' is true")]
     VncUnsupported {
@@ -214,6 +226,8 @@ impl Error {
         match self {
             Self::SessionNotFound => "session_not_found",
             Self::WorkerNotFound => "worker_not_found",
+            Self::ViewOver => "view_over",
+            Self::StartUrlScheme { .. } => "invalid_field",
             Self::ViewNotFound => "vnc_not_found",
             Self::VncUnsupported { .. } => "vnc_unsupported",
             Self::SessionNotReady { .. } => "session_not_ready",

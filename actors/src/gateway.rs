@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -11,8 +12,9 @@ use url::Url;
 
 use crate::error::{Error, Result};
 use crate::fleet::Directory;
+use crate::links::ViewKey;
 use crate::metrics::Metrics;
-use crate::session::ActivityClock;
+use crate::session::{ActivityClock, SessionId, SessionView};
 use crate::supervision::{ChildExited, Lifeline};
 use crate::tunnel::CloseTunnel;
 
@@ -51,6 +53,12 @@ pub struct WorkerPorts {
 }
 
 impl WorkerPorts {
+    /// The session with this view, as far as its worker has shown it.
+    fn session(directory: &Directory, vnc_id: &str) -> Option<Arc<SessionView>> {
+        let (worker, id) = vnc_id.rsplit_once(':')?;
+        directory.worker(worker).ok()?.snapshot().session_by_vnc_id(id.parse().ok()?).cloned()
+    }
+
     fn find(&self, directory: &Directory, vnc_id: &str) -> Result<(String, u16)> {
         let (worker, id) = vnc_id.rsplit_once(':').ok_or(Error::ViewNotFound)?;
         let worker = directory.worker(worker).map_err(|_| Error::ViewNotFound)?.snapshot();
@@ -105,6 +113,27 @@ pub type TunnelId = u64;
 pub struct OpenTunnel {
     /// The id that the viewer gave.
     pub vnc_id: String,
+    /// The key that it gave; one without is let in by the id alone, so whoever sends this has decided that it may be.
+    pub key: Option<String>,
+}
+
+/// Asks which session a live view shows at present.
+#[derive(Message)]
+#[rtype(result = "Result<ShownSession>")]
+pub struct DescribeView {
+    /// The id that the viewer gave.
+    pub vnc_id: String,
+    /// The key that it gave, as in [`OpenTunnel`].
+    pub key: Option<String>,
+}
+
+/// What a live view shows at present, as far as this gateway knows: one before another machine's ports knows nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShownSession {
+    /// The session.
+    pub id: Option<SessionId>,
+    /// What opens its view, and no other session's.
+    pub key: Option<ViewKey>,
 }
 
 /// The gateway's leave for one viewer. Dropped unused, the viewer counts as gone.
@@ -177,8 +206,42 @@ impl Gateway {
         Self { _lifeline: Some(lifeline), ..self }
     }
 
+    /// The session that a view shows, as far as it is known here.
+    fn session(&self, vnc_id: &str) -> Option<Arc<SessionView>> {
+        match &self.targets {
+            Targets::Shared(_) | Targets::Ports(_) => None,
+            Targets::Workers(_) => WorkerPorts::session(&self.directory, vnc_id),
+            Targets::Sessions => {
+                let vnc_id = vnc_id.parse().ok()?;
+                let workers = self.directory.workers();
+                workers.iter().find_map(|worker| worker.snapshot().session_by_vnc_id(vnc_id).cloned())
+            }
+        }
+    }
+
+    /// Refuses the key of a session that is over: its number may be another session's by now.
+    fn check_key(&self, session: Option<&SessionView>, given: Option<&str>) -> Result<()> {
+        let Some(given) = given else { return Ok(()) };
+        let opens = |session: &SessionView| key_of(session).is_some_and(|key| key.is(given));
+        let known = match (&self.targets, session) {
+            // All sessions are on the one screen.
+            (Targets::Shared(_), _) => self
+                .directory
+                .workers()
+                .iter()
+                .any(|worker| worker.snapshot().sessions.iter().any(|session| opens(session))),
+            (_, Some(session)) => opens(session),
+            // Who has the port knows.
+            (Targets::Ports(_) | Targets::Workers(_), None) => true,
+            (Targets::Sessions, None) => false,
+        };
+        if known { Ok(()) } else { Err(Error::ViewOver) }
+    }
+
     /// Where the server of a view listens, and the clock of its session.
-    fn find(&self, vnc_id: &str) -> Result<((String, u16), ActivityClock)> {
+    fn find(&self, vnc_id: &str, key: Option<&str>) -> Result<((String, u16), ActivityClock)> {
+        let session = self.session(vnc_id);
+        self.check_key(session.as_deref(), key)?;
         match &self.targets {
             // Who has the port counts the input.
             Targets::Shared(server) => Ok(((server.ip().to_string(), server.port()), ActivityClock::new())),
@@ -186,11 +249,7 @@ impl Gateway {
             Targets::Ports(ports) => Ok((ports.find(vnc_id)?, ActivityClock::new())),
             Targets::Workers(ports) => Ok((ports.find(&self.directory, vnc_id)?, ActivityClock::new())),
             Targets::Sessions => {
-                let vnc_id = vnc_id.parse().map_err(|_| Error::ViewNotFound)?;
-                let workers = self.directory.workers();
-                let view =
-                    workers.iter().find_map(|worker| worker.snapshot().session_by_vnc_id(vnc_id).cloned());
-                let view = view.ok_or(Error::ViewNotFound)?;
+                let view = session.ok_or(Error::ViewNotFound)?;
                 let server = view.vnc.as_ref().and_then(|vnc| vnc.server).ok_or(Error::ViewNotFound)?;
                 Ok(((server.ip().to_string(), server.port()), view.activity.clone()))
             }
@@ -215,6 +274,11 @@ impl Gateway {
     }
 }
 
+/// What opens the live view of a session.
+fn key_of(session: &SessionView) -> Option<&ViewKey> {
+    session.vnc.as_ref()?.key.as_ref()
+}
+
 fn shut(tunnel: &Recipient<CloseTunnel>) {
     // One message for each tunnel.
     tunnel.do_send(CloseTunnel { reason: "the gateway is shutting down".to_owned() });
@@ -235,7 +299,7 @@ impl Handler<OpenTunnel> for Gateway {
         if self.tunnels.len() >= limit {
             return Err(Error::TunnelLimit { limit });
         }
-        let (address, activity) = self.find(&open.vnc_id)?;
+        let (address, activity) = self.find(&open.vnc_id, open.key.as_deref())?;
         self.last_tunnel += 1;
         self.tunnels.insert(self.last_tunnel, None);
         Ok(TunnelTicket {
@@ -246,6 +310,19 @@ impl Handler<OpenTunnel> for Gateway {
             gateway: ctx.address().recipient(),
             lifeline: Lifeline::new(ctx.address().recipient(), self.last_tunnel, 0),
         })
+    }
+}
+
+impl Handler<DescribeView> for Gateway {
+    type Result = Result<ShownSession>;
+
+    fn handle(&mut self, asked: DescribeView, _: &mut Context<Self>) -> Self::Result {
+        self.find(&asked.vnc_id, asked.key.as_deref())?;
+        let session = self.session(&asked.vnc_id);
+        Ok(session.map_or_else(ShownSession::default, |session| ShownSession {
+            id: Some(session.spec.id),
+            key: key_of(&session).cloned(),
+        }))
     }
 }
 

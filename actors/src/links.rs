@@ -1,11 +1,65 @@
 //! The public addresses of live views: made from a base where the view is, replaced by a template where it is published.
 
+use std::fmt;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use url::Url;
+use uuid::Uuid;
 
 /// What of a worker's name stands in an address as it is (RFC 3986, section 2.3).
 const UNESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// The name of the query parameter that carries a view's key.
+const KEY: &str = "key";
+
+/// The secret of one session's live view: 128 random bits, as 32 hexadecimal digits. Its addresses carry it, so that who
+/// knows one was given it; the number in them is used again by later sessions.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ViewKey(String);
+
+impl ViewKey {
+    /// A new one.
+    pub fn random() -> Self {
+        // The six bits that are the same in every UUID lie elsewhere in the other one.
+        let bits = Uuid::new_v4().as_u128() ^ Uuid::new_v4().as_u128().rotate_left(64);
+        Self(format!("{bits:032x}"))
+    }
+
+    /// Reads one as it stands in an address.
+    pub fn parse(text: &str) -> Option<Self> {
+        let sound = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        sound.then(|| Self(text.to_ascii_lowercase()))
+    }
+
+    /// As it stands in an address.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a text is this key, in a time that does not tell how much of it is right.
+    pub fn is(&self, given: &str) -> bool {
+        let (own, given) = (self.0.as_bytes(), given.as_bytes());
+        own.len() == given.len()
+            && own.iter().zip(given).fold(0, |difference, (own, given)| difference | (own ^ given)) == 0
+    }
+}
+
+impl fmt::Debug for ViewKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ViewKey(…)")
+    }
+}
+
+/// An address with the key of its view, which may have a query and a fragment already.
+fn with_key(address: &str, key: &ViewKey) -> String {
+    let (rest, fragment) = match address.split_once('#') {
+        Some((rest, fragment)) => (rest, format!("#{fragment}")),
+        None => (address, String::new()),
+    };
+    let separator = if rest.contains('?') { '&' } else { '?' };
+    format!("{rest}{separator}{KEY}={}{fragment}", key.as_str())
+}
 
 /// Where a live view is found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +76,22 @@ pub struct VncLinks {
 }
 
 impl VncLinks {
+    /// The same with the key of their session.
+    #[must_use]
+    pub fn keyed(self, key: &ViewKey) -> Self {
+        let add = |address: Option<String>| address.map(|address| with_key(&address, key));
+        Self { ws: add(self.ws), http: add(self.http), ..self }
+    }
+
+    /// The key that they carry; none, where their machine is an original.
+    pub fn key(&self) -> Option<ViewKey> {
+        [&self.ws, &self.http].into_iter().flatten().find_map(|address| {
+            let url = Url::parse("http://base/").and_then(|base| base.join(address)).ok()?;
+            let key = url.query_pairs().find(|(name, _)| name == KEY)?;
+            ViewKey::parse(&key.1)
+        })
+    }
+
     /// The view's id, as the addresses name it: `…/vnc/{id}`, or `…?token={id}`. They may be relative.
     pub fn vnc_id(&self) -> Option<String> {
         // Any base will do: only path and query are looked at.
@@ -48,9 +118,10 @@ pub struct LinkBases {
 }
 
 impl LinkBases {
-    /// Addresses relative to the origin that serves the panel, for a process that is the gateway too.
-    pub fn relative() -> Self {
-        Self { ws: Some(String::new()), http: Some(String::new()) }
+    /// Addresses relative to the origin that serves the panel, for a process that is the gateway too; `prefix` is the path
+    /// that an ingress puts before its pages, empty or with a leading slash.
+    pub fn below(prefix: &str) -> Self {
+        Self { ws: Some(prefix.to_owned()), http: Some(prefix.to_owned()) }
     }
 
     /// The addresses of the view with this id.
@@ -78,11 +149,11 @@ pub struct LinkTemplates {
 
 impl LinkTemplates {
     /// Addresses relative to the origin that serves the panel, for a control that leads viewers to its workers itself:
-    /// a view is named by its worker and its id (see [`crate::gateway::WorkerPorts`]).
-    pub fn relayed() -> Self {
+    /// a view is named by its worker and its id (see [`crate::gateway::WorkerPorts`]). `prefix` as in [`LinkBases::below`].
+    pub fn relayed(prefix: &str) -> Self {
         Self {
-            ws: Some("/websockify?token={worker}:{id}".to_owned()),
-            http: Some("/vnc/{worker}:{id}".to_owned()),
+            ws: Some(format!("{prefix}/websockify?token={{worker}}:{{id}}")),
+            http: Some(format!("{prefix}/vnc/{{worker}}:{{id}}")),
         }
     }
 
@@ -108,9 +179,15 @@ impl LinkTemplates {
                 }
             }
         };
+        let key = links.key();
+        // What the worker itself says has the key already.
+        let keyed = |template: &Option<String>, address: Option<String>| match (template, &key) {
+            (Some(_), Some(key)) => address.map(|address| with_key(&address, key)),
+            _ => address,
+        };
         VncLinks {
-            ws: fill(&self.ws, links.ws, "/websockify?token={id}"),
-            http: fill(&self.http, links.http, "/vnc/{id}"),
+            ws: keyed(&self.ws, fill(&self.ws, links.ws, "/websockify?token={id}")),
+            http: keyed(&self.http, fill(&self.http, links.http, "/vnc/{id}")),
             ..links
         }
     }
@@ -150,6 +227,44 @@ mod tests {
             assert_eq!(bases.links(6900), links(Some(ws), Some(http)), "{base}");
         }
         assert_eq!(LinkBases::default().links(6900), VncLinks::default());
+    }
+
+    #[test]
+    fn a_key_is_added_whatever_an_address_has_already_and_is_found_again() {
+        let key = ViewKey::random();
+        let text = key.as_str();
+        assert_eq!(ViewKey::parse(text), Some(key.clone()));
+        assert!(key.is(text) && !key.is(&text[1..]) && !key.is(ViewKey::random().as_str()));
+        for (bare, keyed) in [
+            ("/vnc/6900", format!("/vnc/6900?key={text}")),
+            ("/websockify?token=6900", format!("/websockify?token=6900&key={text}")),
+            ("wss://a.example/x?a=b#c", format!("wss://a.example/x?a=b&key={text}#c")),
+        ] {
+            let shown = links(Some(bare), None).keyed(&key);
+            assert_eq!(shown, links(Some(&keyed), None));
+            assert_eq!(shown.key(), Some(key.clone()));
+        }
+        assert_eq!(links(Some("/websockify?token=6900&key=short"), None).key(), None);
+        assert_eq!(format!("{key:?}"), "ViewKey(…)");
+    }
+
+    #[test]
+    fn keys_differ_in_every_bit() {
+        let bits = |key: ViewKey| u128::from_str_radix(key.as_str(), 16).unwrap();
+        let (ones, zeros) = (0..200)
+            .map(|_| bits(ViewKey::random()))
+            .fold((0, 0), |(ones, zeros), bits| (ones | bits, zeros | !bits));
+        assert_eq!((ones, zeros), (u128::MAX, u128::MAX));
+    }
+
+    #[test]
+    fn a_template_keeps_the_key_of_what_its_worker_says() {
+        let key = ViewKey::random();
+        let told = links(Some("ws://inner/websockify?token=6901"), Some("http://inner/vnc/6901")).keyed(&key);
+        let templates = LinkTemplates { ws: Some("wss://{host}/live?id={id}".to_owned()), http: None };
+        let shown = templates.apply(told.clone(), None, "east", "w");
+        assert_eq!(shown.ws, Some(format!("wss://w/live?id=6901&key={}", key.as_str())));
+        assert_eq!(shown.http, told.http);
     }
 
     #[test]

@@ -48,6 +48,7 @@ pub(crate) fn a_view() -> SessionView {
         on_crash: OnCrash::Restart,
         contexts: Contexts::Keep,
         request_id: None,
+        view_key: None,
     };
     SessionView {
         spec: Arc::new(spec),
@@ -85,6 +86,7 @@ fn settings(os: &FakeOs) -> WorkerSettings {
             idle_ttl: Duration::from_secs(300),
             start_url: None,
             start_url_wait: StartUrlWait::Load,
+            start_url_schemes: Vec::new(),
         },
         offers_vnc: true,
         max_sessions: 10,
@@ -105,7 +107,7 @@ fn settings(os: &FakeOs) -> WorkerSettings {
                 bind: std::net::Ipv4Addr::LOCALHOST.into(),
                 shared: None,
                 startup_timeout: Duration::from_secs(5),
-                links: LinkBases::relative(),
+                links: LinkBases::below(""),
                 env: Vec::new(),
             },
             env: Vec::new(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use actix::Recipient;
 use actix_cors::Cors;
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -19,16 +19,8 @@ use camofleet_actors::metrics::Metrics;
 use tokio_util::task::TaskTracker;
 
 use crate::error::ApiError;
-use crate::routes;
-
-/// Which origins may use the API from a page of theirs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CorsOrigins {
-    /// All, without credentials.
-    Any,
-    /// These, with credentials.
-    List(Vec<String>),
-}
+use crate::gate::{self, AccessSettings, CorsOrigins};
+use crate::{headers, routes};
 
 /// What a server is to its callers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,16 +46,14 @@ pub enum Surface {
 /// What of the settings concerns this crate.
 #[derive(Debug, Clone)]
 pub struct WebSettings {
-    /// Which origins may use the API from a page.
-    pub cors_origins: CorsOrigins,
+    /// Who may call it.
+    pub access: AccessSettings,
     /// The address that is listened on, with its port.
     pub address: String,
     /// The path of the metrics.
     pub metrics_path: String,
     /// Where clients reach the API: `/`, or the path that an ingress puts before it.
     pub public_api_prefix: String,
-    /// The token that requests must carry, if any.
-    pub api_token: Option<String>,
     /// How long a WebSocket may be silent before it is pinged.
     pub ping_interval: Duration,
     /// How patient it is with viewers.
@@ -112,7 +102,7 @@ pub fn create_app(
         InitError = (),
     >,
 > {
-    let cors = cors(&state.settings.cors_origins);
+    let cors = cors(&state.settings.access.cors_origins);
     let surface = state.surface.clone();
     let metrics_path = state.settings.metrics_path.clone();
     App::new()
@@ -121,6 +111,9 @@ pub fn create_app(
             ApiError::InvalidField { field: "query".to_owned(), problem: error.to_string() }.into()
         }))
         .wrap(cors)
+        .wrap(from_fn(gate::admit))
+        .wrap(from_fn(head_as_get))
+        .wrap(from_fn(headers::add))
         .wrap(from_fn(access_log))
         // Both a stripping and a non-stripping ingress work.
         .service(web::scope("/api").configure(|config| routes::api(config, &surface, &metrics_path)))
@@ -137,6 +130,38 @@ fn cors(origins: &CorsOrigins) -> Cors {
         CorsOrigins::List(origins) => {
             origins.iter().fold(cors.supports_credentials(), |cors, origin| cors.allowed_origin(origin))
         }
+    }
+}
+
+/// Answers HEAD wherever GET is answered, with the same headers and no body.
+async fn head_as_get(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if request.method() != Method::HEAD {
+        return Ok(next.call(request).await?.map_into_boxed_body());
+    }
+    request.head_mut().method = Method::GET;
+    let response = next.call(request).await?;
+    // The body is dropped here, not left out while it is sent: a stream of events has no end.
+    Ok(response.map_body(|_, body| Unsent(body.size())).map_into_boxed_body())
+}
+
+/// A body of which only the size is told.
+struct Unsent(BodySize);
+
+impl MessageBody for Unsent {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        self.0
+    }
+
+    fn poll_next(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<web::Bytes, Self::Error>>> {
+        std::task::Poll::Ready(None)
     }
 }
 

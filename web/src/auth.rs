@@ -1,6 +1,6 @@
 //! The access token, where one is set.
 
-use actix_web::body::MessageBody;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::middleware::Next;
@@ -8,6 +8,7 @@ use actix_web::{Error, web};
 
 use crate::app::AppState;
 use crate::error::ApiError;
+use crate::gate::{AccessSettings, parameter, view_key};
 
 /// The query parameter that carries the token where a header can't: a browser's WebSocket.
 const PARAMETER: &str = "access_token";
@@ -22,13 +23,30 @@ pub fn check(expected: Option<&str>, headers: &HeaderMap, query: &str) -> Result
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
     });
-    let given = bearer.or_else(|| {
-        let pairs = web::Query::<Vec<(String, String)>>::from_query(query).ok()?;
-        pairs.into_inner().into_iter().find(|(name, _)| name == PARAMETER).map(|(_, value)| value)
-    });
+    let given = bearer.or_else(|| parameter(query, PARAMETER));
     match given {
         Some(given) if equal(given.as_bytes(), expected.as_bytes()) => Ok(()),
         _ => Err(ApiError::Unauthorized),
+    }
+}
+
+/// Checks whether a request may see a live view: with the view's key, whose rightness the gateway checks; where numbers
+/// open views, by the number alone; else with the token.
+///
+/// Returns the key that the request brings.
+///
+/// # Errors
+/// [`ApiError::Unauthorized`], [`ApiError::ViewKeyRequired`].
+pub(crate) fn check_view(
+    access: &AccessSettings,
+    headers: &HeaderMap,
+    query: &str,
+) -> Result<Option<String>, ApiError> {
+    match (view_key(query), access.open_views, &access.api_token) {
+        (Some(key), ..) => Ok(Some(key)),
+        (None, true, _) => Ok(None),
+        (None, false, None) => Err(ApiError::ViewKeyRequired),
+        (None, false, Some(token)) => check(Some(token), headers, query).map(|()| None),
     }
 }
 
@@ -41,10 +59,14 @@ fn equal(a: &[u8], b: &[u8]) -> bool {
 pub(crate) async fn require_token(
     state: web::Data<AppState>,
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    check(state.settings.api_token.as_deref(), request.headers(), request.query_string())?;
-    next.call(request).await
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let token = state.settings.access.api_token.as_deref();
+    match check(token, request.headers(), request.query_string()) {
+        Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
+        // An answer, not an error: what wraps this adds headers to answers, and logs them.
+        Err(refusal) => Ok(request.error_response(refusal)),
+    }
 }
 
 #[cfg(test)]

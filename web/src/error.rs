@@ -1,6 +1,7 @@
 //! Errors as the API shows them: one table from what happened to a status and a JSON body.
 
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, RETRY_AFTER};
@@ -31,6 +32,32 @@ pub enum ApiError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// A body that came too slowly.
+    BodyTooSlow {
+        /// How long it may take.
+        limit: Duration,
+    },
+    /// A body that does not say that it is JSON.
+    UnsupportedMediaType {
+        /// What it says that it is.
+        given: String,
+    },
+    /// A browser asks on behalf of a page of another origin.
+    CrossOrigin {
+        /// The page's origin, or what the browser said of it.
+        origin: String,
+        /// The setting that would allow it.
+        setting: &'static str,
+    },
+    /// The request is addressed to a name that this server is not known by.
+    UnknownHost {
+        /// The name, with its port.
+        host: String,
+        /// The setting that would allow it.
+        setting: &'static str,
+    },
+    /// A live view was asked for by its number alone, where that does not open it.
+    ViewKeyRequired,
     /// An access token is set, and the request has none, or another.
     Unauthorized,
     /// No such route.
@@ -72,6 +99,11 @@ impl ApiError {
             Self::InvalidField { .. } => "invalid_field",
             Self::InvalidJson { .. } => "invalid_json",
             Self::BodyTooLarge { .. } => "body_too_large",
+            Self::BodyTooSlow { .. } => "body_too_slow",
+            Self::UnsupportedMediaType { .. } => "unsupported_media_type",
+            Self::CrossOrigin { .. } => "cross_origin",
+            Self::UnknownHost { .. } => "unknown_host",
+            Self::ViewKeyRequired => "view_key_required",
             Self::Unauthorized => "unauthorized",
             Self::NoSuchRoute => "not_found",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
@@ -93,6 +125,26 @@ impl fmt::Display for ApiError {
             Self::InvalidField { field, problem } => write!(f, "{field}: {problem}"),
             Self::InvalidJson { problem } => write!(f, "the body must be a JSON object: {problem}"),
             Self::BodyTooLarge { limit } => write!(f, "the body is larger than {limit} bytes"),
+            Self::BodyTooSlow { limit } => {
+                write!(f, "the body did not arrive within {} s; send it at once", limit.as_secs())
+            }
+            Self::UnsupportedMediaType { given } if given.is_empty() => {
+                f.write_str("the body does not say what it is; send 'Content-Type: application/json'")
+            }
+            Self::UnsupportedMediaType { given } => {
+                write!(f, "the body is {given:?}; send JSON, with 'Content-Type: application/json'")
+            }
+            Self::CrossOrigin { origin, setting } => write!(
+                f,
+                "a page of another origin ({origin}) may not do this; list its origin in {setting} to allow it"
+            ),
+            Self::UnknownHost { host, setting } => {
+                write!(f, "this server is not known as {host:?}; name that host in {setting} if it is yours")
+            }
+            Self::ViewKeyRequired => f.write_str(
+                "this live view opens by the address that its session shows (vnc.http, vnc.ws), with its key; or set \
+                 RUNNER_VNC_OPEN_IDS=true",
+            ),
             Self::Unauthorized => f.write_str(
                 "an access token is needed: send 'Authorization: Bearer <token>' or '?access_token=<token>'",
             ),
@@ -114,7 +166,11 @@ impl ResponseError for ApiError {
             Self::Fleet(error) => fleet_status(error),
             Self::InvalidField { .. } | Self::InvalidJson { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::BodyTooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::CrossOrigin { .. } => StatusCode::FORBIDDEN,
+            Self::UnknownHost { .. } => StatusCode::MISDIRECTED_REQUEST,
+            Self::Unauthorized | Self::ViewKeyRequired => StatusCode::UNAUTHORIZED,
             Self::NoSuchRoute | Self::PanelMissing => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadHandshake { .. } => StatusCode::BAD_REQUEST,
@@ -150,6 +206,8 @@ impl ApiError {
 fn fleet_status(error: &Error) -> StatusCode {
     match error {
         Error::SessionNotFound | Error::WorkerNotFound | Error::ViewNotFound => StatusCode::NOT_FOUND,
+        Error::ViewOver => StatusCode::GONE,
+        Error::StartUrlScheme { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Error::VncUnsupported { .. } => StatusCode::BAD_REQUEST,
         Error::SessionNotReady { .. } | Error::NoLiveView | Error::Cancelled => StatusCode::CONFLICT,
         Error::AtCapacity { .. } => StatusCode::TOO_MANY_REQUESTS,

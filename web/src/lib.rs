@@ -1,6 +1,7 @@
 //! The HTTP and WebSocket surface of camofleet.
 //!
-//! Ordinary requests go through an actix-web application ([`app`]): routes, access check, CORS, log lines. A WebSocket
+//! Ordinary requests go through an actix-web application ([`app`]): log lines, headers, the gate ([`gate`]), CORS, routes,
+//! access token. A WebSocket
 //! handshake leaves it before any route is looked at (`upgrade`): actix-http hands over the bare connection, so that
 //! an attached client's bytes reach its browser without a frame being decoded, and a viewer's WebSocket is served by
 //! actix-web-actors (`viewer`). Both parts run in the same server ([`server`]) on the same port.
@@ -10,11 +11,14 @@
 pub mod app;
 pub mod auth;
 pub mod error;
+pub mod gate;
+mod headers;
 pub mod models;
 mod routes;
 pub mod server;
 mod upgrade;
 mod viewer;
 
-pub use app::{AppState, CorsOrigins, Surface, ViewerSettings, WebSettings};
+pub use app::{AppState, Surface, ViewerSettings, WebSettings};
+pub use gate::{AccessNames, AccessSettings, CorsOrigins};
 pub use server::{CHATTY_LIBRARIES, run};

@@ -3,6 +3,7 @@
 //! actix-http hands a connection over here before any route is looked at, together with the request that asked for
 //! the upgrade. What can't be served is refused with the same JSON as any other request.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use actix_codec::Framed;
@@ -21,12 +22,15 @@ use camofleet_actors::tunnel::{ViewerEnds, VncTunnel};
 use camofleet_actors::worker::AttachClient;
 use camofleet_actors::{Error, RequestId};
 use futures_util::{SinkExt, Stream, StreamExt, stream};
+use percent_encoding::percent_decode_str;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::app::{AppState, REQUEST_ID, Surface, ViewerSettings, request_id};
 use crate::auth;
 use crate::error::ApiError;
+use crate::gate::{Asked, parameter};
+use crate::headers;
 use crate::routes::{find_worker, session_id};
 use crate::viewer::{MESSAGE_LIMIT, Viewer};
 
@@ -60,43 +64,37 @@ impl Target {
         let segments = segments.strip_prefix(&["api"]).unwrap_or(&segments);
         match (surface, segments) {
             (Surface::Control, ["sessions", worker, id, "ws"]) => {
-                Some(Self::Session { worker: Some(decoded(worker)?), id: (*id).to_owned() })
+                Some(Self::Session { worker: Some(decoded(worker)?), id: decoded(id)? })
             }
             (Surface::Worker { .. } | Surface::Runner, ["sessions", id, "ws"]) => {
-                Some(Self::Session { worker: None, id: (*id).to_owned() })
+                Some(Self::Session { worker: None, id: decoded(id)? })
             }
             (Surface::Worker { .. } | Surface::Runner, _) => None,
             // There is only one, whatever a viewer calls it.
             (Surface::SharedScreen { .. }, _) => Some(Self::View { vnc_id: String::new() }),
-            (_, ["vnc", vnc_id, "websockify"]) => Some(Self::View { vnc_id: (*vnc_id).to_owned() }),
-            (_, ["websockify"]) => {
-                let pairs =
-                    actix_web::web::Query::<Vec<(String, String)>>::from_query(query).ok()?.into_inner();
-                let token = pairs.into_iter().find(|(name, _)| name == "token").map(|(_, value)| value);
-                let vnc_id =
-                    token.or_else(|| stripped_vnc_id(headers).map(str::to_owned)).unwrap_or_default();
-                Some(Self::View { vnc_id })
-            }
+            (_, ["vnc", vnc_id, "websockify"]) => Some(Self::View { vnc_id: decoded(vnc_id)? }),
+            (_, ["websockify"]) => Some(Self::View { vnc_id: view_id(query, headers).unwrap_or_default() }),
             _ => None,
         }
     }
 }
 
-/// The id of a live view in the prefix that an ingress stripped: `/vnc/{id}`, or the same below the ingress' own path.
-pub(crate) fn stripped_vnc_id(headers: &HeaderMap) -> Option<&str> {
-    let prefix = headers.get("x-forwarded-prefix")?.to_str().ok()?;
-    let (_, id) = prefix.trim_end_matches('/').rsplit_once("/vnc/")?;
-    (!id.is_empty() && !id.contains('/')).then_some(id)
+/// The id of the live view that a request to `/websockify` names: in its query, or in the header by which an ingress tells
+/// what it stripped.
+pub(crate) fn view_id(query: &str, headers: &HeaderMap) -> Option<String> {
+    parameter(query, "token").or_else(|| stripped_vnc_id(headers))
 }
 
+/// The id of a live view in the prefix that an ingress stripped: `/vnc/{id}`, or the same below the ingress' own path.
+pub(crate) fn stripped_vnc_id(headers: &HeaderMap) -> Option<String> {
+    let prefix = headers.get("x-forwarded-prefix")?.to_str().ok()?;
+    let (_, id) = prefix.trim_end_matches('/').rsplit_once("/vnc/")?;
+    decoded(id).filter(|id| !id.is_empty() && !id.contains('/'))
+}
+
+/// A segment of a path as it was meant: a worker's name may hold characters that a path has to escape.
 fn decoded(segment: &str) -> Option<String> {
-    // A worker's name may hold characters that a path has to escape.
-    let pairs = actix_web::web::Query::<Vec<(String, String)>>::from_query(&format!(
-        "v={}",
-        segment.replace('+', "%2B")
-    ))
-    .ok()?;
-    pairs.into_inner().into_iter().next().map(|(_, value)| value)
+    percent_decode_str(segment).decode_utf8().ok().map(Cow::into_owned)
 }
 
 /// What an admitted handshake is served by.
@@ -163,7 +161,22 @@ async fn admit(
     let query = request.uri().query().unwrap_or_default();
     let target =
         Target::of(&state.surface, request.path(), query, request.headers()).ok_or(ApiError::NoSuchRoute)?;
-    auth::check(state.settings.api_token.as_deref(), request.headers(), query)?;
+    let access = &state.settings.access;
+    let asked = Asked {
+        method: request.method(),
+        path: request.path(),
+        query,
+        headers: request.headers(),
+        handshake: true,
+    };
+    access.admit(&state.surface, &asked)?;
+    let key = match &target {
+        Target::Session { .. } => {
+            auth::check(access.api_token.as_deref(), request.headers(), query)?;
+            None
+        }
+        Target::View { .. } => auth::check_view(access, request.headers(), query)?,
+    };
     let answer = ws::handshake(request.head())
         .map_err(|error| ApiError::BadHandshake { problem: error.to_string() })?;
     let admitted = match target {
@@ -181,7 +194,7 @@ async fn admit(
             Admitted::Client(Box::new((upstream, ticket)))
         }
         Target::View { vnc_id } => {
-            let ticket = state.directory.gateway()?.send(OpenTunnel { vnc_id }).await;
+            let ticket = state.directory.gateway()?.send(OpenTunnel { vnc_id, key }).await;
             let ticket = ticket.unwrap_or(Err(Error::Restarting { what: "gateway" }))?;
             Admitted::Viewer(VncTunnel::open(ticket).await?)
         }
@@ -206,6 +219,9 @@ async fn refuse(connection: &mut Connection, error: &ApiError, by: &RequestId) -
     response
         .insert_header((header::CONTENT_TYPE, "application/json"))
         .insert_header((REQUEST_ID, by.as_str()));
+    for header in headers::ALWAYS.into_iter().chain([headers::NO_PAGE, headers::NO_CACHE]) {
+        response.insert_header(header);
+    }
     response.force_close();
     if let Some(seconds) = error.retry_after() {
         response.insert_header((header::RETRY_AFTER, seconds));

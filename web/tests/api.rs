@@ -6,7 +6,7 @@ use awc::http::StatusCode;
 use camofleet_actors::process::fake::Fault;
 use camofleet_web::{CorsOrigins, Surface};
 use serde_json::{Value, json};
-use support::{Options, api};
+use support::{Options, api, view_key};
 
 fn assert_error((status, body): (StatusCode, Value), expected: u16, code: &str) {
     assert_eq!((status.as_u16(), body["code"].as_str()), (expected, Some(code)), "{body}");
@@ -45,9 +45,13 @@ async fn a_session_is_shown_with_every_field_of_the_contract() {
 async fn a_session_lives_through_create_list_show_touch_and_delete() {
     let api = api(Options::default()).await;
     let session = api.create(r#"{"vnc":true}"#).await;
+    let key = view_key(&session["vnc"]);
     assert_eq!(
         session["vnc"],
-        json!({"ws": "/websockify?token=6900", "http": "/vnc/6900", "password_protected": false})
+        json!({
+            "ws": format!("/websockify?token=6900&key={key}"), "http": format!("/vnc/6900?key={key}"),
+            "password_protected": false,
+        })
     );
     assert_eq!((&session["vnc_enabled"], &session["headless"]), (&json!(true), &json!(false)));
     let path = format!("/sessions/local/{}", session["id"].as_str().unwrap());
@@ -60,11 +64,9 @@ async fn a_session_lives_through_create_list_show_touch_and_delete() {
     let (_, ended) = api.get("/sessions?ended=true").await;
     assert_eq!((&ended[0]["id"], &ended[0]["end_reason"]), (&session["id"], &json!("deleted")));
     assert!(ended[0]["ended_at"].is_string());
-    assert_eq!(
-        api.get(&path).await.1["status"],
-        "DEAD",
-        "an ended session is still shown while it is remembered"
-    );
+    // Clients of the original poll for this.
+    assert_error(api.get(&path).await, 404, "session_not_found");
+    assert_eq!(api.get(&format!("{path}?ended=true")).await.1["status"], "DEAD");
     assert!(api.os.alive("browser").is_empty() && api.os.alive("Xvnc").is_empty());
     api.stop().await;
 }
@@ -191,11 +193,16 @@ async fn health_and_workers_show_the_checks() {
     assert!(facts.is_object(), "{workers}");
     let worker = json!({
         "name": "local", "healthy": true, "supports_vnc": true,
-        "detail": {"status": "ok", "version": version, "checks": checks, "failing": [], "facts": facts},
+        "detail": {
+            "status": "ok", "version": version, "checks": checks, "failing": [], "facts": facts, "insecure": null,
+        },
         "sessions": 0, "stale": false, "draining": false, "url": null, "last_contact": null
     });
     assert_eq!((status, &workers), (StatusCode::OK, &json!([worker])));
-    assert_eq!(api.get("/api/health").await, (StatusCode::OK, json!({"status": "ok", "workers": [worker]})));
+    assert_eq!(
+        api.get("/api/health").await,
+        (StatusCode::OK, json!({"status": "ok", "workers": [worker], "insecure": false}))
+    );
     api.stop().await;
 }
 

@@ -81,6 +81,7 @@ async fn each_surface_has_all_of_its_routes_in_its_document() {
         "POST /workers/{worker}/drain",
         "DELETE /workers/{worker}/drain",
         "GET /websockify",
+        "GET /websockify/view",
         "GET /metrics",
     ];
     let host = [
@@ -99,7 +100,7 @@ async fn each_surface_has_all_of_its_routes_in_its_document() {
         "GET /events",
         "GET /metrics",
     ];
-    let gateway = ["GET /health", "GET /websockify", "GET /metrics"];
+    let gateway = ["GET /health", "GET /websockify", "GET /websockify/view", "GET /metrics"];
     for (surface, expected) in [
         (Surface::Control, &control[..]),
         (worker(), &host),
@@ -279,7 +280,10 @@ async fn the_page_and_all_that_it_loads_come_from_the_binary_by_relative_address
             let mut page = api.client.get(url("/docs")).send().await.unwrap();
             assert_eq!(page.headers().get(CONTENT_TYPE).unwrap(), "text/html; charset=utf-8");
             let page = String::from_utf8(page.body().await.unwrap().to_vec()).unwrap();
-            assert!(page.contains("url: 'openapi.json'") && !page.contains("://"), "{page}");
+            assert!(page.contains("\"docs/start.js\"") && !page.contains("://"), "{page}");
+            let mut start = api.client.get(url("/docs/start.js")).send().await.unwrap();
+            let start = String::from_utf8(start.body().await.unwrap().to_vec()).unwrap();
+            assert!(start.contains("url: 'openapi.json'"), "{start}");
             for (file, kind) in [("swagger-ui-bundle.js", "text/javascript"), ("swagger-ui.css", "text/css")]
             {
                 assert!(page.contains(&format!("\"docs/{file}\"")), "{page}");
@@ -316,7 +320,7 @@ async fn a_method_that_a_route_does_not_have_is_answered_with_those_that_it_has(
     let answer = api.client.delete(format!("{}/sessions", api.origin)).send().await.unwrap();
     assert_eq!(
         (answer.status().as_u16(), answer.headers().get("allow").unwrap()),
-        (405, &"GET, POST".parse().unwrap())
+        (405, &"GET, HEAD, POST".parse().unwrap())
     );
     api.stop().await;
 }

@@ -12,7 +12,7 @@ use awc::http::StatusCode;
 use camofleet_actors::worker::RemoteRole;
 use camofleet_web::Surface;
 use serde_json::{Value, json};
-use support::{Chain, Options, api, before, machine, read_head, stand_in, worker};
+use support::{Chain, Options, api, before, machine, read_head, stand_in, view_key, worker};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -49,12 +49,20 @@ async fn one_session_is_shown_by_each_role_as_its_contract_says() {
     let chain = Chain::new(Options::default()).await;
     let created = chain.control.create(REQUEST).await;
     let id = created["id"].as_str().unwrap().to_owned();
-    let vnc = json!({"ws": "wss://127.0.0.1/live?token=6900", "http": "https://screens.example/6900", "password_protected": false});
+    let key = view_key(&created["vnc"]);
+    let vnc = json!({
+        "ws": format!("wss://127.0.0.1/live?token=6900&key={key}"),
+        "http": format!("https://screens.example/6900?key={key}"),
+        "password_protected": false,
+    });
     let control = with(json!({
         "worker": "east", "ws_endpoint": format!("/fleet/sessions/east/{id}/ws"), "vnc_enabled": true, "vnc": vnc, "stale": false,
     }));
     assert_eq!(without_volatile(created), control);
-    let links = json!({"ws": "/websockify?token=6900", "http": "/vnc/6900", "password_protected": false});
+    let links = json!({
+        "ws": format!("/websockify?token=6900&key={key}"), "http": format!("/vnc/6900?key={key}"),
+        "password_protected": false,
+    });
     let worker = with(json!({
         "worker_id": "w-1", "ws_endpoint": format!("/sessions/{id}/ws"), "vnc_enabled": true, "vnc": links, "stale": false,
     }));

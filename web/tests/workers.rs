@@ -21,6 +21,12 @@ fn take_time(body: &mut Value, name: &str) -> String {
     time
 }
 
+/// The same with a field as it is given.
+fn with(mut body: Value, name: &str, value: Value) -> Value {
+    body[name] = value;
+    body
+}
+
 /// The health of a runner on the fake machine without sessions, but for the time of its start.
 fn health() -> Value {
     json!({
@@ -67,9 +73,11 @@ async fn health_and_facts_of_a_runner_are_told_by_each_role_before_it() {
     let (_, told) = chain.runner.get("/health").await;
     let mut runner = told.clone();
     take_time(&mut runner["facts"], "started_at");
-    assert_eq!(runner, health());
+    assert_eq!(runner, with(health(), "insecure", json!(false)));
     let (_, worker) = chain.worker.get("/api/health").await;
     assert_eq!(worker, told);
+    // Only the server itself knows where it listens.
+    let told = with(told, "insecure", Value::Null);
 
     let (_, mut control) = chain.control.get("/health").await;
     let (_, mut workers) = chain.control.get("/workers").await;
@@ -79,7 +87,7 @@ async fn health_and_facts_of_a_runner_are_told_by_each_role_before_it() {
         "name": "east", "healthy": true, "detail": told, "supports_vnc": true, "sessions": 0, "stale": false,
         "draining": false, "url": chain.worker.origin,
     });
-    assert_eq!(control, json!({"status": "ok", "workers": [status]}));
+    assert_eq!(control, json!({"status": "ok", "workers": [status], "insecure": false}));
     assert_eq!(workers, json!([status]));
 
     chain.control.create(r#"{"vnc":true}"#).await;
@@ -146,7 +154,7 @@ async fn a_worker_of_the_original_is_shown_without_what_it_does_not_tell() {
         "url": origin,
         "detail": {
             "status": "ok", "version": "0.1.0", "checks": {"playwright": "ready", "sessions": "1"},
-            "failing": [], "facts": null,
+            "failing": [], "facts": null, "insecure": null,
         },
     });
     assert_eq!(status, expected);

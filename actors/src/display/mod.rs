@@ -67,6 +67,7 @@ impl DisplaySettings {
             id: Some(slot.vnc_id),
             server: Some(SocketAddr::new(reachable(self.bind), slot.vnc_port)),
             links: self.links.links(slot.vnc_id),
+            key: None,
         }
     }
 
@@ -80,6 +81,7 @@ impl DisplaySettings {
                 http: self.links.http.clone(),
                 password_protected: shared.password.is_some(),
             },
+            key: None,
         }
     }
 }

@@ -38,7 +38,8 @@ impl TestGateway {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = server.local_addr().unwrap().port();
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
-        let vnc = VncView { id: Some(ID), server: Some(address), ..VncView::default() };
+        let key = Some(ViewKey::random());
+        let vnc = VncView { id: Some(ID), server: Some(address), key, ..VncView::default() };
         let view = Arc::new(SessionView { vnc: Some(vnc), ..a_view() });
         let snapshot = WorkerSnapshot { sessions: vec![Arc::clone(&view)], ..WorkerSnapshot::default() };
         let directory = Directory::of(vec![worker(snapshot)]);
@@ -48,7 +49,12 @@ impl TestGateway {
     }
 
     async fn ask(&self, vnc_id: u16) -> Result<TunnelTicket> {
-        self.gateway.send(OpenTunnel { vnc_id: vnc_id.to_string() }).await.unwrap()
+        self.ask_with(vnc_id, None).await
+    }
+
+    async fn ask_with(&self, vnc_id: u16, key: Option<&str>) -> Result<TunnelTicket> {
+        let key = key.map(str::to_owned);
+        self.gateway.send(OpenTunnel { vnc_id: vnc_id.to_string(), key }).await.unwrap()
     }
 
     /// A tunnel, and the VNC server's end of it.
@@ -210,7 +216,7 @@ async fn a_server_that_does_not_listen_is_unreachable_and_its_ticket_is_free_aga
     drop(server);
     assert!(matches!(refusal(VncTunnel::open(ticket).await), Error::UpstreamUnreachable { .. }));
     // The news of the dropped ticket is in the mailbox before this.
-    gateway.send(OpenTunnel { vnc_id: ID.to_string() }).await.unwrap().ok().unwrap();
+    gateway.send(OpenTunnel { vnc_id: ID.to_string(), key: None }).await.unwrap().ok().unwrap();
 }
 
 #[actix::test]

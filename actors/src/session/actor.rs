@@ -135,14 +135,13 @@ impl Session {
 
     /// Its live view, once it has one and as long as it lives.
     fn vnc(&self) -> Option<VncView> {
+        let key = self.spec.view_key.as_ref()?;
         let display = &self.launcher.settings.display;
-        match (&self.launcher.screen, &self.slot) {
-            _ if !self.spec.vnc => None,
-            (Some(screen), _) if self.life.status() != Status::Dead => {
-                Some(display.shared_view(&screen.settings))
-            }
-            (_, slot) => slot.as_ref().map(|slot| display.view(slot)),
-        }
+        let view = match (&self.launcher.screen, &self.slot) {
+            (Some(screen), _) if self.life.status() != Status::Dead => display.shared_view(&screen.settings),
+            (_, slot) => display.view(slot.as_ref()?),
+        };
+        Some(VncView { links: view.links.keyed(key), key: Some(key.clone()), ..view })
     }
 
     pub(super) fn publish(&self, change: Change) {

@@ -48,6 +48,8 @@ pub(crate) struct Upstream {
     pub name: Cow<'static, str>,
     /// Another camofleet, or the original, and not the browser itself: it closes with reasons of its own.
     pub hop: bool,
+    /// The `Authorization` header that it asks for.
+    pub authorization: Option<String>,
 }
 
 /// The attachment runs: the session learns how to end it.
@@ -97,12 +99,15 @@ impl AttachmentTicket {
         headers: &[(&str, &str)],
         playwright: Option<&str>,
     ) -> Result<UpstreamConnection> {
-        let Upstream { url, what, hop, .. } = &self.upstream;
+        let Upstream { url, what, hop, authorization, .. } = &self.upstream;
         let concerns = |name: &str| name.eq_ignore_ascii_case("user-agent") || name.starts_with(PASSED_ON);
         let mut passed: Vec<(&str, &str)> =
             headers.iter().copied().filter(|(name, _)| concerns(name)).collect();
         if *hop {
             passed.push(("X-Request-Id", self.by.as_str()));
+        }
+        if let Some(authorization) = authorization {
+            passed.push(("Authorization", authorization));
         }
         let limit = DIAL_TIMEOUT;
         let dialled = tokio::time::timeout(limit, dial::dial(url, &passed)).await;

@@ -91,6 +91,7 @@ impl Session {
                 what: "the browser".into(),
                 name: "browser".into(),
                 hop: false,
+                authorization: None,
             },
             activity: self.activity.clone(),
             metrics: self.launcher.metrics.clone(),

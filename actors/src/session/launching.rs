@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::actor::{ReadySession, Session};
 use super::state::{EndReason, Status};
-use super::view::StartUrlWait;
+use super::view::{StartUrlWait, without_password};
 use crate::driver::InBrowser;
 use crate::error::{Error, Result};
 use crate::events::Change;
@@ -122,12 +122,18 @@ impl Session {
         }
         let launch = launched.launch;
         let wait = self.spec.start_url_wait;
-        let open = launched.driver.send(InBrowser::Open { launch, url, wait, timeout: START_URL_TIMEOUT });
+        let shown = without_password(&url).into_owned();
+        let open = launched.driver.send(InBrowser::Open {
+            launch,
+            url: url.clone(),
+            wait,
+            timeout: START_URL_TIMEOUT,
+        });
         ctx.spawn(open.into_actor(self).map(move |opened, this, _| {
             let current = this.launched.as_ref().is_some_and(|launched| launched.launch == launch);
             // A browser that is gone has its own story.
             if let (true, Ok(Err(error))) = (current, opened) {
-                this.start_url_error = Some(error);
+                this.start_url_error = Some(error.replace(&url, &shown));
                 this.publish_by(Change::StartUrlFailed, by);
             }
         }));

@@ -18,5 +18,5 @@ pub(crate) use clients::Attach;
 pub use state::{EndReason, IllegalMove, Lifecycle, Status};
 pub use view::{
     Contexts, Ending, OnCrash, SessionDefaults, SessionId, SessionRequest, SessionSpec, SessionView,
-    StartUrlWait, VncView,
+    StartUrlWait, VncView, without_password,
 };

@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use super::activity::ActivityClock;
 use super::state::{EndReason, Status};
-use crate::links::VncLinks;
+use crate::error::{Error, Result};
+use crate::links::{ViewKey, VncLinks};
 use crate::request_id::RequestId;
 
 /// A session's id: a UUID v4.
@@ -74,6 +75,9 @@ pub struct SessionRequest {
     pub contexts: Contexts,
 }
 
+/// Schemes that a request's start URL may always have.
+const START_URL_SCHEMES: [&str; 3] = ["http", "https", "data"];
+
 /// Defaults for what a request leaves open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionDefaults {
@@ -85,6 +89,35 @@ pub struct SessionDefaults {
     pub start_url: Option<String>,
     /// What counts as open.
     pub start_url_wait: StartUrlWait,
+    /// Schemes that a request's start URL may have beside http, https, data and about:blank: what a browser shows of its
+    /// own machine (`file:`), or of itself, is not for everybody who may ask for a session.
+    pub start_url_schemes: Vec<String>,
+}
+
+impl SessionDefaults {
+    /// Refuses a request whose start URL has a scheme that is not allowed.
+    ///
+    /// # Errors
+    /// [`Error::StartUrlScheme`].
+    pub fn check(&self, request: &SessionRequest) -> Result<()> {
+        let Some(url) = &request.start_url else { return Ok(()) };
+        let url = with_scheme(url.trim());
+        let scheme = url.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        let allowed = START_URL_SCHEMES.contains(&scheme.as_str())
+            || self.start_url_schemes.contains(&scheme)
+            || url.eq_ignore_ascii_case("about:blank");
+        if allowed { Ok(()) } else { Err(Error::StartUrlScheme { scheme }) }
+    }
+}
+
+/// An address without the password in it, if it has one: it is shown to everybody who may list sessions.
+pub fn without_password(address: &str) -> Cow<'_, str> {
+    let Some(mut url) = Url::parse(address).ok().filter(|url| url.password().is_some()) else {
+        return address.into();
+    };
+    // What has a password can have another.
+    let _ = url.set_password(Some("****"));
+    String::from(url).into()
 }
 
 /// A session as it will be built: every question answered.
@@ -110,6 +143,8 @@ pub struct SessionSpec {
     pub contexts: Contexts,
     /// The request that asked for it; `None` where its machine does not tell.
     pub request_id: Option<RequestId>,
+    /// What opens its live view, through every restart; `None` without one, and on another machine.
+    pub view_key: Option<ViewKey>,
 }
 
 impl SessionSpec {
@@ -129,6 +164,7 @@ impl SessionSpec {
             on_crash: request.on_crash,
             contexts: request.contexts,
             request_id: Some(by),
+            view_key: request.vnc.then(ViewKey::random),
         }
     }
 }
@@ -155,6 +191,8 @@ pub struct VncView {
     pub server: Option<SocketAddr>,
     /// The addresses to show.
     pub links: VncLinks,
+    /// What opens it beside a number that anybody can guess; `None` where its machine gives none: an original.
+    pub key: Option<ViewKey>,
 }
 
 /// How and why a session ended.
@@ -205,6 +243,50 @@ mod tests {
             idle_ttl: Duration::from_secs(300),
             start_url: None,
             start_url_wait: StartUrlWait::Load,
+            start_url_schemes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_start_url_has_a_scheme_of_the_web_unless_others_are_named() {
+        let check = |url: &str, named: &[&str]| {
+            let start_url_schemes = named.iter().map(|scheme| (*scheme).to_owned()).collect();
+            let request = SessionRequest { start_url: Some(url.to_owned()), ..SessionRequest::default() };
+            SessionDefaults { start_url_schemes, ..defaults() }.check(&request)
+        };
+        for url in [
+            "example.com",
+            "HTTP://a",
+            "https://a",
+            "data:,x",
+            "about:blank",
+            "localhost:80",
+            "",
+            "javascript:x",
+        ] {
+            assert_eq!(check(url, &[]), Ok(()), "{url}");
+        }
+        for (url, scheme) in [
+            ("file:///etc/passwd", "file"),
+            (" FILE:/etc/passwd", "file"),
+            ("about:config", "about"),
+            ("view-source:http://a", "view-source"),
+            ("chrome://browser", "chrome"),
+            ("blob:x", "blob"),
+        ] {
+            let refused = Err(Error::StartUrlScheme { scheme: scheme.to_owned() });
+            assert_eq!(check(url, &[]), refused, "{url}");
+            assert_eq!(check(url, &[scheme]), Ok(()), "{url}");
+        }
+        // What a browser's parser would take for `file:`, was made a host by then.
+        assert_eq!(check("fi\nle:///etc/passwd", &[]), Ok(()));
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_not_shown() {
+        assert_eq!(without_password("https://me:s3cret@a.example/x"), "https://me:****@a.example/x");
+        for same in ["https://me@a.example", "https://a.example/?q=a:b@c", "not a url"] {
+            assert_eq!(without_password(same), same);
         }
     }
 

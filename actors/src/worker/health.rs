@@ -65,7 +65,7 @@ impl LocalWorker {
 
     /// What it is and has, with so many live sessions.
     pub(super) fn facts(&self, sessions: usize) -> Facts {
-        let SessionDefaults { headless, idle_ttl, start_url, start_url_wait } =
+        let SessionDefaults { headless, idle_ttl, start_url, start_url_wait, start_url_schemes: _ } =
             self.settings.defaults.clone();
         let engine = &self.settings.launch.engine;
         let (playwright, node) = match self.versions() {

@@ -36,7 +36,7 @@ impl Handler<CreateSession> for LocalWorker {
             _ if self.draining => Some(Error::Draining),
             Err(remedy) if request.vnc => Some(Error::NoVncTooling { remedy: remedy.clone() }),
             _ if self.sessions.len() >= limit => Some(Error::AtCapacity { limit, retry_after: RETRY_AFTER }),
-            _ => None,
+            _ => self.settings.defaults.check(&request).err(),
         };
         if let Some(refusal) = refusal {
             self.launcher.metrics.created(refusal.code(), "none", started.elapsed());

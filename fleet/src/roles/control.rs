@@ -12,7 +12,7 @@ use camofleet_actors::metrics::Metrics;
 use camofleet_actors::worker::{RemoteRole, RemoteSettings};
 use camofleet_web::Surface;
 
-use super::worker::{remote_settings, remote_worker};
+use super::worker::{remote_settings, remote_worker, token_of};
 use super::{Failure, Wiring, control_web_settings, listen, metrics, tunnel_settings};
 use crate::machine;
 use crate::session_log;
@@ -42,6 +42,7 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
         .iter()
         .map(|entry| {
             let remote = RemoteSettings {
+                token: token_of(entry.token.as_ref().or(control.workers_token.as_ref())),
                 supports_vnc: entry.supports_vnc,
                 links: LinkTemplates { ws: entry.vnc_ws.clone(), http: entry.vnc_http.clone() },
                 ..remote_settings(entry.name.clone(), RemoteRole::Worker, entry.url.clone(), &control.calls)
@@ -95,14 +96,16 @@ fn discovery(
     let place = |entry: &DiscoveryEntry| {
         let source = Source { name: entry.name.clone(), port: entry.port, name_server: entry.name_server };
         let (entry, calls) = (entry.clone(), control.calls.clone());
+        let token = token_of(control.workers_token.as_ref());
+        let relayed = LinkTemplates::relayed(&control.public_pages_prefix);
         let (metrics, events) = (metrics.clone(), events.clone());
         let build = move |name: String, url| {
-            // A view of a worker that nobody has given an address of its own is shown by this process.
-            let relayed = LinkTemplates::relayed();
             let remote = RemoteSettings {
+                token: token.clone(),
                 supports_vnc: entry.supports_vnc,
                 links: match (&entry.vnc_ws, &entry.vnc_http) {
-                    (None, None) => relayed,
+                    // A view of a worker that nobody has given an address of its own is shown by this process.
+                    (None, None) => relayed.clone(),
                     (ws, http) => LinkTemplates { ws: ws.clone(), http: http.clone() },
                 },
                 ..remote_settings(name, RemoteRole::Worker, url, &calls)

@@ -3,13 +3,16 @@
 use camofleet_actors::events::EventBus;
 use camofleet_actors::fleet::{FleetParts, GatewayParts};
 use camofleet_actors::gateway::{PortMap, Targets};
-use camofleet_web::{CorsOrigins, Surface, WebSettings};
+use camofleet_web::{Surface, WebSettings};
 
-use super::{Failure, Role, Wiring, bind, control_web_settings, metrics, plain_greeting, tunnel_settings};
+use super::{
+    Failure, Role, Wiring, bind, check_token, control_web_settings, metrics, plain_greeting, tunnel_settings,
+};
 use crate::settings::validated::Settings;
 
 pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
     let gateway = &settings.gateway;
+    check_token(&settings.control.listen)?;
     let listener = bind(&gateway.host, gateway.port, ("HTTP_HOST", "HTTP_PORT"))?;
     let metrics = metrics()?;
     let ports = PortMap {
@@ -26,11 +29,7 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
     Ok(Wiring {
         surface: Surface::Gateway,
         listener,
-        web: WebSettings {
-            cors_origins: CorsOrigins::Any,
-            metrics_path: "/metrics".to_owned(),
-            ..control_web_settings(&settings)
-        },
+        web: WebSettings { metrics_path: "/metrics".to_owned(), ..control_web_settings(&settings) },
         metrics,
         // Nothing is told here.
         events: EventBus::default(),

@@ -163,6 +163,7 @@ fn worker_settings(
                 types::StartUrlWait::DomContentLoaded => StartUrlWait::DomContentLoaded,
                 types::StartUrlWait::None => StartUrlWait::None,
             },
+            start_url_schemes: defaults.start_url_schemes.clone(),
         },
         max_sessions: runner.max_sessions.get(),
         restart_intensity: Intensity {

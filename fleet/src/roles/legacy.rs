@@ -9,9 +9,9 @@ use camofleet_actors::fleet::GatewayParts;
 use camofleet_actors::gateway::Targets;
 use camofleet_actors::metrics::Metrics;
 use camofleet_web::server::{Server, ServerSettings};
-use camofleet_web::{AppState, Surface, WebSettings};
+use camofleet_web::{AppState, Surface};
 
-use super::{Failure, bind, tunnel_settings};
+use super::{Failure, at_address, bind, tunnel_settings};
 use crate::settings::types::Resolution;
 use crate::settings::validated::{LegacyVncSettings, ListenSettings, Settings};
 
@@ -39,13 +39,13 @@ impl ScreenServer {
     /// Starts to serve, with what the role's own server works with.
     pub fn serve(self, state: AppState, shutdown_timeout: Duration) -> Result<Server, Failure> {
         let unavailable = |error: std::io::Error| Failure::Unavailable(error.to_string());
-        let address = self.listener.local_addr().map_err(unavailable)?.to_string();
+        let address = self.listener.local_addr().map_err(unavailable)?;
         let assets = Some(self.assets).filter(|assets| assets.is_dir());
         let page = assets.as_ref().map_or("camofleet's own".to_owned(), |dir| dir.display().to_string());
         log::info!("the shared screen is shown on {address}; its page is {page}");
         let state = AppState {
             surface: Surface::SharedScreen { assets },
-            settings: WebSettings { address, ..state.settings },
+            settings: at_address(state.settings, address),
             ..state
         };
         let settings = ServerSettings { threads: THREADS, shutdown_timeout };

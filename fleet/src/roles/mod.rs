@@ -22,7 +22,7 @@ use camofleet_actors::pod_costs::{self, Cluster};
 use camofleet_actors::supervision::install_panic_hook;
 use camofleet_actors::worker::ShutDown;
 use camofleet_web::server::ServerSettings;
-use camofleet_web::{AppState, CorsOrigins, Surface, ViewerSettings, WebSettings};
+use camofleet_web::{AccessSettings, AppState, CorsOrigins, Surface, ViewerSettings, WebSettings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::TaskTracker;
 
@@ -137,8 +137,9 @@ impl Wiring {
             metrics,
             history,
             sockets: sockets.clone(),
-            settings: WebSettings { address: address.to_string(), ..self.web },
+            settings: at_address(self.web, address),
         };
+        warn_of_access(&state.settings.access);
         let screen_state = state.clone();
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         let server = camofleet_web::run(listener, state, ServerSettings { threads, shutdown_timeout })
@@ -196,6 +197,7 @@ async fn interrupted() -> &'static str {
 
 /// Binds what a role listens on; `default_host` is its address where the settings leave it to the role.
 fn listen(listen: &ListenSettings, default_host: &str) -> Result<TcpListener, Failure> {
+    check_token(listen)?;
     let (host, port) = (listen.host.as_deref().unwrap_or(default_host), listen.port);
     bind(host, port, listen.names)
 }
@@ -227,16 +229,29 @@ fn origin(address: SocketAddr) -> String {
 
 /// What the web surface of a role takes from its settings, and from those that all roles share.
 fn web_settings(listen: &ListenSettings, settings: &Settings) -> WebSettings {
+    let api_token = listen.api_token.as_ref().map(|token| token.expose().to_owned());
     WebSettings {
-        cors_origins: match &listen.cors_origins {
-            types::CorsOrigins::Any => CorsOrigins::Any,
-            types::CorsOrigins::Listed(origins) => CorsOrigins::List(origins.clone()),
+        access: AccessSettings {
+            cors_origins: match &listen.cors_origins {
+                types::CorsOrigins::Any => CorsOrigins::Any,
+                types::CorsOrigins::Listed(origins) => CorsOrigins::List(origins.clone()),
+            },
+            public_hosts: listen.public_hosts.clone(),
+            // Known when the listener is.
+            on_loopback: false,
+            open_views: match settings.runner.vnc.open_ids {
+                types::OpenIds::Auto => api_token.is_none(),
+                types::OpenIds::Open => true,
+                types::OpenIds::Closed => false,
+            },
+            api_token,
+            frame_ancestors: settings.control.frame_ancestors.clone(),
+            names: listen.access_names(),
         },
         // Known when the listener is.
         address: String::new(),
         metrics_path: listen.metrics_endpoint.clone(),
         public_api_prefix: String::new(),
-        api_token: None,
         ping_interval: settings.control.ws_ping,
         viewer: ViewerSettings {
             read_timeout: settings.gateway.ws_read_timeout,
@@ -250,9 +265,40 @@ fn control_web_settings(settings: &Settings) -> WebSettings {
     let control = &settings.control;
     WebSettings {
         public_api_prefix: control.public_api_prefix.clone(),
-        api_token: control.api_token.as_ref().map(|token| token.expose().to_owned()),
         ..web_settings(&control.listen, settings)
     }
+}
+
+/// What is known of a surface once it listens.
+fn at_address(web: WebSettings, address: SocketAddr) -> WebSettings {
+    let access = AccessSettings { on_loopback: address.ip().is_loopback(), ..web.access };
+    WebSettings { address: address.to_string(), access, ..web }
+}
+
+/// Says in the log whom the settings let in.
+fn warn_of_access(access: &AccessSettings) {
+    if let Some(warning) = access.warning() {
+        log::warn!("{warning}");
+    }
+    if access.cors_origins == CorsOrigins::Any {
+        let name = access.names.cors_origins;
+        let what = match access.api_token {
+            Some(_) => "whatever needs no token",
+            None => "every session, its live screen's address included",
+        };
+        log::warn!("{name} is *: every page that a browser shows can read {what}; list origins instead");
+    }
+}
+
+/// Refuses to start without a token where one is required.
+fn check_token(listen: &ListenSettings) -> Result<(), Failure> {
+    if listen.require_token && listen.api_token.is_none() {
+        let (token, required) = (listen.access_names().api_token, listen.require_token_name());
+        return Err(Failure::Unavailable(format!(
+            "{required} is set and {token} is not: set it, for instance to the output of 'openssl rand -hex 24'"
+        )));
+    }
+    Ok(())
 }
 
 /// How a gateway treats its tunnels.

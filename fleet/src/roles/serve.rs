@@ -27,12 +27,14 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
         None => None,
         Some(screen) => Some(ScreenServer::listen(screen, &settings.control.listen, LOOPBACK)?),
     };
+    let prefix = &settings.control.public_pages_prefix;
     let relative = match &screen {
-        None => LinkBases::relative(),
+        None => LinkBases::below(prefix),
         // The gateway here leads to the one screen too, whatever the id.
-        Some(_) => {
-            LinkBases { ws: Some("/websockify?token=screen".into()), http: Some("/vnc/screen".into()) }
-        }
+        Some(_) => LinkBases {
+            ws: Some(format!("{prefix}/websockify?token=screen")),
+            http: Some(format!("{prefix}/vnc/screen")),
+        },
     };
     let options = LocalOptions {
         name: "local",
@@ -54,7 +56,7 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
             metrics: metrics.clone(),
         },
     };
-    let token_needed = settings.control.api_token.is_some();
+    let token_needed = settings.control.listen.api_token.is_some();
     Ok(Wiring {
         surface: Surface::Control,
         listener,

@@ -16,6 +16,7 @@ use super::host::{Host, LocalOptions};
 use super::{Failure, Role, Wiring, listen, metrics, plain_greeting, web_settings};
 use crate::machine;
 use crate::session_log;
+use crate::settings::types::Secret;
 use crate::settings::validated::{CallSettings, Settings, WorkerSettings};
 
 /// Its callers are other containers and hosts.
@@ -69,12 +70,18 @@ fn remote_runner(
     events: EventBus,
 ) -> (String, WorkerBuilder) {
     let settings = RemoteSettings {
+        token: token_of(worker.runner_token.as_ref()),
         supports_vnc: worker.supports_vnc.unwrap_or(false),
         default_idle_ttl: Some(worker.default_idle_ttl.unwrap_or(DEFAULT_IDLE_TTL)),
         default_headless: Some(worker.default_headless.unwrap_or(false)),
         ..remote_settings("runner".to_owned(), RemoteRole::Runner, url, &worker.calls)
     };
     remote_worker(settings, metrics, events)
+}
+
+/// The token to present to another machine, if it has one.
+pub(super) fn token_of(secret: Option<&Secret>) -> Option<String> {
+    secret.map(|secret| secret.expose().to_owned())
 }
 
 /// Another machine with nothing special about it.
@@ -88,6 +95,7 @@ pub(super) fn remote_settings(
         name,
         role,
         url,
+        token: None,
         supports_vnc: false,
         links: LinkTemplates::default(),
         default_idle_ttl: None,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::topology::{self, DiscoveryEntry, VncMap, WorkerEntry};
-use super::types::{CorsOrigins, Resolution, Secret};
+use super::types::{self, CorsOrigins, Resolution, Secret};
 
 /// The longest span, in seconds, that an interval setting accepts: one day.
 pub const MAX_INTERVAL: f64 = 86_400.0;
@@ -45,6 +45,12 @@ pub enum Kind {
     HttpPrefix,
     /// Origins for CORS.
     Origins,
+    /// Names of hosts.
+    Hosts,
+    /// Schemes of URLs.
+    Schemes,
+    /// Who may frame pages.
+    FrameAncestors,
     /// The size of a display.
     Resolution,
     /// Other machines that sessions are placed on.
@@ -81,6 +87,7 @@ pub enum Value {
     Secret(Secret),
     Path(PathBuf),
     Origins(CorsOrigins),
+    Texts(Vec<String>),
     Resolution(Resolution),
     Workers(Vec<WorkerEntry>),
     Discovery(Vec<DiscoveryEntry>),
@@ -111,10 +118,7 @@ impl Kind {
             Self::Text { max_chars } => (text.chars().count() <= max_chars
                 && !text.contains(char::is_control))
             .then(|| Value::Text(text.to_owned())),
-            Self::Token => {
-                let sendable = !text.is_empty() && text.chars().all(|char| char.is_ascii_graphic());
-                sendable.then(|| Value::Secret(Secret::new(text.to_owned())))
-            }
+            Self::Token => Some(Secret::new(text.to_owned())).filter(Secret::is_sendable).map(Value::Secret),
             Self::Path | Self::Program => {
                 (!text.is_empty() && !text.contains('\0')).then(|| Value::Path(PathBuf::from(text)))
             }
@@ -122,6 +126,9 @@ impl Kind {
             Self::HttpPath => http_path(text).filter(|path| !path.is_empty()).map(Value::Text),
             Self::HttpPrefix => http_path(text).map(Value::Text),
             Self::Origins => CorsOrigins::parse(text).map(Value::Origins),
+            Self::Hosts => types::hosts(text).map(Value::Texts),
+            Self::Schemes => types::schemes(text).map(Value::Texts),
+            Self::FrameAncestors => types::frame_ancestors(text).map(Value::Text),
             Self::Resolution => Resolution::parse(text).map(Value::Resolution),
             Self::Workers => topology::workers(text).map(Value::Workers),
             Self::Discovery => topology::discovery(text).map(Value::Discovery),
@@ -158,7 +165,7 @@ impl Kind {
             Self::Program => "a path or the name of a program".to_owned(),
             Self::Host => "an IP address or a host name".to_owned(),
             Self::Workers => "a JSON array of workers, each with a 'name' of its own and an http(s) 'url', and where wanted \
-                              'supports_vnc' (true or false), 'vnc_ws' (a ws(s) URL) and 'vnc_http' (an http(s) URL), in \
+                              'token' (what it asks for), 'supports_vnc' (true or false), 'vnc_ws' (a ws(s) URL) and 'vnc_http' (an http(s) URL), in \
                               which {id}, {host} and {worker} are filled in"
                 .to_owned(),
             Self::Discovery => "URLs such as dns://workers.fleet.svc:8080, separated by commas, or a JSON array of objects with \
@@ -177,6 +184,14 @@ impl Kind {
             Self::HttpPrefix => "a path such as / or /fleet".to_owned(),
             Self::Origins => {
                 "* or origins such as https://panel.example, as a JSON array or separated by commas"
+                    .to_owned()
+            }
+            Self::Hosts => {
+                "host names such as fleet.example or *.fleet.example, as a JSON array or separated by commas".to_owned()
+            }
+            Self::Schemes => "schemes such as file, as a JSON array or separated by commas".to_owned(),
+            Self::FrameAncestors => {
+                "none, or self, * and origins such as https://portal.example, as a JSON array or separated by commas"
                     .to_owned()
             }
             Self::Resolution => {

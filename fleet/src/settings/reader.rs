@@ -11,7 +11,7 @@ use url::Url;
 use super::error::SettingsError;
 use super::kinds::Value;
 use super::sources::InForce;
-use super::topology::{DiscoveryEntry, VncMap, WorkerEntry};
+use super::topology::{self, DiscoveryEntry, VncMap, WorkerEntry};
 use super::types::{Choice, CorsOrigins, Resolution, Secret};
 
 /// Reads settings by name, and says where a bad one stands.
@@ -39,7 +39,11 @@ impl Reader<'_> {
         let setting = in_force.setting;
         let value = setting.kind.parse(text).ok_or_else(|| SettingsError::Value {
             name,
-            given: if setting.is_secret() { "the value".to_owned() } else { excerpt(text) },
+            given: if setting.is_secret() || topology::has_token(text) {
+                "the value".to_owned()
+            } else {
+                excerpt(text)
+            },
             source_name: in_force.source.clone(),
             allowed: setting.kind.allowed(),
         })?;
@@ -132,6 +136,7 @@ conversions! {
     secret: Secret -> Secret;
     path: Path -> PathBuf;
     origins: Origins -> CorsOrigins;
+    texts: Texts -> Vec<String>;
     resolution: Resolution -> Resolution;
     workers: Workers -> Vec<WorkerEntry>;
     discovery: Discovery -> Vec<DiscoveryEntry>;

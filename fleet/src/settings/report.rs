@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::sources::InForce;
+use super::topology;
 
 /// Every setting in force, as `NAME=value` with its source behind it; secrets are masked.
 pub fn report(in_force: &[InForce], explain: bool) -> String {
@@ -27,10 +28,16 @@ pub fn report(in_force: &[InForce], explain: bool) -> String {
     report.trim_start().to_owned()
 }
 
+/// What stands for a secret.
+const MASKED: &str = "********";
+
 fn shown(value: &InForce) -> String {
     match &value.text {
         None => String::new(),
-        Some(_) if value.setting.is_secret() => "********".to_owned(),
+        Some(_) if value.setting.is_secret() => MASKED.to_owned(),
+        Some(text) if topology::has_token(text) => {
+            topology::masked(text).unwrap_or_else(|| MASKED.to_owned())
+        }
         Some(text) => text.escape_debug().to_string().replace("\\\"", "\""),
     }
 }
@@ -41,7 +48,10 @@ mod tests {
 
     #[test]
     fn the_report_names_each_setting_with_its_source_and_masks_secrets() {
-        let host = Host::new().env("CONTROL_API_TOKEN", "s3cr3t").set("CONTROL_PORT", "9001");
+        let host = Host::new()
+            .env("CONTROL_API_TOKEN", "s3cr3t")
+            .env("CONTROL_WORKERS", r#"[{"name": "a", "url": "http://a", "token": "s3cr3t"}]"#)
+            .set("CONTROL_PORT", "9001");
         let loaded = host.load().unwrap();
         let report = loaded.report(false);
         let line = |start: &str| {
@@ -50,6 +60,10 @@ mod tests {
         assert_eq!(line("CONTROL_PORT=").0.trim_end(), "CONTROL_PORT=9001");
         assert_eq!(line("CONTROL_PORT=").1, " --set");
         assert_eq!(line("CONTROL_API_TOKEN=").0.trim_end(), "CONTROL_API_TOKEN=********");
+        assert_eq!(
+            line("CONTROL_WORKERS=").0.trim_end(),
+            r#"CONTROL_WORKERS=[{"name":"a","token":"********","url":"http://a"}]"#
+        );
         assert_eq!(line("RUNNER_RUN_DIR=").1, " not set");
         assert_eq!(line("RUNNER_ENGINE=").1, " the built-in default");
         assert_eq!(

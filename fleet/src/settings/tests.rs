@@ -11,7 +11,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::topology::{VncMap, WorkerEntry};
-use super::types::{CorsOrigins, Engine, Placement, Resolution, StartUrlWait, VncBackend};
+use super::types::{CorsOrigins, Engine, OpenIds, Placement, Resolution, StartUrlWait, VncBackend};
 use super::validated::*;
 use super::*;
 
@@ -85,7 +85,10 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
         host: Some(host.to_owned()),
         port,
         names,
-        cors_origins: CorsOrigins::Any,
+        cors_origins: CorsOrigins::Listed(Vec::new()),
+        public_hosts: None,
+        api_token: None,
+        require_token: false,
         metrics_endpoint: "/metrics".to_owned(),
     };
     let calls = |create| CallSettings {
@@ -104,6 +107,7 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
                 headless: false,
                 start_url: None,
                 start_url_wait: StartUrlWait::Load,
+                start_url_schemes: Vec::new(),
             },
             engine: EngineSettings {
                 choice: Engine::Auto,
@@ -125,6 +129,7 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
                 bind: std::net::Ipv4Addr::LOCALHOST.into(),
                 ws_base: None,
                 http_base: None,
+                open_ids: OpenIds::Auto,
                 legacy: None,
             },
             prewarm: PrewarmSettings { headless: 1, vnc: 1, check_interval: Duration::from_secs(2) },
@@ -137,6 +142,7 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
             listen: listen("0.0.0.0", 8080, ("WORKER_HOST", "WORKER_PORT")),
             id: None,
             runner_url: None,
+            runner_token: None,
             supports_vnc: None,
             default_idle_ttl: None,
             default_headless: None,
@@ -147,6 +153,7 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
             workers: vec![WorkerEntry {
                 name: "local".to_owned(),
                 url: "http://worker:8080".parse().unwrap(),
+                token: None,
                 supports_vnc: false,
                 vnc_ws: None,
                 vnc_http: None,
@@ -157,7 +164,9 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
             placement: Placement::RoundRobin,
             calls: calls(60),
             public_api_prefix: String::new(),
-            api_token: None,
+            public_pages_prefix: String::new(),
+            frame_ancestors: "'self'".to_owned(),
+            workers_token: None,
             ws_ping: Duration::from_secs(20),
         },
         gateway: GatewaySettings {

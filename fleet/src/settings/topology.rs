@@ -7,6 +7,8 @@ use std::ops::RangeInclusive;
 use serde::Deserialize;
 use url::Url;
 
+use super::types::Secret;
+
 /// One entry of `CONTROL_WORKERS`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct WorkerEntry {
@@ -14,6 +16,9 @@ pub struct WorkerEntry {
     pub name: String,
     /// Where its API is.
     pub url: Url,
+    /// The token that it asks for.
+    #[serde(default)]
+    pub token: Option<Secret>,
     /// Whether it takes sessions with a live view.
     #[serde(default)]
     pub supports_vnc: bool,
@@ -38,6 +43,7 @@ pub fn workers(text: &str) -> Option<Vec<WorkerEntry>> {
         let named = !worker.name.trim().is_empty() && !worker.name.contains(char::is_control);
         named
             && is_base(&worker.url, &["http", "https"])
+            && worker.token.as_ref().is_none_or(|token| token.is_sendable())
             && worker.vnc_ws.as_deref().is_none_or(|link| is_template(link, &["ws", "wss"]))
             && worker.vnc_http.as_deref().is_none_or(|link| is_template(link, &["http", "https"]))
     };
@@ -45,6 +51,20 @@ pub fn workers(text: &str) -> Option<Vec<WorkerEntry>> {
         workers[..index].iter().all(|other| other.name != worker.name)
     };
     (workers.iter().all(sound) && workers.iter().enumerate().all(unique)).then_some(workers)
+}
+
+/// Whether a text has a token in it that nobody is to read.
+pub fn has_token(text: &str) -> bool {
+    text.contains("\"token\"")
+}
+
+/// A JSON array of objects without their tokens.
+pub fn masked(text: &str) -> Option<String> {
+    let mut entries: Vec<serde_json::Map<String, serde_json::Value>> = serde_json::from_str(text).ok()?;
+    for token in entries.iter_mut().filter_map(|entry| entry.get_mut("token")) {
+        *token = "********".into();
+    }
+    serde_json::to_string(&entries).ok()
 }
 
 /// One entry of `CONTROL_DISCOVERY`.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::Deserialize;
 use url::Url;
 
 /// A setting that is one of a few words.
@@ -80,6 +81,18 @@ choices! {
     }
 }
 
+choices! {
+    /// Whether a live view opens by its number alone.
+    OpenIds {
+        /// Where no token is set.
+        Auto = "auto",
+        /// Always.
+        Open = "true",
+        /// Never.
+        Closed = "false",
+    }
+}
+
 /// The size of a display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resolution {
@@ -106,7 +119,7 @@ impl Resolution {
 /// The web pages that may call the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CorsOrigins {
-    /// All of them; browsers then send no credentials.
+    /// All of them may read, without credentials.
     Any,
     /// These origins (`https://panel.example`), written as browsers send them.
     Listed(Vec<String>),
@@ -115,11 +128,7 @@ pub enum CorsOrigins {
 impl CorsOrigins {
     /// Reads a JSON array or a comma-separated list.
     pub fn parse(text: &str) -> Option<Self> {
-        let entries: Vec<String> = if text.starts_with('[') {
-            serde_json::from_str(text).ok()?
-        } else {
-            text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
-        };
+        let entries = entries(text)?;
         if entries.iter().any(|entry| entry == "*") {
             return Some(Self::Any);
         }
@@ -135,14 +144,64 @@ fn origin(text: &str) -> Option<String> {
     (url.origin().is_tuple() && bare && named).then(|| url.origin().ascii_serialization())
 }
 
+/// Names of hosts: exact ones, and `*.example.com` for every name below one.
+pub fn hosts(text: &str) -> Option<Vec<String>> {
+    let name = |entry: String| {
+        let host = entry.strip_prefix("*.").unwrap_or(&entry);
+        let plain = |char: char| char.is_ascii_alphanumeric() || "-_.:[]".contains(char);
+        (!host.is_empty() && host.chars().all(plain))
+            .then(|| entry.trim_end_matches('.').to_ascii_lowercase())
+    };
+    entries(text)?.into_iter().map(name).collect()
+}
+
+/// Schemes of URLs, without the colon.
+pub fn schemes(text: &str) -> Option<Vec<String>> {
+    let scheme = |entry: String| {
+        let name = entry.trim_end_matches(':').to_ascii_lowercase();
+        let sound = name.starts_with(|char: char| char.is_ascii_lowercase())
+            && name.chars().all(|char| char.is_ascii_alphanumeric() || "+-.".contains(char));
+        sound.then_some(name)
+    };
+    entries(text)?.into_iter().map(scheme).collect()
+}
+
+/// Who may frame pages, as CSP's `frame-ancestors` has it: `none`, `self`, `*` or origins, as in `self, https://a.example`.
+pub fn frame_ancestors(text: &str) -> Option<String> {
+    let entries = entries(text)?;
+    if entries.is_empty() || entries.iter().any(|entry| entry.trim_matches('\'') == "none") {
+        return (entries.len() <= 1).then(|| "'none'".to_owned());
+    }
+    let source = |entry: String| match entry.trim_matches('\'') {
+        "self" => Some("'self'".to_owned()),
+        "*" => Some("*".to_owned()),
+        origin_text => origin(origin_text),
+    };
+    entries.into_iter().map(source).collect::<Option<Vec<_>>>().map(|sources| sources.join(" "))
+}
+
+/// A JSON array of texts, or texts separated by commas.
+fn entries(text: &str) -> Option<Vec<String>> {
+    if text.starts_with('[') {
+        return serde_json::from_str(text).ok();
+    }
+    Some(text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect())
+}
+
 /// Text that neither a log line nor a panic message may show.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
     /// Keeps a text from being printed.
     pub fn new(text: String) -> Self {
         Self(text)
+    }
+
+    /// Whether it can travel in an HTTP header.
+    pub fn is_sendable(&self) -> bool {
+        !self.0.is_empty() && self.0.chars().all(|char| char.is_ascii_graphic())
     }
 
     /// The text itself.
@@ -205,6 +264,30 @@ mod tests {
             (r#"["https://a.example""#, None),
         ] {
             assert_eq!(CorsOrigins::parse(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn hosts_schemes_and_ancestors_are_lists() {
+        let list =
+            |entries: &[&str]| Some(entries.iter().map(|entry| (*entry).to_owned()).collect::<Vec<_>>());
+        assert_eq!(hosts("Fleet.example., *.b.example"), list(&["fleet.example", "*.b.example"]));
+        assert_eq!(hosts(r#"["[::1]"]"#), list(&["[::1]"]));
+        for bad in ["https://a.example", "a/b", "*.", "*"] {
+            assert_eq!(hosts(bad), None, "{bad}");
+        }
+        assert_eq!(schemes("file:, moz-extension"), list(&["file", "moz-extension"]));
+        assert_eq!(schemes("fi le"), None);
+        for (text, sources) in [
+            ("none", Some("'none'")),
+            ("", Some("'none'")),
+            ("self", Some("'self'")),
+            ("'self', https://a.example/", Some("'self' https://a.example")),
+            ("*", Some("*")),
+            ("self, none", None),
+            ("a.example; script-src *", None),
+        ] {
+            assert_eq!(frame_ancestors(text).as_deref(), sources, "{text}");
         }
     }
 

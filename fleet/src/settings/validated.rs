@@ -6,10 +6,11 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use camofleet_web::AccessNames;
 use url::Url;
 
 use super::topology::{DiscoveryEntry, VncMap, WorkerEntry};
-use super::types::{CorsOrigins, Engine, Placement, Resolution, Secret, StartUrlWait, VncBackend};
+use super::types::{CorsOrigins, Engine, OpenIds, Placement, Resolution, Secret, StartUrlWait, VncBackend};
 
 /// Everything there is to set.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,6 +67,8 @@ pub struct SessionDefaults {
     pub start_url: Option<String>,
     /// How far that page has to load.
     pub start_url_wait: StartUrlWait,
+    /// Schemes that it may have beside the usual ones.
+    pub start_url_schemes: Vec<String>,
 }
 
 /// Which browser, and how it is set up.
@@ -126,6 +129,8 @@ pub struct VncSettings {
     pub ws_base: Option<String>,
     /// What the page addresses of views begin with.
     pub http_base: Option<String>,
+    /// Whether a live view opens by its number alone.
+    pub open_ids: OpenIds,
     /// The one shared screen, where that is wanted.
     pub legacy: Option<LegacyVncSettings>,
 }
@@ -158,8 +163,36 @@ pub struct ListenSettings {
     pub names: (&'static str, &'static str),
     /// The pages that may call the API.
     pub cors_origins: CorsOrigins,
+    /// The names by which it may be addressed; `None` where that was not said.
+    pub public_hosts: Option<Vec<String>>,
+    /// The token that calls have to bring.
+    pub api_token: Option<Secret>,
+    /// Whether it is refused to start without one.
+    pub require_token: bool,
     /// The path of the metrics, with a leading slash.
     pub metrics_endpoint: String,
+}
+
+impl ListenSettings {
+    /// The names of the settings that say who may call it.
+    pub fn access_names(&self) -> AccessNames {
+        let named =
+            |cors_origins, public_hosts, api_token| AccessNames { cors_origins, public_hosts, api_token };
+        match self.names.0 {
+            "RUNNER_HOST" => named("RUNNER_CORS_ORIGINS", "RUNNER_PUBLIC_HOSTS", "RUNNER_API_TOKEN"),
+            "WORKER_HOST" => named("WORKER_CORS_ORIGINS", "WORKER_PUBLIC_HOSTS", "WORKER_API_TOKEN"),
+            _ => named("CONTROL_CORS_ORIGINS", "CONTROL_PUBLIC_HOSTS", "CONTROL_API_TOKEN"),
+        }
+    }
+
+    /// The name of the setting that demands a token.
+    pub fn require_token_name(&self) -> &'static str {
+        match self.names.0 {
+            "RUNNER_HOST" => "RUNNER_REQUIRE_TOKEN",
+            "WORKER_HOST" => "WORKER_REQUIRE_TOKEN",
+            _ => "CONTROL_REQUIRE_TOKEN",
+        }
+    }
 }
 
 /// What stands before one host's browsers.
@@ -171,6 +204,8 @@ pub struct WorkerSettings {
     pub id: Option<String>,
     /// Its runner, where that is not in the same process.
     pub runner_url: Option<Url>,
+    /// What is presented to it.
+    pub runner_token: Option<Secret>,
     /// Whether sessions may have a live view.
     pub supports_vnc: Option<bool>,
     /// The idle TTL for requests that name none.
@@ -233,8 +268,12 @@ pub struct ControlSettings {
     pub calls: CallSettings,
     /// What clients put before the API's paths: empty, or with a leading and without a trailing slash.
     pub public_api_prefix: String,
-    /// The token that calls have to bring.
-    pub api_token: Option<Secret>,
+    /// What people put before the pages' paths, likewise.
+    pub public_pages_prefix: String,
+    /// Who may frame the pages: the sources of CSP's `frame-ancestors`.
+    pub frame_ancestors: String,
+    /// What is presented to workers without a token of their own.
+    pub workers_token: Option<Secret>,
     /// How often an idle WebSocket is pinged.
     pub ws_ping: Duration,
 }

@@ -7,7 +7,7 @@ use std::thread::available_parallelism;
 use super::error::SettingsError;
 use super::reader::*;
 use super::sources::InForce;
-use super::types::{Engine, Placement, StartUrlWait, VncBackend};
+use super::types::{Engine, OpenIds, Placement, StartUrlWait, VncBackend};
 use super::validated::*;
 
 /// Turns the texts in force into types; relative paths start from `working_directory`.
@@ -24,6 +24,9 @@ pub fn validate(values: &[InForce], working_directory: &Path) -> Result<Settings
 fn runner(read: &Reader<'_>) -> Result<RunnerSettings, SettingsError> {
     Ok(RunnerSettings {
         listen: ListenSettings {
+            public_hosts: read.optional("RUNNER_PUBLIC_HOSTS", texts)?,
+            api_token: read.optional("RUNNER_API_TOKEN", secret)?,
+            require_token: read.required("RUNNER_REQUIRE_TOKEN", switch)?,
             host: Some(read.required("RUNNER_HOST", text)?),
             port: read.required("RUNNER_PORT", integer)?,
             names: ("RUNNER_HOST", "RUNNER_PORT"),
@@ -43,6 +46,7 @@ fn runner(read: &Reader<'_>) -> Result<RunnerSettings, SettingsError> {
             },
             start_url: read.optional("RUNNER_SESSION_DEFAULTS__START_URL", text)?,
             start_url_wait: read.required("RUNNER_START_URL_WAIT", choice::<StartUrlWait>)?,
+            start_url_schemes: read.optional("RUNNER_START_URL_SCHEMES", texts)?.unwrap_or_default(),
         },
         engine: EngineSettings {
             choice: read.required("RUNNER_ENGINE", choice::<Engine>)?,
@@ -74,6 +78,7 @@ fn runner(read: &Reader<'_>) -> Result<RunnerSettings, SettingsError> {
             bind: read.required("RUNNER_VNC_BIND", address)?,
             ws_base: read.optional("RUNNER_VNC_WS_BASE", text)?,
             http_base: read.optional("RUNNER_VNC_HTTP_BASE", text)?,
+            open_ids: read.required("RUNNER_VNC_OPEN_IDS", choice::<OpenIds>)?,
             legacy: if read.required("RUNNER_VNC_LEGACY", switch)? { Some(legacy_vnc(read)?) } else { None },
         },
         prewarm: PrewarmSettings {
@@ -106,6 +111,9 @@ fn legacy_vnc(read: &Reader<'_>) -> Result<LegacyVncSettings, SettingsError> {
 fn worker(read: &Reader<'_>) -> Result<WorkerSettings, SettingsError> {
     Ok(WorkerSettings {
         listen: ListenSettings {
+            public_hosts: read.optional("WORKER_PUBLIC_HOSTS", texts)?,
+            api_token: read.optional("WORKER_API_TOKEN", secret)?,
+            require_token: read.required("WORKER_REQUIRE_TOKEN", switch)?,
             host: Some(read.required("WORKER_HOST", text)?),
             port: read.required("WORKER_PORT", integer)?,
             names: ("WORKER_HOST", "WORKER_PORT"),
@@ -114,6 +122,7 @@ fn worker(read: &Reader<'_>) -> Result<WorkerSettings, SettingsError> {
         },
         id: read.optional("WORKER_ID", text)?,
         runner_url: read.optional("WORKER_RUNNER_BASE_URL", url)?,
+        runner_token: read.optional("WORKER_RUNNER_TOKEN", secret)?,
         supports_vnc: read.optional("WORKER_SUPPORTS_VNC", switch)?,
         default_idle_ttl: read.optional("WORKER_SESSION_DEFAULTS__IDLE_TTL_SECONDS", span)?,
         default_headless: read.optional("WORKER_SESSION_DEFAULTS__HEADLESS", switch)?,
@@ -130,6 +139,9 @@ fn control(read: &Reader<'_>) -> Result<ControlSettings, SettingsError> {
     let discovery = read.optional("CONTROL_DISCOVERY", discovery)?.unwrap_or_default();
     Ok(ControlSettings {
         listen: ListenSettings {
+            public_hosts: read.optional("CONTROL_PUBLIC_HOSTS", texts)?,
+            api_token: read.optional("CONTROL_API_TOKEN", secret)?,
+            require_token: read.required("CONTROL_REQUIRE_TOKEN", switch)?,
             host: read.optional("CONTROL_HOST", text)?,
             port: read.required("CONTROL_PORT", integer)?,
             names: ("CONTROL_HOST", "CONTROL_PORT"),
@@ -152,7 +164,9 @@ fn control(read: &Reader<'_>) -> Result<ControlSettings, SettingsError> {
             poll_timeout: read.required("CONTROL_POLL_TIMEOUT_SECONDS", span)?,
         },
         public_api_prefix: read.required("CONTROL_PUBLIC_API_PREFIX", text)?,
-        api_token: read.optional("CONTROL_API_TOKEN", secret)?,
+        public_pages_prefix: read.required("CONTROL_PUBLIC_PAGES_PREFIX", text)?,
+        frame_ancestors: read.required("CONTROL_FRAME_ANCESTORS", text)?,
+        workers_token: read.optional("CONTROL_WORKERS_TOKEN", secret)?,
         ws_ping: read.required("CONTROL_WS_PING_SECONDS", span)?,
     })
 }

@@ -24,6 +24,10 @@ pub struct Health {
     /// The same as values; null where there are none: a gateway, or a machine that does not tell.
     #[schema(required)]
     pub facts: Option<Facts>,
+    /// Whether everybody who reaches it may do everything: it listens beyond loopback and asks for no token. Null of a
+    /// worker that another server shows.
+    #[schema(required)]
+    pub insecure: Option<bool>,
 }
 
 /// `ok` or its opposite.
@@ -33,8 +37,8 @@ fn word(ok: bool) -> &'static str {
 
 impl Health {
     /// This process' own, from the newest snapshot of the one worker in it.
-    pub fn own(snapshot: &WorkerSnapshot) -> Self {
-        Self { version: env!("CARGO_PKG_VERSION").to_owned(), ..Self::of(snapshot) }
+    pub fn own(snapshot: &WorkerSnapshot, insecure: bool) -> Self {
+        Self { version: env!("CARGO_PKG_VERSION").to_owned(), insecure: Some(insecure), ..Self::of(snapshot) }
     }
 
     /// A worker's, from its newest snapshot.
@@ -47,6 +51,7 @@ impl Health {
             failing: failing.collect(),
             checks: checks.map(|(name, check)| (name.to_string(), check.text.clone())).collect(),
             facts: snapshot.facts.as_ref().map(Facts::from),
+            insecure: None,
         }
     }
 }
@@ -132,11 +137,14 @@ pub struct ControlHealth {
     pub status: &'static str,
     /// Each worker's status.
     pub workers: Vec<WorkerStatus>,
+    /// Whether everybody who reaches this server may do everything: it listens beyond loopback and asks for no token.
+    pub insecure: bool,
 }
 
 impl ControlHealth {
     /// The health of a fleet of these workers.
-    pub fn of(workers: Vec<WorkerStatus>) -> Self {
-        Self { status: word(!workers.is_empty() && workers.iter().all(|worker| worker.healthy)), workers }
+    pub fn of(workers: Vec<WorkerStatus>, insecure: bool) -> Self {
+        let ok = !workers.is_empty() && workers.iter().all(|worker| worker.healthy);
+        Self { status: word(ok), workers, insecure }
     }
 }

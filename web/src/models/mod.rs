@@ -8,6 +8,7 @@ mod picture;
 mod request;
 mod schema;
 mod session;
+mod view;
 
 pub use event::{Activity, AnySession, EventSnapshot, HistoryEntry, SessionChange};
 pub use facts::Facts;
@@ -18,3 +19,4 @@ pub use request::{CreateBody, CreateRequest, SessionBody, read_session};
 pub use session::{
     ControlSession, Deleted, HostSession, RunnerSession, SessionFields, ViewLinks, WorkerSession,
 };
+pub use view::ViewDescription;

@@ -15,6 +15,12 @@ const IDLE_TTL: std::ops::RangeInclusive<u64> = 30..=3600;
 /// The longest start URL, in characters.
 const START_URL_LIMIT: usize = 1024;
 
+/// The most labels of a session, the longest name or value of one in characters, and the bytes of all: every view of the
+/// session carries them, to everybody who follows the fleet.
+const LABELS_LIMIT: usize = 64;
+const LABEL_LIMIT: usize = 256;
+const LABELS_BYTES: usize = 8 << 10;
+
 // Nothing is read into the next two: they tell documents what the reader below accepts.
 
 /// What a session can be asked to be. Every field may be left out or null, and unknown ones are ignored.
@@ -171,7 +177,21 @@ impl Field<'_> {
                 problem: "must be a string".to_owned(),
             }),
         };
-        texts.iter().map(read).collect()
+        let texts: BTreeMap<String, String> = texts.iter().map(read).collect::<Result<_, _>>()?;
+        let longest =
+            texts.iter().flat_map(|(key, value)| [key, value]).map(|text| text.chars().count()).max();
+        let bytes: usize = texts.iter().map(|(key, value)| key.len() + value.len()).sum();
+        if texts.len() > LABELS_LIMIT
+            || bytes > LABELS_BYTES
+            || longest.is_some_and(|longest| longest > LABEL_LIMIT)
+        {
+            return self.wrong(format!(
+                "at most {LABELS_LIMIT} labels, whose names and values have at most {LABEL_LIMIT} characters each and {} KiB \
+                 together",
+                LABELS_BYTES >> 10
+            ));
+        }
+        Ok(texts)
     }
 
     fn one_of<T: Copy>(self, choices: &[(&str, T)]) -> Result<Option<T>, ApiError> {
@@ -227,6 +247,14 @@ mod tests {
 
     #[test]
     fn a_wrong_value_is_an_error_that_names_its_field_and_what_is_right() {
+        let many = format!(
+            r#"{{"labels": {{{}}}}}"#,
+            (0..65).map(|n| format!(r#""{n}": """#)).collect::<Vec<_>>().join(",")
+        );
+        let long_label = format!(r#"{{"labels": {{"a": "{}"}}}}"#, "ж".repeat(257));
+        let heavy =
+            (0..33).map(|n| format!(r#""{n:02}": "{}""#, "x".repeat(256))).collect::<Vec<_>>().join(",");
+        let heavy = format!(r#"{{"labels": {{{heavy}}}}}"#);
         let long = format!(r#"{{"start_url": "{}"}}"#, "x".repeat(1025));
         for (body, field, right) in [
             (r#"{"headless": "yes"}"#, "headless", "true or false"),
@@ -240,6 +268,9 @@ mod tests {
             (r#"{"start_url": 5}"#, "start_url", "a string"),
             (&long, "start_url", "1024 characters"),
             (r#"{"start_url_wait": "networkidle"}"#, "start_url_wait", "\"domcontentloaded\""),
+            (&many, "labels", "64 labels"),
+            (&long_label, "labels", "256 characters"),
+            (&heavy, "labels", "8 KiB"),
             (r#"{"labels": []}"#, "labels", "object of strings"),
             (r#"{"labels": {"a": 1}}"#, "labels.a", "a string"),
             (r#"{"on_crash": "explode"}"#, "on_crash", "\"restart\""),

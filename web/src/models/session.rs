@@ -1,9 +1,10 @@
 //! A session as each role shows it. What two roles share is one struct; the rest is theirs by contract.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use camofleet_actors::RequestId;
-use camofleet_actors::session::{Contexts, OnCrash, SessionView, StartUrlWait, Status};
+use camofleet_actors::session::{Contexts, OnCrash, SessionView, StartUrlWait, Status, without_password};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -33,7 +34,7 @@ pub struct SessionFields<'a> {
     idle_ttl_seconds: u64,
     labels: &'a BTreeMap<String, String>,
     #[schema(required)]
-    start_url: Option<&'a str>,
+    start_url: Option<Cow<'a, str>>,
     #[schema(schema_with = schema::start_url_wait)]
     start_url_wait: StartUrlWait,
     /// Why the start URL could not be opened.
@@ -73,7 +74,7 @@ impl<'a> SessionFields<'a> {
             headless: spec.headless,
             idle_ttl_seconds: spec.idle_ttl.as_secs(),
             labels: &spec.labels,
-            start_url: spec.start_url.as_deref(),
+            start_url: spec.start_url.as_deref().map(without_password),
             start_url_wait: spec.start_url_wait,
             start_url_error: view.start_url_error.as_deref(),
             attached: view.attached,

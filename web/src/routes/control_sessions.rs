@@ -1,12 +1,14 @@
 //! `/sessions` of the control role: reads come from snapshots, writes are messages.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use camofleet_actors::fleet::PlaceSession;
-use camofleet_actors::worker::{DeleteSession, FindSession, TouchSession};
+use camofleet_actors::worker::{DeleteSession, TouchSession};
 use camofleet_actors::{Error, RequestId};
 
-use super::refusals::{AttachRefusals, CreateRefusals, ListRefusals, SessionRefusals, TouchRefusals};
-use super::{ListQuery, body, find_worker, not_a_handshake, session_id};
+use super::refusals::{
+    AttachRefusals, CreateRefusals, ListRefusals, SessionRefusals, ShowRefusals, TouchRefusals,
+};
+use super::{ListQuery, ShowQuery, body, find_session, find_worker, not_a_handshake, read_ended, session_id};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::models::{ControlSession, CreateBody, CreateRequest, Deleted};
@@ -28,7 +30,7 @@ pub(super) async fn list(
     state: web::Data<AppState>,
     query: web::Query<ListQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let ended = query.ended()?;
+    let ended = read_ended(query.ended.as_deref())?;
     let workers = state.directory.workers();
     let snapshots: Vec<_> = workers.iter().map(|worker| (&worker.name, worker.snapshot())).collect();
     let prefix = &state.settings.public_api_prefix;
@@ -54,39 +56,36 @@ pub(super) async fn list(
 )]
 pub(super) async fn create(
     state: web::Data<AppState>,
+    request: HttpRequest,
     by: web::ReqData<RequestId>,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let CreateRequest { session, worker } = CreateRequest::parse(&body(payload).await?)?;
+    let CreateRequest { session, worker } = CreateRequest::parse(&body(&request, payload).await?)?;
     let placed = state.place.send(PlaceSession { request: session, worker, by: by.into_inner() }).await;
     let placed = placed.unwrap_or(Err(Error::Draining))?;
     let prefix = &state.settings.public_api_prefix;
     Ok(HttpResponse::Created().json(ControlSession::new(&placed.worker, &placed.view, prefix, false)))
 }
 
-/// `GET /sessions/{worker}/{id}`: also of a session that ended, while it is remembered.
+/// `GET /sessions/{worker}/{id}`: also of a session that ended, where that is asked for.
 #[utoipa::path(
     get,
     path = "/sessions/{worker}/{id}",
     summary = "Show a session",
     tag = "sessions",
-    params(("worker" = String, Path, description = "The worker's name"), ("id" = String, Path, description = "The session's id: a UUID")),
-    responses((status = 200, description = "The session", body = ControlSession), SessionRefusals)
+    params(("worker" = String, Path, description = "The worker's name"), ("id" = String, Path, description = "The session's id: a UUID"), ShowQuery),
+    responses((status = 200, description = "The session", body = ControlSession), ShowRefusals)
 )]
 pub(super) async fn show(
     state: web::Data<AppState>,
     by: web::ReqData<RequestId>,
     place: Place,
+    query: web::Query<ShowQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let worker = find_worker(&state, Some(&place.0))?;
-    let id = session_id(&place.1)?;
-    let snapshot = worker.snapshot();
-    let view = match snapshot.session(id) {
-        Some(view) => view.clone(),
-        None => worker.ask(&worker.find, FindSession { id, by: by.into_inner() }).await?,
-    };
+    let (view, stale) = find_session(&worker, &place.1, &query, by.into_inner()).await?;
     let prefix = &state.settings.public_api_prefix;
-    Ok(HttpResponse::Ok().json(ControlSession::new(&worker.name, &view, prefix, snapshot.stale)))
+    Ok(HttpResponse::Ok().json(ControlSession::new(&worker.name, &view, prefix, stale)))
 }
 
 /// `DELETE /sessions/{worker}/{id}`: answered when nothing is left of it.

@@ -17,7 +17,7 @@ async fn ask(worker: &WorkerHandle, on: bool, by: web::ReqData<RequestId>) -> Re
 async fn host(state: &AppState, on: bool, by: web::ReqData<RequestId>) -> Result<HttpResponse, ApiError> {
     let worker = find_worker(state, None)?;
     ask(&worker, on, by).await?;
-    Ok(HttpResponse::Ok().json(Health::own(&worker.snapshot())))
+    Ok(HttpResponse::Ok().json(Health::own(&worker.snapshot(), state.settings.access.is_insecure())))
 }
 
 async fn control(

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
 
 use super::find_worker;
 use super::refusals::HostRefusals;
 use crate::app::AppState;
 use crate::auth;
 use crate::error::ApiError;
+use crate::gate::Caller;
 use crate::models::{ControlHealth, Health, WorkerStatus};
 
 fn statuses(state: &AppState) -> Vec<WorkerStatus> {
@@ -38,13 +40,26 @@ pub(super) async fn workers(state: web::Data<AppState>) -> HttpResponse {
     tag = "fleet",
     responses((status = 200, description = "`ok` or `degraded`, and why", body = ControlHealth))
 )]
-pub(super) async fn control(state: web::Data<AppState>, request: HttpRequest) -> HttpResponse {
+pub(super) async fn control(
+    state: web::Data<AppState>,
+    caller: web::ReqData<Caller>,
+    request: HttpRequest,
+) -> HttpResponse {
     let mut workers = statuses(&state);
-    let token = state.settings.api_token.as_deref();
-    if auth::check(token, request.headers(), request.query_string()).is_err() {
+    let access = &state.settings.access;
+    if auth::check(access.api_token.as_deref(), request.headers(), request.query_string()).is_err() {
         workers = workers.into_iter().map(WorkerStatus::for_strangers).collect();
     }
-    HttpResponse::Ok().json(ControlHealth::of(workers))
+    let health = ControlHealth::of(workers, access.is_insecure());
+    answer(*caller, health.status, &health)
+}
+
+/// Answers with the health; a foreign page learns whether there is one, and no more.
+fn answer(caller: Caller, status: &'static str, health: &impl Serialize) -> HttpResponse {
+    match caller {
+        Caller::Trusted => HttpResponse::Ok().json(health),
+        Caller::Foreign => HttpResponse::Ok().json(BTreeMap::from([("status", status)])),
+    }
 }
 
 /// `GET /health` of a worker or a runner.
@@ -56,8 +71,17 @@ pub(super) async fn control(state: web::Data<AppState>, request: HttpRequest) ->
     tag = "fleet",
     responses((status = 200, description = "`ok` or `degraded`, and why", body = Health), HostRefusals)
 )]
-pub(super) async fn host(state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(Health::own(&find_worker(&state, None)?.snapshot())))
+pub(super) async fn host(
+    state: web::Data<AppState>,
+    caller: web::ReqData<Caller>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let access = &state.settings.access;
+    let mut health = Health::own(&find_worker(&state, None)?.snapshot(), access.is_insecure());
+    if auth::check(access.api_token.as_deref(), request.headers(), request.query_string()).is_err() {
+        health.facts = None;
+    }
+    Ok(answer(*caller, health.status, &health))
 }
 
 /// `GET /health` of the gateway.
@@ -69,14 +93,19 @@ pub(super) async fn host(state: web::Data<AppState>) -> Result<HttpResponse, Api
     tag = "fleet",
     responses((status = 200, description = "`ok`, and what it serves", body = Health), HostRefusals)
 )]
-pub(super) async fn gateway(state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn gateway(
+    state: web::Data<AppState>,
+    caller: web::ReqData<Caller>,
+) -> Result<HttpResponse, ApiError> {
     state.directory.gateway()?;
     let tunnels = format!("{} open", state.metrics.tunnels());
-    Ok(HttpResponse::Ok().json(Health {
+    let health = Health {
         status: "ok",
         version: env!("CARGO_PKG_VERSION").to_owned(),
         checks: BTreeMap::from([("tunnels".to_owned(), tunnels)]),
         failing: Vec::new(),
         facts: None,
-    }))
+        insecure: Some(state.settings.access.is_insecure()),
+    };
+    Ok(answer(*caller, health.status, &health))
 }

@@ -3,11 +3,15 @@
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use camofleet_actors::fleet::PlaceSession;
 use camofleet_actors::session::SessionView;
-use camofleet_actors::worker::{DeleteSession, FindSession, TouchSession};
+use camofleet_actors::worker::{DeleteSession, TouchSession};
 use camofleet_actors::{Error, RequestId};
 
-use super::refusals::{AttachRefusals, HostCreateRefusals, HostListRefusals, SessionRefusals, TouchRefusals};
-use super::{ListQuery, authority, body, find_worker, not_a_handshake, session_id};
+use super::refusals::{
+    AttachRefusals, HostCreateRefusals, HostListRefusals, SessionRefusals, ShowRefusals, TouchRefusals,
+};
+use super::{
+    ListQuery, ShowQuery, authority, body, find_session, find_worker, not_a_handshake, read_ended, session_id,
+};
 use crate::app::{AppState, Surface};
 use crate::error::ApiError;
 use crate::models::{Deleted, HostSession, RunnerSession, SessionBody, WorkerSession, read_session};
@@ -52,7 +56,7 @@ pub(super) async fn list(
     request: HttpRequest,
     query: web::Query<ListQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let ended = query.ended()?;
+    let ended = read_ended(query.ended.as_deref())?;
     let snapshot = find_worker(&state, None)?.snapshot();
     let views = if ended { &snapshot.ended } else { &snapshot.sessions };
     let authority = authority(&state, request.headers());
@@ -76,36 +80,32 @@ pub(super) async fn create(
     by: web::ReqData<RequestId>,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let session = read_session(&body(payload).await?)?;
+    let session = read_session(&body(&request, payload).await?)?;
     let worker = find_worker(&state, None)?.name;
     let place = PlaceSession { request: session, worker: Some(worker), by: by.into_inner() };
     let placed = state.place.send(place).await.unwrap_or(Err(Error::Draining))?;
     Ok(one(HttpResponse::Created(), &state, &request, &placed.view, false))
 }
 
-/// `GET /sessions/{id}`: also of a session that ended, while it is remembered.
+/// `GET /sessions/{id}`: also of a session that ended, where that is asked for.
 #[utoipa::path(
     get,
     path = "/sessions/{id}",
     summary = "Show a session",
     tag = "sessions",
-    params(("id" = String, Path, description = "The session's id: a UUID")),
-    responses((status = 200, description = "The session", body = HostSession), SessionRefusals)
+    params(("id" = String, Path, description = "The session's id: a UUID"), ShowQuery),
+    responses((status = 200, description = "The session", body = HostSession), ShowRefusals)
 )]
 pub(super) async fn show(
     state: web::Data<AppState>,
     request: HttpRequest,
     by: web::ReqData<RequestId>,
     id: web::Path<String>,
+    query: web::Query<ShowQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let worker = find_worker(&state, None)?;
-    let id = session_id(&id)?;
-    let snapshot = worker.snapshot();
-    let view = match snapshot.session(id) {
-        Some(view) => view.clone(),
-        None => worker.ask(&worker.find, FindSession { id, by: by.into_inner() }).await?,
-    };
-    Ok(one(HttpResponse::Ok(), &state, &request, &view, snapshot.stale))
+    let (view, stale) = find_session(&worker, &id, &query, by.into_inner()).await?;
+    Ok(one(HttpResponse::Ok(), &state, &request, &view, stale))
 }
 
 /// `DELETE /sessions/{id}`: answered when nothing is left of it.

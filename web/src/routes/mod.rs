@@ -12,22 +12,28 @@ mod panel;
 mod refusals;
 mod screenshots;
 mod swagger;
+mod views;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::HttpServiceFactory;
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
 use actix_web::middleware::from_fn;
-use actix_web::{FromRequest, Handler, Resource, Responder, guard, web};
-use camofleet_actors::Error;
-use camofleet_actors::session::SessionId;
-use camofleet_actors::worker::WorkerHandle;
+use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, guard, web};
+use camofleet_actors::session::{SessionId, SessionView, Status};
+use camofleet_actors::worker::{FindSession, WorkerHandle};
+use camofleet_actors::{Error, RequestId};
+use tokio::time::timeout;
 
 use crate::app::{AppState, Surface};
 use crate::auth::require_token;
 use crate::error::ApiError;
-use refusals::ViewRefusals;
 
 /// The largest body that is read, in bytes.
 const BODY_LIMIT: usize = 64 << 10;
+/// How long a body may take to arrive, from its head on.
+pub(crate) const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// The API's routes; they stand below `/` and below `/api` alike.
 pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_path: &str) {
@@ -35,33 +41,34 @@ pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_pa
         Surface::Control => {
             config
                 .service(probed(health::control))
-                .service(guarded("/events", "GET", |at| at.route(web::get().to(events::follow))))
-                .service(guarded("/workers", "GET", |at| at.route(web::get().to(health::workers))))
+                .service(guarded("/events", "GET, HEAD", |at| at.route(web::get().to(events::follow))))
+                .service(guarded("/workers", "GET, HEAD", |at| at.route(web::get().to(health::workers))))
                 .service(guarded("/workers/{worker}/drain", "POST, DELETE", |at| {
                     at.route(web::post().to(drain::control_on)).route(web::delete().to(drain::control_off))
                 }))
-                .service(guarded("/fleet/history", "GET", |at| at.route(web::get().to(history::show))))
-                .service(guarded("/sessions", "GET, POST", |at| {
+                .service(guarded("/fleet/history", "GET, HEAD", |at| at.route(web::get().to(history::show))))
+                .service(guarded("/sessions", "GET, HEAD, POST", |at| {
                     at.route(web::get().to(control_sessions::list))
                         .route(web::post().to(control_sessions::create))
                 }))
-                .service(guarded("/sessions/{worker}/{id}", "GET, DELETE", |at| {
+                .service(guarded("/sessions/{worker}/{id}", "GET, HEAD, DELETE", |at| {
                     at.route(web::get().to(control_sessions::show))
                         .route(web::delete().to(control_sessions::delete))
                 }))
                 .service(guarded("/sessions/{worker}/{id}/touch", "POST", |at| {
                     at.route(web::post().to(control_sessions::touch))
                 }))
-                .service(guarded("/sessions/{worker}/{id}/events", "GET", |at| {
+                .service(guarded("/sessions/{worker}/{id}/events", "GET, HEAD", |at| {
                     at.route(web::get().to(events::control_history))
                 }))
-                .service(guarded("/sessions/{worker}/{id}/screenshot", "GET", |at| {
+                .service(guarded("/sessions/{worker}/{id}/screenshot", "GET, HEAD", |at| {
                     at.route(web::get().to(screenshots::control))
                 }))
-                .service(guarded("/sessions/{worker}/{id}/ws", "GET", |at| {
+                .service(guarded("/sessions/{worker}/{id}/ws", "GET, HEAD", |at| {
                     at.route(web::get().to(control_sessions::attach))
                 }))
-                .service(guarded("/websockify", "GET", |at| at.route(web::get().to(websockify))));
+                .service(open("/websockify", "GET, HEAD").route(web::get().to(views::websockify)))
+                .service(open("/websockify/view", "GET, HEAD").route(web::get().to(views::describe)));
         }
         Surface::Worker { .. } | Surface::Runner => {
             config
@@ -69,39 +76,40 @@ pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_pa
                 .service(guarded("/drain", "POST, DELETE", |at| {
                     at.route(web::post().to(drain::host_on)).route(web::delete().to(drain::host_off))
                 }))
-                .service(guarded("/events", "GET", |at| at.route(web::get().to(events::follow))))
-                .service(guarded("/sessions", "GET, POST", |at| {
+                .service(guarded("/events", "GET, HEAD", |at| at.route(web::get().to(events::follow))))
+                .service(guarded("/sessions", "GET, HEAD, POST", |at| {
                     at.route(web::get().to(host_sessions::list)).route(web::post().to(host_sessions::create))
                 }))
-                .service(guarded("/sessions/{id}", "GET, DELETE", |at| {
+                .service(guarded("/sessions/{id}", "GET, HEAD, DELETE", |at| {
                     at.route(web::get().to(host_sessions::show))
                         .route(web::delete().to(host_sessions::delete))
                 }))
                 .service(guarded("/sessions/{id}/touch", "POST", |at| {
                     at.route(web::post().to(host_sessions::touch))
                 }))
-                .service(guarded("/sessions/{id}/events", "GET", |at| {
+                .service(guarded("/sessions/{id}/events", "GET, HEAD", |at| {
                     at.route(web::get().to(events::host_history))
                 }))
-                .service(guarded("/sessions/{id}/screenshot", "GET", |at| {
+                .service(guarded("/sessions/{id}/screenshot", "GET, HEAD", |at| {
                     at.route(web::get().to(screenshots::host))
                 }))
-                .service(guarded("/sessions/{id}/ws", "GET", |at| {
+                .service(guarded("/sessions/{id}/ws", "GET, HEAD", |at| {
                     at.route(web::get().to(host_sessions::attach))
                 }));
         }
         Surface::Gateway | Surface::SharedScreen { .. } => {
             config
                 .service(probed(health::gateway))
-                .service(guarded("/websockify", "GET", |at| at.route(web::get().to(websockify))));
+                .service(open("/websockify", "GET, HEAD").route(web::get().to(views::websockify)))
+                .service(open("/websockify/view", "GET, HEAD").route(web::get().to(views::describe)));
         }
     }
     config
-        .service(guarded(metrics_path, "GET", |at| at.route(web::get().to(ops::metrics))))
-        .service(open("/openapi.json", "GET").route(web::get().to(openapi::show)))
-        .service(open("/docs", "GET").route(web::get().to(swagger::page)))
-        .service(open("/docs/", "GET").route(web::get().to(swagger::without_slash)))
-        .service(open("/docs/{file}", "GET").route(web::get().to(swagger::asset)));
+        .service(guarded(metrics_path, "GET, HEAD", |at| at.route(web::get().to(ops::metrics))))
+        .service(open("/openapi.json", "GET, HEAD").route(web::get().to(openapi::show)))
+        .service(open("/docs", "GET, HEAD").route(web::get().to(swagger::page)))
+        .service(open("/docs/", "GET, HEAD").route(web::get().to(swagger::without_slash)))
+        .service(open("/docs/{file}", "GET, HEAD").route(web::get().to(swagger::asset)));
 }
 
 /// A resource that needs no token. `methods` are those that it has.
@@ -117,7 +125,7 @@ where
     F::Output: Responder + 'static,
     Args: FromRequest + 'static,
 {
-    open("/health", "GET, HEAD").route(web::get().to(health)).route(web::head().to(health))
+    open("/health", "GET, HEAD").route(web::get().to(health))
 }
 
 /// A resource that needs the token, where one is set.
@@ -136,23 +144,9 @@ pub(crate) fn pages(config: &mut web::ServiceConfig, surface: &Surface) {
         Surface::Gateway => panel::views(config),
         Surface::SharedScreen { assets } => panel::shared_screen(config, assets.as_deref()),
         Surface::Worker { .. } | Surface::Runner => {
-            config.service(open("/", "GET").route(web::get().to(swagger::from_root)));
+            config.service(open("/", "GET, HEAD").route(web::get().to(swagger::from_root)));
         }
     }
-}
-
-/// `GET /websockify`: a WebSocket for a VNC viewer.
-#[utoipa::path(
-    get,
-    path = "/websockify",
-    summary = "View a screen (WebSocket)",
-    tag = "views",
-    params(("token" = Option<String>, Query, description = "The view's id; an ingress may name it in a header instead")),
-    responses((status = 101, description = "Raw VNC in binary messages"), ViewRefusals)
-)]
-async fn websockify() -> Result<String, ApiError> {
-    // A handshake never gets here: see `upgrade`.
-    Err(not_a_handshake())
 }
 
 fn not_a_handshake() -> ApiError {
@@ -170,24 +164,58 @@ struct ListQuery {
     ended: Option<String>,
 }
 
-impl ListQuery {
-    fn ended(&self) -> Result<bool, ApiError> {
-        match self.ended.as_deref() {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
-            Some(_) => {
-                Err(ApiError::InvalidField { field: "ended".into(), problem: "must be true or false".into() })
-            }
+/// What `GET` of one session can be asked.
+#[derive(serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ShowQuery {
+    /// `true`: also if it has ended, while it is remembered.
+    #[param(value_type = Option<bool>)]
+    ended: Option<String>,
+}
+
+/// Reads the parameter `ended`.
+fn read_ended(given: Option<&str>) -> Result<bool, ApiError> {
+    match given {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => {
+            Err(ApiError::InvalidField { field: "ended".into(), problem: "must be true or false".into() })
         }
     }
 }
 
-/// Reads the body of a create request.
-async fn body(payload: web::Payload) -> Result<web::Bytes, ApiError> {
-    match payload.to_bytes_limited(BODY_LIMIT).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) => Err(ApiError::InvalidJson { problem: error.to_string() }),
-        Err(_) => Err(ApiError::BodyTooLarge { limit: BODY_LIMIT }),
+/// Finds a session of a worker; one that has ended only for who asks for such, as clients of the original poll for its
+/// 404. Also says whether that is what was last known of it.
+async fn find_session(
+    worker: &WorkerHandle,
+    id: &str,
+    query: &ShowQuery,
+    by: RequestId,
+) -> Result<(Arc<SessionView>, bool), ApiError> {
+    let (id, ended) = (session_id(id)?, read_ended(query.ended.as_deref())?);
+    let snapshot = worker.snapshot();
+    let view = match snapshot.session(id) {
+        Some(view) => Arc::clone(view),
+        None => worker.ask(&worker.find, FindSession { id, by }).await?,
+    };
+    if view.status == Status::Dead && !ended {
+        return Err(Error::SessionNotFound.into());
+    }
+    Ok((view, snapshot.stale))
+}
+
+/// Reads the body of a create request. One that declares to be too large is refused before any of it is read.
+async fn body(request: &HttpRequest, payload: web::Payload) -> Result<web::Bytes, ApiError> {
+    let declared =
+        request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: usize| length > BODY_LIMIT) {
+        return Err(ApiError::BodyTooLarge { limit: BODY_LIMIT });
+    }
+    match timeout(BODY_TIME, payload.to_bytes_limited(BODY_LIMIT)).await {
+        Ok(Ok(Ok(body))) => Ok(body),
+        Ok(Ok(Err(error))) => Err(ApiError::InvalidJson { problem: error.to_string() }),
+        Ok(Err(_)) => Err(ApiError::BodyTooLarge { limit: BODY_LIMIT }),
+        Err(_) => Err(ApiError::BodyTooSlow { limit: BODY_TIME }),
     }
 }
 

@@ -31,7 +31,8 @@ use crate::models::{Activity, EventSnapshot, SessionChange};
         screenshots::control,
         events::control_history,
         events::follow,
-        super::websockify,
+        super::views::websockify,
+        super::views::describe,
         ops::metrics,
     ),
     components(schemas(Activity, ErrorBody, EventSnapshot, SessionChange))
@@ -60,7 +61,10 @@ struct ControlApi;
 struct HostApi;
 
 #[derive(OpenApi)]
-#[openapi(paths(health::gateway, super::websockify, ops::metrics), components(schemas(ErrorBody)))]
+#[openapi(
+    paths(health::gateway, super::views::websockify, super::views::describe, ops::metrics),
+    components(schemas(ErrorBody))
+)]
 struct GatewayApi;
 
 /// Where [`ops::metrics`] is unless a setting says otherwise.
@@ -102,9 +106,8 @@ fn document(surface: &Surface, settings: &WebSettings) -> utoipa::openapi::OpenA
             body.required = Some(Required::False);
         }
     }
-    if matches!(surface, Surface::Control | Surface::Gateway | Surface::SharedScreen { .. }) {
-        tell_of_token(&mut document, settings.api_token.is_some());
-    }
+    describe_token(&mut document, settings.access.api_token.is_some());
+    describe_gate(&mut document);
     document
 }
 
@@ -120,8 +123,26 @@ fn host(shown: &str, other: &str) -> utoipa::openapi::OpenApi {
     document
 }
 
+/// Describes what the gate refuses, which stands before every route.
+fn describe_gate(document: &mut utoipa::openapi::OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        for operation in operations(item) {
+            let mut refuse = |status: u16, codes| {
+                operation.responses.responses.insert(status.to_string(), refusal(status, codes).into());
+            };
+            refuse(421, "unknown_host");
+            if path != OPEN {
+                refuse(403, "cross_origin");
+            }
+            // The kind of any body is looked at, also of one that nobody has a use for.
+            refuse(408, "body_too_slow");
+            refuse(415, "unsupported_media_type");
+        }
+    }
+}
+
 /// Describes the access token, which guards everything but [`OPEN`] where it is `needed`.
-fn tell_of_token(document: &mut utoipa::openapi::OpenApi, needed: bool) {
+fn describe_token(document: &mut utoipa::openapi::OpenApi, needed: bool) {
     let components = document.components.get_or_insert_default();
     let in_query =
         ApiKeyValue::with_description("access_token", "Where a header can't be sent: a browser's WebSocket.");
@@ -135,7 +156,11 @@ fn tell_of_token(document: &mut utoipa::openapi::OpenApi, needed: bool) {
     for operation in guarded.flat_map(|(_, item)| operations(item)) {
         operation.security =
             Some(["header", "query"].map(|scheme| SecurityRequirement::new(scheme, none)).to_vec());
-        operation.responses.responses.insert("401".to_owned(), refusal(401, "unauthorized").into());
+        operation
+            .responses
+            .responses
+            .entry("401".to_owned())
+            .or_insert_with(|| refusal(401, "unauthorized").into());
     }
 }
 

@@ -4,12 +4,16 @@ use std::path::Path;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
+};
 use actix_web::middleware::Compress;
 use actix_web::{Error, HttpRequest, HttpResponse, Scope, guard, web};
 use rust_embed::RustEmbed;
 
+use crate::app::AppState;
 use crate::error::ApiError;
+use crate::headers::page_policy;
 use crate::upgrade::stripped_vnc_id;
 
 /// What `npm run build` made of `frontend/`.
@@ -20,17 +24,14 @@ struct Built;
 
 /// File names below `assets/` carry a hash of their content: they never change.
 const FOREVER: &str = "public, max-age=31536000, immutable";
+/// The page with a live view.
+const VIEW: &str = "vnc.html";
 /// Pages are asked for anew each time, and not sent again if they are the same.
 const REVALIDATE: &str = "no-cache";
 
 /// The panel, and the page with a live view.
 pub(super) fn panel(config: &mut web::ServiceConfig) {
-    config.service(
-        pages()
-            .route("/", web::get().to(index))
-            .route("/", web::head().to(index))
-            .default_service(no_such_route()),
-    );
+    config.service(pages().route("/", web::get().to(index)).default_service(no_such_route()));
 }
 
 /// The page with a live view alone. `/` is one too where an ingress has stripped the rest.
@@ -84,16 +85,22 @@ fn no_such_route() -> actix_web::Route {
     web::to(|| async { Err::<String, _>(ApiError::NoSuchRoute) })
 }
 
-async fn index(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    if stripped_vnc_id(request.headers()).is_some() {
-        return view(request).await;
-    }
-    file(&request, "index.html", REVALIDATE).ok_or(ApiError::PanelMissing)
+async fn index(state: web::Data<AppState>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let name = if stripped_vnc_id(request.headers()).is_some() { VIEW } else { "index.html" };
+    page(&state, &request, name)
 }
 
 /// The same page for every id: it reads the id from its own address.
-async fn view(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    file(&request, "vnc.html", REVALIDATE).ok_or(ApiError::PanelMissing)
+async fn view(state: web::Data<AppState>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    page(&state, &request, VIEW)
+}
+
+fn page(state: &web::Data<AppState>, request: &HttpRequest, name: &str) -> Result<HttpResponse, ApiError> {
+    let html = Built::get(name).ok_or(ApiError::PanelMissing)?;
+    let policy = page_policy(state, &html.data);
+    let mut response = file(request, name, REVALIDATE).ok_or(ApiError::PanelMissing)?;
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    Ok(response)
 }
 
 async fn asset(request: HttpRequest, name: web::Path<String>) -> Result<HttpResponse, ApiError> {

@@ -67,6 +67,14 @@ refusals! {
         503: "restarting",
         504: "upstream_timed_out",
     }
+    /// Of a look at one session that may have ended.
+    ShowRefusals {
+        404: "session_not_found, worker_not_found",
+        422: "invalid_field",
+        502: "upstream_unreachable, upstream_broke",
+        503: "restarting",
+        504: "upstream_timed_out",
+    }
     /// Of a drain, and of its end.
     DrainRefusals {
         404: "worker_not_found",
@@ -104,10 +112,19 @@ refusals! {
     /// Of a viewer's handshake.
     ViewRefusals {
         400: "bad_websocket_handshake",
+        401: "unauthorized, view_key_required",
         404: "vnc_not_found",
+        410: "view_over",
         502: "upstream_unreachable",
         503: "tunnel_limit, draining, restarting",
         504: "upstream_timed_out",
+    }
+    /// Of a question for what a live view shows.
+    ViewDescriptionRefusals {
+        401: "unauthorized, view_key_required",
+        404: "vnc_not_found",
+        410: "view_over",
+        503: "restarting",
     }
 }
 

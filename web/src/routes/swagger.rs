@@ -3,16 +3,20 @@
 use std::io::Read;
 
 use actix_web::http::header::{
-    ACCEPT_ENCODING, AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, ContentType, Encoding, Header,
-    LOCATION, VARY,
+    ACCEPT_ENCODING, AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ContentType,
+    Encoding, Header, LOCATION, VARY,
 };
 use actix_web::{HttpRequest, HttpResponse, web};
 use flate2::read::GzDecoder;
 
+use crate::app::AppState;
 use crate::error::ApiError;
+use crate::headers::page_policy;
 
 /// The page: it is one with its assets, so it is as old as the binary.
 const PAGE: &str = include_str!("swagger.html");
+/// The page's own script.
+const START: (&str, &str) = ("start.js", include_str!("swagger.js"));
 /// What it loads, compressed by the build script: name, type, content.
 const ASSETS: [(&str, &str, &[u8]); 2] = [
     (
@@ -30,8 +34,12 @@ const ASSETS: [(&str, &str, &[u8]); 2] = [
 const FOR_AN_HOUR: &str = "public, max-age=3600";
 
 /// `GET /docs`.
-pub(super) async fn page() -> HttpResponse {
-    HttpResponse::Ok().content_type(ContentType::html()).insert_header((CACHE_CONTROL, "no-cache")).body(PAGE)
+pub(super) async fn page(state: web::Data<AppState>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type(ContentType::html())
+        .insert_header((CACHE_CONTROL, "no-cache"))
+        .insert_header((CONTENT_SECURITY_POLICY, page_policy(&state, PAGE.as_bytes())))
+        .body(PAGE)
 }
 
 /// `GET /docs/`: with the slash, what is beside the page would be sought below it.
@@ -51,6 +59,10 @@ fn to(place: &'static str) -> HttpResponse {
 
 /// `GET /docs/{file}`.
 pub(super) async fn asset(request: HttpRequest, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
+    if name.as_str() == START.0 {
+        let script = HttpResponse::Ok().content_type("text/javascript; charset=utf-8").body(START.1);
+        return Ok(script);
+    }
     let (_, kind, compressed) =
         ASSETS.into_iter().find(|(asset, ..)| *asset == name.as_str()).ok_or(ApiError::NoSuchRoute)?;
     let mut answer = HttpResponse::Ok();

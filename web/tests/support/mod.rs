@@ -30,7 +30,9 @@ use camofleet_actors::worker::{
 };
 use camofleet_actors::{LaunchSettings, NetworkSwitches};
 use camofleet_web::server::ServerSettings;
-use camofleet_web::{AppState, CorsOrigins, Surface, ViewerSettings, WebSettings};
+use camofleet_web::{
+    AccessNames, AccessSettings, AppState, CorsOrigins, Surface, ViewerSettings, WebSettings,
+};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -67,7 +69,7 @@ impl Default for Options {
             os,
             max_sessions: 10,
             token: None,
-            cors: CorsOrigins::Any,
+            cors: CorsOrigins::List(Vec::new()),
             surface: Surface::Control,
             ping_interval: Duration::from_secs(20),
             prewarm: 0,
@@ -90,6 +92,7 @@ pub async fn api(options: Options) -> Api {
             idle_ttl: Duration::from_secs(300),
             start_url: None,
             start_url_wait: StartUrlWait::Load,
+            start_url_schemes: Vec::new(),
         },
         offers_vnc: true,
         max_sessions,
@@ -111,7 +114,7 @@ pub async fn api(options: Options) -> Api {
                 bind: std::net::Ipv4Addr::LOCALHOST.into(),
                 shared: None,
                 startup_timeout: Duration::from_secs(1),
-                links: LinkBases::relative(),
+                links: LinkBases::below(""),
                 env: Vec::new(),
             },
             env: Vec::new(),
@@ -184,6 +187,7 @@ pub fn machine(name: &str, role: RemoteRole, origin: &str) -> RemoteSettings {
         name: name.to_owned(),
         role,
         url: origin.parse().unwrap(),
+        token: None,
         supports_vnc: true,
         links: LinkTemplates::default(),
         default_idle_ttl: None,
@@ -199,11 +203,22 @@ pub fn machine(name: &str, role: RemoteRole, origin: &str) -> RemoteSettings {
 fn web_settings(token: Option<String>, cors: CorsOrigins, ping_interval: Duration) -> WebSettings {
     let patience = Duration::from_secs(120);
     WebSettings {
-        cors_origins: cors,
+        access: AccessSettings {
+            cors_origins: cors,
+            public_hosts: None,
+            on_loopback: true,
+            open_views: token.is_none(),
+            api_token: token,
+            frame_ancestors: "'self'".to_owned(),
+            names: AccessNames {
+                cors_origins: "CONTROL_CORS_ORIGINS",
+                public_hosts: "CONTROL_PUBLIC_HOSTS",
+                api_token: "CONTROL_API_TOKEN",
+            },
+        },
         address: "127.0.0.1:9000".into(),
         metrics_path: "/metrics".into(),
         public_api_prefix: "/fleet".into(),
-        api_token: token,
         ping_interval,
         viewer: ViewerSettings { read_timeout: patience, write_timeout: patience },
     }
@@ -266,8 +281,9 @@ impl Api {
     }
 
     pub async fn post(&self, path: &str, body: impl Into<String>) -> (StatusCode, Value) {
-        let (status, body, _) =
-            self.answer(self.client.post(format!("{}{path}", self.origin)).send_body(body.into())).await;
+        let request = self.client.post(format!("{}{path}", self.origin));
+        let request = request.insert_header(("content-type", "application/json"));
+        let (status, body, _) = self.answer(request.send_body(body.into())).await;
         (status, body)
     }
 
@@ -277,18 +293,24 @@ impl Api {
         (status, body)
     }
 
-    /// The answer to a WebSocket handshake that is refused. Written by hand: awc decides on `Connection` itself.
+    /// The answer to a WebSocket handshake that is refused.
     pub async fn refused_handshake(&self, path: &str) -> (StatusCode, Value) {
+        self.refused_handshake_with(path, "").await
+    }
+
+    /// The same with more headers, each with its line's end. Written by hand: awc decides on `Connection` itself.
+    pub async fn refused_handshake_with(&self, path: &str, headers: &str) -> (StatusCode, Value) {
         let address = self.origin.trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
         );
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         // The server closes the connection after its refusal.
         stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.contains("content-security-policy: default-src 'none'"), "{answer}");
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.contains("content-type: application/json"), "{head}");
         let status = head.split(' ').nth(1).unwrap().parse::<u16>().unwrap();
@@ -304,6 +326,13 @@ impl Api {
     pub async fn stop(self) {
         self.server.stop(false).await;
     }
+}
+
+/// The key in the addresses of a live view.
+pub fn view_key(links: &Value) -> String {
+    let (_, key) = links["ws"].as_str().unwrap().split_once("key=").unwrap();
+    assert_eq!(key.len(), 32, "{links}");
+    key.to_owned()
 }
 
 /// The surface of a worker.

@@ -265,7 +265,7 @@ async fn a_gateway_that_breaks_is_replaced() {
     let answer = directory
         .gateway()
         .unwrap()
-        .send(crate::gateway::OpenTunnel { vnc_id: "1".to_owned() })
+        .send(crate::gateway::OpenTunnel { vnc_id: "1".to_owned(), key: None })
         .await
         .unwrap();
     assert_eq!(refusal(answer), Error::ViewNotFound);

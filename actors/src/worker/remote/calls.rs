@@ -16,7 +16,6 @@ use super::health::WireHealth;
 use super::wire::{WireDeleted, WireError, WireRequest, WireSession};
 use crate::error::{Error, Result, with_sources};
 use crate::metrics::Metrics;
-use crate::relay::dial::basic_authorization;
 use crate::request_id::RequestId;
 use crate::session::{SessionId, SessionRequest, SessionView, Status};
 use crate::tls;
@@ -83,7 +82,7 @@ impl Calls {
         };
         // The limits of time are each call's own.
         let mut client = awc::Client::builder().connector(connector).disable_timeout().no_default_headers();
-        if let Some(authorization) = basic_authorization(&settings.url) {
+        if let Some(authorization) = settings.authorization() {
             client = client.add_default_header((header::AUTHORIZATION, authorization));
         }
         Self { client: client.finish(), settings, metrics }
@@ -142,7 +141,9 @@ impl Calls {
     }
 
     pub async fn find(&self, id: SessionId, by: &RequestId) -> Result<SessionView> {
-        let session = self.ask::<WireSession>(self.on_session("find", Method::GET, id, "", by)).await?;
+        // Whether ended sessions are wanted, the caller decides by the status; the original does not know the question.
+        let call = self.on_session("find", Method::GET, id, "?ended=true", by);
+        let session = self.ask::<WireSession>(call).await?;
         Ok(session.into_view(&self.settings))
     }
 

@@ -336,6 +336,8 @@ impl Handler<AttachClient> for RemoteWorker {
         }
         let view = self.known.live(id);
         let told = view.and_then(|view| view.endpoint.clone());
+        // A browser's own server, of an original runner, is no business of the token.
+        let authorization = if told.is_none() { self.settings.authorization() } else { None };
         let url = told.map_or_else(|| self.settings.websocket(id), Ok)?;
         self.last_attachment += 1;
         self.attachments.insert(self.last_attachment, None);
@@ -345,6 +347,7 @@ impl Handler<AttachClient> for RemoteWorker {
                 what: self.settings.what(),
                 name: self.settings.name.clone().into(),
                 hop: true,
+                authorization,
             },
             // The machine keeps the session's real clock, and sees the same traffic.
             activity: view.map_or_else(ActivityClock::new, |view| view.activity.clone()),

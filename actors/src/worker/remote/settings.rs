@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::error::{Error, Result};
 use crate::links::LinkTemplates;
+use crate::relay::dial::basic_authorization;
 use crate::session::SessionId;
 use crate::worker::{Check, Facts};
 
@@ -30,6 +31,8 @@ pub struct RemoteSettings {
     pub role: RemoteRole,
     /// Where its API is: `http` or `https`, with or without a path.
     pub url: Url,
+    /// The token that it asks for, if any; it is sent instead of a name and password in the URL.
+    pub token: Option<String>,
     /// Whether it takes sessions with a live view.
     pub supports_vnc: bool,
     /// The public addresses of its live views.
@@ -77,6 +80,11 @@ impl RemoteSettings {
         format!("{}{path}", url.as_str().trim_end_matches('/'))
     }
 
+    /// The `Authorization` header of whatever is asked of it, if it takes one.
+    pub(super) fn authorization(&self) -> Option<String> {
+        self.token.as_ref().map(|token| format!("Bearer {token}")).or_else(|| basic_authorization(&self.url))
+    }
+
     /// What errors call it.
     pub(super) fn what(&self) -> Cow<'static, str> {
         match self.role {
@@ -105,7 +113,6 @@ impl RemoteSettings {
         let scheme = if self.url.scheme() == "https" { "wss" } else { "ws" };
         // Both are special schemes, which may replace one another.
         let _ = url.set_scheme(scheme);
-        let _ = url.set_username(self.url.username()).and_then(|()| url.set_password(self.url.password()));
         Ok(url)
     }
 }
@@ -118,6 +125,7 @@ pub(super) fn settings_of(url: &str) -> RemoteSettings {
         name: "a".into(),
         role: RemoteRole::Worker,
         url: url.parse().unwrap(),
+        token: None,
         supports_vnc: true,
         links: LinkTemplates::default(),
         default_idle_ttl: None,
@@ -146,12 +154,7 @@ mod tests {
                 format!("ws://[::1]:8080/sessions/{id}/ws"),
                 "[::1]",
             ),
-            (
-                "https://u:p@h/base/?q#f",
-                "https://h/base/x",
-                format!("wss://u:p@h/base/sessions/{id}/ws"),
-                "h",
-            ),
+            ("https://u:p@h/base/?q#f", "https://h/base/x", format!("wss://h/base/sessions/{id}/ws"), "h"),
         ] {
             let settings = settings_of(url);
             assert_eq!((settings.at("/x").as_str(), settings.host()), (at, host), "{url}");

@@ -125,7 +125,8 @@ impl WireSession {
         let vnc = has_view.then(|| {
             let id = self.vnc_id.map(|id| id.to_string()).or_else(|| links.vnc_id());
             let links = settings.links.apply(links, id.as_deref(), &settings.name, settings.host());
-            VncView { id: id.and_then(|id| id.parse().ok()), server: None, links }
+            let key = links.key();
+            VncView { id: id.and_then(|id| id.parse().ok()), server: None, links, key }
         });
         let ending = self.end_reason.map(|reason| Ending {
             at: self.ended_at.unwrap_or(self.last_seen_at),
@@ -145,6 +146,7 @@ impl WireSession {
                 on_crash: self.on_crash,
                 contexts: self.contexts,
                 request_id: self.request_id.as_deref().and_then(RequestId::parse),
+                view_key: None,
             }),
             status: self.status,
             activity: ActivityClock::observed(self.created_at, self.last_seen_at),

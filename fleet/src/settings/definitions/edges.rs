@@ -1,6 +1,6 @@
 //! The settings of what stands between browsers and people: workers, control, the gateway, the screen that all share.
 
-use super::{ANY_ORIGIN, IDLE_TTL_SECONDS, LISTEN_PORT, PATIENCE, Setting, TCP_PORT, optional, setting};
+use super::{IDLE_TTL_SECONDS, LISTEN_PORT, NO_ORIGIN, PATIENCE, Setting, TCP_PORT, optional, setting};
 use crate::settings::kinds::Kind;
 use crate::settings::types::{Choice, Placement};
 
@@ -15,9 +15,25 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     setting(
         "WORKER_CORS_ORIGINS",
-        ANY_ORIGIN,
+        NO_ORIGIN,
         Kind::Origins,
-        "The origins whose pages may call the role worker.",
+        "The origins whose pages may use the role worker; * lets all of them read, and change nothing.",
+    ),
+    optional(
+        "WORKER_PUBLIC_HOSTS",
+        Kind::Hosts,
+        "The names by which the role worker may be addressed beside localhost; unset: any, unless it listens on loopback alone.",
+    ),
+    optional(
+        "WORKER_API_TOKEN",
+        Kind::Token,
+        "A token that every API call of the role worker has to bring; unset: none is asked for.",
+    ),
+    setting(
+        "WORKER_REQUIRE_TOKEN",
+        "false",
+        Kind::Switch,
+        "Whether the role worker refuses to start without a token.",
     ),
     setting("WORKER_METRICS_ENDPOINT", "/metrics", Kind::HttpPath, "Where the role worker has its metrics."),
     optional(
@@ -29,6 +45,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         "WORKER_RUNNER_BASE_URL",
         Kind::ApiBase,
         "The runner of the role worker, such as http://127.0.0.1:8070; unset: the worker runs one in its own process.",
+    ),
+    optional(
+        "WORKER_RUNNER_TOKEN",
+        Kind::Token,
+        "The token that the role worker presents to its runner: the runner's RUNNER_API_TOKEN.",
     ),
     optional(
         "WORKER_SUPPORTS_VNC",
@@ -73,15 +94,34 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("CONTROL_PORT", "9000", LISTEN_PORT, "The port to listen on; 0 takes a free one."),
     setting(
         "CONTROL_CORS_ORIGINS",
-        r#"["*"]"#,
+        NO_ORIGIN,
         Kind::Origins,
-        "The origins whose pages may call the API; * is all of them, then without credentials.",
+        "The origins whose pages may use the API beside the panel; * lets all of them read, without credentials, and change \
+         nothing.",
+    ),
+    optional(
+        "CONTROL_PUBLIC_HOSTS",
+        Kind::Hosts,
+        "The names by which serve, control and gateway may be addressed beside localhost; unset: any, unless they listen on \
+         loopback alone.",
+    ),
+    setting(
+        "CONTROL_FRAME_ANCESTORS",
+        "self",
+        Kind::FrameAncestors,
+        "Whose pages may show the panel and live views in a frame.",
     ),
     setting(
         "CONTROL_WORKERS",
         r#"[{"name": "local", "url": "http://worker:8080"}]"#,
         Kind::Workers,
         "The workers of the role control.",
+    ),
+    optional(
+        "CONTROL_WORKERS_TOKEN",
+        Kind::Token,
+        "The token that control presents to workers that name none of their own, those that it finds among them: their \
+         WORKER_API_TOKEN.",
     ),
     optional(
         "CONTROL_DISCOVERY",
@@ -128,10 +168,22 @@ pub(super) const SETTINGS: &[Setting] = &[
         Kind::HttpPrefix,
         "The path under which clients reach the API, put before the ws_endpoint of a session.",
     ),
+    setting(
+        "CONTROL_PUBLIC_PAGES_PREFIX",
+        "/",
+        Kind::HttpPrefix,
+        "The path under which people reach the panel and live views, put before relative addresses of live views.",
+    ),
     optional(
         "CONTROL_API_TOKEN",
         Kind::Token,
-        "A token that every API call has to bring; unset: none is asked for.",
+        "A token that every API call of serve, control and gateway has to bring; unset: none is asked for.",
+    ),
+    setting(
+        "CONTROL_REQUIRE_TOKEN",
+        "false",
+        Kind::Switch,
+        "Whether serve, control and gateway refuse to start without a token.",
     ),
     setting(
         "CONTROL_WS_PING_SECONDS",

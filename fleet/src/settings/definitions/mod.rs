@@ -108,7 +108,7 @@ pub(super) const IDLE_TTL_SECONDS: Kind = Kind::WholeSeconds { min: 30, max: 360
 pub(super) const DISPLAY_NUMBER: Kind = Kind::Integer { min: 1, max: 59_535 };
 pub(super) const TCP_PORT: Kind = Kind::Integer { min: 1, max: 65535 };
 pub(super) const LISTEN_PORT: Kind = Kind::Integer { min: 0, max: 65535 };
-pub(super) const ANY_ORIGIN: &str = r#"["*"]"#;
+pub(super) const NO_ORIGIN: &str = "[]";
 /// From a tenth of a second to an hour.
 pub(super) const PATIENCE: Kind = Kind::Seconds { min: 0.1, max: 3600.0 };
 

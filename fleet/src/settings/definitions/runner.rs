@@ -1,10 +1,8 @@
 //! The settings of what runs browsers.
 
-use super::{
-    ANY_ORIGIN, DISPLAY_NUMBER, IDLE_TTL_SECONDS, LISTEN_PORT, Setting, TCP_PORT, optional, setting,
-};
+use super::{DISPLAY_NUMBER, IDLE_TTL_SECONDS, LISTEN_PORT, NO_ORIGIN, Setting, TCP_PORT, optional, setting};
 use crate::settings::kinds::{Kind, MAX_INTERVAL};
-use crate::settings::types::{Choice, Engine, StartUrlWait, VncBackend};
+use crate::settings::types::{Choice, Engine, OpenIds, StartUrlWait, VncBackend};
 
 /// In the order in which documents show them.
 pub(super) const SETTINGS: &[Setting] = &[
@@ -17,9 +15,25 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     setting(
         "RUNNER_CORS_ORIGINS",
-        ANY_ORIGIN,
+        NO_ORIGIN,
         Kind::Origins,
-        "The origins whose pages may call the role runner.",
+        "The origins whose pages may use the role runner; * lets all of them read, and change nothing.",
+    ),
+    optional(
+        "RUNNER_PUBLIC_HOSTS",
+        Kind::Hosts,
+        "The names by which the role runner may be addressed beside localhost; unset: any, unless it listens on loopback alone.",
+    ),
+    optional(
+        "RUNNER_API_TOKEN",
+        Kind::Token,
+        "A token that every API call of the role runner has to bring; unset: none is asked for.",
+    ),
+    setting(
+        "RUNNER_REQUIRE_TOKEN",
+        "false",
+        Kind::Switch,
+        "Whether the role runner refuses to start without a token.",
     ),
     setting("RUNNER_METRICS_ENDPOINT", "/metrics", Kind::HttpPath, "Where the role runner has its metrics."),
     setting(
@@ -38,6 +52,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         "RUNNER_SESSION_DEFAULTS__START_URL",
         Kind::Text { max_chars: 1024 },
         "The page a session opens when its request names none.",
+    ),
+    optional(
+        "RUNNER_START_URL_SCHEMES",
+        Kind::Schemes,
+        "Schemes that a start URL may have beside http, https, data and about:blank, such as file.",
     ),
     setting(
         "RUNNER_START_URL_WAIT",
@@ -176,6 +195,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         Kind::LinkBase,
         "What the page address of a live view begins with, before /vnc/{id}; unset: it has none, and in serve one relative \
          to the panel.",
+    ),
+    setting(
+        "RUNNER_VNC_OPEN_IDS",
+        "auto",
+        Kind::Choice(OpenIds::WORDS),
+        "Whether a live view opens by its number alone, without the key that its address carries; auto: where no token is \
+         set.",
     ),
     setting(
         "RUNNER_VNC_LEGACY",

@@ -84,9 +84,16 @@ fn allowed_in_russian(kind: Kind) -> Option<String> {
         Kind::Origins => {
             "* или источники вида https://panel.example: массив JSON или список через запятую".to_owned()
         }
+        Kind::Hosts => {
+            "Имена хостов вида fleet.example или *.fleet.example: массив JSON или список через запятую".to_owned()
+        }
+        Kind::Schemes => "Схемы, например file: массив JSON или список через запятую".to_owned(),
+        Kind::FrameAncestors => {
+            "none либо self, * и источники вида https://portal.example: массив JSON или список через запятую".to_owned()
+        }
         Kind::Resolution => "ШИРИНАxВЫСОТАxГЛУБИНА: стороны от 320 до 7680, глубина 16 или 24, например 1920x1080x24".to_owned(),
         Kind::Workers => "Массив JSON из воркеров; у каждого своё имя 'name' и http(s)-адрес 'url', а где нужно — \
-                          'supports_vnc' (true или false), 'vnc_ws' (ws(s)-адрес) и 'vnc_http' (http(s)-адрес), в которые \
+                          'token' (чего воркер требует), 'supports_vnc' (true или false), 'vnc_ws' (ws(s)-адрес) и 'vnc_http' (http(s)-адрес), в которые \
                           подставляются {id}, {host} и {worker}"
             .to_owned(),
         Kind::Discovery => "URL вида dns://workers.fleet.svc:8080 через запятую или массив JSON из объектов с таким 'url' и тем, \

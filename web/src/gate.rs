@@ -1,0 +1,299 @@
+//! The gate before every route and every handshake: which callers may ask at all, before it matters what they ask.
+//!
+//! A browser sends requests in its user's name for any page that it shows. So what a browser asks on behalf of a foreign
+//! page is refused: it neither changes nor reveals anything. Programs (Playwright, scripts, other roles) send no `Origin`
+//! and pass.
+
+use std::net::IpAddr;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, ORIGIN, TRANSFER_ENCODING,
+};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, web};
+use futures_util::StreamExt;
+use tokio::time::timeout;
+
+use crate::app::{AppState, Surface};
+use crate::error::ApiError;
+use crate::routes::BODY_TIME;
+
+/// Which origins may use the API from a page of theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CorsOrigins {
+    /// All may read, without credentials; writes and WebSockets stay closed to them.
+    Any,
+    /// These may do everything, with credentials.
+    List(Vec<String>),
+}
+
+/// Who may call a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessSettings {
+    /// Which foreign origins may use the API from a page.
+    pub cors_origins: CorsOrigins,
+    /// The names under which the server may be addressed beside those of loopback; `None`: they are checked only where
+    /// it listens on loopback alone. `*.example.com` stands for every name below `example.com`.
+    pub public_hosts: Option<Vec<String>>,
+    /// It listens on loopback alone.
+    pub on_loopback: bool,
+    /// The token that requests must carry, if any.
+    pub api_token: Option<String>,
+    /// Whether a live view opens by its number alone.
+    pub open_views: bool,
+    /// Who may show its pages in a frame: the sources of CSP's `frame-ancestors`.
+    pub frame_ancestors: String,
+    /// The names of the settings, for refusals.
+    pub names: AccessNames,
+}
+
+/// What the settings of a server's access are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccessNames {
+    /// Of [`AccessSettings::cors_origins`].
+    pub cors_origins: &'static str,
+    /// Of [`AccessSettings::public_hosts`].
+    pub public_hosts: &'static str,
+    /// Of [`AccessSettings::api_token`].
+    pub api_token: &'static str,
+}
+
+impl AccessSettings {
+    /// Whether anybody who reaches the server may do everything: it listens beyond loopback and asks for no token.
+    pub fn is_insecure(&self) -> bool {
+        !self.on_loopback && self.api_token.is_none()
+    }
+
+    /// The text that says so, with the remedy.
+    pub fn warning(&self) -> Option<String> {
+        self.is_insecure().then(|| {
+            format!(
+                "everybody who reaches this address controls the fleet: set {}, or listen on 127.0.0.1",
+                self.names.api_token
+            )
+        })
+    }
+}
+
+/// On whose behalf a request comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// A program's, a person's, a page of this server's or of a listed origin.
+    Trusted,
+    /// A foreign page's, for something that foreign pages may have.
+    Foreign,
+}
+
+/// What the gate looks at of a request.
+pub(crate) struct Asked<'a> {
+    /// Its method.
+    pub method: &'a Method,
+    /// Its path.
+    pub path: &'a str,
+    /// Its query.
+    pub query: &'a str,
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// It is the handshake of a WebSocket.
+    pub handshake: bool,
+}
+
+impl<'a> Asked<'a> {
+    fn header(&self, name: impl actix_web::http::header::AsHeaderName) -> Option<&'a str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    fn reads(&self) -> bool {
+        matches!(*self.method, Method::GET | Method::HEAD) && !self.handshake
+    }
+
+    /// Its path without the root that the API has beside `/`.
+    fn below_root(&self) -> &'a str {
+        match self.path.strip_prefix("/api") {
+            Some(rest) if rest.starts_with('/') => rest,
+            _ => self.path,
+        }
+    }
+
+    /// A page or a part of one: of no use to a foreign page, which can't read it, and what a person goes to by a link.
+    fn is_page(&self, surface: &Surface) -> bool {
+        let path = self.below_root();
+        let below =
+            |root: &str| path == root || path.strip_prefix(root).is_some_and(|at| at.starts_with('/'));
+        let page = match surface {
+            Surface::Control | Surface::Gateway => path == "/" || below("/assets") || below("/vnc"),
+            Surface::Worker { .. } | Surface::Runner => path == "/",
+            Surface::SharedScreen { .. } => {
+                !["/health", "/metrics", "/openapi.json"].contains(&path) && !below("/websockify")
+            }
+        };
+        self.reads() && (page || below("/docs"))
+    }
+
+    /// Its address has the key of a live view, which only who was given the address knows.
+    fn brings_view_key(&self) -> bool {
+        self.handshake && self.below_root().contains("websockify") && view_key(self.query).is_some()
+    }
+
+    /// On whose behalf it comes; the origin, if that is a foreign page's.
+    ///
+    /// `Sec-Fetch-Site` can't be set by a page, so it is believed where it says that page and server are one: behind a
+    /// proxy that changes `Host`, nothing else does. The scheme is not compared: a proxy may have ended TLS.
+    fn foreign_origin(&self) -> Option<&'a str> {
+        let site = self.header("sec-fetch-site");
+        match (self.header(ORIGIN), site) {
+            (_, Some("same-origin")) => None,
+            (None, None | Some("none")) => None,
+            (None, Some(site)) => Some(site),
+            (Some(origin), None | Some("none")) if self.is_own(origin) => None,
+            (Some(origin), _) => Some(origin),
+        }
+    }
+
+    /// Whether an origin is the address that this server was called by. A foreign page can set neither header.
+    fn is_own(&self, origin: &str) -> bool {
+        let Some((_, authority)) = origin.split_once("://") else { return false };
+        let forwarded = self.header("x-forwarded-host").and_then(|hosts| hosts.split(',').next());
+        let addressed = [self.header(HOST), forwarded].into_iter().flatten();
+        addressed
+            .map(str::trim)
+            .any(|host| without_usual_port(host).eq_ignore_ascii_case(without_usual_port(authority)))
+    }
+}
+
+/// A host and its port, without the port if it goes without saying.
+fn without_usual_port(authority: &str) -> &str {
+    authority.strip_suffix(":80").or_else(|| authority.strip_suffix(":443")).unwrap_or(authority)
+}
+
+/// The host of an authority: without port, brackets and the dot that ends a full name.
+fn host_name(authority: &str) -> &str {
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host.strip_suffix('.').unwrap_or(host)
+}
+
+/// The key that an address of a live view carries.
+pub(crate) fn view_key(query: &str) -> Option<String> {
+    parameter(query, "key").filter(|key| !key.is_empty())
+}
+
+/// The value of a query's first parameter of this name.
+pub(crate) fn parameter(query: &str, name: &str) -> Option<String> {
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(query).ok()?;
+    pairs.into_inner().into_iter().find(|(given, _)| given == name).map(|(_, value)| value)
+}
+
+impl AccessSettings {
+    /// Lets a request pass, or says why not.
+    ///
+    /// # Errors
+    /// [`ApiError::UnknownHost`], [`ApiError::CrossOrigin`].
+    pub(crate) fn admit(&self, surface: &Surface, asked: &Asked<'_>) -> Result<Caller, ApiError> {
+        self.check_host(asked)?;
+        let Some(origin) = asked.foreign_origin() else { return Ok(Caller::Trusted) };
+        let listed = match &self.cors_origins {
+            CorsOrigins::List(origins) => origins.iter().any(|listed| listed == origin),
+            CorsOrigins::Any => {
+                let preflight = asked.header(ACCESS_CONTROL_REQUEST_METHOD);
+                let reads = *asked.method == Method::OPTIONS && matches!(preflight, Some("GET" | "HEAD"));
+                reads || asked.reads()
+            }
+        };
+        if listed {
+            return Ok(Caller::Trusted);
+        }
+        if asked.is_page(surface)
+            || asked.brings_view_key()
+            || (asked.reads() && asked.below_root() == "/health")
+        {
+            return Ok(Caller::Foreign);
+        }
+        Err(ApiError::CrossOrigin { origin: origin.to_owned(), setting: self.names.cors_origins })
+    }
+
+    /// A page whose name its owner lets point at this machine (DNS rebinding) calls itself by that name.
+    fn check_host(&self, asked: &Asked<'_>) -> Result<(), ApiError> {
+        let (Some(authority), true) = (asked.header(HOST), self.on_loopback || self.public_hosts.is_some())
+        else {
+            return Ok(());
+        };
+        let host = host_name(authority).to_ascii_lowercase();
+        let named = |listed: &String| match listed.strip_prefix('*') {
+            Some(parent) => host.len() > parent.len() && host.ends_with(parent),
+            None => *listed == host,
+        };
+        let known = match host.parse::<IpAddr>() {
+            // Nobody's name: what listens wider is probed by it.
+            Ok(address) => address.is_loopback() || !self.on_loopback,
+            Err(_) => host == "localhost" || host.ends_with(".localhost"),
+        };
+        if known || self.public_hosts.iter().flatten().any(named) {
+            return Ok(());
+        }
+        Err(ApiError::UnknownHost { host: authority.to_owned(), setting: self.names.public_hosts })
+    }
+}
+
+/// The gate as a middleware of the whole application; handshakes pass it in `upgrade`.
+pub(crate) async fn admit(
+    state: web::Data<AppState>,
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let asked = Asked {
+        method: request.method(),
+        path: request.path(),
+        query: request.query_string(),
+        headers: request.headers(),
+        handshake: false,
+    };
+    let admitted = match state.settings.access.admit(&state.surface, &asked) {
+        Ok(caller) => require_json(&mut request).await.map(|()| caller),
+        Err(refusal) => Err(refusal),
+    };
+    match admitted {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            Ok(next.call(request).await?.map_into_boxed_body())
+        }
+        // An answer, not an error: what wraps this adds headers to answers, and logs them.
+        Err(refusal) => Ok(request.error_response(refusal)),
+    }
+}
+
+/// Refuses a body that is not declared to be JSON: a foreign page's form can't declare that.
+async fn require_json(request: &mut ServiceRequest) -> Result<(), ApiError> {
+    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let given = text(CONTENT_TYPE).unwrap_or_default();
+    let kind = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_json = kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"));
+    let length = text(CONTENT_LENGTH).and_then(|length| length.trim().parse::<u64>().ok());
+    let is_empty = match (length, request.headers().contains_key(TRANSFER_ENCODING)) {
+        (_, true) => None,
+        (length, false) => Some(length.unwrap_or(0) == 0),
+    };
+    let refusal = ApiError::UnsupportedMediaType { given: given.to_owned() };
+    match is_empty {
+        _ if is_json => Ok(()),
+        Some(true) => Ok(()),
+        Some(false) => Err(refusal),
+        // A proxy may send an empty body in chunks: its end tells.
+        None => {
+            let mut payload = request.take_payload();
+            let first = timeout(BODY_TIME, payload.next()).await;
+            match first.map_err(|_| ApiError::BodyTooSlow { limit: BODY_TIME })? {
+                None => Ok(()),
+                Some(_) => Err(refusal),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! The gate as a table: method × origin × content type × host × token.
+
+use actix_web::http::header::{HeaderName, HeaderValue};
+
+use super::*;
+
+const OWN: &str = "fleet.example:9000";
+
+fn access() -> AccessSettings {
+    AccessSettings {
+        cors_origins: CorsOrigins::List(vec!["https://portal.example".to_owned()]),
+        public_hosts: None,
+        on_loopback: false,
+        api_token: None,
+        open_views: true,
+        frame_ancestors: "'self'".to_owned(),
+        names: AccessNames {
+            cors_origins: "CONTROL_CORS_ORIGINS",
+            public_hosts: "CONTROL_PUBLIC_HOSTS",
+            api_token: "CONTROL_API_TOKEN",
+        },
+    }
+}
+
+fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+    }
+    headers
+}
+
+/// How the gate answers: a caller, or the code of a refusal.
+fn answer(access: &AccessSettings, request: &str, pairs: &[(&'static str, &str)]) -> Result<Caller, String> {
+    let (method, target) = request.split_once(' ').unwrap();
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let mut all = vec![("host", OWN)];
+    all.extend_from_slice(pairs);
+    let headers = headers(&all);
+    let handshake = method == "WS";
+    let method: Method = if handshake { Method::GET } else { method.parse().unwrap() };
+    let asked = Asked { method: &method, path, query, headers: &headers, handshake };
+    access.admit(&Surface::Control, &asked).map_err(|refusal| refusal.code().to_owned())
+}
+
+/// Everything that a foreign page has tried: reads, writes, streams, pictures, handshakes.
+const PRIVATE: [&str; 20] = [
+    "GET /sessions",
+    "GET /api/sessions",
+    "HEAD /sessions",
+    "GET /sessions/local/1",
+    "GET /sessions/local/1/screenshot",
+    "GET /sessions/local/1/events",
+    "GET /workers",
+    "GET /events",
+    "GET /fleet/history",
+    "GET /metrics",
+    "GET /openapi.json",
+    "GET /websockify/view?token=6900",
+    "POST /sessions",
+    "POST /api/sessions/local/1/touch",
+    "DELETE /sessions/local/1",
+    "POST /workers/local/drain",
+    "POST /health",
+    "OPTIONS /sessions",
+    "WS /sessions/local/1/ws",
+    "WS /websockify?token=6900",
+];
+
+#[test]
+fn a_foreign_page_gets_nothing_and_programs_get_all() {
+    let access = access();
+    for request in PRIVATE {
+        for own in [
+            &[][..],
+            &[("origin", "http://fleet.example:9000")],
+            &[("origin", "https://FLEET.example:9000"), ("sec-fetch-site", "same-origin")],
+            &[("origin", "https://portal.example"), ("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "same-origin")],
+            &[("sec-fetch-site", "none")],
+            // Behind a proxy that changed the host, or named it elsewhere.
+            &[("origin", "https://public.example"), ("x-forwarded-host", "public.example, inner")],
+            &[("origin", "https://public.example"), ("sec-fetch-site", "same-origin")],
+        ] {
+            assert_eq!(answer(&access, request, own), Ok(Caller::Trusted), "{request} {own:?}");
+        }
+        for foreign in [
+            &[("origin", "http://evil.example")][..],
+            &[("origin", "null")],
+            &[("origin", "http://fleet.example")],
+            &[("origin", "http://fleet.example:9001"), ("sec-fetch-site", "same-site")],
+            &[("origin", "http://fleet.example:9000.evil.example")],
+            &[("origin", "http://fleet.example:9000"), ("sec-fetch-site", "cross-site")],
+            &[("origin", "https://portal.example.evil.example")],
+            &[("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "same-site")],
+        ] {
+            let refused = Err("cross_origin".to_owned());
+            assert_eq!(answer(&access, request, foreign), refused, "{request} {foreign:?}");
+        }
+    }
+}
+
+#[test]
+fn pages_may_be_gone_to_from_anywhere_and_health_says_little() {
+    let access = access();
+    for request in [
+        "GET /",
+        "HEAD /",
+        "GET /assets/index-1.js",
+        "GET /vnc/6900",
+        "GET /vnc/6900/vnc.html",
+        "GET /docs",
+        "GET /docs/swagger-ui.css",
+        "GET /health",
+        "GET /api/health",
+    ] {
+        for foreign in [("origin", "http://evil.example"), ("sec-fetch-site", "cross-site")] {
+            assert_eq!(answer(&access, request, &[foreign]), Ok(Caller::Foreign), "{request}");
+        }
+    }
+    for request in ["POST /", "WS /", "GET /vncother", "GET /documents", "WS /vnc/6900/websockify"] {
+        let refused = Err("cross_origin".to_owned());
+        assert_eq!(answer(&access, request, &[("origin", "http://evil.example")]), refused, "{request}");
+    }
+}
+
+#[test]
+fn a_live_view_s_address_with_its_key_may_be_opened_by_any_page_that_was_given_it() {
+    let foreign = [("origin", "http://evil.example")];
+    for (request, expected) in [
+        ("WS /websockify?token=6900&key=00", Ok(Caller::Foreign)),
+        ("WS /vnc/6900/websockify?key=00", Ok(Caller::Foreign)),
+        ("WS /websockify?token=6900&key=", Err("cross_origin".to_owned())),
+        ("WS /sessions/local/1/ws?key=00", Err("cross_origin".to_owned())),
+        ("GET /websockify/view?token=6900&key=00", Err("cross_origin".to_owned())),
+    ] {
+        assert_eq!(answer(&access(), request, &foreign), expected, "{request}");
+    }
+}
+
+#[test]
+fn a_star_lets_everybody_read_and_nobody_write() {
+    let access = AccessSettings { cors_origins: CorsOrigins::Any, ..access() };
+    for request in PRIVATE {
+        let reads = ["GET", "HEAD"].contains(&request.split(' ').next().unwrap());
+        let expected = if reads { Ok(Caller::Trusted) } else { Err("cross_origin".to_owned()) };
+        assert_eq!(answer(&access, request, &[("origin", "null")]), expected, "{request}");
+    }
+    for (wanted, expected) in [("GET", Ok(Caller::Trusted)), ("POST", Err("cross_origin".to_owned()))] {
+        let preflight = [("origin", "http://evil.example"), ("access-control-request-method", wanted)];
+        assert_eq!(answer(&access, "OPTIONS /sessions", &preflight), expected, "{wanted}");
+    }
+}
+
+#[test]
+fn what_listens_on_loopback_answers_to_its_own_names_alone() {
+    let loopback = AccessSettings { on_loopback: true, ..access() };
+    let named = AccessSettings {
+        public_hosts: Some(vec!["fleet.example".to_owned(), "*.lan".to_owned()]),
+        ..access()
+    };
+    let both = AccessSettings { on_loopback: true, ..named.clone() };
+    // host, on loopback, wider with names, on loopback with names
+    for (host, expected) in [
+        ("localhost", [true, true, true]),
+        ("localhost:9000", [true, true, true]),
+        ("LOCALHOST.:9000", [true, true, true]),
+        ("panel.localhost", [true, true, true]),
+        ("127.0.0.1:9000", [true, true, true]),
+        ("127.1.2.3", [true, true, true]),
+        ("[::1]:9000", [true, true, true]),
+        ("fleet.example", [false, true, true]),
+        ("a.lan:80", [false, true, true]),
+        (".lan", [false, false, false]),
+        ("evil.example", [false, false, false]),
+        ("localhost.evil.example", [false, false, false]),
+        ("evil.example:127", [false, false, false]),
+        // What probes a pod names its address, which is nobody's to give to another.
+        ("10.0.0.7:9000", [false, true, false]),
+        ("[fd00::7]", [false, true, false]),
+    ] {
+        for (access, expected) in [&loopback, &named, &both].into_iter().zip(expected) {
+            let answered = answer(access, "GET /health", &[("host", host)]);
+            let wanted = if expected { Ok(Caller::Trusted) } else { Err("unknown_host".to_owned()) };
+            assert_eq!(answered, wanted, "{host} {access:?}");
+        }
+    }
+    assert_eq!(answer(&access(), "POST /sessions", &[("host", "any.example")]), Ok(Caller::Trusted));
+    // A page that was rebound to this address is of one origin with it, and can set this header.
+    let rebound =
+        [("host", "evil.example"), ("origin", "http://evil.example"), ("x-forwarded-host", "localhost")];
+    assert_eq!(answer(&loopback, "GET /sessions", &rebound), Err("unknown_host".to_owned()));
+}
+
+#[test]
+fn an_open_server_beyond_loopback_says_what_to_do() {
+    let warning = access().warning().unwrap();
+    assert!(warning.contains("CONTROL_API_TOKEN") && warning.contains("127.0.0.1"), "{warning}");
+    assert_eq!(AccessSettings { on_loopback: true, ..access() }.warning(), None);
+    assert_eq!(AccessSettings { api_token: Some("t".to_owned()), ..access() }.warning(), None);
+}

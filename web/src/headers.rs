@@ -1,0 +1,79 @@
+//! The headers that every answer carries: what a browser may do with it.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::middleware::Next;
+use actix_web::{Error, web};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use sha2::{Digest, Sha256};
+
+use crate::app::AppState;
+
+/// What a browser may do with an answer of any kind: nothing across origins, and no guessing at its type.
+pub(crate) const ALWAYS: [(HeaderName, HeaderValue); 4] = [
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+];
+/// The policy of what is no page: if a browser shows it all the same, nothing in it is run or framed.
+pub(crate) const NO_PAGE: (HeaderName, HeaderValue) =
+    (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+/// What the API says is true for a moment, and for its caller alone.
+pub(crate) const NO_CACHE: (HeaderName, HeaderValue) = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
+
+/// Adds them, where the handler has not said otherwise, as a middleware of the whole application.
+pub(crate) async fn add(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let mut response = next.call(request).await?;
+    let headers = response.headers_mut();
+    for (name, value) in ALWAYS.into_iter().chain([NO_PAGE, NO_CACHE]) {
+        if !headers.contains_key(&name) {
+            headers.insert(name, value);
+        }
+    }
+    Ok(response)
+}
+
+/// The policy of a page: its own files, WebSockets to wherever its live views are, and the scripts that stand in it, by
+/// their hashes.
+pub(crate) fn page_policy(state: &web::Data<AppState>, html: &[u8]) -> HeaderValue {
+    let scripts: String = inline_scripts(html).map(|hash| format!(" 'sha256-{hash}'")).collect();
+    let ancestors = &state.settings.access.frame_ancestors;
+    let policy = format!(
+        "default-src 'self'; script-src 'self'{scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; \
+         connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors {ancestors}"
+    );
+    // Hashes in base64 and sources that were checked as settings are printable ASCII.
+    HeaderValue::from_str(&policy).unwrap_or(NO_PAGE.1)
+}
+
+/// The hashes of the scripts whose text stands in a page, as CSP writes them.
+fn inline_scripts(html: &[u8]) -> impl Iterator<Item = String> {
+    let text = std::str::from_utf8(html).unwrap_or_default();
+    text.split("<script").skip(1).filter_map(|rest| {
+        let (attributes, rest) = rest.split_once('>')?;
+        let (script, _) = rest.split_once("</script")?;
+        (!attributes.contains("src=")).then(|| BASE64.encode(Sha256::digest(script)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_in_a_page_is_named_by_its_hash_and_a_file_is_not() {
+        let page = b"<script type=\"module\" src=\"./a.js\"></script><p><script>alert(1)</script>";
+        let hashes: Vec<_> = inline_scripts(page).collect();
+        // `printf 'alert(1)' | openssl dgst -sha256 -binary | base64`
+        assert_eq!(hashes, ["bhHHL3z2vDgxUt0W3dWQOrprscmda2Y5pLsLg4GF+pI="]);
+        assert_eq!(inline_scripts(b"<p>no script").count(), 0);
+    }
+}

@@ -1,0 +1,293 @@
+//! Who is let in, over a real port: origins, kinds of bodies, keys of live views, tokens between roles, and the headers of
+//! every answer.
+
+// A test ends at the first thing that goes wrong.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use awc::http::{Method, StatusCode};
+use camofleet_actors::worker::{RemoteRole, RemoteSettings};
+use camofleet_web::Surface;
+use serde_json::{Value, json};
+use support::{Api, Options, api, before, machine, view_key, worker};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const EVIL: &str = "Origin: http://evil.example\r\n";
+
+fn with_token() -> Options {
+    Options { token: Some("s3cret".to_owned()), ..Options::default() }
+}
+
+/// The status and the code that a request is refused with.
+fn refusal((status, body): (StatusCode, Value)) -> (u16, String) {
+    (status.as_u16(), body["code"].as_str().unwrap_or_default().to_owned())
+}
+
+fn refused(status: u16, code: &str) -> (u16, String) {
+    (status, code.to_owned())
+}
+
+/// Sends bytes as they are, and reads the answer until the server is done with the connection or has said `enough`.
+async fn raw(api: &Api, request: &str, enough: &str) -> String {
+    let mut stream = TcpStream::connect(api.origin.trim_start_matches("http://")).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let mut buffer = [0; 4096];
+    while !String::from_utf8_lossy(&answer).contains(enough) {
+        let read = tokio::time::timeout(Duration::from_secs(15), stream.read(&mut buffer)).await.unwrap();
+        match read.unwrap() {
+            0 => break,
+            count => answer.extend_from_slice(&buffer[..count]),
+        }
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+#[actix_web::test]
+async fn a_page_of_another_origin_creates_ends_lists_and_attaches_nothing() {
+    let api = api(Options::default()).await;
+    let session = api.create(r#"{"vnc":true}"#).await;
+    let path = format!("/sessions/local/{}", session["id"].as_str().unwrap());
+    let ask = async |method: Method, path: &str| {
+        let request = api.client.request(method, format!("{}{path}", api.origin));
+        let request = request.insert_header(("origin", "http://evil.example"));
+        let (status, body, headers) = api.answer(request.send()).await;
+        assert!(headers.get("access-control-allow-origin").is_none());
+        refusal((status, body))
+    };
+    for (method, path) in [
+        (Method::GET, "/sessions"),
+        (Method::POST, "/sessions"),
+        (Method::DELETE, &path),
+        (Method::GET, &format!("{path}/screenshot")),
+        (Method::GET, "/events"),
+        (Method::POST, "/workers/local/drain"),
+        (Method::OPTIONS, "/sessions"),
+    ] {
+        assert_eq!(ask(method.clone(), path).await, refused(403, "cross_origin"), "{method} {path}");
+    }
+    for path in [format!("{path}/ws"), "/websockify?token=6900".to_owned()] {
+        let answered = api.refused_handshake_with(&path, EVIL).await;
+        assert_eq!(refusal(answered), refused(403, "cross_origin"), "{path}");
+    }
+    let request = api.client.get(format!("{}/health", api.origin)).insert_header(("origin", "null"));
+    assert_eq!(api.answer(request.send()).await.1, json!({"status": "ok"}));
+    assert_eq!(api.get("/sessions").await.1, json!([session]), "nothing has changed");
+    api.stop().await;
+}
+
+#[actix_web::test]
+async fn a_host_that_is_nobody_s_here_is_refused_with_the_setting() {
+    let api = api(Options::default()).await;
+    let answer =
+        raw(&api, "GET /sessions HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", "}").await;
+    assert!(answer.starts_with("HTTP/1.1 421 "), "{answer}");
+    assert!(answer.contains("unknown_host") && answer.contains("CONTROL_PUBLIC_HOSTS"), "{answer}");
+    api.stop().await;
+}
+
+#[actix_web::test]
+async fn a_body_is_json_or_it_is_refused_and_an_empty_one_needs_no_type() {
+    let api = api(Options { max_sessions: 20, ..Options::default() }).await;
+    let post = async |kind: Option<&str>, body: &str| {
+        let mut request = api.client.post(format!("{}/sessions", api.origin));
+        if let Some(kind) = kind {
+            request = request.insert_header(("content-type", kind));
+        }
+        let (status, body, _) = api.answer(request.send_body(body.to_owned())).await;
+        refusal((status, body))
+    };
+    let body = r#"{"headless":true}"#;
+    for kind in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "text/json",
+        "json",
+    ] {
+        assert_eq!(post(Some(kind), body).await, refused(415, "unsupported_media_type"), "{kind}");
+    }
+    assert_eq!(post(Some("text/plain"), "").await, (201, String::new()), "it is empty");
+    for kind in ["application/json", "Application/JSON; charset=utf-8", "application/vnd.fleet+json"] {
+        assert_eq!(post(Some(kind), body).await, (201, String::new()), "{kind}");
+    }
+    let chunked = |body: &str| {
+        format!(
+            "POST /sessions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n{body}"
+        )
+    };
+    let answer = raw(&api, &chunked("2\r\n{}\r\n0\r\n\r\n"), "}").await;
+    assert!(answer.starts_with("HTTP/1.1 415 "), "{answer}");
+    let answer = raw(&api, &chunked("0\r\n\r\n"), "}").await;
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    // A form of a foreign page, of which some browsers leave out the origin.
+    let session = api.create(body).await;
+    let path = format!("/sessions/local/{}/touch", session["id"].as_str().unwrap());
+    let form = api.client.post(format!("{}{path}", api.origin)).insert_header(("content-type", "text/plain"));
+    let (status, answer, _) = api.answer(form.send_body("a=b")).await;
+    assert_eq!(refusal((status, answer)), refused(415, "unsupported_media_type"));
+    api.stop().await;
+}
+
+#[actix_web::test]
+async fn a_body_that_declares_too_much_is_refused_before_it_is_sent_and_a_dripped_one_in_time() {
+    let api = api(Options::default()).await;
+    let head = "POST /sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+    let started = Instant::now();
+    let answer = raw(&api, &format!("{head}Content-Length: 99999999\r\n\r\n"), "}").await;
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("body_too_large"), "{answer}");
+    assert!(started.elapsed() < Duration::from_secs(5), "it waited for the body");
+    let answer = raw(&api, &format!("{head}Content-Length: 20\r\n\r\n{{"), "}").await;
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("body_too_slow"), "{answer}");
+    api.stop().await;
+}
+
+#[actix_web::test]
+async fn head_answers_wherever_get_does_and_without_a_body() {
+    let api = api(Options::default()).await;
+    let session = api.create(r#"{"headless":true}"#).await;
+    let path = format!("/sessions/local/{}", session["id"].as_str().unwrap());
+    for path in [
+        "/",
+        "/health",
+        "/sessions",
+        &path,
+        "/workers",
+        "/events",
+        "/metrics",
+        "/openapi.json",
+        "/docs",
+        "/vnc/1",
+    ] {
+        let request = format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let answer = raw(&api, &request, "never").await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 ") && body.is_empty(), "{path}: {answer}");
+    }
+    let get = api.client.get(format!("{}/sessions", api.origin)).send().await.unwrap();
+    let head = api.client.head(format!("{}/sessions", api.origin)).send().await.unwrap();
+    let length = |headers: &awc::http::header::HeaderMap| headers.get("content-length").cloned();
+    assert_eq!(length(head.headers()), length(get.headers()));
+    api.stop().await;
+}
+
+#[actix_web::test]
+async fn every_answer_says_what_a_browser_may_do_with_it() {
+    for surface in [Surface::Control, worker(), Surface::Runner, Surface::Gateway] {
+        let api = api(Options { surface, ..with_token() }).await;
+        for path in [
+            "/",
+            "/health",
+            "/sessions",
+            "/metrics",
+            "/docs",
+            "/docs/swagger-ui.css",
+            "/vnc/6900",
+            "/nowhere",
+        ] {
+            let answer = api.client.get(format!("{}{path}", api.origin)).send().await.unwrap();
+            let value = |name: &str| answer.headers().get(name).map_or("", |value| value.to_str().unwrap());
+            for (name, expected) in [
+                ("x-content-type-options", "nosniff"),
+                ("referrer-policy", "no-referrer"),
+                ("cross-origin-opener-policy", "same-origin"),
+                ("cross-origin-resource-policy", "same-origin"),
+            ] {
+                assert_eq!(value(name), expected, "{path} {:?}", answer.status());
+            }
+            let policy = value("content-security-policy");
+            let is_page = value("content-type").starts_with("text/html");
+            let expected =
+                if is_page { "frame-ancestors 'self'" } else { "default-src 'none'; frame-ancestors 'none'" };
+            assert!(policy.ends_with(expected), "{path}: {policy}");
+            assert!(!policy.contains("script-src 'self' 'unsafe-inline'"), "{policy}");
+            let cached = is_page || path.starts_with("/docs");
+            assert!(cached || value("cache-control") == "no-store", "{path}: {}", value("cache-control"));
+        }
+        api.stop().await;
+    }
+}
+
+#[actix_web::test]
+async fn a_live_view_opens_by_its_key_and_by_its_number_only_where_that_was_said() {
+    // The fake machine's VNC servers listen nowhere: who is let in finds nobody.
+    let (let_in, over) = (refused(502, "upstream_unreachable"), refused(410, "view_over"));
+    let open = api(Options::default()).await;
+    let session = open.create(r#"{"vnc":true}"#).await;
+    let key = view_key(&session["vnc"]);
+    let shake =
+        async |api: &Api, query: &str| refusal(api.refused_handshake(&format!("/websockify?{query}")).await);
+    assert_eq!(shake(&open, "token=6900").await, let_in);
+    assert_eq!(shake(&open, &format!("token=6900&key={key}")).await, let_in);
+    assert_eq!(shake(&open, &format!("token=6900&key={}", "0".repeat(32))).await, over);
+    let keyed = format!("/websockify?token=6900&key={key}");
+    assert_eq!(
+        refusal(open.refused_handshake_with(&keyed, EVIL).await),
+        let_in,
+        "who has the address was given it"
+    );
+    let (_, shown) = open.get("/websockify/view?token=6900").await;
+    assert_eq!(shown, json!({"session": session["id"], "key": key}));
+    let path = format!("/sessions/local/{}", session["id"].as_str().unwrap());
+    open.delete(&path).await;
+    // The number goes to the next session at once, and the old address to nobody.
+    let next = open.create(r#"{"vnc":true}"#).await;
+    assert_eq!(next["vnc_id"], session["vnc_id"]);
+    assert_eq!(shake(&open, &format!("token=6900&key={key}")).await, over);
+    let (status, body) = open.get(&format!("/websockify/view?token=6900&key={key}")).await;
+    assert_eq!(refusal((status, body)), over);
+    open.stop().await;
+
+    let closed = api(with_token()).await;
+    let request = closed
+        .client
+        .post(format!("{}/sessions", closed.origin))
+        .insert_header(("authorization", "Bearer s3cret"));
+    let (_, session, _) = closed.answer(request.send_json(&json!({"vnc": true}))).await;
+    let key = view_key(&session["vnc"]);
+    assert_eq!(shake(&closed, "token=6900").await, refused(401, "unauthorized"));
+    assert_eq!(shake(&closed, "token=6900&access_token=other").await, refused(401, "unauthorized"));
+    assert_eq!(shake(&closed, "token=6900&access_token=s3cret").await, let_in);
+    assert_eq!(shake(&closed, &format!("token=6900&key={key}")).await, let_in);
+    assert_eq!(refusal(closed.get("/websockify/view?token=6900").await), refused(401, "unauthorized"));
+    closed.stop().await;
+}
+
+#[actix_web::test]
+async fn tokens_are_presented_from_role_to_role_and_a_client_s_own_stays_behind() {
+    let runner = api(Options { surface: Surface::Runner, ..with_token() }).await;
+    assert_eq!(refusal(runner.get("/sessions").await), refused(401, "unauthorized"));
+    let settings = |token: Option<&str>| RemoteSettings {
+        token: token.map(str::to_owned),
+        ..machine("runner", RemoteRole::Runner, &runner.origin)
+    };
+    let worker_api = before(worker(), vec![settings(Some("s3cret"))]).await;
+    worker_api.healthy().await;
+    let session = worker_api.create(r#"{"headless":true}"#).await;
+    let id = session["id"].as_str().unwrap();
+    // The fake browser listens nowhere: the runner has let the worker in.
+    let headers = "Authorization: Bearer of-the-client\r\n";
+    let attached = worker_api.refused_handshake_with(&format!("/sessions/{id}/ws"), headers).await;
+    assert_eq!(refusal(attached), refused(502, "upstream_unreachable"));
+    let stranger = before(worker(), vec![settings(Some("other"))]).await;
+    let refused_create = stranger.post("/sessions", "").await;
+    assert!(refused_create.0.is_client_error() || refused_create.0.is_server_error(), "{refused_create:?}");
+    for api in [stranger, worker_api, runner] {
+        api.stop().await;
+    }
+}
+
+#[actix_web::test]
+async fn a_start_url_of_the_machine_s_own_files_is_refused_by_name() {
+    let api = api(Options::default()).await;
+    let (status, body) = api.post("/sessions", r#"{"start_url":"file:///etc/passwd"}"#).await;
+    assert_eq!(refusal((status, body.clone())), refused(422, "invalid_field"));
+    assert!(body["detail"].as_str().unwrap().contains("RUNNER_START_URL_SCHEMES"), "{body}");
+    let session = api.create(r#"{"headless":true,"start_url":"https://me:s3cret@a.example/"}"#).await;
+    assert_eq!(session["start_url"], "https://me:****@a.example/");
+    api.stop().await;
+}
