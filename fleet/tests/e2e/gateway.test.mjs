@@ -236,7 +236,7 @@ test(
     const [closed, read] = [once(dead, 'close'), []];
     dead.on('data', (bytes) => read.push(bytes));
     dead.write(
-      'GET /websockify?token=7000 HTTP/1.1\r\nHost: gateway\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+      'GET /websockify?token=7000 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
         'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
     );
     await until(() => Buffer.concat(read).includes(GREETING), 'the greeting');
@@ -267,7 +267,7 @@ test('WS_WRITE_TIMEOUT_MS: a viewer that does not read what it is sent is discon
     const deaf = net.connect(Number(port), '127.0.0.1');
     deaf.pause();
     deaf.write(
-      'GET /websockify?token=7000 HTTP/1.1\r\nHost: gateway\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+      'GET /websockify?token=7000 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
         'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
     );
     const tunnels = async () => (await gateway.read('/health')).checks.tunnels;

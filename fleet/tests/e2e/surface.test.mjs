@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import os from 'node:os';
 import { after, afterEach, before } from 'node:test';
+import { keyless } from './helpers/liveViews.mjs';
 import { attach, blankPage, PLAYWRIGHT } from './helpers/playwright.mjs';
 import { Viewer } from './helpers/rfb.mjs';
 import { Server, test } from './helpers/server.mjs';
@@ -20,7 +21,7 @@ after(async () => {
 });
 
 test('a session is described with every field of the contract', () => {
-  const { id, created_at: created, last_seen_at: seen, browser_version: version, request_id: request, ...rest } = session;
+  const { id, created_at: created, last_seen_at: seen, browser_version: version, request_id: request, ...rest } = { ...session, vnc: keyless(session.vnc) };
   assert.match(request, /^[0-9a-f]{16}$/);
   assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   for (const time of [created, seen]) {
@@ -188,12 +189,20 @@ test('the metrics tell what has happened', async () => {
   await viewer.close();
 });
 
-test('any origin may use the API, without credentials, unless origins are listed', async () => {
+test('a page of another origin may not use the API unless its origin is listed, and with * it may read', async () => {
   const headers = { origin: 'https://panel.example' };
-  const open = await server.request('GET', '/health', { headers });
-  assert.equal(open.headers['access-control-allow-origin'], '*');
-  assert.equal(open.headers['access-control-allow-credentials'], undefined);
-
+  const stranger = await server.request('GET', '/sessions', { headers });
+  assert.deepEqual([stranger.status, stranger.json.code, stranger.headers['access-control-allow-origin']], [403, 'cross_origin', undefined]);
+  const open = await Server.start({ CONTROL_CORS_ORIGINS: '*' }, { healthy: false });
+  try {
+    const read = await open.request('GET', '/sessions', { headers });
+    assert.deepEqual([read.status, read.headers['access-control-allow-origin'], read.headers['access-control-allow-credentials']], [200, '*', undefined]);
+    assert.equal((await open.request('POST', '/sessions', { headers })).json.code, 'cross_origin');
+    assert.ok(open.logLines().some((line) => / WARN .*CONTROL_CORS_ORIGINS is \*/.test(line)), open.log());
+    await open.stop();
+  } finally {
+    open.discard();
+  }
   const strict = await Server.start({ CONTROL_CORS_ORIGINS: 'https://panel.example,https://other.example' }, { healthy: false });
   try {
     const allowed = await strict.request('GET', '/health', { headers });

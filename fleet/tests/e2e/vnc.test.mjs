@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 import { listens, openSocket, request } from './helpers/http.mjs';
+import { keyless } from './helpers/liveViews.mjs';
 import { abilities, attach } from './helpers/playwright.mjs';
 import { xServers } from './helpers/processes.mjs';
 import { Viewer } from './helpers/rfb.mjs';
@@ -40,7 +41,7 @@ function behavesAsALiveView(settings, programs) {
     const session = await server.create({ vnc: true, start_url: `${site.url}/typewriter` });
     const id = server.firstVncId;
     assert.deepEqual([session.headless, session.vnc_enabled], [false, true]);
-    assert.deepEqual(session.vnc, { ws: `/websockify?token=${id}`, http: `/vnc/${id}`, password_protected: false });
+    assert.deepEqual(keyless(session.vnc), { ws: `/websockify?token=${id}`, http: `/vnc/${id}`, password_protected: false });
 
     const viewer = await Viewer.connect(server.wsUrl + session.vnc.ws);
     assert.deepEqual([viewer.protocol, viewer.width, viewer.height], ['binary', 1024, 768]);
@@ -109,7 +110,7 @@ describe('the shared screen of RUNNER_VNC_LEGACY', () => {
       });
       try {
         const session = await server.create({ vnc: true, start_url: `${site.url}/green` });
-        assert.deepEqual(session.vnc, { ws: '/websockify?token=screen', http: '/vnc/screen', password_protected: true });
+        assert.deepEqual(keyless(session.vnc), { ws: '/websockify?token=screen', http: '/vnc/screen', password_protected: true });
         assert.deepEqual([xServers(server.runBase).length, await server.usedSlots()], [1, 0]);
         const page = await request('GET', `http://127.0.0.1:${WS_PORT}/`);
         assert.deepEqual([page.status, page.headers.location], [303, 'vnc/screen']);

@@ -36,8 +36,8 @@ export class Server extends Camofleet {
   }
 
   /** The X display of a session with a live view. */
-  displayOf({ vnc }) {
-    return this.displays.first + Number(vnc.http.split('/').at(-1)) - this.firstVncId;
+  displayOf({ vnc_id: id }) {
+    return this.displays.first + id - this.firstVncId;
   }
 
   /** The browser of a session with a live view, by the display that it is on. */

@@ -1,0 +1,16 @@
+/** The addresses of live views, as tests expect them. */
+import assert from 'node:assert/strict';
+
+/** The key that an address of a live view carries. */
+export function keyOf(address) {
+  return new URL(address, 'http://fleet').searchParams.get('key');
+}
+
+/** The addresses of a session's live view without their key, which has to be there, and the same in both. */
+export function keyless({ ws, http, ...rest }) {
+  const key = keyOf(ws);
+  assert.match(key, /^[0-9a-f]{32}$/);
+  if (http !== null) assert.equal(keyOf(http), key);
+  const without = (address) => address?.replace(new RegExp(`[?&]key=${key}$`), '') ?? null;
+  return { ws: without(ws), http: without(http), ...rest };
+}
