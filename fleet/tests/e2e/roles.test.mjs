@@ -118,7 +118,9 @@ test('a delete at control ends the browser on its runner, and the next read show
   await control.end(session);
   assert.equal(isAlive(pid), false);
   assert.deepEqual(await control.sessions(), []);
-  const view = await control.session(session);
+  const place = `/sessions/${session.worker}/${session.id}`;
+  assert.equal((await control.request('GET', place)).status, 404, 'the original’s clients poll for this');
+  const view = await control.read(`${place}?ended=true`);
   assert.deepEqual([view.status, view.end_reason], ['DEAD', 'deleted']);
   assert.deepEqual((await fleet.runnerOf(session).sessions()).length, 0);
 });

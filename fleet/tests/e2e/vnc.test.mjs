@@ -149,7 +149,7 @@ describe('the gateway', () => {
   after(() => server?.stop());
 
   test('X-Forwarded-Prefix names the live view where an ingress has stripped it from the path', async () => {
-    const viewer = await Viewer.connect(`${server.wsUrl}/websockify`, { 'x-forwarded-prefix': session.vnc.http });
+    const viewer = await Viewer.connect(`${server.wsUrl}/websockify`, { 'x-forwarded-prefix': `/vnc/${session.vnc_id}` });
     await viewer.shows(GREEN);
     await viewer.close();
   });
@@ -182,6 +182,6 @@ describe('the gateway', () => {
     assert.match(reason, /VNC server/);
     assert.deepEqual(xServers(server.runBase), []);
     const { refusal } = await openSocket(server.wsUrl + session.vnc.ws);
-    assert.deepEqual([refusal.status, refusal.json.code], [404, 'vnc_not_found']);
+    assert.deepEqual([refusal.status, refusal.json.code], [410, 'view_over']);
   });
 });
