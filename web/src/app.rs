@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::error::ApiError;
 use crate::gate::{self, AccessSettings, CorsOrigins};
+use crate::routes::SharedFeed;
 use crate::{headers, routes};
 
 /// What a server is to its callers.
@@ -80,6 +81,8 @@ pub struct AppState {
     pub directory: Directory,
     /// What changes.
     pub events: EventBus,
+    /// What all listeners to that are told alike.
+    pub feed: SharedFeed,
     /// What is counted.
     pub metrics: Metrics,
     /// The last hour of a whole fleet; empty on other surfaces.

@@ -21,4 +21,5 @@ mod viewer;
 
 pub use app::{AppState, Surface, ViewerSettings, WebSettings};
 pub use gate::{AccessNames, AccessSettings, CorsOrigins};
+pub use routes::SharedFeed;
 pub use server::{CHATTY_LIBRARIES, run};

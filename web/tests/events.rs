@@ -15,6 +15,8 @@ use camofleet_web::Surface;
 use futures_util::{Stream, StreamExt};
 use serde_json::{Value, json};
 use support::{Api, Options, api, before, machine, worker};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 /// One event, as it was sent.
 #[derive(Debug)]
@@ -227,5 +229,38 @@ async fn where_a_token_is_set_the_stream_needs_it_too() {
         api.client.get(format!("{}/api/events?access_token=s3cret", api.origin)).send().await.unwrap();
     assert_eq!(taken.status(), StatusCode::OK);
     drop(taken);
+    api.stop().await;
+}
+
+/// How much memory this process holds, in KiB.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[actix_web::test]
+async fn listeners_that_read_nothing_share_one_snapshot() {
+    let api = api(Options { max_sessions: 300, ..Options::default() }).await;
+    // 8 KiB of labels each: 800 KiB of snapshot.
+    let labels: Vec<_> = (0..32).map(|n| format!(r#""{n:02}": "{}""#, "x".repeat(253))).collect();
+    let body = format!(r#"{{"headless":true,"labels":{{{}}}}}"#, labels.join(","));
+    for _ in 0..100 {
+        api.create(&body).await;
+    }
+    let address = api.origin.trim_start_matches("http://").to_owned();
+    let before = resident();
+    let mut silent = Vec::new();
+    for _ in 0..300 {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        stream.write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        silent.push(stream);
+    }
+    // Each has been served once its first piece is there.
+    for stream in &mut silent {
+        stream.peek(&mut [0]).await.unwrap();
+    }
+    let (grown, each) = (resident().saturating_sub(before), 800);
+    assert!(grown < 300 * each / 4, "{grown} KiB for 300 listeners of a snapshot of {each} KiB");
     api.stop().await;
 }

@@ -22,7 +22,9 @@ use camofleet_actors::pod_costs::{self, Cluster};
 use camofleet_actors::supervision::install_panic_hook;
 use camofleet_actors::worker::ShutDown;
 use camofleet_web::server::ServerSettings;
-use camofleet_web::{AccessSettings, AppState, CorsOrigins, Surface, ViewerSettings, WebSettings};
+use camofleet_web::{
+    AccessSettings, AppState, CorsOrigins, SharedFeed, Surface, ViewerSettings, WebSettings,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::TaskTracker;
 
@@ -134,6 +136,7 @@ impl Wiring {
             place: fleet.clone().recipient(),
             directory: directory.clone(),
             events: self.events,
+            feed: SharedFeed::default(),
             metrics,
             history,
             sockets: sockets.clone(),

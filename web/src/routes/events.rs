@@ -8,12 +8,14 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use camofleet_actors::Error;
-use camofleet_actors::events::{Change, EventId, Heard, SessionEvent, Subscription};
+use camofleet_actors::events::{EventId, Heard, SessionEvent, Subscription};
+use camofleet_actors::fleet::Directory;
 use camofleet_actors::session::{SessionId, SessionView};
 use camofleet_actors::worker::{WorkerHandle, WorkerSnapshot};
 use futures_util::stream;
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::refusals::SessionRefusals;
@@ -57,6 +59,72 @@ pub(super) async fn follow(state: web::Data<AppState>, request: HttpRequest) -> 
         }))
 }
 
+/// The longest piece that is handed to a connection at once: whatever is handed over is copied into its buffer, which a
+/// listener that reads nothing keeps.
+const PIECE: usize = 16 << 10;
+/// How old a snapshot may be that a new listener gets, if nothing has changed since: listeners come in crowds, when a proxy
+/// restarts for instance.
+const SNAPSHOT_AGE: Duration = Duration::from_secs(1);
+
+/// What all listeners of a server are told alike, made once for all of them. Cloning shares it.
+#[derive(Clone)]
+pub struct SharedFeed {
+    snapshot: Arc<watch::Sender<Option<Arc<Snapshot>>>>,
+    activity: Arc<watch::Sender<SharedActivity>>,
+}
+
+impl Default for SharedFeed {
+    fn default() -> Self {
+        let activity =
+            SharedActivity { number: 0, at: Instant::now(), seen: HashMap::new(), event: Bytes::new() };
+        Self { snapshot: Arc::default(), activity: Arc::new(watch::Sender::new(activity)) }
+    }
+}
+
+/// The workers as a listener was last told of them.
+type ToldWorkers = HashMap<String, (Arc<WorkerSnapshot>, WorkerStatus)>;
+
+/// All that there was at a moment, as an event.
+struct Snapshot {
+    /// The last event before it.
+    position: EventId,
+    at: Instant,
+    /// How those were called for whom it was made: a runner's sessions name it.
+    authority: String,
+    event: Bytes,
+    workers: ToldWorkers,
+    /// The last news of activity before it.
+    activity: u64,
+}
+
+/// When sessions were last used, and the event that tells what is new of it.
+struct SharedActivity {
+    /// Counts these events, so that a listener knows whether it has missed one.
+    number: u64,
+    at: Instant,
+    seen: HashMap<SessionId, Timestamp>,
+    /// The data of the event; empty where nothing was new.
+    event: Bytes,
+}
+
+impl SharedActivity {
+    /// Compares with what the snapshots say, if that is due.
+    fn refresh(&mut self, directory: &Directory) -> bool {
+        if self.at.elapsed() < ACTIVITY {
+            return false;
+        }
+        self.at = Instant::now();
+        let snapshots: Vec<_> = directory.workers().iter().map(WorkerHandle::snapshot).collect();
+        let seen = last_seen(snapshots.iter().map(AsRef::as_ref));
+        let news = seen.iter().filter(|(id, at)| self.seen.get(id) != Some(at));
+        let news = Activity(news.map(|(id, at)| (id.to_string(), format!("{at:.3}"))).collect());
+        self.event = if news.0.is_empty() { Bytes::new() } else { data(&news) };
+        self.number += u64::from(!news.0.is_empty());
+        self.seen = seen;
+        !news.0.is_empty()
+    }
+}
+
 /// One listener's stream.
 struct Feed {
     state: AppState,
@@ -67,11 +135,10 @@ struct Feed {
     /// What is to be sent next: bounded, for it is filled only when it is empty.
     queue: VecDeque<Bytes>,
     /// The workers as they were last looked at.
-    workers: HashMap<String, (Arc<WorkerSnapshot>, WorkerStatus)>,
-    /// When sessions were last used, as was last told.
-    seen: HashMap<SessionId, Timestamp>,
+    workers: ToldWorkers,
+    /// The last news of activity that it was told.
+    activity: u64,
     looks: Interval,
-    next_activity: Instant,
     heartbeats: Interval,
 }
 
@@ -92,9 +159,9 @@ impl Feed {
             position: following.position,
             queue: VecDeque::from([Bytes::from_static(b"retry: 1000\n\n")]),
             workers: HashMap::new(),
-            seen: HashMap::new(),
+            // Who goes on from an event may have missed any news of activity.
+            activity: 0,
             looks: quiet(LOOK),
-            next_activity: Instant::now() + ACTIVITY,
             heartbeats: quiet(state.settings.ping_interval),
             state,
         };
@@ -108,18 +175,18 @@ impl Feed {
     /// The next piece for the listener.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if let Some(piece) = self.queue.pop_front() {
+            if let Some(next) = self.queue.front_mut() {
+                let piece = next.split_to(next.len().min(PIECE));
+                if next.is_empty() {
+                    self.queue.pop_front();
+                }
                 self.heartbeats.reset();
                 return Some(piece);
             }
             tokio::select! {
                 heard = self.events.next() => match heard? {
                     Heard::Event(event) => self.tell(&event),
-                    Heard::Missed(_) => {
-                        let following = self.state.events.follow(None);
-                        (self.events, self.position) = (following.events, following.position);
-                        self.tell_all();
-                    }
+                    Heard::Missed(_) => self.tell_all(),
                 },
                 _ = self.looks.tick() => self.look(),
                 _ = self.heartbeats.tick() => {
@@ -129,42 +196,35 @@ impl Feed {
         }
     }
 
-    fn push(&mut self, name: &str, data: &impl Serialize) {
-        // Maps with text keys and structs of texts and numbers always serialize.
-        let data = serde_json::to_string(data).unwrap_or_default();
-        let id = self.position;
-        self.queue.push_back(format!("id: {id}\nevent: {name}\ndata: {data}\n\n").into());
+    fn push(&mut self, name: &str, news: &impl Serialize) {
+        self.queue.push_back(event(self.position, name, &data(news)));
     }
 
+    /// Tells everything, and goes on from there.
     fn tell_all(&mut self) {
-        let state = self.state.clone();
-        let workers = state.directory.workers();
-        let snapshots: Vec<_> = workers.iter().map(|worker| (worker, worker.snapshot())).collect();
-        let statuses: Vec<_> =
-            snapshots.iter().map(|(worker, snapshot)| WorkerStatus::new(&worker.name, snapshot)).collect();
-        let sessions = snapshots.iter().flat_map(|(worker, snapshot)| {
-            let views = snapshot.sessions.iter();
-            views.map(|view| show(&state, &self.authority, &worker.name, view, snapshot.stale))
+        let following = self.state.events.follow(None);
+        let shared = self.state.feed.snapshot.borrow().clone();
+        let shared = shared.filter(|shared| {
+            shared.position == following.position
+                && shared.authority == self.authority
+                && shared.at.elapsed() < SNAPSHOT_AGE
         });
-        let all = EventSnapshot { sessions: sessions.collect(), workers: statuses.clone() };
-        self.seen = last_seen(snapshots.iter().map(|(_, snapshot)| snapshot.as_ref()));
-        self.workers = snapshots
-            .iter()
-            .zip(statuses)
-            .map(|((worker, snapshot), told)| (worker.name.clone(), (Arc::clone(snapshot), told)))
-            .collect();
-        self.push("snapshot", &all);
+        let snapshot = shared.unwrap_or_else(|| {
+            let snapshot = Arc::new(Snapshot::take(&self.state, &self.authority, following.position));
+            self.state.feed.snapshot.send_replace(Some(Arc::clone(&snapshot)));
+            snapshot
+        });
+        self.events = following.events;
+        self.position = snapshot.position;
+        self.workers.clone_from(&snapshot.workers);
+        self.activity = snapshot.activity;
+        self.queue.push_back(snapshot.event.clone());
     }
 
     fn tell(&mut self, event: &SessionEvent) {
         self.position = event.id;
-        let view = &event.view;
-        match event.change {
-            Change::Ended | Change::Forgotten => self.seen.remove(&view.spec.id),
-            _ => self.seen.insert(view.spec.id, view.activity.last_seen_at()),
-        };
         let (state, authority) = (self.state.clone(), self.authority.clone());
-        let session = show(&state, &authority, &event.worker, view, false);
+        let session = show(&state, &authority, &event.worker, &event.view, false);
         self.push("session", &SessionChange::new(event, session));
     }
 
@@ -189,18 +249,58 @@ impl Feed {
             }
             self.workers.insert(worker.name.clone(), (snapshot, status));
         }
-        if Instant::now() < self.next_activity {
-            return;
-        }
-        self.next_activity = Instant::now() + ACTIVITY;
-        let seen = last_seen(self.workers.values().map(|(snapshot, _)| snapshot.as_ref()));
-        let news = seen.iter().filter(|(id, at)| self.seen.get(id) != Some(at));
-        let news: BTreeMap<_, _> = news.map(|(id, at)| (id.to_string(), format!("{at:.3}"))).collect();
-        self.seen = seen;
-        if !news.is_empty() {
-            self.push("activity", &Activity(news));
+        let shared = self.state.feed.activity.clone();
+        shared.send_if_modified(|activity| activity.refresh(&self.state.directory));
+        let activity = shared.borrow();
+        let told = std::mem::replace(&mut self.activity, activity.number);
+        match activity.number - told {
+            0 => {}
+            1 => self.queue.push_back(event(self.position, "activity", &activity.event)),
+            // It read slowly, and missed some.
+            _ => {
+                let all = activity.seen.iter().map(|(id, at)| (id.to_string(), format!("{at:.3}")));
+                self.queue.push_back(event(self.position, "activity", &data(&Activity(all.collect()))));
+            }
         }
     }
+}
+
+impl Snapshot {
+    fn take(state: &AppState, authority: &str, position: EventId) -> Self {
+        let activity = state.feed.activity.borrow().number;
+        let workers = state.directory.workers();
+        let snapshots: Vec<_> = workers.iter().map(|worker| (worker, worker.snapshot())).collect();
+        let statuses: Vec<_> =
+            snapshots.iter().map(|(worker, snapshot)| WorkerStatus::new(&worker.name, snapshot)).collect();
+        let sessions = snapshots.iter().flat_map(|(worker, snapshot)| {
+            let views = snapshot.sessions.iter();
+            views.map(|view| show(state, authority, &worker.name, view, snapshot.stale))
+        });
+        let all = EventSnapshot { sessions: sessions.collect(), workers: statuses.clone() };
+        let event = event(position, "snapshot", &data(&all));
+        let told = snapshots.iter().zip(statuses);
+        let told = told.map(|((worker, snapshot), told)| (worker.name.clone(), (Arc::clone(snapshot), told)));
+        Self {
+            position,
+            at: Instant::now(),
+            authority: authority.to_owned(),
+            event,
+            workers: told.collect(),
+            activity,
+        }
+    }
+}
+
+/// The data of an event.
+fn data(news: &impl Serialize) -> Bytes {
+    // Maps with text keys and structs of texts and numbers always serialize.
+    serde_json::to_vec(news).unwrap_or_default().into()
+}
+
+/// An event in the form of a stream.
+fn event(id: EventId, name: &str, data: &[u8]) -> Bytes {
+    let head = format!("id: {id}\nevent: {name}\ndata: ");
+    [head.as_bytes(), data, b"\n\n"].concat().into()
 }
 
 fn last_seen<'a>(snapshots: impl Iterator<Item = &'a WorkerSnapshot>) -> HashMap<SessionId, Timestamp> {

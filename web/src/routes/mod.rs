@@ -29,6 +29,7 @@ use tokio::time::timeout;
 use crate::app::{AppState, Surface};
 use crate::auth::require_token;
 use crate::error::ApiError;
+pub use events::SharedFeed;
 
 /// The largest body that is read, in bytes.
 const BODY_LIMIT: usize = 64 << 10;

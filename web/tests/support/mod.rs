@@ -31,7 +31,7 @@ use camofleet_actors::worker::{
 use camofleet_actors::{LaunchSettings, NetworkSwitches};
 use camofleet_web::server::ServerSettings;
 use camofleet_web::{
-    AccessNames, AccessSettings, AppState, CorsOrigins, Surface, ViewerSettings, WebSettings,
+    AccessNames, AccessSettings, AppState, CorsOrigins, SharedFeed, Surface, ViewerSettings, WebSettings,
 };
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -239,6 +239,7 @@ fn serve(
         place: fleet.recipient(),
         directory: directory.clone(),
         events,
+        feed: SharedFeed::default(),
         metrics,
         history,
         sockets: TaskTracker::new(),
