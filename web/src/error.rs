@@ -56,6 +56,15 @@ pub enum ApiError {
         /// The setting that would allow it.
         setting: &'static str,
     },
+    /// A request that is no HTTP, or none for this server.
+    BadRequest {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The caller takes no encoding that there is.
+    NotAcceptable,
+    /// A client of the Chrome DevTools Protocol.
+    CdpUnsupported,
     /// A live view was asked for by its number alone, where that does not open it.
     ViewKeyRequired,
     /// An access token is set, and the request has none, or another.
@@ -103,6 +112,9 @@ impl ApiError {
             Self::UnsupportedMediaType { .. } => "unsupported_media_type",
             Self::CrossOrigin { .. } => "cross_origin",
             Self::UnknownHost { .. } => "unknown_host",
+            Self::BadRequest { .. } => "bad_request",
+            Self::NotAcceptable => "not_acceptable",
+            Self::CdpUnsupported => "cdp_unsupported",
             Self::ViewKeyRequired => "view_key_required",
             Self::Unauthorized => "unauthorized",
             Self::NoSuchRoute => "not_found",
@@ -141,6 +153,14 @@ impl fmt::Display for ApiError {
             Self::UnknownHost { host, setting } => {
                 write!(f, "this server is not known as {host:?}; name that host in {setting} if it is yours")
             }
+            Self::BadRequest { problem } => write!(f, "not a request to this server: {problem}"),
+            Self::NotAcceptable => {
+                f.write_str("no encoding that you accept is left; send no 'Accept-Encoding', or one that allows identity")
+            }
+            Self::CdpUnsupported => f.write_str(
+                "these browsers are Firefox, which does not speak the Chrome DevTools Protocol; instead of \
+                 chromium.connectOverCDP use Playwright's firefox.connect with the ws_endpoint of a session",
+            ),
             Self::ViewKeyRequired => f.write_str(
                 "this live view opens by the address that its session shows (vnc.http, vnc.ws), with its key; or set \
                  RUNNER_VNC_OPEN_IDS=true",
@@ -170,6 +190,8 @@ impl ResponseError for ApiError {
             Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::CrossOrigin { .. } => StatusCode::FORBIDDEN,
             Self::UnknownHost { .. } => StatusCode::MISDIRECTED_REQUEST,
+            Self::BadRequest { .. } | Self::CdpUnsupported => StatusCode::BAD_REQUEST,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::Unauthorized | Self::ViewKeyRequired => StatusCode::UNAUTHORIZED,
             Self::NoSuchRoute | Self::PanelMissing => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,

@@ -93,6 +93,8 @@ pub(crate) struct Asked<'a> {
     pub method: &'a Method,
     /// Its path.
     pub path: &'a str,
+    /// The scheme of its target, where that is a whole address.
+    pub scheme: Option<&'a str>,
     /// Its query.
     pub query: &'a str,
     /// Its headers.
@@ -193,8 +195,9 @@ impl AccessSettings {
     /// Lets a request pass, or says why not.
     ///
     /// # Errors
-    /// [`ApiError::UnknownHost`], [`ApiError::CrossOrigin`].
+    /// [`ApiError::BadRequest`], [`ApiError::UnknownHost`], [`ApiError::CrossOrigin`].
     pub(crate) fn admit(&self, surface: &Surface, asked: &Asked<'_>) -> Result<Caller, ApiError> {
+        check_form(asked)?;
         self.check_host(asked)?;
         let Some(origin) = asked.foreign_origin() else { return Ok(Caller::Trusted) };
         let listed = match &self.cors_origins {
@@ -240,6 +243,16 @@ impl AccessSettings {
     }
 }
 
+/// A proxy is asked for the pages of others by their whole address; this is none (RFC 9112, section 3.2.2).
+fn check_form(asked: &Asked<'_>) -> Result<(), ApiError> {
+    match asked.scheme {
+        None | Some("http" | "https") => Ok(()),
+        Some(scheme) => {
+            Err(ApiError::BadRequest { problem: format!("this is no proxy to {scheme}: addresses") })
+        }
+    }
+}
+
 /// The gate as a middleware of the whole application; handshakes pass it in `upgrade`.
 pub(crate) async fn admit(
     state: web::Data<AppState>,
@@ -249,6 +262,7 @@ pub(crate) async fn admit(
     let asked = Asked {
         method: request.method(),
         path: request.path(),
+        scheme: request.uri().scheme_str(),
         query: request.query_string(),
         headers: request.headers(),
         handshake: false,

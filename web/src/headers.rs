@@ -1,17 +1,19 @@
 //! The headers that every answer carries: what a browser may do with it.
 
-use actix_web::body::MessageBody;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::middleware::Next;
-use actix_web::{Error, web};
+use actix_web::{Error, ResponseError, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest, Sha256};
 
 use crate::app::AppState;
+use crate::error::ApiError;
 
 /// What a browser may do with an answer of any kind: nothing across origins, and no guessing at its type.
 pub(crate) const ALWAYS: [(HeaderName, HeaderValue); 4] = [
@@ -29,9 +31,13 @@ pub(crate) const NO_CACHE: (HeaderName, HeaderValue) = (CACHE_CONTROL, HeaderVal
 /// Adds them, where the handler has not said otherwise, as a middleware of the whole application.
 pub(crate) async fn add(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let mut response = next.call(request).await?;
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    if response.status() == StatusCode::NOT_ACCEPTABLE {
+        // What compresses pages says it in a text.
+        response = response.into_response(ApiError::NotAcceptable.error_response());
+    }
     let headers = response.headers_mut();
     for (name, value) in ALWAYS.into_iter().chain([NO_PAGE, NO_CACHE]) {
         if !headers.contains_key(&name) {

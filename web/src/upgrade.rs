@@ -54,6 +54,17 @@ enum Target {
     },
     /// A live view.
     View { vnc_id: String },
+    /// What a client of the Chrome DevTools Protocol is led to, to be told why there is none.
+    Cdp,
+}
+
+/// The path of [`Target::Cdp`].
+pub(crate) const CDP_PATH: &str = "/json/cdp";
+
+/// Whether a client is Playwright's, and wants to speak CDP: it names the browser that it wants otherwise.
+fn speaks_cdp(headers: &HeaderMap) -> bool {
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    agent.starts_with("Playwright/") && !headers.contains_key("x-playwright-browser")
 }
 
 impl Target {
@@ -63,6 +74,7 @@ impl Target {
         let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
         let segments = segments.strip_prefix(&["api"]).unwrap_or(&segments);
         match (surface, segments) {
+            (Surface::Control | Surface::Worker { .. } | Surface::Runner, ["json", "cdp"]) => Some(Self::Cdp),
             (Surface::Control, ["sessions", worker, id, "ws"]) => {
                 Some(Self::Session { worker: Some(decoded(worker)?), id: decoded(id)? })
             }
@@ -165,12 +177,15 @@ async fn admit(
     let asked = Asked {
         method: request.method(),
         path: request.path(),
+        scheme: request.uri().scheme_str(),
         query,
         headers: request.headers(),
         handshake: true,
     };
     access.admit(&state.surface, &asked)?;
     let key = match &target {
+        Target::Cdp => return Err(ApiError::CdpUnsupported),
+        Target::Session { .. } if speaks_cdp(request.headers()) => return Err(ApiError::CdpUnsupported),
         Target::Session { .. } => {
             auth::check(access.api_token.as_deref(), request.headers(), query)?;
             None
@@ -193,6 +208,8 @@ async fn admit(
             let upstream = ticket.dial(&headers, playwright.as_deref()).await?;
             Admitted::Client(Box::new((upstream, ticket)))
         }
+        // It was refused before.
+        Target::Cdp => return Err(ApiError::CdpUnsupported),
         Target::View { vnc_id } => {
             let ticket = state.directory.gateway()?.send(OpenTunnel { vnc_id, key }).await;
             let ticket = ticket.unwrap_or(Err(Error::Restarting { what: "gateway" }))?;

@@ -291,3 +291,35 @@ async fn a_start_url_of_the_machine_s_own_files_is_refused_by_name() {
     assert_eq!(session["start_url"], "https://me:****@a.example/");
     api.stop().await;
 }
+
+#[actix_web::test]
+async fn what_is_no_request_to_this_server_and_what_speaks_another_protocol_is_told_so() {
+    let api = api(Options::default()).await;
+    let ask = async |target: &str| {
+        raw(&api, &format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), "}")
+            .await
+    };
+    for target in ["ftp://localhost/sessions", "gopher://a/"] {
+        let answer = ask(target).await;
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("bad_request"), "{answer}");
+    }
+    assert!(ask("http://localhost/sessions").await.starts_with("HTTP/1.1 200 "));
+    let none = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAccept-Encoding: identity;q=0, br;q=0\r\n\r\n";
+    let answer = raw(&api, none, "}").await;
+    assert!(answer.starts_with("HTTP/1.1 406 ") && answer.contains("not_acceptable"), "{answer}");
+
+    let (_, version) = api.get("/json/version/").await;
+    assert!(version["webSocketDebuggerUrl"].as_str().unwrap().ends_with("/json/cdp"), "{version}");
+    let session = api.create(r#"{"headless":true}"#).await;
+    let path = format!("/sessions/local/{}/ws", session["id"].as_str().unwrap());
+    for (path, agent) in [("/json/cdp", ""), (&*path, "User-Agent: Playwright/1.62.1 (x64) node/20\r\n")] {
+        let answered = api.refused_handshake_with(path, agent).await;
+        assert!(answered.1["detail"].as_str().unwrap().contains("firefox.connect"), "{answered:?}");
+        assert_eq!(refusal(answered), refused(400, "cdp_unsupported"), "{path}");
+    }
+    let agent = "User-Agent: Playwright/1.62.1 (x64) node/20\r\nx-playwright-browser: firefox\r\n";
+    // The fake browser listens nowhere: this client was let in.
+    let answered = api.refused_handshake_with(&path, agent).await;
+    assert_eq!(refusal(answered), refused(502, "upstream_unreachable"));
+    api.stop().await;
+}

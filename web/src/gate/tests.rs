@@ -39,7 +39,7 @@ fn answer(access: &AccessSettings, request: &str, pairs: &[(&'static str, &str)]
     let headers = headers(&all);
     let handshake = method == "WS";
     let method: Method = if handshake { Method::GET } else { method.parse().unwrap() };
-    let asked = Asked { method: &method, path, query, headers: &headers, handshake };
+    let asked = Asked { method: &method, path, scheme: None, query, headers: &headers, handshake };
     access.admit(&Surface::Control, &asked).map_err(|refusal| refusal.code().to_owned())
 }
 

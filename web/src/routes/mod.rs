@@ -105,6 +105,11 @@ pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_pa
                 .service(open("/websockify/view", "GET, HEAD").route(web::get().to(views::describe)));
         }
     }
+    if !matches!(surface, Surface::Gateway | Surface::SharedScreen { .. }) {
+        config
+            .service(open("/json/version", "GET, HEAD").route(web::get().to(ops::cdp_version)))
+            .service(open("/json/version/", "GET, HEAD").route(web::get().to(ops::cdp_version)));
+    }
     config
         .service(guarded(metrics_path, "GET, HEAD", |at| at.route(web::get().to(ops::metrics))))
         .service(open("/openapi.json", "GET, HEAD").route(web::get().to(openapi::show)))

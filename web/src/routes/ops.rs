@@ -1,9 +1,12 @@
-//! What operators scrape.
+//! What operators scrape, and what clients of other browsers look for.
 
 use actix_web::http::header::ContentType;
-use actix_web::{HttpResponse, error, web};
+use actix_web::{HttpRequest, HttpResponse, error, web};
+use serde_json::json;
 
+use super::authority;
 use crate::app::AppState;
+use crate::upgrade::CDP_PATH;
 
 /// The metrics in Prometheus' text format.
 #[utoipa::path(
@@ -16,4 +19,11 @@ use crate::app::AppState;
 pub(super) async fn metrics(state: web::Data<AppState>) -> actix_web::Result<HttpResponse> {
     let text = state.metrics.encode().map_err(error::ErrorInternalServerError)?;
     Ok(HttpResponse::Ok().content_type(ContentType::plaintext()).body(text))
+}
+
+/// What `chromium.connectOverCDP` asks first. Its client shows what is said by a WebSocket that refuses it, and nothing of
+/// what is said here; so it is led to one that says what to use instead.
+pub(super) async fn cdp_version(state: web::Data<AppState>, request: HttpRequest) -> HttpResponse {
+    let authority = authority(&state, request.headers());
+    HttpResponse::Ok().json(json!({"webSocketDebuggerUrl": format!("ws://{authority}{CDP_PATH}")}))
 }
