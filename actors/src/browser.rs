@@ -8,7 +8,7 @@ use actix::prelude::*;
 use crate::display::finish_later;
 use crate::driver::{BrowserEnded, CancelLaunch, DriverSeat};
 use crate::parts::{Adopt, CheckAlive, LaunchPart, PartBond};
-use crate::process::{Os, Signal, wait_group_gone};
+use crate::process::{Os, ProcessId, Signal, wait_group_gone};
 use crate::rundir::LaunchDir;
 
 /// How long a launch that is given up may take to be gone; a driver that lives needs milliseconds.
@@ -24,8 +24,8 @@ pub(crate) struct BrowserParts {
     pub launch: u64,
     /// The machine it runs on.
     pub os: Arc<dyn Os>,
-    /// Its process group; `None` until it has one.
-    pub group: Option<u32>,
+    /// The leader of its process group; `None` until it has one.
+    pub group: Option<ProcessId>,
     /// Its place in a driver.
     pub seat: DriverSeat,
     /// Its profile and temporary files, and the display's key.
@@ -103,7 +103,8 @@ impl Handler<BrowserUp> for Browser {
 
     fn handle(&mut self, up: BrowserUp, _: &mut Context<Self>) {
         if let Some(parts) = &mut self.parts {
-            parts.group = Some(up.group);
+            // One that is gone by now has no group any more.
+            parts.group = parts.os.identify(up.group);
         }
     }
 }

@@ -170,7 +170,9 @@ impl TestMachine {
     pub fn run_dir_entries(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.parts.run_dir.path()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.filter(|name| name != "lock").collect()
+        names
+            .filter(|name| ![crate::rundir::LOCK_FILE, crate::rundir::MARKER_FILE].contains(&name.as_str()))
+            .collect()
     }
 
     /// A metric's value, by its name with labels as they are printed.

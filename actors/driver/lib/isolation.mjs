@@ -8,6 +8,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import childProcess from 'node:child_process';
+import fs from 'node:fs';
 import os from 'node:os';
 
 /**
@@ -60,6 +61,17 @@ export function killGroup(leader) {
   } catch (error) {
     if (error.code !== 'ESRCH') throw error;
   }
+}
+
+/**
+ * Ends what is left of a process group whose leader has ended and was reaped. While the group has a member its number is
+ * nobody else's; a process that has it by now is a stranger, and the group is gone.
+ *
+ * @param {number} leader the group's id, which was its leader's process id
+ * @returns {void}
+ */
+export function killRemains(leader) {
+  if (!fs.existsSync(`/proc/${leader}`)) killGroup(leader);
 }
 
 /**

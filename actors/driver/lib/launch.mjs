@@ -5,7 +5,7 @@ import { firefox } from 'playwright-core';
 import { camoufoxOptions } from './camoufox.mjs';
 import { describeLaunchFailure } from './errors.mjs';
 import { stockFirefoxOptions, prepareProfile, profileOf, temporaryDirectory } from './firefox.mjs';
-import { killGroup, runInScope } from './isolation.mjs';
+import { killGroup, killRemains, runInScope } from './isolation.mjs';
 import { log } from './output.mjs';
 import { browserVersion } from './pages.mjs';
 import { shareStartupCaches } from './startupCaches.mjs';
@@ -182,7 +182,7 @@ export class Launch {
       this.#children.delete(child);
       if (!isMain) return;
       // What the browser started must not outlive it, and it can't end by itself once its leader is gone.
-      killGroup(child.pid);
+      killRemains(child.pid);
       this.#exited = { code, signal };
       this.#reportExit(this.#exited);
     });

@@ -24,23 +24,30 @@ const read = (cache) => `${cache}-current.bin`;
 const COMPATIBILITY = 'compatibility.ini';
 
 /**
- * Gives a new profile the start-up caches of the first profile that has them.
+ * Gives a new profile the start-up caches of the first profile that has them. A profile that has any of its own keeps them.
  *
  * @param {string} profile the directory of a profile whose browser has not started yet
  * @param {string[]} donors profiles of running browsers of the same installation
  * @returns {boolean} whether any had them; without them the browser makes its own
  */
 export function shareStartupCaches(profile, donors) {
+  const target = path.join(profile, DIRECTORY);
+  if ([target, path.join(profile, COMPATIBILITY)].some((file) => fs.existsSync(file))) return false;
   return donors.some((donor) => {
-    const target = path.join(profile, DIRECTORY);
+    const made = [];
     try {
-      fs.mkdirSync(target, { recursive: true });
-      for (const cache of CACHES) linkFirst(path.join(donor, DIRECTORY), [read(cache), written(cache)], path.join(target, written(cache)));
-      fs.copyFileSync(path.join(donor, COMPATIBILITY), path.join(profile, COMPATIBILITY));
+      fs.mkdirSync(target);
+      for (const cache of CACHES) {
+        const link = path.join(target, written(cache));
+        linkFirst(path.join(donor, DIRECTORY), [read(cache), written(cache)], link);
+        made.push(link);
+      }
+      fs.copyFileSync(path.join(donor, COMPATIBILITY), path.join(profile, COMPATIBILITY), fs.constants.COPYFILE_EXCL);
       return true;
     } catch {
-      // This one has not written them yet, or is going just now.
-      fs.rmSync(target, { recursive: true, force: true });
+      // This one has not written them yet, or is going just now. What was linked goes again, and nothing else.
+      for (const link of made) fs.rmSync(link, { force: true });
+      if (fs.existsSync(target)) fs.rmdirSync(target);
       return false;
     }
   });

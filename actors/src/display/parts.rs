@@ -12,7 +12,7 @@ use tokio_util::codec::{FramedRead, LinesCodec};
 
 use super::tools::{DisplayTools, Geometry, X11VNC_READY};
 use crate::error::{Error, Result};
-use crate::process::{Os, OwnedProcess, Pipes, Program};
+use crate::process::{DisplayFiles, Os, OwnedProcess, Pipes, Program};
 use crate::rundir::RunDir;
 use crate::slots::SlotLease;
 
@@ -39,7 +39,8 @@ pub(super) struct Screen {
 /// The processes and files of one screen, taken down in the right order.
 pub(super) struct DisplayParts {
     os: Arc<dyn Os>,
-    display: u16,
+    /// What is to be removed when the X server could not.
+    files: DisplayFiles,
     x_server: OwnedProcess,
     vnc_server: Option<OwnedProcess>,
     /// Goes back when everything else is gone.
@@ -70,7 +71,8 @@ impl DisplayParts {
         let note = run_dir.path().join(format!("display-{}", screen.display));
         let display = screen.display;
         let (x_server, pipes) = spawn(os, &program, display)?;
-        let parts = Self { os: Arc::clone(os), display, x_server, vnc_server: None, _slot: slot, note };
+        let files = DisplayFiles { display, server: x_server.id(), socket: None };
+        let parts = Self { os: Arc::clone(os), files, x_server, vnc_server: None, _slot: slot, note };
         Ok((parts, Starting { x_server: pipes, vnc_program }))
     }
 
@@ -80,16 +82,22 @@ impl DisplayParts {
     /// [`Error::DisplayFailed`] with what a program printed before it ended.
     pub async fn come_up(&mut self, Starting { x_server, vnc_program }: Starting) -> Result<()> {
         let failed = |error: io::Error| Error::DisplayFailed { detail: error.to_string() };
-        let display = self.display;
-        fs::write(&self.note, format!("{}\n", self.x_server.pid())).map_err(failed)?;
+        let display = self.files.display;
+        self.write_note().map_err(failed)?;
         // `-displayfd 1`: the server prints its display number when it takes clients.
         ready_line(&self.x_server, x_server, |line| line.trim() == display.to_string()).await?;
+        self.files.socket = self.os.display_socket(display);
+        self.write_note().map_err(failed)?;
         if let Some(program) = vnc_program {
             let (vnc_server, pipes) = spawn(&self.os, &program, display).map_err(failed)?;
             let vnc_server = self.vnc_server.insert(vnc_server);
             ready_line(vnc_server, pipes, |line| line.contains(X11VNC_READY)).await?;
         }
         Ok(())
+    }
+
+    fn write_note(&self) -> io::Result<()> {
+        fs::write(&self.note, serde_json::to_string(&self.files)?)
     }
 
     /// Resolves when one of the servers has ended, with how it did.
@@ -114,7 +122,7 @@ impl DisplayParts {
     /// Whether one of the servers is dead. The kernel tells of a death only after it has cleaned up.
     pub fn is_dead(&self) -> bool {
         let mut servers = std::iter::once(&self.x_server).chain(&self.vnc_server);
-        servers.any(|server| !self.os.is_running(server.pid()))
+        servers.any(|server| !self.os.is_running(server.id()))
     }
 
     pub async fn dismantle(self) {
@@ -123,7 +131,7 @@ impl DisplayParts {
         }
         self.x_server.stop(STOP_GRACE).await;
         // A server that was killed could not do it itself.
-        self.os.remove_display_files(self.display, self.x_server.pid());
+        self.os.remove_display_files(&self.files);
         if let Err(error) = fs::remove_file(&self.note)
             && error.kind() != io::ErrorKind::NotFound
         {
@@ -168,7 +176,7 @@ async fn ready_line(process: &OwnedProcess, pipes: Pipes, is_ready: impl Fn(&str
         }
     };
     if ready.is_ok() {
-        let pid = process.pid();
+        let pid = process.id().pid;
         actix_rt::spawn(async move {
             let output = output.for_each(|_| std::future::ready(()));
             let complaints = complaints.for_each(|line| {

@@ -16,7 +16,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Connection, Connections, Os, ProcessEnd, Program, Signal, Spawned};
+use super::{
+    Connection, Connections, DisplayFiles, FileId, Os, ProcessEnd, ProcessId, Program, Signal, Spawned,
+};
 
 /// How long a fake browser takes to launch, unless told otherwise.
 pub const LAUNCH_TIME: Duration = Duration::from_secs(2);
@@ -68,7 +70,7 @@ struct Machine {
     busy_ports: BTreeSet<u16>,
     listeners: BTreeMap<SocketAddr, mpsc::UnboundedSender<io::Result<Connection>>>,
     marks_killed: Vec<(String, String)>,
-    display_files_removed: Vec<(u16, u32)>,
+    display_files_removed: Vec<DisplayFiles>,
     started: Vec<String>,
     arguments: HashMap<String, Vec<String>>,
     opened: Vec<String>,
@@ -212,7 +214,7 @@ impl FakeOs {
     }
 
     /// The leftovers of X servers that were removed.
-    pub fn display_files_removed(&self) -> Vec<(u16, u32)> {
+    pub fn display_files_removed(&self) -> Vec<DisplayFiles> {
         self.machine().display_files_removed.clone()
     }
 
@@ -248,6 +250,11 @@ impl FakeOs {
         machine.started.push(name.to_owned());
         (pid, ended)
     }
+}
+
+/// Numbers are given only once here.
+fn id_of(pid: u32) -> ProcessId {
+    ProcessId { pid, started: u64::from(pid) }
 }
 
 impl Os for FakeOs {
@@ -297,10 +304,21 @@ impl Os for FakeOs {
         let end = Box::pin(async move {
             reaped.await.ok().and_then(Result::ok).ok_or_else(|| io::Error::other("the fake machine is gone"))
         });
-        Ok(Spawned { pid, stdin: Box::new(stdin), stdout: Box::new(stdout), stderr: Box::new(stderr), end })
+        Ok(Spawned {
+            id: id_of(pid),
+            stdin: Box::new(stdin),
+            stdout: Box::new(stdout),
+            stderr: Box::new(stderr),
+            end,
+        })
     }
 
-    fn signal_group(&self, group: u32, signal: Signal) {
+    fn identify(&self, pid: u32) -> Option<ProcessId> {
+        self.machine().alive.contains_key(&pid).then(|| id_of(pid))
+    }
+
+    fn signal_group(&self, leader: ProcessId, signal: Signal) {
+        let group = leader.pid;
         match signal {
             Signal::Terminate => {
                 let os = self.clone();
@@ -314,17 +332,17 @@ impl Os for FakeOs {
         }
     }
 
-    fn kill_leader(&self, group: u32) {
-        self.kill(group);
+    fn kill_leader(&self, leader: ProcessId) {
+        self.kill(leader.pid);
     }
 
-    fn is_running(&self, pid: u32) -> bool {
+    fn is_running(&self, ProcessId { pid, .. }: ProcessId) -> bool {
         let machine = self.machine();
         machine.alive.contains_key(&pid) && !machine.unnoticed.contains(&pid)
     }
 
-    fn group_exists(&self, group: u32) -> bool {
-        self.machine().alive.contains_key(&group)
+    fn group_exists(&self, leader: ProcessId) -> bool {
+        self.machine().alive.contains_key(&leader.pid)
     }
 
     fn kill_marked(&self, name: &str, value: &str) {
@@ -370,8 +388,12 @@ impl Os for FakeOs {
         !self.machine().busy_displays.contains(&display) && self.x_servers(display) == 0
     }
 
-    fn remove_display_files(&self, display: u16, pid: u32) {
-        self.machine().display_files_removed.push((display, pid));
+    fn display_socket(&self, display: u16) -> Option<FileId> {
+        (self.x_servers(display) > 0).then(|| FileId { device: 1, inode: u64::from(display), modified: 1 })
+    }
+
+    fn remove_display_files(&self, files: &DisplayFiles) {
+        self.machine().display_files_removed.push(*files);
     }
 
     fn find_program(&self, program: &Path) -> Option<PathBuf> {

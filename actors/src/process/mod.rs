@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use owned::wait_group_gone;
@@ -44,6 +45,44 @@ pub enum Signal {
     Kill,
 }
 
+/// One process, and none that is given its number later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ProcessId {
+    /// Its number, which is its process group's too where it leads one.
+    pub pid: u32,
+    /// When it started, in clock ticks since the machine did (`starttime` in proc(5)).
+    pub started: u64,
+}
+
+impl ProcessId {
+    /// This very process; `None` without a `/proc`.
+    pub fn own() -> Option<Self> {
+        system::identify(std::process::id())
+    }
+}
+
+/// One file, and none that takes its place later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileId {
+    /// The file system that it is on.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+    /// When it was made or last written, in nanoseconds since 1970: numbers are given again.
+    pub modified: i64,
+}
+
+/// What an X server leaves in `/tmp` when it is killed, as far as camofleet saw it being made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DisplayFiles {
+    /// The X display's number.
+    pub display: u16,
+    /// The X server.
+    pub server: ProcessId,
+    /// Its socket, once it has one.
+    pub socket: Option<FileId>,
+}
+
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProcessEnd {
@@ -67,8 +106,8 @@ impl fmt::Display for ProcessEnd {
 
 /// A process that was just started, as the leader of its own process group.
 pub struct Spawned {
-    /// Its process id, which is its process group's id too.
-    pub pid: u32,
+    /// Which process it is; its number is its process group's too.
+    pub id: ProcessId,
     /// Writes to its standard input. Dropping it closes the input.
     pub stdin: Box<dyn AsyncWrite + Send + Unpin>,
     /// Reads its standard output.
@@ -98,17 +137,21 @@ pub trait Os: Send + Sync + 'static {
     /// What the system says: not found, not executable, no more processes.
     fn spawn(&self, program: &Program) -> io::Result<Spawned>;
 
-    /// Sends a signal to a process group. A group that is gone already is no error.
-    fn signal_group(&self, group: u32, signal: Signal);
+    /// Which process has a number now; `None` when none has.
+    fn identify(&self, pid: u32) -> Option<ProcessId>;
+
+    /// Sends a signal to the process group that this process leads, or led. A group that is gone already is no error, and
+    /// another that has its number by now is not touched.
+    fn signal_group(&self, leader: ProcessId, signal: Signal);
 
     /// Kills the leader of a process group, and helps it to give its memory back. The others of the group live on.
-    fn kill_leader(&self, group: u32);
+    fn kill_leader(&self, leader: ProcessId);
 
-    /// Whether the group still has a member.
-    fn group_exists(&self, group: u32) -> bool;
+    /// Whether the group that this process leads, or led, still has a member.
+    fn group_exists(&self, leader: ProcessId) -> bool;
 
     /// Whether this process lives: one that is dead but not reaped yet does not.
-    fn is_running(&self, pid: u32) -> bool;
+    fn is_running(&self, process: ProcessId) -> bool;
 
     /// Kills every process whose environment holds `name=value`: the ones whose process id nobody learned,
     /// because the process that started them died first.
@@ -129,9 +172,11 @@ pub trait Os: Send + Sync + 'static {
     /// Whether no X server uses this display number.
     fn display_is_free(&self, display: u16) -> bool;
 
-    /// Removes what an X server that was killed leaves in `/tmp`; `pid` was its process id. What belongs to another
-    /// server, one that lives, stays.
-    fn remove_display_files(&self, display: u16, pid: u32);
+    /// The socket of this display's X server; `None` when it has none.
+    fn display_socket(&self, display: u16) -> Option<FileId>;
+
+    /// Removes what an X server that was killed has left in `/tmp`. What anybody else made there since, stays.
+    fn remove_display_files(&self, files: &DisplayFiles);
 
     /// Where a program is: the path itself if it has a directory, else the first hit on `PATH`.
     fn find_program(&self, program: &Path) -> Option<PathBuf>;

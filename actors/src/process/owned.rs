@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
-use super::{Os, ProcessEnd, Program, Signal};
+use super::{Os, ProcessEnd, ProcessId, Program, Signal};
 
 /// How often a killed group is looked at until its last member is reaped.
 const GROUP_POLL: Duration = Duration::from_millis(2);
@@ -18,7 +18,7 @@ const GROUP_PATIENCE: Duration = Duration::from_secs(2);
 pub struct OwnedProcess {
     os: Arc<dyn Os>,
     name: String,
-    pid: u32,
+    id: ProcessId,
     end: watch::Receiver<Option<ProcessEnd>>,
 }
 
@@ -52,12 +52,12 @@ impl OwnedProcess {
             ended.send_replace(Some(end));
         });
         let pipes = Pipes { stdin: spawned.stdin, stdout: spawned.stdout, stderr: spawned.stderr };
-        Ok((Self { os, name, pid: spawned.pid, end }, pipes))
+        Ok((Self { os, name, id: spawned.id, end }, pipes))
     }
 
-    /// Its process id, and its group's.
-    pub fn pid(&self) -> u32 {
-        self.pid
+    /// Which process it is; its number is its group's too.
+    pub fn id(&self) -> ProcessId {
+        self.id
     }
 
     /// Resolves when the process has ended and is reaped; at once if it has already.
@@ -72,20 +72,21 @@ impl OwnedProcess {
 
     /// Ends the group and resolves when nothing of it is left: asks first, kills after `grace`.
     pub fn stop(&self, grace: Duration) -> impl Future<Output = ProcessEnd> + use<> {
-        let (os, name, pid) = (Arc::clone(&self.os), self.name.clone(), self.pid);
+        let (os, name, id) = (Arc::clone(&self.os), self.name.clone(), self.id);
         let running = self.end.borrow().is_none();
         let (asked, ended) = (self.ended(), self.ended());
         async move {
             if running && !grace.is_zero() {
-                os.signal_group(pid, Signal::Terminate);
+                os.signal_group(id, Signal::Terminate);
                 if tokio::time::timeout(grace, asked).await.is_err() {
+                    let pid = id.pid;
                     log::warn!("{name} (pid {pid}) did not end on SIGTERM within {grace:?}; killing it");
                 }
             }
             // The leader may be gone while children of it are not.
-            os.signal_group(pid, Signal::Kill);
+            os.signal_group(id, Signal::Kill);
             let end = ended.await;
-            wait_group_gone(os.as_ref(), pid).await;
+            wait_group_gone(os.as_ref(), id).await;
             end
         }
     }
@@ -94,19 +95,20 @@ impl OwnedProcess {
 impl Drop for OwnedProcess {
     fn drop(&mut self) {
         if self.end.borrow().is_none() {
-            self.os.signal_group(self.pid, Signal::Kill);
+            self.os.signal_group(self.id, Signal::Kill);
         }
     }
 }
 
 /// Resolves when a killed process group has no member left, or after a patience of 2 s.
-pub(crate) async fn wait_group_gone(os: &dyn Os, group: u32) {
+pub(crate) async fn wait_group_gone(os: &dyn Os, group: ProcessId) {
     let gone = async {
         while os.group_exists(group) {
             tokio::time::sleep(GROUP_POLL).await;
         }
     };
     if tokio::time::timeout(GROUP_PATIENCE, gone).await.is_err() {
+        let group = group.pid;
         log::warn!("process group {group} still has members {GROUP_PATIENCE:?} after SIGKILL");
     }
 }

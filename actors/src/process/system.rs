@@ -4,8 +4,7 @@ use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr as UnixAddress, UnixStream};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,12 +13,15 @@ use futures_util::future::BoxFuture;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::{Signal as UnixSignal, kill, killpg};
+use nix::sys::signal::{Signal as UnixSignal, killpg};
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
 use nix::unistd::{AccessFlags, Pid, access};
 use tokio::process::Command;
 
 use super::reaper::{self, OwnChildren};
-use super::{Connection, Connections, Os, ProcessEnd, Program, Signal, Spawned};
+use super::{
+    Connection, Connections, DisplayFiles, FileId, Os, ProcessEnd, ProcessId, Program, Signal, Spawned,
+};
 
 /// Linux, by way of tokio's processes.
 ///
@@ -85,6 +87,8 @@ impl Os for SystemOs {
         else {
             return Err(io::Error::other("the process was started without its pipes"));
         };
+        // Nobody reaps it before the line below waits for it, so it has a number, dead or alive.
+        let id = identify(pid).ok_or_else(|| io::Error::other("/proc can't be read; mount it"))?;
         self.own_children.insert(pid);
         let own_children = self.own_children.clone();
         let end = Box::pin(async move {
@@ -96,15 +100,19 @@ impl Os for SystemOs {
                 (None, signal) => ProcessEnd::Signalled(signal.unwrap_or_default()),
             })
         });
-        Ok(Spawned { pid, stdin: Box::new(stdin), stdout: Box::new(stdout), stderr: Box::new(stderr), end })
+        Ok(Spawned { id, stdin: Box::new(stdin), stdout: Box::new(stdout), stderr: Box::new(stderr), end })
     }
 
-    fn signal_group(&self, group: u32, signal: Signal) {
+    fn identify(&self, pid: u32) -> Option<ProcessId> {
+        identify(pid)
+    }
+
+    fn signal_group(&self, leader: ProcessId, signal: Signal) {
         let signal = match signal {
             Signal::Terminate => UnixSignal::SIGTERM,
             Signal::Kill => UnixSignal::SIGKILL,
         };
-        let Some(group) = group_id(group) else { return };
+        let Some(group) = group_of(leader) else { return };
         if let Err(error) = killpg(group, signal)
             && error != Errno::ESRCH
         {
@@ -112,23 +120,24 @@ impl Os for SystemOs {
         }
     }
 
-    fn kill_leader(&self, group: u32) {
-        let Some(leader) = group_id(group) else { return };
+    fn kill_leader(&self, leader: ProcessId) {
         if tokio::runtime::Handle::try_current().is_ok() {
             // Takes the kernel some milliseconds, which the actors' thread has not.
             tokio::task::spawn_blocking(move || kill_and_release(leader));
         } else {
             // The whole process is ending; nobody waits.
-            kill_one(leader);
+            kill_and_release(leader);
         }
     }
 
-    fn group_exists(&self, group: u32) -> bool {
-        group_id(group).is_some_and(|group| killpg(group, None) != Err(Errno::ESRCH))
+    fn group_exists(&self, leader: ProcessId) -> bool {
+        group_of(leader).is_some_and(|group| killpg(group, None) != Err(Errno::ESRCH))
     }
 
-    fn is_running(&self, pid: u32) -> bool {
-        fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| lives(&stat))
+    fn is_running(&self, process: ProcessId) -> bool {
+        read_stat(process.pid).is_some_and(|stat| {
+            lives(&stat) && started_at(&stat).is_some_and(|started| started == process.started)
+        })
     }
 
     fn kill_marked(&self, name: &str, value: &str) {
@@ -136,15 +145,20 @@ impl Os for SystemOs {
         let own = nix::unistd::getpid();
         let Ok(processes) = fs::read_dir("/proc") else { return };
         for process in processes.flatten() {
-            let Some(pid) = process.file_name().to_str().and_then(|pid| pid.parse().ok()).map(Pid::from_raw)
-            else {
-                continue;
+            let Some(pid) = process.file_name().to_str().and_then(|pid| pid.parse().ok()) else { continue };
+            let carries_mark = || {
+                // Another user's process can't be read, and is none of ours.
+                let environment = fs::read(process.path().join("environ")).unwrap_or_default();
+                environment.split(|byte| *byte == 0).any(|entry| entry == marker)
             };
-            // Another user's process can't be read, and is none of ours.
-            let Ok(environment) = fs::read(process.path().join("environ")) else { continue };
-            if pid != own && environment.split(|byte| *byte == 0).any(|entry| entry == marker) {
-                // A process that is gone by now needs no signal.
-                let _ = kill(pid, UnixSignal::SIGKILL);
+            if pid == own.as_raw() || !carries_mark() {
+                continue;
+            }
+            // Held before it is read again, so that what is killed is what was read.
+            if let Some(process) = ProcessFd::open(pid)
+                && carries_mark()
+            {
+                process.kill();
             }
         }
     }
@@ -179,16 +193,24 @@ impl Os for SystemOs {
 
     fn display_is_free(&self, display: u16) -> bool {
         let (lock, socket) = display_files(display);
-        !answers(&socket) && lock_owner(&lock).is_none_or(|owner| !self.is_running(owner))
+        !answers(&socket) && lock_owner(&lock).is_none_or(|owner| !has_process(owner))
     }
 
-    fn remove_display_files(&self, display: u16, pid: u32) {
+    fn display_socket(&self, display: u16) -> Option<FileId> {
+        own_socket(&display_files(display).1)
+    }
+
+    fn remove_display_files(&self, files: &DisplayFiles) {
+        let DisplayFiles { display, server, socket: made } = *files;
+        if self.is_running(server) {
+            return;
+        }
         let (lock, socket) = display_files(display);
-        // Servers that are started with `-displayfd` write no lock file, so the socket itself has to tell: somebody
-        // else's answers.
+        // Another server may have the display by now. Its socket is another file, or answers; its lock file, which servers
+        // that are started with `-displayfd` don't even write, has another number in it, or that of a living process.
         let stale = [
-            (&socket, socket.exists() && !answers(&socket)),
-            (&lock, lock_owner(&lock).is_some_and(|owner| owner == pid || !self.is_running(owner))),
+            (&socket, made.is_some() && own_socket(&socket) == made && !answers(&socket)),
+            (&lock, is_own_file(&lock) && lock_owner(&lock) == Some(server.pid) && !has_process(server.pid)),
         ];
         for (file, _) in stale.iter().filter(|(_, stale)| *stale) {
             if let Err(error) = fs::remove_file(file)
@@ -209,12 +231,36 @@ impl Os for SystemOs {
     }
 }
 
-/// Kills a process. One that is gone already is no error.
-fn kill_one(process: Pid) {
-    if let Err(error) = kill(process, UnixSignal::SIGKILL)
-        && error != Errno::ESRCH
-    {
-        log::warn!("could not kill process {process}: {error}");
+/// A process that is held by a descriptor: its number can't become another's meanwhile (pidfd_open(2), Linux 5.3).
+struct ProcessFd(OwnedFd);
+
+impl ProcessFd {
+    fn open(pid: i32) -> Option<Self> {
+        // SAFETY: a system call that takes numbers only; the descriptor that it makes is nobody else's.
+        unsafe {
+            match i32::try_from(libc::syscall(libc::SYS_pidfd_open, pid, 0)) {
+                Ok(descriptor @ 0..) => Some(Self(OwnedFd::from_raw_fd(descriptor))),
+                _ => None,
+            }
+        }
+    }
+
+    /// One that is gone already is no error.
+    fn kill(&self) {
+        let (none, no_flags) = (std::ptr::null::<libc::siginfo_t>(), 0);
+        // SAFETY: the descriptor is open as long as `self` is, and no information goes with the signal.
+        let sent = unsafe {
+            libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), libc::SIGKILL, none, no_flags)
+        };
+        if sent == -1 && Errno::last() != Errno::ESRCH {
+            log::warn!("could not kill a process: {}", Errno::last());
+        }
+    }
+
+    /// Helps one that is dying to give its memory back.
+    fn release(&self) {
+        // SAFETY: as above.
+        unsafe { libc::syscall(libc::SYS_process_mrelease, self.0.as_raw_fd(), 0) };
     }
 }
 
@@ -223,26 +269,59 @@ fn kill_one(process: Pid) {
 /// have, a few milliseconds after the signal, so nothing stands between the two calls: a sixth of the time that a
 /// delete takes.
 ///
-/// Where the kernel can't, or the process is gone already, nothing is lost. It refuses for a process that is not dying,
-/// so that an id that was given to another by now does no harm.
-fn kill_and_release(leader: Pid) {
-    // SAFETY: a system call that takes numbers only; the descriptor that it makes is nobody else's.
-    let descriptor = unsafe {
-        match i32::try_from(libc::syscall(libc::SYS_pidfd_open, leader.as_raw(), 0)) {
-            Ok(descriptor @ 0..) => Some(OwnedFd::from_raw_fd(descriptor)),
-            _ => None,
-        }
-    };
-    kill_one(leader);
-    if let Some(descriptor) = descriptor {
-        // SAFETY: as above.
-        unsafe { libc::syscall(libc::SYS_process_mrelease, descriptor.as_raw_fd(), 0) };
+/// Where the kernel can't, or the process is gone already, nothing is lost.
+fn kill_and_release(leader: ProcessId) {
+    let Some(process) = group_of(leader).and_then(|pid| ProcessFd::open(pid.as_raw())) else { return };
+    // Held by now; before that its number may have become another's.
+    if identify(leader.pid) == Some(leader) {
+        process.kill();
+        process.release();
     }
 }
 
-/// Process group 0 would be camofleet's own and 1 is the system's first process: never signalled.
-fn group_id(group: u32) -> Option<Pid> {
-    i32::try_from(group).ok().filter(|group| *group > 1).map(Pid::from_raw)
+/// The group that a process leads or led, to be signalled. Its number stays taken while the group has a member; where
+/// another process has it, the group is gone. Group 0 would be camofleet's own and 1 is the system's first process: never
+/// signalled.
+fn group_of(leader: ProcessId) -> Option<Pid> {
+    let group = i32::try_from(leader.pid).ok().filter(|group| *group > 1)?;
+    let theirs = identify(leader.pid).is_none_or(|found| found == leader);
+    theirs.then(|| Pid::from_raw(group))
+}
+
+/// Which process has a number, dead ones that are not reaped yet included.
+pub(super) fn identify(pid: u32) -> Option<ProcessId> {
+    Some(ProcessId { pid, started: started_at(&read_stat(pid)?)? })
+}
+
+/// Whether any living process has a number.
+fn has_process(pid: u32) -> bool {
+    read_stat(pid).is_some_and(|stat| lives(&stat))
+}
+
+fn read_stat(pid: u32) -> Option<String> {
+    fs::read_to_string(format!("/proc/{pid}/stat")).ok()
+}
+
+/// When the process started, by its `/proc/<pid>/stat`: field 22. The fields follow the name, which may hold anything, in
+/// its parentheses; the state after it is field 3.
+fn started_at(stat: &str) -> Option<u64> {
+    stat.rsplit_once(") ")?.1.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
+}
+
+/// A socket of this user's, and no link to one.
+fn own_socket(path: &Path) -> Option<FileId> {
+    let found = fs::symlink_metadata(path).ok().filter(|found| found.file_type().is_socket())?;
+    (found.uid() == nix::unistd::geteuid().as_raw()).then(|| FileId {
+        device: found.dev(),
+        inode: found.ino(),
+        modified: found.mtime() * 1_000_000_000 + found.mtime_nsec(),
+    })
+}
+
+/// Whether there is a file of this user's, and no link to one.
+fn is_own_file(path: &Path) -> bool {
+    fs::symlink_metadata(path)
+        .is_ok_and(|found| found.is_file() && found.uid() == nix::unistd::geteuid().as_raw())
 }
 
 /// The lock file and the socket of an X display, where every X server puts them.
@@ -270,16 +349,23 @@ fn lock_owner(lock: &Path) -> Option<u32> {
 }
 
 /// Whether an X server listens at this path, or at the same name in Linux' abstract namespace, where servers listen
-/// too.
+/// too. One that does not get to the connection, or that lets nobody in, is there all the same; nothing is waited for.
 fn answers(socket: &Path) -> bool {
-    let abstract_name = UnixAddress::from_abstract_name(socket.as_os_str().as_encoded_bytes());
-    UnixStream::connect(socket).is_ok()
-        || abstract_name.is_ok_and(|address| UnixStream::connect_addr(&address).is_ok())
+    let abstract_name = UnixAddr::new_abstract(socket.as_os_str().as_encoded_bytes());
+    [UnixAddr::new(socket), abstract_name].into_iter().flatten().any(|address| {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let Ok(descriptor) = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None) else {
+            return true;
+        };
+        let connected = socket::connect(descriptor.as_raw_fd(), &address);
+        !matches!(connected, Err(Errno::ECONNREFUSED | Errno::ENOENT | Errno::ENOTDIR))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixListener;
+    use std::os::unix::process::CommandExt;
 
     use futures_util::StreamExt;
 
@@ -309,8 +395,67 @@ mod tests {
 
     #[test]
     fn a_living_process_is_told_from_one_that_is_gone() {
-        assert!(SystemOs::new().is_running(std::process::id()));
-        assert!(!SystemOs::new().is_running(u32::MAX));
+        let (os, own) = (SystemOs::new(), ProcessId::own().unwrap());
+        assert_eq!(os.identify(std::process::id()), Some(own));
+        assert!(os.is_running(own));
+        assert!(!os.is_running(ProcessId { pid: u32::MAX, ..own }));
+    }
+
+    #[test]
+    fn a_process_that_was_given_the_number_of_another_is_neither_taken_for_it_nor_signalled() {
+        let os = SystemOs::new();
+        let mut child = std::process::Command::new("sleep").arg("600").process_group(0).spawn().unwrap();
+        let id = os.identify(child.id()).unwrap();
+        let earlier = ProcessId { started: id.started - 1, ..id };
+        assert!(!os.is_running(earlier) && !os.group_exists(earlier));
+        os.signal_group(earlier, Signal::Kill);
+        os.kill_leader(earlier);
+        assert!(os.is_running(id) && child.try_wait().unwrap().is_none());
+        os.kill_leader(id);
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
+    }
+
+    #[test]
+    fn a_socket_of_a_display_is_removed_only_where_it_was_seen_being_made() {
+        // Far above the displays that anybody uses.
+        let display = 60_000 + u16::try_from(std::process::id() % 5000).unwrap();
+        let (_, path) = display_files(display);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let (os, server) = (SystemOs::new(), ProcessId { pid: u32::MAX, started: 1 });
+        let listener = UnixListener::bind(&path).unwrap();
+        let socket = os.display_socket(display);
+        let files = DisplayFiles { display, server, socket };
+        os.remove_display_files(&files);
+        assert!(path.exists(), "somebody answers there");
+        drop(listener);
+        os.remove_display_files(&DisplayFiles { socket: None, ..files });
+        os.remove_display_files(&DisplayFiles { server: ProcessId::own().unwrap(), ..files });
+        assert!(path.exists(), "it was not seen, or its server lives");
+        fs::remove_file(&path).unwrap();
+        drop(UnixListener::bind(&path).unwrap());
+        os.remove_display_files(&files);
+        assert!(path.exists(), "another one is in its place");
+        os.remove_display_files(&DisplayFiles { socket: os.display_socket(display), ..files });
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_server_that_takes_no_connection_is_there_all_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("X1");
+        let listener = UnixListener::bind(&path).unwrap();
+        // Its queue is full in the end.
+        let mut waiting = Vec::new();
+        while waiting.len() < 5000 {
+            let socket =
+                socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_NONBLOCK, None).unwrap();
+            if socket::connect(socket.as_raw_fd(), &UnixAddr::new(&path).unwrap()).is_err() {
+                break;
+            }
+            waiting.push(socket);
+        }
+        assert!(answers(&path));
+        drop(listener);
     }
 
     #[tokio::test]

@@ -57,6 +57,11 @@ impl LocalWorker {
             };
             checks.insert(name.into(), check);
         }
+        if let Err(error) = self.launcher.run_dir.restore() {
+            let path = self.launcher.run_dir.path().display();
+            let text = format!("{path} can't be used: {error}; every create fails until it can");
+            checks.insert("run_directory".into(), Check { ok: false, text });
+        }
         for diagnosis in &self.diagnoses {
             checks.insert(diagnosis.check.clone().into(), fine(diagnosis.text.clone()));
         }

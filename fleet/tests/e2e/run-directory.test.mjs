@@ -1,0 +1,102 @@
+/** What lies beside camofleet's own files stays, and camofleet does without what is taken away from it. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before } from 'node:test';
+import { run, Server, temporaryDirectory, test } from './helpers/server.mjs';
+import { runDirectories } from './helpers/processes.mjs';
+
+let directory;
+before(() => (directory = temporaryDirectory()));
+after(() => fs.rmSync(directory, { recursive: true, force: true }));
+
+/** A directory as a user has it, and all that is in it. */
+function home() {
+  const base = fs.mkdtempSync(path.join(directory, 'home-'));
+  for (const file of ['Documents/thesis.odt', 'Documents/lock', '12-abcdef/lock', '13-abcdef/camofleet.json', 'photos/lock']) {
+    fs.mkdirSync(path.join(base, path.dirname(file)), { recursive: true });
+    fs.writeFileSync(path.join(base, file), file);
+  }
+  return base;
+}
+
+const tree = (base) => fs.readdirSync(base, { recursive: true }).sort();
+
+test("a user's folders in RUNNER_RUN_DIR stay, through a kill and a second start too", async () => {
+  const runBase = home();
+  const before = tree(runBase);
+  const own = path.join(runBase, `camofleet-${process.getuid()}`);
+  const settings = { RUNNER_PREWARM_VNC: '1' };
+  const first = await Server.start(settings, { runBase });
+  await first.poolsFull();
+  const [killed] = runDirectories(own);
+  first.kill('SIGKILL');
+  await first.awaitEnd();
+  const second = await first.again();
+  try {
+    await second.create({ headless: true });
+    const removal = second.logLines().filter((line) => line.includes(`removing ${killed}`));
+    assert.equal(removal.length, 1, second.log());
+    assert.match(removal[0], /launch-\d+/, 'it is logged with what was in it');
+    assert.equal(fs.existsSync(killed), false);
+    assert.equal(runDirectories(own).length, 1);
+    const strangers = tree(runBase).filter((name) => !name.startsWith(path.basename(own)));
+    assert.deepEqual(strangers, before);
+  } finally {
+    await second.stop();
+  }
+  assert.deepEqual(tree(runBase), [...before, path.basename(own), `${path.basename(own)}/gate`].sort());
+});
+
+test('a link as RUNNER_RUN_DIR is refused, and what it leads to stays', async () => {
+  const [target, link] = [home(), path.join(directory, 'link')];
+  const before = tree(target);
+  fs.symlinkSync(target, link);
+  const { status, stderr } = await run(['serve'], { RUNNER_RUN_DIR: link });
+  assert.equal(status, 69, stderr);
+  assert.match(stderr, /symbolic link to .*home-.*RUNNER_RUN_DIR/);
+  assert.deepEqual(tree(target), before);
+});
+
+test('a living camofleet keeps its directory when its lock file is cleared away and another one starts', async () => {
+  const first = await Server.start();
+  try {
+    const session = await first.create({ headless: true });
+    const [own] = runDirectories(first.runBase);
+    fs.rmSync(path.join(own, 'lock'));
+    const second = await Server.start({}, { runBase: first.runBase });
+    second.kill('SIGTERM');
+    await second.awaitEnd();
+    assert.deepEqual(runDirectories(first.runBase), [own]);
+    assert.equal((await first.session(session)).status, 'READY');
+    await first.end(session);
+  } finally {
+    await first.stop();
+  }
+});
+
+test('a run directory that is removed is made again for the next create', async () => {
+  const server = await Server.start();
+  try {
+    const [own] = runDirectories(server.runBase);
+    fs.rmSync(server.runBase, { recursive: true });
+    const session = await server.create({ vnc: true });
+    assert.deepEqual(runDirectories(server.runBase), [own]);
+    await server.end(session);
+    // What nobody can mend is named by a check, before and after a create fails by it.
+    fs.rmSync(server.runBase, { recursive: true });
+    fs.writeFileSync(server.runBase, 'in the way');
+    const refused = await server.request('POST', '/sessions', { body: { headless: true } });
+    assert.equal(refused.status, 502);
+    assert.match(refused.json.detail, new RegExp(own));
+    const { workers } = (await server.request('GET', '/health')).json;
+    assert.equal(workers[0].healthy, false);
+    assert.match(workers[0].detail.checks.run_directory, new RegExp(own));
+    fs.rmSync(server.runBase);
+    // A worker that is unhealthy gets what is asked of it by name.
+    await server.create({ headless: true, worker: 'local' });
+    assert.equal((await server.request('GET', '/health')).json.status, 'ok');
+  } finally {
+    await server.stop();
+  }
+});
