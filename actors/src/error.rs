@@ -70,7 +70,7 @@ pub enum Error {
     },
     /// All display slots are taken.
     #[error(
-        "all {limit} display slots are taken; end a session, or widen RUNNER_VNC_DISPLAY_MIN/MAX, \
+        "all {limit} display slots are taken, by sessions or by other programs' displays and ports; end one, or widen RUNNER_VNC_DISPLAY_MIN/MAX, \
          RUNNER_VNC_PORT_MIN/MAX and RUNNER_VNC_WS_PORT_MIN/MAX"
     )]
     NoSlot {
@@ -119,7 +119,7 @@ pub enum Error {
         detail: String,
     },
     /// The launch took longer than its limit.
-    #[error("the {what} was not ready within {} s; is the machine overloaded? (limit: {setting})", .limit.as_secs_f32())]
+    #[error("the {what} was not ready within {} s{}; raise {setting} where the machine is only slow", .limit.as_secs_f32(), after_colon(.said))]
     LaunchTimedOut {
         /// Which part was waited for.
         what: &'static str,
@@ -127,6 +127,8 @@ pub enum Error {
         limit: Duration,
         /// The setting that holds the limit.
         setting: &'static str,
+        /// What is known of it; may be empty.
+        said: String,
     },
     /// The Node process that hosts the Playwright servers is gone.
     #[error("the browser did not start: {detail}")]
@@ -253,6 +255,11 @@ impl Error {
             Self::Restarting { .. } => "restarting",
         }
     }
+}
+
+/// What is added to a text where there is anything to add.
+fn after_colon(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
 /// An error with what caused it: awc's own text is the least of it.

@@ -4,7 +4,7 @@
 //! to a session.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::display::{
     Camera, Display, DisplayRequest, DisplaySettings, Geometry, ScreenClocks, SharedScreen, authority_file,
 };
 use crate::driver::protocol::{LaunchOptions, WindowSize};
-use crate::driver::{DriverSeat, Launch};
+use crate::driver::{DriverSeat, LAUNCH_TIMEOUT_SETTING, Launch};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::launched::{Begun, Launched};
@@ -75,9 +75,11 @@ pub struct LaunchSettings {
     pub display: DisplaySettings,
     /// The environment that browsers start from.
     pub env: Vec<(String, String)>,
+    /// Directories of fonts that each browser finds in its `HOME`: where it does, and where they are.
+    pub user_fonts: Vec<(PathBuf, PathBuf)>,
 }
 
-/// What the driver's own limit, a backstop, lies beyond the one that is kept here.
+/// What the limit that is kept here, a backstop, lies beyond the driver's own: that knows what its browser has printed.
 const BACKSTOP_MARGIN: Duration = Duration::from_secs(2);
 
 /// Launches browsers for one worker. Cloning shares it.
@@ -204,6 +206,9 @@ impl Launcher {
         cancel: &CancellationToken,
     ) -> Result<Launched> {
         let (launch, dir) = self.directory()?;
+        let home = dir.make_home(&self.settings.user_fonts).map_err(|error| Error::LaunchFailed {
+            detail: format!("no home for it in {}: {error}", dir.path().display()),
+        })?;
         let loss = Arc::new(SetOnce::new());
         let (slot, shared) = match window {
             Window::None => (None, None),
@@ -248,7 +253,7 @@ impl Launcher {
             loss = loss.wait() => return Err(loss.clone().into()),
             seat = self.drivers.send(AssignDriver) => seat.map_err(|_| restarting)??,
         };
-        let options = self.options(place.as_ref(), &dir, &seat);
+        let options = self.options(place.as_ref(), &dir, &home, &seat);
         let driver = seat.driver.address.clone();
         let parts = BrowserParts { launch, os: Arc::clone(&self.os), group: None, seat, dir };
         let bond = PartBond::new(parent, launch, LaunchPart::Browser, &loss);
@@ -261,11 +266,12 @@ impl Launcher {
             biased;
             () = cancel.cancelled() => return Err(Error::Cancelled),
             loss = loss.wait() => return Err(loss.clone().into()),
-            () = tokio::time::sleep(limit) => {
+            () = tokio::time::sleep(limit + BACKSTOP_MARGIN) => {
                 return Err(Error::LaunchTimedOut {
                     what: "browser",
                     limit,
-                    setting: "RUNNER_LAUNCH_TIMEOUT_SECONDS",
+                    setting: LAUNCH_TIMEOUT_SETTING,
+                    said: "its driver says nothing of it either".to_owned(),
                 });
             }
             up = answered => up.unwrap_or_else(|_| Err(Error::DriverLost { detail: "its driver is gone".to_owned() }))?,
@@ -281,9 +287,16 @@ impl Launcher {
         Ok(Launched { launch, browser, display, driver, slot, endpoint, version, loss, clocks, camera })
     }
 
-    fn options(&self, place: Option<&WindowPlace>, dir: &LaunchDir, seat: &DriverSeat) -> LaunchOptions {
+    fn options(
+        &self,
+        place: Option<&WindowPlace>,
+        dir: &LaunchDir,
+        home: &Path,
+        seat: &DriverSeat,
+    ) -> LaunchOptions {
         let mut env: BTreeMap<String, String> = self.settings.env.iter().cloned().collect();
         env.extend([self.run_dir.mark(), seat.driver.mark.clone()]);
+        env.insert("HOME".to_owned(), home.display().to_string());
         // A crash is told by the process' end; a helper process for each browser would only wait for it.
         env.insert("MOZ_CRASHREPORTER_DISABLE".to_owned(), "1".to_owned());
         if let Some(place) = place {
@@ -302,8 +315,7 @@ impl Launcher {
             preferences: self.settings.switches.preferences(),
             block_webrtc: self.settings.switches.disable_webrtc,
             window: WindowSize { width: geometry.width, height: geometry.height },
-            timeout_ms: u64::try_from((self.settings.timeout + BACKSTOP_MARGIN).as_millis())
-                .unwrap_or(u64::MAX),
+            timeout_ms: u64::try_from(self.settings.timeout.as_millis()).unwrap_or(u64::MAX),
         }
     }
 }

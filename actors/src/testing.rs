@@ -111,6 +111,7 @@ fn settings(os: &FakeOs) -> WorkerSettings {
                 env: Vec::new(),
             },
             env: Vec::new(),
+            user_fonts: Vec::new(),
         },
         driver: DriverSettings {
             node: PathBuf::from("/usr/bin/node"),

@@ -1,6 +1,5 @@
 //! What this machine has: a driver, Node, an environment for children, a place for run directories.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -8,46 +7,106 @@ use camofleet_actors::driver::SCRIPT;
 use camofleet_actors::pod_costs::Cluster;
 use url::Url;
 
-/// Variables that children must not inherit, by prefix: camofleet's own settings (a token among them), a Camoufox
-/// configuration that would override each session's own, and everything that ties a program to the desktop that
-/// camofleet was started from.
-const WITHHELD: [&str; 12] = [
-    "RUNNER_",
-    "WORKER_",
-    "CONTROL_",
-    "VNC_",
-    "CAMOFLEET_",
-    "CAMOU_CONFIG",
-    "DISPLAY",
-    "WAYLAND_",
-    "XAUTHORITY",
-    "DBUS_SESSION",
-    "XDG_SESSION",
-    "MOZ_",
+/// What children inherit, by name; `*` at the end stands for any rest. Everything else stays with camofleet: a variable that
+/// one of a dozen libraries in a driver, a browser or an X server happens to read changes what every session is.
+const INHERITED: [&str; 31] = [
+    "PATH",
+    // Languages, texts and times.
+    "LANG",
+    "LANGUAGE",
+    "LC_*",
+    "LOCPATH",
+    "LOCALE_ARCHIVE",
+    "TZ",
+    "TZDIR",
+    // Who the user is.
+    "USER",
+    "LOGNAME",
+    // Where the system keeps what programs share. The user's own directories, XDG_CACHE_HOME and the like, are each
+    // browser's own, below its HOME.
+    "XDG_DATA_DIRS",
+    "XDG_CONFIG_DIRS",
+    "FONTCONFIG_FILE",
+    "FONTCONFIG_PATH",
+    "FONTCONFIG_SYSROOT",
+    // Whom TLS trusts: the browser's certificates are its own, Node's are the machine's.
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
+    // How the machine gets out: Firefox takes the system's proxy where nothing else is set, and Node the same.
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "FTP_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "ftp_proxy",
+    "no_proxy",
+    // What software draws with where there is no GPU, and which GPU where there is one.
+    "LIBGL_ALWAYS_SOFTWARE",
+    "DRI_PRIME",
+    "__EGL_VENDOR_LIBRARY_FILENAMES",
 ];
 
-/// The environment that drivers, browsers and X servers start from. `run_dir` serves as home where the user's own
-/// belongs to somebody else: Firefox refuses to run in such a home.
+/// What `RUNNER_PASS_ENVIRONMENT` can't add: camofleet's own settings, a token among them, and what it sets itself.
+const WITHHELD: [&str; 11] = [
+    "RUNNER_*",
+    "WORKER_*",
+    "CONTROL_*",
+    "VNC_*",
+    "CAMOFLEET_*",
+    "HOME",
+    "TMPDIR",
+    "DISPLAY",
+    "XAUTHORITY",
+    "CAMOU_CONFIG*",
+    "CAMOU_PREFS*",
+];
+
+/// The environment that drivers, browsers and X servers start from: what they need of this process' own `variables`, and
+/// those that `more` names besides. Their `HOME` is the run directory, and a browser's is its launch's: nobody else's
+/// settings are read there, and nothing has to be writable but what camofleet made.
 pub fn child_environment(
     variables: impl Iterator<Item = (String, String)>,
+    more: &[String],
     run_dir: &Path,
 ) -> Vec<(String, String)> {
-    let replaced = ["HOME", "TMPDIR"];
-    let mut home = None;
-    let mut kept: Vec<(String, String)> = Vec::new();
-    for (name, value) in variables {
-        if name == "HOME" {
-            home = Some(value);
-        } else if !replaced.contains(&name.as_str())
-            && !WITHHELD.iter().any(|prefix| name.starts_with(prefix))
-        {
-            kept.push((name, value));
-        }
-    }
+    let fits = |pattern: &str, name: &str| match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => name == pattern,
+    };
+    let inherited = |name: &str| {
+        let asked_for = more.iter().any(|pattern| fits(pattern, name));
+        INHERITED.iter().any(|pattern| fits(pattern, name))
+            || asked_for && !WITHHELD.iter().any(|pattern| fits(pattern, name))
+    };
+    let mut kept: Vec<_> = variables.filter(|(name, _)| inherited(name)).collect();
     let run_dir = run_dir.display().to_string();
-    let home = home.filter(|home| is_mine(Path::new(home))).unwrap_or_else(|| run_dir.clone());
-    kept.extend([("HOME".to_owned(), home), ("TMPDIR".to_owned(), run_dir)]);
+    kept.extend([("HOME".to_owned(), run_dir.clone()), ("TMPDIR".to_owned(), run_dir)]);
     kept
+}
+
+/// The fonts of the user that camofleet runs as, which browsers find in their own `HOME` too: where they are there, and
+/// where they really are.
+pub fn user_fonts(variable: impl Fn(&str) -> Option<PathBuf>) -> Vec<(PathBuf, PathBuf)> {
+    let below_home = |path: &str| variable("HOME").map(|home| home.join(path));
+    let places = [
+        (".fonts", below_home(".fonts")),
+        (
+            ".local/share/fonts",
+            variable("XDG_DATA_HOME").or_else(|| below_home(".local/share")).map(|data| data.join("fonts")),
+        ),
+        (
+            ".config/fontconfig",
+            variable("XDG_CONFIG_HOME")
+                .or_else(|| below_home(".config"))
+                .map(|config| config.join("fontconfig")),
+        ),
+    ];
+    let found = places.into_iter().filter_map(|(link, target)| Some((PathBuf::from(link), target?)));
+    found.filter(|(_, target)| target.is_absolute() && std::fs::read_dir(target).is_ok()).collect()
 }
 
 /// Makes Firefox do without user namespaces: what it finds out by itself it keeps in this variable, and doesn't find out
@@ -76,10 +135,6 @@ pub fn sandbox_environment() -> Option<(String, String)> {
         // Where it can't be tried, Firefox finds out by itself.
         _ => None,
     }
-}
-
-fn is_mine(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|meta| meta.uid() == nix::unistd::geteuid().as_raw())
 }
 
 /// Finds the driver: where the settings say, beside the checkout that the binary was built in, or beside its
@@ -159,31 +214,91 @@ pub fn default_run_base() -> PathBuf {
 mod tests {
     use super::*;
 
-    fn environment(variables: &[(&str, &str)]) -> Vec<(String, String)> {
+    fn environment(variables: &[(&str, &str)], more: &[&str]) -> Vec<(String, String)> {
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        child_environment(variables, Path::new("/run/x"))
+        let more: Vec<_> = more.iter().map(|name| (*name).to_owned()).collect();
+        child_environment(variables, &more, Path::new("/run/x"))
+    }
+
+    fn names(environment: Vec<(String, String)>) -> Vec<String> {
+        environment.into_iter().map(|(name, _)| name).collect()
     }
 
     #[test]
-    fn children_get_neither_secrets_nor_the_desktop_nor_an_inherited_camoufox_configuration() {
-        let given = [
-            ("CONTROL_API_TOKEN", "s3cret"),
-            ("CAMOU_CONFIG_1", "{}"),
-            ("DISPLAY", ":0"),
-            ("MOZ_HEADLESS", "1"),
-            ("LANG", "C.UTF-8"),
+    fn children_inherit_what_they_need_and_nothing_that_happens_to_be_there() {
+        let needed = [
+            "PATH",
+            "LANG",
+            "LC_ALL",
+            "LC_TIME",
+            "TZ",
+            "XDG_DATA_DIRS",
+            "FONTCONFIG_FILE",
+            "SSL_CERT_FILE",
+            "NODE_EXTRA_CA_CERTS",
+            "https_proxy",
+            "NO_PROXY",
         ];
-        let names: Vec<_> = environment(&given).into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["LANG", "HOME", "TMPDIR"]);
+        let others = [
+            "CONTROL_API_TOKEN",
+            "AWS_SECRET_ACCESS_KEY",
+            "PWDEBUG",
+            "DEBUG",
+            "PLAYWRIGHT_BROWSERS_PATH",
+            "NODE_OPTIONS",
+            "NODE_PATH",
+            "LD_PRELOAD",
+            "LD_LIBRARY_PATH",
+            "MOZ_HEADLESS",
+            "MOZ_LOG",
+            "CAMOU_CONFIG_1",
+            "CAMOU_PREFS_1",
+            "DISPLAY",
+            "WAYLAND_DISPLAY",
+            "XDG_RUNTIME_DIR",
+            "XDG_CACHE_HOME",
+            "DBUS_SESSION_BUS_ADDRESS",
+            "GTK_THEME",
+            "LC",
+            "PATHS",
+        ];
+        let given: Vec<_> = needed.into_iter().chain(others).map(|name| (name, "x")).collect();
+        assert_eq!(names(environment(&given, &[])), [&needed[..], &["HOME", "TMPDIR"]].concat());
     }
 
     #[test]
-    fn a_home_of_somebody_else_is_replaced() {
-        let home = |home: &str| environment(&[("HOME", home)])[0].1.clone();
-        let mine = tempfile::tempdir().unwrap();
-        assert_eq!(home(&mine.path().display().to_string()), mine.path().display().to_string());
-        assert_eq!(home("/nowhere"), "/run/x");
-        assert_eq!(environment(&[])[0].1, "/run/x");
+    fn a_setting_passes_more_of_it_on_but_no_secret_of_camofleet_and_not_what_it_sets_itself() {
+        let given = [
+            ("MOZ_LOG", "all:5"),
+            ("MESA_DEBUG", "1"),
+            ("MESA", "1"),
+            ("CONTROL_API_TOKEN", "s3cret"),
+            ("HOME", "/home/me"),
+            ("DISPLAY", ":0"),
+            ("CAMOU_CONFIG_1", "{}"),
+        ];
+        let passed = environment(&given, &["MOZ_LOG", "MESA_*"]);
+        assert_eq!(names(passed), ["MOZ_LOG", "MESA_DEBUG", "HOME", "TMPDIR"]);
+        let all = environment(&given, &["*"]);
+        assert_eq!(names(all.clone()), ["MOZ_LOG", "MESA_DEBUG", "MESA", "HOME", "TMPDIR"]);
+        assert_eq!(all[3].1, "/run/x");
+    }
+
+    #[test]
+    fn the_users_fonts_are_found_where_they_are() {
+        let home = tempfile::tempdir().unwrap();
+        let data = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join(".fonts")).unwrap();
+        std::fs::create_dir(data.path().join("fonts")).unwrap();
+        let variable = |name: &str| match name {
+            "HOME" => Some(home.path().to_owned()),
+            "XDG_DATA_HOME" => Some(data.path().to_owned()),
+            _ => None,
+        };
+        let found =
+            [(".fonts", home.path().join(".fonts")), (".local/share/fonts", data.path().join("fonts"))];
+        assert_eq!(user_fonts(variable), found.map(|(link, target)| (PathBuf::from(link), target)));
+        assert_eq!(user_fonts(|_| None), []);
     }
 
     #[test]

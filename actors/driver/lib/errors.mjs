@@ -88,9 +88,6 @@ function remedyFor(text) {
   if (/no DISPLAY environment variable|cannot open display|without having a XServer/i.test(text)) {
     return 'launch it headless, or set DISPLAY to a running X server';
   }
-  if (/not ready within \d+ ms/.test(text)) {
-    return 'the machine may be overloaded: launch fewer browsers at once or raise timeout_ms';
-  }
   if (/error while loading shared libraries/.test(text)) {
     return "install the browser's missing system libraries";
   }

@@ -68,7 +68,7 @@ export class Host {
       send({ type: 'ready', id, endpoint, pid, browser_version: version });
     } catch (error) {
       this.#launches.delete(id);
-      send({ type: 'launch_failed', id, error: error.message });
+      send({ type: 'launch_failed', id, error: error.message, timed_out: error.timedOut === true });
       return;
     }
     const { code, signal } = await launch.ended();

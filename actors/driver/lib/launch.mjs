@@ -15,6 +15,17 @@ const MOST_OUTPUT_LINES = 40;
 /** How long the end of a browser may wait for Playwright to remove its profile, in milliseconds. */
 const CLEANUP_PATIENCE_MS = 1000;
 
+/** The time of a launch is up. */
+class TooSlow extends Error {}
+
+/** Why a launch came to nothing, in one line; `timedOut` when its time was up. */
+class LaunchFailure extends Error {
+  constructor(message, cause) {
+    super(message, { cause });
+    this.timedOut = cause instanceof TooSlow;
+  }
+}
+
 /** A browser from the command that asks for it to the end of its process. */
 export class Launch {
   /** @type {'launching'|'ready'|'gone'} */
@@ -85,7 +96,7 @@ export class Launch {
       this.kill();
       if (this.#main) await this.#ended();
       this.#state = 'gone';
-      throw new Error(this.#closing ? 'closed before it was ready' : this.#explain(error, ownEnd), { cause: error });
+      throw new LaunchFailure(this.#closing ? 'closed before it was ready' : this.#explain(error, ownEnd), error);
     } finally {
       deadline.abort();
     }
@@ -119,7 +130,7 @@ export class Launch {
   async #timeOut(signal) {
     const timeout = this.options.timeout_ms;
     await delay(timeout, null, { signal });
-    throw new Error(`it was not ready within ${timeout} ms`);
+    throw new TooSlow(`it was not ready within ${timeout} ms`);
   }
 
   /**

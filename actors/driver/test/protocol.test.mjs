@@ -56,7 +56,9 @@ test('words a failed launch in one line', withDriver(async (driver) => {
   assert.equal(await error('missing'), '/nowhere/firefox does not exist: install the browser or correct its path');
   assert.match(await error('plain'), /plain can't be executed \(EACCES\)/);
   assert.equal(await error('broken'), `${broken} ended with exit status 7 before it was ready; it printed: libxul.so: cannot open shared object file`);
-  assert.match(await error('slow'), /^[^\n]*sleeper: it was not ready within 400 ms; [^\n]*raise timeout_ms$/);
+  const slow = await driver.event('launch_failed', { id: 'slow' });
+  assert.match(slow.error, /^[^\n]*sleeper: it was not ready within 400 ms$/);
+  assert.deepEqual([slow.timed_out, (await driver.event('launch_failed', { id: 'broken' })).timed_out], [true, false]);
   const pids = fs.readFileSync(path.join(driver.directory, 'pids'), 'utf8').trim().split(' ');
   await until(() => !pids.some(isAlive), 'the slow browser to be gone');
 }));

@@ -207,12 +207,19 @@ pub(crate) fn authority_file(dir: &LaunchDir) -> PathBuf {
 /// Takes the port where viewers come in.
 fn listen(os: &Arc<dyn Os>, address: SocketAddr) -> Result<Connections> {
     os.listen(address).map_err(|error| Error::DisplayFailed {
-        detail: format!("its viewers can't come in at {address}: {error}"),
+        detail: format!(
+            "its viewers can't come in at {address}: {error}; end who listens there, or move RUNNER_VNC_PORT_MIN/MAX"
+        ),
     })
 }
 
 fn too_slow(limit: Duration) -> Error {
-    Error::LaunchTimedOut { what: "display", limit, setting: "RUNNER_VNC_STARTUP_TIMEOUT_SECONDS" }
+    Error::LaunchTimedOut {
+        what: "display",
+        limit,
+        setting: "RUNNER_VNC_STARTUP_TIMEOUT_SECONDS",
+        said: String::new(),
+    }
 }
 
 impl Actor for Display {

@@ -50,6 +50,9 @@ pub struct DriverSettings {
     pub env: Vec<(String, String)>,
 }
 
+/// The setting that says how long a launch may take.
+pub(crate) const LAUNCH_TIMEOUT_SETTING: &str = "RUNNER_LAUNCH_TIMEOUT_SECONDS";
+
 /// Numbers the drivers of one worker.
 pub type DriverId = u64;
 
@@ -72,6 +75,8 @@ pub struct Driver {
 }
 
 struct Launching {
+    /// How long it may take.
+    limit: Duration,
     answer: oneshot::Sender<Result<LaunchedBrowser>>,
     watcher: Recipient<BrowserEnded>,
 }
@@ -157,10 +162,19 @@ impl Driver {
                     let _ = self.command(Command::Close { id });
                 }
             }
-            Event::LaunchFailed { id, error } => {
+            Event::LaunchFailed { id, error, timed_out } => {
                 let Some(launch) = launch_number(&id) else { return };
                 if let Some(launching) = self.launching.remove(&launch) {
-                    let _ = launching.answer.send(Err(Error::LaunchFailed { detail: error }));
+                    let failed = match timed_out {
+                        true => Error::LaunchTimedOut {
+                            what: "browser",
+                            limit: launching.limit,
+                            setting: LAUNCH_TIMEOUT_SETTING,
+                            said: error,
+                        },
+                        false => Error::LaunchFailed { detail: error },
+                    };
+                    let _ = launching.answer.send(Err(failed));
                 }
                 self.cancelled.remove(&launch);
             }
@@ -262,9 +276,10 @@ impl Handler<Launch> for Driver {
 
     fn handle(&mut self, request: Launch, _: &mut Context<Self>) {
         let Launch { launch, options, watcher, answer } = request;
+        let limit = Duration::from_millis(options.timeout_ms);
         match self.command(Command::Launch { id: launch.to_string(), options }) {
             Ok(()) => {
-                self.launching.insert(launch, Launching { answer, watcher });
+                self.launching.insert(launch, Launching { limit, answer, watcher });
             }
             Err(error) => {
                 // Who asked may have given up already.

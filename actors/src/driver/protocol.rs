@@ -67,8 +67,13 @@ pub(crate) enum Event {
     Hello { playwright: String, node: String },
     /// A browser runs and its Playwright server listens.
     Ready { id: String, endpoint: String, pid: u32, browser_version: String },
-    /// A launch came to nothing; nothing of it is left.
-    LaunchFailed { id: String, error: String },
+    /// A launch came to nothing, or took longer than it may; nothing of it is left.
+    LaunchFailed {
+        id: String,
+        error: String,
+        #[serde(default)]
+        timed_out: bool,
+    },
     /// A browser that was ready is gone and reaped.
     Exited { id: String, code: Option<i32>, signal: Option<String> },
     /// The answer to an `open` or a `discard_contexts`.

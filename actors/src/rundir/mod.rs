@@ -150,6 +150,25 @@ impl LaunchDir {
         &self.path
     }
 
+    /// Makes the `HOME` of a browser in it, with links to directories that it is to find there: where, and to what.
+    ///
+    /// What a browser puts there, downloads among it, goes with the launch.
+    ///
+    /// # Errors
+    /// The file system is full or read-only.
+    pub fn make_home(&self, links: &[(PathBuf, PathBuf)]) -> io::Result<PathBuf> {
+        let home = self.path.join("home");
+        DirBuilder::new().mode(0o700).create(&home)?;
+        for (link, target) in links {
+            let link = home.join(link);
+            if let Some(parent) = link.parent() {
+                DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+            }
+            std::os::unix::fs::symlink(target, link)?;
+        }
+        Ok(home)
+    }
+
     /// Takes the directory away from the processes that are being killed, and removes what is in it, away from the
     /// actors' thread. Under its new name nobody else finds it: the dying write nothing more, and the driver, which
     /// removes a browser's profile too, has nothing left to do.

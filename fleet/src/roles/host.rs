@@ -89,7 +89,7 @@ impl Host {
         })?;
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let mut env = machine::child_environment(variables, run_dir.path());
+        let mut env = machine::child_environment(variables, &runner.pass_environment, run_dir.path());
         env.extend(machine::sandbox_environment());
         let driver = DriverSettings {
             node,
@@ -194,6 +194,7 @@ fn worker_settings(
                 env: env.clone(),
             },
             env,
+            user_fonts: machine::user_fonts(|name| std::env::var_os(name).map(PathBuf::from)),
         },
         driver,
         headless_pool: pool(runner.prewarm.headless),

@@ -63,6 +63,8 @@ pub enum Kind {
     LinkBase,
     /// Addresses to look at.
     Urls,
+    /// Names of environment variables; a `*` at the end of one stands for any rest.
+    Variables,
     /// Ids of live views.
     IdRange,
     /// VNC servers by id.
@@ -93,6 +95,7 @@ pub enum Value {
     Discovery(Vec<DiscoveryEntry>),
     Url(Url),
     Urls(Vec<Url>),
+    Variables(Vec<String>),
     IdRange(RangeInclusive<u16>),
     VncMap(VncMap),
     Address(IpAddr),
@@ -135,6 +138,7 @@ impl Kind {
             Self::ApiBase => topology::api_base(text).map(Value::Url),
             Self::LinkBase => topology::link_base(text).map(Value::Text),
             Self::Urls => topology::urls(text).map(Value::Urls),
+            Self::Variables => variables(text).map(Value::Variables),
             Self::IdRange => topology::id_range(text).map(Value::IdRange),
             Self::VncMap => topology::vnc_map(text).map(Value::VncMap),
             Self::Address => text.parse().ok().map(Value::Address),
@@ -175,6 +179,10 @@ impl Kind {
             Self::ApiBase => "an http(s) URL such as http://runner:8070".to_owned(),
             Self::LinkBase => "a URL without a query, such as wss://fleet.example".to_owned(),
             Self::Urls => "http(s) URLs, as a JSON array or separated by commas".to_owned(),
+            Self::Variables => {
+                "names of environment variables such as MOZ_LOG or MESA_*, as a JSON array or separated by commas"
+                    .to_owned()
+            }
             Self::IdRange => "a range of ids such as 6900-6904".to_owned(),
             Self::VncMap => r#"a JSON object such as {"6900": {"host": "10.0.0.7", "port": 5900}}"#.to_owned(),
             Self::Address => "an IP address such as 127.0.0.1 or 0.0.0.0".to_owned(),
@@ -217,6 +225,19 @@ fn switch(text: &str) -> Option<bool> {
         "false" | "0" | "no" | "off" => Some(false),
         _ => None,
     }
+}
+
+/// Names of variables, which a `*` may end.
+fn variables(text: &str) -> Option<Vec<String>> {
+    let names: Vec<String> = match text.starts_with('[') {
+        true => serde_json::from_str(text).ok()?,
+        false => text.split(',').map(|name| name.trim().to_owned()).collect(),
+    };
+    let name = |name: &String| {
+        let stem = name.strip_suffix('*').unwrap_or(name);
+        !name.is_empty() && stem.chars().all(|char| char.is_ascii_alphanumeric() || char == '_')
+    };
+    names.iter().all(name).then_some(names)
 }
 
 /// An IPv6 address loses its brackets, because that is how sockets want it.
@@ -321,6 +342,26 @@ mod tests {
                 ("xvnc", Some(Value::Word("xvnc"))),
                 ("Auto", Some(Value::Word("auto"))),
                 ("vnc", None),
+                ("", None),
+            ],
+        );
+    }
+
+    #[test]
+    fn variables_are_names_that_a_star_may_end() {
+        let names =
+            |names: &[&str]| Some(Value::Variables(names.iter().map(|name| (*name).to_owned()).collect()));
+        assert_reads(
+            Kind::Variables,
+            &[
+                ("MOZ_LOG", names(&["MOZ_LOG"])),
+                ("MOZ_LOG, MESA_*", names(&["MOZ_LOG", "MESA_*"])),
+                (r#"["MOZ_LOG","_2"]"#, names(&["MOZ_LOG", "_2"])),
+                ("*", names(&["*"])),
+                ("MOZ_*_LOG", None),
+                ("MOZ LOG", None),
+                ("MOZ_LOG=1", None),
+                ("MOZ_LOG,,TZ", None),
                 ("", None),
             ],
         );

@@ -142,6 +142,7 @@ conversions! {
     discovery: Discovery -> Vec<DiscoveryEntry>;
     url: Url -> Url;
     urls: Urls -> Vec<Url>;
+    variables: Variables -> Vec<String>;
     id_range: IdRange -> RangeInclusive<u16>;
     vnc_map: VncMap -> VncMap;
     address: Address -> IpAddr;

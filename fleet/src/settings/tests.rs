@@ -136,6 +136,7 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
             restarts: RestartSettings { limit: 3, window: Duration::from_secs(300) },
             max_sessions: count(100),
             run_dir: None,
+            pass_environment: Vec::new(),
             shutdown_timeout: Duration::from_secs(4),
         },
         worker: WorkerSettings {

@@ -52,6 +52,8 @@ pub struct RunnerSettings {
     pub max_sessions: NonZeroUsize,
     /// Where profiles and sockets live; `None` leaves it to `camofleet-<user id>` in the temporary directory.
     pub run_dir: Option<PathBuf>,
+    /// The variables that drivers, browsers and X servers inherit besides those that they always do.
+    pub pass_environment: Vec<String>,
     /// How long sessions have to end at shutdown.
     pub shutdown_timeout: Duration,
 }

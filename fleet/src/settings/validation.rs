@@ -92,6 +92,7 @@ fn runner(read: &Reader<'_>) -> Result<RunnerSettings, SettingsError> {
         },
         max_sessions: read.required("RUNNER_MAX_SESSIONS", count)?,
         run_dir: read.optional_path("RUNNER_RUN_DIR")?,
+        pass_environment: read.optional("RUNNER_PASS_ENVIRONMENT", variables)?.unwrap_or_default(),
         shutdown_timeout: read.required("RUNNER_SHUTDOWN_TIMEOUT_SECONDS", span)?,
     })
 }

@@ -248,11 +248,11 @@ test('a driver that dies during a launch: on_crash launches again, or makes it a
 }));
 
 test('504: a browser that takes too long is given up in time, and leaves nothing', async () => {
-  const sleeper = standIn(directory, 'firefox', 'exec sleep 600');
+  const sleeper = standIn(directory, 'firefox', 'echo "no place for my settings" >&2; exec sleep 600');
   await withServer({ RUNNER_FIREFOX_PATH: sleeper, RUNNER_LAUNCH_TIMEOUT_SECONDS: '2' }, async (server) => {
     const started = Date.now();
     const detail = isError(await server.request('POST', '/sessions', { body: { vnc: true } }), 504, 'launch_timed_out');
-    assert.match(detail, /RUNNER_LAUNCH_TIMEOUT_SECONDS/);
+    assert.match(detail, /it printed: no place for my settings; raise RUNNER_LAUNCH_TIMEOUT_SECONDS/);
     assert.ok(Date.now() - started < 6000, `it took ${Date.now() - started} ms`);
     await nothingBegan(server);
   })();

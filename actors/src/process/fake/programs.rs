@@ -155,14 +155,14 @@ impl FakeOs {
         tokio::select! {
             biased;
             _ = &mut ended => {
-                let _ = events.send(Event::LaunchFailed { id, error: "the browser ended while it started".into() });
+                let _ = events.send(Event::LaunchFailed { id, error: "the browser ended while it started".into(), timed_out: false });
                 return;
             }
             () = launch => {}
         }
         if self.fails(Fault::LaunchFails) {
             self.kill(pid);
-            let _ = events.send(Event::LaunchFailed { id, error: "no luck today".into() });
+            let _ = events.send(Event::LaunchFailed { id, error: "no luck today".into(), timed_out: false });
             return;
         }
         let endpoint = self.machine().endpoint.clone().unwrap_or_else(|| format!("ws://127.0.0.1:1/{id}"));

@@ -231,6 +231,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         Kind::Path,
         "Where profiles and sockets live while sessions do; unset: camofleet-<user id> in the temporary directory.",
     ),
+    optional(
+        "RUNNER_PASS_ENVIRONMENT",
+        Kind::Variables,
+        "Environment variables that drivers, browsers and displays inherit besides the few that they always do; NAME_* is \
+         all that begin so.",
+    ),
     setting(
         "RUNNER_SHUTDOWN_TIMEOUT_SECONDS",
         "4",

@@ -102,6 +102,7 @@ fn allowed_in_russian(kind: Kind) -> Option<String> {
         Kind::ApiBase => "http(s)-адрес, например http://runner:8070".to_owned(),
         Kind::LinkBase => "URL без параметров запроса, например wss://fleet.example".to_owned(),
         Kind::Urls => "http(s)-адреса: массив JSON или список через запятую".to_owned(),
+        Kind::Variables => "имена переменных окружения вроде MOZ_LOG или MESA_*: массив JSON или список через запятую".to_owned(),
         Kind::IdRange => "Диапазон идентификаторов, например 6900-6904".to_owned(),
         Kind::VncMap => r#"Объект JSON вида {"6900": {"host": "10.0.0.7", "port": 5900}}"#.to_owned(),
         Kind::Address => "IP-адрес, например 127.0.0.1 или 0.0.0.0".to_owned(),
