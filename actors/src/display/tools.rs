@@ -44,8 +44,8 @@ pub enum DisplayTools {
 }
 
 /// x11vnc looks at every possible file descriptor at its start: with the limits that container engines set that is
-/// minutes of CPU (docker-selenium#2045).
-const X11VNC_OPEN_FILES: u64 = 1024;
+/// minutes of CPU (docker-selenium#2045). An X server has one browser and a few viewers.
+const OPEN_FILES: u64 = 1024;
 
 /// x11vnc looks at its screen only while it has viewers. What it shows a new one is as old as the last one's visit, until
 /// it has looked again. Measured: 80 ms after the viewer has come, now and then 590.
@@ -131,7 +131,7 @@ impl DisplayTools {
                 xvfb
             }
         };
-        Program { path: path.clone(), args, env, max_open_files: None }
+        Program { path: path.clone(), args, env, max_open_files: Some(OPEN_FILES) }
     }
 
     /// The separate VNC server, which prints [`X11VNC_READY`] when it listens; `None` where the X server is one.
@@ -149,7 +149,7 @@ impl DisplayTools {
             None => vec!["-nopw".to_owned()],
             Some(file) => vec!["-rfbauth".to_owned(), file.display().to_string()],
         });
-        Some(Program { path: x11vnc.clone(), args, env, max_open_files: Some(X11VNC_OPEN_FILES) })
+        Some(Program { path: x11vnc.clone(), args, env, max_open_files: Some(OPEN_FILES) })
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use owned::wait_group_gone;
 pub use owned::{OwnedProcess, Pipes};
-pub use system::SystemOs;
+pub use system::{SystemOs, raise_open_files};
 
 /// What to run. The environment is complete: nothing is inherited.
 #[derive(Debug, Clone)]
@@ -32,7 +32,8 @@ pub struct Program {
     pub args: Vec<String>,
     /// Its whole environment.
     pub env: Vec<(String, String)>,
-    /// A lower soft limit on open files, for programs that walk through all of them at the start.
+    /// A lower soft limit on open files, for programs that walk through all of them, or have tables for all of them. Others
+    /// get the one that camofleet was started with.
     pub max_open_files: Option<u64>,
 }
 

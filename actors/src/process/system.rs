@@ -8,6 +8,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::OnceLock;
 
 use futures_util::future::BoxFuture;
 use nix::errno::Errno;
@@ -22,6 +23,25 @@ use super::reaper::{self, OwnChildren};
 use super::{
     Connection, Connections, DisplayFiles, FileId, Os, ProcessEnd, ProcessId, Program, Signal, Spawned,
 };
+
+/// The soft limit on open files that this process was started with, once it has another.
+static INHERITED_OPEN_FILES: OnceLock<u64> = OnceLock::new();
+
+/// Raises this process' soft limit on open files to the hard one: each client, viewer and session takes several, and the
+/// usual 1024 are there for programs that use select(2). What [`SystemOs`] spawns keeps the limit that there was.
+///
+/// # Errors
+/// What the system says; nothing is changed then.
+pub fn raise_open_files() -> io::Result<()> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft < hard {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+        // Only the first time: the second time it is what this function set.
+        let _ = INHERITED_OPEN_FILES.set(soft);
+        log::debug!("up to {hard} files may be open, not {soft}");
+    }
+    Ok(())
+}
 
 /// Linux, by way of tokio's processes.
 ///
@@ -62,7 +82,7 @@ impl Os for SystemOs {
             .process_group(0)
             .kill_on_drop(true);
         let parent = nix::unistd::getpid();
-        let max_open_files = program.max_open_files;
+        let max_open_files = program.max_open_files.or(INHERITED_OPEN_FILES.get().copied());
         // SAFETY: between fork and exec only async-signal-safe calls are made (prctl, getppid, get/setrlimit), and
         // nothing is allocated on the paths that succeed.
         unsafe {

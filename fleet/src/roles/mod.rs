@@ -19,6 +19,7 @@ use camofleet_actors::gateway::{DrainTunnels, GatewaySettings};
 use camofleet_actors::history::History;
 use camofleet_actors::metrics::Metrics;
 use camofleet_actors::pod_costs::{self, Cluster};
+use camofleet_actors::process::raise_open_files;
 use camofleet_actors::supervision::install_panic_hook;
 use camofleet_actors::worker::ShutDown;
 use camofleet_web::server::ServerSettings;
@@ -77,6 +78,9 @@ pub enum Failure {
 /// What the machine lacks, or why the fleet gave up.
 pub fn run(role: Role, settings: Settings) -> Result<(), Failure> {
     install_panic_hook();
+    if let Err(error) = raise_open_files() {
+        log::warn!("the limit on open files could not be raised: {error}");
+    }
     // The signal that tells children of camofleet's death follows the thread that starts them: this one.
     System::new().block_on(async {
         let wiring = match role {
@@ -192,10 +196,26 @@ async fn interrupted() -> &'static str {
         log::error!("signals can't be received; end camofleet with SIGKILL");
         return std::future::pending().await;
     };
+    // A terminal that is closed. Who started it with nohup(1) wants it to go on.
+    let mut hangup = if ignores_hangup() { None } else { signal(SignalKind::hangup()).ok() };
+    let hung_up = async {
+        match &mut hangup {
+            Some(hangup) => hangup.recv().await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
+        _ = hung_up => "SIGHUP",
     }
+}
+
+/// Whether this process was started with SIGHUP ignored: signal 1 is the lowest bit of the mask (proc(5)).
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Binds what a role listens on; `default_host` is its address where the settings leave it to the role.

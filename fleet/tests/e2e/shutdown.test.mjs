@@ -124,3 +124,34 @@ test('SIGINT, the Ctrl+C of a person, is as orderly', async () => {
     server.discard();
   }
 });
+
+test('SIGHUP ends it as SIGTERM does, unless it was started with nohup', async () => {
+  const server = await Server.start();
+  try {
+    await server.create({ headless: true });
+    server.kill('SIGHUP');
+    assert.deepEqual(await server.awaitEnd(), { code: 0, signal: null });
+    await server.nothingIsLeft(2000);
+  } finally {
+    server.discard();
+  }
+  const kept = await Server.start({}, { wrapper: ['nohup'] });
+  try {
+    kept.kill('SIGHUP');
+    await kept.end(await kept.create({ headless: true }));
+  } finally {
+    await kept.stop();
+  }
+});
+
+test('it may open as many files as the system allows, and its displays no more than they need', async () => {
+  const server = await Server.start({}, { wrapper: ['prlimit', '--nofile=512:8192'] });
+  const softLimit = (pid) => /^Max open files +(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/limits`, 'utf8'))[1];
+  try {
+    await server.create({ vnc: true });
+    assert.equal(softLimit(server.pid), '8192');
+    assert.deepEqual(xServers(server.runBase).map(({ pid }) => softLimit(pid)), ['1024']);
+  } finally {
+    await server.stop();
+  }
+});

@@ -44,8 +44,9 @@ export function temporaryDirectory() {
 }
 
 /** Starts the binary in a working directory that has no `.env` in it. */
-function launch(args, cwd, settings) {
-  return spawn(BINARY, args, { cwd, env: environment(settings), stdio: ['ignore', 'pipe', 'pipe'] });
+function launch(args, cwd, settings, wrapper = []) {
+  const [program, ...before] = [...wrapper, BINARY];
+  return spawn(program, [...before, ...args], { cwd, env: environment(settings), stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 /** One camofleet. */
@@ -56,9 +57,10 @@ export class Camofleet {
    * @param {'serve'|'control'|'worker'|'runner'|'gateway'} role what it is
    * @param {Record<string, string>} settings by their environment names; pools are off, it listens on a free port of
    *   loopback, and it has ranges of its own, unless something else is set here
-   * @param {{healthy?: boolean, ranges?: Ranges, runBase?: string, directory?: string}} options `healthy: false`: don't
+   * @param {{healthy?: boolean, ranges?: Ranges, runBase?: string, directory?: string, wrapper?: string[]}} options `healthy: false`: don't
    *   wait until it calls itself healthy; `ranges`: which it is given, to be released with it; `runBase`: share the run
-   *   directory of another; `directory`: its working directory, removed with it
+   *   directory of another; `directory`: its working directory, removed with it; `wrapper`: what becomes the binary when
+   *   it has done something first, and its arguments
    * @returns {Promise<this>} the running process
    */
   static async start(role, settings = {}, { healthy = true, ...options } = {}) {
@@ -72,7 +74,7 @@ export class Camofleet {
   #output = '';
   #ended = null;
 
-  constructor(role, settings, { ranges, directory = temporaryDirectory(), runBase = path.join(directory, 'run') }) {
+  constructor(role, settings, { ranges, directory = temporaryDirectory(), runBase = path.join(directory, 'run'), wrapper }) {
     Object.assign(this, { role, ranges, directory, runBase, displays: ranges.displays, firstVncId: ranges.ids.first });
     this.#settings = {
       [`${PREFIXES[role]}_HOST`]: '127.0.0.1',
@@ -85,7 +87,7 @@ export class Camofleet {
       ...ranges.settings(),
       ...settings,
     };
-    this.#child = launch([role, '--log', 'debug'], directory, this.#settings);
+    this.#child = launch([role, '--log', 'debug'], directory, this.#settings, wrapper);
     this.pid = this.#child.pid;
     this.#child.stdout.on('data', (text) => (this.#output += text));
     createInterface({ input: this.#child.stderr }).on('line', (line) => this.#log.push(line));
