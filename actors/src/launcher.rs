@@ -4,6 +4,7 @@
 //! to a session.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -73,6 +74,8 @@ pub struct LaunchSettings {
     pub permits: usize,
     /// How displays are started.
     pub display: DisplaySettings,
+    /// How many bytes of the disk a launch may take; `None`: any.
+    pub disk_limit: Option<NonZeroU64>,
     /// The environment that browsers start from.
     pub env: Vec<(String, String)>,
     /// Directories of fonts that each browser finds in its `HOME`: where it does, and where they are.

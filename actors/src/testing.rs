@@ -101,6 +101,7 @@ fn settings(os: &FakeOs) -> WorkerSettings {
             switches: NetworkSwitches { disable_http3: true, disable_ipv6: true, disable_webrtc: true },
             timeout: Duration::from_secs(30),
             permits: 10,
+            disk_limit: None,
             display: DisplaySettings {
                 tools: DisplayTools::find(VncBackend::Auto, os),
                 geometry: Geometry { width: 1920, height: 1080, depth: 24 },

@@ -77,6 +77,8 @@ struct Machine {
     discarded: usize,
     screens_sent: usize,
     discard_time: Duration,
+    disk_use: u64,
+    disk_walks: usize,
     death_when_ready: Option<(String, usize)>,
 }
 
@@ -186,6 +188,16 @@ impl FakeOs {
     /// How long discarding a browser's contexts takes from now on.
     pub fn set_discard_time(&self, time: Duration) {
         self.machine().discard_time = time;
+    }
+
+    /// How much each launch, and the disk, takes from now on.
+    pub fn set_disk_use(&self, bytes: u64) {
+        self.machine().disk_use = bytes;
+    }
+
+    /// How often all files of a launch were looked through.
+    pub fn disk_walks(&self) -> usize {
+        self.machine().disk_walks
     }
 
     /// How often a VNC server sent its whole screen.
@@ -394,6 +406,16 @@ impl Os for FakeOs {
 
     fn remove_display_files(&self, files: &DisplayFiles) {
         self.machine().display_files_removed.push(*files);
+    }
+
+    fn file_system_use(&self, _: &Path) -> io::Result<u64> {
+        Ok(self.machine().disk_use)
+    }
+
+    fn directory_use(&self, _: &Path) -> u64 {
+        let mut machine = self.machine();
+        machine.disk_walks += 1;
+        machine.disk_use
     }
 
     fn find_program(&self, program: &Path) -> Option<PathBuf> {

@@ -179,6 +179,15 @@ pub trait Os: Send + Sync + 'static {
     /// Removes what an X server that was killed has left in `/tmp`. What anybody else made there since, stays.
     fn remove_display_files(&self, files: &DisplayFiles);
 
+    /// How many bytes everything on the file system of a path takes. May block.
+    ///
+    /// # Errors
+    /// Nothing is there.
+    fn file_system_use(&self, path: &Path) -> io::Result<u64>;
+
+    /// How many bytes the files below a directory take on the disk. May block.
+    fn directory_use(&self, directory: &Path) -> u64;
+
     /// Where a program is: the path itself if it has a directory, else the first hit on `PATH`.
     fn find_program(&self, program: &Path) -> Option<PathBuf>;
 }

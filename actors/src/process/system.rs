@@ -16,6 +16,7 @@ use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal as UnixSignal, killpg};
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
+use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, Pid, access};
 use tokio::process::Command;
 
@@ -241,6 +242,25 @@ impl Os for SystemOs {
         }
     }
 
+    fn file_system_use(&self, path: &Path) -> io::Result<u64> {
+        let all = statvfs(path)?;
+        Ok((all.blocks() - all.blocks_free()) * all.fragment_size())
+    }
+
+    fn directory_use(&self, directory: &Path) -> u64 {
+        // What can't be read is gone by now, or not the browser's.
+        let Ok(entries) = fs::read_dir(directory) else { return 0 };
+        let use_of = |entry: fs::DirEntry| {
+            // Of the entry itself: a link leads to what somebody else takes.
+            let Ok(found) = entry.metadata() else { return 0 };
+            let below = if found.is_dir() { self.directory_use(&entry.path()) } else { 0 };
+            // Files that several browsers have by hard links are taken once.
+            let shares = if found.is_dir() { 1 } else { found.nlink().max(1) };
+            found.blocks() * 512 / shares + below
+        };
+        entries.flatten().map(use_of).sum()
+    }
+
     fn find_program(&self, program: &Path) -> Option<PathBuf> {
         let executable = |path: &PathBuf| path.is_file() && access(path, AccessFlags::X_OK).is_ok();
         if program.components().count() > 1 {
@@ -433,6 +453,24 @@ mod tests {
         assert!(os.is_running(id) && child.try_wait().unwrap().is_none());
         os.kill_leader(id);
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
+    }
+
+    #[test]
+    fn what_a_directory_takes_is_what_its_own_files_take_on_the_disk() {
+        let (directory, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mebibytes = |count: usize| vec![7; count << 20];
+        fs::create_dir(directory.path().join("below")).unwrap();
+        fs::write(directory.path().join("below/downloaded"), mebibytes(2)).unwrap();
+        fs::write(elsewhere.path().join("large"), mebibytes(8)).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), directory.path().join("link")).unwrap();
+        fs::write(directory.path().join("shared"), mebibytes(2)).unwrap();
+        fs::hard_link(directory.path().join("shared"), elsewhere.path().join("shared")).unwrap();
+        // Takes nothing, however large it says it is.
+        fs::File::create(directory.path().join("sparse")).unwrap().set_len(1 << 33).unwrap();
+        let used = SystemOs::new().directory_use(directory.path());
+        assert!((3 << 20..4 << 20).contains(&used), "{used}");
+        assert!(SystemOs::new().file_system_use(directory.path()).unwrap() > used);
+        assert_eq!(SystemOs::new().directory_use(Path::new("/nowhere")), 0);
     }
 
     #[test]

@@ -98,13 +98,18 @@ impl RunDir {
         Ok(())
     }
 
+    /// Where the directory of a launch is, as long as it lives.
+    pub fn launch_path(&self, launch: u64) -> PathBuf {
+        self.path().join(format!("launch-{launch}"))
+    }
+
     /// A new directory for one launch.
     ///
     /// # Errors
     /// The file system is full or read-only, or something else is in the run directory's place.
     pub fn launch_dir(&self, launch: u64) -> io::Result<LaunchDir> {
         self.restore()?;
-        let path = self.path().join(format!("launch-{launch}"));
+        let path = self.launch_path(launch);
         DirBuilder::new().mode(0o700).create(&path)?;
         Ok(LaunchDir { path, _run_dir: self.clone() })
     }

@@ -7,6 +7,7 @@ use actix::prelude::*;
 use tokio_util::sync::CancellationToken;
 
 use super::actor::{ReadySession, Session};
+use super::disk::until_over;
 use super::state::{EndReason, Status};
 use super::view::{StartUrlWait, without_password};
 use crate::driver::InBrowser;
@@ -96,7 +97,30 @@ impl Session {
             // Nobody listens when the request was broken off: the session lives on until it expires.
             let _ = ready.send(Ok(ReadySession { view: self.view(), warm }));
         }
+        self.watch_disk(ctx);
         self.open_start_url(by, ctx);
+    }
+
+    /// Ends the session when the files of this launch take more than they may. Started again, the same page would fill the
+    /// disk again.
+    fn watch_disk(&mut self, ctx: &mut Context<Self>) {
+        let (Some(limit), Some(launched)) = (self.launcher.settings.disk_limit, &self.launched) else {
+            return;
+        };
+        let launch = launched.launch;
+        let directory = self.launcher.run_dir.launch_path(launch);
+        let over = until_over(Arc::clone(&self.launcher.os), directory, limit.get());
+        ctx.spawn(over.into_actor(self).map(move |used, this, ctx| {
+            let current = this.launched.as_ref().is_some_and(|launched| launched.launch == launch);
+            if current && this.life.status() == Status::Ready {
+                let detail = format!(
+                    "its files take {} MB of the disk, more than RUNNER_SESSION_DISK_MB ({}) allows",
+                    used >> 20,
+                    limit.get() >> 20
+                );
+                this.terminate(EndReason::DiskFull, detail, ctx);
+            }
+        }));
     }
 
     fn launch_failed(&mut self, error: Error, ctx: &mut Context<Self>) {

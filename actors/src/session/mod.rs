@@ -4,6 +4,7 @@ mod activity;
 mod actor;
 mod attachment;
 mod clients;
+mod disk;
 mod launching;
 mod state;
 mod view;

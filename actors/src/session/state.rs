@@ -55,19 +55,22 @@ pub enum EndReason {
     DriverLost,
     /// Its browser or display could not be built in the first place.
     LaunchFailed,
+    /// Its files took more of the disk than they may.
+    DiskFull,
     /// camofleet shut down.
     Shutdown,
 }
 
 impl EndReason {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Deleted,
         Self::Expired,
         Self::Crashed,
         Self::DisplayLost,
         Self::DriverLost,
         Self::LaunchFailed,
+        Self::DiskFull,
         Self::Shutdown,
     ];
 
@@ -85,6 +88,7 @@ impl EndReason {
             Self::DisplayLost => "display_lost",
             Self::DriverLost => "driver_lost",
             Self::LaunchFailed => "launch_failed",
+            Self::DiskFull => "disk_full",
             Self::Shutdown => "shutdown",
         }
     }

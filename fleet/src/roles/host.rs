@@ -184,6 +184,7 @@ fn worker_settings(
             },
             timeout: runner.launch.timeout,
             permits: runner.launch.permits.get(),
+            disk_limit: runner.launch.disk_limit,
             display: DisplaySettings {
                 tools: DisplayTools::find(backend, os),
                 geometry: Geometry { width, height, depth },

@@ -118,7 +118,11 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
                 disable_webrtc: true,
             },
             driver: DriverSettings { dir: None, node: "node".into(), sessions_per_driver: count(8) },
-            launch: LaunchSettings { permits, timeout: Duration::from_secs(30) },
+            launch: LaunchSettings {
+                permits,
+                timeout: Duration::from_secs(30),
+                disk_limit: std::num::NonZeroU64::new(1 << 30),
+            },
             vnc: VncSettings {
                 backend: VncBackend::Auto,
                 displays: 100..=199,

@@ -1,7 +1,7 @@
 //! The settings as types: what the rest of the program gets to see.
 
 use std::net::IpAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -108,6 +108,8 @@ pub struct LaunchSettings {
     pub permits: NonZeroUsize,
     /// How long one may take.
     pub timeout: Duration,
+    /// How many bytes of the disk one may take; `None`: any.
+    pub disk_limit: Option<NonZeroU64>,
 }
 
 /// Displays and VNC servers.

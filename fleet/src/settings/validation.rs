@@ -1,6 +1,6 @@
 //! From the texts in force to types: which setting becomes which field.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::Path;
 use std::thread::available_parallelism;
 
@@ -67,6 +67,7 @@ fn runner(read: &Reader<'_>) -> Result<RunnerSettings, SettingsError> {
                 None => available_parallelism().unwrap_or(NonZeroUsize::MIN),
             },
             timeout: read.required("RUNNER_LAUNCH_TIMEOUT_SECONDS", span)?,
+            disk_limit: NonZeroU64::new(read.required::<u64>("RUNNER_SESSION_DISK_MB", integer)? << 20),
         },
         vnc: VncSettings {
             backend: read.required("RUNNER_VNC_BACKEND", choice::<VncBackend>)?,

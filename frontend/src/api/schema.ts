@@ -532,7 +532,7 @@ export interface components {
             created_at: string;
             end_detail: string | null;
             /** @enum {string|null} */
-            end_reason: "deleted" | "expired" | "crashed" | "display_lost" | "driver_lost" | "launch_failed" | "shutdown" | null;
+            end_reason: "deleted" | "expired" | "crashed" | "display_lost" | "driver_lost" | "launch_failed" | "disk_full" | "shutdown" | null;
             /** Format: date-time */
             ended_at: string | null;
             headless: boolean;

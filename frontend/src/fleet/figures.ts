@@ -12,7 +12,7 @@ export type Values = readonly (number | null)[];
 export interface Line {
   /** What it is of: a key of the texts, or an end reason that the panel may not know. */
   name: string;
-  /** The number of its colour token, `--chart-1` to `--chart-8`. */
+  /** The number of its colour token, `--chart-1` to `--chart-9`. */
   colour: number;
   /** Drawn dashed: what is wanted, beside what there is. */
   dashed: boolean;
@@ -214,6 +214,7 @@ const REASONS = [
   'display_lost',
   'driver_lost',
   'launch_failed',
+  'disk_full',
   'shutdown',
   'forgotten',
 ];

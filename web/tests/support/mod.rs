@@ -108,6 +108,8 @@ pub async fn api(options: Options) -> Api {
             switches: NetworkSwitches { disable_http3: true, disable_ipv6: true, disable_webrtc: true },
             timeout: Duration::from_secs(5),
             permits: 2,
+            disk_limit: None,
+            user_fonts: Vec::new(),
             display: DisplaySettings {
                 tools: DisplayTools::find(VncBackend::Auto, &os),
                 geometry: Geometry { width: 1920, height: 1080, depth: 24 },

@@ -184,3 +184,24 @@ async fn a_worker_that_shuts_down_takes_nothing_new() {
     let snapshot = worker.handle.snapshot();
     assert!(snapshot.draining && snapshot.facts.as_ref().unwrap().draining);
 }
+
+#[actix::test]
+async fn a_session_ends_within_seconds_when_its_files_take_more_than_they_may() {
+    let limit = 100 << 20;
+    let worker =
+        TestWorker::with(|settings| settings.launch.disk_limit = std::num::NonZeroU64::new(limit)).await;
+    worker.os.set_disk_use(limit / 2);
+    let id = worker.ready(headless()).await.spec.id;
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    assert_eq!(worker.view(id).status, Status::Ready);
+    let walks = worker.os.disk_walks();
+    assert!((9..=11).contains(&walks), "{walks} walks in 100 s in which nothing grew");
+    let start = Instant::now();
+    worker.os.set_disk_use(limit + 1);
+    worker.until_status(id, Status::Dead).await;
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    let (reason, detail) = worker.end_of(id);
+    assert_eq!(reason, EndReason::DiskFull);
+    assert!(detail.contains("RUNNER_SESSION_DISK_MB"), "{detail}");
+    worker.assert_nothing_left();
+}

@@ -120,6 +120,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "How long the launch of a browser may take.",
     ),
     setting(
+        "RUNNER_SESSION_DISK_MB",
+        "1024",
+        Kind::Integer { min: 0, max: 1_048_576 },
+        "How many MiB of the disk a session's files, downloads among them, may take before it ends; 0 is no limit.",
+    ),
+    setting(
         "RUNNER_RESTART_LIMIT",
         "3",
         Kind::Integer { min: 0, max: 100 },
