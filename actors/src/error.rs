@@ -68,6 +68,14 @@ pub enum Error {
         /// When it makes sense to ask again.
         retry_after: Duration,
     },
+    /// Too many browsers are being started for another to begin in time.
+    #[error("too many browsers are being started: {detail}; try again later, or raise RUNNER_LAUNCH_PERMITS")]
+    Busy {
+        /// Which bound was reached, and its setting.
+        detail: String,
+        /// When it makes sense to ask again.
+        retry_after: Duration,
+    },
     /// All display slots are taken.
     #[error(
         "all {limit} display slots are taken, by sessions or by other programs' displays and ports; end one, or widen RUNNER_VNC_DISPLAY_MIN/MAX, \
@@ -199,6 +207,7 @@ impl Error {
     pub fn left_undone(&self) -> bool {
         match self {
             Self::AtCapacity { .. }
+            | Self::Busy { .. }
             | Self::NoSlot { .. }
             | Self::Draining
             | Self::UpstreamUnreachable { .. } => true,
@@ -212,12 +221,13 @@ impl Error {
     pub fn wants_room(&self) -> bool {
         match self {
             Self::AtCapacity { .. }
+            | Self::Busy { .. }
             | Self::NoSlot { .. }
             | Self::NoWorkers
             | Self::NoVncTooling { .. }
             | Self::Draining => true,
             Self::Refused { code, .. } => {
-                matches!(code.as_str(), "at_capacity" | "no_slot" | "no_workers" | "draining")
+                matches!(code.as_str(), "at_capacity" | "busy" | "no_slot" | "no_workers" | "draining")
             }
             _ => false,
         }
@@ -237,6 +247,7 @@ impl Error {
             Self::NoScreenshots { .. } => "no_screenshots",
             Self::NoDrain { .. } => "no_drain",
             Self::AtCapacity { .. } => "at_capacity",
+            Self::Busy { .. } => "busy",
             Self::NoSlot { .. } => "no_slot",
             Self::NoVncTooling { .. } => "no_vnc_tooling",
             Self::NoWorkers => "no_workers",
@@ -289,6 +300,7 @@ mod tests {
         for (status, code, undone) in [
             (429, "at_capacity", true),
             (503, "draining", true),
+            (503, "busy", true),
             (502, "upstream_unreachable", true),
             (502, "upstream_broke", false),
             (504, "upstream_timed_out", false),

@@ -12,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 pub use self::directory::Directory;
+use crate::claim::Claimant;
 use crate::demand::Demand;
 use crate::discovery::{Discovery, Found};
 use crate::error::{Error, Result};
@@ -86,6 +87,8 @@ pub struct PlaceSession {
     pub worker: Option<String>,
     /// On whose behalf.
     pub by: RequestId,
+    /// Who waits for it.
+    pub claimant: Claimant,
 }
 
 /// A session and where it runs.
@@ -257,13 +260,15 @@ impl Handler<PlaceSession> for Fleet {
         let placed = async move {
             let mut refusal = Error::NoWorkers;
             for worker in candidates? {
-                match worker
-                    .ask(
-                        &worker.create,
-                        CreateSession { request: place.request.clone(), by: place.by.clone() },
-                    )
-                    .await
-                {
+                if place.claimant.has_left() {
+                    return Err(Error::Cancelled);
+                }
+                let create = CreateSession {
+                    request: place.request.clone(),
+                    by: place.by.clone(),
+                    claimant: place.claimant.clone(),
+                };
+                match worker.ask(&worker.create, create).await {
                     Ok(view) => return Ok(PlacedSession { worker: worker.name, view }),
                     Err(error) if error.left_undone() => refusal = error,
                     Err(error) => return Err(error),

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::prelude::*;
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, SetOnce, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SetOnce, oneshot};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -61,6 +61,15 @@ impl NetworkSwitches {
     }
 }
 
+/// How creates wait for their launch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueSettings {
+    /// How many may wait.
+    pub length: usize,
+    /// How long each may.
+    pub patience: Duration,
+}
+
 /// How browsers are launched.
 #[derive(Debug, Clone)]
 pub struct LaunchSettings {
@@ -72,6 +81,8 @@ pub struct LaunchSettings {
     pub timeout: Duration,
     /// How many launches may run at once.
     pub permits: usize,
+    /// How the creates beyond that wait.
+    pub queue: QueueSettings,
     /// How displays are started.
     pub display: DisplaySettings,
     /// How many bytes of the disk a launch may take; `None`: any.
@@ -81,6 +92,9 @@ pub struct LaunchSettings {
     /// Directories of fonts that each browser finds in its `HOME`: where it does, and where they are.
     pub user_fonts: Vec<(PathBuf, PathBuf)>,
 }
+
+/// What a client is told that comes while too many wait: about as long as one launch takes.
+const BUSY_RETRY: Duration = Duration::from_secs(3);
 
 /// What the limit that is kept here, a backstop, lies beyond the driver's own: that knows what its browser has printed.
 const BACKSTOP_MARGIN: Duration = Duration::from_secs(2);
@@ -97,10 +111,37 @@ pub(crate) struct Launcher {
     /// The one screen for all, where there is one.
     pub screen: Option<SharedScreen>,
     permits: Arc<Semaphore>,
+    /// How many creates wait for a permit.
+    waiting: Arc<AtomicUsize>,
 }
 
 /// The number of the last launch in this process.
 static LAST_LAUNCH: AtomicU64 = AtomicU64::new(0);
+
+/// What a launch is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LaunchFor {
+    /// A session that somebody waits for.
+    Create,
+    /// A pool, or a session that is there already: as many as there are of them, and nobody else can do it.
+    Upkeep,
+}
+
+/// A place in the line for a permit, given back when it is dropped.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize, length: usize) -> Option<Self> {
+        let more = |count: usize| (count < length).then_some(count + 1);
+        waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| Self(waiting))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// Where a browser with a window gets its display.
 pub(crate) enum Window {
@@ -133,7 +174,7 @@ impl Launcher {
         let permits = Arc::new(Semaphore::new(settings.permits));
         let shared = settings.display.shared.clone().filter(|_| settings.display.tools.is_ok());
         let screen = shared.map(SharedScreen::new);
-        Self { os, settings, run_dir, slots, drivers, metrics, screen, permits }
+        Self { os, settings, run_dir, slots, drivers, metrics, screen, permits, waiting: Arc::default() }
     }
 
     /// Where a browser with a window gets its display, that of its session's own slot aside.
@@ -153,22 +194,48 @@ impl Launcher {
         Ok((launch, dir))
     }
 
+    /// A place among the launches that run. Who asks for a new session waits for it in a line of bounded length, for a
+    /// bounded time.
+    async fn permit(&self, what: LaunchFor) -> Result<OwnedSemaphorePermit> {
+        let closed = |_| Error::Cancelled;
+        let permits = Arc::clone(&self.permits);
+        if what == LaunchFor::Upkeep {
+            return permits.acquire_owned().await.map_err(closed);
+        }
+        if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let QueueSettings { length, patience } = self.settings.queue;
+        let busy = |detail: String| Error::Busy { detail, retry_after: BUSY_RETRY };
+        let _place = Place::take(&self.waiting, length).ok_or_else(|| {
+            busy(format!("{length} more wait for one, as many as RUNNER_LAUNCH_QUEUE allows"))
+        })?;
+        match tokio::time::timeout(patience, permits.acquire_owned()).await {
+            Ok(permit) => permit.map_err(closed),
+            Err(_) => Err(busy(format!(
+                "none began within {} s (RUNNER_LAUNCH_QUEUE_SECONDS)",
+                patience.as_secs_f32()
+            ))),
+        }
+    }
+
     /// Launches a browser, for a request if one waits for it. When `cancel` fires, everything begun is taken down before
     /// this returns.
     ///
     /// # Errors
-    /// [`Error::Cancelled`], or why the launch came to nothing; nothing is left of it then.
+    /// [`Error::Cancelled`], [`Error::Busy`], or why the launch came to nothing; nothing is left of it then.
     pub async fn launch(
         &self,
         window: Window,
         parent: Recipient<ChildExited<PartKey>>,
+        what: LaunchFor,
         by: Option<RequestId>,
         cancel: &CancellationToken,
     ) -> Result<Launched> {
         let permit = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(Error::Cancelled),
-            permit = self.permits.acquire() => permit,
+            permit = self.permit(what) => permit?,
         };
         let kind = if matches!(window, Window::None) { "headless" } else { "display" };
         let started = tokio::time::Instant::now();

@@ -20,6 +20,7 @@
 //! that never ride in mailboxes.
 
 mod browser;
+pub mod claim;
 mod demand;
 pub mod discovery;
 pub mod display;
@@ -53,5 +54,5 @@ pub mod tunnel;
 pub mod worker;
 
 pub use error::{Error, Result};
-pub use launcher::{LaunchSettings, NetworkSwitches};
+pub use launcher::{LaunchSettings, NetworkSwitches, QueueSettings};
 pub use request_id::RequestId;

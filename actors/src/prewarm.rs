@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::Result;
 use crate::launched::Launched;
-use crate::launcher::{Launcher, Window};
+use crate::launcher::{LaunchFor, Launcher, Window};
 use crate::parts::PartKey;
 use crate::supervision::{Backoff, ChildExited, Generation, Intensity, Lifeline, RestartWindow};
 
@@ -161,7 +161,7 @@ impl PrewarmPool {
                 PoolKind::Vnc => self.launcher.window(),
             };
             let launch = async move {
-                let launched = launcher.launch(window, parent, None, &cancel).await;
+                let launched = launcher.launch(window, parent, LaunchFor::Upkeep, None, &cancel).await;
                 if !cancel.is_cancelled() {
                     return Some(launched);
                 }

@@ -10,12 +10,13 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::{mpsc, watch};
 
+use crate::claim::Claimant;
 use crate::display::{DisplaySettings, DisplayTools, Geometry, VncBackend};
 use crate::driver::DriverSettings;
 use crate::engine::{Engine, EngineKind};
 use crate::error::{Error, Result};
 use crate::events::{Change, EventBus, Heard, Subscription};
-use crate::launcher::{LaunchSettings, NetworkSwitches};
+use crate::launcher::{LaunchSettings, NetworkSwitches, QueueSettings};
 use crate::links::LinkBases;
 use crate::metrics::Metrics;
 use crate::prewarm::PoolSettings;
@@ -101,6 +102,7 @@ fn settings(os: &FakeOs) -> WorkerSettings {
             switches: NetworkSwitches { disable_http3: true, disable_ipv6: true, disable_webrtc: true },
             timeout: Duration::from_secs(30),
             permits: 10,
+            queue: QueueSettings { length: 64, patience: Duration::from_secs(60) },
             disk_limit: None,
             display: DisplaySettings {
                 tools: DisplayTools::find(VncBackend::Auto, os),
@@ -249,7 +251,12 @@ impl TestWorker {
     }
 
     pub async fn create(&self, request: SessionRequest) -> Result<Arc<SessionView>> {
-        self.handle.ask(&self.handle.create, CreateSession { request, by: RequestId::random() }).await
+        self.handle
+            .ask(
+                &self.handle.create,
+                CreateSession { request, by: RequestId::random(), claimant: Claimant::certain() },
+            )
+            .await
     }
 
     /// Creates a session that is known to work.
@@ -265,7 +272,12 @@ impl TestWorker {
         let before: Vec<SessionId> = self.ids();
         let handle = self.handle.clone();
         let created = actix_rt::spawn(async move {
-            handle.ask(&handle.create, CreateSession { request, by: RequestId::random() }).await
+            handle
+                .ask(
+                    &handle.create,
+                    CreateSession { request, by: RequestId::random(), claimant: Claimant::certain() },
+                )
+                .await
         });
         let new = |snapshot: &WorkerSnapshot| {
             snapshot.sessions.iter().map(|view| view.spec.id).find(|id| !before.contains(id))

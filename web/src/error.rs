@@ -217,7 +217,9 @@ impl ApiError {
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Fleet(
-                Error::AtCapacity { retry_after, .. } | Error::Refused { retry_after: Some(retry_after), .. },
+                Error::AtCapacity { retry_after, .. }
+                | Error::Busy { retry_after, .. }
+                | Error::Refused { retry_after: Some(retry_after), .. },
             ) => Some(retry_after.as_secs().max(1)),
             Self::Fleet(error) if fleet_status(error) == StatusCode::SERVICE_UNAVAILABLE => Some(5),
             _ => None,
@@ -233,7 +235,8 @@ fn fleet_status(error: &Error) -> StatusCode {
         Error::VncUnsupported { .. } => StatusCode::BAD_REQUEST,
         Error::SessionNotReady { .. } | Error::NoLiveView | Error::Cancelled => StatusCode::CONFLICT,
         Error::AtCapacity { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Error::NoSlot { .. }
+        Error::Busy { .. }
+        | Error::NoSlot { .. }
         | Error::NoVncTooling { .. }
         | Error::NoWorkers
         | Error::Draining

@@ -58,6 +58,8 @@ pub fn run(listener: TcpListener, state: AppState, settings: ServerSettings) -> 
                 }
             });
             HttpService::build()
+                // A client that closes its side has left: its handler is dropped, and so whatever it waits for is too.
+                .h1_allow_half_closed(false)
                 .client_request_timeout(CLIENT_TIMEOUT)
                 .keep_alive(KEEP_ALIVE)
                 .upgrade(upgrade)

@@ -13,6 +13,7 @@ use super::attachment::AttachmentId;
 use super::clients::Client;
 use super::state::{EndReason, Lifecycle, Status};
 use super::view::{Ending, OnCrash, SessionId, SessionSpec, SessionView, VncView};
+use crate::claim::Claimant;
 use crate::display::Camera;
 use crate::engine::EngineKind;
 use crate::error::{Error, Result};
@@ -49,6 +50,8 @@ pub(crate) struct SessionParts {
     pub intensity: Intensity,
     /// The pool that may have a fitting browser.
     pub pool: Option<Addr<PrewarmPool>>,
+    /// Who waits for it.
+    pub claimant: Claimant,
     /// Told once: when the session is ready, or why it never will be.
     pub ready: oneshot::Sender<Result<ReadySession>>,
 }
@@ -78,6 +81,8 @@ pub(crate) struct Session {
     pub(super) slot: Option<Arc<SlotLease>>,
     /// Fires to give up a launch that is under way.
     pub(super) launching: Option<CancellationToken>,
+    /// Who waits for it, until the actor runs.
+    claimant: Option<Claimant>,
     pub(super) ready: Option<oneshot::Sender<Result<ReadySession>>>,
     /// Everybody who waits for the end.
     pub(super) enders: Vec<oneshot::Sender<()>>,
@@ -106,6 +111,7 @@ impl Session {
             launched: None,
             slot: None,
             launching: None,
+            claimant: Some(parts.claimant),
             ready: Some(parts.ready),
             enders: Vec::new(),
             attachments: HashMap::new(),
@@ -234,6 +240,17 @@ impl Session {
         ctx.stop();
     }
 
+    /// Ends the session when who asked for it leaves before it was taken: nobody else knows of it.
+    fn watch_claimant(&mut self, ctx: &mut Context<Self>) {
+        let Some(claimant) = self.claimant.take() else { return };
+        ctx.spawn(claimant.left().into_actor(self).map(|left, this, ctx| {
+            if left {
+                let detail = "the client that asked for it left before it was answered".to_owned();
+                this.terminate(EndReason::Abandoned, detail, ctx);
+            }
+        }));
+    }
+
     fn watch_idle_time(&mut self, ctx: &mut Context<Self>) {
         let deadline = self.activity.last_seen() + self.spec.idle_ttl;
         ctx.run_later(deadline.saturating_duration_since(Instant::now()), |this, ctx| {
@@ -261,6 +278,7 @@ impl Actor for Session {
     fn started(&mut self, ctx: &mut Context<Self>) {
         self.publish(Change::Created);
         self.watch_idle_time(ctx);
+        self.watch_claimant(ctx);
         match self.pool.take() {
             Some(pool) => self.take_warm(pool, ctx),
             None => self.launch(None, Duration::ZERO, ctx),

@@ -14,7 +14,7 @@ use crate::driver::InBrowser;
 use crate::error::{Error, Result};
 use crate::events::Change;
 use crate::launched::Launched;
-use crate::launcher::Window;
+use crate::launcher::{LaunchFor, Window};
 use crate::prewarm::{PrewarmPool, Take};
 use crate::request_id::RequestId;
 
@@ -27,6 +27,8 @@ impl Session {
         let cancel = CancellationToken::new();
         self.launching = Some(cancel.clone());
         let (launcher, parent, by) = (self.launcher.clone(), ctx.address().recipient(), self.by.clone());
+        // A restart has its place; who asks for a new session may be refused one.
+        let asked_for = if self.ready.is_some() { LaunchFor::Create } else { LaunchFor::Upkeep };
         let window = match &self.slot {
             Some(slot) => Window::Slot(Arc::clone(slot)),
             None if self.spec.headless => Window::None,
@@ -41,7 +43,7 @@ impl Session {
                 () = cancel.cancelled() => return Err(Error::Cancelled),
                 () = tokio::time::sleep(wait) => {}
             }
-            launcher.launch(window, parent, by, &cancel).await
+            launcher.launch(window, parent, asked_for, by, &cancel).await
         };
         ctx.spawn(launch.into_actor(self).map(|launched, this, ctx| this.on_launched(launched, false, ctx)));
     }
@@ -94,7 +96,7 @@ impl Session {
         self.publish(Change::Ready);
         let by = self.by.take();
         if let Some(ready) = self.ready.take() {
-            // Nobody listens when the request was broken off: the session lives on until it expires.
+            // Nobody listens when the request was broken off: `watch_claimant` ends the session.
             let _ = ready.send(Ok(ReadySession { view: self.view(), warm }));
         }
         self.watch_disk(ctx);

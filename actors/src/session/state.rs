@@ -57,13 +57,15 @@ pub enum EndReason {
     LaunchFailed,
     /// Its files took more of the disk than they may.
     DiskFull,
+    /// Who asked for it left before it could be used.
+    Abandoned,
     /// camofleet shut down.
     Shutdown,
 }
 
 impl EndReason {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Deleted,
         Self::Expired,
         Self::Crashed,
@@ -71,6 +73,7 @@ impl EndReason {
         Self::DriverLost,
         Self::LaunchFailed,
         Self::DiskFull,
+        Self::Abandoned,
         Self::Shutdown,
     ];
 
@@ -89,6 +92,7 @@ impl EndReason {
             Self::DriverLost => "driver_lost",
             Self::LaunchFailed => "launch_failed",
             Self::DiskFull => "disk_full",
+            Self::Abandoned => "abandoned",
             Self::Shutdown => "shutdown",
         }
     }

@@ -13,6 +13,7 @@ use super::diagnostics::{Diagnosis, DiagnosticsSettings};
 use super::infrastructure::INFRASTRUCTURE;
 use super::views::Views;
 use super::{WorkerHandle, WorkerSnapshot, pool_check};
+use crate::claim::Claimant;
 use crate::display::{CloseSharedDisplay, SharedDisplay, SharedDisplayKey};
 use crate::driver::{DriverHandle, DriverId, DriverSeat, DriverSettings, StopDriver};
 use crate::error::{Error, Result};
@@ -195,6 +196,7 @@ impl LocalWorker {
         &mut self,
         request: SessionRequest,
         by: RequestId,
+        claimant: Claimant,
         ctx: &mut Context<Self>,
     ) -> oneshot::Receiver<Result<ReadySession>> {
         let (ready, created) = oneshot::channel();
@@ -209,6 +211,7 @@ impl LocalWorker {
             parent: ctx.address().recipient(),
             intensity: self.settings.restart_intensity,
             pool: self.pools.get(&pool).cloned(),
+            claimant,
             ready,
         });
         self.sessions.insert(id, ONE_LIFE, session);

@@ -24,6 +24,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use crate::claim::Claimant;
 use crate::error::{Error, Result};
 use crate::prewarm::PoolKind;
 use crate::request_id::RequestId;
@@ -46,6 +47,8 @@ pub struct CreateSession {
     pub request: SessionRequest,
     /// On whose behalf.
     pub by: RequestId,
+    /// Who waits for it: what nobody waits for any more is not built, and is ended if it was.
+    pub claimant: Claimant,
 }
 
 /// Finds a session that the snapshot does not show: one that another control created a moment ago, for instance.

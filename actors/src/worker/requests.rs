@@ -27,12 +27,14 @@ impl Handler<CreateSession> for LocalWorker {
 
     fn handle(
         &mut self,
-        CreateSession { request, by }: CreateSession,
+        CreateSession { request, by, claimant }: CreateSession,
         ctx: &mut Context<Self>,
     ) -> Self::Result {
         let started = Instant::now();
         let limit = self.settings.max_sessions;
         let refusal = match &self.settings.launch.display.tools {
+            // It has waited in the mailbox for longer than its asker.
+            _ if claimant.has_left() => Some(Error::Cancelled),
             _ if self.draining => Some(Error::Draining),
             Err(remedy) if request.vnc => Some(Error::NoVncTooling { remedy: remedy.clone() }),
             _ if self.sessions.len() >= limit => Some(Error::AtCapacity { limit, retry_after: RETRY_AFTER }),
@@ -42,7 +44,7 @@ impl Handler<CreateSession> for LocalWorker {
             self.launcher.metrics.created(refusal.code(), "none", started.elapsed());
             return Box::pin(actix::fut::err(refusal));
         }
-        let created = self.start_session(request, by, ctx);
+        let created = self.start_session(request, by, claimant, ctx);
         Box::pin(created.into_actor(self).map(move |created, this, _| {
             let created = created.unwrap_or(Err(Error::Restarting { what: "session" }));
             let (outcome, source) = match &created {

@@ -17,7 +17,7 @@ use camofleet_actors::session::{SessionDefaults, StartUrlWait};
 use camofleet_actors::slots::SlotRanges;
 use camofleet_actors::supervision::Intensity;
 use camofleet_actors::worker::{DiagnosticsSettings, LocalWorker, WorkerParts, WorkerSettings};
-use camofleet_actors::{LaunchSettings, NetworkSwitches};
+use camofleet_actors::{LaunchSettings, NetworkSwitches, QueueSettings};
 use tokio::sync::watch;
 
 use super::{Failure, legacy};
@@ -184,6 +184,10 @@ fn worker_settings(
             },
             timeout: runner.launch.timeout,
             permits: runner.launch.permits.get(),
+            queue: QueueSettings {
+                length: runner.launch.queue_length,
+                patience: runner.launch.queue_patience,
+            },
             disk_limit: runner.launch.disk_limit,
             display: DisplaySettings {
                 tools: DisplayTools::find(backend, os),

@@ -120,6 +120,8 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
             driver: DriverSettings { dir: None, node: "node".into(), sessions_per_driver: count(8) },
             launch: LaunchSettings {
                 permits,
+                queue_length: 64,
+                queue_patience: Duration::from_secs(60),
                 timeout: Duration::from_secs(30),
                 disk_limit: std::num::NonZeroU64::new(1 << 30),
             },

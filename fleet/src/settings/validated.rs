@@ -106,6 +106,10 @@ pub struct DriverSettings {
 pub struct LaunchSettings {
     /// How many may be starting at once.
     pub permits: NonZeroUsize,
+    /// How many creates may wait for one to begin.
+    pub queue_length: usize,
+    /// How long each may.
+    pub queue_patience: Duration,
     /// How long one may take.
     pub timeout: Duration,
     /// How many bytes of the disk one may take; `None`: any.

@@ -66,6 +66,8 @@ fn runner(read: &Reader<'_>) -> Result<RunnerSettings, SettingsError> {
                 Some(permits) => permits,
                 None => available_parallelism().unwrap_or(NonZeroUsize::MIN),
             },
+            queue_length: read.required("RUNNER_LAUNCH_QUEUE", integer)?,
+            queue_patience: read.required("RUNNER_LAUNCH_QUEUE_SECONDS", span)?,
             timeout: read.required("RUNNER_LAUNCH_TIMEOUT_SECONDS", span)?,
             disk_limit: NonZeroU64::new(read.required::<u64>("RUNNER_SESSION_DISK_MB", integer)? << 20),
         },

@@ -532,7 +532,7 @@ export interface components {
             created_at: string;
             end_detail: string | null;
             /** @enum {string|null} */
-            end_reason: "deleted" | "expired" | "crashed" | "display_lost" | "driver_lost" | "launch_failed" | "disk_full" | "shutdown" | null;
+            end_reason: "deleted" | "expired" | "crashed" | "display_lost" | "driver_lost" | "launch_failed" | "disk_full" | "abandoned" | "shutdown" | null;
             /** Format: date-time */
             ended_at: string | null;
             headless: boolean;
@@ -1086,7 +1086,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `code`: no_workers, no_slot, no_vnc_tooling, draining, restarting */
+            /** @description `code`: no_workers, busy, no_slot, no_vnc_tooling, draining, restarting */
             503: {
                 headers: {
                     /** @description When to ask again, in seconds */

@@ -12,7 +12,7 @@ export type Values = readonly (number | null)[];
 export interface Line {
   /** What it is of: a key of the texts, or an end reason that the panel may not know. */
   name: string;
-  /** The number of its colour token, `--chart-1` to `--chart-9`. */
+  /** The number of its colour token, `--chart-1` to `--chart-10`. */
   colour: number;
   /** Drawn dashed: what is wanted, beside what there is. */
   dashed: boolean;
@@ -215,6 +215,7 @@ const REASONS = [
   'driver_lost',
   'launch_failed',
   'disk_full',
+  'abandoned',
   'shutdown',
   'forgotten',
 ];

@@ -1,6 +1,7 @@
 //! `/sessions` of the control role: reads come from snapshots, writes are messages.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use camofleet_actors::claim::Claim;
 use camofleet_actors::fleet::PlaceSession;
 use camofleet_actors::worker::{DeleteSession, TouchSession};
 use camofleet_actors::{Error, RequestId};
@@ -61,8 +62,11 @@ pub(super) async fn create(
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     let CreateRequest { session, worker } = CreateRequest::parse(&body(&request, payload).await?)?;
-    let placed = state.place.send(PlaceSession { request: session, worker, by: by.into_inner() }).await;
-    let placed = placed.unwrap_or(Err(Error::Draining))?;
+    // Dropped with this handler when the client leaves.
+    let (claim, claimant) = Claim::new();
+    let place = PlaceSession { request: session, worker, by: by.into_inner(), claimant };
+    let placed = state.place.send(place).await.unwrap_or(Err(Error::Draining))?;
+    claim.take();
     let prefix = &state.settings.public_api_prefix;
     Ok(HttpResponse::Created().json(ControlSession::new(&placed.worker, &placed.view, prefix, false)))
 }

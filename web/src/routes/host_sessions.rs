@@ -1,6 +1,7 @@
 //! `/sessions` of one host: the worker and the runner role, which differ in what they show of a session.
 
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use camofleet_actors::claim::Claim;
 use camofleet_actors::fleet::PlaceSession;
 use camofleet_actors::session::SessionView;
 use camofleet_actors::worker::{DeleteSession, TouchSession};
@@ -82,8 +83,11 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let session = read_session(&body(&request, payload).await?)?;
     let worker = find_worker(&state, None)?.name;
-    let place = PlaceSession { request: session, worker: Some(worker), by: by.into_inner() };
+    // Dropped with this handler when the client leaves.
+    let (claim, claimant) = Claim::new();
+    let place = PlaceSession { request: session, worker: Some(worker), by: by.into_inner(), claimant };
     let placed = state.place.send(place).await.unwrap_or(Err(Error::Draining))?;
+    claim.take();
     Ok(one(HttpResponse::Created(), &state, &request, &placed.view, false))
 }
 

@@ -46,7 +46,7 @@ refusals! {
         422: "invalid_field, invalid_json",
         429: "at_capacity",
         502: "launch_failed, display_failed, driver_lost, upstream_unreachable, upstream_broke",
-        503: "no_workers, no_slot, no_vnc_tooling, draining, restarting",
+        503: "no_workers, busy, no_slot, no_vnc_tooling, draining, restarting",
         504: "launch_timed_out, upstream_timed_out",
     }
     /// Of a create on a host.
@@ -57,7 +57,7 @@ refusals! {
         422: "invalid_field, invalid_json",
         429: "at_capacity",
         502: "launch_failed, display_failed, driver_lost, upstream_unreachable, upstream_broke",
-        503: "no_workers, no_slot, no_vnc_tooling, draining, restarting",
+        503: "no_workers, busy, no_slot, no_vnc_tooling, draining, restarting",
         504: "launch_timed_out, upstream_timed_out",
     }
     /// Of a look at one session, and of its end.

@@ -108,6 +108,7 @@ pub async fn api(options: Options) -> Api {
             switches: NetworkSwitches { disable_http3: true, disable_ipv6: true, disable_webrtc: true },
             timeout: Duration::from_secs(5),
             permits: 2,
+            queue: camofleet_actors::QueueSettings { length: 64, patience: Duration::from_secs(60) },
             disk_limit: None,
             user_fonts: Vec::new(),
             display: DisplaySettings {

@@ -73,7 +73,12 @@ impl FoundFleet {
 
     async fn place(&self, worker: Option<&str>) -> Result<PlacedSession> {
         let worker = worker.map(str::to_owned);
-        let place = PlaceSession { request: headless(), worker, by: crate::RequestId::random() };
+        let place = PlaceSession {
+            request: headless(),
+            worker,
+            by: crate::RequestId::random(),
+            claimant: crate::claim::Claimant::certain(),
+        };
         self.fleet.send(place).await.unwrap()
     }
 

@@ -82,7 +82,15 @@ impl TestFleet {
 
     async fn place(&self, request: SessionRequest, worker: Option<&str>) -> Result<PlacedSession> {
         let worker = worker.map(str::to_owned);
-        self.fleet.send(PlaceSession { request, worker, by: crate::RequestId::random() }).await.unwrap()
+        self.fleet
+            .send(PlaceSession {
+                request,
+                worker,
+                by: crate::RequestId::random(),
+                claimant: crate::claim::Claimant::certain(),
+            })
+            .await
+            .unwrap()
     }
 
     async fn placed_on(&self, request: SessionRequest) -> String {

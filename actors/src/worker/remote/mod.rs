@@ -29,13 +29,14 @@ use super::{
     AttachClient, CreateSession, DeleteSession, FindSession, Machine, ShutDown, TouchSession, WorkerHandle,
     WorkerSnapshot,
 };
+use crate::claim::Claimant;
 use crate::error::{Error, Result};
 use crate::events::EventBus;
 use crate::metrics::Metrics;
 use crate::request_id::RequestId;
 use crate::session::{
-    ActivityClock, AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment, SessionView, Status,
-    Upstream,
+    ActivityClock, AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment, SessionId,
+    SessionView, Status, Upstream,
 };
 use crate::supervision::{ChildExited, Generation, Lifeline};
 
@@ -214,6 +215,22 @@ impl RemoteWorker {
         answer
     }
 
+    /// Ends a session whose asker leaves before it has taken it.
+    fn delete_unclaimed(
+        &mut self,
+        id: SessionId,
+        by: RequestId,
+        claimant: Claimant,
+        ctx: &mut Context<Self>,
+    ) {
+        ctx.spawn(claimant.left().into_actor(self).map(move |left, _, ctx| {
+            if left {
+                // One message for each create.
+                ctx.notify(DeleteSession { id, by });
+            }
+        }));
+    }
+
     fn close_attachments(&mut self, reason: &str) {
         for close in self.attachments.values().flatten() {
             // One message for each client.
@@ -254,7 +271,7 @@ impl Handler<CreateSession> for RemoteWorker {
 
     fn handle(
         &mut self,
-        CreateSession { mut request, by }: CreateSession,
+        CreateSession { mut request, by, claimant }: CreateSession,
         _: &mut Context<Self>,
     ) -> Self::Result {
         if let Some(refusal) = self.refusal() {
@@ -263,13 +280,30 @@ impl Handler<CreateSession> for RemoteWorker {
         request.idle_ttl = request.idle_ttl.or(self.settings.default_idle_ttl);
         request.headless = request.headless.or(self.settings.default_headless);
         let (calls, started) = (self.calls.clone(), Instant::now());
+        // A camofleet notices that this call is broken off, and ends what it had begun. An original does not: there the
+        // session has to come first, for its id is not known before.
+        let notices = self.known.facts().is_some();
+        let waiting = claimant.clone();
         let created = async move {
-            let created = calls.create(&request, &by).await.map(Arc::new);
+            let broken_off = async {
+                match notices {
+                    true => waiting.leaves().await,
+                    false => std::future::pending().await,
+                }
+            };
+            let created = tokio::select! {
+                biased;
+                () = broken_off => Err(Error::Cancelled),
+                created = calls.create(&request, &by) => created.map(Arc::new),
+            };
             (created, by)
         };
-        Box::pin(created.into_actor(self).map(move |(created, by), this, _| {
+        Box::pin(created.into_actor(self).map(move |(created, by), this, ctx| {
             let outcome = created.as_ref().map_or_else(Error::code, |_| "ok").to_owned();
             this.metrics.created(&outcome, "remote", started.elapsed());
+            if let Ok(view) = &created {
+                this.delete_unclaimed(view.spec.id, by.clone(), claimant, ctx);
+            }
             this.written(created, by, |view| Written::Live(Arc::clone(view)))
         }))
     }

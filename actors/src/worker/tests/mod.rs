@@ -1,6 +1,7 @@
 //! A whole worker on a fake machine and paused time: what its callers see, and what is left on the machine.
 
 mod attach;
+mod claims;
 mod crash;
 mod create;
 mod drivers;

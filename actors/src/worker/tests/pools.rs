@@ -62,7 +62,11 @@ async fn a_warm_browser_that_dies_in_the_moment_of_its_handing_over_is_found_out
                 handle
                     .ask(
                         &handle.create,
-                        crate::worker::CreateSession { request: headless(), by: crate::RequestId::random() },
+                        crate::worker::CreateSession {
+                            request: headless(),
+                            by: crate::RequestId::random(),
+                            claimant: crate::claim::Claimant::certain(),
+                        },
                     )
                     .await
             });

@@ -114,6 +114,18 @@ pub(super) const SETTINGS: &[Setting] = &[
         "How many browsers may be starting at once; 0 is the number of processor cores.",
     ),
     setting(
+        "RUNNER_LAUNCH_QUEUE",
+        "64",
+        Kind::Integer { min: 0, max: 10_000 },
+        "How many creates may wait for the launch of their browser to begin; those beyond are answered 503.",
+    ),
+    setting(
+        "RUNNER_LAUNCH_QUEUE_SECONDS",
+        "60",
+        Kind::Seconds { min: 0.1, max: 3600.0 },
+        "How long each of them may wait before it is answered 503.",
+    ),
+    setting(
         "RUNNER_LAUNCH_TIMEOUT_SECONDS",
         "30",
         Kind::Seconds { min: 1.0, max: 300.0 },
