@@ -5,6 +5,7 @@
 
 mod cli;
 mod machine;
+mod memory;
 mod probe;
 mod roles;
 mod session_log;

@@ -30,6 +30,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::TaskTracker;
 
 use self::legacy::ScreenServer;
+use crate::memory;
 use crate::settings::types;
 use crate::settings::validated::{self, ListenSettings, Settings};
 
@@ -83,6 +84,7 @@ pub fn run(role: Role, settings: Settings) -> Result<(), Failure> {
     }
     // The signal that tells children of camofleet's death follows the thread that starts them: this one.
     System::new().block_on(async {
+        actix_rt::spawn(memory::keep_trimmed());
         let wiring = match role {
             Role::Serve => serve::wire(settings),
             Role::Control => control::wire(settings),
