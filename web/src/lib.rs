@@ -6,11 +6,14 @@
 //! an attached client's bytes reach its browser without a frame being decoded, and a viewer's WebSocket is served by
 //! actix-web-actors (`viewer`). Both parts run in the same server ([`server`]) on the same port.
 //!
+//! A connection's first request is looked at before either (`first_request`).
+//!
 //! This crate starts no process and holds no lock. It knows the actors by their messages, and reads their snapshots.
 
 pub mod app;
 pub mod auth;
 pub mod error;
+mod first_request;
 pub mod gate;
 mod headers;
 pub mod models;

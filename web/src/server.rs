@@ -1,14 +1,17 @@
 //! The server: one port for the API, the panel, attached clients and viewers.
 
 use std::net::TcpListener;
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix_http::{HttpService, Request};
+use actix_rt::net::TcpStream;
 pub use actix_server::Server;
-use actix_service::{fn_factory, fn_service, map_config};
+use actix_service::{Service, ServiceFactory, fn_factory, fn_service, map_config};
 use actix_web::dev::AppConfig;
 
 use crate::app::{AppState, create_app};
+use crate::first_request::{self, Served};
 use crate::upgrade::{self, Connection};
 
 /// How long a client may take to send a request's head, and how long an idle connection is kept.
@@ -29,6 +32,16 @@ pub struct ServerSettings {
     pub shutdown_timeout: Duration,
 }
 
+async fn serve_handshake(
+    state: AppState,
+    request: Request,
+    connection: Connection,
+) -> Result<(), actix_web::Error> {
+    let sockets = state.sockets.clone();
+    sockets.track_future(upgrade::serve(state, request, connection)).await;
+    Ok(())
+}
+
 /// Serves `listener` until the returned server's handle stops it. Signals are the caller's.
 ///
 /// # Errors
@@ -43,28 +56,45 @@ pub fn run(listener: TcpListener, state: AppState, settings: ServerSettings) -> 
         .disable_signals()
         .listen("camofleet", listener, move || {
             let app = create_app(state.clone());
-            let state = state.clone();
+            let handshakes = state.clone();
             let upgrade = fn_factory(move || {
-                let state = state.clone();
+                let state = handshakes.clone();
                 async move {
                     Ok::<_, ()>(fn_service(move |(request, connection): (Request, Connection)| {
-                        let state = state.clone();
-                        let sockets = state.sockets.clone();
-                        sockets.track_future(async move {
-                            upgrade::serve(state, request, connection).await;
-                            Ok::<_, actix_web::Error>(())
-                        })
+                        serve_handshake(state.clone(), request, connection)
                     }))
                 }
             });
-            HttpService::build()
+            let http = HttpService::build()
                 // A client that closes its side has left: its handler is dropped, and so whatever it waits for is too.
                 .h1_allow_half_closed(false)
                 .client_request_timeout(CLIENT_TIMEOUT)
                 .keep_alive(KEEP_ALIVE)
                 .upgrade(upgrade)
                 .finish(map_config(app, |()| AppConfig::default()))
-                .tcp()
+                .tcp();
+            let state = state.clone();
+            fn_factory(move || {
+                let (state, http) = (state.clone(), http.new_service(()));
+                async move {
+                    let http = Rc::new(http.await?);
+                    Ok::<_, ()>(fn_service(move |stream: TcpStream| {
+                        let (state, http) = (state.clone(), Rc::clone(&http));
+                        async move {
+                            match first_request::inspect(stream, CLIENT_TIMEOUT).await {
+                                Served::Http(stream) => http.call(stream).await,
+                                Served::Handshake(handshake) => {
+                                    let (request, connection) = *handshake;
+                                    // What goes wrong with it is logged there.
+                                    let _ = serve_handshake(state, request, connection).await;
+                                    Ok(())
+                                }
+                                Served::Nobody => Ok(()),
+                            }
+                        }
+                    }))
+                }
+            })
         })?;
     Ok(server.run())
 }

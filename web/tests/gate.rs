@@ -304,6 +304,13 @@ async fn what_is_no_request_to_this_server_and_what_speaks_another_protocol_is_t
         assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("bad_request"), "{answer}");
     }
     assert!(ask("http://localhost/sessions").await.starts_with("HTTP/1.1 200 "));
+    for nonsense in ["\u{16}\u{3}\u{1}\r\n\r\n", "GET / HTTP/1.1\r\nHost localhost\r\n\r\n"] {
+        let answer = raw(&api, nonsense, "}").await;
+        assert!(
+            answer.starts_with("HTTP/1.1 400 ") && answer.contains("\"code\":\"bad_request\""),
+            "{answer}"
+        );
+    }
     let none = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAccept-Encoding: identity;q=0, br;q=0\r\n\r\n";
     let answer = raw(&api, none, "}").await;
     assert!(answer.starts_with("HTTP/1.1 406 ") && answer.contains("not_acceptable"), "{answer}");
@@ -317,6 +324,15 @@ async fn what_is_no_request_to_this_server_and_what_speaks_another_protocol_is_t
         assert!(answered.1["detail"].as_str().unwrap().contains("firefox.connect"), "{answered:?}");
         assert_eq!(refusal(answered), refused(400, "cdp_unsupported"), "{path}");
     }
+    let offer = format!(
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c, websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    let answer = raw(&api, &offer, "}").await;
+    assert!(
+        answer.starts_with("HTTP/1.1 502 ") && answer.contains("upstream_unreachable"),
+        "it was let in: {answer}"
+    );
     let agent = "User-Agent: Playwright/1.62.1 (x64) node/20\r\nx-playwright-browser: firefox\r\n";
     // The fake browser listens nowhere: this client was let in.
     let answered = api.refused_handshake_with(&path, agent).await;
