@@ -4,6 +4,8 @@
 //! the upgrade. What can't be served is refused with the same JSON as any other request.
 
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use actix_codec::Framed;
@@ -17,6 +19,7 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web_actors::ws::WebsocketContext;
 use bytes::{Bytes, BytesMut};
 use camofleet_actors::gateway::OpenTunnel;
+use camofleet_actors::relay::frames::FrameTracker;
 use camofleet_actors::session::{Attachment, AttachmentTicket, UpstreamConnection};
 use camofleet_actors::tunnel::{ViewerEnds, VncTunnel};
 use camofleet_actors::worker::AttachClient;
@@ -158,7 +161,7 @@ pub(crate) async fn serve(state: AppState, request: Request, mut connection: Con
             Attachment::run(parts.io, upstream, ticket, ping_interval).await;
         }
         Admitted::Viewer(ends) => {
-            show(parts.io, Viewer::new(ends, ping_interval), state.settings.viewer, &by).await;
+            show(parts.io, ends, ping_interval, state.settings.viewer, &by).await;
         }
     }
     log::info!("{peer} WS {path} closed after {:.1} s, request {by}", started.elapsed().as_secs_f32());
@@ -250,12 +253,20 @@ async fn refuse(connection: &mut Connection, error: &ApiError, by: &RequestId) -
 }
 
 /// Serves a viewer until either side ends.
-async fn show(socket: TcpStream, viewer: Viewer, patience: ViewerSettings, by: &RequestId) {
+async fn show(
+    socket: TcpStream,
+    ends: ViewerEnds,
+    ping_interval: Duration,
+    patience: ViewerSettings,
+    by: &RequestId,
+) {
     let (reader, mut writer) = socket.into_split();
+    let too_long = Rc::new(Cell::new(false));
+    let viewer = Viewer::new(ends, ping_interval, Rc::clone(&too_long));
     let codec = ws::Codec::new().max_size(MESSAGE_LIMIT);
     let mut to_viewer = std::pin::pin!(WebsocketContext::with_codec(
         viewer,
-        chunks(reader, patience.read_timeout, by.clone()),
+        frames(reader, patience.read_timeout, too_long, by.clone()),
         codec
     ));
     while let Some(Ok(bytes)) = to_viewer.next().await {
@@ -271,26 +282,80 @@ async fn show(socket: TcpStream, viewer: Viewer, patience: ViewerSettings, by: &
             }
         }
     }
-    // The close frame is out; the viewer may be gone already.
-    let _ = timeout(FAREWELL, writer.shutdown()).await;
+    // The close frame is out; the viewer may be gone already. What it still says is read and dropped: a connection that is
+    // closed with unread bytes takes the close frame with it.
+    let _ = timeout(FAREWELL, async {
+        writer.shutdown().await?;
+        let socket: &TcpStream = writer.as_ref();
+        let mut unread = vec![0; READ_SIZE];
+        loop {
+            socket.readable().await?;
+            match socket.try_read(&mut unread) {
+                Ok(0) => return Ok(()),
+                Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return Err(error),
+                _ => {}
+            }
+        }
+    })
+    .await;
 }
 
-/// What a socket receives, piece by piece, as a request's payload comes.
-fn chunks(
+/// What a viewer's socket receives, in pieces that end where its frames end.
+///
+/// The codec that reads them takes all that is ready before it decodes one frame, and looks at a frame's size only when it
+/// is whole. So it gets one frame at a time, and none that is longer than [`MESSAGE_LIMIT`]: `too_long` is set, and the
+/// stream ends with an error, when one declares that it is.
+fn frames(
     reader: impl AsyncRead + Unpin + 'static,
     read_timeout: Duration,
+    too_long: Rc<Cell<bool>>,
     by: RequestId,
 ) -> impl Stream<Item = Result<Bytes, PayloadError>> + 'static {
-    stream::unfold((reader, BytesMut::new(), by), move |(mut reader, mut buffer, by)| async move {
-        buffer.reserve(READ_SIZE);
-        match timeout(read_timeout, reader.read_buf(&mut buffer)).await {
-            Ok(Ok(0)) => None,
-            Ok(Ok(_)) => Some((Ok(buffer.split().freeze()), (reader, buffer, by))),
-            Ok(Err(error)) => Some((Err(PayloadError::Io(error)), (reader, buffer, by))),
-            Err(_) => {
-                log::info!("a viewer said nothing for {read_timeout:?} and is disconnected, request {by}");
-                None
+    struct State<R> {
+        reader: R,
+        buffer: BytesMut,
+        tracker: FrameTracker,
+        by: RequestId,
+    }
+    let state = State { reader, buffer: BytesMut::new(), tracker: FrameTracker::new(), by };
+    stream::unfold(state, move |mut state| {
+        let too_long_now = Rc::clone(&too_long);
+        async move {
+            if too_long_now.get() {
+                // Whatever else it says stays unread.
+                return None;
             }
+            if state.tracker.at_boundary() {
+                // The codec decodes what it has when there is nothing more for the moment.
+                tokio::task::yield_now().await;
+            }
+            if state.buffer.is_empty() {
+                state.buffer.reserve(READ_SIZE);
+                match timeout(
+                    read_timeout,
+                    (&mut state.reader).take(READ_SIZE as u64).read_buf(&mut state.buffer),
+                )
+                .await
+                {
+                    Ok(Ok(0)) => return None,
+                    Ok(Ok(_)) => {}
+                    Ok(Err(error)) => return Some((Err(PayloadError::Io(error)), state)),
+                    Err(_) => {
+                        log::info!(
+                            "a viewer said nothing for {read_timeout:?} and is disconnected, request {}",
+                            state.by
+                        );
+                        return None;
+                    }
+                }
+            }
+            let (length, _) = state.tracker.advance_frame(&state.buffer);
+            if state.tracker.largest() > MESSAGE_LIMIT as u64 {
+                too_long_now.set(true);
+                return Some((Err(PayloadError::Overflow), state));
+            }
+            let piece = state.buffer.split_to(length).freeze();
+            Some((Ok(piece), state))
         }
     })
 }
@@ -348,6 +413,39 @@ mod tests {
         for (path, query) in [("/", ""), ("/websockify", ""), ("/websockify", "token=7"), ("/any/where", "")]
         {
             assert_eq!(Target::of(&surface, path, query, &HeaderMap::new()), view(""), "{path}");
+        }
+    }
+
+    /// What a codec gets of a viewer that says this, and whether it said too much.
+    async fn read(said: &[u8]) -> (Vec<usize>, bool, bool) {
+        let (mut theirs, ours) = tokio::io::duplex(1 << 20);
+        theirs.write_all(said).await.unwrap();
+        let too_long = Rc::new(Cell::new(false));
+        let frames = frames(ours, Duration::from_secs(5), Rc::clone(&too_long), RequestId::random());
+        let mut frames = std::pin::pin!(frames);
+        let mut lengths = Vec::new();
+        loop {
+            // A viewer that says nothing more is not waited for.
+            match timeout(Duration::from_millis(50), frames.next()).await {
+                Ok(Some(Ok(piece))) => lengths.push(piece.len()),
+                Ok(Some(Err(error))) => {
+                    assert!(matches!(error, PayloadError::Overflow));
+                    return (lengths, too_long.get(), frames.next().await.is_none());
+                }
+                Ok(None) | Err(_) => return (lengths, too_long.get(), false),
+            }
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_viewer_s_frames_are_read_one_by_one_and_none_that_declares_too_much() {
+        let small = [0x82, 0x83, 0, 0, 0, 0, 1, 2, 3];
+        assert_eq!(read(&small.repeat(3)).await, (vec![9; 3], false, false));
+        let declares =
+            |length: u64| [&small[..], &[0x82, 0xff], &length.to_be_bytes(), &[0; 4], &[7; 100]].concat();
+        assert_eq!(read(&declares(MESSAGE_LIMIT as u64)).await.1, false);
+        for length in [MESSAGE_LIMIT as u64 + 1, 1 << 62, u64::MAX] {
+            assert_eq!(read(&declares(length)).await, (vec![9], true, true), "{length}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! A viewer's WebSocket, served by actix-web-actors: its messages are a VNC client's bytes.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -22,12 +24,14 @@ pub(crate) struct Viewer {
     to_server: mpsc::Sender<Bytes>,
     ended: oneshot::Receiver<String>,
     ping_interval: Duration,
+    /// Set when a frame declares more than [`MESSAGE_LIMIT`].
+    too_long: Rc<Cell<bool>>,
 }
 
 impl Viewer {
-    pub(crate) fn new(ends: ViewerEnds, ping_interval: Duration) -> Self {
+    pub(crate) fn new(ends: ViewerEnds, ping_interval: Duration, too_long: Rc<Cell<bool>>) -> Self {
         let ViewerEnds { from_server, to_server, ended } = ends;
-        Self { from_server: Some(from_server), to_server, ended, ping_interval }
+        Self { from_server: Some(from_server), to_server, ended, ping_interval, too_long }
     }
 
     fn forward(&self, bytes: Bytes, ctx: &mut WebsocketContext<Self>) {
@@ -84,6 +88,11 @@ impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for Viewer {
             Ok(ws::Message::Text(_) | ws::Message::Continuation(Item::FirstText(_))) => {
                 let description = Some("VNC is binary: send binary messages".to_owned());
                 ctx.close(Some(CloseReason { code: CloseCode::Unsupported, description }));
+                ctx.stop();
+            }
+            Err(_) if self.too_long.get() => {
+                let description = Some(format!("a message may have {MESSAGE_LIMIT} bytes"));
+                ctx.close(Some(CloseReason { code: CloseCode::Size, description }));
                 ctx.stop();
             }
             Err(error) => {

@@ -26,6 +26,7 @@ pub struct FrameTracker {
     partial_len: usize,
     /// Payload bytes of the current frame still to come.
     remaining: u64,
+    largest: u64,
     in_data_frame: bool,
     closed: bool,
 }
@@ -46,8 +47,29 @@ impl FrameTracker {
         self.closed
     }
 
+    /// The largest payload that a frame of the stream has declared so far, whether or not it has come: a reader that
+    /// holds whole frames looks here before it waits for one.
+    pub fn largest(&self) -> u64 {
+        self.largest
+    }
+
     /// Follows the next piece of the stream.
     pub fn advance(&mut self, piece: &[u8]) -> Passed {
+        let mut passed = Passed::default();
+        let mut done = 0;
+        while done < piece.len() {
+            let (length, next) = self.advance_frame(&piece[done..]);
+            passed.data |= next.data;
+            passed.close |= next.close;
+            passed.bare_close = next.bare_close.map(|at| at + done).or(passed.bare_close);
+            done += length;
+        }
+        passed
+    }
+
+    /// Follows the stream to the end of the current frame, or of the piece if that is earlier. Returns how many bytes of
+    /// the piece that is.
+    pub fn advance_frame(&mut self, piece: &[u8]) -> (usize, Passed) {
         let mut passed = Passed::default();
         let mut bytes = piece;
         while !bytes.is_empty() {
@@ -56,15 +78,15 @@ impl FrameTracker {
                 self.remaining -= step as u64;
                 passed.data |= self.in_data_frame;
                 bytes = &bytes[step..];
-                continue;
-            }
-            self.partial[self.partial_len] = bytes[0];
-            self.partial_len += 1;
-            bytes = &bytes[1..];
-            if let Some(length) = payload_length(&self.partial[..self.partial_len]) {
+            } else {
+                self.partial[self.partial_len] = bytes[0];
+                self.partial_len += 1;
+                bytes = &bytes[1..];
+                let Some(length) = payload_length(&self.partial[..self.partial_len]) else { continue };
                 let opcode = self.partial[0] & 0x0f;
                 self.in_data_frame = opcode < FIRST_CONTROL;
                 self.remaining = length;
+                self.largest = self.largest.max(length);
                 let header = std::mem::take(&mut self.partial_len);
                 // A data frame without a payload is still something the peer said.
                 passed.data |= self.in_data_frame;
@@ -75,8 +97,11 @@ impl FrameTracker {
                     passed.bare_close = end.checked_sub(header).filter(|_| length == 0);
                 }
             }
+            if self.at_boundary() {
+                break;
+            }
         }
-        passed
+        (piece.len() - bytes.len(), passed)
     }
 }
 
@@ -161,6 +186,21 @@ mod tests {
             });
             assert!(tracker.at_boundary(), "cut every {size} bytes");
         }
+    }
+
+    #[test]
+    fn a_stream_is_followed_frame_by_frame_and_a_length_is_known_before_its_payload() {
+        let (first, second) = (frame(2, 300, true), frame(1, 5, true));
+        let stream = [first.clone(), second.clone()].concat();
+        let mut tracker = FrameTracker::new();
+        assert_eq!(tracker.advance_frame(&stream[..100]).0, 100);
+        assert!(!tracker.at_boundary());
+        assert_eq!(tracker.advance_frame(&stream[100..]).0, first.len() - 100);
+        assert!(tracker.at_boundary());
+        assert_eq!(tracker.advance_frame(&stream[first.len()..]).0, second.len());
+        assert_eq!(tracker.largest(), 300);
+        tracker.advance(&[0x82, 0xff, 0x40, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4]);
+        assert_eq!(tracker.largest(), 1 << 62);
     }
 
     #[test]
