@@ -27,6 +27,8 @@ pub struct GatewaySettings {
     pub connect_timeout: Duration,
     /// How long a tunnel may be silent in both directions.
     pub idle_timeout: Duration,
+    /// How long either end of a tunnel may take nothing of what it is sent.
+    pub write_timeout: Duration,
 }
 
 /// Which VNC server an id belongs to.

@@ -36,6 +36,7 @@ mod launcher;
 pub mod links;
 pub mod metrics;
 mod parts;
+mod patience;
 pub mod pod_costs;
 pub mod prewarm;
 pub mod probe;

@@ -11,7 +11,7 @@ use actix::prelude::*;
 use tokio::sync::{mpsc, watch};
 
 use crate::claim::Claimant;
-use crate::display::{DisplaySettings, DisplayTools, Geometry, VncBackend};
+use crate::display::{DisplaySettings, DisplayTools, Geometry, ViewerLimits, VncBackend};
 use crate::driver::DriverSettings;
 use crate::engine::{Engine, EngineKind};
 use crate::error::{Error, Result};
@@ -108,6 +108,7 @@ fn settings(os: &FakeOs) -> WorkerSettings {
                 tools: DisplayTools::find(VncBackend::Auto, os),
                 geometry: Geometry { width: 1920, height: 1080, depth: 24 },
                 bind: std::net::Ipv4Addr::LOCALHOST.into(),
+                viewers: ViewerLimits { count: 16, write_timeout: Duration::from_secs(30) },
                 shared: None,
                 startup_timeout: Duration::from_secs(5),
                 links: LinkBases::below(""),

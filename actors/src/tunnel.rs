@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::gateway::{TunnelId, TunnelStarted, TunnelTicket};
+use crate::patience::write_all_within;
 use crate::rfb::ViewerInput;
 use crate::supervision::Lifeline;
 
@@ -80,8 +81,8 @@ impl VncTunnel {
             let (reader, writer) = server.into_split();
             let idle = Idle::new(settings.idle_timeout);
             let reason = tokio::select! {
-                reason = server_to_viewer(reader, to_viewer, &idle, &out) => reason,
-                reason = viewer_to_server(from_viewer, writer, &idle, &into, &activity) => reason,
+                reason = server_to_viewer(reader, to_viewer, &idle, &out, settings.write_timeout) => reason,
+                reason = viewer_to_server(from_viewer, writer, &idle, &into, &activity, settings.write_timeout) => reason,
                 () = idle.passed() => "nothing moved in it for too long".to_owned(),
             };
             drop(open);
@@ -132,6 +133,7 @@ async fn server_to_viewer(
     to_viewer: mpsc::Sender<Bytes>,
     idle: &Idle,
     counter: &prometheus::IntCounter,
+    limit: Duration,
 ) -> String {
     let mut buffer = BytesMut::new();
     loop {
@@ -142,8 +144,10 @@ async fn server_to_viewer(
             Err(error) => return format!("the VNC server broke the connection: {error}"),
         }
         idle.moved();
-        if to_viewer.send(buffer.split().freeze()).await.is_err() {
-            return "the viewer left".to_owned();
+        match tokio::time::timeout(limit, to_viewer.send(buffer.split().freeze())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return "the viewer left".to_owned(),
+            Err(_) => return format!("the viewer took nothing for {} s", limit.as_secs_f32()),
         }
     }
 }
@@ -154,16 +158,21 @@ async fn viewer_to_server(
     idle: &Idle,
     counter: &prometheus::IntCounter,
     activity: &crate::session::ActivityClock,
+    limit: Duration,
 ) -> String {
     let mut input = ViewerInput::new();
     while let Some(bytes) = from_viewer.recv().await {
         idle.moved();
         counter.inc_by(bytes.len() as u64);
-        if input.advance(&bytes) {
-            activity.touch();
+        match input.advance(&bytes) {
+            Ok(true) => activity.touch(),
+            Ok(false) => {}
+            Err(error) => return error.to_string(),
         }
-        if let Err(error) = writer.write_all(&bytes).await {
-            return format!("the VNC server broke the connection: {error}");
+        match write_all_within(&mut writer, &bytes, limit, "the VNC server").await {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => return error.to_string(),
+            Err(error) => return format!("the VNC server broke the connection: {error}"),
         }
     }
     "the viewer left".to_owned()

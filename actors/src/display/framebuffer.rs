@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 
 use super::VncPassword;
+use crate::rfb::EXTENDED_CLIPBOARD_LIMIT;
 
 /// The version that TigerVNC and x11vnc both speak.
 const VERSION: &[u8; 12] = b"RFB 003.008\n";
@@ -29,6 +30,8 @@ const RAW: i32 = 0;
 pub(super) const PIXEL: usize = 4;
 /// The longest side that a screen can have, by the settings.
 const LONGEST_SIDE: u16 = 7680;
+/// The longest name of a screen; camofleet's own have some twenty bytes.
+const LONGEST_NAME: u32 = 1024;
 /// Gathers the small messages. Rectangles that are larger go past it.
 const BUFFER: usize = 64 << 10;
 
@@ -123,6 +126,9 @@ async fn init(server: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<
     // Its own pixel format, which is not used, and its name.
     skip(server, 16).await?;
     let name = server.read_u32().await?;
+    if name > LONGEST_NAME {
+        return Err(broke(format!("its screen's name has {name} bytes")));
+    }
     skip(server, name.into()).await?;
     let pixels = vec![0; usize::from(width) * usize::from(height) * PIXEL];
     Ok(Frame { width, height, pixels })
@@ -143,6 +149,9 @@ async fn message(server: &mut (impl AsyncRead + Unpin), frame: &mut Frame) -> io
         CUT_TEXT => {
             skip(server, 3).await?;
             let length = server.read_u32().await?;
+            if length as usize > EXTENDED_CLIPBOARD_LIMIT {
+                return Err(broke(format!("it sent a clipboard text of {length} bytes")));
+            }
             skip(server, length.into()).await?;
             Ok(0)
         }
@@ -248,7 +257,7 @@ mod tests {
         let request = [3, 0, 0, 0, 0, 0, 0, 3, 0, 2];
         let said = [VERSION.as_slice(), &[1, SHARED], &SET_PIXEL_FORMAT, &SET_ENCODINGS, &request].concat();
         assert_eq!(heard, said);
-        assert!(!crate::rfb::ViewerInput::new().advance(&heard), "none of it is input");
+        assert!(!crate::rfb::ViewerInput::new().advance(&heard).unwrap(), "none of it is input");
     }
 
     #[tokio::test]
@@ -266,8 +275,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_says_anything_else_is_an_error_that_names_it() {
-        let [mut huge, mut none] = [INIT.to_vec(), INIT.to_vec()];
+        let [mut huge, mut none, mut named] = [INIT.to_vec(), INIT.to_vec(), INIT.to_vec()];
         huge[0] = 255;
+        named[20] = 255;
         none[1] = 0;
         let outside = rectangle(1, 1, 3, 1, 1);
         let mut packed = rectangle(0, 0, 3, 2, 1);
@@ -280,6 +290,8 @@ mod tests {
             (vec![HELLO, &[1, 1], &[0, 0, 0, 1]], "refused the handshake"),
             (vec![HELLO, &[1, 1], &[0; 4], &huge], "65283x2"),
             (vec![HELLO, &[1, 1], &[0; 4], &none], "0x2"),
+            (vec![HELLO, &[1, 1], &[0; 4], &named], "name has 4278190082 bytes"),
+            (vec![ready, &[CUT_TEXT, 0, 0, 0, 255, 0, 0, 0]], "text of 4278190080 bytes"),
             (vec![ready, &[99]], "type 99"),
             (vec![in_update, &outside], "at 1,1"),
             (vec![in_update, &packed], "encoding 7"),

@@ -2,6 +2,7 @@
 
 mod camera;
 mod framebuffer;
+mod keyboard;
 mod parts;
 mod password;
 mod picture;
@@ -21,7 +22,9 @@ use futures_util::future::{BoxFuture, join};
 use tokio_util::sync::CancellationToken;
 
 use self::camera::{Lens, Line};
+use self::keyboard::Keyboard;
 use self::parts::{DisplayParts, Screen};
+use self::viewers::Stage;
 use crate::error::{Error, Result};
 use crate::links::{LinkBases, VncLinks};
 use crate::metrics::Metrics;
@@ -40,6 +43,7 @@ pub(crate) use shared::{
 };
 pub use tools::{DisplayTools, Geometry, VncBackend};
 pub(crate) use viewers::ScreenClocks;
+pub use viewers::ViewerLimits;
 
 /// How displays are started.
 #[derive(Debug, Clone)]
@@ -50,6 +54,8 @@ pub struct DisplaySettings {
     pub geometry: Geometry,
     /// Where viewers come in.
     pub bind: IpAddr,
+    /// What viewers may do.
+    pub viewers: ViewerLimits,
     /// One screen for all, instead of one for each.
     pub shared: Option<SharedDisplaySettings>,
     /// How long the programs may take until they are ready.
@@ -127,9 +133,8 @@ enum Viewers {
 }
 
 /// Serves all who look at a screen, for as long as this is polled.
-async fn serve(lens: Lens, line: Line, arriving: Connections, clocks: ScreenClocks) {
-    let viewers = viewers::serve(Arc::clone(&lens.os), arriving, lens.socket.clone(), clocks);
-    join(viewers, camera::serve(lens, line)).await;
+async fn serve(lens: Lens, line: Line, arriving: Connections, stage: Stage) {
+    join(viewers::serve(stage, arriving), camera::serve(lens, line)).await;
 }
 
 impl Display {
@@ -160,6 +165,13 @@ impl Display {
         let (parts, starting) =
             DisplayParts::start(os, tools, &screen, run_dir, env, Some(slot)).map_err(failed)?;
         let metrics = metrics.clone();
+        let stage = Stage {
+            os: Arc::clone(os),
+            socket: screen.socket.clone(),
+            clocks,
+            keyboard: Keyboard::new(Arc::clone(os), screen.display, screen.authority),
+            limits: settings.viewers,
+        };
         let lens = Lens {
             os: Arc::clone(os),
             socket: screen.socket,
@@ -167,7 +179,7 @@ impl Display {
             settles_in: tools.settles_in(),
             metrics,
         };
-        let viewers = Viewers::Expected(Box::pin(serve(lens, line, arriving, clocks)));
+        let viewers = Viewers::Expected(Box::pin(serve(lens, line, arriving, stage)));
         // From here on its drop cleans up, too.
         let mut display = Self { bond, parts: Some(parts), viewers: Some(viewers) };
         let Some(parts) = &mut display.parts else { return Err(Error::Cancelled) };

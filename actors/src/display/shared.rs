@@ -10,8 +10,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::camera::Lens;
+use super::keyboard::Keyboard;
 use super::parts::{DisplayParts, Screen};
 use super::password::VncPassword;
+use super::viewers::Stage;
 use super::{
     Camera, DisplaySettings, DisplayTools, Geometry, ScreenClocks, finish_later, listen, serve, too_slow,
     xauthority,
@@ -210,7 +212,14 @@ impl SharedDisplay {
             metrics: self.metrics.clone(),
         };
         let (camera, line) = Camera::new();
-        let serve = serve(lens, line, arriving, self.screen.clocks.clone());
+        let stage = Stage {
+            os: Arc::clone(&self.os),
+            socket: self.socket(),
+            clocks: self.screen.clocks.clone(),
+            keyboard: Keyboard::new(Arc::clone(&self.os), self.screen.settings.display, self.authority()),
+            limits: self.settings.viewers,
+        };
+        let serve = serve(lens, line, arriving, stage);
         self.viewers = Some(ctx.spawn(serve.into_actor(self)));
         self.screen.up.send_replace(Some(ScreenAccess { authority: self.authority(), camera }));
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::parts::Screen;
 use crate::process::{Os, Program};
+use crate::rfb::EXTENDED_CLIPBOARD_LIMIT;
 
 /// Which programs are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -117,6 +118,9 @@ impl DisplayTools {
                 // camofleet, or the gateway before it, decides who may; several may watch at once, and none may
                 // change the size that the browser's fingerprint was made for.
                 args.extend(["-AlwaysShared=1", "-AcceptSetDesktopSize=0"].map(String::from));
+                // All viewers come from one place: a few that give up must not lock out the others.
+                args.push("-UseBlacklist=0".to_owned());
+                args.push(format!("-MaxCutText={EXTENDED_CLIPBOARD_LIMIT}"));
                 args.extend(match &screen.password_file {
                     None => vec!["-SecurityTypes=None".to_owned()],
                     Some(file) => {

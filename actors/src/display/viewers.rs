@@ -1,27 +1,55 @@
 //! The viewers of a screen: camofleet listens for them and carries their bytes to the VNC server and back, so that
-//! what they do is known to be done, whichever way they came.
+//! what they do is known to be done, whichever way they came, and nothing of it is left when they leave.
+//!
+//! Their keys it takes out and presses itself ([`keyboard`](super::keyboard)). The VNC server hears of a viewer only when
+//! that has said something: whoever connects and says nothing disturbs nobody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::codec::FramedRead;
 
+use super::keyboard::{Hands, Keyboard};
+use crate::patience::write_all_within;
 use crate::process::{Connection, Connections, Os};
-use crate::rfb::ViewerInput;
+use crate::rfb::{KeyStroke, PointerState, Said, ViewerMessages};
 use crate::session::ActivityClock;
 
 /// How much of a picture is carried at once.
 const PICTURE_BUFFER: usize = 64 << 10;
 /// The same for keys and pointer moves, which are a few bytes each.
 const INPUT_BUFFER: usize = 4 << 10;
-/// How many may watch one screen at once. Each costs a picture's buffer, and whoever reaches the port could ask for more.
-const VIEWERS: usize = 64;
+/// How many may be connected that have not said anything yet. Each costs a few hundred bytes.
+const SILENT: usize = 256;
+/// How long a viewer may say nothing at first, and the VNC server.
+const FIRST_WORD: Duration = Duration::from_secs(10);
+/// How long the handshake may take in which a person may have to type a password.
+const HANDSHAKE: Duration = Duration::from_secs(120);
+/// How long a viewer may take to read why it is refused, and the VNC server to hear that one has left.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// Waits after a connection that could not be taken: no file descriptors are left, and none will be in a moment.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The protocol version of the VNC servers, said in their place.
+const VERSION: &[u8; 12] = b"RFB 003.008\n";
+/// Buttons that VNC servers know; the eighth bit means something else to some.
+const BUTTONS: u8 = 0x7f;
+
+/// What the viewers of a screen may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ViewerLimits {
+    /// How many may watch one screen at once.
+    pub count: usize,
+    /// How long one may take nothing of what it is sent.
+    pub write_timeout: Duration,
+}
 
 /// The clocks of the sessions on a screen, which its viewers' input sets. Cloning shares them.
 ///
@@ -49,66 +77,245 @@ impl ScreenClocks {
     }
 }
 
+/// A screen, as its viewers are served.
+pub(super) struct Stage {
+    pub os: Arc<dyn Os>,
+    /// Where the VNC server listens.
+    pub socket: PathBuf,
+    pub clocks: ScreenClocks,
+    pub keyboard: Keyboard,
+    pub limits: ViewerLimits,
+}
+
 /// Serves everybody who connects, for as long as this is polled; dropped, it disconnects them and gives its port back.
-pub(super) async fn serve(os: Arc<dyn Os>, mut arriving: Connections, socket: PathBuf, clocks: ScreenClocks) {
-    let mut watching = FuturesUnordered::new();
+pub(super) async fn serve(stage: Stage, mut arriving: Connections) {
+    let (mut silent, mut watching, mut refused) =
+        (FuturesUnordered::new(), FuturesUnordered::new(), FuturesUnordered::new());
+    // Said once, however many come.
+    let mut full = false;
     loop {
         tokio::select! {
-            viewer = arriving.next() => match viewer {
-                Some(Ok(_)) if watching.len() >= VIEWERS => {
-                    log::warn!("a screen has {VIEWERS} viewers already; another one is turned away");
-                }
-                Some(Ok(viewer)) => watching.push(show(os.connect(&socket), viewer, clocks.clone())),
+            viewer = arriving.next(), if silent.len() + refused.len() < SILENT => match viewer {
+                Some(Ok(viewer)) => silent.push(greet(viewer)),
                 Some(Err(error)) => {
                     log::warn!("a viewer could not be taken: {error}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
                 None => return,
             },
-            Some(()) = watching.next() => {}
+            Some(greeted) = silent.next() => match greeted {
+                Some(greeted) if watching.len() >= stage.limits.count => {
+                    let limit = stage.limits.count;
+                    if !std::mem::replace(&mut full, true) {
+                        log::warn!("a screen has {limit} viewers already; others are refused");
+                    }
+                    refused.push(refuse(greeted, format!(
+                        "This screen has {limit} viewers already: close one of them, or raise RUNNER_VNC_VIEWERS"
+                    )));
+                }
+                Some(greeted) => watching.push(show(&stage, greeted)),
+                None => {}
+            },
+            Some(()) = watching.next() => full = false,
+            Some(()) = refused.next() => {}
         }
     }
 }
 
-/// Carries the bytes of one viewer until either side is done.
-async fn show(
-    server: impl Future<Output = std::io::Result<Connection>>,
+/// A viewer that has said its protocol version.
+struct Greeted {
     viewer: Connection,
-    clocks: ScreenClocks,
-) {
-    let server = match server.await {
-        Ok(server) => server,
-        Err(error) => return log::warn!("a viewer found no VNC server: {error}"),
-    };
-    let (from_viewer, to_viewer) = tokio::io::split(viewer);
-    let (from_server, to_server) = tokio::io::split(server);
-    let mut input = ViewerInput::new();
-    let done = tokio::select! {
-        done = carry::<PICTURE_BUFFER>(from_server, to_viewer, |_| {}) => done,
-        done = carry::<INPUT_BUFFER>(from_viewer, to_server, |bytes| {
-            if input.advance(bytes) {
-                clocks.touch();
-            }
-        }) => done,
-    };
-    if let Err(error) = done {
-        log::debug!("a viewer's connection broke: {error}");
+    version: [u8; 12],
+}
+
+/// Exchanges protocol versions with a viewer, in the VNC server's place; `None` for one that is none.
+async fn greet(mut viewer: Connection) -> Option<Greeted> {
+    let mut version = [0; 12];
+    let said = timeout(FIRST_WORD, async {
+        viewer.write_all(VERSION).await?;
+        viewer.flush().await?;
+        viewer.read_exact(&mut version).await
+    });
+    match said.await {
+        Ok(Ok(_)) if version.starts_with(b"RFB ") => Some(Greeted { viewer, version }),
+        _ => None,
     }
 }
 
-/// Moves bytes until the reader's end, which is passed on. Nothing more is read until the writer has taken it all.
-async fn carry<const SIZE: usize>(
-    mut reader: impl AsyncRead + Unpin,
-    mut writer: impl AsyncWrite + Unpin,
-    mut seen: impl FnMut(&[u8]),
-) -> std::io::Result<()> {
-    let mut buffer = vec![0; SIZE];
+/// Says why a viewer gets no picture (RFC 6143, section 7.1.2).
+async fn refuse(Greeted { mut viewer, version }: Greeted, reason: String) {
+    // No security types: one byte, and four in the oldest version.
+    let mut answer = if &version == b"RFB 003.003\n" { vec![0; 4] } else { vec![0] };
+    answer.extend((reason.len() as u32).to_be_bytes());
+    answer.extend(reason.as_bytes());
+    // One that does not read it has gone.
+    let _ = timeout(FAREWELL, async {
+        viewer.write_all(&answer).await?;
+        viewer.shutdown().await?;
+        drain(&mut viewer).await
+    })
+    .await;
+}
+
+/// Reads what comes until the end: a connection that is closed with unread bytes loses what was written to it.
+async fn drain(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
+    let mut buffer = [0; 1024];
+    while reader.read(&mut buffer).await? > 0 {}
+    Ok(())
+}
+
+/// Connects to the VNC server in a viewer's name.
+async fn connect(stage: &Stage, version: &[u8; 12]) -> io::Result<Connection> {
+    let connected = timeout(FIRST_WORD, async {
+        let mut server = stage.os.connect(&stage.socket).await?;
+        server.read_exact(&mut [0; 12]).await?;
+        server.write_all(version).await?;
+        server.flush().await?;
+        Ok(server)
+    });
+    connected.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// Carries the bytes of one viewer until either side is done, and lets go of all that it held.
+async fn show(stage: &Stage, greeted: Greeted) {
+    let server = match connect(stage, &greeted.version).await {
+        Ok(server) => server,
+        Err(error) => {
+            log::warn!("a viewer found no VNC server: {error}");
+            return refuse(greeted, format!("The VNC server of this screen does not answer: {error}")).await;
+        }
+    };
+    let Greeted { viewer, version } = greeted;
+    let (from_viewer, to_viewer) = tokio::io::split(viewer);
+    let (mut from_server, to_server) = tokio::io::split(server);
+    let mut input = Input {
+        stage,
+        hands: stage.keyboard.hands(),
+        to_server,
+        whole: true,
+        pointer: PointerState::default(),
+        keys: HashMap::new(),
+    };
+    let limit = stage.limits.write_timeout;
+    let done = tokio::select! {
+        done = carry(&mut from_server, to_viewer, limit) => done,
+        done = input.follow(from_viewer, &version) => done,
+    };
+    if let Err(error) = done {
+        log::info!("a viewer is disconnected: {error}");
+    }
+    let farewell = async {
+        input.leave().await;
+        drain(&mut from_server).await
+    };
+    // A server that is gone holds nothing.
+    let _ = timeout(FAREWELL, farewell).await;
+}
+
+/// Moves pictures until the server's end, which is passed on. Nothing more is read until the viewer has taken it all.
+async fn carry(
+    reader: &mut ReadHalf<Connection>,
+    mut writer: WriteHalf<Connection>,
+    limit: Duration,
+) -> io::Result<()> {
+    let mut buffer = vec![0; PICTURE_BUFFER];
     loop {
         let count = reader.read(&mut buffer).await?;
         if count == 0 {
             return writer.shutdown().await;
         }
-        seen(&buffer[..count]);
-        writer.write_all(&buffer[..count]).await?;
+        write_all_within(&mut writer, &buffer[..count], limit, "it").await?;
+    }
+}
+
+/// What one viewer does.
+struct Input<'a> {
+    stage: &'a Stage,
+    hands: Hands,
+    to_server: WriteHalf<Connection>,
+    /// Whether the server has got whole messages so far.
+    whole: bool,
+    pointer: PointerState,
+    /// Keys that the VNC server was left to press: the message that lets each go.
+    keys: HashMap<(u32, Option<u32>), Bytes>,
+}
+
+impl Input<'_> {
+    /// Passes on what a viewer says, message by message, until its end.
+    async fn follow(&mut self, from_viewer: ReadHalf<Connection>, version: &[u8; 12]) -> io::Result<()> {
+        let decoder = ViewerMessages::after_version(version);
+        let mut messages = FramedRead::with_capacity(from_viewer, decoder, INPUT_BUFFER);
+        let deadline = Instant::now() + HANDSHAKE;
+        let mut greeted = false;
+        loop {
+            let message = tokio::select! {
+                message = messages.next() => message,
+                () = sleep_until(deadline), if !greeted => {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "its handshake took too long"));
+                }
+            };
+            let Some(message) = message.transpose()? else { return Ok(()) };
+            greeted = message.greeted;
+            match message.said {
+                Said::Key(stroke) => {
+                    self.stage.clocks.touch();
+                    if !self.hands.stroke(stroke).await? {
+                        self.remember(stroke, &message.bytes);
+                        self.pass(&message.bytes).await?;
+                    }
+                }
+                Said::Pointer(pointer) => {
+                    self.stage.clocks.touch();
+                    self.hands.click((self.pointer.buttons ^ pointer.buttons) & BUTTONS).await?;
+                    self.pointer = pointer;
+                    self.pass(&message.bytes).await?;
+                }
+                Said::Other(input) => {
+                    if input {
+                        self.stage.clocks.touch();
+                    }
+                    self.pass(&message.bytes).await?;
+                }
+            }
+        }
+    }
+
+    async fn pass(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.whole = false;
+        write_all_within(&mut self.to_server, bytes, self.stage.limits.write_timeout, "the VNC server")
+            .await?;
+        self.whole = true;
+        Ok(())
+    }
+
+    fn remember(&mut self, KeyStroke { down, keysym, scancode }: KeyStroke, message: &Bytes) {
+        /// More keys than a keyboard has.
+        const MOST: usize = 256;
+        if !down {
+            self.keys.remove(&(keysym, scancode));
+        } else if self.keys.len() < MOST {
+            let mut release = BytesMut::from(&message[..]);
+            // Where each of the two messages for keys says that it goes down.
+            let down = if scancode.is_some() { 2..4 } else { 1..2 };
+            release[down].fill(0);
+            self.keys.insert((keysym, scancode), release.freeze());
+        }
+    }
+
+    /// Lets go of everything that the viewer holds.
+    async fn leave(mut self) {
+        if self.whole {
+            let mut releases: Vec<Bytes> = self.keys.drain().map(|(_, release)| release).collect();
+            if self.pointer.buttons != 0 {
+                releases.push(Bytes::copy_from_slice(&PointerState { buttons: 0, ..self.pointer }.message()));
+            }
+            for release in releases {
+                if self.pass(&release).await.is_err() {
+                    break;
+                }
+            }
+            let _ = self.to_server.shutdown().await;
+        }
+        self.hands.leave().await;
     }
 }

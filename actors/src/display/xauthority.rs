@@ -1,12 +1,14 @@
 //! The key to a display: only processes that are given it may connect, whoever else shares the machine.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The protocol's name, as `xauth` and the X server spell it.
 const PROTOCOL: &[u8] = b"MIT-MAGIC-COOKIE-1";
+/// Bytes of a key.
+const KEY_LENGTH: usize = 16;
 /// `FamilyWild`: the entry holds for any address and display.
 const FAMILY_WILD: u16 = 0xffff;
 
@@ -26,4 +28,32 @@ pub(super) fn write(path: &Path) -> io::Result<PathBuf> {
     }
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(&entry)?;
     Ok(path.to_owned())
+}
+
+/// Reads a key that [`write`] wrote: its protocol's name, and the key itself.
+///
+/// # Errors
+/// The file can't be read, or is not one of ours.
+pub(super) fn read(path: &Path) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    let entry = fs::read(path)?;
+    let key = entry.len().checked_sub(KEY_LENGTH).and_then(|at| entry.get(at..));
+    let key = key.filter(|_| entry.windows(PROTOCOL.len()).any(|name| name == PROTOCOL));
+    let key = key.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is no key to a display"))?;
+    Ok((PROTOCOL.to_vec(), key.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_as_it_was_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = write(&directory.path().join("Xauthority")).unwrap();
+        let (protocol, key) = read(&path).unwrap();
+        assert_eq!((&protocol[..], key.len()), (PROTOCOL, KEY_LENGTH));
+        assert!(fs::read(&path).unwrap().ends_with(&key));
+        fs::write(&path, b"something else that is long enough").unwrap();
+        assert!(read(&path).is_err());
+    }
 }

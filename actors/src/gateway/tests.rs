@@ -23,6 +23,7 @@ const SETTINGS: GatewaySettings = GatewaySettings {
     max_tunnels: 2,
     connect_timeout: Duration::from_secs(5),
     idle_timeout: Duration::from_secs(300),
+    write_timeout: Duration::from_secs(30),
 };
 
 /// A gateway, a session with a live view, and its VNC server.

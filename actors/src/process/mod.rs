@@ -12,6 +12,7 @@ mod system;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use futures_util::future::BoxFuture;
@@ -167,8 +168,14 @@ pub trait Os: Send + Sync + 'static {
     /// Somebody else does, or the address is none of this machine's.
     fn listen(&self, address: SocketAddr) -> io::Result<Connections>;
 
-    /// Connects to the socket at a path. Fails when nobody listens there.
+    /// Connects to the socket at a path. Fails when nobody listens there, and waits while others wait there too.
     fn connect(&self, socket: &Path) -> BoxFuture<'static, io::Result<Connection>>;
+
+    /// Connects to the X server with this display number.
+    ///
+    /// # Errors
+    /// There is none.
+    fn connect_display(&self, display: u16) -> io::Result<UnixStream>;
 
     /// Whether no X server uses this display number.
     fn display_is_free(&self, display: u16) -> bool;

@@ -5,17 +5,19 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal as UnixSignal, killpg};
-use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr, sockopt};
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, Pid, access};
 use tokio::process::Command;
@@ -43,6 +45,9 @@ pub fn raise_open_files() -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Waits before it knocks again at a socket whose queue is full.
+const QUEUE_FULL: Duration = Duration::from_millis(5);
 
 /// Linux, by way of tokio's processes.
 ///
@@ -197,6 +202,7 @@ impl Os for SystemOs {
             let accepted = listener.accept().await.and_then(|(connection, _)| {
                 // Small pieces are key strokes here, and somebody waits for their effect.
                 connection.set_nodelay(true)?;
+                set_keepalive(&connection)?;
                 Ok(Box::new(connection) as Connection)
             });
             Some((accepted, listener))
@@ -207,9 +213,21 @@ impl Os for SystemOs {
     fn connect(&self, socket: &Path) -> BoxFuture<'static, io::Result<Connection>> {
         let socket = socket.to_owned();
         Box::pin(async move {
-            let connection = tokio::net::UnixStream::connect(socket).await?;
-            Ok(Box::new(connection) as Connection)
+            loop {
+                match tokio::net::UnixStream::connect(&socket).await {
+                    Ok(connection) => return Ok(Box::new(connection) as Connection),
+                    // Its queue is full: Xvnc's has room for five. Who asks has a limit of time.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        tokio::time::sleep(QUEUE_FULL).await
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
         })
+    }
+
+    fn connect_display(&self, display: u16) -> io::Result<UnixStream> {
+        UnixStream::connect(display_files(display).1)
     }
 
     fn display_is_free(&self, display: u16) -> bool {
@@ -269,6 +287,15 @@ impl Os for SystemOs {
         let path = std::env::var_os("PATH")?;
         std::env::split_paths(&path).map(|directory| directory.join(program)).find(executable)
     }
+}
+
+/// Has the kernel end a connection whose other end is gone without a word: a machine that was switched off.
+fn set_keepalive(connection: &tokio::net::TcpStream) -> io::Result<()> {
+    socket::setsockopt(connection, sockopt::KeepAlive, &true)?;
+    socket::setsockopt(connection, sockopt::TcpKeepIdle, &60)?;
+    socket::setsockopt(connection, sockopt::TcpKeepInterval, &15)?;
+    socket::setsockopt(connection, sockopt::TcpKeepCount, &4)?;
+    Ok(())
 }
 
 /// A process that is held by a descriptor: its number can't become another's meanwhile (pidfd_open(2), Linux 5.3).

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use camofleet_actors::display::{DisplaySettings, DisplayTools, Geometry, VncBackend};
+use camofleet_actors::display::{DisplaySettings, DisplayTools, Geometry, ViewerLimits, VncBackend};
 use camofleet_actors::driver::DriverSettings;
 use camofleet_actors::engine::{Engine, EngineKind, EngineSearch};
 use camofleet_actors::events::EventBus;
@@ -193,6 +193,7 @@ fn worker_settings(
                 tools: DisplayTools::find(backend, os),
                 geometry: Geometry { width, height, depth },
                 bind: runner.vnc.bind,
+                viewers: ViewerLimits { count: runner.vnc.viewers, write_timeout: runner.vnc.write_timeout },
                 shared: runner.vnc.legacy.as_ref().map(legacy::display),
                 startup_timeout: runner.vnc.startup_timeout,
                 links: options.links,

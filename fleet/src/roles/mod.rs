@@ -332,6 +332,7 @@ fn tunnel_settings(gateway: &validated::GatewaySettings) -> GatewaySettings {
         max_tunnels: gateway.max_concurrent_sessions.get(),
         connect_timeout: gateway.tcp_connect_timeout,
         idle_timeout: gateway.tcp_idle_timeout,
+        write_timeout: gateway.ws_write_timeout,
     }
 }
 

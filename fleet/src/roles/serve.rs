@@ -18,7 +18,10 @@ use crate::settings::validated::Settings;
 /// Whoever runs everything on one machine is its only user, until a setting says otherwise.
 const LOOPBACK: &str = "127.0.0.1";
 
-pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
+pub(super) fn wire(mut settings: Settings) -> Result<Wiring, Failure> {
+    // A tunnel here ends at a screen here, which waits no longer than its own limit: the viewer is to hear the reason.
+    let limit = settings.runner.vnc.write_timeout;
+    settings.gateway.ws_write_timeout = settings.gateway.ws_write_timeout.min(limit);
     let host = Host::find(&settings.runner)?;
     let listener = listen(&settings.control.listen, LOOPBACK)?;
     let (metrics, events) = (metrics()?, EventBus::default());

@@ -132,6 +132,8 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
                 ids: 6900..=6999,
                 resolution: Resolution { width: 1920, height: 1080, depth: 24 },
                 startup_timeout: Duration::from_secs(5),
+                viewers: 16,
+                write_timeout: Duration::from_secs(30),
                 bind: std::net::Ipv4Addr::LOCALHOST.into(),
                 ws_base: None,
                 http_base: None,

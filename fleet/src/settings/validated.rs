@@ -131,6 +131,10 @@ pub struct VncSettings {
     pub resolution: Resolution,
     /// How long a display may take to start.
     pub startup_timeout: Duration,
+    /// How many may watch one screen at once.
+    pub viewers: usize,
+    /// How long a viewer may take nothing of what it is sent.
+    pub write_timeout: Duration,
     /// Where VNC servers listen.
     pub bind: IpAddr,
     /// What the WebSocket addresses of views begin with.

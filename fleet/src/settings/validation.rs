@@ -78,6 +78,8 @@ fn runner(read: &Reader<'_>) -> Result<RunnerSettings, SettingsError> {
             ids: read.range("RUNNER_VNC_WS_PORT_MIN", "RUNNER_VNC_WS_PORT_MAX")?,
             resolution: read.required("RUNNER_VNC_RESOLUTION", resolution)?,
             startup_timeout: read.required("RUNNER_VNC_STARTUP_TIMEOUT_SECONDS", span)?,
+            viewers: read.required("RUNNER_VNC_VIEWERS", integer)?,
+            write_timeout: read.required("RUNNER_VNC_WRITE_TIMEOUT_SECONDS", span)?,
             bind: read.required("RUNNER_VNC_BIND", address)?,
             ws_base: read.optional("RUNNER_VNC_WS_BASE", text)?,
             http_base: read.optional("RUNNER_VNC_HTTP_BASE", text)?,

@@ -109,7 +109,7 @@ describe('the shared screen of RUNNER_VNC_LEGACY', () => {
         RUNNER_VNC_WEB_ASSETS_PATH: '/nowhere',
       });
       try {
-        const session = await server.create({ vnc: true, start_url: `${site.url}/green` });
+        const session = await server.create({ vnc: true, start_url: `${site.url}/typewriter` });
         assert.deepEqual(keyless(session.vnc), { ws: '/websockify?token=screen', http: '/vnc/screen', password_protected: true });
         assert.deepEqual([xServers(server.runBase).length, await server.usedSlots()], [1, 0]);
         const page = await request('GET', `http://127.0.0.1:${WS_PORT}/`);
@@ -119,9 +119,12 @@ describe('the shared screen of RUNNER_VNC_LEGACY', () => {
         await assert.rejects(Viewer.connect(url, {}, 'wrong'), /refused the viewer/);
         const viewer = await Viewer.connect(url, {}, PASSWORD);
         assert.deepEqual([viewer.kinds, viewer.width], [[2], 1024]);
-        await viewer.shows(GREEN);
+        await viewer.shows(VIOLET);
         const watched = Date.parse((await server.session(session)).last_seen_at);
-        viewer.type('x');
+        const past = site.visits.length;
+        viewer.click(512, 384);
+        viewer.keys('щ', '漢');
+        await site.visit(/^\/typed\?%D1%89%E6%BC%A2/, past);
         await server.sessionThat(session, (view) => Date.parse(view.last_seen_at) > watched, 'touched by a key stroke');
 
         const [{ pid }] = xServers(server.runBase);
@@ -130,7 +133,7 @@ describe('the shared screen of RUNNER_VNC_LEGACY', () => {
         await server.sessionThat(session, (view) => view.restarts >= 1 && view.status === 'READY', 'built anew', 30_000);
         // The panel's own gateway leads there too.
         const tunnel = await Viewer.connect(server.wsUrl + session.vnc.ws, {}, PASSWORD);
-        await tunnel.shows(GREEN);
+        await tunnel.shows(VIOLET);
         await tunnel.close();
         await server.end(session);
       } finally {

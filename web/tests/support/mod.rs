@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use awc::http::StatusCode;
-use camofleet_actors::display::{DisplaySettings, DisplayTools, Geometry, VncBackend};
+use camofleet_actors::display::{DisplaySettings, DisplayTools, Geometry, ViewerLimits, VncBackend};
 use camofleet_actors::driver::DriverSettings;
 use camofleet_actors::engine::{Engine, EngineKind};
 use camofleet_actors::events::EventBus;
@@ -115,6 +115,7 @@ pub async fn api(options: Options) -> Api {
                 tools: DisplayTools::find(VncBackend::Auto, &os),
                 geometry: Geometry { width: 1920, height: 1080, depth: 24 },
                 bind: std::net::Ipv4Addr::LOCALHOST.into(),
+                viewers: ViewerLimits { count: 16, write_timeout: Duration::from_secs(30) },
                 shared: None,
                 startup_timeout: Duration::from_secs(1),
                 links: LinkBases::below(""),
@@ -146,6 +147,7 @@ pub async fn api(options: Options) -> Api {
         max_tunnels: 1,
         connect_timeout: Duration::from_secs(1),
         idle_timeout: Duration::from_secs(60),
+        write_timeout: Duration::from_secs(30),
     };
     let gateway = GatewayParts { settings: tunnels, targets: Targets::Sessions, metrics: metrics.clone() };
     let (fleet, directory, _failure) = Fleet::start(FleetParts {

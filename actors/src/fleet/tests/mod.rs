@@ -262,6 +262,7 @@ async fn a_gateway_that_breaks_is_replaced() {
         max_tunnels: 1,
         connect_timeout: Duration::from_secs(1),
         idle_timeout: Duration::from_secs(1),
+        write_timeout: Duration::from_secs(1),
     };
     let parts = GatewayParts { settings, targets: Targets::Sessions, metrics: Metrics::new().unwrap() };
     let (_fleet, directory, _failure) =

@@ -186,6 +186,18 @@ pub(super) const SETTINGS: &[Setting] = &[
         "How long a display may take to start.",
     ),
     setting(
+        "RUNNER_VNC_VIEWERS",
+        "16",
+        Kind::Integer { min: 1, max: 1000 },
+        "How many viewers may watch one screen at once; others are refused with the reason.",
+    ),
+    setting(
+        "RUNNER_VNC_WRITE_TIMEOUT_SECONDS",
+        "30",
+        Kind::Seconds { min: 1.0, max: 3600.0 },
+        "How long a viewer may take nothing of what its screen sends.",
+    ),
+    setting(
         "RUNNER_VNC_DISPLAY_MIN",
         "100",
         DISPLAY_NUMBER,

@@ -5,6 +5,7 @@
 import { createCipheriv } from 'node:crypto';
 import { once } from 'node:events';
 import net from 'node:net';
+import { deflateSync } from 'node:zlib';
 import { openSocket } from './http.mjs';
 import { until, within } from './wait.mjs';
 
@@ -61,7 +62,7 @@ export class Viewer {
     const closed = once(socket, 'close').then(() => ({ code: null, reason: 'the connection ended' }));
     socket.on('data', (data) => viewer.#receive(data));
     socket.on('error', () => socket.destroy());
-    viewer.#socket = { send: (bytes) => socket.write(bytes), close: () => socket.end() };
+    viewer.#socket = { send: (bytes) => socket.write(bytes), close: () => socket.end(), terminate: () => socket.destroy(), pause: () => socket.pause() };
     viewer.closed = closed.then((end) => {
       viewer.#closed = end;
       viewer.#wake();
@@ -95,6 +96,7 @@ export class Viewer {
     // A Buffer, for the tunnel takes no message of text.
     this.#socket.send(Buffer.from('RFB 003.008\n'));
     const kinds = [...(await this.#read((await this.#read(1))[0]))];
+    if (kinds.length === 0) throw new Error(`refused: ${await this.#read((await this.#read(4)).readUInt32BE())}`);
     this.kinds = kinds;
     if (kinds.includes(1)) {
       this.#send(1);
@@ -190,6 +192,53 @@ export class Viewer {
     }
   }
 
+  /**
+   * Presses keys and lets them go, in the order in which they are given: a character, or a keysym, each on its own, or
+   * `[key, down]` for one half of a stroke.
+   */
+  keys(...strokes) {
+    const event = (key, down) => this.#send(4, down ? 1 : 0, 0, 0, long(keysymOf(key)));
+    for (const stroke of strokes) {
+      const [key, down] = Array.isArray(stroke) ? stroke : [stroke];
+      if (down !== false) event(key, true);
+      if (down !== true) event(key, false);
+    }
+  }
+
+  /** Says where the pointer is and which buttons are down. */
+  pointer(x, y, buttons) {
+    this.#send(5, buttons, short(x), short(y));
+  }
+
+  /** Puts a text of Latin letters on the session's clipboard. */
+  clipboard(text) {
+    const bytes = Buffer.from(text, 'latin1');
+    this.say(Buffer.concat([Buffer.from([6, 0, 0, 0, ...long(bytes.length)]), bytes]));
+  }
+
+  /** The same with any text, for a server that has asked for it by the extended clipboard. */
+  extendedClipboard(text) {
+    const bytes = Buffer.from(`${text}\0`);
+    const body = Buffer.concat([Buffer.from([0x10, 0, 0, 1]), deflateSync(Buffer.concat([Buffer.from(long(bytes.length)), bytes]))]);
+    this.say(Buffer.concat([Buffer.from([6, 0, 0, 0, ...long(-body.length)]), body]));
+  }
+
+  /** Sends bytes as they are. */
+  say(bytes) {
+    this.#socket.send(Buffer.from(bytes));
+  }
+
+  /** Reads nothing more. */
+  pause() {
+    this.#socket.pause();
+  }
+
+  /** Leaves without a word. */
+  drop() {
+    this.#socket.terminate?.();
+    return this.closed;
+  }
+
   /** Leaves. */
   close() {
     this.#socket.close();
@@ -205,6 +254,17 @@ function answerTo(challenge, password) {
   // Three times the same key is DES itself, which OpenSSL has put away.
   const cipher = createCipheriv('des-ede3-ecb', Buffer.from([...flipped, ...flipped, ...flipped]), null).setAutoPadding(false);
   return Buffer.concat([cipher.update(challenge), cipher.final()]);
+}
+
+/** The keysym of a character: its number, marked where it is not Latin-1. */
+export function keysymOf(key) {
+  if (typeof key === 'number') return key;
+  const code = key.codePointAt(0);
+  return code < 0x100 ? code : 0x1000000 | code;
+}
+
+function long(value) {
+  return [short(value >>> 16), short(value & 0xffff)].flat();
 }
 
 function short(value) {

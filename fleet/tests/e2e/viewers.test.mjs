@@ -1,0 +1,129 @@
+/** Viewers of a screen are held to limits, each refused or disconnected with its reason, and none is in the way of others. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import net from 'node:net';
+import { after, before, describe } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { openSocket } from './helpers/http.mjs';
+import { residentBytes } from './helpers/processes.mjs';
+import { Viewer } from './helpers/rfb.mjs';
+import { Server, test } from './helpers/server.mjs';
+import { until, within } from './helpers/wait.mjs';
+
+const MEBIBYTE = 1 << 20;
+/** How much a process may grow by everything that is not held against the limits. */
+const SLACK = 24 * MEBIBYTE;
+
+/** A connection that says these bytes and no more. */
+async function connection(port, bytes = '') {
+  const socket = net.connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  socket.write(bytes);
+  return socket;
+}
+
+for (const backend of ['xvnc', 'x11vnc']) {
+  describe(`the viewers of a screen with ${backend}`, () => {
+    let server, session, port;
+    before(async () => {
+      server = await Server.start({ RUNNER_VNC_BACKEND: backend, RUNNER_VNC_VIEWERS: '16' });
+      session = await server.create({ vnc: true });
+      port = server.ranges.ports.first;
+    });
+    after(() => server?.stop());
+    const connect = () => Viewer.connectTo('127.0.0.1', port);
+
+    test(`${backend}: connections that say nothing, or break off, disturb nobody`, async () => {
+      const silent = await Promise.all(Array.from({ length: 64 }, () => connection(port)));
+      const xServer = server.xServerOf(session).pid;
+      const before = residentBytes(xServer);
+      for (const word of ['', 'GET / HTTP/1.1\r\n\r\n', 'RFB 003.008\n']) {
+        for (let count = 0; count < 8; count += 1) (await connection(port, word)).destroy();
+      }
+      const started = Date.now();
+      const viewer = await connect();
+      assert.ok(Date.now() - started < 5000, 'a viewer gets in at once');
+      await viewer.close();
+      assert.ok(residentBytes(xServer) - before < SLACK, 'the X server has not heard of the silent ones');
+      for (const socket of silent) socket.destroy();
+    });
+
+    test(`${backend}: of 20 viewers at once as many get in as may, and the others hear why not`, async () => {
+      const viewers = await Promise.allSettled(Array.from({ length: 20 }, connect));
+      const inside = viewers.filter(({ status }) => status === 'fulfilled').map(({ value }) => value);
+      const reasons = viewers.filter(({ status }) => status === 'rejected').map(({ reason }) => reason.message);
+      assert.deepEqual([inside.length, reasons.length], [16, 4], reasons.join('\n'));
+      for (const reason of reasons) assert.match(reason, /16 viewers already.*RUNNER_VNC_VIEWERS/);
+      await inside.pop().close();
+      inside.push(await until(() => connect().catch(() => null), 'the place of the one who left'));
+      await Promise.all(inside.map((viewer) => viewer.close()));
+    });
+
+    test(`${backend}: a clipboard text that declares too much is refused before it comes`, async () => {
+      const raw = await connect();
+      raw.say([6, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff]);
+      await within(raw.closed, 'the raw connection to be closed');
+      const tunnel = await Viewer.connect(server.wsUrl + session.vnc.ws);
+      tunnel.say([6, 0, 0, 0, 0x80, 0, 0, 1]);
+      const { code, reason } = await within(tunnel.closed, 'the tunnel to be closed');
+      assert.equal(code, 1011);
+      assert.match(reason, /clipboard text of 2147483647 bytes is longer/);
+    });
+  });
+}
+
+describe('a live view', () => {
+  let server, session;
+  before(async () => {
+    server = await Server.start({ RUNNER_VNC_VIEWERS: '1', RUNNER_VNC_WRITE_TIMEOUT_SECONDS: '1' });
+    session = await server.create({ vnc: true });
+  });
+  after(() => server?.stop());
+  const view = () => server.wsUrl + session.vnc.ws;
+
+  test('a frame that declares 2^62 bytes is refused with 1009 before any of them is kept', async () => {
+    const { socket, closed } = await openSocket(view());
+    const before = residentBytes(server.pid);
+    const connection = socket._socket;
+    connection.write(Buffer.from([0x82, 0xff, 0x40, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4]));
+    connection.on('error', () => {});
+    for (let count = 0; count < 64 && !connection.destroyed; count += 1) {
+      connection.write(Buffer.alloc(MEBIBYTE));
+      await delay(1);
+    }
+    const { code, reason } = await within(closed, 'the socket to be closed');
+    assert.deepEqual([code, reason], [1009, 'a message may have 4194304 bytes']);
+    const grown = residentBytes(server.pid) - before;
+    assert.ok(grown < SLACK, `it grew by ${grown} bytes`);
+  });
+
+  test('a viewer that takes nothing is disconnected, and its place is another one\u2019s', async () => {
+    const everything = [3, 0, 0, 0, 0, 0, 0x07, 0x80, 0x04, 0x38];
+    for (const connect of [() => Viewer.connectTo('127.0.0.1', server.ranges.ports.first), () => Viewer.connect(view())]) {
+      const lazy = await until(() => connect().catch(() => null), 'a place');
+      lazy.pause();
+      // Raw pixels of the whole screen, until all buffers on the way are full.
+      const asking = setInterval(() => lazy.say(everything), 20);
+      await assert.rejects(connect(), /1 viewers already/);
+      await (await until(() => connect().catch(() => null), 'the lazy one to be disconnected')).close();
+      clearInterval(asking);
+      lazy.drop();
+    }
+  });
+
+  test('a viewer whose VNC server takes nothing hears that it is so', async () => {
+    const viewer = await until(() => Viewer.connect(view()).catch(() => null), 'a place');
+    const { pid } = server.xServerOf(session);
+    process.kill(pid, 'SIGSTOP');
+    try {
+      const text = Buffer.concat([Buffer.from([6, 0, 0, 0, 0, 0x10, 0, 0]), Buffer.alloc(MEBIBYTE, 'x')]);
+      for (let count = 0; count < 8; count += 1) viewer.say(text);
+      const { code, reason } = await within(viewer.closed, 'the viewer to be disconnected');
+      assert.equal(code, 1011);
+      assert.match(reason, /VNC server/);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+  });
+});
