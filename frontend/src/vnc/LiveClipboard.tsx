@@ -1,8 +1,10 @@
 import { type ReactNode, useId } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { unitText } from '../components/format.ts';
 import { copyToClipboard } from '../hooks/clipboard.ts';
-import { inform } from '../hooks/useNotices.ts';
+import { complain, inform } from '../hooks/useNotices.ts';
+import { CLIPBOARD_LIMIT, clipboardBytes } from './clipboard.ts';
 
 interface LiveClipboardProps {
   /** What was copied last over there; null if nothing was. */
@@ -43,7 +45,18 @@ export function LiveClipboard({ remoteText, canSend, onSend }: LiveClipboardProp
           const text = new FormData(event.currentTarget).get('text');
           if (typeof text !== 'string' || text === '') return;
           // A form's texts end their lines as on paper; a page over there gets what was typed here.
-          onSend(text.replaceAll('\r\n', '\n'));
+          const typed = text.replaceAll('\r\n', '\n');
+          const bytes = clipboardBytes(typed);
+          if (bytes > CLIPBOARD_LIMIT) {
+            complain(
+              t('clipboard.tooLong', {
+                size: unitText(Math.ceil(bytes / 1024), 'kilobyte'),
+                limit: unitText(CLIPBOARD_LIMIT / 1024, 'kilobyte'),
+              }),
+            );
+            return;
+          }
+          onSend(typed);
           inform(t('clipboard.sent'));
         }}
       >

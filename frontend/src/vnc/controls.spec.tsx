@@ -1,7 +1,10 @@
-import { render, screen, waitFor } from '@testing-library/react';
+import { fireEvent, render, screen, waitFor } from '@testing-library/react';
 import { userEvent } from '@testing-library/user-event';
 import { describe, expect, it, vi } from 'vitest';
 
+import { Notices } from '../components/Notices.tsx';
+import { dismissAll } from '../hooks/useNotices.ts';
+import { CLIPBOARD_LIMIT } from './clipboard.ts';
 import { LiveClipboard } from './LiveClipboard.tsx';
 import { LiveKeys } from './LiveKeys.tsx';
 import { LiveQuality } from './LiveQuality.tsx';
@@ -85,6 +88,34 @@ describe('LiveClipboard', () => {
     await user.type(screen.getByLabelText('Send to the session'), 'one{Enter}two');
     await user.click(button('Send'));
     expect(onSend).toHaveBeenCalledExactlyOnceWith('one\ntwo');
+  });
+});
+
+describe('a text for the clipboard over there', () => {
+  it.each([
+    ['x'.repeat(CLIPBOARD_LIMIT), true],
+    ['x'.repeat(CLIPBOARD_LIMIT + 1), false],
+    // Two bytes each.
+    ['ж'.repeat(CLIPBOARD_LIMIT / 2 + 1), false],
+  ])('is sent up to the limit, and refused in words above it', async (text, isSent) => {
+    const user = userEvent.setup();
+    const onSend = vi.fn();
+    dismissAll();
+    render(
+      <>
+        <LiveClipboard remoteText={null} canSend onSend={onSend} />
+        <Notices />
+      </>,
+    );
+    fireEvent.change(screen.getByLabelText('Send to the session'), { target: { value: text } });
+    await user.click(button('Send'));
+    if (isSent) {
+      expect(onSend).toHaveBeenCalledExactlyOnceWith(text);
+      expect(screen.getByText(/is on the session’s clipboard/)).toBeVisible();
+    } else {
+      expect(onSend).not.toHaveBeenCalled();
+      expect(screen.getByText(/This text has 1,025 kB: a session takes 1,024 kB at most/)).toBeVisible();
+    }
   });
 });
 
