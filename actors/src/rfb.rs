@@ -196,6 +196,8 @@ pub enum Said {
     Key(KeyStroke),
     /// Its pointer.
     Pointer(PointerState),
+    /// A text for the clipboard, from the eighth byte on: of Latin-1, as the protocol's first version has it.
+    Clipboard,
     /// Anything else; true if a person did it.
     Other(bool),
 }
@@ -273,6 +275,8 @@ fn said(bytes: &[u8], input: bool) -> Said {
             keysym: long(4),
             scancode: Some(long(8)).filter(|code| *code != 0),
         }),
+        // The first bit of a length marks the extended clipboard.
+        [6, _, _, _, 0..=0x7f, ..] => Said::Clipboard,
         _ => Said::Other(input),
     }
 }

@@ -443,7 +443,7 @@ mod tests {
         assert_eq!(read(&small.repeat(3)).await, (vec![9; 3], false, false));
         let declares =
             |length: u64| [&small[..], &[0x82, 0xff], &length.to_be_bytes(), &[0; 4], &[7; 100]].concat();
-        assert_eq!(read(&declares(MESSAGE_LIMIT as u64)).await.1, false);
+        assert!(!read(&declares(MESSAGE_LIMIT as u64)).await.1);
         for length in [MESSAGE_LIMIT as u64 + 1, 1 << 62, u64::MAX] {
             assert_eq!(read(&declares(length)).await, (vec![9], true, true), "{length}");
         }

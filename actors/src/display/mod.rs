@@ -170,6 +170,7 @@ impl Display {
             socket: screen.socket.clone(),
             clocks,
             keyboard: Keyboard::new(Arc::clone(os), screen.display, screen.authority),
+            copies: tools.copies_for(),
             limits: settings.viewers,
         };
         let lens = Lens {

@@ -217,6 +217,7 @@ impl SharedDisplay {
             socket: self.socket(),
             clocks: self.screen.clocks.clone(),
             keyboard: Keyboard::new(Arc::clone(&self.os), self.screen.settings.display, self.authority()),
+            copies: self.settings.tools.as_ref().is_ok_and(DisplayTools::copies_for),
             limits: self.settings.viewers,
         };
         let serve = serve(lens, line, arriving, stage);

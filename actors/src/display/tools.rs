@@ -95,6 +95,12 @@ impl DisplayTools {
         }
     }
 
+    /// Whether viewers' texts have to be put on the clipboard for the VNC server: what x11vnc puts there, browsers don't
+    /// get.
+    pub(super) fn copies_for(&self) -> bool {
+        matches!(self, Self::X11vnc { .. })
+    }
+
     /// The X server, which prints its display number on its standard output when it is ready.
     pub(super) fn x_server(&self, screen: &Screen, env: Vec<(String, String)>) -> Program {
         let Geometry { width, height, depth } = screen.geometry;

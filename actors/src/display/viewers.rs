@@ -84,6 +84,8 @@ pub(super) struct Stage {
     pub socket: PathBuf,
     pub clocks: ScreenClocks,
     pub keyboard: Keyboard,
+    /// Whether texts for the clipboard are put there here, and not by the VNC server.
+    pub copies: bool,
     pub limits: ViewerLimits,
 }
 
@@ -270,8 +272,15 @@ impl Input<'_> {
                     self.pointer = pointer;
                     self.pass(&message.bytes).await?;
                 }
-                Said::Other(input) => {
-                    if input {
+                Said::Clipboard if self.stage.copies => {
+                    self.stage.clocks.touch();
+                    let text = message.bytes[8..].iter().copied().map(char::from).collect();
+                    if !self.hands.copy(text).await? {
+                        self.pass(&message.bytes).await?;
+                    }
+                }
+                Said::Clipboard | Said::Other(_) => {
+                    if message.said != Said::Other(false) {
                         self.stage.clocks.touch();
                     }
                     self.pass(&message.bytes).await?;

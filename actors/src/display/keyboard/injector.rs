@@ -2,14 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
+use std::io::{self, Read as _};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use x11rb::connection::Connection;
 use x11rb::protocol::Event;
 use x11rb::protocol::xinput::{self, ConnectionExt as _};
@@ -23,11 +25,10 @@ use x11rb::rust_connection::{DefaultStream, RustConnection};
 use xkeysym::{Keysym, RawKeysym};
 
 use super::caps;
+use super::clipboard::Clipboard;
 use super::keymap::{Keymap, Lock, Spare, foreign_letter, normal};
 use crate::rfb::KeyStroke;
 
-/// How often an X server's events are taken when nobody types.
-const IDLE: Duration = Duration::from_secs(5);
 /// How long buttons of the pointer may be on their way through the VNC server, which takes a millisecond or two.
 const CLICK_PATIENCE: Duration = Duration::from_millis(250);
 /// How long the program that has the focus may take to handle all keys so far.
@@ -48,41 +49,55 @@ pub(super) enum Command {
     Hello { done: oneshot::Sender<()> },
     /// A key of a viewer goes down or up.
     Stroke { viewer: u64, stroke: KeyStroke, done: oneshot::Sender<()> },
+    /// A text is on the clipboard.
+    Copy { text: String, done: oneshot::Sender<()> },
     /// A viewer lets all keys go.
     Leave { viewer: u64, done: oneshot::Sender<()> },
 }
 
-type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
+pub(super) type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
 /// Serves the commands until nobody can send any more.
 pub(super) fn run(
     stream: UnixStream,
     (protocol, key): (Vec<u8>, Vec<u8>),
     commands: &Receiver<Command>,
+    mut bell: &UnixStream,
     clicks: &AtomicU64,
 ) -> Result<()> {
     let (stream, _) = DefaultStream::from_unix_stream(stream)?;
     let connection = RustConnection::connect_to_stream_with_auth_info(stream, 0, protocol, key)?;
     let mut injector = Injector::new(connection, clicks)?;
     loop {
-        let done = match commands.recv_timeout(IDLE) {
-            Ok(Command::Hello { done }) => done,
-            Ok(Command::Stroke { viewer, stroke, done }) => {
-                injector.stroke(viewer, stroke)?;
-                done
-            }
-            Ok(Command::Leave { viewer, done }) => {
-                injector.leave(viewer)?;
-                done
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                injector.take_events()?;
-                continue;
-            }
-            Err(RecvTimeoutError::Disconnected) => return Ok(()),
-        };
-        // Who asked may have left.
-        let _ = done.send(());
+        injector.take_events()?;
+        let x_server = injector.connection.stream().as_fd();
+        let [x_server, rung] = [x_server, bell.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        poll(&mut [x_server, rung], PollTimeout::NONE)?;
+        match bell.read(&mut [0; 64]) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error.into()),
+            _ => {}
+        }
+        loop {
+            let done = match commands.try_recv() {
+                Ok(Command::Hello { done }) => done,
+                Ok(Command::Stroke { viewer, stroke, done }) => {
+                    injector.stroke(viewer, stroke)?;
+                    done
+                }
+                Ok(Command::Copy { text, done }) => {
+                    injector.copy(text)?;
+                    done
+                }
+                Ok(Command::Leave { viewer, done }) => {
+                    injector.leave(viewer)?;
+                    done
+                }
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return Ok(()),
+            };
+            // Who asked may have left.
+            let _ = done.send(());
+        }
     }
 }
 
@@ -97,6 +112,7 @@ struct Injector<'a> {
     num_lock: u16,
     protocols: u32,
     ping: u32,
+    clipboard: Clipboard,
     /// What the viewers hold.
     held: HashMap<(u64, Name), u8>,
     /// How often buttons went down or up, by the viewers and by the X server.
@@ -141,8 +157,10 @@ impl<'a> Injector<'a> {
             )
         };
         let (protocols, ping) = (atom("WM_PROTOCOLS")?, atom("_NET_WM_PING")?);
+        let clipboard = Clipboard::new(&connection, root)?;
         let injector = Self {
             root,
+            clipboard,
             keymap,
             shifts,
             num_lock: num_lock.map_or(0, |at| 1 << at),
@@ -332,6 +350,11 @@ impl<'a> Injector<'a> {
         self.round_trip()
     }
 
+    fn copy(&mut self, text: String) -> Result<()> {
+        self.clipboard.hold(&self.connection, text)?;
+        self.round_trip()
+    }
+
     fn send(&mut self, kind: u8, keycode: u8) -> Result<()> {
         self.connection.xtest_fake_input(kind, keycode, x11rb::CURRENT_TIME, x11rb::NONE, 0, 0, 0)?;
         self.keymap.stroke(keycode);
@@ -425,6 +448,8 @@ impl<'a> Injector<'a> {
                         self.answered = serial;
                     }
                 }
+                Event::SelectionRequest(request) => self.clipboard.answer(&self.connection, &request)?,
+                Event::SelectionClear(cleared) => self.clipboard.lose(cleared.selection),
                 _ => {}
             }
         }

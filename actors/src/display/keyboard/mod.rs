@@ -1,22 +1,25 @@
-//! A screen's keyboard: camofleet types on it for its viewers, as an X client of the display.
+//! A screen's keyboard: camofleet types on it for its viewers, as an X client of the display. Where the VNC server can't
+//! put a text on the clipboard, it does that too.
 //!
 //! A VNC server gives a character that its layout has not to one of the few keys without a meaning, and swallows the
 //! next when they are used up. Here those keys are given from one character to the next, in the order in which they were
 //! last used, and only when the program that has the focus has handled what they meant before.
 
 mod caps;
+mod clipboard;
 mod injector;
 mod keymap;
 
-use std::io;
+use std::io::{self, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use self::injector::Command;
 use super::xauthority;
@@ -47,7 +50,15 @@ struct Inner {
 /// The way to the thread that speaks with the X server.
 enum Line {
     Down { until: Option<Instant> },
-    Up(SyncSender<Command>),
+    Up(Up),
+}
+
+/// A thread that can be spoken to.
+#[derive(Clone)]
+struct Up {
+    commands: SyncSender<Command>,
+    /// Wakes it, by a byte or by being dropped.
+    bell: Arc<UnixStream>,
 }
 
 impl Keyboard {
@@ -69,17 +80,17 @@ impl Keyboard {
     }
 
     /// The way to the X server; the thread at its end is started where there is none.
-    fn sender(&self) -> Option<SyncSender<Command>> {
+    fn thread(&self) -> Option<Up> {
         let mut line = self.line();
         match &*line {
-            Line::Up(sender) => return Some(sender.clone()),
+            Line::Up(up) => return Some(up.clone()),
             Line::Down { until: Some(until) } if Instant::now() < *until => return None,
             Line::Down { .. } => {}
         }
         match self.start() {
-            Ok(sender) => {
-                *line = Line::Up(sender.clone());
-                Some(sender)
+            Ok(up) => {
+                *line = Line::Up(up.clone());
+                Some(up)
             }
             Err(error) => {
                 log::debug!("the keyboard of display :{} can't be used: {error}", self.0.display);
@@ -89,26 +100,31 @@ impl Keyboard {
         }
     }
 
-    fn start(&self) -> io::Result<SyncSender<Command>> {
+    fn start(&self) -> io::Result<Up> {
         let Inner { os, display, authority, clicks, .. } = &*self.0;
         let stream = os.connect_display(*display)?;
         let key = xauthority::read(authority)?;
         let (sender, commands) = sync_channel(QUEUE);
+        let (bell, rung) = UnixStream::pair()?;
+        bell.set_nonblocking(true)?;
+        rung.set_nonblocking(true)?;
         let (display, clicks) = (*display, Arc::clone(clicks));
         // A thread of its own: it waits for the X server, which may hang. It ends with the last sender or the connection.
         std::thread::Builder::new().name(format!("keys :{display}")).spawn(move || {
-            if let Err(error) = injector::run(stream, key, &commands, &clicks) {
+            if let Err(error) = injector::run(stream, key, &commands, &rung, &clicks) {
                 log::warn!("the keyboard of display :{display} broke: {error}");
             }
         })?;
-        Ok(sender)
+        Ok(Up { commands: sender, bell: Arc::new(bell) })
     }
 
     /// Has a command done; false where there is no keyboard.
     async fn ask(&self, command: impl FnOnce(oneshot::Sender<()>) -> Command) -> io::Result<bool> {
-        let Some(sender) = self.sender() else { return Ok(false) };
+        let Some(Up { commands, bell }) = self.thread() else { return Ok(false) };
         let (done, is_done) = oneshot::channel();
-        if sender.try_send(command(done)).is_ok() {
+        if commands.try_send(command(done)).is_ok() {
+            // A bell that is full of bytes has rung.
+            let _ = (&*bell).write(&[0]);
             match timeout(PATIENCE, is_done).await {
                 Ok(Ok(())) => return Ok(true),
                 Ok(Err(_)) => {}
@@ -152,6 +168,15 @@ impl Hands {
         }
         self.keyboard.0.clicks.fetch_add(u64::from(changed.count_ones()), Ordering::SeqCst);
         Ok(())
+    }
+
+    /// Puts a text on the clipboard; false where only the VNC server can do it.
+    ///
+    /// # Errors
+    /// The X server does not take it.
+    pub async fn copy(&mut self, text: String) -> io::Result<bool> {
+        self.ready = true;
+        self.keyboard.ask(|done| Command::Copy { text, done }).await
     }
 
     /// Lets all keys go that this viewer holds.
