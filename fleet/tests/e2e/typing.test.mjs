@@ -66,7 +66,7 @@ function typesEverything(settings, programs, extended) {
   const clear = () =>
     page.evaluate(() => {
       document.querySelector('textarea').value = '';
-      strokes.length = 0;
+      globalThis.strokes.length = 0;
     });
   const shows = async (text) => {
     let seen;
@@ -133,7 +133,7 @@ function typesEverything(settings, programs, extended) {
     viewer.keys(END);
     shortcut('м', 'ω', 'ה');
     await shows('abcabcabcabc');
-    const codes = await page.evaluate(() => strokes.filter(({ ctrlKey, kind }) => ctrlKey && kind === 'keydown').map(({ key, code }) => key + code));
+    const codes = await page.evaluate(() => globalThis.strokes.filter(({ ctrlKey, kind }) => ctrlKey && kind === 'keydown').map(({ key, code }) => key + code));
     assert.deepEqual(codes.filter((code) => !code.startsWith('Control')), ['aKeyA', 'cKeyC', 'vKeyV', 'vKeyV', 'vKeyV']);
     await clear();
   });
@@ -163,10 +163,10 @@ function typesEverything(settings, programs, extended) {
     const other = await connect();
     other.keys([CONTROL, true], ['ф', true], [SHIFT, true]);
     other.pointer(600, 500, 1);
-    await until(async () => (await page.evaluate(() => buttons)) === 1, 'the button to be down');
+    await until(async () => (await page.evaluate(() => globalThis.buttons)) === 1, 'the button to be down');
     await other.drop();
-    await until(async () => (await page.evaluate(() => buttons)) === 0, 'the button to be up');
-    await until(async () => (await page.evaluate(() => strokes.filter(({ kind }) => kind === 'keyup').length)) >= 3, 'the keys to be up');
+    await until(async () => (await page.evaluate(() => globalThis.buttons)) === 0, 'the button to be up');
+    await until(async () => (await page.evaluate(() => globalThis.strokes.filter(({ kind }) => kind === 'keyup').length)) >= 3, 'the keys to be up');
     await clear();
     viewer.click(900, 700);
     // With Ctrl still down this would end the browser.

@@ -3,7 +3,6 @@
  * rectangles only, for a decoder of anything better would need tests of its own.
  */
 import { createCipheriv } from 'node:crypto';
-import { once } from 'node:events';
 import net from 'node:net';
 import { deflateSync } from 'node:zlib';
 import { openSocket } from './http.mjs';
@@ -59,7 +58,7 @@ export class Viewer {
   static async connectTo(host, port) {
     const viewer = new Viewer();
     const socket = net.connect(port, host);
-    const closed = once(socket, 'close').then(() => ({ code: null, reason: 'the connection ended' }));
+    const closed = new Promise((resolve) => socket.once('close', resolve)).then(() => ({ code: null, reason: 'the connection ended' }));
     socket.on('data', (data) => viewer.#receive(data));
     socket.on('error', () => socket.destroy());
     viewer.#socket = { send: (bytes) => socket.write(bytes), close: () => socket.end(), terminate: () => socket.destroy(), pause: () => socket.pause() };
