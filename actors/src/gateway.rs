@@ -16,7 +16,7 @@ use crate::links::ViewKey;
 use crate::metrics::Metrics;
 use crate::session::{ActivityClock, SessionId, SessionView};
 use crate::supervision::{ChildExited, Lifeline};
-use crate::tunnel::CloseTunnel;
+use crate::tunnel::{self, CloseTunnel};
 
 /// How the gateway treats its tunnels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +142,8 @@ pub struct ShownSession {
 pub struct TunnelTicket {
     /// Where the VNC server listens.
     pub(crate) address: (String, u16),
+    /// What opens it there.
+    pub(crate) key: Option<ViewKey>,
     /// The session's clock, set by what the viewer does.
     pub(crate) activity: ActivityClock,
     pub(crate) settings: GatewaySettings,
@@ -240,22 +242,26 @@ impl Gateway {
         if known { Ok(()) } else { Err(Error::ViewOver) }
     }
 
-    /// Where the server of a view listens, and the clock of its session.
-    fn find(&self, vnc_id: &str, key: Option<&str>) -> Result<((String, u16), ActivityClock)> {
+    /// Where the server of a view listens, what it shows, and what opens it there.
+    fn find(&self, vnc_id: &str, key: Option<&str>) -> Result<Found> {
         let session = self.session(vnc_id);
         self.check_key(session.as_deref(), key)?;
-        match &self.targets {
-            // Who has the port counts the input.
-            Targets::Shared(server) => Ok(((server.ip().to_string(), server.port()), ActivityClock::new())),
-            // The session's clock is on the runner, which hears of input by its own ways only.
-            Targets::Ports(ports) => Ok((ports.find(vnc_id)?, ActivityClock::new())),
-            Targets::Workers(ports) => Ok((ports.find(&self.directory, vnc_id)?, ActivityClock::new())),
+        let own = session.as_deref().and_then(key_of).cloned();
+        // What is no key opens nothing that is known elsewhere either.
+        let given = key.map(|key| ViewKey::parse(key).ok_or(Error::ViewOver)).transpose()?;
+        let address = match &self.targets {
+            Targets::Shared(server) => (server.ip().to_string(), server.port()),
+            Targets::Ports(ports) => ports.find(vnc_id)?,
+            Targets::Workers(ports) => ports.find(&self.directory, vnc_id)?,
             Targets::Sessions => {
-                let view = session.ok_or(Error::ViewNotFound)?;
+                let view = session.as_ref().ok_or(Error::ViewNotFound)?;
                 let server = view.vnc.as_ref().and_then(|vnc| vnc.server).ok_or(Error::ViewNotFound)?;
-                Ok(((server.ip().to_string(), server.port()), view.activity.clone()))
+                (server.ip().to_string(), server.port())
             }
-        }
+        };
+        // Its password, if any, opens the one screen that there is.
+        let key = if matches!(self.targets, Targets::Shared(_)) { None } else { own.or(given) };
+        Ok(Found { address, key, session })
     }
 
     fn close_all(&mut self) {
@@ -274,6 +280,15 @@ impl Gateway {
             }
         }
     }
+}
+
+/// A view that was found.
+struct Found {
+    address: (String, u16),
+    /// What to present there.
+    key: Option<ViewKey>,
+    /// The session that it shows, as far as it is known here.
+    session: Option<Arc<SessionView>>,
 }
 
 /// What opens the live view of a session.
@@ -301,11 +316,15 @@ impl Handler<OpenTunnel> for Gateway {
         if self.tunnels.len() >= limit {
             return Err(Error::TunnelLimit { limit });
         }
-        let (address, activity) = self.find(&open.vnc_id, open.key.as_deref())?;
+        let Found { address, key, session } = self.find(&open.vnc_id, open.key.as_deref())?;
+        // The clock of a session elsewhere is there: who has the port counts the input.
+        let here = session.filter(|_| matches!(self.targets, Targets::Sessions));
+        let activity = here.map_or_else(ActivityClock::new, |session| session.activity.clone());
         self.last_tunnel += 1;
         self.tunnels.insert(self.last_tunnel, None);
         Ok(TunnelTicket {
             address,
+            key,
             activity,
             settings: self.settings,
             metrics: self.metrics.clone(),
@@ -316,15 +335,22 @@ impl Handler<OpenTunnel> for Gateway {
 }
 
 impl Handler<DescribeView> for Gateway {
-    type Result = Result<ShownSession>;
+    type Result = ResponseFuture<Result<ShownSession>>;
 
     fn handle(&mut self, asked: DescribeView, _: &mut Context<Self>) -> Self::Result {
-        self.find(&asked.vnc_id, asked.key.as_deref())?;
-        let session = self.session(&asked.vnc_id);
-        Ok(session.map_or_else(ShownSession::default, |session| ShownSession {
-            id: Some(session.spec.id),
-            key: key_of(&session).cloned(),
-        }))
+        let found = self.find(&asked.vnc_id, asked.key.as_deref());
+        let limit = self.settings.connect_timeout;
+        Box::pin(async move {
+            let Found { address, key, session } = found?;
+            match (session, key) {
+                (Some(session), key) => Ok(ShownSession { id: Some(session.spec.id), key }),
+                (None, Some(key)) => {
+                    tunnel::check_key(&address, &key, limit).await?;
+                    Ok(ShownSession { id: None, key: Some(key) })
+                }
+                (None, None) => Ok(ShownSession::default()),
+            }
+        })
     }
 }
 

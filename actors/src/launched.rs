@@ -7,8 +7,9 @@ use tokio::sync::SetOnce;
 use url::Url;
 
 use crate::browser::{Browser, CloseBrowser};
-use crate::display::{Camera, CloseDisplay, Display, ScreenClocks};
+use crate::display::{Camera, CloseDisplay, Display, ScreenSessions};
 use crate::driver::Driver;
+use crate::links::ViewKey;
 use crate::parts::{Adopt, CheckAlive, Loss, PartKey};
 use crate::session::ActivityClock;
 use crate::slots::SlotLease;
@@ -75,15 +76,15 @@ pub(crate) struct Launched {
     pub(crate) browser: Addr<Browser>,
     pub(crate) display: Option<Addr<Display>>,
     pub(crate) loss: Arc<SetOnce<Loss>>,
-    pub(crate) clocks: ScreenClocks,
+    pub(crate) clocks: ScreenSessions,
     /// Takes pictures of its screen, if it has one.
     pub(crate) camera: Option<Camera>,
 }
 
 impl Launched {
-    /// From now on what viewers of its screen do is activity on this clock.
-    pub fn count_input(&self, clock: ActivityClock) {
-        self.clocks.enter(self.launch, clock);
+    /// From now on what viewers of its screen do is activity on this clock, and this key opens the screen.
+    pub fn show_session(&self, clock: ActivityClock, key: Option<ViewKey>) {
+        self.clocks.enter(self.launch, clock, key);
     }
 
     /// The part that has ended by itself, if one has. What ends later is told to the parent.

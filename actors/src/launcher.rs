@@ -18,7 +18,7 @@ use url::Url;
 
 use crate::browser::{Browser, BrowserParts, BrowserUp};
 use crate::display::{
-    Camera, Display, DisplayRequest, DisplaySettings, Geometry, ScreenClocks, SharedScreen, authority_file,
+    Camera, Display, DisplayRequest, DisplaySettings, Geometry, ScreenSessions, SharedScreen, authority_file,
 };
 use crate::driver::protocol::{LaunchOptions, WindowSize};
 use crate::driver::{DriverSeat, LAUNCH_TIMEOUT_SETTING, Launch};
@@ -286,7 +286,7 @@ impl Launcher {
             Window::Slot(slot) => (Some(slot), None),
             Window::Shared(screen) => (None, Some(screen)),
         };
-        let clocks = shared.as_ref().map_or_else(ScreenClocks::default, |screen| screen.clocks.clone());
+        let clocks = shared.as_ref().map_or_else(ScreenSessions::default, |screen| screen.clocks.clone());
         let (mut place, mut camera) = (None, None);
         if let Some(screen) = &shared {
             let access = screen.ready(&self.settings.display, cancel).await?;

@@ -19,6 +19,9 @@ const KEY: &str = "key";
 pub struct ViewKey(String);
 
 impl ViewKey {
+    /// How many characters it has.
+    pub const LENGTH: usize = 32;
+
     /// A new one.
     pub fn random() -> Self {
         // The six bits that are the same in every UUID lie elsewhere in the other one.
@@ -28,7 +31,7 @@ impl ViewKey {
 
     /// Reads one as it stands in an address.
     pub fn parse(text: &str) -> Option<Self> {
-        let sound = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let sound = text.len() == Self::LENGTH && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         sound.then(|| Self(text.to_ascii_lowercase()))
     }
 

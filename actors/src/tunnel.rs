@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::{Bytes, BytesMut};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::display::key_preamble;
 use crate::error::{Error, Result};
 use crate::gateway::{TunnelId, TunnelStarted, TunnelTicket};
+use crate::links::ViewKey;
 use crate::patience::write_all_within;
 use crate::rfb::ViewerInput;
 use crate::supervision::Lifeline;
@@ -55,24 +57,16 @@ impl VncTunnel {
     /// # Errors
     /// [`Error::UpstreamUnreachable`], [`Error::UpstreamTimedOut`].
     pub async fn open(ticket: TunnelTicket) -> Result<ViewerEnds> {
-        const WHAT: &str = "the VNC server";
-        let TunnelTicket { address, activity, settings, metrics, gateway, lifeline } = ticket;
+        let TunnelTicket { address, key, activity, settings, metrics, gateway, lifeline } = ticket;
         let limit = settings.connect_timeout;
-        let unreachable = |error: std::io::Error| Error::UpstreamUnreachable {
-            what: WHAT.into(),
-            detail: error.to_string(),
-        };
         let started = Instant::now();
-        let connected =
-            match tokio::time::timeout(limit, TcpStream::connect((address.0.as_str(), address.1))).await {
-                Ok(connected) => connected.map_err(unreachable),
-                Err(_) => Err(Error::UpstreamTimedOut { what: WHAT.into(), limit }),
-            };
+        let connected = match tokio::time::timeout(limit, connect(&address, key.as_ref())).await {
+            Ok(connected) => connected.map_err(unreachable),
+            Err(_) => Err(Error::UpstreamTimedOut { what: WHAT.into(), limit }),
+        };
         let outcome = connected.as_ref().map_or_else(Error::code, |_| "ok");
         metrics.upstream("vnc", "connect", outcome, started.elapsed());
         let server = connected?;
-        // A key stroke is a few bytes, and somebody waits for its effect.
-        server.set_nodelay(true).map_err(unreachable)?;
         let (to_viewer, from_server) = mpsc::channel(QUEUE);
         let (to_server, from_viewer) = mpsc::channel(QUEUE);
         let open = metrics.tunnel();
@@ -98,6 +92,45 @@ impl VncTunnel {
             let _ = ended.send(reason);
         }
         ctx.stop();
+    }
+}
+
+/// What errors call the other end.
+const WHAT: &str = "the VNC server";
+
+fn unreachable(error: std::io::Error) -> Error {
+    Error::UpstreamUnreachable { what: WHAT.into(), detail: error.to_string() }
+}
+
+/// Connects to a VNC server, and presents the key of a live view where there is one.
+async fn connect(address: &(String, u16), key: Option<&ViewKey>) -> std::io::Result<TcpStream> {
+    let mut server = TcpStream::connect((address.0.as_str(), address.1)).await?;
+    // A key stroke is a few bytes, and somebody waits for its effect.
+    server.set_nodelay(true)?;
+    if let Some(key) = key {
+        server.write_all(&key_preamble(key)).await?;
+    }
+    Ok(server)
+}
+
+/// Asks a runner's port whether a key still opens what is behind it: one that does is offered ways to prove who one is, one
+/// that does not a reason (RFC 6143, section 7.1.2).
+///
+/// # Errors
+/// [`Error::ViewOver`], [`Error::UpstreamUnreachable`], [`Error::UpstreamTimedOut`].
+pub(crate) async fn check_key(address: &(String, u16), key: &ViewKey, limit: Duration) -> Result<()> {
+    let asked = tokio::time::timeout(limit, async {
+        let mut server = connect(address, Some(key)).await?;
+        let mut version = [0; 12];
+        server.read_exact(&mut version).await?;
+        server.write_all(&version).await?;
+        server.read_u8().await
+    });
+    match asked.await {
+        Ok(Ok(0)) => Err(Error::ViewOver),
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(unreachable(error)),
+        Err(_) => Err(Error::UpstreamTimedOut { what: WHAT.into(), limit }),
     }
 }
 

@@ -42,8 +42,8 @@ pub(crate) use shared::{
     CloseSharedDisplay, SharedDisplay, SharedDisplayKey, SharedDisplayParts, SharedScreen,
 };
 pub use tools::{DisplayTools, Geometry, VncBackend};
-pub(crate) use viewers::ScreenClocks;
 pub use viewers::ViewerLimits;
+pub(crate) use viewers::{ScreenSessions, key_preamble};
 
 /// How displays are started.
 #[derive(Debug, Clone)]
@@ -117,7 +117,7 @@ pub(crate) struct DisplayRequest<'a> {
     pub slot: Arc<SlotLease>,
     pub bond: PartBond,
     /// Whose time the viewers' input is.
-    pub clocks: ScreenClocks,
+    pub clocks: ScreenSessions,
     /// Those who want pictures of it.
     pub line: Line,
     pub metrics: &'a Metrics,

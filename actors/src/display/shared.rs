@@ -15,8 +15,8 @@ use super::parts::{DisplayParts, Screen};
 use super::password::VncPassword;
 use super::viewers::Stage;
 use super::{
-    Camera, DisplaySettings, DisplayTools, Geometry, ScreenClocks, finish_later, listen, serve, too_slow,
-    xauthority,
+    Camera, DisplaySettings, DisplayTools, Geometry, ScreenSessions, ViewerLimits, finish_later, listen,
+    serve, too_slow, xauthority,
 };
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
@@ -42,7 +42,7 @@ pub struct SharedDisplaySettings {
 pub(crate) struct SharedScreen {
     pub settings: SharedDisplaySettings,
     /// Everybody on it: input of a viewer is activity of all of them, for nobody can tell whom it was meant for.
-    pub clocks: ScreenClocks,
+    pub clocks: ScreenSessions,
     /// What it is reached by, while it is up.
     up: watch::Sender<Option<ScreenAccess>>,
 }
@@ -58,7 +58,7 @@ pub(crate) struct ScreenAccess {
 
 impl SharedScreen {
     pub fn new(settings: SharedDisplaySettings) -> Self {
-        Self { settings, clocks: ScreenClocks::default(), up: watch::Sender::new(None) }
+        Self { settings, clocks: ScreenSessions::default(), up: watch::Sender::new(None) }
     }
 
     pub fn is_up(&self) -> bool {
@@ -218,7 +218,8 @@ impl SharedDisplay {
             clocks: self.screen.clocks.clone(),
             keyboard: Keyboard::new(Arc::clone(&self.os), self.screen.settings.display, self.authority()),
             copies: self.settings.tools.as_ref().is_ok_and(DisplayTools::copies_for),
-            limits: self.settings.viewers,
+            // Who may see it, its password says.
+            limits: ViewerLimits { open: true, ..self.settings.viewers },
         };
         let serve = serve(lens, line, arriving, stage);
         self.viewers = Some(ctx.spawn(serve.into_actor(self)));

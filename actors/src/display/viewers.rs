@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::codec::FramedRead;
 
 use super::keyboard::{Hands, Keyboard};
+use crate::links::ViewKey;
 use crate::patience::write_all_within;
 use crate::process::{Connection, Connections, Os};
 use crate::rfb::{KeyStroke, PointerState, Said, ViewerMessages};
@@ -49,32 +50,55 @@ pub struct ViewerLimits {
     pub count: usize,
     /// How long one may take nothing of what it is sent.
     pub write_timeout: Duration,
+    /// Whether one needs no key of a live view.
+    pub open: bool,
 }
 
-/// The clocks of the sessions on a screen, which its viewers' input sets. Cloning shares them.
+/// The sessions on a screen: their clocks, which its viewers' input sets, and the keys of their live views. Cloning shares
+/// them.
 ///
 /// A screen is up before it has a session, and can pass from a pool to one. Locked for one step only.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ScreenClocks(Arc<Mutex<BTreeMap<u64, ActivityClock>>>);
+pub(crate) struct ScreenSessions(Arc<Mutex<BTreeMap<u64, ShownSession>>>);
 
-impl ScreenClocks {
-    fn clocks(&self) -> MutexGuard<'_, BTreeMap<u64, ActivityClock>> {
+/// A session, as its screen knows it.
+#[derive(Debug)]
+struct ShownSession {
+    clock: ActivityClock,
+    key: Option<ViewKey>,
+}
+
+impl ScreenSessions {
+    fn sessions(&self) -> MutexGuard<'_, BTreeMap<u64, ShownSession>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on input counts for the session that runs on this launch.
-    pub fn enter(&self, launch: u64, clock: ActivityClock) {
-        self.clocks().insert(launch, clock);
+    /// From now on input counts for the session that runs on this launch, and its key opens the screen.
+    pub fn enter(&self, launch: u64, clock: ActivityClock, key: Option<ViewKey>) {
+        self.sessions().insert(launch, ShownSession { clock, key });
     }
 
     /// The launch is no longer on the screen.
     pub fn leave(&self, launch: u64) {
-        self.clocks().remove(&launch);
+        self.sessions().remove(&launch);
     }
 
     fn touch(&self) {
-        self.clocks().values().for_each(ActivityClock::touch);
+        self.sessions().values().for_each(|session| session.clock.touch());
     }
+
+    fn opens(&self, given: &str) -> bool {
+        self.sessions().values().any(|session| session.key.as_ref().is_some_and(|key| key.is(given)))
+    }
+}
+
+/// What a gateway says before its viewer's first word where that has brought the key of a live view: this, and the key.
+/// The VNC port is not asked: whoever shows a session that is over has to be refused there, where it is known.
+const KEY_PREAMBLE: &[u8; 12] = b"CAMOFLEETKEY";
+
+/// The bytes of [`KEY_PREAMBLE`] and a key.
+pub(crate) fn key_preamble(key: &ViewKey) -> Vec<u8> {
+    [KEY_PREAMBLE, key.as_str().as_bytes()].concat()
 }
 
 /// A screen, as its viewers are served.
@@ -82,7 +106,7 @@ pub(super) struct Stage {
     pub os: Arc<dyn Os>,
     /// Where the VNC server listens.
     pub socket: PathBuf,
-    pub clocks: ScreenClocks,
+    pub clocks: ScreenSessions,
     pub keyboard: Keyboard,
     /// Whether texts for the clipboard are put there here, and not by the VNC server.
     pub copies: bool,
@@ -106,6 +130,10 @@ pub(super) async fn serve(stage: Stage, mut arriving: Connections) {
                 None => return,
             },
             Some(greeted) = silent.next() => match greeted {
+                Some(greeted) if stage.refusal(&greeted).is_some() => {
+                    let reason = stage.refusal(&greeted).unwrap_or_default().to_owned();
+                    refused.push(refuse(greeted, reason));
+                }
                 Some(greeted) if watching.len() >= stage.limits.count => {
                     let limit = stage.limits.count;
                     if !std::mem::replace(&mut full, true) {
@@ -128,24 +156,49 @@ pub(super) async fn serve(stage: Stage, mut arriving: Connections) {
 struct Greeted {
     viewer: Connection,
     version: [u8; 12],
+    /// The key of a live view, where its gateway has brought one.
+    key: Option<String>,
+}
+
+impl Stage {
+    /// Why a viewer may not see this screen.
+    fn refusal(&self, greeted: &Greeted) -> Option<&'static str> {
+        match &greeted.key {
+            Some(key) if self.clocks.opens(key) => None,
+            Some(_) => Some("This live view is over: its session has ended"),
+            None if self.limits.open => None,
+            None => Some(
+                "This screen opens by the address that its session shows, with its key; RUNNER_VNC_OPEN_IDS=true opens it \
+                 without",
+            ),
+        }
+    }
 }
 
 /// Exchanges protocol versions with a viewer, in the VNC server's place; `None` for one that is none.
 async fn greet(mut viewer: Connection) -> Option<Greeted> {
     let mut version = [0; 12];
+    let mut key = None;
     let said = timeout(FIRST_WORD, async {
         viewer.write_all(VERSION).await?;
         viewer.flush().await?;
-        viewer.read_exact(&mut version).await
+        viewer.read_exact(&mut version).await?;
+        if version == *KEY_PREAMBLE {
+            let mut given = [0; ViewKey::LENGTH];
+            viewer.read_exact(&mut given).await?;
+            key = Some(String::from_utf8_lossy(&given).into_owned());
+            viewer.read_exact(&mut version).await?;
+        }
+        io::Result::Ok(())
     });
     match said.await {
-        Ok(Ok(_)) if version.starts_with(b"RFB ") => Some(Greeted { viewer, version }),
+        Ok(Ok(())) if version.starts_with(b"RFB ") => Some(Greeted { viewer, version, key }),
         _ => None,
     }
 }
 
 /// Says why a viewer gets no picture (RFC 6143, section 7.1.2).
-async fn refuse(Greeted { mut viewer, version }: Greeted, reason: String) {
+async fn refuse(Greeted { mut viewer, version, .. }: Greeted, reason: String) {
     // No security types: one byte, and four in the oldest version.
     let mut answer = if &version == b"RFB 003.003\n" { vec![0; 4] } else { vec![0] };
     answer.extend((reason.len() as u32).to_be_bytes());
@@ -187,7 +240,7 @@ async fn show(stage: &Stage, greeted: Greeted) {
             return refuse(greeted, format!("The VNC server of this screen does not answer: {error}")).await;
         }
     };
-    let Greeted { viewer, version } = greeted;
+    let Greeted { viewer, version, .. } = greeted;
     let (from_viewer, to_viewer) = tokio::io::split(viewer);
     let (mut from_server, to_server) = tokio::io::split(server);
     let mut input = Input {

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::*;
+use crate::display::key_preamble;
 use crate::session::{SessionView, VncView};
 use crate::testing::{a_view, refusal};
 use crate::tunnel::{ViewerEnds, VncTunnel};
@@ -62,7 +63,15 @@ impl TestGateway {
     async fn open(&self) -> (ViewerEnds, TcpStream) {
         let ticket = self.ask(ID).await.ok().unwrap();
         let ends = VncTunnel::open(ticket).await.unwrap();
-        (ends, timeout(PATIENCE, self.server.accept()).await.unwrap().unwrap().0)
+        let mut server = timeout(PATIENCE, self.server.accept()).await.unwrap().unwrap().0;
+        let mut preamble = key_preamble(&self.key());
+        timeout(PATIENCE, server.read_exact(&mut preamble)).await.unwrap().unwrap();
+        assert_eq!(preamble, key_preamble(&self.key()), "the key of the session is presented, whoever asks");
+        (ends, server)
+    }
+
+    fn key(&self) -> ViewKey {
+        self.view.vnc.as_ref().unwrap().key.clone().unwrap()
     }
 
     fn open_tunnels(&self) -> bool {
@@ -155,6 +164,52 @@ async fn viewers_are_admitted_up_to_the_limit_and_a_dropped_ticket_makes_room() 
     assert_eq!(refusal(gateway.ask(ID).await), Error::TunnelLimit { limit: 2 });
     drop(first);
     gateway.ask(ID).await.ok().unwrap();
+}
+
+#[actix::test]
+async fn a_key_opens_its_own_session_s_view_and_no_other() {
+    let gateway = TestGateway::with(SETTINGS).await;
+    let key = gateway.key();
+    gateway.ask_with(ID, Some(key.as_str())).await.ok().unwrap();
+    for wrong in [ViewKey::random().as_str(), "", "0"] {
+        assert_eq!(refusal(gateway.ask_with(ID, Some(wrong)).await), Error::ViewOver, "{wrong}");
+    }
+    let describe = DescribeView { vnc_id: ID.to_string(), key: None };
+    let shown = gateway.gateway.send(describe).await.unwrap().unwrap();
+    assert_eq!(shown, ShownSession { id: Some(gateway.view.spec.id), key: Some(key) });
+}
+
+#[actix::test]
+async fn a_gateway_before_another_machine_s_ports_asks_there_whether_a_key_still_opens() {
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let ports = PortMap {
+        named: BTreeMap::new(),
+        host: "127.0.0.1".to_owned(),
+        ids: ID..=ID,
+        base_port: server.local_addr().unwrap().port(),
+    };
+    let directory = Directory::of(Vec::new());
+    let gateway = Gateway::new(SETTINGS, Targets::Ports(ports), directory, Metrics::new().unwrap()).start();
+    let key = ViewKey::random();
+    for (types, expected) in [(1, Ok(Some(key.clone()))), (0, Err(Error::ViewOver))] {
+        let describe = DescribeView { vnc_id: ID.to_string(), key: Some(key.as_str().to_owned()) };
+        let asked = gateway.send(describe);
+        let answer = async {
+            let (mut runner, _) = server.accept().await.unwrap();
+            let mut preamble = key_preamble(&key);
+            runner.read_exact(&mut preamble).await.unwrap();
+            runner.write_all(b"RFB 003.008\n").await.unwrap();
+            runner.read_exact(&mut [0; 12]).await.unwrap();
+            runner.write_all(&[types]).await.unwrap();
+            (preamble, runner)
+        };
+        let (shown, (preamble, _)) =
+            timeout(PATIENCE, futures_util::future::join(asked, answer)).await.unwrap();
+        assert_eq!(preamble, key_preamble(&key));
+        assert_eq!(shown.unwrap().map(|shown| shown.key), expected);
+    }
+    let bare = DescribeView { vnc_id: ID.to_string(), key: None };
+    assert_eq!(gateway.send(bare).await.unwrap(), Ok(ShownSession::default()), "nothing is known of it");
 }
 
 #[actix::test]

@@ -75,7 +75,7 @@ impl Session {
             Ok(launched) => {
                 let loss = launched.loss().cloned();
                 self.slot = launched.slot.clone();
-                launched.count_input(self.activity.clone());
+                launched.show_session(self.activity.clone(), self.spec.view_key.clone());
                 self.browser_version = Some(launched.version.clone());
                 self.launched = Some(launched);
                 loss.map(Error::from)

@@ -42,6 +42,8 @@ pub(super) struct LocalOptions {
     pub offers_vnc: bool,
     /// What the addresses of its live views begin with.
     pub links: LinkBases,
+    /// Whether its screens open without the key of their session.
+    pub open_views: bool,
 }
 
 impl Host {
@@ -193,7 +195,11 @@ fn worker_settings(
                 tools: DisplayTools::find(backend, os),
                 geometry: Geometry { width, height, depth },
                 bind: runner.vnc.bind,
-                viewers: ViewerLimits { count: runner.vnc.viewers, write_timeout: runner.vnc.write_timeout },
+                viewers: ViewerLimits {
+                    count: runner.vnc.viewers,
+                    write_timeout: runner.vnc.write_timeout,
+                    open: options.open_views,
+                },
                 shared: runner.vnc.legacy.as_ref().map(legacy::display),
                 startup_timeout: runner.vnc.startup_timeout,
                 links: options.links,

@@ -264,11 +264,7 @@ fn web_settings(listen: &ListenSettings, settings: &Settings) -> WebSettings {
             public_hosts: listen.public_hosts.clone(),
             // Known when the listener is.
             on_loopback: false,
-            open_views: match settings.runner.vnc.open_ids {
-                types::OpenIds::Auto => api_token.is_none(),
-                types::OpenIds::Open => true,
-                types::OpenIds::Closed => false,
-            },
+            open_views: open_views(listen, settings),
             api_token,
             frame_ancestors: settings.control.frame_ancestors.clone(),
             names: listen.access_names(),
@@ -291,6 +287,15 @@ fn control_web_settings(settings: &Settings) -> WebSettings {
     WebSettings {
         public_api_prefix: control.public_api_prefix.clone(),
         ..web_settings(&control.listen, settings)
+    }
+}
+
+/// Whether live views open by their numbers alone.
+fn open_views(listen: &ListenSettings, settings: &Settings) -> bool {
+    match settings.runner.vnc.open_ids {
+        types::OpenIds::Auto => listen.api_token.is_none(),
+        types::OpenIds::Open => true,
+        types::OpenIds::Closed => false,
     }
 }
 

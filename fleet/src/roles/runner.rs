@@ -9,7 +9,7 @@ use camofleet_web::Surface;
 
 use super::host::{Host, LocalOptions};
 use super::legacy::{self, ScreenServer};
-use super::{Failure, Role, Wiring, listen, metrics, plain_greeting, web_settings};
+use super::{Failure, Role, Wiring, listen, metrics, open_views, plain_greeting, web_settings};
 use crate::session_log;
 use crate::settings::validated::Settings;
 
@@ -22,7 +22,12 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
     let listener = listen(&runner.listen, EVERYWHERE)?;
     let (metrics, events) = (metrics()?, EventBus::default());
     let links = LinkBases { ws: runner.vnc.ws_base.clone(), http: runner.vnc.http_base.clone() };
-    let options = LocalOptions { name: "runner", offers_vnc: true, links };
+    let options = LocalOptions {
+        open_views: open_views(&settings.runner.listen, &settings),
+        name: "runner",
+        offers_vnc: true,
+        links,
+    };
     let (gateway, screen) = match &runner.vnc.legacy {
         None => (None, None),
         Some(screen) => {

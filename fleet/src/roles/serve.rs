@@ -11,7 +11,7 @@ use camofleet_web::Surface;
 
 use super::host::{Host, LocalOptions};
 use super::legacy::{self, ScreenServer};
-use super::{Failure, Wiring, control_web_settings, listen, metrics, tunnel_settings};
+use super::{Failure, Wiring, control_web_settings, listen, metrics, open_views, tunnel_settings};
 use crate::session_log;
 use crate::settings::validated::Settings;
 
@@ -40,6 +40,7 @@ pub(super) fn wire(mut settings: Settings) -> Result<Wiring, Failure> {
         },
     };
     let options = LocalOptions {
+        open_views: open_views(&settings.control.listen, &settings),
         name: "local",
         offers_vnc: settings.worker.supports_vnc.unwrap_or(true),
         links: LinkBases {

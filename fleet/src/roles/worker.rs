@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::host::{Host, LocalOptions};
-use super::{Failure, Role, Wiring, listen, metrics, plain_greeting, web_settings};
+use super::{Failure, Role, Wiring, listen, metrics, open_views, plain_greeting, web_settings};
 use crate::machine;
 use crate::session_log;
 use crate::settings::types::Secret;
@@ -38,6 +38,7 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
             let listener = listen(&settings.worker.listen, EVERYWHERE)?;
             let vnc = &settings.runner.vnc;
             let options = LocalOptions {
+                open_views: open_views(&settings.worker.listen, &settings),
                 name: "runner",
                 offers_vnc: settings.worker.supports_vnc.unwrap_or(false),
                 links: LinkBases { ws: vnc.ws_base.clone(), http: vnc.http_base.clone() },

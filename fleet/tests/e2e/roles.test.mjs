@@ -6,7 +6,7 @@ import { PNG } from 'pngjs';
 import { pathOf, test } from './helpers/camofleet.mjs';
 import { showsColour, startChromium } from './helpers/chromium.mjs';
 import { openSocket } from './helpers/http.mjs';
-import { keyless } from './helpers/liveViews.mjs';
+import { keyless, keyOf } from './helpers/liveViews.mjs';
 import { USER_AGENT, attach, blankPage } from './helpers/playwright.mjs';
 import { browsers, isAlive, xServers } from './helpers/processes.mjs';
 import { Viewer, isColour } from './helpers/rfb.mjs';
@@ -110,6 +110,14 @@ test('a viewer sees the page through the gateway, by the address of the runner a
   }
   await control.end(session);
   assert.deepEqual(xServers(fleet.runnerWest.runBase), []);
+
+  // The next session gets the number; who still has the address of the last one is told that it is over.
+  const next = await control.create({ vnc: true, start_url: `${site.url}/green` });
+  assert.equal(next.vnc_id, session.vnc_id);
+  const asked = (view) => fleet.gateway.request('GET', `/websockify/view?token=${view.vnc_id}&key=${keyOf(view.vnc.ws)}`);
+  assert.deepEqual([(await asked(next)).status, (await asked(session)).status], [200, 410]);
+  await assert.rejects(Viewer.connect(session.vnc.ws), /live view is over/);
+  await control.end(next);
 });
 
 test('a delete at control ends the browser on its runner, and the next read shows it', async () => {

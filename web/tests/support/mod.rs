@@ -115,7 +115,7 @@ pub async fn api(options: Options) -> Api {
                 tools: DisplayTools::find(VncBackend::Auto, &os),
                 geometry: Geometry { width: 1920, height: 1080, depth: 24 },
                 bind: std::net::Ipv4Addr::LOCALHOST.into(),
-                viewers: ViewerLimits { count: 16, write_timeout: Duration::from_secs(30) },
+                viewers: ViewerLimits { count: 16, write_timeout: Duration::from_secs(30), open: true },
                 shared: None,
                 startup_timeout: Duration::from_secs(1),
                 links: LinkBases::below(""),

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
+use crate::display::key_preamble;
 use crate::error::Error;
+use crate::links::ViewKey;
 use crate::process::fake::FakeOs;
 use crate::session::{SessionRequest, SessionView, Status};
 use crate::testing::{TestWorker, headless, refusal, soon, with_vnc};
@@ -31,6 +33,53 @@ async fn viewer(os: &FakeOs, address: SocketAddr) -> DuplexStream {
     soon(viewer.read_exact(&mut hello)).await.unwrap();
     assert!(hello.ends_with(b"fake"));
     viewer
+}
+
+/// What a viewer that brings this key, or none, is told instead of the ways to prove who it is; `None` if it gets in.
+async fn refusal_of(os: &FakeOs, address: SocketAddr, key: Option<&ViewKey>) -> Option<String> {
+    let mut viewer = os.dial(address).unwrap();
+    if let Some(key) = key {
+        viewer.write_all(&key_preamble(key)).await.unwrap();
+    }
+    viewer.write_all(b"RFB 003.008\n").await.unwrap();
+    let mut answer = [0; 13];
+    soon(viewer.read_exact(&mut answer)).await.unwrap();
+    if answer[12] != 0 {
+        return None;
+    }
+    let length = soon(viewer.read_u32()).await.unwrap();
+    let mut reason = vec![0; length as usize];
+    soon(viewer.read_exact(&mut reason)).await.unwrap();
+    Some(String::from_utf8(reason).unwrap())
+}
+
+#[actix::test]
+async fn a_screen_opens_by_the_key_of_its_session_through_restarts_and_by_no_other() {
+    opens_by_key(false).await;
+}
+
+#[actix::test]
+async fn a_screen_that_needs_no_key_refuses_that_of_a_session_that_is_over() {
+    opens_by_key(true).await;
+}
+
+async fn opens_by_key(open: bool) {
+    let worker = TestWorker::with(|settings| settings.launch.display.viewers.open = open).await;
+    let view = worker.ready(with_vnc()).await;
+    let key = view.vnc.as_ref().unwrap().key.clone().unwrap();
+    let refusal = async |key: Option<&ViewKey>| refusal_of(&worker.os, server(&view), key).await;
+    assert_eq!(refusal(Some(&key)).await, None);
+    assert!(refusal(Some(&ViewKey::random())).await.unwrap().contains("over"));
+    let bare = refusal(None).await;
+    assert_eq!(bare.is_none(), open, "{bare:?}");
+    assert!(bare.is_none_or(|reason| reason.contains("RUNNER_VNC_OPEN_IDS")));
+    worker.os.kill(worker.os.alive("browser")[0]);
+    worker.until_restarted(view.spec.id, 1).await;
+    assert_eq!(refusal(Some(&key)).await, None, "it is the same session");
+    worker.delete(view.spec.id).await.unwrap();
+    let next = worker.ready(with_vnc()).await;
+    assert_eq!(server(&next), server(&view), "the number is used again");
+    assert!(refusal(Some(&key)).await.unwrap().contains("over"));
 }
 
 #[actix::test]
