@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { PNG } from 'pngjs';
 import { openSocket } from './helpers/http.mjs';
-import { USER_AGENT, attach, blankPage } from './helpers/playwright.mjs';
+import { CLIENT_HEADERS, attach, blankPage } from './helpers/playwright.mjs';
 import { Server, test } from './helpers/server.mjs';
 import { HOLD, Site } from './helpers/site.mjs';
 import { until, within } from './helpers/wait.mjs';
@@ -108,7 +108,7 @@ test('clients of two sessions do not see one another', async () => {
 
 test('a deleted session closes its client with 1011 and the reason', async () => {
   const session = await server.create({ headless: true });
-  const { socket, closed } = await openSocket(server.wsUrl + session.ws_endpoint, { headers: { 'user-agent': USER_AGENT } });
+  const { socket, closed } = await openSocket(server.wsUrl + session.ws_endpoint, { headers: CLIENT_HEADERS });
   assert.ok(socket, 'the client is attached');
   await server.end(session);
   const { code, reason } = await within(closed, 'the socket to be closed');

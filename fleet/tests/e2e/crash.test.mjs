@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, afterEach, before, describe } from 'node:test';
 import { openSocket } from './helpers/http.mjs';
-import { USER_AGENT, attach, blankPage } from './helpers/playwright.mjs';
+import { CLIENT_HEADERS, attach, blankPage } from './helpers/playwright.mjs';
 import { browsers, displayFiles, drivers, isAlive, launchDirectories, xServers } from './helpers/processes.mjs';
 import { Viewer } from './helpers/rfb.mjs';
 import { Server, test } from './helpers/server.mjs';
@@ -68,7 +68,7 @@ describe('with one driver', () => {
   test('a killed browser comes back under the same id, and its client is closed with 1011 and the reason', async () => {
     const session = await server.create({ vnc: true, start_url: site.url });
     await site.visit(/^\/$/);
-    const headers = { 'user-agent': USER_AGENT };
+    const headers = CLIENT_HEADERS;
     const { closed } = await openSocket(server.wsUrl + session.ws_endpoint, { headers });
     const { pid } = server.browserOf(session);
     const past = site.visits.length;
@@ -149,7 +149,7 @@ test('a killed driver takes its own sessions along and no others', async () => {
     const driver = browser.parent;
     assert.equal(second.parent, driver);
     assert.ok(all.some(({ pid }) => pid === driver));
-    const { closed } = await openSocket(server.wsUrl + restarting.ws_endpoint, { headers: { 'user-agent': USER_AGENT } });
+    const { closed } = await openSocket(server.wsUrl + restarting.ws_endpoint, { headers: CLIENT_HEADERS });
 
     process.kill(driver, 'SIGKILL');
     const { code, reason } = await within(closed, 'the client to be closed', 5000);

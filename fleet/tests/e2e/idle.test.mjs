@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 import { openSocket } from './helpers/http.mjs';
-import { USER_AGENT, attach, blankPage } from './helpers/playwright.mjs';
+import { CLIENT_HEADERS, attach, blankPage } from './helpers/playwright.mjs';
 import { Viewer } from './helpers/rfb.mjs';
 import { Server, test } from './helpers/server.mjs';
 import { until, within } from './helpers/wait.mjs';
@@ -49,7 +49,7 @@ async function livesOn(session, act) {
 describe('idle time', { concurrency: true }, () => {
   test('a session with a silent client expires, and the client is told why', async () => {
     const session = await create({ headless: true });
-    const { closed } = await openSocket(server.wsUrl + session.ws_endpoint, { headers: { 'user-agent': USER_AGENT } });
+    const { closed } = await openSocket(server.wsUrl + session.ws_endpoint, { headers: CLIENT_HEADERS });
     await expires(session);
     const { code, reason } = await within(closed, 'the client to be closed');
     assert.equal(code, 1011);

@@ -7,7 +7,7 @@ import { Camofleet, pathOf, test } from './helpers/camofleet.mjs';
 import { openSocket } from './helpers/http.mjs';
 import { keyless } from './helpers/liveViews.mjs';
 import { Original } from './helpers/originals.mjs';
-import { USER_AGENT, blankPage } from './helpers/playwright.mjs';
+import { CLIENT_HEADERS, USER_AGENT, blankPage } from './helpers/playwright.mjs';
 import { Ranges } from './helpers/ranges.mjs';
 import { startControl } from './helpers/roles.mjs';
 import { until, within } from './helpers/wait.mjs';
@@ -20,7 +20,7 @@ const WISH = { headless: true, idle_ttl_seconds: 60, start_url: 'https://example
 async function relays(url, original) {
   const received = [];
   const { socket, closed } = await openSocket(url, {
-    headers: { 'user-agent': USER_AGENT, 'x-playwright-browser': 'firefox' },
+    headers: CLIENT_HEADERS,
     onMessage: (data, isBinary) => received.push([data, isBinary]),
   });
   assert.ok(socket, 'the handshake is answered');

@@ -5,12 +5,12 @@ import { after, before, describe } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Camofleet, test } from './helpers/camofleet.mjs';
 import { openSocket } from './helpers/http.mjs';
-import { USER_AGENT, attach, blankPage } from './helpers/playwright.mjs';
+import { CLIENT_HEADERS, attach, blankPage } from './helpers/playwright.mjs';
 import { browsers, drivers, xServers } from './helpers/processes.mjs';
 import { DETECTION_MS, Fleet, RECOVERY_MS, startControl } from './helpers/roles.mjs';
 import { until, within } from './helpers/wait.mjs';
 
-const HEADERS = { 'user-agent': USER_AGENT };
+const HEADERS = CLIENT_HEADERS;
 const READS = ['/sessions', '/workers', '/health'];
 /** What a read may take, whatever its workers do. */
 const READ_LIMIT_MS = 50;

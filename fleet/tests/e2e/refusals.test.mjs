@@ -4,14 +4,14 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe } from 'node:test';
 import { openSocket } from './helpers/http.mjs';
-import { USER_AGENT } from './helpers/playwright.mjs';
+import { CLIENT_HEADERS } from './helpers/playwright.mjs';
 import { browsers, drivers, launchDirectories, xServers } from './helpers/processes.mjs';
 import { pathWith, standIn } from './helpers/programs.mjs';
 import { Server, temporaryDirectory, test } from './helpers/server.mjs';
 import { until } from './helpers/wait.mjs';
 
 const NOBODY = '00000000-0000-4000-8000-000000000000';
-const HEADERS = { 'user-agent': USER_AGENT };
+const HEADERS = CLIENT_HEADERS;
 
 let directory;
 before(() => (directory = temporaryDirectory()));
@@ -159,7 +159,7 @@ describe('a request that is wrong in itself', () => {
 
   test('428: a Playwright client of another version is told which one is right', async () => {
     const session = await server.create({ headless: true });
-    const headers = { 'user-agent': 'Playwright/1.40.0 (x64; debian 12) node/20' };
+    const headers = { ...CLIENT_HEADERS, 'user-agent': 'Playwright/1.40.0 (x64; debian 12) node/20' };
     const detail = await isRefused(server.wsUrl + session.ws_endpoint, 428, 'playwright_version_mismatch', { headers });
     assert.match(detail, /1\.40.*1\.62/);
     // The refusal is one message, the count of clients another.

@@ -7,7 +7,7 @@ import { pathOf, test } from './helpers/camofleet.mjs';
 import { showsColour, startChromium } from './helpers/chromium.mjs';
 import { openSocket } from './helpers/http.mjs';
 import { keyless, keyOf } from './helpers/liveViews.mjs';
-import { USER_AGENT, attach, blankPage } from './helpers/playwright.mjs';
+import { CLIENT_HEADERS, attach, blankPage } from './helpers/playwright.mjs';
 import { browsers, isAlive, xServers } from './helpers/processes.mjs';
 import { Viewer, isColour } from './helpers/rfb.mjs';
 import { Fleet } from './helpers/roles.mjs';
@@ -16,7 +16,7 @@ import { until, within } from './helpers/wait.mjs';
 
 const GREEN = [20, 160, 70];
 const NOBODY = '00000000-0000-4000-8000-000000000000';
-const HEADERS = { 'user-agent': USER_AGENT };
+const HEADERS = CLIENT_HEADERS;
 
 let fleet, control, site;
 
@@ -151,7 +151,7 @@ test('what can not be done is refused with the same words at any distance', asyn
 test('a handshake that can not be served is refused before its upgrade', async () => {
   const session = await control.create({ headless: true, worker: 'west' });
   const url = control.wsUrl + session.ws_endpoint;
-  const old = await openSocket(url, { headers: { 'user-agent': 'Playwright/1.10.0 (x64; debian 12) node/20' } });
+  const old = await openSocket(url, { headers: { ...CLIENT_HEADERS, 'user-agent': 'Playwright/1.10.0 (x64; debian 12) node/20' } });
   assert.deepEqual([old.refusal?.status, old.refusal?.json.code], [428, 'playwright_version_mismatch']);
   assert.match(old.refusal.json.detail, /Playwright\/1\.10\.0/);
   await control.end(session);

@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { keyless } from './helpers/liveViews.mjs';
-import { attach, blankPage } from './helpers/playwright.mjs';
+import { CLIENT_HEADERS, attach, blankPage } from './helpers/playwright.mjs';
 import { browsers, drivers } from './helpers/processes.mjs';
 import { Server, run, test } from './helpers/server.mjs';
 import { Site } from './helpers/site.mjs';
@@ -75,7 +75,7 @@ describe('with settings that differ from the defaults', () => {
   });
 
   test('a silent client is pinged as often as the setting says', async () => {
-    const socket = new WebSocket(server.wsUrl + session.ws_endpoint, { headers: { 'user-agent': `Playwright/${(await server.checks()).driver.match(/playwright ([\d.]+)/)[1]}` } });
+    const socket = new WebSocket(server.wsUrl + session.ws_endpoint, { headers: CLIENT_HEADERS });
     let pings = 0;
     socket.on('ping', () => (pings += 1));
     await until(() => pings >= 2, 'two pings', 6000);

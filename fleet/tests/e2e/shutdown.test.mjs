@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { openSocket } from './helpers/http.mjs';
-import { USER_AGENT, attach, blankPage } from './helpers/playwright.mjs';
+import { CLIENT_HEADERS, attach, blankPage } from './helpers/playwright.mjs';
 import { browsers, displayFiles, drivers, runDirectories, xServers } from './helpers/processes.mjs';
 import { Viewer } from './helpers/rfb.mjs';
 import { Server, temporaryDirectory, test } from './helpers/server.mjs';
@@ -76,7 +76,7 @@ test('two camofleets share a run directory without sweeping one another', async 
 test('SIGTERM ends everything within 5 seconds with exit status 0, and tells clients and viewers', async () => {
   const { server, sessions } = await busyServer();
   try {
-    const client = await openSocket(server.wsUrl + sessions[0].ws_endpoint, { headers: { 'user-agent': USER_AGENT } });
+    const client = await openSocket(server.wsUrl + sessions[0].ws_endpoint, { headers: CLIENT_HEADERS });
     const viewer = await Viewer.connect(server.wsUrl + sessions[1].vnc.ws);
     const started = Date.now();
     server.kill('SIGTERM');

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { after, before } from 'node:test';
 import { Camofleet, temporaryDirectory, test } from './helpers/camofleet.mjs';
 import { openSocket } from './helpers/http.mjs';
-import { USER_AGENT, attach, blankPage } from './helpers/playwright.mjs';
+import { CLIENT_HEADERS, attach, blankPage } from './helpers/playwright.mjs';
 import { DETECTION_MS, startControl } from './helpers/roles.mjs';
 import { Authority, terminateTls } from './helpers/tls.mjs';
 import { until } from './helpers/wait.mjs';
@@ -59,7 +59,7 @@ test('a worker whose authority is not trusted is not used, and the reason is sho
   try {
     assert.match(await complaint(control), /UnknownIssuer|unknown issuer/i);
     const session = await runner.create({ headless: true });
-    const { refusal } = await openSocket(`${control.wsUrl}/sessions/far/${session.id}/ws`, { headers: { 'user-agent': USER_AGENT } });
+    const { refusal } = await openSocket(`${control.wsUrl}/sessions/far/${session.id}/ws`, { headers: CLIENT_HEADERS });
     assert.deepEqual([refusal?.status, refusal?.json.code], [502, 'upstream_unreachable']);
     await runner.end(session);
   } finally {

@@ -8,6 +8,9 @@ export const PLAYWRIGHT = createRequire(import.meta.url)('playwright-core/packag
 /** What a Playwright client calls itself: its server compares the versions. */
 export const USER_AGENT = `Playwright/${PLAYWRIGHT} (x64; debian 12) node/20`;
 
+/** What it says in the handshake with which it attaches to a session. */
+export const CLIENT_HEADERS = { 'user-agent': USER_AGENT, 'x-playwright-browser': 'firefox' };
+
 /**
  * Attaches a client to a session.
  *
