@@ -8,6 +8,7 @@ import { LaunchCards } from './components/LaunchCards.tsx';
 import { LaunchDialog, type LaunchStart } from './components/LaunchDialog.tsx';
 import { Notices } from './components/Notices.tsx';
 import { OfflineNote } from './components/OfflineNote.tsx';
+import { OpenFleetNote } from './components/OpenFleetNote.tsx';
 import { TokenForm } from './components/TokenForm.tsx';
 import { TopBar } from './components/TopBar.tsx';
 import { useFleet, useLiveFleet } from './hooks/fleet.ts';
@@ -93,6 +94,7 @@ export function Panel(): ReactNode {
         ) : (
           <>
             <OfflineNote />
+            <OpenFleetNote />
             <Suspense fallback={<p className="empty card">{t('loading')}</p>}>
               <Routes>
                 <Route index element={<SessionsPage onLaunch={launch} />} />

@@ -5,6 +5,7 @@ import { access } from './token.ts';
 import type {
   CreateSession,
   EndedSession,
+  FleetHealth,
   FleetHistory,
   HistoryEntry,
   Session,
@@ -164,7 +165,12 @@ export function getFleetHistory(after: string | null, signal?: AbortSignal): Pro
 
 /** A session, also one that has ended, while it is remembered. */
 export function getSession(place: SessionPlace, signal?: AbortSignal): Promise<Session> {
-  return request(sessionPath(place), signal ? { signal } : {});
+  return request(`${sessionPath(place)}?ended=true`, signal ? { signal } : {});
+}
+
+/** How the fleet is, and whether anybody may use it. */
+export function getHealth(signal?: AbortSignal): Promise<FleetHealth> {
+  return request('health', signal ? { signal } : {});
 }
 
 /** What happened to a session, oldest first. */

@@ -20,6 +20,9 @@ export type CreateSession = Schemas['CreateRequest'];
 export type EndedSession = Schemas['Deleted'];
 /** One worker as the control role sees it. */
 export type WorkerStatus = Schemas['WorkerStatus'];
+/** The fleet's health; an original control says less, and so does one that is asked by a foreign page. */
+export type FleetHealth = Pick<Schemas['ControlHealth'], 'status'> &
+  Partial<Schemas['ControlHealth']>;
 /** The fleet's last hour in figures. */
 export type FleetHistory = Schemas['FleetHistory'];
 /** The fleet at one moment, and what has happened since the sample before. */

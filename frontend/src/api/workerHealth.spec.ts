@@ -20,6 +20,7 @@ const broken: WorkerStatus = {
     checks: { driver: 'restarting', engine: 'firefox', pool_vnc: '0 of 2 ready' },
     failing: ['pool_vnc', 'driver'],
     facts: null,
+    insecure: null,
   },
 };
 const leaving: WorkerStatus = { ...healthyWorker, name: 'leaving', draining: true };

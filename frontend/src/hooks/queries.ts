@@ -1,11 +1,24 @@
-import { QueryClient, useQuery, type UseQueryResult } from '@tanstack/react-query';
+import {
+  keepPreviousData,
+  QueryClient,
+  useQuery,
+  type UseQueryResult,
+} from '@tanstack/react-query';
 
-import { getHistory, getSession, listEndedSessions, type SessionPlace } from '../api/client.ts';
+import {
+  getHealth,
+  getHistory,
+  getSession,
+  listEndedSessions,
+  type SessionPlace,
+} from '../api/client.ts';
 import type { HistoryEntry, Session } from '../api/types.ts';
+import { useConnection } from './fleet.ts';
 
 /** The cache keys of what is read beside the event stream. */
 export const queryKeys = {
   endedSessions: ['ended-sessions'],
+  openness: (connectedSince: number) => ['openness', connectedSince],
   session: ({ worker, id }: SessionPlace) => ['session', worker, id],
   history: ({ worker, id }: SessionPlace) => ['history', worker, id],
 } as const;
@@ -46,6 +59,20 @@ export function useRememberedSession(
     enabled: wanted,
     retry: false,
   });
+}
+
+/** Whether anybody who reaches the fleet may do everything; asked once for each connection to it. */
+export function useOpenness(): boolean {
+  const { mode, since } = useConnection();
+  const { data = false } = useQuery({
+    queryKey: queryKeys.openness(since),
+    queryFn: async ({ signal }) => (await getHealth(signal)).insecure === true,
+    enabled: mode === 'live' || mode === 'polling',
+    placeholderData: keepPreviousData,
+    staleTime: Infinity,
+    retry: false,
+  });
+  return data;
 }
 
 /** What happened to a session. */

@@ -35,7 +35,7 @@ function entry(changes: Partial<HistoryEntry>): HistoryEntry {
 }
 
 interface Api {
-  /** What `GET /sessions/{worker}/{id}` answers; a live session is known by the stream. */
+  /** What `GET /sessions/{worker}/{id}?ended=true` answers; a live session is known by the stream. */
   remembered?: () => Response;
   history?: HistoryEntry[];
 }
@@ -46,7 +46,10 @@ const notFound = () => refusal(404, 'session_not_found', 'Session not found');
 function open(place: Session, living: Session[], { remembered, history }: Api = {}) {
   const stream = new Stream({ name: 'snapshot', data: { sessions: living, workers: [] } });
   server.use(
-    http.get('*/api/sessions/:worker/:id', remembered ?? notFound),
+    http.get('*/api/sessions/:worker/:id', ({ request }) => {
+      const wanted = new URL(request.url).searchParams.get('ended') === 'true';
+      return wanted && remembered ? remembered() : notFound();
+    }),
     http.get('*/api/sessions/:worker/:id/events', () =>
       history ? HttpResponse.json(history) : notFound(),
     ),

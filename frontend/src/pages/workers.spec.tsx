@@ -17,6 +17,7 @@ const east: WorkerStatus = {
   detail: {
     status: 'ok',
     version: '0.1.0',
+    insecure: null,
     checks: { engine: 'firefox 153.0 (/usr/bin/firefox)', pool_headless: '1 of 2 ready' },
     failing: [],
     facts: {
@@ -109,6 +110,7 @@ describe('the workers page', () => {
       checks,
       failing: ['driver'],
       facts: null,
+      insecure: null,
     };
     fleet.workers = [{ ...healthyWorker, healthy: false, detail } as WorkerStatus];
     renderPanel({ path: '/workers' });

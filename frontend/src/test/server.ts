@@ -57,6 +57,7 @@ export const healthyWorker: WorkerStatus = {
     checks: { prewarm: 'headless 1/1, vnc 1/1' },
     failing: [],
     facts: null,
+    insecure: null,
   },
 };
 
@@ -82,7 +83,14 @@ export function aWorkerWith(name: string, defaults: Partial<SessionDefaults>): W
     started_at: null,
     host_name: null,
   };
-  const detail = { status: 'ok' as const, version: '0.1.0', checks: {}, failing: [], facts };
+  const detail = {
+    status: 'ok' as const,
+    version: '0.1.0',
+    checks: {},
+    failing: [],
+    facts,
+    insecure: null,
+  };
   return { ...healthyWorker, name, detail };
 }
 
@@ -98,6 +106,9 @@ export class FakeFleet {
   workers: WorkerStatus[] = [healthyWorker];
   /** How often the lists were asked for. */
   polls = 0;
+  /** Whether anybody may use it, and how often that was asked for. */
+  insecure = false;
+  healthReads = 0;
   readonly #streams = new Set<ReadableStreamDefaultController<Uint8Array>>();
   #cut = false;
   #last = 0;
@@ -110,6 +121,11 @@ export class FakeFleet {
   readonly handlers = [
     http.get('*/api/events', () => this.#follow()),
     http.get('*/api/workers', () => HttpResponse.json(this.workers)),
+    http.get('*/api/health', () => {
+      this.healthReads += 1;
+      const { workers, insecure } = this;
+      return HttpResponse.json({ status: 'ok', workers, insecure });
+    }),
     http.get('*/api/sessions', ({ request }) => {
       if (new URL(request.url).searchParams.get('ended') === 'true') {
         return HttpResponse.json(this.ended);

@@ -4,6 +4,7 @@ import { cleanup, configure } from '@testing-library/react';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 
 import { launchPresets, NO_PRESETS } from '../api/launchPresets.ts';
+import { openFleetNote } from '../api/openFleetNote.ts';
 import { access } from '../api/token.ts';
 import {
   DEFAULT_ENDED_LAYOUT,
@@ -64,6 +65,8 @@ afterEach(() => {
   server.resetHandlers();
   access.forget();
   localStorage.clear();
+  sessionStorage.clear();
+  openFleetNote.set(false);
   liveLayout.set(DEFAULT_LIVE_LAYOUT);
   endedLayout.set(DEFAULT_ENDED_LAYOUT);
   pins.set([]);

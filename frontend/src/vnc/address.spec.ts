@@ -22,18 +22,21 @@ describe('parseLivePath', () => {
   );
 });
 
+const NOTHING = { key: null, token: null };
+
 describe('livePageSocket', () => {
   it('is the gateway’s WebSocket beside the page', () => {
     const page = new URL('http://fleet.test:9000/p/vnc/6900/?view_only=1#x');
-    expect(livePageSocket(page, { prefix: '/p/', id: '6900' }, null).href).toBe(
+    expect(livePageSocket(page, { prefix: '/p/', id: '6900' }, NOTHING).href).toBe(
       'ws://fleet.test:9000/p/websockify?token=6900',
     );
   });
 
-  it('is encrypted when the page is, and carries the access token', () => {
+  it('is encrypted when the page is, and carries the key and the access token', () => {
     const page = new URL('https://fleet.test/vnc/6900');
-    expect(livePageSocket(page, { prefix: '/', id: '6900' }, 's&t').href).toBe(
-      'wss://fleet.test/websockify?token=6900&access_token=s%26t',
+    const held = { key: 'k1', token: 's&t' };
+    expect(livePageSocket(page, { prefix: '/', id: '6900' }, held).href).toBe(
+      'wss://fleet.test/websockify?token=6900&key=k1&access_token=s%26t',
     );
   });
 });

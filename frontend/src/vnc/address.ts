@@ -21,11 +21,16 @@ export function parseLivePath(pathname: string): LiveAddress | null {
   }
 }
 
-/** The WebSocket that belongs to a noVNC page, with the access token where one is held. */
-export function livePageSocket(page: URL, address: LiveAddress, token: string | null): URL {
+/** The WebSocket that belongs to a noVNC page, with the view's key and the access token where they are held. */
+export function livePageSocket(
+  page: URL,
+  address: LiveAddress,
+  { key, token }: { key: string | null; token: string | null },
+): URL {
   const url = new URL(`${address.prefix}websockify`, page);
   url.protocol = page.protocol === 'https:' ? 'wss:' : 'ws:';
   url.searchParams.set('token', address.id);
+  if (key !== null && key !== '') url.searchParams.set('key', key);
   if (token !== null) url.searchParams.set('access_token', token);
   return url;
 }

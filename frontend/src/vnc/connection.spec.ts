@@ -1,7 +1,9 @@
+import { http, HttpResponse } from 'msw';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { i18n } from '../i18n/i18n.ts';
 import { LiveConnection } from './connection.ts';
+import { refusal, server } from '../test/server.ts';
 import { type LiveStatus, statusText } from './status.ts';
 
 const t = i18n.getFixedT(null, 'screen');
@@ -263,6 +265,178 @@ describe('LiveConnection', () => {
     connection.close();
     expect(newest().disconnect).toHaveBeenCalledOnce();
     newest().tell('disconnect', { clean: true });
+    expect(statuses).toEqual([{ state: 'connecting' }]);
+  });
+});
+
+describe('a LiveConnection whose gateway can be asked', () => {
+  const HERE = `ws://${window.location.host}/websockify?token=6900`;
+  const KEYED = `${HERE}&key=k1`;
+  const eventually = (check: () => void) => vi.waitFor(check, { timeout: 10_000 });
+  /** What was asked, by the questions' queries. */
+  let asked: string[];
+  let answer: () => Response;
+
+  const shows = (session: string | null, key: string | null) => () =>
+    HttpResponse.json({ session, key });
+  const over = () => refusal(410, 'view_over', 'It is over');
+  const urls = () => FakeRfb.made.map(({ socket }) => socket.url.href);
+  const words = () => statusText(t, statuses.at(-1) ?? { state: 'connecting' }, Date.now());
+  const isOver = (kind: string) =>
+    eventually(() => {
+      expect(statuses.at(-1)).toEqual({ state: 'disconnected', loss: { kind }, retryAt: null });
+    });
+  const wasAsked = (times: number) =>
+    eventually(() => {
+      expect(asked).toHaveLength(times);
+    });
+  const connects = (...addresses: string[]) =>
+    eventually(() => {
+      expect(urls()).toEqual(addresses);
+    });
+  const willRetry = () =>
+    eventually(() => {
+      const status = statuses.at(-1);
+      expect(status?.state === 'disconnected' && status.retryAt).toEqual(expect.any(Number));
+    });
+
+  /** Its WebSocket opens, and the screen is there. */
+  function show() {
+    newest().socket.dispatchEvent(new Event('open'));
+    newest().tell('connect');
+  }
+
+  async function staysAway(made: number) {
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(FakeRfb.made).toHaveLength(made);
+  }
+
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
+    asked = [];
+    server.use(
+      http.get('*/websockify/view', ({ request }) => {
+        asked.push(new URL(request.url).search);
+        return answer();
+      }),
+    );
+  });
+
+  it('asks whose screen it is before it connects by a number alone, and keeps to the key', async () => {
+    answer = shows('s1', 'k1');
+    connect(HERE);
+    expect(FakeRfb.made).toHaveLength(0);
+    await connects(KEYED);
+    show();
+    newest().drop();
+    await connects(KEYED, KEYED);
+    expect(asked).toEqual(['?token=6900', '?token=6900&key=k1']);
+  });
+
+  it('connects at once with a key, and stops for good when the session is over', async () => {
+    answer = over;
+    connect(KEYED);
+    expect(urls()).toEqual([KEYED]);
+    show();
+    newest().drop();
+    await isOver('over');
+    expect(words()).toBe('The session of this screen is over.');
+    await staysAway(1);
+  });
+
+  it.each([
+    ['there is no such screen', () => refusal(404, 'vnc_not_found', 'No'), 'absent'],
+    ['the address lacks its key', () => refusal(401, 'view_key_required', 'No'), 'locked'],
+  ])('does not connect when %s', async (_case, refuse, kind) => {
+    answer = refuse;
+    connect(HERE);
+    await isOver(kind);
+    await staysAway(0);
+  });
+
+  it('believes a gateway that may just have started only the third time that it knows no such view', async () => {
+    answer = () => refusal(404, 'vnc_not_found', 'No');
+    connect(KEYED);
+    show();
+    newest().drop();
+    await connects(KEYED, KEYED);
+    newest().drop('', false);
+    await connects(KEYED, KEYED, KEYED);
+    newest().drop('', false);
+    await isOver('absent');
+    await staysAway(3);
+  });
+
+  it('does not follow a number to another session, where sessions have no keys', async () => {
+    answer = shows('s1', null);
+    connect(HERE);
+    await connects(HERE);
+    show();
+    answer = shows('s2', null);
+    newest().drop();
+    await isOver('over');
+    await staysAway(1);
+  });
+
+  it('learns whose screen it shows as soon as the gateway can say', async () => {
+    answer = () => HttpResponse.error();
+    connect(HERE);
+    await connects(HERE);
+    answer = shows('s1', 'k1');
+    show();
+    await wasAsked(2);
+    // Taken in before the screen is lost.
+    await vi.advanceTimersByTimeAsync(100);
+    newest().drop();
+    await connects(HERE, KEYED);
+  });
+
+  it('does not take a session for its own that was named only after the screen was lost', async () => {
+    answer = () => HttpResponse.error();
+    connect(HERE);
+    await connects(HERE);
+    show();
+    await wasAsked(2);
+    answer = shows('s2', 'k2');
+    newest().drop();
+    await isOver('over');
+    await staysAway(1);
+  });
+
+  it.each([
+    ['knows no sessions', shows(null, null)],
+    ['is an original', () => HttpResponse.json({ detail: 'Not Found' }, { status: 404 })],
+    ['does not answer', () => HttpResponse.error()],
+  ])('goes on by the number where the gateway %s', async (_case, respond) => {
+    answer = respond;
+    connect(HERE);
+    await connects(HERE);
+    show();
+    newest().drop();
+    await willRetry();
+    expect(statuses.at(-1)).toMatchObject({ loss: { kind: 'lost' } });
+    await connects(HERE, HERE);
+  });
+
+  it('names what stands in the way of WebSockets, while none has ever opened', async () => {
+    answer = shows('s1', 'k1');
+    connect(KEYED);
+    newest().drop('', false);
+    await willRetry();
+    expect(statuses.at(-1)).toMatchObject({ loss: { kind: 'blocked' } });
+    expect(words()).toContain('does not pass Upgrade (WebSocket) requests.');
+    await connects(KEYED, KEYED);
+    show();
+    newest().drop('', false);
+    await willRetry();
+    expect(statuses.at(-1)).toMatchObject({ loss: { kind: 'unreadable' } });
+  });
+
+  it('takes no answer after it was closed', async () => {
+    answer = shows('s1', 'k1');
+    connect(HERE);
+    connection.close();
+    await staysAway(0);
     expect(statuses).toEqual([{ state: 'connecting' }]);
   });
 });

@@ -3,11 +3,17 @@ import RFB, { type RfbCredentials } from '@novnc/novnc';
 import { reconnectDelay } from './backoff.ts';
 import type { RemoteKey } from './keys.ts';
 import type { LiveStatus, Loss } from './status.ts';
+import { askView, type ViewAnswer, viewQuestion } from './view.ts';
 
 /** An attempt that has got nowhere after this long is given up. */
 const CONNECT_TIMEOUT_MS = 15_000;
 /** A connection that lasted this long was a good one: the next loss starts with the short delay. */
 const STABLE_AFTER_MS = 10_000;
+/**
+ * A view with a key is believed to be gone after being called unknown this often in a row: a control that has just
+ * started does not know its workers yet.
+ */
+const UNKNOWN_AT_MOST = 3;
 
 /** Keys a person may be holding while control is taken from the keyboard: keysym and code. */
 const MODIFIER_KEYS: [number, string][] = [
@@ -25,7 +31,7 @@ const MODIFIER_KEYS: [number, string][] = [
 export interface LiveConnectionOptions {
   /** The element that gets the canvas. */
   target: HTMLElement;
-  /** The WebSocket that leads to the VNC server. */
+  /** The WebSocket that leads to the VNC server, with the view's `key` where that is known. */
   url: URL;
   /** Watch only: no key, click or touch is passed on. */
   viewOnly: boolean;
@@ -48,7 +54,12 @@ interface Attempt {
 /**
  * A live view that keeps itself connected. It wraps noVNC's client, which knows one connection and
  * no second: this one notices the loss, says why, waits a growing while and tries again, until it
- * is closed. The panel and the noVNC page both use it.
+ * is closed or the session is over. The panel and the noVNC page both use it.
+ *
+ * It shows one session and never another: the number in its address is given to later sessions, too.
+ * So it asks the gateway for the session's key before it connects by a number alone, and after each
+ * loss whether the session is over. A gateway that can't be asked is trusted, as one of the
+ * original has to be.
  */
 export class LiveConnection {
   readonly #options: LiveConnectionOptions;
@@ -59,22 +70,42 @@ export class LiveConnection {
   /** Why the last credentials were of no use: said until others are. */
   #refusal: Loss | null = null;
   #attempt: Attempt | null = null;
+  /** The address, with the key as soon as that is known. */
+  #url: URL;
+  /** The session that it shows; null while nobody has said. */
+  #session: string | null = null;
+  /** Whether a WebSocket of it was ever open: then nothing on the way is in the way of WebSockets. */
+  #opened = false;
+  #question: AbortController | null = null;
+  /** How often in a row the gateway knew no such view. */
+  #absences = 0;
   #failures = 0;
   #retryTimer: number | undefined;
 
   constructor(options: LiveConnectionOptions) {
     this.#options = options;
+    this.#url = options.url;
     this.#viewOnly = options.viewOnly;
   }
 
-  /** Connects, and from then on reconnects until {@link close}. */
+  /** Connects, and from then on reconnects until {@link close}, or until its session is over. */
   open(): void {
-    this.#connect();
+    this.#options.onStatus({ state: 'connecting' });
+    if (this.#hasKey) {
+      this.#connect();
+      return;
+    }
+    this.#ask((answer) => {
+      const end = this.#bind(answer);
+      if (end) this.#stop(end);
+      else this.#connect();
+    });
   }
 
   /** Ends the connection for good and takes the canvas out of the page. */
   close(): void {
     clearTimeout(this.#retryTimer);
+    this.#question?.abort();
     const attempt = this.#attempt;
     if (attempt) {
       // Forgotten first: what noVNC still reports about it concerns nobody any more.
@@ -135,17 +166,61 @@ export class LiveConnection {
     this.#attempt?.rfb.focus({ preventScroll: true });
   }
 
-  #connect(): void {
-    const { target, url, onStatus } = this.#options;
-    onStatus({ state: 'connecting' });
+  get #hasKey(): boolean {
+    return this.#url.searchParams.has('key');
+  }
 
+  /** Asks what the address leads to; the answer is taken unless another question or the end comes first. */
+  #ask(take: (answer: ViewAnswer) => void): void {
+    this.#question?.abort();
+    const url = viewQuestion(this.#url);
+    if (!url) {
+      take({ state: 'unknown' });
+      return;
+    }
+    const { signal } = (this.#question = new AbortController());
+    void askView(url, signal).then((answer) => {
+      if (!signal.aborted) take(answer);
+    });
+  }
+
+  /** Keeps to the session that an answer names; returns why there is nothing to see any more, if so. */
+  #bind(answer: ViewAnswer): Loss | null {
+    if (answer.state === 'unknown') return null;
+    this.#absences = answer.state === 'absent' ? this.#absences + 1 : 0;
+    if (this.#hasKey && this.#absences > 0 && this.#absences < UNKNOWN_AT_MOST) return null;
+    if (answer.state !== 'shown') return { kind: answer.state };
+    if (answer.session === null) return null;
+    // What was shown before anybody named a session may have been another's screen.
+    const known = this.#session ?? (this.#opened && !this.#hasKey ? null : answer.session);
+    if (known !== answer.session) return { kind: 'over' };
+    this.#keep(answer.session, answer.key);
+    return null;
+  }
+
+  #keep(session: string, key: string | null): void {
+    this.#session = session;
+    if (key === null || this.#hasKey) return;
+    this.#url = new URL(this.#url);
+    this.#url.searchParams.set('key', key);
+  }
+
+  #stop(loss: Loss): void {
+    this.#options.onStatus({ state: 'disconnected', loss, retryAt: null });
+  }
+
+  #connect(): void {
+    const { target } = this.#options;
     let attempt: Attempt;
     try {
-      const socket = new WebSocket(url, ['binary']);
+      const socket = new WebSocket(this.#url, ['binary']);
       const ending: Attempt['ending'] = { event: null };
       // Before noVNC takes the socket, so that the reason is there when noVNC reports the end.
       socket.addEventListener('close', (event) => {
         ending.event = event;
+      });
+      socket.addEventListener('open', () => {
+        this.#opened = true;
       });
       socket.addEventListener('message', ({ data }) => {
         if (data instanceof ArrayBuffer) this.#received += data.byteLength;
@@ -156,7 +231,7 @@ export class LiveConnection {
     } catch (error) {
       // A URL this page may not open (ws: from an https: page) stays forbidden: no second try.
       const text = error instanceof Error ? error.message : String(error);
-      onStatus({ state: 'disconnected', loss: { kind: 'told', text }, retryAt: null });
+      this.#stop({ kind: 'told', text });
       return;
     }
 
@@ -183,6 +258,12 @@ export class LiveConnection {
         attempt.connectedAt = Date.now();
         this.#refusal = null;
         this.#options.onStatus({ state: 'connected' });
+        if (this.#session !== null || this.#hasKey) return;
+        // The gateway could not say whose screen this is before; while it is shown, it is this one's.
+        this.#ask((answer) => {
+          if (this.#attempt !== attempt || answer.state !== 'shown') return;
+          if (answer.session !== null) this.#keep(answer.session, answer.key);
+        });
       }),
     );
     rfb.addEventListener(
@@ -238,11 +319,24 @@ export class LiveConnection {
     const now = Date.now();
     const wasStable = attempt.connectedAt !== null && now - attempt.connectedAt >= STABLE_AFTER_MS;
     this.#failures = wasStable ? 1 : this.#failures + 1;
-    const delay = reconnectDelay(this.#failures);
-    this.#options.onStatus({ state: 'disconnected', loss, retryAt: now + delay });
-    this.#retryTimer = window.setTimeout(() => {
-      this.#connect();
-    }, delay);
+    const retryAt = now + reconnectDelay(this.#failures);
+    this.#stop(loss);
+    this.#ask((answer) => {
+      const end = this.#bind(answer);
+      if (end) {
+        this.#stop(end);
+        return;
+      }
+      const blocked = answer.state === 'shown' && !this.#opened;
+      const reason: Loss = blocked ? { kind: 'blocked' } : loss;
+      this.#options.onStatus({ state: 'disconnected', loss: reason, retryAt });
+      this.#retryTimer = window.setTimeout(
+        () => {
+          this.open();
+        },
+        Math.max(0, retryAt - Date.now()),
+      );
+    });
   }
 }
 

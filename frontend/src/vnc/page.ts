@@ -73,12 +73,13 @@ export function startLivePage(root: HTMLElement, page: URL): void {
 
   const viewOnly = isSwitchedOn(page.searchParams.get('view_only'));
   const token = page.searchParams.get('access_token') ?? storedToken();
+  const key = page.searchParams.get('key');
   let form: HTMLFormElement | null = null;
   let countdown: number | undefined;
 
   const connection = new LiveConnection({
     target: screen,
-    url: livePageSocket(page, address, token),
+    url: livePageSocket(page, address, { key, token }),
     viewOnly,
     onStatus: show,
   });

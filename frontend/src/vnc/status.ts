@@ -9,7 +9,11 @@ export type Loss =
   | { kind: 'told'; text: string }
   /** The screen wants another password, or nobody at all; with its own reason, if it gave one. */
   | { kind: 'refused'; text: string | undefined }
-  | { kind: 'timeout' | 'lost' | 'unreadable' | 'unreachable' };
+  | { kind: 'timeout' | 'lost' | 'unreadable' | 'unreachable' }
+  /** The session is there, and no WebSocket to its screen has ever opened. */
+  | { kind: 'blocked' }
+  /** For good: the session is over, there is no such screen, or the address does not open it. */
+  | { kind: 'over' | 'absent' | 'locked' };
 
 /** The state of a live view, as the screen shows it. */
 export type LiveStatus =
