@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { showsColour, startChromium } from './helpers/chromium.mjs';
+import { request } from './helpers/http.mjs';
 import { PanelNginx } from './helpers/nginx.mjs';
 import { attach } from './helpers/playwright.mjs';
 import { Server, test } from './helpers/server.mjs';
@@ -25,6 +26,35 @@ after(async () => {
   await site?.close();
 });
 
+/** What a browser may do with a page, as an answer's headers say it. */
+const POLICY = [
+  'content-security-policy',
+  'cross-origin-opener-policy',
+  'cross-origin-resource-policy',
+  'referrer-policy',
+  'x-content-type-options',
+];
+const policyOf = ({ headers }) => POLICY.map((name) => headers[name]);
+
+test('its files have the headers that the binary sends, and what it only passes on has no others', async () => {
+  const own = await server.request('GET', '/');
+  const [script] = /assets\/[^"]+\.js/.exec(own.text);
+  const files = ['/', '/index.html', `/${script}`, '/nothing-here', '/vnc.html'];
+  const answers = await Promise.all(files.map((file) => request('GET', nginx.url + file)));
+  assert.deepEqual(answers.map(({ status }) => status), [200, 200, 200, 404, 404]);
+  assert.match(own.headers['content-security-policy'], /frame-ancestors 'self'/);
+  for (const answer of answers.slice(0, 4)) assert.deepEqual(policyOf(answer), policyOf(own));
+  assert.deepEqual(
+    answers.slice(0, 3).map(({ headers }) => headers['cache-control']),
+    ['no-cache', 'no-cache', 'public, max-age=31536000, immutable'],
+  );
+  for (const route of ['/api/health', '/vnc/6900', '/websockify/view?token=1']) {
+    const [passed, direct] = [await request('GET', nginx.url + route), await server.request('GET', route)];
+    assert.deepEqual([passed.status, ...policyOf(passed)], [direct.status, ...policyOf(direct)]);
+    assert.equal(passed.headers['cache-control'], direct.headers['cache-control']);
+  }
+});
+
 for (const [where, address] of [
   ['at the root', () => `${nginx.url}/`],
   ['below a path that an ingress cuts off', () => nginx.prefixedUrl],
@@ -35,6 +65,7 @@ for (const [where, address] of [
     page.setDefaultTimeout(FINDING_MS);
     const [complaints, strangers] = [[], []];
     page.on('pageerror', (error) => complaints.push(String(error)));
+    context.on('console', (message) => /Content Security Policy/i.test(message.text()) && complaints.push(message.text()));
     page.on('request', (request) => request.url().startsWith(address()) || /^(data|blob):/.test(request.url()) || strangers.push(request.url()));
     await page.goto(address());
     await page.getByRole('status').filter({ hasText: 'Live' }).waitFor();

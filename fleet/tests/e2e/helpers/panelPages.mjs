@@ -38,6 +38,7 @@ export const PAGES = [
   { name: 'end', open: (page, { server, watched }) => visit(page, at(server.url, pathOf(watched)), '.timeline li', showsScreen, (shown) => shown.locator('.session-actions .danger').click(), '[role=dialog]') },
   { name: 'columns', open: (page, { server }) => visit(page, at(server.url), 'tbody tr', (shown) => shown.locator('.columns-menu summary').click(), '.columns-menu fieldset') },
   { name: 'settings', open: (page, { server }) => visit(page, at(server.url), 'tbody tr', (shown) => shown.locator('.top-actions .icon-button').click(), '[role=menu]') },
+  { name: 'open-fleet', open: (page, { open }) => visit(page, at(open.url), '.open-fleet', '.empty') },
   { name: 'no-such-page', open: (page, { server }) => visit(page, at(server.url, 'nowhere'), '.empty') },
   { name: 'token', open: (page, { guarded }) => visit(page, at(guarded.url), '.token-form'), complaint: /401/ },
   { name: 'vnc', open: (page, { server, watched }) => visit(page, server.url + watched.vnc.http, showsScreen) },

@@ -40,13 +40,13 @@ const BUSY = [
   { status: 'TERMINATING', labels: { team: 'qa' } },
 ];
 
-/** Real sessions, an empty fleet behind a token, and a fleet of stand-ins in trouble. */
+/** Real sessions, an empty fleet behind a token, one for everybody, and a fleet of stand-ins in trouble. */
 export class Showcase {
   /** Starts all of it; what has to be there is there. */
   static async start() {
     const showcase = new Showcase();
     try {
-      await Promise.all([showcase.#startServer(), showcase.#startGuarded(), showcase.#startTroubled()]);
+      await Promise.all([showcase.#startServer(), showcase.#startGuarded(), showcase.#startOpen(), showcase.#startTroubled()]);
       showcase.chromium = await startChromium();
     } catch (error) {
       await showcase.stop();
@@ -79,6 +79,11 @@ export class Showcase {
   async #startGuarded() {
     /** A fleet without sessions that wants `TOKEN`. */
     this.guarded = await Server.start({ CONTROL_API_TOKEN: TOKEN }, { healthy: false });
+  }
+
+  async #startOpen() {
+    /** A fleet without sessions that whoever reaches this machine may use. */
+    this.open = await Server.start({ CONTROL_HOST: '0.0.0.0' }, { healthy: false });
   }
 
   async #startTroubled() {
@@ -119,7 +124,7 @@ export class Showcase {
   /** Ends all of it. */
   async stop() {
     await this.chromium?.close();
-    for (const camofleet of [this.troubled, this.guarded, this.server]) await camofleet?.stop();
+    for (const camofleet of [this.troubled, this.open, this.guarded, this.server]) await camofleet?.stop();
     for (const original of this.originals ?? []) original.close();
     await this.site?.close();
   }
