@@ -167,7 +167,7 @@ export class LiveConnection {
   }
 
   get #hasKey(): boolean {
-    return this.#url.searchParams.has('key');
+    return Boolean(this.#url.searchParams.get('key'));
   }
 
   /** Asks what the address leads to; the answer is taken unless another question or the end comes first. */

@@ -114,7 +114,9 @@ describe('a text for the clipboard over there', () => {
       expect(screen.getByText(/is on the session’s clipboard/)).toBeVisible();
     } else {
       expect(onSend).not.toHaveBeenCalled();
-      expect(screen.getByText(/This text has 1,025 kB: a session takes 1,024 kB at most/)).toBeVisible();
+      expect(
+        screen.getByText(/This text has 1,025 kB: a session takes 1,024 kB at most/),
+      ).toBeVisible();
     }
   });
 });
