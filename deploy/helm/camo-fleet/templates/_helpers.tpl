@@ -84,16 +84,24 @@ labels:
 {{- if or .Values.podDeletionCost.enabled (include "camo-fleet.autoscaled" .) }}true{{ end }}
 {{- end }}
 
-{{/* The last id of a live view, and the last raw VNC port. */}}
-{{- define "camo-fleet.lastVncId" -}}{{ add 6899 (int .Values.workerVnc.vnc.slots) }}{{- end }}
-{{- define "camo-fleet.lastVncPort" -}}{{ add 5899 (int .Values.workerVnc.vnc.slots) }}{{- end }}
+{{/* The ids of live views, such as 6900-6904, and the last raw VNC port. */}}
+{{- define "camo-fleet.lastVncId" -}}
+{{- with .Values.workerVnc.vnc }}{{ add (int .firstId) (int .slots) -1 }}{{ end }}
+{{- end }}
+{{- define "camo-fleet.vncIds" -}}{{ int .Values.workerVnc.vnc.firstId }}-{{ include "camo-fleet.lastVncId" . }}{{- end }}
+{{- define "camo-fleet.lastVncPort" -}}
+{{- with .Values.workerVnc.vnc }}{{ add (int .firstPort) (int .slots) -1 }}{{ end }}
+{{- end }}
+
+{{/* The port of a component's Service, by the component's values. */}}
+{{- define "camo-fleet.servicePort" -}}{{ int .service.port }}{{- end }}
 
 {{/* Which Service has the live views, as suffix and port: the gateway, or control, which finds the pod itself. */}}
 {{- define "camo-fleet.viewsService" -}}
 {{- if and .Values.workerVnc.enabled (eq (include "camo-fleet.discovery" .) "static") }}worker-vnc{{ else }}control{{ end }}
 {{- end }}
 {{- define "camo-fleet.viewsPort" -}}
-{{- if eq (include "camo-fleet.viewsService" .) "control" }}9000{{ else }}6900{{ end }}
+{{- if eq (include "camo-fleet.viewsService" .) "control" }}{{ include "camo-fleet.servicePort" .Values.control }}{{ else }}{{ int .Values.workerVnc.gateway.port }}{{ end }}
 {{- end }}
 
 {{/* The security context of every pod, and of every container. */}}
@@ -165,7 +173,7 @@ annotations:
 {{/* What all containers share. Takes root, and values: image, resources and extraEnvFrom. */}}
 {{- define "camo-fleet.container" -}}
 image: {{ include "camo-fleet.image" (dict "root" .root "image" .values.image) }}
-imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+imagePullPolicy: {{ default .root.Values.image.pullPolicy .values.image.pullPolicy }}
 securityContext:
   {{- include "camo-fleet.containerSecurityContext" . | nindent 2 }}
 resources:
@@ -201,8 +209,24 @@ lifecycle:
 {{/* Refuses values that contradict each other, with what to do instead. */}}
 {{- define "camo-fleet.validate" -}}
 {{- $dns := eq (include "camo-fleet.discovery" .) "dns" }}
-{{- if not (or .Values.worker.enabled .Values.workerVnc.enabled .Values.control.extraWorkers) }}
+{{- if not (or .Values.worker.enabled .Values.workerVnc.enabled .Values.control.extraWorkers .Values.control.workers) }}
 {{- fail "There is no worker: enable worker or workerVnc, or name some in control.extraWorkers." }}
+{{- end }}
+{{- if and $dns .Values.control.workers }}
+{{- fail "control.workers names all workers, so that none is to be found: set discovery.mode to auto or static, or use control.extraWorkers." }}
+{{- end }}
+{{- with .Values.workerVnc }}
+{{- if has (int .gateway.port) (list 8070 8080) }}
+{{- fail (printf "workerVnc.gateway.port is %d, where another container of the pod listens: choose another." (int .gateway.port)) }}
+{{- end }}
+{{- if eq (int .gateway.port) (int .service.port) }}
+{{- fail (printf "workerVnc.service.port and workerVnc.gateway.port are both %d, and one Service has them: choose two." (int .gateway.port)) }}
+{{- end }}
+{{- range $port := list 8070 8080 (int .gateway.port) (int .service.port) }}
+{{- if and (ge $port (int $.Values.workerVnc.vnc.firstPort)) (le $port (int (include "camo-fleet.lastVncPort" $))) }}
+{{- fail (printf "workerVnc.vnc.firstPort and slots take the raw VNC ports from %d to %s, and %d is taken by another part: choose other ports." (int $.Values.workerVnc.vnc.firstPort) (include "camo-fleet.lastVncPort" $) $port) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- range $name, $values := dict "worker" .Values.worker "workerVnc" .Values.workerVnc }}
 {{- if and $values.enabled (not $dns) (gt (int $values.replicaCount) 1) }}

@@ -112,11 +112,11 @@ spec:
     - name: RUNNER_VNC_DISPLAY_MAX
       value: {{ add 99 (int .values.vnc.slots) | quote }}
     - name: RUNNER_VNC_PORT_MIN
-      value: "5900"
+      value: {{ int .values.vnc.firstPort | quote }}
     - name: RUNNER_VNC_PORT_MAX
       value: {{ include "camo-fleet.lastVncPort" $root | quote }}
     - name: RUNNER_VNC_WS_PORT_MIN
-      value: "6900"
+      value: {{ int .values.vnc.firstId | quote }}
     - name: RUNNER_VNC_WS_PORT_MAX
       value: {{ include "camo-fleet.lastVncId" $root | quote }}
     {{- end }}
@@ -132,7 +132,7 @@ spec:
     {{- if .vnc }}
     {{- range $slot := until (int .values.vnc.slots) }}
     - name: vnc-{{ $slot }}
-      containerPort: {{ add 5900 $slot }}
+      containerPort: {{ add (int $.values.vnc.firstPort) $slot }}
     {{- end }}
     {{- end }}
   {{- end }}
@@ -166,10 +166,12 @@ spec:
 - name: gateway
   {{- include "camo-fleet.container" $container | nindent 2 }}
   env:
+    - name: HTTP_PORT
+      value: {{ int .values.gateway.port | quote }}
     - name: VNC_WEB_RANGE
-      value: 6900-{{ include "camo-fleet.lastVncId" $root }}
+      value: {{ include "camo-fleet.vncIds" $root }}
     - name: VNC_BASE_PORT
-      value: "5900"
+      value: {{ int .values.vnc.firstPort | quote }}
     # Viewers go with their sessions, which the hook below has waited for.
     - name: SHUTDOWN_GRACE_MS
       value: "5000"
@@ -181,7 +183,7 @@ spec:
     {{- end }}
   ports:
     - name: views
-      containerPort: 6900
+      containerPort: {{ int .values.gateway.port }}
   livenessProbe:
     httpGet: {path: /health, port: views}
     periodSeconds: 10
@@ -202,20 +204,21 @@ kind: Service
 metadata:
   {{- include "camo-fleet.metadata" . | nindent 2 }}
 spec:
+  type: {{ .values.service.type }}
   publishNotReadyAddresses: true
   selector:
     {{- include "camo-fleet.selectorLabels" . | nindent 4 }}
   ports:
     - name: http
-      port: 8080
+      port: {{ include "camo-fleet.servicePort" .values }}
       targetPort: http
     {{- if .vnc }}
     - name: views
-      port: 6900
+      port: {{ int .values.gateway.port }}
       targetPort: views
     {{- range $slot := until (int .values.vnc.slots) }}
     - name: vnc-{{ $slot }}
-      port: {{ add 5900 $slot }}
+      port: {{ add (int $.values.vnc.firstPort) $slot }}
       targetPort: vnc-{{ $slot }}
     {{- end }}
     {{- end }}
