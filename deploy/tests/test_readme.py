@@ -48,3 +48,10 @@ def test_commands_set_values_that_exist(path):
 def test_files_of_deploy_exist(path):
     for link in re.findall(r"\bdeploy/[\w./-]*\w", path.read_text()):
         assert (DEPLOY.parent / link).exists(), link
+
+
+def test_every_drain_of_a_node_gives_up_its_volumes_in_memory():
+    documents = [*READMES, *(REPOSITORY / "docs").rglob("*.md")]
+    commands = [line for path in documents for line in path.read_text().splitlines() if "kubectl drain" in line]
+    assert len(commands) >= len(READMES)
+    assert all("--delete-emptydir-data" in line and "--ignore-daemonsets" in line for line in commands), commands

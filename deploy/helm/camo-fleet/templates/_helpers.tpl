@@ -79,6 +79,17 @@ labels:
 {{- end }}
 {{- end }}
 
+{{/*
+How long a new worker pod has to be ready before an old one goes, in seconds; empty where pods are not found. A name
+server, or a cache before it, may keep an answer without the new pod for the whole life of its records. Then control
+asks once more, and has to hear from the pod.
+*/}}
+{{- define "camo-fleet.minReadySeconds" -}}
+{{- if eq (include "camo-fleet.discovery" .) "dns" }}
+{{- with .Values.discovery }}{{ add (int .dnsTtlSeconds) (int (ceil .intervalSeconds)) 3 }}{{ end }}
+{{- end }}
+{{- end }}
+
 {{/* "true" where control writes pod deletion costs. */}}
 {{- define "camo-fleet.deletionCost" -}}
 {{- if or .Values.podDeletionCost.enabled (include "camo-fleet.autoscaled" .) }}true{{ end }}

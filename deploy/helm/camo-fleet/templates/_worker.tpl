@@ -17,6 +17,18 @@ metadata:
 spec:
   {{- if not $values.autoscaling.enabled }}
   replicas: {{ $values.replicaCount }}
+  {{- else }}
+  {{- /*
+  The scaler's number, so that an upgrade changes nothing about it: replicas that were in the manifest and are no longer
+  become one pod, also of a fleet that turns autoscaling on. What renders without a cluster leaves them out.
+  */}}
+  {{- with lookup "apps/v1" "Deployment" $root.Release.Namespace (printf "%s-%s" (include "camo-fleet.fullname" $root) .component) }}
+  replicas: {{ max (int .spec.replicas) (int $values.autoscaling.minReplicas) }}
+  {{- end }}
+  {{- end }}
+  {{- with include "camo-fleet.minReadySeconds" $root }}
+  # Until control has found a new pod no old one is taken away.
+  minReadySeconds: {{ . }}
   {{- end }}
   # A rollout may have to wait for the sessions of the pods that it replaces.
   progressDeadlineSeconds: {{ add $grace 600 }}
