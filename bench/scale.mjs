@@ -1,6 +1,6 @@
 // Measures how far one control goes: simulated workers on loopback addresses of their own, found by DNS, with live sessions.
-// Control is the real one. `node bench/scale.mjs [workers] [sessions on each] [seconds]`, after `make build` and the set-up
-// of the tests; the simulation takes a core of its own.
+// Control is the real one. `node bench/scale.mjs [workers] [sessions on each] [seconds]`, after `make build` and
+// `make setup-tests`; the simulation takes a core of its own.
 import fs from 'node:fs';
 import http from 'node:http';
 import { once } from 'node:events';
@@ -8,9 +8,9 @@ import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Camofleet } from '../fleet/tests/e2e/helpers/camofleet.mjs';
-import { NameServer } from '../fleet/tests/e2e/helpers/nameServer.mjs';
+import { helpers } from './helper.mjs';
 
+const { Camofleet, NameServer } = await helpers('camofleet.mjs', 'nameServer.mjs');
 const TICKS_PER_SECOND = 100;
 
 /** The address of a simulated worker: below 127.1.0.0, so that all can have the same port. */

@@ -1,14 +1,14 @@
 // Measures one camofleet on this machine: warm create, delete beside the kill of a bare launchServer's browser, cold
 // create beside a bare launchServer, displays, memory. Nothing else should run meanwhile.
-// `node bench/sessions.mjs [repetitions]`, after `make build` and the set-up of the tests.
+// `node bench/sessions.mjs [repetitions]`, after `make build` and `make setup-tests`.
 import fs from 'node:fs';
 import path from 'node:path';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { marked } from '../fleet/tests/e2e/helpers/processes.mjs';
-import { Server } from '../fleet/tests/e2e/helpers/server.mjs';
+import { helpers } from './helper.mjs';
 
+const { marked, Server } = await helpers('processes.mjs', 'server.mjs');
 /** How long a browser that is up goes on starting services that it does not need at once, in milliseconds. */
 const SETTLE = 4000;
 const repetitions = Number(process.argv[2] ?? 30);

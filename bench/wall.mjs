@@ -1,16 +1,13 @@
 // Measures what the wall costs: twelve sessions with a live view, whose pages change twice a second, without a viewer, as
 // pictures on the wall, and with four of them live. Nothing else should run meanwhile.
-// `node bench/wall.mjs [sessions] [seconds]`, after `make build` and the set-up of the tests.
+// `node bench/wall.mjs [sessions] [seconds]`, after `make build` and `make setup-tests`.
 import fs from 'node:fs';
 import path from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startChromium } from '../fleet/tests/e2e/helpers/chromium.mjs';
-import { xServers } from '../fleet/tests/e2e/helpers/processes.mjs';
-import { Server } from '../fleet/tests/e2e/helpers/server.mjs';
-import { Site } from '../fleet/tests/e2e/helpers/site.mjs';
-import { until } from '../fleet/tests/e2e/helpers/wait.mjs';
+import { helpers } from './helper.mjs';
 
+const { startChromium, xServers, Server, Site, until } = await helpers('chromium.mjs', 'processes.mjs', 'server.mjs', 'site.mjs', 'wait.mjs');
 const [sessions = 12, seconds = 20] = process.argv.slice(2).map(Number);
 /** As many tiles as the wall has live at once. */
 const LIVE = 4;
