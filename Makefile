@@ -1,6 +1,8 @@
 # The commands of this checkout. Each sets up what it needs; all are quick when nothing is left to do.
 #
 #   make run            install what is missing, build, start camofleet on 127.0.0.1:9000 (ARGS="--port 9001" and the like)
+#                       TOKEN=1 makes an access token first, as make token does
+#   make token          writes access tokens into .env, which camofleet and compose read, and prints the one for clients
 #   make build          the same without starting: leaves target/release/camofleet
 #   make test           every test of every language
 #   make test-deploy    of these, the tests of the Helm chart and all else in deploy/
@@ -18,7 +20,7 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR := $(CURDIR)/target
 export CAMOFLEET_BIN := $(CARGO_TARGET_DIR)/release/camofleet
 
-.PHONY: setup setup-tests build run test test-deploy lint images test-containers screenshots k8s-manifests settings-docs api-docs sbom clean
+.PHONY: setup setup-tests build run token test test-deploy lint images test-containers screenshots k8s-manifests settings-docs api-docs sbom clean
 
 setup:
 	@scripts/setup.sh
@@ -29,8 +31,12 @@ setup-tests:
 build: setup
 	@scripts/build.sh
 
-run: build
+run: build $(if $(TOKEN),token)
 	@exec "$(CAMOFLEET_BIN)" serve $(ARGS)
+
+# Makes the access tokens that .env lacks, and prints the one for clients.
+token:
+	@scripts/token.sh
 
 test: setup-tests
 	@scripts/build.sh

@@ -15,6 +15,9 @@ COMPOSE = sorted(REPOSITORY.glob("compose*.yaml"))
 
 def check(where, variables):
     """That each of these is a setting, and that the binary takes them together."""
+    # What Kubernetes puts into others.
+    parts = set(re.findall(r"\$\((\w+)\)", " ".join(variables.values())))
+    variables = {name: value for name, value in variables.items() if name not in parts - settings_in_force().keys()}
     unknown = variables.keys() - settings_in_force().keys() - LIBRARIES
     assert not unknown, f"{where} passes what is no setting: {', '.join(sorted(unknown))}"
     in_force = settings_in_force(**variables)
@@ -63,7 +66,10 @@ def test_a_value_that_is_refused_is_noticed():
 
 def interpolate(text):
     """A value as compose fills it in where the caller's environment is empty; None where it then is."""
-    filled = re.sub(r"\$\{\w+:?-([^}]*)\}", r"\1", str(text))
+    filled, before = str(text), None
+    # From the inside out: a default may have a variable of its own.
+    while filled != before:
+        filled, before = re.sub(r"\$\{\w+:?-([^${}]*)\}", r"\1", filled), filled
     filled = re.sub(r"\$\{\w+[^}]*\}|\$\w+", "", filled).replace("$$", "$")
     return filled or None
 
@@ -85,6 +91,19 @@ def test_compose_files_pass_settings(path):
         assert not unknown, f"{path.name}: {name} passes what is no setting: {', '.join(sorted(unknown))}"
         checked += len(ours)
     assert checked > 0
+
+
+@pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
+@pytest.mark.parametrize(("bind", "address"), [(None, "127.0.0.1"), ("0.0.0.0", "0.0.0.0"), ("192.0.2.7", "192.0.2.7")])
+def test_compose_files_publish_on_loopback_unless_told(path, bind, address):
+    text = path.read_text()
+    if bind:
+        text = re.sub(r"\$\{CAMOFLEET_BIND:-[^}]*\}", bind, text)
+    ports = [port for service in yaml.safe_load(text)["services"].values() for port in service.get("ports", [])]
+    assert ports
+    for port in ports:
+        published = interpolate(port)
+        assert re.fullmatch(rf"{re.escape(address)}:\d+:\d+", published), published
 
 
 def test_binary_says_all_settings():

@@ -195,14 +195,42 @@ envFrom:
 {{- end }}
 {{- end }}
 
-{{/* The access token, as an element of env. */}}
-{{- define "camo-fleet.tokenEnv" -}}
-{{- with .Values.apiToken.existingSecret }}
-- name: CONTROL_API_TOKEN
+{{/* The Secret with the tokens; empty where there are none. */}}
+{{- define "camo-fleet.tokenSecret" -}}
+{{- if .Values.apiToken.create }}
+{{- include "camo-fleet.fullname" . }}-api-token
+{{- else }}
+{{- .Values.apiToken.existingSecret }}
+{{- end }}
+{{- end }}
+
+{{/* The key of the workers' token in it; empty where they have none. */}}
+{{- define "camo-fleet.workersKey" -}}
+{{- if .Values.apiToken.create }}
+{{- default "workers-token" .Values.apiToken.workersKey }}
+{{- else if .Values.apiToken.existingSecret }}
+{{- .Values.apiToken.workersKey }}
+{{- end }}
+{{- end }}
+
+{{/* The token that clients bring, as an element of env. Takes root and name, the setting. Nothing where there is none. */}}
+{{- define "camo-fleet.clientsToken" -}}
+{{- with include "camo-fleet.tokenSecret" .root }}
+- name: {{ $.name }}
   valueFrom:
-    secretKeyRef:
-      name: {{ . }}
-      key: {{ $.Values.apiToken.key }}
+    secretKeyRef: {name: {{ . }}, key: {{ $.root.Values.apiToken.key }}}
+{{- end }}
+{{- end }}
+
+{{/* The workers' token as elements of env. Takes root and names, the settings. Nothing where there is none. */}}
+{{- define "camo-fleet.workersToken" -}}
+{{- $key := include "camo-fleet.workersKey" .root }}
+{{- if $key }}
+{{- range .names }}
+- name: {{ . }}
+  valueFrom:
+    secretKeyRef: {name: {{ include "camo-fleet.tokenSecret" $.root }}, key: {{ $key }}}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -214,7 +242,8 @@ they are reached through the worker, and seen through the gateway.
 lifecycle:
   preStop:
     exec:
-      command: [camofleet, drain, --url, "http://127.0.0.1:8070", --timeout, {{ .Values.drain.graceSeconds | quote }}]
+      command: [camofleet, drain, --url, "http://127.0.0.1:8070", --timeout, {{ .Values.drain.graceSeconds | quote }}
+        {{- if include "camo-fleet.workersKey" . }}, --token-env, RUNNER_API_TOKEN{{ end }}]
 {{- end }}
 
 {{/* Refuses values that contradict each other, with what to do instead. */}}
@@ -238,6 +267,15 @@ lifecycle:
 {{- fail (printf "workerVnc.vnc.firstPort and slots take the raw VNC ports from %d to %s, and %d is taken by another part: choose other ports." (int $.Values.workerVnc.vnc.firstPort) (include "camo-fleet.lastVncPort" $) $port) }}
 {{- end }}
 {{- end }}
+{{- end }}
+{{- if and .Values.apiToken.create .Values.apiToken.existingSecret }}
+{{- fail "apiToken has both create and an existingSecret: choose one of them." }}
+{{- end }}
+{{- if and .Values.apiToken.workersKey (not (include "camo-fleet.tokenSecret" .)) }}
+{{- fail "apiToken.workersKey names a key of no Secret: set apiToken.create or apiToken.existingSecret." }}
+{{- end }}
+{{- if and .Values.apiToken.required (not (include "camo-fleet.tokenSecret" .)) }}
+{{- fail "apiToken.required, and there is none: set apiToken.create or apiToken.existingSecret." }}
 {{- end }}
 {{- range $name, $values := dict "worker" .Values.worker "workerVnc" .Values.workerVnc }}
 {{- if and $values.enabled (not $dns) (gt (int $values.replicaCount) 1) }}

@@ -77,6 +77,9 @@ spec:
       value: http://127.0.0.1:8070
     - name: WORKER_SUPPORTS_VNC
       value: {{ .vnc | quote }}
+    {{- with include "camo-fleet.workersToken" (dict "root" .root "names" (list "WORKER_API_TOKEN" "WORKER_RUNNER_TOKEN" "RUNNER_API_TOKEN")) }}
+    {{- . | trim | nindent 4 }}
+    {{- end }}
     {{- with .values.extraEnv }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -108,6 +111,9 @@ spec:
     # Made by the runner within the volume, for the volume itself belongs to root, and profiles are nobody else's.
     - name: RUNNER_RUN_DIR
       value: /run/camofleet
+    {{- with include "camo-fleet.workersToken" (dict "root" $root "names" (list "RUNNER_API_TOKEN")) }}
+    {{- . | trim | nindent 4 }}
+    {{- end }}
     - name: RUNNER_MAX_SESSIONS
       value: {{ .values.maxSessions | quote }}
     - name: RUNNER_PREWARM_HEADLESS
@@ -187,7 +193,11 @@ spec:
     # Viewers go with their sessions, which the hook below has waited for.
     - name: SHUTDOWN_GRACE_MS
       value: "5000"
-    {{- with include "camo-fleet.tokenEnv" $root }}
+    {{- with include "camo-fleet.clientsToken" (dict "root" $root "name" "GATEWAY_API_TOKEN") }}
+    {{- . | trim | nindent 4 }}
+    {{- end }}
+    {{- with include "camo-fleet.workersToken" (dict "root" $root "names" (list "RUNNER_API_TOKEN")) }}
+    # For the hook below.
     {{- . | trim | nindent 4 }}
     {{- end }}
     {{- with .values.gateway.extraEnv }}

@@ -39,7 +39,7 @@ export class Stack {
   async #up({ profile, services, scale }, whole) {
     const [control, ui, gateway] = [await freePort(), await freePort(), await freePort()];
     this.project = process.env.TEST_PROJECT ?? `camofleet-test-${process.pid}`;
-    this.#env = { CONTROL_PORT: String(control), UI_PORT: String(ui), GATEWAY_PORT: String(gateway), PUBLISH_ADDRESS: '127.0.0.1' };
+    this.#env = { CONTROL_PORT: String(control), UI_PORT: String(ui), GATEWAY_PORT: String(gateway), CAMOFLEET_BIND: '127.0.0.1' };
     const files = ['compose.yaml', ...(profile ? ['fleet/tests/containers/without-pools.yaml'] : [])].flatMap((file) => ['-f', file]);
     this.#words = ['compose', ...files, '-p', this.project, ...(profile ? ['--profile', profile] : [])];
     Object.assign(this, { url: `http://127.0.0.1:${control}`, wsUrl: `ws://127.0.0.1:${control}` });
