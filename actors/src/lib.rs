@@ -31,6 +31,7 @@ pub mod events;
 pub mod fleet;
 pub mod gateway;
 pub mod history;
+pub mod kubernetes;
 mod launched;
 mod launcher;
 pub mod links;

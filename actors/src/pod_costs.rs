@@ -4,44 +4,28 @@
 //! reads. Several controls may tell the same.
 
 use std::collections::HashMap;
-use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use awc::http::{Method, header};
-use url::Url;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, Patch, PatchParams};
+use tokio::time::timeout;
 
-use crate::error::with_sources;
 use crate::fleet::Directory;
-use crate::tls;
+use crate::kubernetes::{Cluster, LIMIT, refusal, status};
 use crate::worker::WorkerSnapshot;
 
 /// How often changes are told.
 const TELL_EVERY: Duration = Duration::from_secs(5);
-/// How long Kubernetes may take to answer.
-const LIMIT: Duration = Duration::from_secs(5);
 /// How much less a worker costs that takes no more sessions: less than any other with sessions.
 const DRAINED: i32 = 1_000_000;
-
-/// Kubernetes' API, as a pod of the cluster reaches it.
-#[derive(Debug, Clone)]
-pub struct Cluster {
-    /// Where the API is.
-    pub api: Url,
-    /// The certificate authority of the API's certificate, a PEM file; `None` are those that this machine trusts.
-    pub authority: Option<PathBuf>,
-    /// The file with the token of the service account, which is read each time: tokens are replaced.
-    pub token: PathBuf,
-    /// The namespace of the workers' pods.
-    pub namespace: String,
-}
+const REMEDY: &str = "the service account may not patch pods";
 
 /// Tells the costs of all workers, for as long as it runs.
 ///
 /// # Errors
-/// The certificate authority can't be read.
-pub async fn tell(cluster: Cluster, directory: Directory) -> io::Result<()> {
-    let mut costs = PodCosts::new(cluster)?;
+/// The certificate authority or the token can't be read; the text is for people.
+pub async fn tell(cluster: Cluster, directory: Directory) -> Result<(), String> {
+    let mut costs = PodCosts::new(&cluster)?;
     let mut ticks = tokio::time::interval(TELL_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -66,24 +50,15 @@ fn is_pod_name(name: &str) -> bool {
 }
 
 struct PodCosts {
-    cluster: Cluster,
-    client: awc::Client,
+    pods: Api<Pod>,
     told: HashMap<String, i32>,
     /// Whether the log says that it does not work.
     failing: bool,
 }
 
 impl PodCosts {
-    fn new(cluster: Cluster) -> io::Result<Self> {
-        let connector = awc::Connector::new().timeout(LIMIT);
-        let connector = match &cluster.authority {
-            Some(authority) => {
-                connector.rustls_0_23(tls::client_config_trusting(&std::fs::read(authority)?)?)
-            }
-            None => connector,
-        };
-        let client = awc::Client::builder().connector(connector).timeout(LIMIT).finish();
-        Ok(Self { cluster, client, told: HashMap::new(), failing: false })
+    fn new(cluster: &Cluster) -> Result<Self, String> {
+        Ok(Self { pods: Api::default_namespaced(cluster.client()?), told: HashMap::new(), failing: false })
     }
 
     /// Tells what has changed.
@@ -111,24 +86,16 @@ impl PodCosts {
     }
 
     async fn annotate(&self, pod: &str, cost: i32) -> Result<(), String> {
-        let Cluster { api, namespace, token, .. } = &self.cluster;
-        let token = tokio::fs::read_to_string(token).await.map_err(|error| format!("no token: {error}"))?;
-        let url = format!("{}/api/v1/namespaces/{namespace}/pods/{pod}", api.as_str().trim_end_matches('/'));
         let patch = serde_json::json!({
             "metadata": {"annotations": {"controller.kubernetes.io/pod-deletion-cost": cost.to_string()}}
         });
-        let request = self
-            .client
-            .request(Method::PATCH, url)
-            .insert_header((header::AUTHORIZATION, format!("Bearer {}", token.trim())))
-            .insert_header((header::CONTENT_TYPE, "application/merge-patch+json"));
-        let answer = request.send_body(patch.to_string()).await.map_err(|error| with_sources(&error))?;
-        match answer.status().as_u16() {
-            200..=299 => Ok(()),
+        let (parameters, patch) = (PatchParams::default(), Patch::Merge(&patch));
+        match timeout(LIMIT, self.pods.patch_metadata(pod, &parameters, &patch)).await {
+            Ok(Ok(_)) => Ok(()),
             // It has gone meanwhile, or is no pod of this namespace: there is nobody to tell.
-            404 => Ok(()),
-            403 => Err("Kubernetes answered 403: the service account may not patch pods".to_owned()),
-            status => Err(format!("Kubernetes answered {status}")),
+            Ok(Err(error)) if status(&error) == Some(404) => Ok(()),
+            Ok(Err(error)) => Err(refusal(&error, REMEDY)),
+            Err(_) => Err(format!("Kubernetes did not answer within {} s", LIMIT.as_secs())),
         }
     }
 }
@@ -146,7 +113,7 @@ mod tests {
     async fn api(statuses: Vec<u16>) -> (Cluster, mpsc::UnboundedReceiver<String>, tempfile::TempDir) {
         let files = tempfile::tempdir().unwrap();
         let token = files.path().join("token");
-        std::fs::write(&token, "s3cr3t\n").unwrap();
+        std::fs::write(&token, "s3cr3t").unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (told, asked) = mpsc::unbounded_channel();
@@ -158,13 +125,27 @@ mod tests {
                     let count = caller.read(&mut buffer).await.unwrap();
                     request.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
                 }
-                let answer = format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+                let body = match status {
+                    200 => r#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{}}"#
+                        .to_owned(),
+                    code => {
+                        format!(r#"{{"kind":"Status","apiVersion":"v1","status":"Failure","code":{code}}}"#)
+                    }
+                };
+                let length = body.len();
+                let head =
+                    format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+                let answer = head + &body;
                 caller.write_all(answer.as_bytes()).await.unwrap();
                 told.send(request).unwrap();
             }
         });
-        let cluster =
-            Cluster { api: url.parse().unwrap(), authority: None, token, namespace: "fleet".to_owned() };
+        let cluster = Cluster {
+            api: url.parse().unwrap(),
+            authority: None,
+            token: Some(token),
+            namespace: "fleet".to_owned(),
+        };
         (cluster, asked, files)
     }
 
@@ -175,12 +156,12 @@ mod tests {
     #[actix::test]
     async fn a_pod_is_told_its_cost_when_it_changes_and_not_again() {
         let (cluster, mut asked, _files) = api(vec![200, 200]).await;
-        let mut pods = PodCosts::new(cluster).unwrap();
+        let mut pods = PodCosts::new(&cluster).unwrap();
         for cost in [3, 3, 4] {
             pods.tell(costs(&[("worker-5d8f-x2", cost)])).await;
         }
         let (first, second) = (asked.recv().await.unwrap(), asked.recv().await.unwrap());
-        assert!(first.starts_with("PATCH /api/v1/namespaces/fleet/pods/worker-5d8f-x2 HTTP/1.1"), "{first}");
+        assert!(first.starts_with("PATCH /api/v1/namespaces/fleet/pods/worker-5d8f-x2"), "{first}");
         let head = first.to_lowercase();
         assert!(head.contains("authorization: bearer s3cr3t\r\n"), "{first}");
         assert!(head.contains("content-type: application/merge-patch+json"), "{first}");
@@ -192,7 +173,7 @@ mod tests {
     #[actix::test]
     async fn what_could_not_be_told_is_told_again_and_a_pod_that_is_gone_is_not() {
         let (cluster, mut asked, _files) = api(vec![403, 200, 404]).await;
-        let mut pods = PodCosts::new(cluster).unwrap();
+        let mut pods = PodCosts::new(&cluster).unwrap();
         pods.tell(costs(&[("a", 1)])).await;
         assert!(pods.failing);
         pods.tell(costs(&[("a", 1)])).await;

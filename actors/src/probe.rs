@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use awc::error::{ConnectError, SendRequestError};
 use awc::http::Method;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, timeout};
@@ -14,6 +15,10 @@ use crate::tls;
 const ANSWER: Duration = Duration::from_secs(4);
 /// How often a camofleet that drains is asked whether it is done.
 const ASK_EVERY: Duration = Duration::from_secs(1);
+/// How long sessions may take to end when they are told to.
+const ENDING: Duration = Duration::from_secs(20);
+/// How often in a row it may fail to answer while it drains before that counts.
+const TRIES: usize = 2;
 /// The longest answer that is read, in bytes: the health of a control with some thousand workers.
 const ANSWER_LIMIT: usize = 16 << 20;
 
@@ -22,8 +27,33 @@ const ANSWER_LIMIT: usize = 16 << 20;
 pub enum ProbeFailure {
     /// It does not answer, or says that it is not well.
     NotWell(String),
-    /// There were still sessions when the time was up.
+    /// There were still sessions after they were told to end.
     StillBusy(String),
+}
+
+/// Why there was no answer.
+#[derive(Debug)]
+enum Unanswered {
+    /// Nobody listens there.
+    Gone(String),
+    /// Anything else.
+    Failed(String),
+}
+
+impl From<Unanswered> for ProbeFailure {
+    fn from(unanswered: Unanswered) -> Self {
+        let (Unanswered::Gone(text) | Unanswered::Failed(text)) = unanswered;
+        Self::NotWell(text)
+    }
+}
+
+/// Where a camofleet is, and the token that it asks for, if it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// Where its API is.
+    pub url: Url,
+    /// Its access token.
+    pub token: Option<String>,
 }
 
 /// What the health of any role has.
@@ -51,12 +81,13 @@ struct Facts {
     sessions: usize,
 }
 
-/// Whether the camofleet whose API is at `url` is well; with `alive` any answer will do.
+/// Whether a camofleet is well; with `alive` any answer will do.
 ///
 /// # Errors
 /// [`ProbeFailure::NotWell`].
-pub async fn health(url: &Url, alive: bool) -> Result<(), ProbeFailure> {
-    let health = ask(url, Method::GET, "/health").await?;
+pub async fn health(address: &Address, alive: bool) -> Result<(), ProbeFailure> {
+    let url = &address.url;
+    let health = ask(address, Method::GET, "/health").await?;
     if alive || health.status == "ok" {
         return Ok(());
     }
@@ -66,51 +97,100 @@ pub async fn health(url: &Url, alive: bool) -> Result<(), ProbeFailure> {
     Err(ProbeFailure::NotWell(format!("{url} is {}: {what}", health.status)))
 }
 
-/// Takes the worker or runner whose API is at `url` out of service, and waits until its last session has ended.
+/// Takes a worker or a runner out of service, and waits until its last session has ended. When `limit` is over, those that
+/// are left are ended: tells how many they were. One that is gone meanwhile has none.
 ///
 /// # Errors
-/// [`ProbeFailure::StillBusy`] when that takes longer than `limit`, and [`ProbeFailure::NotWell`].
-pub async fn drain(url: &Url, limit: Duration) -> Result<(), ProbeFailure> {
+/// [`ProbeFailure::StillBusy`] when sessions don't end although they are told to, and [`ProbeFailure::NotWell`].
+pub async fn drain(address: &Address, limit: Duration) -> Result<usize, ProbeFailure> {
+    let url = &address.url;
     let deadline = Instant::now() + limit;
-    let mut health = ask(url, Method::POST, "/drain").await?;
+    let mut told_to_end: Option<(Instant, usize)> = None;
+    let mut failures = 0;
+    let mut answer = ask(address, Method::POST, "/drain").await?;
     loop {
-        let Some(Facts { sessions }) = health.facts else {
-            let text = format!("{url} does not tell its sessions: name a worker or a runner");
-            return Err(ProbeFailure::NotWell(text));
+        let Some(Facts { sessions }) = answer.facts else {
+            let remedy = "name a worker or a runner, and its token if it has one";
+            return Err(ProbeFailure::NotWell(format!("{url} does not tell its sessions: {remedy}")));
         };
         if sessions == 0 {
-            return Ok(());
+            return Ok(told_to_end.map_or(0, |(_, sessions)| sessions));
         }
-        if Instant::now() + ASK_EVERY > deadline {
-            let what = if sessions == 1 { "session" } else { "sessions" };
-            let text = format!("{url} still has {sessions} {what} after {} s", limit.as_secs());
-            return Err(ProbeFailure::StillBusy(text));
-        }
-        sleep(ASK_EVERY).await;
-        health = ask(url, Method::GET, "/health").await?;
+        let now = Instant::now();
+        let (method, path) = match told_to_end {
+            Some((told, _)) if now - told > ENDING => {
+                let seconds = ENDING.as_secs();
+                let text =
+                    format!("{url} still has {} {seconds} s after they were told to end", count(sessions));
+                return Err(ProbeFailure::StillBusy(text));
+            }
+            None if now >= deadline => {
+                told_to_end = Some((now, sessions));
+                (Method::POST, "/drain?end=true")
+            }
+            Some(_) => {
+                sleep(ASK_EVERY).await;
+                (Method::GET, "/health")
+            }
+            None => {
+                sleep(ASK_EVERY.min(deadline - now)).await;
+                (Method::GET, "/health")
+            }
+        };
+        answer = loop {
+            match ask(address, method.clone(), path).await {
+                Ok(answer) => break answer,
+                // It has ended: the hook of another container of its pod was done a moment sooner.
+                Err(Unanswered::Gone(_)) => return Ok(told_to_end.map_or(0, |(_, sessions)| sessions)),
+                // Perhaps because it is just ending.
+                Err(Unanswered::Failed(_)) if failures < TRIES => {
+                    failures += 1;
+                    sleep(ASK_EVERY).await;
+                }
+                Err(failed) => return Err(failed.into()),
+            }
+        };
+        failures = 0;
     }
 }
 
-async fn ask(url: &Url, method: Method, path: &str) -> Result<Health, ProbeFailure> {
-    let at = format!("{}{path}", url.as_str().trim_end_matches('/'));
-    let answered = match timeout(ANSWER, call(method, &at)).await {
-        Ok(answered) => answered,
-        Err(_) => Err(format!("{at} did not answer within {} s", ANSWER.as_secs())),
-    };
-    answered.map_err(ProbeFailure::NotWell)
+/// A number of sessions, in words.
+pub fn count(sessions: usize) -> String {
+    format!("{sessions} session{}", if sessions == 1 { "" } else { "s" })
 }
 
-async fn call(method: Method, at: &str) -> Result<Health, String> {
+async fn ask(address: &Address, method: Method, path: &str) -> Result<Health, Unanswered> {
+    let at = format!("{}{path}", address.url.as_str().trim_end_matches('/'));
+    match timeout(ANSWER, call(method, &at, address.token.as_deref())).await {
+        Ok(answered) => answered,
+        Err(_) => Err(Unanswered::Failed(format!("{at} did not answer within {} s", ANSWER.as_secs()))),
+    }
+}
+
+async fn call(method: Method, at: &str, token: Option<&str>) -> Result<Health, Unanswered> {
     let connector = awc::Connector::new().timeout(ANSWER);
     let connector =
         if at.starts_with("https:") { connector.rustls_0_23(tls::client_config()) } else { connector };
     let client = awc::Client::builder().connector(connector).disable_timeout().finish();
-    let unanswered = |error| format!("{at} does not answer: {}", with_sources(&error));
-    let mut answer = client.request(method, at).send().await.map_err(unanswered)?;
-    let status = answer.status();
-    let body = answer.body().limit(ANSWER_LIMIT).await.map_err(|error| format!("{at} broke off: {error}"))?;
-    if !status.is_success() {
-        return Err(format!("{at} answered {status}: {}", String::from_utf8_lossy(&body)));
+    let mut request = client.request(method, at);
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
     }
-    serde_json::from_slice(&body).map_err(|_| format!("{at} is no camofleet: its answer is no health"))
+    let mut answer = request.send().await.map_err(|error| {
+        let refused = matches!(&error, SendRequestError::Connect(ConnectError::Io(error))
+            if error.kind() == std::io::ErrorKind::ConnectionRefused);
+        let text = format!("{at} does not answer: {}", with_sources(&error));
+        if refused { Unanswered::Gone(text) } else { Unanswered::Failed(text) }
+    })?;
+    let status = answer.status();
+    let body = answer.body().limit(ANSWER_LIMIT).await;
+    let body = body.map_err(|error| Unanswered::Failed(format!("{at} broke off: {error}")))?;
+    if !status.is_success() {
+        return Err(Unanswered::Failed(format!(
+            "{at} answered {status}: {}",
+            String::from_utf8_lossy(&body)
+        )));
+    }
+    serde_json::from_slice(&body)
+        .map_err(|_| Unanswered::Failed(format!("{at} is no camofleet: its answer is no health")))
 }

@@ -3,8 +3,7 @@
 use std::io;
 use std::sync::{Arc, OnceLock};
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -31,21 +30,6 @@ fn config(roots: RootCertStore) -> Arc<ClientConfig> {
     #[allow(clippy::expect_used)]
     let builder = versions.expect("ring supports the protocol versions that rustls calls safe");
     Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
-}
-
-/// The same with these certificate authorities, in PEM form, and no others.
-///
-/// # Errors
-/// There is none among them.
-pub(crate) fn client_config_trusting(authorities: &[u8]) -> io::Result<Arc<ClientConfig>> {
-    let mut roots = RootCertStore::empty();
-    for authority in CertificateDer::pem_slice_iter(authorities) {
-        roots.add(authority.map_err(io::Error::other)?).map_err(io::Error::other)?;
-    }
-    if roots.is_empty() {
-        return Err(io::Error::other("there is no certificate in the file"));
-    }
-    Ok(config(roots))
 }
 
 /// Secures a connection to a host.

@@ -14,7 +14,7 @@ HEADER = "# Made from deploy/helm/camo-fleet by `make k8s-manifests`, with deplo
 # Which templates make which file.
 FILES = {
     "ui.yaml": ["ui-deployment.yaml", "ui-service.yaml"],
-    "control.yaml": ["control-configmap.yaml", "control-deployment.yaml", "control-service.yaml"],
+    "control.yaml": ["control-rbac.yaml", "control-configmap.yaml", "control-deployment.yaml", "control-service.yaml"],
     "worker.yaml": ["worker-deployment.yaml", "worker-service.yaml"],
     "worker-vnc.yaml": ["worker-vnc-deployment.yaml", "worker-vnc-service.yaml"],
     "ingress.yaml": ["ingress.yaml"],

@@ -51,7 +51,7 @@ def test_every_value_is_explained_and_known_to_the_schema():
         chart.validate_schema(chart.values)
 
 
-@pytest.mark.parametrize("mode", ["static", "dns"])
+@pytest.mark.parametrize("mode", ["static", "dns", "kubernetes"])
 def test_services_have_the_names_and_ports_that_ingress_rules_count_on(mode):
     objects = render({"discovery": {"mode": mode}})
     ports = {
@@ -67,8 +67,8 @@ def test_services_have_the_names_and_ports_that_ingress_rules_count_on(mode):
     }
 
 
-def test_live_views_have_addresses_within_the_cluster():
-    workers = control_json({}, "CONTROL_WORKERS")
+def test_live_views_of_one_pod_have_addresses_within_the_cluster():
+    workers = control_json({"discovery": {"mode": "static"}}, "CONTROL_WORKERS")
     host = "camofleet-camo-fleet-worker-vnc"
     assert workers == [
         {"name": "worker", "url": "http://camofleet-camo-fleet-worker:8080", "supports_vnc": False},
@@ -86,13 +86,14 @@ def test_public_addresses_of_live_views_are_told_to_control():
 
 @pytest.mark.parametrize("component", ["worker", "workerVnc"])
 @pytest.mark.parametrize("change", [{"replicaCount": 2}, {"autoscaling": {"enabled": True}}], ids=["replicas", "autoscaling"])
-def test_several_pods_are_found_by_dns(component, change):
-    records = control_json({component: change}, "CONTROL_DISCOVERY")
+def test_several_pods_are_found_by_dns_where_control_may_ask_nobody(component, change):
+    values = {component: change, "rbac": {"create": False}}
+    records = control_json(values, "CONTROL_DISCOVERY")
     assert records == [
         {"url": "dns://camofleet-camo-fleet-worker-headless.camofleet.svc.cluster.local:8080", "supports_vnc": False},
         {"url": "dns://camofleet-camo-fleet-worker-vnc-headless.camofleet.svc.cluster.local:8080", "supports_vnc": True},
     ]
-    objects = render({component: change})
+    objects = render(values)
     assert "CONTROL_WORKERS" not in find(objects, "ConfigMap", "control")["data"]
     for record in records:
         service = find(objects, "Service", record["url"].split("//")[1].split(".")[0].removeprefix(f"{NAME}-"))
@@ -100,8 +101,56 @@ def test_several_pods_are_found_by_dns(component, change):
         assert service["spec"]["ports"] == [{"name": "http", "port": 8080, "targetPort": "http"}]
 
 
+@pytest.mark.parametrize("pods", [1, 3])
+def test_pods_are_watched_by_default_with_the_rights_for_that_and_replaced_one_by_one(pods):
+    objects = render({"worker": {"replicaCount": pods}})
+    data = find(objects, "ConfigMap", "control")["data"]
+    assert yaml.safe_load(data["CONTROL_DISCOVERY"]) == [
+        {"url": f"kubernetes://{NAME}-worker:8080", "supports_vnc": False},
+        {"url": f"kubernetes://{NAME}-worker-vnc:8080", "supports_vnc": True},
+    ]
+    assert "CONTROL_DISCOVERY_INTERVAL_SECONDS" not in data and "CONTROL_WORKERS" not in data
+    for component in ("worker", "worker-vnc"):
+        service = find(objects, "Service", component)["spec"]
+        # The URL has the port of the pods, whichever the Service has.
+        assert service["ports"][0]["targetPort"] == "http" and service["publishNotReadyAddresses"] is True
+        deployment = find(objects, "Deployment", component)["spec"]
+        assert deployment["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}}
+        # More than the longest wait before a watch that broke is resumed.
+        assert deployment["minReadySeconds"] > 5
+    role, binding = find(objects, "Role", "control"), find(objects, "RoleBinding", "control")
+    assert role["rules"] == [{"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["get", "list", "watch"]}]
+    account = find(objects, "ServiceAccount", "control")["metadata"]["name"]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": "camofleet"}]
+    assert find(objects, "Deployment", "control")["spec"]["template"]["spec"]["serviceAccountName"] == account
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"rbac": {"create": False}},
+        {"workerVnc": {"controlOverrides": LIVE_VIEWS}},
+        {"workerVnc": {"vnc": {"bind": "127.0.0.1"}}},
+        {"control": {"workers": [{"name": "outside", "url": "http://192.0.2.7:8080"}]}},
+    ],
+    ids=["no rights", "addresses of one pod", "VNC on loopback", "workers of one's own"],
+)
+def test_what_fits_one_pod_only_stays_as_it_was(values):
+    objects = render(values)
+    assert "CONTROL_DISCOVERY" not in find(objects, "ConfigMap", "control")["data"]
+    assert find(objects, "Role", "control") is None
+
+
+def test_a_service_account_of_ones_own_is_taken():
+    objects = render({"rbac": {"create": False, "serviceAccountName": "mine"}})
+    assert "kubernetes://" in find(objects, "ConfigMap", "control")["data"]["CONTROL_DISCOVERY"]
+    assert find(objects, "Deployment", "control")["spec"]["template"]["spec"]["serviceAccountName"] == "mine"
+    assert not [item for item in objects if item["kind"] in ("Role", "RoleBinding", "ServiceAccount")]
+
+
 def test_one_pod_is_never_two_behind_one_address():
-    strategies = [find(render({}), "Deployment", name)["spec"]["strategy"]["type"] for name in ("worker", "worker-vnc")]
+    objects = render({"discovery": {"mode": "static"}})
+    strategies = [find(objects, "Deployment", name)["spec"]["strategy"]["type"] for name in ("worker", "worker-vnc")]
     assert strategies == ["Recreate", "Recreate"]
 
 
@@ -124,12 +173,12 @@ def test_ids_and_ports_of_live_views_agree(objects):
 
 def test_panel_leads_live_views_to_who_has_them():
     where = {}
-    for name in ("default", "everything"):
+    for name in ("static", "default", "everything"):
         ui = settings(render(VALUES[name]), "ui", "ui")
         assert ui["CONTROL_URL"] == "http://camofleet-camo-fleet-control.camofleet.svc.cluster.local:9000"
         where[name] = ui["GATEWAY_URL"]
-    assert where["default"] == "http://camofleet-camo-fleet-worker-vnc.camofleet.svc.cluster.local:6900"
-    assert where["everything"] == "http://camofleet-camo-fleet-control.camofleet.svc.cluster.local:9000"
+    assert where["static"] == "http://camofleet-camo-fleet-worker-vnc.camofleet.svc.cluster.local:6900"
+    assert where["default"] == where["everything"] == "http://camofleet-camo-fleet-control.camofleet.svc.cluster.local:9000"
 
 
 def test_every_pod_is_confined(objects):
@@ -144,12 +193,14 @@ def test_every_pod_is_confined(objects):
             assert container["resources"]["limits"]["memory"] and container["resources"]["requests"]["memory"]
 
 
-def test_only_control_may_speak_to_kubernetes_and_only_to_patch_pods(objects):
-    costs = "CONTROL_POD_DELETION_COST" in find(objects, "ConfigMap", "control")["data"]
+def test_only_control_may_speak_to_kubernetes_and_only_of_what_it_does(values, objects):
+    data = find(objects, "ConfigMap", "control")["data"]
+    costs, watches = "CONTROL_POD_DELETION_COST" in data, "kubernetes://" in data.get("CONTROL_DISCOVERY", "")
     for component, spec in pod_specs(objects):
-        assert spec["automountServiceAccountToken"] is (costs and component == "control"), component
-    rules = [rule for item in objects if item["kind"] == "Role" for rule in item["rules"]]
-    assert rules == ([{"apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]}] if costs else [])
+        assert spec["automountServiceAccountToken"] is ((costs or watches) and component == "control"), component
+    rules = [(tuple(rule["resources"]), tuple(rule["verbs"])) for item in objects if item["kind"] == "Role" for rule in item["rules"]]
+    expected = [(("endpointslices",), ("get", "list", "watch"))] * watches + [(("pods",), ("patch",))] * costs
+    assert rules == (expected if values.get("rbac", {}).get("create", True) else [])
     assert not [item for item in objects if item["kind"] in ("ClusterRole", "ClusterRoleBinding")]
 
 
@@ -255,5 +306,6 @@ def test_own_variables_win():
 
 
 def test_installs_nothing_that_the_cluster_may_not_have_unless_told_to():
-    groups = {item["apiVersion"] for item in render({})}
+    groups = {item["apiVersion"] for item in render({"rbac": {"create": False}})}
     assert groups == {"v1", "apps/v1"}
+    assert {item["apiVersion"] for item in render({})} - groups == {"rbac.authorization.k8s.io/v1"}

@@ -59,7 +59,8 @@ def reaches(objects, source, target, port):
     return True
 
 
-STATIC = render({"networkPolicy": {"enabled": True}})
+STATIC = render({"discovery": {"mode": "static"}, "networkPolicy": {"enabled": True}})
+WATCHED = render({"networkPolicy": {"enabled": True, "apiServerPeers": [{"ipBlock": {"cidr": "10.96.0.1/32"}}]}})
 DISCOVERED = render(VALUES["everything"])
 OPEN = render(VALUES["public"])
 
@@ -108,6 +109,11 @@ OPEN = render(VALUES["public"])
         (DISCOVERED, PROMETHEUS, pod("worker-vnc"), 8080, True),
         (DISCOVERED, pod("control"), "10.96.0.1", 443, True),
         (DISCOVERED, pod("control"), "10.96.0.2", 443, False),
+        (WATCHED, pod("control"), "10.96.0.1", 443, True),
+        (WATCHED, pod("control"), "10.96.0.1", 6443, True),
+        (WATCHED, pod("control"), "10.96.0.2", 443, False),
+        (WATCHED, pod("control"), pod("worker-vnc"), 5900, True),
+        (WATCHED, pod("worker"), "10.96.0.1", 443, False),
         (OPEN, pod("worker"), PRIVATE, 443, True),
         (OPEN, pod("worker"), METADATA, 80, False),
         (OPEN, pod("worker-vnc"), METADATA_V6, 80, False),
@@ -136,7 +142,7 @@ def test_exceptions_lie_within_their_networks():
     """What Kubernetes asks for, and no schema says."""
     blocks = [
         peer["ipBlock"]
-        for item in STATIC + DISCOVERED + OPEN
+        for item in STATIC + WATCHED + DISCOVERED + OPEN
         if item["kind"] == "NetworkPolicy"
         for side in ("ingress", "egress")
         for rule in item["spec"].get(side, [])

@@ -21,7 +21,21 @@ REFUSED = {
     "autoscaling behind one address": (
         {"discovery": {"mode": "static"}, "workerVnc": {"autoscaling": {"enabled": True}}}, "workerVnc.autoscaling needs"
     ),
-    "pod deletion costs behind one address": ({"podDeletionCost": {"enabled": True}}, "podDeletionCost needs"),
+    "pod deletion costs behind one address": (
+        {"discovery": {"mode": "static"}, "podDeletionCost": {"enabled": True}}, "podDeletionCost needs"
+    ),
+    "watching without the right to": (
+        {"rbac": {"create": False}, "discovery": {"mode": "kubernetes"}}, "rbac.create"
+    ),
+    "pod deletion costs without the right to": (
+        {"rbac": {"create": False}, "discovery": {"mode": "dns"}, "podDeletionCost": {"enabled": True}}, "right to patch"
+    ),
+    "workers that are named and found": (
+        {"discovery": {"mode": "dns"}, "control": {"workers": [{"name": "a", "url": "http://a"}]}}, "names all workers"
+    ),
+    "tokens twice": ({"apiToken": {"create": True, "existingSecret": "a"}}, "both create and"),
+    "a token that is asked for and not there": ({"apiToken": {"required": True}}, "apiToken.required"),
+    "a key of no Secret": ({"apiToken": {"workersKey": "a"}}, "names a key of no Secret"),
     "bounds the wrong way round": (
         {"worker": {"autoscaling": {"enabled": True, "minReplicas": 5, "maxReplicas": 2}}}, "minReplicas is more"
     ),

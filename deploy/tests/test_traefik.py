@@ -5,8 +5,12 @@ from chart import DEPLOY, render
 from test_kubernetes import VERSIONS, validate
 
 EXAMPLES = DEPLOY / "traefik"
-BOTH = {"static": {}, "dns": {"discovery": {"mode": "dns"}}}
-FILES = {"static": ["ui-and-api.yaml", "live-views.yaml"], "dns": ["ui-and-api.yaml", "live-views-discovered.yaml"]}
+BOTH = {"static": {"discovery": {"mode": "static"}}, "dns": {"discovery": {"mode": "dns"}}, "kubernetes": {}}
+FILES = {
+    "static": ["ui-and-api.yaml", "live-views.yaml"],
+    "dns": ["ui-and-api.yaml", "live-views-discovered.yaml"],
+    "kubernetes": ["ui-and-api.yaml", "live-views-discovered.yaml"],
+}
 
 
 def examples(mode):

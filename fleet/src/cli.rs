@@ -10,7 +10,7 @@ use log::LevelFilter;
 
 use url::Url;
 
-use crate::probe::Probe;
+use crate::probe::{Probe, Question};
 use crate::roles::Role;
 use crate::settings::topology;
 use crate::settings::{Assignment, EXIT_BAD_SETTINGS, Overrides};
@@ -48,15 +48,22 @@ enum Subcommands {
         /// Be content with any answer
         #[arg(long)]
         alive: bool,
+        /// The environment variable that has its access token, if it asks for one
+        #[arg(long, value_name = "NAME")]
+        token_env: Option<String>,
     },
-    /// Have a running worker or runner take no more sessions, and wait until the last one has ended
+    /// Have a running worker or runner take no more sessions, wait until the last one has ended, and end those that are left
+    /// when the time is over
     Drain {
         /// Where its API is
         #[arg(long, value_name = "URL", value_parser = api_base, default_value = "http://127.0.0.1:8080")]
         url: Url,
-        /// Wait no longer than this many seconds, then exit 75
+        /// Give the sessions this many seconds, then end them
         #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
         timeout: u64,
+        /// The environment variable that has its access token, if it asks for one
+        #[arg(long, value_name = "NAME")]
+        token_env: Option<String>,
     },
     /// Print every setting in force, and where it comes from
     Config {
@@ -141,9 +148,12 @@ impl CommandLine {
             Some(Subcommands::Worker(options)) => (Command::Run(Role::Worker), Some(options)),
             Some(Subcommands::Runner(options)) => (Command::Run(Role::Runner), Some(options)),
             Some(Subcommands::Gateway(options)) => (Command::Run(Role::Gateway), Some(options)),
-            Some(Subcommands::Health { url, alive }) => (Command::Probe(Probe::Health { url, alive }), None),
-            Some(Subcommands::Drain { url, timeout }) => {
-                (Command::Probe(Probe::Drain { url, limit: Duration::from_secs(timeout) }), None)
+            Some(Subcommands::Health { url, alive, token_env }) => {
+                (Command::Probe(Probe { url, token_env, question: Question::Health { alive } }), None)
+            }
+            Some(Subcommands::Drain { url, timeout, token_env }) => {
+                let question = Question::Drain { limit: Duration::from_secs(timeout) };
+                (Command::Probe(Probe { url, token_env, question }), None)
             }
             Some(Subcommands::Config { options, explain }) => (Command::Config { explain }, Some(options)),
         };
@@ -260,13 +270,18 @@ mod tests {
             Command::Probe(probe) => probe,
             other => panic!("{other:?}"),
         };
-        let url = |text: &str| Url::parse(text).unwrap();
-        let expected = Probe::Health { url: url("http://127.0.0.1:9000"), alive: false };
-        assert_eq!(probe("health"), expected);
-        let expected = Probe::Health { url: url("http://runner:8070"), alive: true };
-        assert_eq!(probe("health --url http://runner:8070 --alive"), expected);
-        let expected = Probe::Drain { url: url("http://127.0.0.1:8080"), limit: Duration::from_secs(30) };
-        assert_eq!(probe("drain --timeout 30"), expected);
+        let expected = |url: &str, token_env: Option<&str>, question| {
+            let token_env = token_env.map(str::to_owned);
+            Probe { url: Url::parse(url).unwrap(), token_env, question }
+        };
+        let asked = expected("http://127.0.0.1:9000", None, Question::Health { alive: false });
+        assert_eq!(probe("health"), asked);
+        let asked = expected("http://runner:8070", None, Question::Health { alive: true });
+        assert_eq!(probe("health --url http://runner:8070 --alive"), asked);
+        let question = Question::Drain { limit: Duration::from_secs(30) };
+        assert_eq!(probe("drain --timeout 30"), expected("http://127.0.0.1:8080", None, question.clone()));
+        let asked = expected("http://127.0.0.1:8080", Some("RUNNER_API_TOKEN"), question);
+        assert_eq!(probe("drain --timeout 30 --token-env RUNNER_API_TOKEN"), asked);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use camofleet_actors::driver::SCRIPT;
-use camofleet_actors::pod_costs::Cluster;
+use camofleet_actors::kubernetes::Cluster;
 use url::Url;
 
 /// What children inherit, by name; `*` at the end stands for any rest. Everything else stays with camofleet: a variable that
@@ -180,27 +180,25 @@ pub fn host_name() -> String {
 ///
 /// # Errors
 /// It is none, or has no service account; the text names the remedy.
-pub fn cluster(environment: &dyn Fn(&str) -> Option<String>) -> Result<Cluster, String> {
+pub fn cluster(setting: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Cluster, String> {
     let account = Path::new("/var/run/secrets/kubernetes.io/serviceaccount");
     let (host, port) = (environment("KUBERNETES_SERVICE_HOST"), environment("KUBERNETES_SERVICE_PORT"));
     let (Some(host), Some(port)) = (host, port) else {
-        return Err(
-            "CONTROL_POD_DELETION_COST is for pods of Kubernetes, and this is none; set it to 0".to_owned()
-        );
+        return Err(format!("{setting} is for pods of Kubernetes, and this is none"));
     };
     let host = if host.contains(':') { format!("[{host}]") } else { host };
     let api = Url::parse(&format!("https://{host}:{port}"))
         .map_err(|error| format!("KUBERNETES_SERVICE_HOST and _PORT name no API: {error}"))?;
     let namespace = std::fs::read_to_string(account.join("namespace")).map_err(|error| {
         format!(
-            "CONTROL_POD_DELETION_COST needs a service account: {}: {error}; set automountServiceAccountToken",
+            "{setting} needs a service account: {}: {error}; set automountServiceAccountToken",
             account.display()
         )
     })?;
     Ok(Cluster {
         api,
         authority: Some(account.join("ca.crt")),
-        token: account.join("token"),
+        token: Some(account.join("token")),
         namespace: namespace.trim().to_owned(),
     })
 }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::{LocalBoxFuture, join, try_join_all};
@@ -13,7 +14,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{RData, RecordType};
 use hickory_resolver::{Resolver, TokioResolver};
 
-use super::{Lookup, Records, Service, Source};
+use super::{Answer, Lookup, Records, Service, Source, workers};
 
 /// How long a name server may take to answer one try.
 const TRY: Duration = Duration::from_secs(1);
@@ -85,47 +86,70 @@ async fn addressed(resolver: &TokioResolver, records: Records) -> Result<Records
     Ok(Records { services: try_join_all(services).await?, ..records })
 }
 
-impl Lookup for NameServers {
-    fn look_up<'a>(&'a self, source: &'a Source) -> LocalBoxFuture<'a, Result<Records, String>> {
-        Box::pin(async move {
-            let Some(resolver) = self.resolvers.get(&source.name_server) else {
-                return Err("nobody is there to ask".to_owned());
-            };
-            let asked = join(
-                resolver.lookup(source.name.as_str(), RecordType::SRV),
-                resolver.lookup_ip(source.name.as_str()),
-            );
-            let Ok((services, addresses)) = tokio::time::timeout(LIMIT, asked).await else {
-                return Err(format!("no answer within {} s", LIMIT.as_secs()));
-            };
-            let services = answered(services, |found| {
-                let services = found.answers().iter().filter_map(|record| match &record.data {
-                    RData::SRV(service) => {
-                        Some(Service { host: service.target.to_ascii(), address: None, port: service.port })
-                    }
-                    _ => None,
-                });
-                Records { services: services.collect(), addresses: Vec::new() }
-            });
-            let addresses = answered(addresses, |found| Records {
-                services: Vec::new(),
-                addresses: found.iter().collect(),
-            });
-            let services = match services {
-                Ok(services) if source.name_server.is_some() => addressed(resolver, services).await,
-                services => services,
-            };
-            if services.as_ref().is_ok_and(|services| !services.services.is_empty()) {
-                self.with_services.borrow_mut().insert(source.clone());
-            }
-            let has_services = self.with_services.borrow().contains(source);
-            match (services, addresses) {
-                (Ok(services), Ok(addresses)) => Ok(Records { addresses: addresses.addresses, ..services }),
-                // Name servers of container engines know no SRV records, and some refuse to be asked for them.
-                (Err(_), Ok(addresses)) if !has_services && !addresses.addresses.is_empty() => Ok(addresses),
-                (Ok(services), Err(_)) if !services.services.is_empty() => Ok(services),
-                (Err(error), _) | (_, Err(error)) => Err(error),
-            }
+/// The workers that one name stands for.
+pub struct NameLookup {
+    servers: Rc<NameServers>,
+    source: Source,
+}
+
+impl NameLookup {
+    /// Asks these name servers, which have to be ready for this source.
+    pub fn new(servers: Rc<NameServers>, source: Source) -> Self {
+        Self { servers, source }
+    }
+}
+
+impl Lookup for NameLookup {
+    fn name(&self) -> String {
+        self.source.to_string()
+    }
+
+    fn look_up(&self) -> LocalBoxFuture<'_, Result<Answer, String>> {
+        Box::pin(async {
+            let records = self.servers.look_up(&self.source).await?;
+            Ok(Answer::Partial(workers(&self.source, &records)))
         })
+    }
+}
+
+impl NameServers {
+    /// What is registered under a source's name.
+    async fn look_up(&self, source: &Source) -> Result<Records, String> {
+        let Some(resolver) = self.resolvers.get(&source.name_server) else {
+            return Err("nobody is there to ask".to_owned());
+        };
+        let asked = join(
+            resolver.lookup(source.name.as_str(), RecordType::SRV),
+            resolver.lookup_ip(source.name.as_str()),
+        );
+        let Ok((services, addresses)) = tokio::time::timeout(LIMIT, asked).await else {
+            return Err(format!("no answer within {} s", LIMIT.as_secs()));
+        };
+        let services = answered(services, |found| {
+            let services = found.answers().iter().filter_map(|record| match &record.data {
+                RData::SRV(service) => {
+                    Some(Service { host: service.target.to_ascii(), address: None, port: service.port })
+                }
+                _ => None,
+            });
+            Records { services: services.collect(), addresses: Vec::new() }
+        });
+        let addresses =
+            answered(addresses, |found| Records { services: Vec::new(), addresses: found.iter().collect() });
+        let services = match services {
+            Ok(services) if source.name_server.is_some() => addressed(resolver, services).await,
+            services => services,
+        };
+        if services.as_ref().is_ok_and(|services| !services.services.is_empty()) {
+            self.with_services.borrow_mut().insert(source.clone());
+        }
+        let has_services = self.with_services.borrow().contains(source);
+        match (services, addresses) {
+            (Ok(services), Ok(addresses)) => Ok(Records { addresses: addresses.addresses, ..services }),
+            // Name servers of container engines know no SRV records, and some refuse to be asked for them.
+            (Err(_), Ok(addresses)) if !has_services && !addresses.addresses.is_empty() => Ok(addresses),
+            (Ok(services), Err(_)) if !services.services.is_empty() => Ok(services),
+            (Err(error), _) | (_, Err(error)) => Err(error),
+        }
     }
 }

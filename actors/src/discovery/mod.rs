@@ -1,17 +1,21 @@
-//! Which workers there are, as name servers tell it: records come and go, and a fleet's remote workers with them.
+//! Which workers there are, as name servers or a cluster tell it: they come and go, and a fleet's remote workers with them.
 
 mod dns;
+mod endpoints;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::{LocalBoxFuture, join_all};
+use futures_util::future::{LocalBoxFuture, join_all, select_all};
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::fleet::WorkerBuilder;
 
-pub use dns::NameServers;
+pub use dns::{NameLookup, NameServers};
+pub use endpoints::{Endpoints, ServiceName};
 
 /// In so many lookups in a row a worker's record has to be missing before the worker counts as gone: a name server that
 /// restarts forgets for a moment what it knew.
@@ -57,41 +61,64 @@ pub struct Service {
     pub port: u16,
 }
 
-/// Looks names up.
+/// What there is at one place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Workers by their names, from someone who may forget for a moment what he knew.
+    Partial(BTreeMap<String, Url>),
+    /// All workers, by their names: who is missing is gone.
+    Whole(BTreeMap<String, Found>),
+}
+
+/// One who knows workers.
 pub trait Lookup {
-    /// What is registered under a source's name: nothing is an answer too.
+    /// What he is called in the log.
+    fn name(&self) -> String;
+
+    /// Which workers there are: none is an answer too.
     ///
     /// # Errors
     /// Why there was no answer.
-    fn look_up<'a>(&'a self, source: &'a Source) -> LocalBoxFuture<'a, Result<Records, String>>;
+    fn look_up(&self) -> LocalBoxFuture<'_, Result<Answer, String>>;
+
+    /// Resolves when the answer has become another one since the last lookup; `None` where only asking shows that.
+    fn changed(&self) -> Option<LocalBoxFuture<'_, ()>> {
+        None
+    }
 }
 
-/// One place of discovery: where to look, and how to build a worker that is found there, given its name and the URL of
-/// its API.
+/// One place of discovery: whom to ask, and how to build a worker that is found there, given its name and the URL of its
+/// API.
 pub struct Place {
-    /// Where to look.
-    pub source: Source,
+    /// Whom to ask.
+    pub lookup: Rc<dyn Lookup>,
     /// Builds what is found there.
     pub build: Box<dyn Fn(String, Url) -> WorkerBuilder>,
 }
 
 /// A worker that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found {
+pub struct Found {
     /// Where its API is.
     pub url: Url,
     /// By which of the places, counted from 0.
     pub place: usize,
+    /// Whether it is about to go: it keeps its sessions, and gets no more.
+    pub leaving: bool,
 }
+
+/// The answers of the places that were asked, by their numbers.
+type Answers = Vec<(usize, Result<Answer, String>)>;
 
 /// What is known of all places.
 pub struct Discovery {
-    lookup: std::rc::Rc<dyn Lookup>,
     places: Vec<Place>,
     /// How long to wait between two lookups.
-    pub(crate) interval: Duration,
+    interval: Duration,
+    /// When all places are asked again; `None` before the first time. Until then only those are that have changed.
+    due: Option<Instant>,
     /// What each place had, and in how many lookups it has been missing since.
-    known: Vec<HashMap<String, (Url, u32)>>,
+    known: Vec<HashMap<String, (Found, u32)>>,
     /// Places whose last lookup failed, and names that two workers have: told once.
     failing: HashSet<usize>,
     doubled: HashSet<String>,
@@ -99,16 +126,39 @@ pub struct Discovery {
 
 impl Discovery {
     /// Looks at these places, in this order: where two workers have the same name, the first place wins.
-    pub fn new(lookup: std::rc::Rc<dyn Lookup>, places: Vec<Place>, interval: Duration) -> Self {
+    pub fn new(places: Vec<Place>, interval: Duration) -> Self {
         let known = places.iter().map(|_| HashMap::new()).collect();
-        Self { lookup, places, interval, known, failing: HashSet::new(), doubled: HashSet::new() }
+        Self { places, interval, due: None, known, failing: HashSet::new(), doubled: HashSet::new() }
     }
 
-    /// Asks for all places at once.
-    pub(crate) fn look_up(&self) -> impl Future<Output = Vec<Result<Records, String>>> + use<> {
-        let lookup = std::rc::Rc::clone(&self.lookup);
-        let sources: Vec<Source> = self.places.iter().map(|place| place.source.clone()).collect();
-        async move { join_all(sources.iter().map(|source| lookup.look_up(source))).await }
+    /// Asks all places whose time it is at once: those that say when they change, and, once in an interval, the others.
+    pub(crate) fn look_up(&mut self) -> impl Future<Output = Answers> + use<> {
+        let now = Instant::now();
+        let all = self.due.is_none_or(|due| due <= now);
+        if all {
+            self.due = Some(now + self.interval);
+        }
+        let asked = self.places.iter().map(|place| Rc::clone(&place.lookup)).enumerate();
+        let asked: Vec<_> = asked.filter(|(_, lookup)| all || lookup.changed().is_some()).collect();
+        async move {
+            join_all(asked.iter().map(|(index, lookup)| async move { (*index, lookup.look_up().await) }))
+                .await
+        }
+    }
+
+    /// Resolves when the next lookup is due: after the interval, or when a place has changed.
+    pub(crate) fn wait(&self) -> impl Future<Output = ()> + use<> {
+        let due = self.due.unwrap_or_else(Instant::now);
+        let lookups: Vec<_> = self.places.iter().map(|place| Rc::clone(&place.lookup)).collect();
+        async move {
+            let changes: Vec<_> = lookups.iter().filter_map(|lookup| lookup.changed()).collect();
+            if changes.is_empty() {
+                tokio::time::sleep_until(due).await;
+            } else {
+                // The interval is over, or something has changed: both are a reason.
+                let _ = timeout_at(due, select_all(changes)).await.map(drop);
+            }
+        }
     }
 
     /// The builder of a worker that was found.
@@ -116,43 +166,51 @@ impl Discovery {
         (self.places[found.place].build)(name.to_owned(), found.url.clone())
     }
 
-    /// All workers there are, given one answer for each place. A place that gave none keeps what it had.
-    pub(crate) fn found(&mut self, answers: Vec<Result<Records, String>>) -> BTreeMap<String, Found> {
-        let mut all = BTreeMap::new();
-        for (index, answer) in answers.into_iter().enumerate() {
+    /// All workers there are, given the answers of the places that were asked. A place that gave none keeps what it had.
+    pub(crate) fn found(&mut self, answers: Answers) -> BTreeMap<String, Found> {
+        for (index, answer) in answers {
             self.take(index, answer);
-            for (name, (url, _)) in &self.known[index] {
-                let found = Found { url: url.clone(), place: index };
-                let first = all.entry(name.clone()).or_insert_with(|| found.clone());
-                if first.url != found.url && self.doubled.insert(name.clone()) {
-                    log::warn!("two workers are called {name}: the one at {} is left out", found.url);
-                }
+        }
+        let mut all = BTreeMap::new();
+        for (name, (found, _)) in self.known.iter().flatten() {
+            let first: &Found = all.entry(name.clone()).or_insert_with(|| found.clone());
+            if first.url != found.url && self.doubled.insert(name.clone()) {
+                log::warn!("two workers are called {name}: the one at {} is left out", found.url);
             }
         }
         all
     }
 
-    fn take(&mut self, index: usize, answer: Result<Records, String>) {
-        let source = &self.places[index].source;
-        let records = match answer {
-            Ok(records) => records,
+    fn take(&mut self, index: usize, answer: Result<Answer, String>) {
+        let answer = match answer {
+            Ok(answer) => answer,
             Err(error) => {
                 if self.failing.insert(index) {
-                    log::warn!("{source} can't be looked up, so its workers stay as they are: {error}");
+                    let name = self.places[index].lookup.name();
+                    log::warn!("{name} can't be looked up, so its workers stay as they are: {error}");
                 }
                 return;
             }
         };
         if self.failing.remove(&index) {
-            log::info!("{source} is answered again");
+            log::info!("{} is answered again", self.places[index].lookup.name());
         }
-        let now = workers(source, &records);
         let known = &mut self.known[index];
-        known.retain(|name, (_, missing)| {
-            *missing = if now.contains_key(name) { 0 } else { *missing + 1 };
-            *missing < MISSING_LOOKUPS
-        });
-        known.extend(now.into_iter().map(|(name, url)| (name, (url, 0))));
+        match answer {
+            Answer::Partial(now) => {
+                known.retain(|name, (_, missing)| {
+                    *missing = if now.contains_key(name) { 0 } else { *missing + 1 };
+                    *missing < MISSING_LOOKUPS
+                });
+                let now =
+                    now.into_iter().map(|(name, url)| (name, Found { url, place: index, leaving: false }));
+                known.extend(now.map(|(name, found)| (name, (found, 0))));
+            }
+            Answer::Whole(now) => {
+                let now = now.into_iter().map(|(name, found)| (name, (Found { place: index, ..found }, 0)));
+                *known = now.collect();
+            }
+        }
     }
 }
 
@@ -174,10 +232,16 @@ fn workers(source: &Source, records: &Records) -> BTreeMap<String, Url> {
         return services;
     }
     let port = source.port.unwrap_or(DEFAULT_PORT);
-    let addresses = records.addresses.iter().filter_map(|address| {
-        Some((address.to_string().replace(['.', ':'], "-"), base(&in_url(*address), port)?))
-    });
+    let addresses = records
+        .addresses
+        .iter()
+        .filter_map(|address| Some((name_of(*address), base(&in_url(*address), port)?)));
     addresses.collect()
+}
+
+/// What a worker is called that has no name of its own.
+fn name_of(address: IpAddr) -> String {
+    address.to_string().replace(['.', ':'], "-")
 }
 
 /// An address as it stands in a URL.
@@ -216,18 +280,39 @@ mod tests {
         workers.map(|(name, url)| (name, url.to_string())).collect()
     }
 
-    /// Nobody asks it in these tests.
-    struct Silent;
+    /// Counts how often it is asked, and says when it changes if it is to.
+    #[derive(Default)]
+    struct Counting {
+        asked: std::cell::Cell<usize>,
+        change: Option<tokio::sync::Notify>,
+    }
 
-    impl Lookup for Silent {
-        fn look_up<'a>(&'a self, _: &'a Source) -> LocalBoxFuture<'a, Result<Records, String>> {
+    impl Lookup for Counting {
+        fn name(&self) -> String {
+            "nobody".to_owned()
+        }
+
+        fn look_up(&self) -> LocalBoxFuture<'_, Result<Answer, String>> {
+            self.asked.set(self.asked.get() + 1);
             Box::pin(async { Err("nobody is there".to_owned()) })
+        }
+
+        fn changed(&self) -> Option<LocalBoxFuture<'_, ()>> {
+            Some(Box::pin(self.change.as_ref()?.notified()))
         }
     }
 
+    fn place(lookup: Rc<dyn Lookup>) -> Place {
+        Place { lookup, build: Box::new(|_, _| unreachable!()) }
+    }
+
     fn discovery(places: usize) -> Discovery {
-        let place = |_| Place { source: source(Some(8080)), build: Box::new(|_, _| unreachable!()) };
-        Discovery::new(std::rc::Rc::new(Silent), (0..places).map(place).collect(), Duration::from_secs(2))
+        let places = (0..places).map(|_| place(Rc::new(Counting::default()))).collect();
+        Discovery::new(places, Duration::from_secs(2))
+    }
+
+    fn partial(records: &Records) -> Result<Answer, String> {
+        Ok(Answer::Partial(workers(&source(Some(8080)), records)))
     }
 
     fn names(found: &BTreeMap<String, Found>) -> Vec<&str> {
@@ -276,8 +361,8 @@ mod tests {
     #[test]
     fn a_record_that_is_missing_once_or_twice_is_no_loss() {
         let mut discovery = discovery(1);
-        let both = || vec![Ok(addresses(&["10.0.0.1", "10.0.0.2"]))];
-        let one = || vec![Ok(addresses(&["10.0.0.1"]))];
+        let both = || vec![(0, partial(&addresses(&["10.0.0.1", "10.0.0.2"])))];
+        let one = || vec![(0, partial(&addresses(&["10.0.0.1"])))];
         assert_eq!(names(&discovery.found(both())), ["10-0-0-1", "10-0-0-2"]);
         for _ in 0..2 {
             assert_eq!(names(&discovery.found(one())), ["10-0-0-1", "10-0-0-2"]);
@@ -292,17 +377,60 @@ mod tests {
     #[test]
     fn a_name_server_that_fails_takes_no_worker_away() {
         let mut discovery = discovery(1);
-        discovery.found(vec![Ok(addresses(&["10.0.0.1"]))]);
+        discovery.found(vec![(0, partial(&addresses(&["10.0.0.1"])))]);
         for _ in 0..10 {
-            assert_eq!(names(&discovery.found(vec![Err("timed out".to_owned())])), ["10-0-0-1"]);
+            assert_eq!(names(&discovery.found(vec![(0, Err("timed out".to_owned()))])), ["10-0-0-1"]);
         }
     }
 
     #[test]
     fn of_two_workers_with_one_name_the_first_place_s_is_kept() {
         let mut discovery = discovery(2);
-        let records = |host| Ok(services(&[(host, 8080)]));
-        let found = discovery.found(vec![records("a.one."), records("a.two.")]);
-        assert_eq!(found["a"], Found { url: "http://a.one:8080".parse().unwrap(), place: 0 });
+        let records = |host| partial(&services(&[(host, 8080)]));
+        let found = discovery.found(vec![(0, records("a.one.")), (1, records("a.two."))]);
+        let url = "http://a.one:8080".parse().unwrap();
+        assert_eq!(found["a"], Found { url, place: 0, leaving: false });
+    }
+
+    #[test]
+    fn who_is_missing_in_a_whole_answer_is_gone_at_once() {
+        let mut discovery = discovery(2);
+        let whole = |names: &[&str]| {
+            let found = |name: &&str| {
+                let url = "http://10.0.0.1:8080".parse().unwrap();
+                ((*name).to_owned(), Found { url, place: 0, leaving: *name == "old" })
+            };
+            Ok(Answer::Whole(names.iter().map(found).collect()))
+        };
+        let found = discovery.found(vec![(1, whole(&["old", "new"]))]);
+        assert_eq!(
+            found.values().map(|found| (found.place, found.leaving)).collect::<Vec<_>>(),
+            [(1, false), (1, true)]
+        );
+        assert_eq!(names(&discovery.found(vec![(1, whole(&["new"]))])), ["new"]);
+        assert_eq!(names(&discovery.found(Vec::new())), ["new"], "who was not asked has what it had");
+    }
+
+    #[actix::test]
+    async fn a_change_is_looked_up_at_once_and_those_who_say_none_by_the_clock() {
+        tokio::time::pause();
+        let plain = Rc::new(Counting::default());
+        let watched = Rc::new(Counting { change: Some(tokio::sync::Notify::new()), ..Counting::default() });
+        let places = vec![place(plain.clone()), place(watched.clone())];
+        let mut discovery = Discovery::new(places, Duration::from_secs(2));
+        discovery.look_up().await;
+        let began = Instant::now();
+        for _ in 0..5 {
+            watched.change.as_ref().unwrap().notify_one();
+            discovery.wait().await;
+            discovery.look_up().await;
+        }
+        assert_eq!((plain.asked.get(), watched.asked.get()), (1, 6));
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        discovery.wait().await;
+        // The clock of timers counts milliseconds.
+        assert_eq!(began.elapsed().as_secs_f64().round(), 2.0);
+        discovery.look_up().await;
+        assert_eq!((plain.asked.get(), watched.asked.get()), (2, 7));
     }
 }

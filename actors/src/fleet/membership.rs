@@ -11,14 +11,14 @@ use crate::worker::ShutDown;
 impl Fleet {
     /// Asks which workers there are, now and from then on, if anybody knows.
     pub(super) fn look_up(&mut self, ctx: &mut Context<Self>) {
-        let Some(discovery) = &self.discovery else { return };
+        let Some(discovery) = &mut self.discovery else { return };
         ctx.spawn(discovery.look_up().into_actor(self).map(|answers, this, ctx| {
             // Nobody takes it away.
             let Some(discovery) = &mut this.discovery else { return };
-            let (wanted, interval) = (discovery.found(answers), discovery.interval);
+            let (wanted, again) = (discovery.found(answers), discovery.wait());
             if !this.draining {
                 this.reconcile(&wanted, ctx);
-                ctx.run_later(interval, Self::look_up);
+                ctx.spawn(again.into_actor(this).map(|(), this, ctx| this.look_up(ctx)));
             }
         }));
     }
@@ -29,20 +29,27 @@ impl Fleet {
         let before = self.names.clone();
         for (name, found) in wanted {
             match self.found.get(name) {
-                Some(here) if here.url == found.url => {
+                Some(here) if here.url == found.url && !found.leaving => {
                     if self.leaving.remove(name) {
                         log::info!("worker {name} at {} is back", found.url);
                     }
                 }
+                // It is told that it goes, and still there: whoever has a session on it reaches it.
+                Some(here) if here.url == found.url => self.let_go(name),
                 // Another machine has its name: it has to be gone before that one comes.
                 Some(_) => self.let_go(name),
-                None => self.adopt(name, found, ctx),
+                None => {
+                    self.adopt(name, found, ctx);
+                    if found.leaving && self.found.contains_key(name) {
+                        self.let_go(name);
+                    }
+                }
             }
         }
         let lost: Vec<String> =
             self.found.keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
         lost.iter().for_each(|name| self.let_go(name));
-        self.retire(ctx);
+        self.retire(wanted, ctx);
         if self.names != before {
             self.publish();
         }
@@ -67,13 +74,16 @@ impl Fleet {
     fn let_go(&mut self, name: &String) {
         if self.leaving.insert(name.clone()) {
             let sessions = self.workers.get(name).map_or(0, |worker| worker.snapshot().sessions.len());
-            log::info!("worker {name} is no longer found; it goes when its {sessions} sessions have ended");
+            log::info!("worker {name} is going or gone; it is kept until its {sessions} sessions have ended");
         }
     }
 
-    fn retire(&mut self, ctx: &mut Context<Self>) {
+    fn retire(&mut self, wanted: &BTreeMap<String, Found>, ctx: &mut Context<Self>) {
         let idle = |name: &&String| {
-            self.workers.get(*name).is_some_and(|worker| worker.snapshot().sessions.is_empty())
+            // One that is still there is forgotten when it is not: a moment later it would be found again.
+            let here = self.found.get(*name).map(|found| &found.url);
+            let gone = wanted.get(*name).is_none_or(|found| Some(&found.url) != here);
+            gone && self.workers.get(*name).is_some_and(|worker| worker.snapshot().sessions.is_empty())
         };
         let idle: Vec<String> = self.leaving.iter().filter(idle).cloned().collect();
         for name in idle {

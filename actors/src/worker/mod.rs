@@ -110,6 +110,8 @@ pub struct TakeScreenshot {
 pub struct Drain {
     /// False takes sessions again.
     pub on: bool,
+    /// Whether those that run are ended as well, which goes on after the answer. Means nothing unless `on`.
+    pub end: bool,
     /// On whose behalf.
     pub by: RequestId,
 }

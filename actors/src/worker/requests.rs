@@ -124,7 +124,7 @@ impl Handler<TakeScreenshot> for LocalWorker {
 impl Handler<Drain> for LocalWorker {
     type Result = Result<()>;
 
-    fn handle(&mut self, Drain { on, by }: Drain, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Drain { on, end, by }: Drain, _: &mut Context<Self>) -> Self::Result {
         if self.ending {
             return if on { Ok(()) } else { Err(Error::Draining) };
         }
@@ -134,6 +134,18 @@ impl Handler<Drain> for LocalWorker {
         }
         self.draining = on;
         self.publish();
+        if on && end {
+            log::info!("{} ends its {} sessions, request {by}", self.settings.name, self.sessions.len());
+            for (_, session) in self.sessions.iter() {
+                // One message for each session and request: they are few.
+                session.do_send(EndSession {
+                    reason: EndReason::Shutdown,
+                    detail: "its worker is taken out of service, and the time that its sessions had for that is over"
+                        .to_owned(),
+                    by: Some(by.clone()),
+                });
+            }
+        }
         Ok(())
     }
 }

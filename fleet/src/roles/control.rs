@@ -3,20 +3,24 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use camofleet_actors::discovery::{Discovery, NameServers, Place, Source};
+use camofleet_actors::discovery::{
+    Discovery, Endpoints, Lookup, NameLookup, NameServers, Place, ServiceName, Source,
+};
 use camofleet_actors::events::EventBus;
 use camofleet_actors::fleet::{FleetParts, GatewayParts, Placement, WorkerBuilder};
 use camofleet_actors::gateway::{Targets, WorkerPorts};
+use camofleet_actors::kubernetes::Cluster;
 use camofleet_actors::links::LinkTemplates;
 use camofleet_actors::metrics::Metrics;
 use camofleet_actors::worker::{RemoteRole, RemoteSettings};
 use camofleet_web::Surface;
+use url::Url;
 
 use super::worker::{remote_settings, remote_worker, token_of};
 use super::{Failure, Wiring, control_web_settings, listen, metrics, tunnel_settings};
 use crate::machine;
 use crate::session_log;
-use crate::settings::topology::DiscoveryEntry;
+use crate::settings::topology::{DiscoveryEntry, Registry};
 use crate::settings::types;
 use crate::settings::validated::Settings;
 
@@ -33,7 +37,7 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
         );
     }
     let cluster = match control.pod_deletion_cost {
-        true => Some(machine::cluster(&|name| std::env::var(name).ok()).map_err(Failure::Unavailable)?),
+        true => Some(own_cluster("CONTROL_POD_DELETION_COST").map_err(Failure::Unavailable)?),
         false => None,
     };
     let discovery = discovery(&settings, &metrics, &events)?;
@@ -93,8 +97,15 @@ fn discovery(
     if control.discovery.is_empty() {
         return Ok(None);
     }
+    let unfollowed = |why| Failure::Unavailable(format!("CONTROL_DISCOVERY can't be followed: {why}"));
+    let sources: Vec<Source> = control.discovery.iter().filter_map(source).collect();
+    let name_servers = Rc::new(NameServers::new(&sources).map_err(unfollowed)?);
     let place = |entry: &DiscoveryEntry| {
-        let source = Source { name: entry.name.clone(), port: entry.port, name_server: entry.name_server };
+        let lookup: Rc<dyn Lookup> = match (&entry.registry, source(entry)) {
+            (Registry::Kubernetes { namespace, api }, _) => Rc::new(endpoints(entry, namespace, api)?),
+            (Registry::Dns(_), Some(source)) => Rc::new(NameLookup::new(Rc::clone(&name_servers), source)),
+            (Registry::Dns(_), None) => return Err("it names nobody".to_owned()),
+        };
         let (entry, calls) = (entry.clone(), control.calls.clone());
         let token = token_of(control.workers_token.as_ref());
         let relayed = LinkTemplates::relayed(&control.public_pages_prefix);
@@ -112,10 +123,36 @@ fn discovery(
             };
             remote_worker(remote, &metrics, events.clone()).1
         };
-        Place { source, build: Box::new(build) }
+        Ok(Place { lookup, build: Box::new(build) })
     };
-    let places: Vec<Place> = control.discovery.iter().map(place).collect();
-    let name_servers = NameServers::new(places.iter().map(|place| &place.source))
-        .map_err(|why| Failure::Unavailable(format!("CONTROL_DISCOVERY can't be followed: {why}")))?;
-    Ok(Some(Discovery::new(Rc::new(name_servers), places, control.discovery_interval)))
+    let places: Result<Vec<Place>, String> = control.discovery.iter().map(place).collect();
+    Ok(Some(Discovery::new(places.map_err(unfollowed)?, control.discovery_interval)))
+}
+
+/// What name servers are asked for an entry, if they are.
+fn source(entry: &DiscoveryEntry) -> Option<Source> {
+    let Registry::Dns(name_server) = entry.registry else { return None };
+    Some(Source { name: entry.name.clone(), port: entry.port, name_server })
+}
+
+/// Begins to watch the Service of an entry.
+fn endpoints(
+    entry: &DiscoveryEntry,
+    namespace: &Option<String>,
+    api: &Option<Url>,
+) -> Result<Endpoints, String> {
+    let cluster = match api {
+        Some(api) => {
+            let namespace = "default".to_owned();
+            Cluster { api: api.clone(), authority: None, token: None, namespace }
+        }
+        None => own_cluster("CONTROL_DISCOVERY with kubernetes://")?,
+    };
+    let namespace = namespace.clone().unwrap_or_else(|| cluster.namespace.clone());
+    Endpoints::watch(&cluster, ServiceName { name: entry.name.clone(), namespace, port: entry.port })
+}
+
+/// The cluster that this process is a pod of, for this setting.
+fn own_cluster(setting: &str) -> Result<Cluster, String> {
+    machine::cluster(setting, &|name| std::env::var(name).ok())
 }

@@ -17,8 +17,9 @@ use camofleet_actors::events::EventBus;
 use camofleet_actors::fleet::{Fleet, FleetParts};
 use camofleet_actors::gateway::{DrainTunnels, GatewaySettings};
 use camofleet_actors::history::History;
+use camofleet_actors::kubernetes::Cluster;
 use camofleet_actors::metrics::Metrics;
-use camofleet_actors::pod_costs::{self, Cluster};
+use camofleet_actors::pod_costs;
 use camofleet_actors::process::raise_open_files;
 use camofleet_actors::supervision::install_panic_hook;
 use camofleet_actors::worker::ShutDown;
@@ -133,7 +134,7 @@ impl Wiring {
             let directory = directory.clone();
             actix_rt::spawn(async move {
                 if let Err(error) = pod_costs::tell(cluster, directory).await {
-                    log::error!("CONTROL_POD_DELETION_COST has no effect: Kubernetes' certificate: {error}");
+                    log::error!("CONTROL_POD_DELETION_COST has no effect: {error}");
                 }
             });
         }

@@ -172,9 +172,9 @@ impl Kind {
                               'token' (what it asks for), 'supports_vnc' (true or false), 'vnc_ws' (a ws(s) URL) and 'vnc_http' (an http(s) URL), in \
                               which {id}, {host} and {worker} are filled in"
                 .to_owned(),
-            Self::Discovery => "URLs such as dns://workers.fleet.svc:8080, separated by commas, or a JSON array of objects with \
-                                such a 'url' and what CONTROL_WORKERS says of a worker; ?nameserver=10.0.0.2:53 names who is \
-                                asked"
+            Self::Discovery => "URLs such as dns://workers.fleet.svc:8080 or kubernetes://workers.fleet:8080, separated by \
+                                commas, or a JSON array of objects with such a 'url' and what CONTROL_WORKERS says of a worker; \
+                                ?nameserver=10.0.0.2:53 or ?api=http://127.0.0.1:8001 names who is asked"
                 .to_owned(),
             Self::ApiBase => "an http(s) URL such as http://runner:8070".to_owned(),
             Self::LinkBase => "a URL without a query, such as wss://fleet.example".to_owned(),

@@ -72,10 +72,10 @@ pub fn masked(text: &str) -> Option<String> {
 pub struct DiscoveryEntry {
     /// The name that stands for workers.
     pub name: String,
-    /// The port that they listen on; `None` is the one of their SRV records.
+    /// The port that they listen on; `None` is the one that is registered with them.
     pub port: Option<u16>,
-    /// Who is asked; `None` are the machine's own name servers.
-    pub name_server: Option<SocketAddr>,
+    /// Who knows them.
+    pub registry: Registry,
     /// Whether they take sessions with a live view.
     pub supports_vnc: bool,
     /// The public address of a view's WebSocket, with `{id}`, `{host}` and `{worker}`.
@@ -84,7 +84,21 @@ pub struct DiscoveryEntry {
     pub vnc_http: Option<String>,
 }
 
-/// Reads `dns://` URLs that are separated by commas, or a JSON array of them with what `CONTROL_WORKERS` says of a worker.
+/// Who knows the workers of a name.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Registry {
+    /// A name server: this one, or the machine's own.
+    Dns(Option<SocketAddr>),
+    /// A Kubernetes cluster.
+    Kubernetes {
+        /// The namespace; `None` is this pod's own.
+        namespace: Option<String>,
+        /// The address of its API; `None` where this process is a pod of it.
+        api: Option<Url>,
+    },
+}
+
+/// Reads `dns://` and `kubernetes://` URLs that are separated by commas, or a JSON array of them with what `CONTROL_WORKERS` says of a worker.
 pub fn discovery(text: &str) -> Option<Vec<DiscoveryEntry>> {
     #[derive(Default, Deserialize)]
     struct Written {
@@ -105,24 +119,43 @@ pub fn discovery(text: &str) -> Option<Vec<DiscoveryEntry>> {
     let read = |entry: Written| {
         let url = Url::parse(&entry.url).ok()?;
         let plain = url.fragment().is_none() && url.username().is_empty() && matches!(url.path(), "" | "/");
-        let mut name_server = None;
+        let (mut name_server, mut api) = (None, None);
         for (name, value) in url.query_pairs() {
-            match name.as_ref() {
-                "nameserver" => name_server = Some(address_of_name_server(&value)?),
+            match (url.scheme(), name.as_ref()) {
+                ("dns", "nameserver") => name_server = Some(address_of_name_server(&value)?),
+                ("kubernetes", "api") => api = Some(api_base(&value)?),
                 _ => return None,
             }
         }
         let present = |link: Option<String>| link.filter(|link| !link.trim().is_empty());
         let (vnc_ws, vnc_http) = (present(entry.vnc_ws), present(entry.vnc_http));
         let sound = plain
-            && is_base(&url, &["dns"])
+            && is_base(&url, &["dns", "kubernetes"])
             && vnc_ws.as_deref().is_none_or(|link| is_template(link, &["ws", "wss"]))
             && vnc_http.as_deref().is_none_or(|link| is_template(link, &["http", "https"]));
-        let name = url.host_str().filter(|_| sound)?.to_owned();
-        let supports_vnc = entry.supports_vnc;
-        Some(DiscoveryEntry { name, port: url.port(), name_server, supports_vnc, vnc_ws, vnc_http })
+        let host = url.host_str().filter(|_| sound)?;
+        let (name, registry) = if url.scheme() == "dns" {
+            (host, Registry::Dns(name_server))
+        } else {
+            let (name, namespace) =
+                host.split_once('.').map_or((host, None), |(name, rest)| (name, Some(rest)));
+            let namespace = namespace.map(str::to_owned);
+            let named = is_label(name) && namespace.as_deref().is_none_or(is_label);
+            (name, named.then_some(Registry::Kubernetes { namespace, api })?)
+        };
+        let (name, port, supports_vnc) = (name.to_owned(), url.port(), entry.supports_vnc);
+        Some(DiscoveryEntry { name, port, registry, supports_vnc, vnc_ws, vnc_http })
     };
     entries.into_iter().map(read).collect()
+}
+
+/// What Kubernetes calls a Service or a namespace (RFC 1123): it becomes part of a path and of a selector.
+fn is_label(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&name.len())
+        && name.bytes().all(allowed)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
 }
 
 /// A name server's address, its port 53 unless it says another.
@@ -225,7 +258,7 @@ mod tests {
         let plain = |name: &str, port| DiscoveryEntry {
             name: name.to_owned(),
             port,
-            name_server: None,
+            registry: Registry::Dns(None),
             supports_vnc: false,
             vnc_ws: None,
             vnc_http: None,
@@ -240,14 +273,32 @@ mod tests {
                  "vnc_http": "https://{worker}.example/{id}"}]"#,
         );
         let expected = DiscoveryEntry {
-            name_server: Some(([127, 0, 0, 1], 5353).into()),
+            registry: Registry::Dns(Some(([127, 0, 0, 1], 5353).into())),
             supports_vnc: true,
             vnc_http: Some("https://{worker}.example/{id}".to_owned()),
             ..plain("w", Some(8080))
         };
         assert_eq!(read, Some(vec![expected]));
         for (text, port) in [("dns://w?nameserver=10.0.0.2", 53), ("dns://w?nameserver=[fd00::2]:54", 54)] {
-            assert_eq!(discovery(text).unwrap()[0].name_server.unwrap().port(), port, "{text}");
+            let Registry::Dns(Some(address)) = discovery(text).unwrap()[0].registry else { panic!("{text}") };
+            assert_eq!(address.port(), port, "{text}");
+        }
+        let pods = |name: &str, port, namespace: Option<&str>, api: Option<&str>| DiscoveryEntry {
+            registry: Registry::Kubernetes {
+                namespace: namespace.map(str::to_owned),
+                api: api.map(|api| Url::parse(api).unwrap()),
+            },
+            ..plain(name, port)
+        };
+        for (text, expected) in [
+            ("kubernetes://workers", pods("workers", None, None, None)),
+            ("kubernetes://workers.fleet:8080", pods("workers", Some(8080), Some("fleet"), None)),
+            (
+                "kubernetes://w.f?api=http://127.0.0.1:8001",
+                pods("w", None, Some("f"), Some("http://127.0.0.1:8001")),
+            ),
+        ] {
+            assert_eq!(discovery(text), Some(vec![expected]), "{text}");
         }
         for bad in [
             "workers:8080",
@@ -256,6 +307,13 @@ mod tests {
             "dns://w/path",
             "dns://w?server=10.0.0.2",
             "dns://w?nameserver=ns.example",
+            "dns://w?api=http://a",
+            "kubernetes://",
+            "kubernetes://w.fleet.svc",
+            "kubernetes://w_1",
+            "kubernetes://W",
+            "kubernetes://w?api=a",
+            "kubernetes://w?nameserver=10.0.0.2",
             r#"[{"supports_vnc": true}]"#,
             r#"[{"url": "dns://w", "vnc_ws": "http://x/{id}"}]"#,
         ] {

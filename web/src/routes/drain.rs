@@ -1,33 +1,65 @@
-//! `/drain`: takes a worker out of service and back. Its sessions go on.
+//! `/drain`: takes a worker out of service and back. Its sessions go on, unless they are to end.
 
 use actix_web::{HttpResponse, web};
 use camofleet_actors::RequestId;
 use camofleet_actors::worker::{Drain, WorkerHandle};
 
-use super::find_worker;
 use super::refusals::DrainRefusals;
+use super::{find_worker, flag};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::models::{Health, WorkerStatus};
 
-async fn ask(worker: &WorkerHandle, on: bool, by: web::ReqData<RequestId>) -> Result<(), ApiError> {
-    Ok(worker.ask(&worker.drain, Drain { on, by: by.into_inner() }).await?)
+/// What `POST …/drain` can be asked.
+#[derive(serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DrainQuery {
+    /// `true`: the sessions that run are ended as well, with the reason `shutdown`.
+    #[param(value_type = Option<bool>)]
+    end: Option<String>,
 }
 
-async fn host(state: &AppState, on: bool, by: web::ReqData<RequestId>) -> Result<HttpResponse, ApiError> {
+/// What is wanted of a worker.
+#[derive(Clone, Copy)]
+struct Wanted {
+    on: bool,
+    end: bool,
+}
+
+impl Wanted {
+    const OFF: Self = Self { on: false, end: false };
+
+    fn on(query: &DrainQuery) -> Result<Self, ApiError> {
+        Ok(Self { on: true, end: flag("end", query.end.as_deref())? })
+    }
+}
+
+async fn ask(
+    worker: &WorkerHandle,
+    Wanted { on, end }: Wanted,
+    by: web::ReqData<RequestId>,
+) -> Result<(), ApiError> {
+    Ok(worker.ask(&worker.drain, Drain { on, end, by: by.into_inner() }).await?)
+}
+
+async fn host(
+    state: &AppState,
+    wanted: Wanted,
+    by: web::ReqData<RequestId>,
+) -> Result<HttpResponse, ApiError> {
     let worker = find_worker(state, None)?;
-    ask(&worker, on, by).await?;
+    ask(&worker, wanted, by).await?;
     Ok(HttpResponse::Ok().json(Health::own(&worker.snapshot(), state.settings.access.is_insecure())))
 }
 
 async fn control(
     state: &AppState,
     name: &str,
-    on: bool,
+    wanted: Wanted,
     by: web::ReqData<RequestId>,
 ) -> Result<HttpResponse, ApiError> {
     let worker = find_worker(state, Some(name))?;
-    ask(&worker, on, by).await?;
+    ask(&worker, wanted, by).await?;
     Ok(HttpResponse::Ok().json(WorkerStatus::new(&worker.name, &worker.snapshot())))
 }
 
@@ -37,15 +69,17 @@ async fn control(
     path = "/drain",
     operation_id = "drain",
     summary = "Take no more sessions",
-    description = "Those that run go on. `facts.draining` of the health tells, until `DELETE /drain` or a restart.",
+    description = "Those that run go on, unless `end` is true. `facts.draining` of the health tells, until `DELETE /drain` or a restart.",
     tag = "fleet",
+    params(DrainQuery),
     responses((status = 200, description = "The health, as it is then", body = Health), DrainRefusals)
 )]
 pub(super) async fn host_on(
     state: web::Data<AppState>,
+    query: web::Query<DrainQuery>,
     by: web::ReqData<RequestId>,
 ) -> Result<HttpResponse, ApiError> {
-    host(&state, true, by).await
+    host(&state, Wanted::on(&query)?, by).await
 }
 
 /// `DELETE /drain` of a worker or a runner.
@@ -61,7 +95,7 @@ pub(super) async fn host_off(
     state: web::Data<AppState>,
     by: web::ReqData<RequestId>,
 ) -> Result<HttpResponse, ApiError> {
-    host(&state, false, by).await
+    host(&state, Wanted::OFF, by).await
 }
 
 /// `POST /workers/{worker}/drain`.
@@ -70,17 +104,18 @@ pub(super) async fn host_off(
     path = "/workers/{worker}/drain",
     operation_id = "drain",
     summary = "Give a worker no more sessions",
-    description = "Those that run on it go on. The worker itself keeps this, so it holds for every control; until `DELETE`, or the worker's restart.",
+    description = "Those that run on it go on, unless `end` is true. The worker itself keeps this, so it holds for every control; until `DELETE`, or the worker's restart.",
     tag = "fleet",
-    params(("worker" = String, Path, description = "The worker's name")),
+    params(("worker" = String, Path, description = "The worker's name"), DrainQuery),
     responses((status = 200, description = "The worker, as it is then", body = WorkerStatus), DrainRefusals)
 )]
 pub(super) async fn control_on(
     state: web::Data<AppState>,
     name: web::Path<String>,
+    query: web::Query<DrainQuery>,
     by: web::ReqData<RequestId>,
 ) -> Result<HttpResponse, ApiError> {
-    control(&state, &name, true, by).await
+    control(&state, &name, Wanted::on(&query)?, by).await
 }
 
 /// `DELETE /workers/{worker}/drain`.
@@ -98,5 +133,5 @@ pub(super) async fn control_off(
     name: web::Path<String>,
     by: web::ReqData<RequestId>,
 ) -> Result<HttpResponse, ApiError> {
-    control(&state, &name, false, by).await
+    control(&state, &name, Wanted::OFF, by).await
 }

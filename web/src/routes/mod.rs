@@ -181,11 +181,16 @@ struct ShowQuery {
 
 /// Reads the parameter `ended`.
 fn read_ended(given: Option<&str>) -> Result<bool, ApiError> {
-    match given {
+    flag("ended", given)
+}
+
+/// A parameter that is true or false, and false where it is not given.
+fn flag(name: &str, value: Option<&str>) -> Result<bool, ApiError> {
+    match value {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
         Some(_) => {
-            Err(ApiError::InvalidField { field: "ended".into(), problem: "must be true or false".into() })
+            Err(ApiError::InvalidField { field: name.into(), problem: "must be true or false".into() })
         }
     }
 }

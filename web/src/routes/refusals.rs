@@ -78,6 +78,7 @@ refusals! {
     /// Of a drain, and of its end.
     DrainRefusals {
         404: "worker_not_found",
+        422: "invalid_field",
         502: "upstream_unreachable, upstream_broke, no_drain",
         503: "restarting, draining",
         504: "upstream_timed_out",

@@ -3,25 +3,53 @@
 use futures_util::future::LocalBoxFuture;
 
 use super::*;
-use crate::discovery::{Lookup, Place, Records, Source};
+use crate::discovery::{Answer, Found, Lookup, Place};
 use crate::worker::Drain;
 
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// A name server that a test tells what to answer.
-#[derive(Clone, Default)]
-struct Told(Rc<RefCell<Vec<std::net::IpAddr>>>);
+/// A name server, or a cluster, that a test tells what to answer.
+#[derive(Clone)]
+struct Told(Rc<RefCell<Answer>>, Rc<tokio::sync::Notify>);
+
+impl Default for Told {
+    fn default() -> Self {
+        Self(Rc::new(RefCell::new(Answer::Partial(BTreeMap::new()))), Rc::default())
+    }
+}
+
+fn named(address: &str) -> (String, url::Url) {
+    (address.replace('.', "-"), format!("http://{address}:8080").parse().unwrap())
+}
 
 impl Told {
     fn set(&self, addresses: &[&str]) {
-        *self.0.borrow_mut() = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        *self.0.borrow_mut() = Answer::Partial(addresses.iter().map(|address| named(address)).collect());
+    }
+
+    /// As a cluster does, which says so at once: each address, and whether its pod terminates.
+    fn announce(&self, pods: &[(&str, bool)]) {
+        let found = |&(address, leaving): &(&str, bool)| {
+            let (name, url) = named(address);
+            (name, Found { url, place: 0, leaving })
+        };
+        *self.0.borrow_mut() = Answer::Whole(pods.iter().map(found).collect());
+        self.1.notify_one();
     }
 }
 
 impl Lookup for Told {
-    fn look_up<'a>(&'a self, _: &'a Source) -> LocalBoxFuture<'a, std::result::Result<Records, String>> {
-        let addresses = self.0.borrow().clone();
-        Box::pin(async move { Ok(Records { services: Vec::new(), addresses }) })
+    fn name(&self) -> String {
+        "a test".to_owned()
+    }
+
+    fn look_up(&self) -> LocalBoxFuture<'_, std::result::Result<Answer, String>> {
+        let answer = self.0.borrow().clone();
+        Box::pin(async move { Ok(answer) })
+    }
+
+    fn changed(&self) -> Option<LocalBoxFuture<'_, ()>> {
+        Some(Box::pin(self.1.notified()))
     }
 }
 
@@ -51,10 +79,9 @@ impl FoundFleet {
             let parts = ready[&name].parts.clone();
             Box::new(move |parent, generation| LocalWorker::start(parts.clone(), parent, generation))
         };
-        let source = Source { name: "workers".to_owned(), port: None, name_server: None };
-        let places = vec![Place { source, build: Box::new(build) }];
+        let places = vec![Place { lookup: Rc::new(told.clone()), build: Box::new(build) }];
         let (fleet, directory, _failure) = Fleet::start(FleetParts {
-            discovery: Some(Discovery::new(Rc::new(told.clone()), places, INTERVAL)),
+            discovery: Some(Discovery::new(places, INTERVAL)),
             demand: Some(metrics.clone()),
             ..FleetParts::default()
         });
@@ -148,12 +175,56 @@ async fn a_worker_whose_record_comes_back_is_as_good_as_before() {
 }
 
 #[actix::test]
+async fn a_rolling_update_of_one_pod_refuses_no_create_and_cuts_no_session() {
+    let fleet = FoundFleet::start(&["10-0-0-1", "10-0-0-2"]).await;
+    fleet.believes(&[]).await;
+    let began = tokio::time::Instant::now();
+    fleet.told.announce(&[("10.0.0.1", false)]);
+    soon(async {
+        while fleet.names().is_empty() || !fleet.directory.workers()[0].snapshot().healthy {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    assert!(began.elapsed() < Duration::from_secs(1), "known in {:?}", began.elapsed());
+    let old = fleet.place(None).await.ok().unwrap();
+    // The new pod is ready, and after a while the old one goes: at once, without a drain of its own.
+    fleet.told.announce(&[("10.0.0.1", false), ("10.0.0.2", false)]);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    fleet.told.announce(&[("10.0.0.1", true), ("10.0.0.2", false)]);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    for _ in 0..2 {
+        assert_eq!(fleet.place(None).await.ok().unwrap().worker, "10-0-0-2");
+    }
+    assert_eq!(refusal(fleet.place(Some("10-0-0-1")).await), Error::Draining);
+    fleet.delete(&old).await;
+    tokio::time::sleep(INTERVAL * 3).await;
+    assert_eq!(fleet.names(), ["10-0-0-1", "10-0-0-2"], "a pod that terminates is there until it is gone");
+    fleet.told.announce(&[("10.0.0.2", false)]);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(fleet.names(), ["10-0-0-2"]);
+}
+
+#[actix::test]
+async fn a_pod_that_terminates_when_control_starts_keeps_its_sessions_and_gets_none() {
+    let fleet = FoundFleet::start(&["10-0-0-1"]).await;
+    fleet.told.announce(&[("10.0.0.1", true)]);
+    tokio::time::sleep(INTERVAL * 2).await;
+    assert_eq!(fleet.names(), ["10-0-0-1"]);
+    assert_eq!(refusal(fleet.place(Some("10-0-0-1")).await), Error::Draining);
+    assert_eq!(refusal(fleet.place(None).await), Error::NoWorkers);
+    fleet.told.announce(&[]);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(fleet.names().is_empty());
+}
+
+#[actix::test]
 async fn a_worker_that_drains_gets_no_sessions_until_it_is_put_back() {
     let fleet = FoundFleet::start(&["10-0-0-1", "10-0-0-2"]).await;
     fleet.believes(&["10.0.0.1", "10.0.0.2"]).await;
     let drain = async |on| {
         let worker = fleet.directory.worker("10-0-0-1").ok().unwrap();
-        worker.ask(&worker.drain, Drain { on, by: crate::RequestId::random() }).await.unwrap();
+        worker.ask(&worker.drain, Drain { on, end: false, by: crate::RequestId::random() }).await.unwrap();
     };
     let kept = fleet.place(Some("10-0-0-1")).await.ok().unwrap();
     drain(true).await;
@@ -182,7 +253,7 @@ async fn what_runs_and_what_found_no_room_is_demand_and_a_drained_worker_is_no_c
     }
     assert!(fleet.place(Some("10-0-0-1")).await.is_err(), "who wants that one is not helped by another");
     let worker = fleet.directory.worker("10-0-0-2").ok().unwrap();
-    worker.ask(&worker.drain, Drain { on: true, by: crate::RequestId::random() }).await.unwrap();
+    worker.ask(&worker.drain, Drain { on: true, end: false, by: crate::RequestId::random() }).await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
     for line in [
         "camofleet_fleet_sessions{vnc=\"true\"} 4",

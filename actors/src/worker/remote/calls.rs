@@ -158,11 +158,12 @@ impl Calls {
         Ok(deleted.status)
     }
 
-    /// Takes the machine out of service, or back.
-    pub async fn drain(&self, on: bool, by: &RequestId) -> Result<()> {
+    /// Takes the machine out of service, its sessions too where they are to `end`, or back.
+    pub async fn drain(&self, on: bool, end: bool, by: &RequestId) -> Result<()> {
         let method = if on { Method::POST } else { Method::DELETE };
+        let path = if on && end { "/drain?end=true" } else { "/drain" };
         let limit = self.settings.request_timeout;
-        let call = Call { name: "drain", method, path: "/drain".into(), body: None, limit, by: Some(by) };
+        let call = Call { name: "drain", method, path: path.into(), body: None, limit, by: Some(by) };
         let accepted = self.call(call, |answer| self.accepted(answer)).await;
         match accepted {
             Err(Error::Refused { status: 404 | 405, .. }) => Err(Error::NoDrain { what: self.what() }),

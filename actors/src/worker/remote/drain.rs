@@ -9,12 +9,12 @@ use crate::worker::Drain;
 impl Handler<Drain> for RemoteWorker {
     type Result = ResponseActFuture<Self, Result<()>>;
 
-    fn handle(&mut self, Drain { on, by }: Drain, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Drain { on, end, by }: Drain, _: &mut Context<Self>) -> Self::Result {
         if let Some(refusal) = self.refusal() {
             return Box::pin(actix::fut::err(refusal));
         }
         let calls = self.calls.clone();
-        let drained = async move { calls.drain(on, &by).await };
+        let drained = async move { calls.drain(on, end, &by).await };
         Box::pin(drained.into_actor(self).map(move |drained, this, _| {
             if drained.is_ok() {
                 this.known.drained(on);

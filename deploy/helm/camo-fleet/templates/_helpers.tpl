@@ -66,7 +66,24 @@ labels:
 {{- end }}
 {{- end }}
 
-{{/* How control finds its workers: static or dns. */}}
+{{/* The ServiceAccount of control; empty where it has none, and may ask the API nothing. */}}
+{{- define "camo-fleet.mayAsk" -}}
+{{- if .Values.rbac.create }}{{ include "camo-fleet.fullname" . }}-control{{ else }}{{ .Values.rbac.serviceAccountName }}{{ end }}
+{{- end }}
+
+{{/* "true" where live views are set up for one pod: at public addresses that name none, or behind its gateway alone. */}}
+{{- define "camo-fleet.viewsOfOnePod" -}}
+{{- with .Values.workerVnc }}
+{{- if .enabled }}
+{{- range .controlOverrides }}
+{{- if and . (not (or (contains "{worker}" .) (contains "{host}" .))) }}true{{ end }}
+{{- end }}
+{{- if and (hasPrefix "127." .vnc.bind) (not .controlOverrides.ws) }}true{{ end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* How control finds its workers: static, dns or kubernetes. */}}
 {{- define "camo-fleet.discovery" -}}
 {{- $many := include "camo-fleet.autoscaled" . }}
 {{- range list .Values.worker .Values.workerVnc }}
@@ -74,6 +91,12 @@ labels:
 {{- end }}
 {{- if ne .Values.discovery.mode "auto" }}
 {{- .Values.discovery.mode }}
+{{- else if .Values.control.workers }}
+{{- "static" }}
+{{- else if and (not $many) (include "camo-fleet.viewsOfOnePod" .) }}
+{{- "static" }}
+{{- else if include "camo-fleet.mayAsk" . }}
+{{- "kubernetes" }}
 {{- else }}
 {{- ternary "dns" "static" (ne $many "") }}
 {{- end }}
@@ -82,17 +105,27 @@ labels:
 {{/*
 How long a new worker pod has to be ready before an old one goes, in seconds; empty where pods are not found. A name
 server, or a cache before it, may keep an answer without the new pod for the whole life of its records. Then control
-asks once more, and has to hear from the pod.
+asks once more, and has to hear from the pod. The API tells of it at once; a watch that broke is resumed within 5 s.
 */}}
 {{- define "camo-fleet.minReadySeconds" -}}
-{{- if eq (include "camo-fleet.discovery" .) "dns" }}
+{{- $mode := include "camo-fleet.discovery" . }}
+{{- if eq $mode "kubernetes" }}
+{{- 10 }}
+{{- else if eq $mode "dns" }}
 {{- with .Values.discovery }}{{ add (int .dnsTtlSeconds) (int (ceil .intervalSeconds)) 3 }}{{ end }}
 {{- end }}
 {{- end }}
 
 {{/* "true" where control writes pod deletion costs. */}}
 {{- define "camo-fleet.deletionCost" -}}
-{{- if or .Values.podDeletionCost.enabled (include "camo-fleet.autoscaled" .) }}true{{ end }}
+{{- if or .Values.podDeletionCost.enabled (and (include "camo-fleet.autoscaled" .) (include "camo-fleet.mayAsk" .)) }}true{{ end }}
+{{- end }}
+
+{{/* The ServiceAccount of control where it has something to ask the API. */}}
+{{- define "camo-fleet.serviceAccount" -}}
+{{- if or (include "camo-fleet.deletionCost" .) (eq (include "camo-fleet.discovery" .) "kubernetes") }}
+{{- include "camo-fleet.mayAsk" . }}
+{{- end }}
 {{- end }}
 
 {{/* The ids of live views, such as 6900-6904, and the last raw VNC port. */}}
@@ -248,11 +281,11 @@ lifecycle:
 
 {{/* Refuses values that contradict each other, with what to do instead. */}}
 {{- define "camo-fleet.validate" -}}
-{{- $dns := eq (include "camo-fleet.discovery" .) "dns" }}
+{{- $found := ne (include "camo-fleet.discovery" .) "static" }}
 {{- if not (or .Values.worker.enabled .Values.workerVnc.enabled .Values.control.extraWorkers .Values.control.workers) }}
 {{- fail "There is no worker: enable worker or workerVnc, or name some in control.extraWorkers." }}
 {{- end }}
-{{- if and $dns .Values.control.workers }}
+{{- if and $found .Values.control.workers }}
 {{- fail "control.workers names all workers, so that none is to be found: set discovery.mode to auto or static, or use control.extraWorkers." }}
 {{- end }}
 {{- with .Values.workerVnc }}
@@ -278,12 +311,12 @@ lifecycle:
 {{- fail "apiToken.required, and there is none: set apiToken.create or apiToken.existingSecret." }}
 {{- end }}
 {{- range $name, $values := dict "worker" .Values.worker "workerVnc" .Values.workerVnc }}
-{{- if and $values.enabled (not $dns) (gt (int $values.replicaCount) 1) }}
-{{- fail (printf "%s.replicaCount is %d, and discovery.mode static can address one pod only: set it to auto or dns." $name (int $values.replicaCount)) }}
+{{- if and $values.enabled (not $found) (gt (int $values.replicaCount) 1) }}
+{{- fail (printf "%s.replicaCount is %d, and discovery.mode static can address one pod only: set it to auto, kubernetes or dns." $name (int $values.replicaCount)) }}
 {{- end }}
 {{- if and $values.enabled $values.autoscaling.enabled }}
-{{- if not $dns }}
-{{- fail (printf "%s.autoscaling needs discovery by DNS: set discovery.mode to auto or dns." $name) }}
+{{- if not $found }}
+{{- fail (printf "%s.autoscaling needs discovery: set discovery.mode to auto, kubernetes or dns." $name) }}
 {{- end }}
 {{- if gt (int $values.autoscaling.minReplicas) (int $values.autoscaling.maxReplicas) }}
 {{- fail (printf "%s.autoscaling.minReplicas is more than maxReplicas." $name) }}
@@ -296,17 +329,23 @@ lifecycle:
 {{- end }}
 {{- end }}
 {{- end }}
-{{- if and .Values.podDeletionCost.enabled (not $dns) }}
-{{- fail "podDeletionCost needs discovery by DNS: set discovery.mode to dns." }}
+{{- if and .Values.podDeletionCost.enabled (not $found) }}
+{{- fail "podDeletionCost needs discovery: set discovery.mode to kubernetes or dns." }}
+{{- end }}
+{{- if and .Values.podDeletionCost.enabled (not (include "camo-fleet.mayAsk" .)) }}
+{{- fail "podDeletionCost needs the right to patch pods: set rbac.create, or rbac.serviceAccountName." }}
+{{- end }}
+{{- if and (eq .Values.discovery.mode "kubernetes") (not (include "camo-fleet.mayAsk" .)) }}
+{{- fail "discovery.mode kubernetes needs the right to watch endpointslices: set rbac.create, or rbac.serviceAccountName." }}
 {{- end }}
 {{- if and (include "camo-fleet.autoscaled" .) (eq .Values.autoscaling.kind "keda") (eq .Values.autoscaling.keda.trigger "prometheus") (not .Values.autoscaling.keda.prometheus.serverAddress) }}
 {{- fail "autoscaling.keda.trigger prometheus needs autoscaling.keda.prometheus.serverAddress." }}
 {{- end }}
-{{- if and $dns .Values.workerVnc.enabled }}
+{{- if and $found .Values.workerVnc.enabled }}
 {{- $overrides := .Values.workerVnc.controlOverrides }}
 {{- range $name, $value := $overrides }}
 {{- if and $value (not (or (contains "{worker}" $value) (contains "{host}" $value))) }}
-{{- fail (printf "workerVnc.controlOverrides.%s names no pod, and with discovery by DNS every pod has the same ids: put {worker} into it, or leave it empty to have control relay live views." $name) }}
+{{- fail (printf "workerVnc.controlOverrides.%s names no pod, and with discovery every pod has the same ids: put {worker} into it, or leave it empty to have control relay live views." $name) }}
 {{- end }}
 {{- end }}
 {{- if and (hasPrefix "127." .Values.workerVnc.vnc.bind) (not $overrides.ws) }}

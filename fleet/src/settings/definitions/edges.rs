@@ -126,10 +126,15 @@ pub(super) const SETTINGS: &[Setting] = &[
     optional(
         "CONTROL_DISCOVERY",
         Kind::Discovery,
-        "Names that stand for more workers of the role control, which come and go with the names' SRV or A records; where it \
-         is set, the default of CONTROL_WORKERS is no worker.",
+        "Names that stand for more workers of the role control, which come and go with the names' SRV or A records, or with the \
+         pods of a Kubernetes Service; where it is set, the default of CONTROL_WORKERS is no worker.",
     ),
-    setting("CONTROL_DISCOVERY_INTERVAL_SECONDS", "2.0", PATIENCE, "How often these names are looked up."),
+    setting(
+        "CONTROL_DISCOVERY_INTERVAL_SECONDS",
+        "2.0",
+        PATIENCE,
+        "How often DNS names are looked up; a change of a Kubernetes Service is known at once.",
+    ),
     setting(
         "CONTROL_POD_DELETION_COST",
         "0",

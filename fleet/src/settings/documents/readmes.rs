@@ -96,8 +96,9 @@ fn allowed_in_russian(kind: Kind) -> Option<String> {
                           'token' (чего воркер требует), 'supports_vnc' (true или false), 'vnc_ws' (ws(s)-адрес) и 'vnc_http' (http(s)-адрес), в которые \
                           подставляются {id}, {host} и {worker}"
             .to_owned(),
-        Kind::Discovery => "URL вида dns://workers.fleet.svc:8080 через запятую или массив JSON из объектов с таким 'url' и тем, \
-                            что CONTROL_WORKERS говорит о воркере; ?nameserver=10.0.0.2:53 называет, кого спрашивать"
+        Kind::Discovery => "URL вида dns://workers.fleet.svc:8080 или kubernetes://workers.fleet:8080 через запятую или массив \
+                            JSON из объектов с таким 'url' и тем, что CONTROL_WORKERS говорит о воркере; \
+                            ?nameserver=10.0.0.2:53 или ?api=http://127.0.0.1:8001 называет, кого спрашивать"
             .to_owned(),
         Kind::ApiBase => "http(s)-адрес, например http://runner:8070".to_owned(),
         Kind::LinkBase => "URL без параметров запроса, например wss://fleet.example".to_owned(),

@@ -1,0 +1,115 @@
+/** Workers that control finds by the API of a cluster: how soon, and that a rolling update refuses nothing. */
+import assert from 'node:assert/strict';
+import { after, before } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Camofleet, run, test } from './helpers/camofleet.mjs';
+import { KubernetesApi } from './helpers/kubernetesApi.mjs';
+import { attach } from './helpers/playwright.mjs';
+import { until } from './helpers/wait.mjs';
+
+/** What a new pod is known within, and what the chart leaves between its readiness and the end of an old one. */
+const KNOWN_MS = 1000;
+const READY_MS = 2000;
+let api, control, old, fresh;
+
+const pod = ({ url }, state) => ({ url, state });
+const names = async () => (await control.read('/workers')).filter(({ healthy }) => healthy).map(({ name }) => name);
+
+before(async () => {
+  api = await KubernetesApi.start();
+  const host = (address) => Camofleet.start('worker', { WORKER_HOST: address });
+  [old, fresh] = await Promise.all([host('127.0.0.2'), host('127.0.0.3')]);
+  control = await Camofleet.start('control', { CONTROL_DISCOVERY: api.discovery }, { healthy: false });
+});
+
+after(async () => {
+  for (const camofleet of [control, old, fresh]) await camofleet?.stop();
+  api?.close();
+});
+
+test('a pod is a worker when it is ready, within a second, and not before', async () => {
+  await until(() => api.asked.watch > 0, 'the watch to begin');
+  api.set({ old: pod(old, 'starting') });
+  const started = performance.now();
+  await sleep(200);
+  assert.deepEqual(await control.read('/workers'), []);
+  api.set({ old: pod(old, 'ready') });
+  const ready = performance.now();
+  await until(async () => (await names()).includes('old'), 'the pod to be a worker');
+  const known = performance.now() - ready;
+  console.log(`a pod was a healthy worker ${known.toFixed(0)} ms after it was ready, and ${(performance.now() - started).toFixed(0)} ms after it was there`);
+  assert.ok(known < KNOWN_MS, `${known} ms`);
+});
+
+test('a rolling update of one pod refuses no create, and its sessions go on', async () => {
+  const kept = await control.create({ headless: true });
+  assert.equal(kept.worker, 'old');
+  const answers = [];
+  let updating = true;
+  const asking = (async () => {
+    while (updating) {
+      const answer = await control.request('POST', '/sessions', { body: { headless: true } });
+      answers.push(`${answer.status} ${answer.json.worker ?? answer.json.code}`);
+      if (answer.status === 201) await control.end(answer.json);
+    }
+  })();
+  try {
+    // As Kubernetes and the chart do: the new pod is ready for a while, then the old one terminates and is drained.
+    api.set({ old: pod(old, 'ready'), fresh: pod(fresh, 'ready') });
+    await sleep(READY_MS);
+    const drained = run(['drain', '--url', old.url, '--timeout', '60']);
+    api.set({ old: pod(old, 'terminating'), fresh: pod(fresh, 'ready') });
+    const terminating = answers.length;
+    await until(() => answers.slice(terminating + 1).includes('201 fresh'), 'a create after the update', 20_000);
+    const client = await attach(control, kept);
+    await client.close();
+    await control.end(kept);
+    assert.deepEqual(await drained, { status: 0, stdout: '', stderr: '' });
+  } finally {
+    updating = false;
+    await asking;
+  }
+  assert.deepEqual(answers.filter((answer) => !answer.startsWith('201 ')), [], answers.join(', '));
+  console.log(`${answers.length} creates during the update: ${answers.join(', ')}`);
+  const named = await control.request('POST', '/sessions', { body: { headless: true, worker: 'old' } });
+  assert.deepEqual([named.status, named.json.code], [503, 'draining']);
+  api.set({ fresh: pod(fresh, 'ready') });
+  await until(async () => (await control.read('/workers')).length === 1, 'the old pod to be forgotten');
+});
+
+test('a drain that reaches its limit ends the sessions with their reason, and succeeds', async () => {
+  const session = await control.create({ headless: true });
+  const client = await attach(control, session);
+  const left = new Promise((resolve) => client.once('disconnected', resolve));
+  const { status, stderr } = await run(['drain', '--url', fresh.url, '--timeout', '1']);
+  assert.equal(status, 0, stderr);
+  assert.match(stderr, /had 1 session left after 1 s, which were ended/);
+  await left;
+  const ended = (await fresh.sessions({ ended: true })).find(({ id }) => id === session.id);
+  assert.equal(ended.end_reason, 'shutdown');
+  assert.match(ended.end_detail, /taken out of service/);
+  assert.equal((await control.request('DELETE', '/workers/fresh/drain')).status, 200);
+});
+
+test('the end of another container before its own hook is no failure of the drain', async () => {
+  const gone = await Camofleet.start('worker', {});
+  const session = await gone.create({ headless: true });
+  const drained = run(['drain', '--url', gone.url, '--timeout', '30']);
+  await until(async () => (await gone.read('/health')).facts.draining, 'the drain to begin');
+  assert.ok(session.id);
+  await gone.stop();
+  assert.equal((await drained).status, 0);
+});
+
+test('an API server that is replaced, or has forgotten, loses no worker', async () => {
+  const { list, watch } = api.asked;
+  api.cut();
+  await until(() => api.asked.watch > watch, 'the watch to be resumed');
+  assert.equal(api.asked.list, list, 'it goes on where it was');
+  api.forget();
+  api.cut();
+  await until(() => api.asked.list > list, 'the list to be read anew');
+  api.set({ fresh: pod(fresh, 'ready'), old: pod(old, 'ready') });
+  await until(async () => (await names()).join() === 'fresh,old', 'both to be workers');
+  await control.request('DELETE', '/workers/old/drain');
+});
