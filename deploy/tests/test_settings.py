@@ -24,6 +24,7 @@ def check(where, variables):
     for name, value in variables.items():
         if name not in LIBRARIES and in_force[name] != "********":
             # Shown on one line.
+            value = re.sub(r'("token": ?)"[^"]*"', r'\1"********"', value)
             assert in_force[name] == value.replace("\n", "\\n"), f"{where}: {name}"
 
 

@@ -14,7 +14,7 @@ from conftest import VALUES, settings_in_force
 
 SECRET = f"{NAME}-api-token"
 # Which setting of which container is which token.
-CLIENTS = {("control", "control", "CONTROL_API_TOKEN"), ("worker-vnc", "gateway", "GATEWAY_API_TOKEN")}
+CLIENTS = {("control", "control", "CONTROL_API_TOKEN"), ("worker-vnc", "gateway", "CONTROL_API_TOKEN")}
 WORKERS = {
     ("control", "control", "CONTROL_WORKERS_TOKEN"),
     *((component, "worker", name) for component in ("worker", "worker-vnc") for name in ("WORKER_API_TOKEN", "WORKER_RUNNER_TOKEN", "RUNNER_API_TOKEN")),
@@ -74,14 +74,14 @@ def test_without_a_token_nothing_has_one():
     assert tokens(render({})) == {} and "CONTROL_REQUIRE_TOKEN" not in find(render({}), "ConfigMap", "control")["data"]
 
 
-def test_workers_that_control_is_told_of_have_their_token_and_no_config_map_has_it():
+def test_tokens_of_workers_that_control_is_told_of_are_in_no_config_map():
     objects = render(VALUES["tokens"])
     control = next(container for component, _, container in containers(objects) if component == "control")
     names = [variable["name"] for variable in control["env"]]
-    assert names.index("CONTROL_WORKERS") > max(names.index("CONTROL_WORKERS_TOKEN"), names.index("OUTSIDE_TOKEN"))
+    assert names.index("CONTROL_WORKERS") > names.index("OUTSIDE_TOKEN")
     workers = json.loads(next(variable["value"] for variable in control["env"] if variable["name"] == "CONTROL_WORKERS"))
-    inside = "$(CONTROL_WORKERS_TOKEN)"
-    assert {worker["name"]: worker["token"] for worker in workers} == {"worker": inside, "worker-vnc": inside, "outside": "$(OUTSIDE_TOKEN)"}
+    # Those of the release have CONTROL_WORKERS_TOKEN.
+    assert {worker["name"]: worker.get("token") for worker in workers} == {"worker": None, "worker-vnc": None, "outside": "$(OUTSIDE_TOKEN)"}
     data = find(objects, "ConfigMap", "control")["data"]
     assert "TOKEN" not in json.dumps({name: value for name, value in data.items() if name != "CONTROL_REQUIRE_TOKEN"})
     assert "CONTROL_WORKERS" not in data and data["CONTROL_REQUIRE_TOKEN"] == "true"

@@ -253,7 +253,7 @@ export interface paths {
         put?: never;
         /**
          * Give a worker no more sessions
-         * @description Those that run on it go on. The worker itself keeps this, so it holds for every control; until `DELETE`, or the worker's restart.
+         * @description Those that run on it go on, unless `end` is true. The worker itself keeps this, so it holds for every control; until `DELETE`, or the worker's restart.
          */
         post: operations["drain"];
         /** Give a worker sessions again */
@@ -2062,7 +2062,10 @@ export interface operations {
     };
     drain: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description `true`: the sessions that run are ended as well, with the reason `shutdown`. */
+                end?: boolean;
+            };
             header?: never;
             path: {
                 /** @description The worker's name */
@@ -2119,6 +2122,15 @@ export interface operations {
             };
             /** @description `code`: unknown_host */
             421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: invalid_field */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2216,6 +2228,15 @@ export interface operations {
             };
             /** @description `code`: unknown_host */
             421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: invalid_field */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -193,7 +193,7 @@ spec:
     # Viewers go with their sessions, which the hook below has waited for.
     - name: SHUTDOWN_GRACE_MS
       value: "5000"
-    {{- with include "camo-fleet.clientsToken" (dict "root" $root "name" "GATEWAY_API_TOKEN") }}
+    {{- with include "camo-fleet.clientsToken" (dict "root" $root "name" "CONTROL_API_TOKEN") }}
     {{- . | trim | nindent 4 }}
     {{- end }}
     {{- with include "camo-fleet.workersToken" (dict "root" $root "names" (list "RUNNER_API_TOKEN")) }}
