@@ -101,6 +101,22 @@ test('the end of another container before its own hook is no failure of the drai
   assert.equal((await drained).status, 0);
 });
 
+test('a drain brings the token that its environment has', async () => {
+  const secured = await Camofleet.start('worker', { WORKER_API_TOKEN: 's3cret' });
+  const drain = (settings, ...more) => run(['drain', '--url', secured.url, '--timeout', '1', ...more], settings);
+  try {
+    const stranger = await drain({});
+    assert.equal(stranger.status, 1);
+    assert.match(stranger.stderr, /401/);
+    const unset = await drain({}, '--token-env', 'HOOK_TOKEN');
+    assert.equal(unset.status, 64);
+    assert.match(unset.stderr, /HOOK_TOKEN, which is not set/);
+    assert.deepEqual(await drain({ HOOK_TOKEN: 's3cret' }, '--token-env', 'HOOK_TOKEN'), { status: 0, stdout: '', stderr: '' });
+  } finally {
+    await secured.stop();
+  }
+});
+
 test('an API server that is replaced, or has forgotten, loses no worker', async () => {
   const { list, watch } = api.asked;
   api.cut();
