@@ -73,7 +73,8 @@ fn start_logging(level: Option<log::LevelFilter>) {
     let default = level.unwrap_or(log::LevelFilter::Info);
     let mut builder = env_logger::Builder::new();
     builder.filter_level(default);
-    for (library, level) in camofleet_web::CHATTY_LIBRARIES {
+    let chatty = camofleet_web::CHATTY_LIBRARIES.into_iter();
+    for (library, level) in chatty.chain(camofleet_actors::kubernetes::CHATTY_LIBRARIES) {
         builder.filter_module(library, default.min(level));
     }
     builder.parse_default_env().format_timestamp_millis().init();
