@@ -104,6 +104,15 @@ def test_whoever_drains_or_scrapes_brings_the_token(name):
     assert find(objects, "ServiceMonitor", "control")["spec"]["endpoints"][0]["authorization"]["credentials"]["key"] == token
 
 
+@pytest.mark.parametrize("mode", ["static", "dns", "kubernetes"])
+def test_runners_name_addresses_of_live_views_for_control_has_their_keys_of_these(mode):
+    objects = render({"discovery": {"mode": mode}, "apiToken": {"create": True}, "workerVnc": {"gateway": {"port": 7000}}})
+    runner = next(container for component, name, container in containers(objects) if (component, name) == ("worker-vnc", "runner"))
+    variables = {variable["name"]: variable.get("value") for variable in runner["env"]}
+    host = f"{NAME}-worker-vnc:7000"
+    assert (variables["RUNNER_VNC_WS_BASE"], variables["RUNNER_VNC_HTTP_BASE"]) == (f"ws://{host}", f"http://{host}")
+
+
 def write_tokens(directory):
     file = directory / ".env"
     done = subprocess.run([REPOSITORY / "scripts/token.sh", file], text=True, capture_output=True, check=True, timeout=10, umask=0o022)

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Camofleet, run, test } from './helpers/camofleet.mjs';
 import { KubernetesApi } from './helpers/kubernetesApi.mjs';
 import { attach } from './helpers/playwright.mjs';
+import { Viewer } from './helpers/rfb.mjs';
 import { until } from './helpers/wait.mjs';
 
 /** What a new pod is known within, and what the chart leaves between its readiness and the end of an old one. */
@@ -128,4 +129,36 @@ test('an API server that is replaced, or has forgotten, loses no worker', async 
   api.set({ fresh: pod(fresh, 'ready'), old: pod(old, 'ready') });
   await until(async () => (await names()).join() === 'fresh,old', 'both to be workers');
   await control.request('DELETE', '/workers/old/drain');
+});
+
+test('a fleet with tokens, as the chart makes it, opens a live view by the key of its address alone', async () => {
+  const cluster = await KubernetesApi.start();
+  const bases = { RUNNER_VNC_WS_BASE: 'ws://worker-vnc:6900', RUNNER_VNC_HTTP_BASE: 'http://worker-vnc:6900' };
+  const host = await Camofleet.start('worker', { WORKER_HOST: '127.0.0.2', RUNNER_VNC_BIND: '127.0.0.2', WORKER_SUPPORTS_VNC: '1', WORKER_API_TOKEN: 'inner', ...bases });
+  const { ids, ports } = host.ranges;
+  const secured = await Camofleet.start(
+    'control',
+    {
+      CONTROL_DISCOVERY: JSON.stringify([{ url: cluster.discovery, supports_vnc: true }]),
+      CONTROL_API_TOKEN: 'outer',
+      CONTROL_WORKERS_TOKEN: 'inner',
+      VNC_WEB_RANGE: `${ids.first}-${ids.last}`,
+      VNC_BASE_PORT: String(ports.first),
+    },
+    { healthy: false },
+  );
+  try {
+    cluster.set({ pod: pod(host, 'ready') });
+    await until(async () => (await secured.request('GET', '/health')).json.status === 'ok', 'the pod to be a worker');
+    const created = await secured.request('POST', '/sessions', { body: { vnc: true }, headers: { authorization: 'Bearer outer' } });
+    assert.equal(created.status, 201, created.text);
+    const { ws } = created.json.vnc;
+    assert.match(ws, new RegExp(`^/websockify\\?token=pod:${created.json.vnc_id}&key=[0-9a-f]{32}$`));
+    (await Viewer.connect(`${secured.wsUrl}${ws}`)).close();
+    await assert.rejects(Viewer.connect(`${secured.wsUrl}${ws.replace(/&key=.*/, '')}`), /401/);
+  } finally {
+    await secured.stop();
+    await host.stop();
+    cluster.close();
+  }
 });
