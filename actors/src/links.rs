@@ -162,7 +162,15 @@ impl LinkTemplates {
 
     /// The addresses to show for a view, given what its worker says of them. `host` is the worker's host as it stands
     /// in a URL: an IPv6 address has its brackets.
-    pub fn apply(&self, links: VncLinks, id: Option<&str>, worker: &str, host: &str) -> VncLinks {
+    /// `key` is what opens the view, where its worker tells it beside its addresses.
+    pub fn apply(
+        &self,
+        links: VncLinks,
+        id: Option<&str>,
+        key: Option<&ViewKey>,
+        worker: &str,
+        host: &str,
+    ) -> VncLinks {
         let worker = utf8_percent_encode(worker, UNESCAPED).to_string();
         let filled = |text: &str| text.replace("{host}", host).replace("{worker}", &worker);
         let told = links.vnc_id();
@@ -182,7 +190,7 @@ impl LinkTemplates {
                 }
             }
         };
-        let key = links.key();
+        let key = key.cloned().or_else(|| links.key());
         // What the worker itself says has the key already.
         let keyed = |template: &Option<String>, address: Option<String>| match (template, &key) {
             (Some(_), Some(key)) => address.map(|address| with_key(&address, key)),
@@ -263,9 +271,12 @@ mod tests {
     #[test]
     fn a_template_keeps_the_key_of_what_its_worker_says() {
         let key = ViewKey::random();
+        let silent =
+            LinkTemplates::relayed("").apply(VncLinks::default(), Some("6901"), Some(&key), "east", "w");
+        assert_eq!(silent.http, Some(format!("/vnc/east:6901?key={}", key.as_str())));
         let told = links(Some("ws://inner/websockify?token=6901"), Some("http://inner/vnc/6901")).keyed(&key);
         let templates = LinkTemplates { ws: Some("wss://{host}/live?id={id}".to_owned()), http: None };
-        let shown = templates.apply(told.clone(), None, "east", "w");
+        let shown = templates.apply(told.clone(), None, None, "east", "w");
         assert_eq!(shown.ws, Some(format!("wss://w/live?id=6901&key={}", key.as_str())));
         assert_eq!(shown.http, told.http);
     }
@@ -313,7 +324,7 @@ mod tests {
             let templates = LinkTemplates { ws: Some(template.to_owned()), http: None };
             let told =
                 links(Some("ws://inner:6900/websockify?token=6901"), Some("http://inner:6900/vnc/6901"));
-            let shown = templates.apply(told.clone(), None, "east 1", host);
+            let shown = templates.apply(told.clone(), None, None, "east 1", host);
             assert_eq!(shown.ws.as_deref(), Some(expected), "{template}");
             assert_eq!(shown.http, told.http, "an address without a template stays as the worker says it");
         }
@@ -325,9 +336,9 @@ mod tests {
             ws: Some("wss://a.example/{id}".to_owned()),
             http: Some("https://{host}/screen".to_owned()),
         };
-        let shown = templates.apply(VncLinks::default(), Some("6907"), "east", "w");
+        let shown = templates.apply(VncLinks::default(), Some("6907"), None, "east", "w");
         assert_eq!(shown, links(Some("wss://a.example/6907"), Some("https://w/screen")));
-        let shown = templates.apply(VncLinks::default(), None, "east", "w");
+        let shown = templates.apply(VncLinks::default(), None, None, "east", "w");
         assert_eq!(shown, links(None, Some("https://w/screen")));
     }
 }

@@ -31,7 +31,7 @@ async fn a_session_is_shown_with_every_field_of_the_contract() {
     }
     let expected = json!({
         "status": "READY", "browser": "firefox", "browser_version": "153.0", "headless": true, "idle_ttl_seconds": 60,
-        "labels": {"team": "a"}, "worker": "local", "vnc_enabled": false, "vnc_id": null, "stale": false, "start_url": "https://example.com",
+        "labels": {"team": "a"}, "worker": "local", "vnc_enabled": false, "vnc_id": null, "vnc_key": null, "stale": false, "start_url": "https://example.com",
         "start_url_wait": "load", "start_url_error": null,
         "vnc": {"ws": null, "http": null, "password_protected": false},
         "attached": 0, "restarts": 0, "on_crash": "restart", "contexts": "keep",

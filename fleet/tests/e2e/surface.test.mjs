@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import os from 'node:os';
 import { after, afterEach, before } from 'node:test';
-import { keyless } from './helpers/liveViews.mjs';
+import { keyless, keyOf } from './helpers/liveViews.mjs';
 import { attach, blankPage, PLAYWRIGHT } from './helpers/playwright.mjs';
 import { Viewer } from './helpers/rfb.mjs';
 import { Server, test } from './helpers/server.mjs';
@@ -21,13 +21,14 @@ after(async () => {
 });
 
 test('a session is described with every field of the contract', () => {
-  const { id, created_at: created, last_seen_at: seen, browser_version: version, request_id: request, ...rest } = { ...session, vnc: keyless(session.vnc) };
+  const { id, created_at: created, last_seen_at: seen, browser_version: version, request_id: request, vnc_key: key, ...rest } = { ...session, vnc: keyless(session.vnc) };
   assert.match(request, /^[0-9a-f]{16}$/);
   assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   for (const time of [created, seen]) {
     assert.match(time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/);
     assert.ok(Math.abs(Date.parse(time) - Date.now()) < 60_000);
   }
+  assert.equal(key, keyOf(session.vnc.ws));
   assert.match(version, /^\d+\.\d+/);
   assert.deepEqual(rest, {
     status: 'READY',

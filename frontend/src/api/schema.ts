@@ -569,6 +569,8 @@ export interface components {
              * @description The id of its live view, as gateways know it.
              */
             vnc_id: number | null;
+            /** @description What opens its live view, and no later one with this id; its addresses carry it. */
+            vnc_key: string | null;
         };
         /** @description What a session can be asked to be. Every field may be left out or null, and unknown ones are ignored. */
         SessionRequest: {

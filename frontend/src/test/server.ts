@@ -32,6 +32,7 @@ export function aSession(changes: Partial<Session> = {}): Session {
     end_reason: null,
     end_detail: null,
     vnc_id: null,
+    vnc_key: null,
     stale: false,
     ws_endpoint: `/sessions/local/${id}/ws`,
     vnc: { ws: null, http: null, password_protected: false },

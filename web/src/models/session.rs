@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use camofleet_actors::RequestId;
+use camofleet_actors::links::ViewKey;
 use camofleet_actors::session::{Contexts, OnCrash, SessionView, StartUrlWait, Status, without_password};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -30,6 +31,9 @@ pub struct SessionFields<'a> {
     /// The id of its live view, as gateways know it.
     #[schema(required)]
     vnc_id: Option<u16>,
+    /// What opens its live view, and no later one with this id; its addresses carry it.
+    #[schema(required)]
+    vnc_key: Option<&'a str>,
     headless: bool,
     idle_ttl_seconds: u64,
     labels: &'a BTreeMap<String, String>,
@@ -71,6 +75,7 @@ impl<'a> SessionFields<'a> {
             browser: &view.browser,
             browser_version: view.browser_version.as_deref(),
             vnc_id: view.vnc.as_ref().and_then(|vnc| vnc.id),
+            vnc_key: view.vnc.as_ref().and_then(|vnc| vnc.key.as_ref()).map(ViewKey::as_str),
             headless: spec.headless,
             idle_ttl_seconds: spec.idle_ttl.as_secs(),
             labels: &spec.labels,

@@ -12,7 +12,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{RemoteRole, RemoteSettings};
-use crate::links::VncLinks;
+use crate::links::{ViewKey, VncLinks};
 use crate::request_id::RequestId;
 use crate::session::{
     ActivityClock, Contexts, EndReason, Ending, OnCrash, SessionId, SessionRequest, SessionSpec, SessionView,
@@ -55,6 +55,9 @@ pub(super) struct WireSession {
     vnc_enabled: Option<bool>,
     #[serde(default)]
     vnc_id: Option<u16>,
+    /// What opens its view, also where the machine has no addresses for it.
+    #[serde(default)]
+    vnc_key: Option<String>,
     /// This is what was last known of it: its worker's runner does not answer.
     #[serde(default)]
     pub stale: bool,
@@ -124,8 +127,9 @@ impl WireSession {
         let has_view = self.vnc_enabled.or(flag).unwrap_or(told_any);
         let vnc = has_view.then(|| {
             let id = self.vnc_id.map(|id| id.to_string()).or_else(|| links.vnc_id());
-            let links = settings.links.apply(links, id.as_deref(), &settings.name, settings.host());
-            let key = links.key();
+            let key = self.vnc_key.as_deref().and_then(ViewKey::parse).or_else(|| links.key());
+            let (name, host) = (&settings.name, settings.host());
+            let links = settings.links.apply(links, id.as_deref(), key.as_ref(), name, host);
             VncView { id: id.and_then(|id| id.parse().ok()), server: None, links, key }
         });
         let ending = self.end_reason.map(|reason| Ending {
