@@ -10,6 +10,7 @@ import { createInterface } from 'node:readline';
 // The order matters: stdout is secured and Node's functions are wrapped before any library sees them.
 import { log, onOutputLost, send } from './lib/output.mjs';
 import './lib/isolation.mjs';
+import './lib/patterns.mjs';
 import { describe } from './lib/errors.mjs';
 import { Host } from './lib/host.mjs';
 

@@ -1,11 +1,21 @@
 /** Reads and checks the commands that camofleet sends, so that nothing past here meets a wrong type. */
+import { cut } from './text.mjs';
 
 const ENGINES = ['firefox', 'camoufox'];
 const WAITS = ['load', 'domcontentloaded'];
 const LONGEST_TIMEOUT_MS = 3_600_000;
 
 /** A command that is not understood; its message says what is wrong and what would be right. */
-export class InvalidCommand extends Error {}
+export class InvalidCommand extends Error {
+  /**
+   * The launch and the request that it was for, as far as it says: they have no other answer.
+   *
+   * @type {string|null}
+   */
+  id = null;
+  /** @type {string|null} */
+  request = null;
+}
 
 /**
  * Parses and checks one line from camofleet.
@@ -22,10 +32,16 @@ export function parseCommand(line) {
     throw new InvalidCommand(`not JSON: ${error.message}`);
   }
   if (!isObject(command)) throw new InvalidCommand('a command is one JSON object a line');
-  const check = CHECKS[command.type];
-  if (!check) throw new InvalidCommand(`unknown type ${show(command.type)}: one of ${Object.keys(CHECKS).join(', ')}`);
-  need(command, 'id', isText, 'a text that is not empty');
-  check(command);
+  try {
+    const check = CHECKS[command.type];
+    if (!check) throw new InvalidCommand(`unknown type ${show(command.type)}: one of ${Object.keys(CHECKS).join(', ')}`);
+    if (command.type !== 'ping') need(command, 'id', isText, 'a text that is not empty');
+    check(command);
+  } catch (error) {
+    if (isText(command.id)) error.id = command.id;
+    if (isText(command.request)) error.request = command.request;
+    throw error;
+  }
   return command;
 }
 
@@ -54,6 +70,11 @@ const CHECKS = {
   discard_contexts(command) {
     need(command, 'request', isText, 'a text that is not empty');
   },
+  check(command) {
+    need(command, 'request', isText, 'a text that is not empty');
+    need(command, 'timeout_ms', isTimeout, `a whole number of milliseconds from 1 to ${LONGEST_TIMEOUT_MS}`);
+  },
+  ping() {},
 };
 
 const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -81,5 +102,5 @@ function allow(object, field, isRight, expected, fallback) {
 /** Shows a wrong value, shortened. */
 function show(value) {
   const text = JSON.stringify(value) ?? 'missing';
-  return text.length <= 80 ? text : `${text.slice(0, 79)}…`;
+  return cut(text, 80);
 }

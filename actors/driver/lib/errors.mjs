@@ -1,4 +1,5 @@
 /** Turns what Playwright and Node throw into one line that a person can act upon. */
+import { cut } from './text.mjs';
 
 const LONGEST_ERROR = 1000;
 const MOST_BROWSER_LINES = 3;
@@ -29,7 +30,7 @@ const CHATTER = [
  */
 export function oneLine(text) {
   const line = text.replace(TERMINAL_CODES, '').replace(BOX_DRAWING, ' ').replace(/\s+/g, ' ').trim();
-  return line.length <= LONGEST_ERROR ? line : `${line.slice(0, LONGEST_ERROR - 1)}…`;
+  return cut(line, LONGEST_ERROR);
 }
 
 /**

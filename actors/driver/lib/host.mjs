@@ -25,10 +25,16 @@ export class Host {
       command = parseCommand(line);
     } catch (error) {
       if (!(error instanceof InvalidCommand)) throw error;
-      send({ type: 'invalid', error: describe(error) });
+      send({ type: 'invalid', id: error.id, request: error.request, error: describe(error) });
       return;
     }
     switch (command.type) {
+      case 'ping':
+        send({ type: 'pong' });
+        break;
+      case 'check':
+        this.#inside(command, (_, launch) => launch.check(command.timeout_ms));
+        break;
       case 'launch':
         this.#launch(command);
         break;
@@ -58,7 +64,7 @@ export class Host {
 
   async #launch({ id, options }) {
     if (this.#launches.has(id)) {
-      send({ type: 'invalid', error: `launch ${id} exists already: every launch needs an id of its own` });
+      send({ type: 'invalid', id: null, request: null, error: `launch ${id} exists already: every launch needs an id of its own` });
       return;
     }
     const launch = new Launch(id, options, () => this.#launches.values());
@@ -73,7 +79,7 @@ export class Host {
     }
     const { code, signal } = await launch.ended();
     this.#launches.delete(id);
-    send({ type: 'exited', id, code, signal, requested: launch.closing });
+    send({ type: 'exited', id, code, signal, requested: launch.closing, reason: launch.ownReason });
   }
 
   #close({ id }) {
@@ -83,11 +89,12 @@ export class Host {
   }
 
   async #inside({ id, request }, work) {
-    const endpoint = this.#launches.get(id)?.endpoint;
+    const launch = this.#launches.get(id);
+    const endpoint = launch?.endpoint;
     let error = null;
     try {
       if (!endpoint) throw new Error(`no browser ${id} is ready here`);
-      await work(endpoint);
+      await work(endpoint, launch);
     } catch (caught) {
       error = describe(caught);
     }

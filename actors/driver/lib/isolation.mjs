@@ -14,9 +14,14 @@ import os from 'node:os';
 /**
  * @typedef {object} Scope
  * @property {string} temporaryDirectory where everything temporary of this launch belongs
- * @property {(args: string[]) => void} beforeSpawn is shown each child's arguments before it exists
- * @property {(child: import('node:child_process').ChildProcess) => void} adopt is told each child process
- *   the moment it exists, so that even a half-launched browser is known
+ * @property {(command: string, args: string[]) => string[]} beforeSpawn is shown each child before it exists, and says
+ *   with which arguments it starts; it throws to refuse it
+ * @property {(command: string, child: import('node:child_process').ChildProcess) => void} adopt is told each child
+ *   process the moment it exists, so that even a half-launched browser is known
+ * @property {(served: import('./playwright.mjs').Served) => void} onServer is given the browser's server once it listens
+ * @property {(pattern: string) => void} onSlowPattern is told of a client's pattern whose match took too long;
+ *   until `matching.closed` is false again, no pattern of the launch matches anything
+ * @property {import('./patterns.mjs').Matching} matching what is known of its clients' patterns
  */
 
 /** @type {AsyncLocalStorage<Scope>} */
@@ -30,11 +35,19 @@ const deathWarrant = findDeathWarrant();
 childProcess.spawn = function spawn(command, args, options) {
   const scope = scopes.getStore();
   if (!scope) return systemSpawn.call(this, command, args, options);
-  scope.beforeSpawn(args);
-  const child = systemSpawn.call(this, ...deathWarrant(command, args), options);
-  scope.adopt(child);
+  const child = systemSpawn.call(this, ...deathWarrant(command, scope.beforeSpawn(command, args)), options);
+  scope.adopt(command, child);
   return child;
 };
+
+/**
+ * Finds out on whose behalf the current code runs.
+ *
+ * @returns {Scope|undefined} the launch's scope; `undefined` outside of any launch
+ */
+export function currentScope() {
+  return scopes.getStore();
+}
 
 /**
  * Runs a function, and everything it starts, on behalf of one launch.

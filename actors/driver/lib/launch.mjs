@@ -7,8 +7,11 @@ import { describeLaunchFailure } from './errors.mjs';
 import { stockFirefoxOptions, prepareProfile, profileOf, temporaryDirectory } from './firefox.mjs';
 import { killGroup, killRemains, runInScope } from './isolation.mjs';
 import { log } from './output.mjs';
+import { newMatching } from './patterns.mjs';
 import { browserVersion } from './pages.mjs';
 import { shareStartupCaches } from './startupCaches.mjs';
+import { cutBytes } from './text.mjs';
+import { boundEncoder, isEncoder, watchEncoder } from './video.mjs';
 
 const MOST_OUTPUT_LINES = 40;
 
@@ -25,6 +28,12 @@ class LaunchFailure extends Error {
     this.timedOut = cause instanceof TooSlow;
   }
 }
+
+/** How many patterns of its clients may take too long before the browser is ended. Each costs a third of a second. */
+const MOST_SLOW_PATTERNS = 3;
+
+/** The longest reason that a WebSocket's close frame holds, in bytes. */
+const LONGEST_REASON = 123;
 
 /** A browser from the command that asks for it to the end of its process. */
 export class Launch {
@@ -44,7 +53,20 @@ export class Launch {
   /** @type {import('node:child_process').ChildProcess|null} */
   #main = null;
   #server = null;
+  /** @type {import('./playwright.mjs').Served|null} */
+  #served = null;
+  /** The question to the browser that it has not answered yet. */
+  #asked = null;
+  #matching = newMatching();
+  #encoders = new Set();
   #siblings;
+
+  /**
+   * Why the driver itself ended the browser.
+   *
+   * @type {string|null}
+   */
+  ownReason = null;
 
   /**
    * The directory of its profile, from the moment that its process is about to start.
@@ -106,8 +128,11 @@ export class Launch {
   async #bringUp() {
     const scope = {
       temporaryDirectory: temporaryDirectory(this.options.directory),
-      beforeSpawn: (args) => this.#beforeSpawn(args),
-      adopt: (child) => this.#adopt(child),
+      beforeSpawn: (command, args) => this.#beforeSpawn(command, args),
+      adopt: (command, child) => this.#adopt(command, child),
+      onServer: (served) => (this.#served = served),
+      onSlowPattern: (pattern) => this.#onSlowPattern(pattern),
+      matching: this.#matching,
     };
     fs.mkdirSync(scope.temporaryDirectory, { recursive: true, mode: 0o700 });
     const camoufox = this.options.engine === 'camoufox';
@@ -124,6 +149,42 @@ export class Launch {
       }),
     );
     return browserVersion(this.#server.wsEndpoint(), this.options.timeout_ms);
+  }
+
+  /**
+   * Asks the browser for an answer.
+   *
+   * @param {number} timeout how long it may take, in milliseconds
+   * @returns {Promise<void>} once it has answered
+   * @throws {Error} when it does not in time, or is not ready
+   */
+  async check(timeout) {
+    if (this.#state !== 'ready') throw new Error('the browser is not ready');
+    // One that hangs has one question to answer, however often it is asked.
+    this.#asked ??= this.#served.answers().finally(() => (this.#asked = null));
+    const deadline = new AbortController();
+    try {
+      await Promise.race([
+        this.#asked,
+        delay(timeout, null, { signal: deadline.signal }).then(() => {
+          throw new Error(`the browser did not answer within ${timeout} ms`);
+        }),
+      ]);
+    } finally {
+      deadline.abort();
+    }
+  }
+
+  /** A client's pattern took too long, and all sessions of this driver waited for it. */
+  async #onSlowPattern(pattern) {
+    const reason = `a client's pattern took too long to match, give a simpler one: ${pattern}`;
+    log(`launch ${this.id}: ${reason}`);
+    if (this.#matching.condemned.size >= MOST_SLOW_PATTERNS) {
+      this.ownReason ??= reason;
+      this.kill();
+    }
+    await this.#served?.disconnectClients(cutBytes(reason, LONGEST_REASON));
+    this.#matching.closed = false;
   }
 
   /** Fails when the launch's time is up: `launchServer` itself takes a timeout and does not keep it. */
@@ -163,8 +224,13 @@ export class Launch {
     return exit;
   }
 
-  #beforeSpawn(args) {
-    if (this.#main) return;
+  #beforeSpawn(command, args) {
+    if (isEncoder(command)) return boundEncoder(args, this.#encoders.size);
+    if (!this.#main) this.#beforeBrowser(args);
+    return args;
+  }
+
+  #beforeBrowser(args) {
     const profile = profileOf(args);
     if (!profile) return;
     // Camoufox has a build and a start of its own.
@@ -183,14 +249,19 @@ export class Launch {
   }
 
   /** Takes charge of a child process. The first is the browser; clients may later start a video encoder. */
-  #adopt(child) {
+  #adopt(command, child) {
     // Without a process id the spawn failed, and Playwright reports why.
     if (!child.pid) return;
     this.#children.add(child);
     const isMain = !this.#main;
     if (isMain) this.#watchMain(child);
+    else if (isEncoder(command)) {
+      this.#encoders.add(child);
+      watchEncoder(child, () => killGroup(child.pid));
+    }
     child.once('exit', (code, signal) => {
       this.#children.delete(child);
+      this.#encoders.delete(child);
       if (!isMain) return;
       // What the browser started must not outlive it, and it can't end by itself once its leader is gone.
       killRemains(child.pid);

@@ -14,7 +14,8 @@ globalThis.console = new Console({ stdout: process.stderr, stderr: process.stder
 process.stderr.on('error', () => {});
 
 /**
- * Sends one event to camofleet as one JSON line.
+ * Sends one event to camofleet as one JSON line, in which every text is well-formed: a page, a URL or a browser can
+ * hold half a surrogate pair, which JSON's own parsers refuse.
  *
  * A write that fails (camofleet is gone) surfaces through `onOutputLost`, never as an exception.
  *
@@ -22,7 +23,7 @@ process.stderr.on('error', () => {});
  * @returns {void}
  */
 export function send(event) {
-  writeToStdout(`${JSON.stringify(event)}\n`);
+  writeToStdout(`${JSON.stringify(event, (_, value) => (typeof value === 'string' ? value.toWellFormed() : value))}\n`);
 }
 
 /**

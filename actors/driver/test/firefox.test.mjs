@@ -36,7 +36,7 @@ test('launches, serves clients, and ends a browser', withDriver(async (driver) =
 
   const disconnected = new Promise((resolve) => browser.once('disconnected', resolve));
   driver.send({ type: 'close', id: 'a' });
-  assert.deepEqual(await driver.event('exited'), { type: 'exited', id: 'a', code: null, signal: 'SIGKILL', requested: true });
+  assert.deepEqual(await driver.event('exited'), { type: 'exited', id: 'a', code: null, signal: 'SIGKILL', requested: true, reason: null });
   await disconnected;
   await until(() => groupMembers(ready.pid).length === 0, 'its processes to be gone');
   assert.deepEqual(fs.readdirSync(path.join(driver.directoryOf('a'), 'tmp')), [], 'Playwright has cleaned up before exited');
@@ -56,7 +56,7 @@ test('keeps browsers apart, and one crash leaves the other alone', withDriver(as
   const page = await (await client.newContext()).newPage();
 
   process.kill(a.pid, 'SIGKILL');
-  assert.deepEqual(await driver.event('exited', { id: 'a' }), { type: 'exited', id: 'a', code: null, signal: 'SIGKILL', requested: false });
+  assert.deepEqual(await driver.event('exited', { id: 'a' }), { type: 'exited', id: 'a', code: null, signal: 'SIGKILL', requested: false, reason: null });
   await until(() => groupMembers(a.pid).length === 0, 'the crashed browser’s other processes to be gone');
   assert.equal(await page.evaluate(() => 6 * 7), 42);
   const again = await driver.launched('a');

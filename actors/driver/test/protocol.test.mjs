@@ -13,7 +13,7 @@ test('answers what it does not understand, and goes on', withDriver(async (drive
   const lines = [
     ['nonsense', /not JSON/],
     ['[1]', /one JSON object/],
-    [{ type: 'dance', id: 'a' }, /unknown type "dance": one of launch, close, open, discard_contexts/],
+    [{ type: 'dance', id: 'a' }, /unknown type "dance": one of launch, close, open, discard_contexts, check, ping/],
     [{ type: 'close' }, /id is missing/],
     [{ type: 'open', id: 'a', request: 'r', url: 'x', wait: 'never', timeout_ms: 1 }, /wait is "never": it must be one of/],
     [{ type: 'launch', id: 'a' }, /options is missing/],

@@ -1,0 +1,145 @@
+/**
+ * The few things inside Playwright that its options do not reach: the browser behind a server, the WebSockets of its
+ * clients, and where its video encoder is. All of them are here, so that a new version of Playwright is checked
+ * against one file; the tests drive each of them.
+ */
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { currentScope, runInScope } from './isolation.mjs';
+import { log } from './output.mjs';
+
+const require = createRequire(import.meta.url);
+const core = require('playwright-core/lib/coreBundle');
+
+/** How many bytes may wait for a client that takes none of them for `STALL_MS`. */
+const CLIENT_BACKLOG = 32 << 20;
+/** How many bytes may wait for a client at all. */
+const CLIENT_BACKLOG_LIMIT = 128 << 20;
+/** How long a client with a full backlog may take nothing, in milliseconds. */
+const STALL_MS = 5_000;
+/** How many bytes may wait for a browser before its clients are no longer read. */
+const BROWSER_BACKLOG = 32 << 20;
+/** How long a client may take to answer a close, in milliseconds. */
+const CLOSE_PATIENCE_MS = 2_000;
+/** How often a browser with a full backlog is asked whether its clients may be read again, in milliseconds. */
+const RESUME_MS = 50;
+
+const { PlaywrightServer } = core.remote;
+const listen = PlaywrightServer.prototype.listen;
+PlaywrightServer.prototype.listen = async function (...args) {
+  const endpoint = await listen.apply(this, args);
+  const scope = currentScope();
+  scope?.onServer(new Served(scope, this._options.preLaunchedBrowser, this._wsServer._wsServer));
+  return endpoint;
+};
+
+/** A browser behind a Playwright server, and the connections on both of its sides. */
+export class Served {
+  #browser;
+  #sockets;
+
+  constructor(scope, browser, sockets) {
+    this.#browser = browser;
+    this.#sockets = sockets;
+    sockets.on('connection', (socket) => {
+      // Node hands a connection to the server outside of the scope in which the server was made.
+      const emit = socket.emit;
+      socket.emit = (...args) => runInScope(scope, () => emit.apply(socket, args));
+      limitBacklog(socket);
+      this.#holdBack(socket);
+    });
+    const transport = browser._connection._transport;
+    const onmessage = transport.onmessage;
+    transport.onmessage = (message) => runInScope(scope, () => onmessage.call(null, message));
+  }
+
+  /**
+   * Asks the browser's main process for an answer.
+   *
+   * @returns {Promise<void>} once it has answered; never, when it hangs
+   * @throws {Error} when it is gone
+   */
+  async answers() {
+    const browser = this.#browser;
+    // WebDriver BiDi of a stock Firefox; else Juggler, Camoufox' protocol.
+    if (browser._browserSession) await browser._browserSession.send('session.status', {});
+    else await browser.session.send('Browser.getInfo');
+  }
+
+  /**
+   * Ends the connections of all clients.
+   *
+   * @param {string} reason at most 123 bytes, for the clients' logs
+   * @returns {Promise<void>} when they are closed: what the clients have set up in the browser ends with them
+   */
+  async disconnectClients(reason) {
+    const closed = [...this.#sockets.clients].map(async (socket) => {
+      const closing = once(socket, 'close');
+      // 1008, "policy violation" (RFC 6455, section 7.4.1).
+      socket.close(1008, reason);
+      const patience = setTimeout(() => socket.terminate(), CLOSE_PATIENCE_MS);
+      await closing;
+      clearTimeout(patience);
+    });
+    await Promise.allSettled(closed);
+  }
+
+  /** @returns {number} how many bytes wait until the browser takes them */
+  get #backlog() {
+    const transport = this.#browser._connection._transport;
+    return transport._ws?.bufferedAmount ?? transport._pipeWrite?.writableLength ?? 0;
+  }
+
+  /** Does not read a client whose commands the browser does not take: it would only fill this process. */
+  #holdBack(socket) {
+    let waiting = null;
+    socket.on('message', () => {
+      if (waiting || this.#backlog < BROWSER_BACKLOG) return;
+      socket.pause();
+      waiting = setInterval(() => {
+        if (this.#backlog >= BROWSER_BACKLOG / 2 && socket.readyState === socket.OPEN) return;
+        clearInterval(waiting);
+        waiting = null;
+        socket.resume();
+      }, RESUME_MS);
+    });
+  }
+}
+
+/** Drops a client that does not take what it is sent: the events of its pages would fill this process. */
+function limitBacklog(socket) {
+  const send = socket.send;
+  let stalled = null;
+  socket.send = function (...args) {
+    const waiting = socket.bufferedAmount;
+    if (waiting > CLIENT_BACKLOG) {
+      const taken = bytesTaken(socket);
+      if (stalled?.taken !== taken) stalled = { taken, since: performance.now() };
+      if (waiting > CLIENT_BACKLOG_LIMIT || performance.now() - stalled.since > STALL_MS) {
+        log(`a client that does not read was disconnected: ${waiting >> 20} MiB waited for it`);
+        socket.terminate();
+        return undefined;
+      }
+    } else {
+      stalled = null;
+    }
+    return send.apply(this, args);
+  };
+}
+
+/** How many bytes the kernel has taken for a client. */
+function bytesTaken(socket) {
+  const handle = socket._socket?._handle;
+  return handle ? handle.bytesWritten - handle.writeQueueSize : 0;
+}
+
+/**
+ * Makes Playwright record videos with this encoder instead of the one that it would download.
+ *
+ * @param {string} ffmpeg the path of an ffmpeg with libvpx
+ */
+export function recordVideosWith(ffmpeg) {
+  const entry = core.registry.registry.findExecutable('ffmpeg');
+  entry.executablePath = () => ffmpeg;
+  entry.executablePathOrDie = () => ffmpeg;
+}

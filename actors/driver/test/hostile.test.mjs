@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import { createInterface } from 'node:readline';
+import { test } from 'node:test';
+import { until, withDriver } from './harness.mjs';
+
+test('a browser that is stopped does not answer, and one that goes on does', withDriver(async (driver) => {
+  const { pid } = await driver.launched('a');
+  const check = (timeout_ms) => driver.done({ type: 'check', id: 'a', timeout_ms });
+  assert.equal((await check(10_000)).error, null);
+  process.kill(pid, 'SIGSTOP');
+  assert.equal((await check(200)).error, 'the browser did not answer within 200 ms');
+  assert.equal((await check(200)).error, 'the browser did not answer within 200 ms');
+  process.kill(pid, 'SIGCONT');
+  assert.equal((await check(10_000)).error, null);
+  assert.match((await driver.done({ type: 'check', id: 'z', timeout_ms: 100 })).error, /no browser z is ready/);
+}));
+
+/** A client that floods itself with its page's messages and is stopped, with a process of its own. */
+const FLOODED = `
+import { firefox } from 'playwright-core';
+const browser = await firefox.connect(process.argv[1]);
+const page = await (await browser.newContext()).newPage();
+page.on('console', () => {});
+await page.evaluate(() => {
+  const text = 'x'.repeat(1 << 20);
+  let left = 250;
+  const flood = setInterval(() => (left -= 1) ? console.log(text) : clearInterval(flood), 20);
+});
+console.log('flooded');
+`;
+
+test('a client that reads nothing is disconnected before it fills the memory', withDriver(async (driver) => {
+  const { endpoint } = await driver.launched('a');
+  const memory = () => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${driver.process.pid}/status`, 'utf8'))[1]) / 1024;
+  const before = memory();
+  const client = spawn(process.execPath, ['--input-type=module', '--eval', FLOODED, endpoint], { stdio: ['ignore', 'pipe', 'inherit'], cwd: import.meta.dirname });
+  try {
+    await new Promise((resolve) => createInterface({ input: client.stdout }).once('line', resolve));
+    client.kill('SIGSTOP');
+    let most = 0;
+    await until(() => {
+      most = Math.max(most, memory());
+      return /a client that does not read was disconnected: \d+ MiB waited for it/.test(driver.stderr);
+    }, 'the client to be disconnected');
+    assert.ok(most - before < 500, `the driver grew from ${before} to ${most} MiB`);
+    assert.equal((await driver.done({ type: 'check', id: 'a', timeout_ms: 25_000 })).error, null, 'the browser lives on');
+    console.log(`# the driver had ${Math.round(before)} MiB before and ${Math.round(most)} MiB at most`);
+  } finally {
+    client.kill('SIGKILL');
+  }
+}));
+
+test('texts are cut and told by whole characters', withDriver(async (driver) => {
+  await driver.launched('a');
+  const url = `https://[${'😀'.repeat(700)}`;
+  const open = await driver.done({ type: 'open', id: 'a', url, wait: 'load', timeout_ms: 10_000 });
+  assert.ok(open.error.isWellFormed() && open.error.includes('😀'), open.error);
+  assert.ok([...open.error].length <= 1000);
+  driver.send(`{"type":"open","id":"a","request":"half \\ud83d","url":"","wait":"load","timeout_ms":1}`);
+  const invalid = await driver.event('invalid');
+  assert.deepEqual([invalid.id, invalid.request], ['a', 'half �'], 'a line that is refused names the request it was for');
+}));
