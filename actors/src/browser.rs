@@ -6,10 +6,11 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use crate::display::finish_later;
-use crate::driver::{BrowserEnded, CancelLaunch, DriverSeat};
-use crate::parts::{Adopt, CheckAlive, LaunchPart, PartBond};
+use crate::driver::{BrowserEnded, CancelLaunch, DriverSeat, InBrowser, Suspect};
+use crate::parts::{Adopt, Answer, CheckAlive, LaunchPart, PartBond};
 use crate::process::{Os, ProcessId, Signal, wait_group_gone};
 use crate::rundir::LaunchDir;
+use crate::supervision::{Beat, Pulse, PulseSettings};
 
 /// How long a launch that is given up may take to be gone; a driver that lives needs milliseconds.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
@@ -30,11 +31,20 @@ pub(crate) struct BrowserParts {
     pub seat: DriverSeat,
     /// Its profile and temporary files, and the display's key.
     pub dir: LaunchDir,
+    /// How often it is polled, and how long it may be silent.
+    pub pulse: PulseSettings,
 }
 
 impl BrowserParts {
+    /// Asks the browser for an answer, through its driver.
+    fn check(&self) -> impl Future<Output = bool> + use<> {
+        let (launch, timeout) = (self.launch, self.pulse.silence);
+        let check = self.seat.driver.address.send(InBrowser::Check { launch, timeout });
+        async move { matches!(check.await, Ok(Ok(()))) }
+    }
+
     async fn dismantle(self) {
-        let Self { launch, os, group, seat, mut dir } = self;
+        let Self { launch, os, group, seat, mut dir, pulse: _ } = self;
         match group {
             Some(group) => {
                 // A browser has nothing to say that is worth waiting for: its profile goes with it.
@@ -61,6 +71,7 @@ impl BrowserParts {
 /// One Playwright server and its browser. Started before the launch, so that no end can be missed.
 pub struct Browser {
     bond: PartBond,
+    pulse: Pulse,
     /// `None` from the moment it is being taken down.
     parts: Option<BrowserParts>,
 }
@@ -68,12 +79,39 @@ pub struct Browser {
 impl Browser {
     /// The actor of a browser that is about to be launched.
     pub(crate) fn start_empty(bond: PartBond, parts: BrowserParts) -> Addr<Self> {
-        Actor::start(Self { bond, parts: Some(parts) })
+        Actor::start(Self { bond, pulse: Pulse::new(parts.pulse), parts: Some(parts) })
     }
 
     fn take_down(&mut self, ctx: &mut Context<Self>) {
         if let Some(parts) = self.parts.take() {
             ctx.spawn(parts.dismantle().into_actor(self).map(|(), _, ctx| ctx.stop()));
+        }
+    }
+}
+
+impl Browser {
+    /// Polls the browser, and takes down one that has been silent for too long: it hangs.
+    fn beat(&mut self, ctx: &mut Context<Self>) {
+        let Some(parts) = &self.parts else { return };
+        // Nothing comes through a driver that hangs; that is its own story.
+        if !parts.seat.driver.is_answering() {
+            return self.pulse.answered();
+        }
+        match self.pulse.tick() {
+            Beat::Poll => {
+                let answered = parts.check().into_actor(self).map(|answered, this, _| {
+                    if answered {
+                        this.pulse.answered();
+                    }
+                });
+                ctx.spawn(answered);
+            }
+            Beat::Late => {}
+            Beat::Silent => {
+                let detail = format!("the browser did not answer for {:?}", self.pulse.silence());
+                self.bond.lose(LaunchPart::Browser, detail);
+                self.take_down(ctx);
+            }
         }
     }
 }
@@ -101,10 +139,11 @@ pub(crate) struct BrowserUp {
 impl Handler<BrowserUp> for Browser {
     type Result = ();
 
-    fn handle(&mut self, up: BrowserUp, _: &mut Context<Self>) {
+    fn handle(&mut self, up: BrowserUp, ctx: &mut Context<Self>) {
         if let Some(parts) = &mut self.parts {
             // One that is gone by now has no group any more.
             parts.group = parts.os.identify(up.group);
+            ctx.run_interval(parts.pulse.interval, Self::beat);
         }
     }
 }
@@ -155,6 +194,36 @@ impl Handler<CheckAlive> for Browser {
         if self.parts.as_ref().is_some_and(dead) {
             self.bond.lose(LaunchPart::Browser, "the browser is dead".to_owned());
             self.take_down(ctx);
+        }
+    }
+}
+
+impl Handler<Answer> for Browser {
+    type Result = ResponseFuture<bool>;
+
+    fn handle(&mut self, _: Answer, _: &mut Context<Self>) -> Self::Result {
+        let check = self.parts.as_ref().map(BrowserParts::check);
+        Box::pin(async move {
+            match check {
+                Some(check) => check.await,
+                None => false,
+            }
+        })
+    }
+}
+
+/// It did not answer when it was asked: its driver is asked, too.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Unanswered;
+
+impl Handler<Unanswered> for Browser {
+    type Result = ();
+
+    fn handle(&mut self, _: Unanswered, _: &mut Context<Self>) {
+        if let Some(parts) = &self.parts {
+            // One message for each browser that was to be handed out.
+            parts.seat.driver.address.do_send(Suspect);
         }
     }
 }

@@ -1,19 +1,23 @@
 //! What launching makes: a browser that is up, with its display, and the parts of one that is not there yet.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 use tokio::sync::SetOnce;
 use url::Url;
 
-use crate::browser::{Browser, CloseBrowser};
+use crate::browser::{Browser, CloseBrowser, Unanswered};
 use crate::display::{Camera, CloseDisplay, Display, ScreenSessions};
 use crate::driver::Driver;
 use crate::links::ViewKey;
-use crate::parts::{Adopt, CheckAlive, Loss, PartKey};
+use crate::parts::{Adopt, Answer, CheckAlive, Loss, PartKey};
 use crate::session::ActivityClock;
 use crate::slots::SlotLease;
 use crate::supervision::ChildExited;
+
+/// How long a warm browser may take to answer: milliseconds, on a machine that is not overloaded.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The parts of a launch that is under way. Dropped halfway, they are taken down.
 #[derive(Default)]
@@ -99,6 +103,25 @@ impl Launched {
         if let Some(display) = &self.display {
             display.do_send(CheckAlive);
         }
+    }
+
+    /// Whether its driver, its browser and its display all answer at once. One that has gone quiet since it was last polled
+    /// is not handed out.
+    pub async fn answers(&self) -> bool {
+        let browser = async { self.browser.send(Answer).await.unwrap_or(false) };
+        let display = async {
+            match &self.display {
+                Some(display) => display.send(Answer).await.unwrap_or(false),
+                None => true,
+            }
+        };
+        let both = futures_util::future::join(browser, display);
+        let answered = tokio::time::timeout(ANSWER_PATIENCE, both).await;
+        if answered.is_err() {
+            // One message for each browser that was to be handed out.
+            self.browser.do_send(Unanswered);
+        }
+        answered == Ok((true, true))
     }
 
     /// Puts the parts under a new parent. One that has died already is no error here, but a [`Self::loss`].

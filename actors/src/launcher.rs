@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -27,11 +27,12 @@ use crate::error::{Error, Result};
 use crate::launched::{Begun, Launched};
 use crate::metrics::Metrics;
 use crate::parts::{LaunchPart, PartBond, PartKey};
+use crate::prewarm::PoolKind;
 use crate::process::Os;
 use crate::request_id::RequestId;
 use crate::rundir::{LaunchDir, RunDir};
 use crate::slots::{SlotLease, Slots};
-use crate::supervision::ChildExited;
+use crate::supervision::{ChildExited, PulseSettings};
 
 /// Asks the worker for a place in one of its drivers.
 #[derive(Message)]
@@ -91,6 +92,8 @@ pub struct LaunchSettings {
     pub env: Vec<(String, String)>,
     /// Directories of fonts that each browser finds in its `HOME`: where it does, and where they are.
     pub user_fonts: Vec<(PathBuf, PathBuf)>,
+    /// How often a browser is polled, and how long it may be silent.
+    pub browser_pulse: PulseSettings,
 }
 
 /// What a client is told that comes while too many wait: about as long as one launch takes.
@@ -113,6 +116,33 @@ pub(crate) struct Launcher {
     permits: Arc<Semaphore>,
     /// How many creates wait for a permit.
     waiting: Arc<AtomicUsize>,
+    /// How the last launches went.
+    pub outcomes: Outcomes,
+}
+
+/// How the last launch of each kind went, whoever asked for it. Cloning shares it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outcomes(Arc<[AtomicU8; 2]>);
+
+impl Outcomes {
+    const WORKED: u8 = 1;
+    const FAILED: u8 = 2;
+
+    fn of(&self, kind: PoolKind) -> &AtomicU8 {
+        match kind {
+            PoolKind::Headless => &self.0[0],
+            PoolKind::Vnc => &self.0[1],
+        }
+    }
+
+    fn note(&self, kind: PoolKind, worked: bool) {
+        self.of(kind).store(if worked { Self::WORKED } else { Self::FAILED }, Ordering::Relaxed);
+    }
+
+    /// Whether the last launch of this kind gave a browser.
+    pub fn works(&self, kind: PoolKind) -> bool {
+        self.of(kind).load(Ordering::Relaxed) == Self::WORKED
+    }
 }
 
 /// The number of the last launch in this process.
@@ -174,7 +204,18 @@ impl Launcher {
         let permits = Arc::new(Semaphore::new(settings.permits));
         let shared = settings.display.shared.clone().filter(|_| settings.display.tools.is_ok());
         let screen = shared.map(SharedScreen::new);
-        Self { os, settings, run_dir, slots, drivers, metrics, screen, permits, waiting: Arc::default() }
+        Self {
+            os,
+            settings,
+            run_dir,
+            slots,
+            drivers,
+            metrics,
+            screen,
+            permits,
+            waiting: Arc::default(),
+            outcomes: Outcomes::default(),
+        }
     }
 
     /// Where a browser with a window gets its display, that of its session's own slot aside.
@@ -237,11 +278,16 @@ impl Launcher {
             () = cancel.cancelled() => return Err(Error::Cancelled),
             permit = self.permit(what) => permit?,
         };
-        let kind = if matches!(window, Window::None) { "headless" } else { "display" };
+        let headless = matches!(window, Window::None);
+        let kind = if headless { "headless" } else { "display" };
         let started = tokio::time::Instant::now();
         let launched = self.launch_permitted(window, parent, cancel).await;
         let outcome = launched.as_ref().map_or_else(Error::code, |_| "ok");
         self.metrics.launch(kind, outcome, started.elapsed());
+        if !matches!(launched, Err(Error::Cancelled)) {
+            let pool = if headless { PoolKind::Headless } else { PoolKind::Vnc };
+            self.outcomes.note(pool, launched.is_ok());
+        }
         if let Ok(Launched { launch, version, .. }) = &launched {
             let engine = self.settings.engine.kind.as_str();
             let request = by.map(|by| format!(", request {by}")).unwrap_or_default();
@@ -325,7 +371,8 @@ impl Launcher {
         };
         let options = self.options(place.as_ref(), &dir, &home, &seat);
         let driver = seat.driver.address.clone();
-        let parts = BrowserParts { launch, os: Arc::clone(&self.os), group: None, seat, dir };
+        let (os, pulse) = (Arc::clone(&self.os), self.settings.browser_pulse);
+        let parts = BrowserParts { launch, os, group: None, seat, dir, pulse };
         let bond = PartBond::new(parent, launch, LaunchPart::Browser, &loss);
         let browser = begun.browser.insert(Browser::start_empty(bond, parts)).clone();
         let (answer, answered) = oneshot::channel();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
 use crate::session::{EndReason, Status};
@@ -39,6 +39,7 @@ pub struct Metrics {
     tunnels: IntGauge,
     relay_bytes: IntCounterVec,
     actor_exits: IntCounterVec,
+    driver_lines_unreadable: IntCounter,
 }
 
 /// The upper bounds of the latencies' buckets, in seconds: from a warm hand-over (a millisecond) to a cold launch on a busy
@@ -160,6 +161,13 @@ impl Metrics {
                 "camofleet_relay_bytes_total",
                 "Bytes relayed, by kind and direction",
                 &["kind", "direction"],
+            )?,
+            driver_lines_unreadable: kept(
+                &registry,
+                IntCounter::new(
+                    "camofleet_driver_lines_unreadable_total",
+                    "Lines of drivers that could not be read",
+                ),
             )?,
             actor_exits: counters(
                 "camofleet_actor_exits_total",
@@ -289,6 +297,11 @@ impl Metrics {
     /// How many drivers are up.
     pub fn drivers(&self, count: usize) {
         self.drivers.set(gauge_value(count));
+    }
+
+    /// A line of a driver could not be read.
+    pub fn driver_line_unreadable(&self) {
+        self.driver_lines_unreadable.inc();
     }
 
     /// A supervised actor ended.

@@ -103,6 +103,11 @@ impl Drop for PartBond {
 #[rtype(result = "()")]
 pub(crate) struct CheckAlive;
 
+/// Asks a part for an answer of its process: `true` once it has come. A part that hangs does not answer at all.
+#[derive(Message, Clone, Copy)]
+#[rtype(result = "bool")]
+pub(crate) struct Answer;
+
 /// From now on this parent is told of the part's end.
 #[derive(Message)]
 #[rtype(result = "()")]

@@ -28,7 +28,7 @@ use crate::session::{
     SessionRequest, SessionSpec, SessionView, StartUrlWait, Status,
 };
 use crate::slots::SlotRanges;
-use crate::supervision::{ChildExited, Intensity};
+use crate::supervision::{ChildExited, Intensity, PulseSettings};
 use crate::worker::{
     AttachClient, CreateSession, DeleteSession, DiagnosticsSettings, LocalWorker, ShutDown, TouchSession,
     WorkerHandle, WorkerParts, WorkerSettings, WorkerSnapshot,
@@ -76,6 +76,10 @@ pub(crate) fn with_vnc() -> SessionRequest {
     SessionRequest { vnc: true, ..SessionRequest::default() }
 }
 
+/// How often everything is polled, and how long it may be silent.
+const PULSE: PulseSettings =
+    PulseSettings { interval: Duration::from_secs(5), silence: Duration::from_secs(15) };
+
 /// A worker's settings: no warm browsers, three display slots, room for all.
 fn settings(os: &FakeOs) -> WorkerSettings {
     let pool = PoolSettings { target: 0, check_interval: Duration::from_secs(2) };
@@ -113,15 +117,18 @@ fn settings(os: &FakeOs) -> WorkerSettings {
                 startup_timeout: Duration::from_secs(5),
                 links: LinkBases::below(""),
                 env: Vec::new(),
+                pulse: PULSE,
             },
             env: Vec::new(),
             user_fonts: Vec::new(),
+            browser_pulse: PULSE,
         },
         driver: DriverSettings {
             node: PathBuf::from("/usr/bin/node"),
             directory: PathBuf::from("/driver"),
             sessions_per_driver: 100,
             env: Vec::new(),
+            pulse: PULSE,
         },
         headless_pool: pool,
         vnc_pool: pool,

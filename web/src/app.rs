@@ -57,6 +57,8 @@ pub struct WebSettings {
     pub public_api_prefix: String,
     /// How long a WebSocket may be silent before it is pinged.
     pub ping_interval: Duration,
+    /// How long a peer of a relay may take nothing before it is disconnected.
+    pub write_timeout: Duration,
     /// How patient it is with viewers.
     pub viewer: ViewerSettings,
 }

@@ -20,7 +20,7 @@ use actix_web_actors::ws::WebsocketContext;
 use bytes::{Bytes, BytesMut};
 use camofleet_actors::gateway::OpenTunnel;
 use camofleet_actors::relay::frames::FrameTracker;
-use camofleet_actors::session::{Attachment, AttachmentTicket, UpstreamConnection};
+use camofleet_actors::session::{Attachment, AttachmentTicket, RelayPatience, UpstreamConnection};
 use camofleet_actors::tunnel::{ViewerEnds, VncTunnel};
 use camofleet_actors::worker::AttachClient;
 use camofleet_actors::{Error, RequestId};
@@ -158,7 +158,8 @@ pub(crate) async fn serve(state: AppState, request: Request, mut connection: Con
     match admitted {
         Admitted::Client(client) => {
             let (upstream, ticket) = *client;
-            Attachment::run(parts.io, upstream, ticket, ping_interval).await;
+            let write_timeout = state.settings.write_timeout;
+            Attachment::run(parts.io, upstream, ticket, RelayPatience { ping_interval, write_timeout }).await;
         }
         Admitted::Viewer(ends) => {
             show(parts.io, ends, ping_interval, state.settings.viewer, &by).await;

@@ -6,6 +6,7 @@ mod keyboard;
 mod parts;
 mod password;
 mod picture;
+mod pulse;
 mod shared;
 mod tools;
 mod viewers;
@@ -28,11 +29,12 @@ use self::viewers::Stage;
 use crate::error::{Error, Result};
 use crate::links::{LinkBases, VncLinks};
 use crate::metrics::Metrics;
-use crate::parts::{Adopt, CheckAlive, LaunchPart, PartBond};
+use crate::parts::{Adopt, Answer, CheckAlive, LaunchPart, PartBond};
 use crate::process::{Connections, Os};
 use crate::rundir::{LaunchDir, RunDir};
 use crate::session::VncView;
 use crate::slots::SlotLease;
+use crate::supervision::PulseSettings;
 pub(crate) use camera::Camera;
 pub use password::VncPassword;
 #[cfg(test)]
@@ -64,6 +66,8 @@ pub struct DisplaySettings {
     pub links: LinkBases,
     /// The environment that the programs start from.
     pub env: Vec<(String, String)>,
+    /// How often the servers are polled, and how long they may be silent.
+    pub pulse: PulseSettings,
 }
 
 impl DisplaySettings {
@@ -160,6 +164,7 @@ impl Display {
             authority: xauthority::write(&authority_file(dir)).map_err(failed)?,
             socket: dir.path().join("vnc.sock"),
             password_file: None,
+            pulse: settings.pulse,
         };
         let env = settings.env.clone();
         let (parts, starting) =
@@ -293,6 +298,20 @@ impl Handler<CheckAlive> for Display {
             self.bond.lose(LaunchPart::Display, "the X server is dead".to_owned());
             self.take_down(ctx);
         }
+    }
+}
+
+impl Handler<Answer> for Display {
+    type Result = ResponseFuture<bool>;
+
+    fn handle(&mut self, _: Answer, _: &mut Context<Self>) -> Self::Result {
+        let answer = self.parts.as_ref().map(DisplayParts::answer);
+        Box::pin(async move {
+            match answer {
+                Some(answer) => answer.await.is_ok(),
+                None => false,
+            }
+        })
     }
 }
 

@@ -10,11 +10,13 @@ use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use tokio_util::codec::{FramedRead, LinesCodec};
 
+use super::pulse::Servers;
 use super::tools::{DisplayTools, Geometry, X11VNC_READY};
 use crate::error::{Error, Result};
 use crate::process::{DisplayFiles, Os, OwnedProcess, Pipes, Program};
 use crate::rundir::RunDir;
 use crate::slots::SlotLease;
+use crate::supervision::PulseSettings;
 
 /// How long an X server may take to end on SIGTERM; it needs milliseconds.
 const STOP_GRACE: Duration = Duration::from_secs(1);
@@ -34,6 +36,8 @@ pub(super) struct Screen {
     pub socket: PathBuf,
     /// What viewers are asked for; `None`: nothing.
     pub password_file: Option<PathBuf>,
+    /// How often its servers are polled, and how long they may be silent.
+    pub pulse: PulseSettings,
 }
 
 /// The processes and files of one screen, taken down in the right order.
@@ -43,6 +47,8 @@ pub(super) struct DisplayParts {
     files: DisplayFiles,
     x_server: OwnedProcess,
     vnc_server: Option<OwnedProcess>,
+    servers: Servers,
+    pulse: PulseSettings,
     /// Goes back when everything else is gone.
     _slot: Option<Arc<SlotLease>>,
     /// Tells the sweep of a later start which X server ran here.
@@ -70,9 +76,16 @@ impl DisplayParts {
         let vnc_program = tools.vnc_server(screen, env);
         let note = run_dir.path().join(format!("display-{}", screen.display));
         let display = screen.display;
+        let servers = Servers {
+            os: Arc::clone(os),
+            display,
+            authority: screen.authority.clone(),
+            vnc: vnc_program.as_ref().map(|_| screen.socket.clone()),
+        };
         let (x_server, pipes) = spawn(os, &program, display)?;
         let files = DisplayFiles { display, server: x_server.id(), socket: None };
-        let parts = Self { os: Arc::clone(os), files, x_server, vnc_server: None, _slot: slot, note };
+        let (os, pulse) = (Arc::clone(os), screen.pulse);
+        let parts = Self { os, files, x_server, vnc_server: None, servers, pulse, _slot: slot, note };
         Ok((parts, Starting { x_server: pipes, vnc_program }))
     }
 
@@ -100,8 +113,24 @@ impl DisplayParts {
         fs::write(&self.note, serde_json::to_string(&self.files)?)
     }
 
-    /// Resolves when one of the servers has ended, with how it did.
+    /// Resolves when one of the servers has ended, with how it did, or has not answered for too long.
     pub fn lost(&self) -> impl Future<Output = String> + use<> {
+        let (ended, silent) = (self.ended(), self.servers.clone().silent(self.pulse));
+        async move {
+            tokio::select! {
+                ended = ended => ended,
+                silent = silent => silent,
+            }
+        }
+    }
+
+    /// Resolves when all servers have answered; never, when one of them hangs.
+    pub fn answer(&self) -> impl Future<Output = io::Result<()>> + use<> {
+        let servers = self.servers.clone();
+        async move { servers.answer().await }
+    }
+
+    fn ended(&self) -> impl Future<Output = String> + use<> {
         let x_server = self.x_server.ended();
         let vnc_server = self.vnc_server.as_ref().map(OwnedProcess::ended);
         async move {

@@ -180,6 +180,7 @@ impl SharedDisplay {
             authority: xauthority::write(&self.authority()).map_err(failed)?,
             socket: self.socket(),
             password_file,
+            pulse: self.settings.pulse,
         };
         let env = self.settings.env.clone();
         let (parts, starting) =

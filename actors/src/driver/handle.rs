@@ -28,6 +28,8 @@ pub struct DriverHandle {
     pub(crate) mark: (String, String),
     /// `None` until the process has said hello.
     pub versions: watch::Receiver<Option<DriverVersions>>,
+    /// Whether it answers when it is polled.
+    pub(super) answering: watch::Receiver<bool>,
 }
 
 impl DriverHandle {
@@ -35,8 +37,9 @@ impl DriverHandle {
         address: Addr<Driver>,
         mark: (String, String),
         versions: watch::Receiver<Option<DriverVersions>>,
+        answering: watch::Receiver<bool>,
     ) -> Self {
-        Self { address, load: Arc::default(), mark, versions }
+        Self { address, load: Arc::default(), mark, versions, answering }
     }
 
     /// How many browsers count on this driver.
@@ -44,9 +47,19 @@ impl DriverHandle {
         self.load.load(Ordering::Relaxed)
     }
 
-    /// Whether its process has said hello.
+    /// Whether its process has said hello, and answers.
     pub fn is_up(&self) -> bool {
-        self.versions.borrow().is_some()
+        self.versions.borrow().is_some() && self.is_answering()
+    }
+
+    /// Whether its process answered when it was last polled, or was not due to yet.
+    pub fn is_answering(&self) -> bool {
+        *self.answering.borrow()
+    }
+
+    /// Tells of every change of [`Self::is_answering`].
+    pub(crate) fn watch_answering(&self) -> watch::Receiver<bool> {
+        self.answering.clone()
     }
 
     /// Takes a place in this driver for one browser.

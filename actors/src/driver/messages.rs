@@ -73,7 +73,19 @@ pub(crate) enum InBrowser {
         /// The launch's number.
         launch: u64,
     },
+    /// Ask the browser's main process for an answer.
+    Check {
+        /// The launch's number.
+        launch: u64,
+        /// How long it may take.
+        timeout: Duration,
+    },
 }
+
+/// A browser of this driver did not answer: until the driver itself answers, it gets no more launches.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Suspect;
 
 /// Ends the process and its browsers; answered when it is gone. The parent forgets the driver first.
 #[derive(Message)]

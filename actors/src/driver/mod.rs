@@ -19,12 +19,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 
 use crate::error::{Error, Result};
+use crate::metrics::Metrics;
 use crate::process::{Os, OwnedProcess, Pipes, ProcessEnd, Program};
-use crate::supervision::{ChildExited, Generation, Lifeline};
+use crate::supervision::{Beat, ChildExited, Generation, Lifeline, Pulse, PulseSettings};
 pub(crate) use handle::DriverSeat;
 pub use handle::{DriverHandle, DriverVersions};
 pub use messages::BrowserEnded;
-pub(crate) use messages::{CancelLaunch, InBrowser, Launch, LaunchedBrowser, StopDriver};
+pub(crate) use messages::{CancelLaunch, InBrowser, Launch, LaunchedBrowser, StopDriver, Suspect};
 use protocol::{Command, Event};
 
 /// The environment variable that marks the browsers of one driver, to find those whose pid was never told.
@@ -36,6 +37,12 @@ pub const SCRIPT: &str = "driver.mjs";
 /// Commands that wait to be written. Node reads its input even while it launches, so this never fills in practice;
 /// a driver that stopped reading is refused rather than queued for.
 const COMMAND_QUEUE: usize = 256;
+/// How long a process may take until it says hello: it loads Playwright, on a machine that may have other things to do.
+const STARTUP_PATIENCE: Duration = Duration::from_secs(60);
+/// How long after its own limit a request is given up: the driver answers it by then, unless it lost it.
+const ANSWER_MARGIN: Duration = Duration::from_secs(15);
+/// How long a browser's contexts may take to be discarded.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How the Node process is started.
 #[derive(Debug, Clone)]
@@ -48,6 +55,8 @@ pub struct DriverSettings {
     pub sessions_per_driver: usize,
     /// The environment that the driver and its browsers start from.
     pub env: Vec<(String, String)>,
+    /// How often its process is polled, and how long it may be silent.
+    pub pulse: PulseSettings,
 }
 
 /// The setting that says how long a launch may take.
@@ -66,6 +75,10 @@ pub struct Driver {
     /// Closing it is the driver's signal to end with all its browsers.
     commands: Option<mpsc::Sender<Command>>,
     versions: watch::Sender<Option<DriverVersions>>,
+    pulse: Pulse,
+    pulse_settings: PulseSettings,
+    answering: watch::Sender<bool>,
+    metrics: Metrics,
     launching: HashMap<u64, Launching>,
     running: HashMap<u64, Recipient<BrowserEnded>>,
     /// Dropped when a launch that was given up is gone.
@@ -87,6 +100,7 @@ impl Driver {
         os: Arc<dyn Os>,
         settings: DriverSettings,
         run_mark: &(String, String),
+        metrics: Metrics,
         parent: Recipient<ChildExited<DriverId>>,
         id: DriverId,
         generation: Generation,
@@ -96,6 +110,10 @@ impl Driver {
         env.push(run_mark.clone());
         let script = settings.directory.join(SCRIPT).display().to_string();
         let (versions, seen_versions) = watch::channel(None);
+        let (answering, seen_answering) = watch::channel(true);
+        // Until it says hello.
+        let starting =
+            PulseSettings { silence: settings.pulse.silence.max(STARTUP_PATIENCE), ..settings.pulse };
         let driver = Self {
             lifeline: Lifeline::new(parent, id, generation),
             os,
@@ -104,20 +122,78 @@ impl Driver {
             process: None,
             commands: None,
             versions,
+            pulse: Pulse::new(starting),
+            pulse_settings: settings.pulse,
+            answering,
+            metrics,
             launching: HashMap::new(),
             running: HashMap::new(),
             cancelled: HashMap::new(),
             requests: HashMap::new(),
             last_request: 0,
         };
-        DriverHandle::new(Actor::start(driver), mark, seen_versions)
+        DriverHandle::new(Actor::start(driver), mark, seen_versions, seen_answering)
     }
 
     /// The process is gone: its browsers are orphans, and everybody who waits is told.
     fn lose(&mut self, end: ProcessEnd, ctx: &mut Context<Self>) {
-        self.lifeline.fail(format!("driver {} ended: {end}", self.lifeline.key()));
-        self.abandon(&end.to_string());
+        self.fail(&end.to_string(), ctx);
+    }
+
+    fn fail(&mut self, detail: &str, ctx: &mut Context<Self>) {
+        self.lifeline.fail(format!("driver {} ended: {detail}", self.lifeline.key()));
+        self.abandon(detail);
+        // A process that still runs is killed with its owner.
         ctx.stop();
+    }
+
+    /// Polls the process, and ends one that has been silent for too long: it hangs, and so do its browsers' clients.
+    fn beat(&mut self, ctx: &mut Context<Self>) {
+        match self.pulse.tick() {
+            // One that no longer reads is silent, too.
+            Beat::Poll => drop(self.command(Command::Ping)),
+            // Until it has said hello, it is not up in any case.
+            Beat::Late => {
+                if self.versions.borrow().is_some() {
+                    self.show_answering(false);
+                }
+            }
+            Beat::Silent => {
+                let silence = self.pulse.silence();
+                log::error!("driver {} has not answered for {silence:?} and is killed", self.lifeline.key());
+                self.fail(&format!("it did not answer for {silence:?}"), ctx);
+            }
+        }
+    }
+
+    fn show_answering(&self, now: bool) {
+        let changed = self.answering.send_if_modified(|answering| std::mem::replace(answering, now) != now);
+        if changed {
+            let how = if now { "answers again" } else { "does not answer; it gets no more launches" };
+            log::warn!("driver {} {how}", self.lifeline.key());
+        }
+    }
+
+    /// A line could not be read: whoever waits for what it says waits no longer.
+    fn on_unreadable(&mut self, line: &str) {
+        self.metrics.driver_line_unreadable();
+        let remains = protocol::remains(line);
+        let detail = "its driver's answer could not be read";
+        if let Some(answer) = remains.request.as_ref().and_then(|request| self.requests.remove(request)) {
+            let _ = answer.send(Err(detail.to_owned()));
+            return;
+        }
+        let Some(id) = remains.id else { return };
+        if remains.exited {
+            return self.on_event(Event::Exited { id, code: None, signal: None, reason: None });
+        }
+        if let Some(launch) = launch_number(&id)
+            && self.launching.contains_key(&launch)
+        {
+            // It may have come up.
+            let _ = self.command(Command::Close { id: id.clone() });
+            self.on_event(Event::LaunchFailed { id, error: detail.to_owned() });
+        }
     }
 
     fn abandon(&mut self, detail: &str) {
@@ -149,6 +225,7 @@ impl Driver {
             Event::Hello { playwright, node } => {
                 log::info!("driver {} is up: playwright {playwright}, node {node}", self.lifeline.key());
                 self.versions.send_replace(Some(DriverVersions { playwright, node }));
+                self.pulse = Pulse::new(self.pulse_settings);
             }
             Event::Ready { id, endpoint, pid, browser_version } => {
                 let browser = LaunchedBrowser { endpoint, pid, version: browser_version };
@@ -178,13 +255,14 @@ impl Driver {
                 }
                 self.cancelled.remove(&launch);
             }
-            Event::Exited { id, code, signal } => {
+            Event::Exited { id, code, signal, reason } => {
                 let Some(launch) = launch_number(&id) else { return };
                 if let Some(watcher) = self.running.remove(&launch) {
-                    let detail = match (signal, code) {
-                        (Some(signal), _) => format!("the browser was ended by {signal}"),
-                        (None, Some(code)) => format!("the browser ended with exit status {code}"),
-                        (None, None) => "the browser ended".to_owned(),
+                    let detail = match (reason, signal, code) {
+                        (Some(reason), ..) => reason,
+                        (None, Some(signal), _) => format!("the browser was ended by {signal}"),
+                        (None, None, Some(code)) => format!("the browser ended with exit status {code}"),
+                        (None, None, None) => "the browser ended".to_owned(),
                     };
                     // One message for each browser.
                     watcher.do_send(BrowserEnded { detail, driver_lost: false });
@@ -196,8 +274,16 @@ impl Driver {
                     let _ = answer.send(error.map_or(Ok(()), Err));
                 }
             }
-            Event::Invalid { error } => {
+            // Every line is an answer to the poll.
+            Event::Pong => {}
+            Event::Invalid { error, id, request } => {
                 log::error!("driver {} did not understand a command: {error}", self.lifeline.key());
+                if let Some(request) = request {
+                    return self.on_event(Event::Done { request, error: Some(error) });
+                }
+                if let Some(id) = id {
+                    self.on_event(Event::LaunchFailed { id, error });
+                }
             }
         }
     }
@@ -249,12 +335,15 @@ impl Actor for Driver {
         ctx.spawn(log_complaints.into_actor(self));
         ctx.spawn(write_commands.into_actor(self));
         ctx.spawn(process.ended().into_actor(self).map(|end, this, ctx| this.lose(end, ctx)));
+        ctx.run_interval(self.pulse_settings.interval, Self::beat);
         self.process = Some(process);
     }
 }
 
 impl StreamHandler<std::result::Result<String, LinesCodecError>> for Driver {
     fn handle(&mut self, line: std::result::Result<String, LinesCodecError>, _: &mut Context<Self>) {
+        self.pulse.answered();
+        self.show_answering(true);
         match line.map(|line| serde_json::from_str(&line).map_err(|error| (line, error))) {
             Ok(Ok(event)) => self.on_event(event),
             Ok(Err((line, error))) => {
@@ -262,8 +351,13 @@ impl StreamHandler<std::result::Result<String, LinesCodecError>> for Driver {
                     "driver {} wrote a line that is no event ({error}): {line:.200}",
                     self.lifeline.key()
                 );
+                self.on_unreadable(&line);
             }
-            Err(error) => log::warn!("could not read a line of driver {}: {error}", self.lifeline.key()),
+            Err(error) => {
+                log::warn!("could not read a line of driver {}: {error}", self.lifeline.key());
+                // Too long, or no UTF-8: nothing is left of it, and its request is given up when its time is over.
+                self.metrics.driver_line_unreadable();
+            }
         }
     }
 
@@ -325,23 +419,44 @@ impl Handler<CancelLaunch> for Driver {
 impl Handler<InBrowser> for Driver {
     type Result = ResponseFuture<std::result::Result<(), String>>;
 
-    fn handle(&mut self, order: InBrowser, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, order: InBrowser, ctx: &mut Context<Self>) -> Self::Result {
         self.last_request += 1;
         let request = self.last_request.to_string();
-        let command = match order {
+        let milliseconds = |timeout: Duration| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        let (command, limit) = match order {
             InBrowser::Open { launch, url, wait, timeout } => {
-                let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-                Command::Open { id: launch.to_string(), request: request.clone(), url, wait, timeout_ms }
+                let (id, request, timeout_ms) = (launch.to_string(), request.clone(), milliseconds(timeout));
+                (Command::Open { id, request, url, wait, timeout_ms }, timeout)
             }
             InBrowser::DiscardContexts { launch } => {
-                Command::DiscardContexts { id: launch.to_string(), request: request.clone() }
+                let (id, request) = (launch.to_string(), request.clone());
+                (Command::DiscardContexts { id, request }, DISCARD_TIMEOUT)
+            }
+            InBrowser::Check { launch, timeout } => {
+                let (id, request, timeout_ms) = (launch.to_string(), request.clone(), milliseconds(timeout));
+                (Command::Check { id, request, timeout_ms }, timeout)
             }
         };
         if let Err(error) = self.command(command) {
             return Box::pin(async move { Err(error.to_string()) });
         }
         let (answer, answered) = oneshot::channel();
-        self.requests.insert(request, answer);
+        self.requests.insert(request.clone(), answer);
+        ctx.run_later(limit + ANSWER_MARGIN, move |this, _| {
+            if let Some(answer) = this.requests.remove(&request) {
+                let _ = answer.send(Err("its driver did not answer".to_owned()));
+            }
+        });
         Box::pin(async { answered.await.unwrap_or_else(|_| Err("the driver is gone".to_owned())) })
+    }
+}
+
+impl Handler<Suspect> for Driver {
+    type Result = ();
+
+    fn handle(&mut self, _: Suspect, _: &mut Context<Self>) {
+        if self.versions.borrow().is_some() && self.command(Command::Ping).is_ok() {
+            self.show_answering(false);
+        }
     }
 }

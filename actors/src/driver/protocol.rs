@@ -20,6 +20,10 @@ pub(crate) enum Command {
     Open { id: String, request: String, url: String, wait: StartUrlWait, timeout_ms: u64 },
     /// Close all contexts; answered by [`Event::Done`].
     DiscardContexts { id: String, request: String },
+    /// Ask the browser for an answer; answered by [`Event::Done`].
+    Check { id: String, request: String, timeout_ms: u64 },
+    /// Answer; by [`Event::Pong`].
+    Ping,
 }
 
 /// Everything a launch needs; the driver adds only the fingerprint of a Camoufox.
@@ -75,9 +79,62 @@ pub(crate) enum Event {
         timed_out: bool,
     },
     /// A browser that was ready is gone and reaped.
-    Exited { id: String, code: Option<i32>, signal: Option<String> },
-    /// The answer to an `open` or a `discard_contexts`.
+    Exited {
+        id: String,
+        code: Option<i32>,
+        signal: Option<String>,
+        /// Why the driver itself ended it.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// The answer to an `open`, a `discard_contexts` or a `check`.
     Done { request: String, error: Option<String> },
-    /// A line of camofleet's that the driver did not understand.
-    Invalid { error: String },
+    /// The answer to a `ping`.
+    Pong,
+    /// A line of camofleet's that the driver did not understand, and what of it could be read.
+    Invalid {
+        error: String,
+        #[serde(default)]
+        id: Option<String>,
+        #[serde(default)]
+        request: Option<String>,
+    },
+}
+
+/// What can be read of a line that is no event: whose answer it should have been.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Remains {
+    /// The launch that it names.
+    pub id: Option<String>,
+    /// The request that it names.
+    pub request: Option<String>,
+    /// Whether it tells of a browser's end.
+    pub exited: bool,
+}
+
+/// Reads as much of a broken line as tells whose it was. The driver writes `type`, `id` and `request` before any text
+/// of others, and camofleet's own ids are digits.
+pub(crate) fn remains(line: &str) -> Remains {
+    let number = |name: &str| {
+        let (_, after) = line.split_once(&format!("\"{name}\":\""))?;
+        let (value, _) = after.split_once('"')?;
+        (!value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit())).then(|| value.to_owned())
+    };
+    Remains { id: number("id"), request: number("request"), exited: line.starts_with(r#"{"type":"exited""#) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_line_tells_whose_it_was() {
+        let line = r#"{"type":"done","id":"7","request":"31","error":"half \ud83d, \"id\":\"9\""}"#;
+        assert!(serde_json::from_str::<Event>(line).is_err(), "half an emoji is no JSON");
+        let expected = Remains { id: Some("7".to_owned()), request: Some("31".to_owned()), exited: false };
+        assert_eq!(remains(line), expected);
+        assert!(remains(r#"{"type":"exited","id":"7","#).exited);
+        assert_eq!(remains("Segmentation fault"), Remains::default());
+        assert_eq!(remains(r#"{"type":"done","id":"a","request":""#), Remains::default());
+    }
 }

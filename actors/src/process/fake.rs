@@ -40,6 +40,8 @@ pub enum Fault {
     DisplayDies,
     /// The driver ends at its start.
     DriverDies,
+    /// A driver says that it is up, and then nothing more.
+    DriverHangs,
     /// Opening a URL fails.
     OpenFails,
     /// A VNC server takes no connection.
@@ -48,6 +50,10 @@ pub enum Fault {
     VncHangs,
     /// A VNC server breaks a connection off.
     VncBreaks,
+    /// Opening a URL is answered with a line that is no JSON.
+    OpenUnreadable,
+    /// Opening a URL is never answered.
+    OpenUnanswered,
 }
 
 struct FakeProcess {
@@ -65,6 +71,7 @@ struct Machine {
     faults: HashMap<Fault, usize>,
     missing: BTreeSet<String>,
     unnoticed: BTreeSet<u32>,
+    stopped: BTreeSet<u32>,
     launch_time: Option<Duration>,
     endpoint: Option<String>,
     busy_displays: BTreeSet<u16>,
@@ -214,6 +221,23 @@ impl FakeOs {
     /// Ends a process as SIGKILL would, whoever owns it.
     pub fn kill(&self, pid: u32) {
         self.end(pid, ProcessEnd::Signalled(9));
+    }
+
+    /// Stops a process as SIGSTOP does: it lives, and does nothing.
+    pub fn stop(&self, pid: u32) {
+        self.machine().stopped.insert(pid);
+    }
+
+    /// Lets a stopped process go on.
+    pub fn go_on(&self, pid: u32) {
+        self.machine().stopped.remove(&pid);
+    }
+
+    /// Waits until a process is not stopped.
+    async fn running(&self, pid: u32) {
+        while self.machine().stopped.contains(&pid) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Lets a process be dead without anybody being told: its parent has not reaped it yet.
@@ -388,7 +412,21 @@ impl Os for FakeOs {
         Ok(Box::pin(futures_util::stream::poll_fn(move |cx| accepted.poll_recv(cx))))
     }
 
-    fn connect(&self, _: &Path) -> BoxFuture<'static, io::Result<Connection>> {
+    fn connect(&self, socket: &Path) -> BoxFuture<'static, io::Result<Connection>> {
+        if let Some(display) = socket.to_str().and_then(|path| path.strip_prefix("/tmp/.X11-unix/X")) {
+            let display = display.parse().ok();
+            let server = {
+                let machine = self.machine();
+                let serves = |process: &&FakeProcess| display.is_some() && process.display == display;
+                machine.alive.iter().find(|(_, process)| serves(process)).map(|(pid, _)| *pid)
+            };
+            let Some(server) = server else {
+                return Box::pin(async { Err(io::ErrorKind::NotFound.into()) });
+            };
+            let (ours, theirs) = tokio::io::duplex(1 << 16);
+            actix_rt::spawn(self.clone().x_client(server, theirs));
+            return Box::pin(async move { Ok(Box::new(ours) as Connection) });
+        }
         if self.fails(Fault::VncRefuses) {
             return Box::pin(async { Err(io::ErrorKind::ConnectionRefused.into()) });
         }

@@ -32,6 +32,8 @@ pub struct PumpSettings {
     pub activity: ActivityClock,
     /// The client is pinged when nothing was sent to it for this long: proxies cut silent connections.
     pub ping_interval: Duration,
+    /// A side that takes nothing for this long is disconnected.
+    pub write_timeout: Duration,
     /// What close frames call the other end.
     pub peer: Cow<'static, str>,
     /// The other end relays as well: its close frames pass as they are, for they carry its own reasons.
@@ -65,7 +67,7 @@ pub async fn relay<C, B>(
         settings: &settings,
         client_closes: &client_closes,
     };
-    let reason = {
+    let reason = 'ended: {
         let upstream = from_client(client_reader, browser_writer, &settings, &client_closes);
         let downstream = to_client.run(browser_reader, early);
         tokio::pin!(upstream, downstream);
@@ -75,6 +77,10 @@ pub async fn relay<C, B>(
             ended = &mut downstream => {
                 let own = match ended {
                     Ok(()) => format!("{} closed the connection", settings.peer),
+                    Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                        log::info!("{error} and is disconnected");
+                        break 'ended error.to_string();
+                    }
                     Err(error) => error.to_string(),
                 };
                 // A browser that dies closes its connections a moment before its end is known.
@@ -84,10 +90,13 @@ pub async fn relay<C, B>(
                 }
             }
             reason = &mut close => reason.unwrap_or_else(|_| "the session is gone".to_owned()),
-            _ = &mut upstream => {
-                // The client is done; let the browser's answer to its close through, but don't wait long for it.
-                let _ = timeout(CLOSE_PATIENCE, &mut downstream).await;
-                "the client left".to_owned()
+            ended = &mut upstream => match ended {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => error.to_string(),
+                _ => {
+                    // The client is done; let the browser's answer to its close through, but don't wait long for it.
+                    let _ = timeout(CLOSE_PATIENCE, &mut downstream).await;
+                    "the client left".to_owned()
+                }
             }
         }
     };
@@ -131,7 +140,7 @@ impl<W: AsyncWrite + Unpin> ToClient<'_, W> {
                         // The memory of a busy minute is not kept through an idle hour.
                         buffer = BytesMut::with_capacity(SMALL);
                         if self.frames.at_boundary() && !self.frames.closed() {
-                            self.writer.write_all(PING).await?;
+                            self.write(PING).await?;
                         }
                     }
                     silent = true;
@@ -150,12 +159,16 @@ impl<W: AsyncWrite + Unpin> ToClient<'_, W> {
         self.settings.to_client.inc_by(bytes.len() as u64);
         match passed.bare_close.filter(|_| !self.settings.hop && !self.client_closes.load(Ordering::Relaxed))
         {
-            None => self.writer.write_all(bytes).await.map(ControlFlow::Continue),
+            None => self.write(bytes).await.map(ControlFlow::Continue),
             Some(at) => {
                 self.frames = FrameTracker::new();
-                self.writer.write_all(&bytes[..at]).await.map(ControlFlow::Break)
+                self.write(&bytes[..at]).await.map(ControlFlow::Break)
             }
         }
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        write_all(&mut self.writer, bytes, self.settings.write_timeout, "the client").await
     }
 
     /// Closes the client's side, with a reason unless the browser gave one.
@@ -189,10 +202,32 @@ where
             client_closes.store(true, Ordering::Relaxed);
         }
         settings.from_client.inc_by(buffer.len() as u64);
-        writer.write_all(&buffer).await?;
+        write_all(&mut writer, &buffer, settings.write_timeout, &settings.peer).await?;
         next_buffer(&mut buffer);
     }
     writer.shutdown().await
+}
+
+/// Writes bytes to a side, as it takes them.
+///
+/// # Errors
+/// [`io::ErrorKind::TimedOut`] once it has taken nothing for the limit; it may be slow for as long as it likes.
+async fn write_all<W: AsyncWrite + Unpin>(
+    writer: &mut W,
+    mut bytes: &[u8],
+    limit: Duration,
+    side: &str,
+) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let taken = timeout(limit, writer.write(bytes)).await.map_err(|_| {
+            io::Error::new(io::ErrorKind::TimedOut, format!("{side} took nothing for {limit:?}"))
+        })??;
+        if taken == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        bytes = &bytes[taken..];
+    }
+    Ok(())
 }
 
 /// Empties a buffer for the next read; one that was filled to the brim grows.
@@ -230,6 +265,7 @@ mod tests {
         let settings = PumpSettings {
             activity: activity.clone(),
             ping_interval: Duration::from_secs(20),
+            write_timeout: Duration::from_secs(30),
             peer: "the browser".into(),
             hop,
             from_client: counter(),
@@ -377,5 +413,37 @@ mod tests {
         }
         assert!(sent < 4 * LARGE, "{sent} bytes were taken for a client that reads none");
         relay.ended.abort();
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_is_disconnected_and_one_that_is_slow_is_not() {
+        let mut relay = start(b"", 1 << 10);
+        let frame = [&[0x82, 126, 0x0f, 0xfc][..], &[0; 4092]].concat();
+        // Slow: a byte every ten seconds, for ten minutes.
+        relay.browser.write_all(&frame[..1 << 10]).await.unwrap();
+        let slow = async {
+            for _ in 0..60 {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                read(&mut relay.client, 1).await;
+            }
+        };
+        let browser = &mut relay.browser;
+        let fill = async { while browser.write_all(&frame).await.is_ok() {} };
+        assert!(timeout(Duration::from_secs(601), async { tokio::join!(slow, fill) }).await.is_err());
+        assert!(!relay.ended.is_finished(), "it took something every ten seconds");
+
+        let silent_since = Instant::now();
+        relay.ended.await.unwrap();
+        let waited = silent_since.elapsed();
+        assert!((29..=33).contains(&waited.as_secs()), "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_hears_that_its_browser_takes_nothing() {
+        let mut relay = start(b"", 1 << 10);
+        let flood = async { while relay.client.write_all(&[0; 1 << 10]).await.is_ok() {} };
+        assert!(timeout(Duration::from_secs(29), flood).await.is_err());
+        assert!(!relay.ended.is_finished());
+        let told = rest(&mut relay.client).await;
+        assert!(told.ends_with(&close_frame(1011, "the browser took nothing for 30s")), "{told:?}");
     }
 }

@@ -131,6 +131,15 @@ impl AttachmentTicket {
     }
 }
 
+/// How patient a relay is with its two sides.
+#[derive(Debug, Clone, Copy)]
+pub struct RelayPatience {
+    /// How long a client may be sent nothing before it is pinged.
+    pub ping_interval: Duration,
+    /// How long a side may take nothing before it is disconnected.
+    pub write_timeout: Duration,
+}
+
 /// One attached client.
 pub struct Attachment {
     lifeline: Lifeline<AttachmentId>,
@@ -148,14 +157,15 @@ impl Attachment {
         client: C,
         UpstreamConnection(browser): UpstreamConnection,
         ticket: AttachmentTicket,
-        ping_interval: Duration,
+        patience: RelayPatience,
     ) where
         C: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let AttachmentTicket { upstream, activity, metrics, session, lifeline, .. } = ticket;
         let settings = PumpSettings {
             activity,
-            ping_interval,
+            ping_interval: patience.ping_interval,
+            write_timeout: patience.write_timeout,
             peer: upstream.what,
             hop: upstream.hop,
             from_client: metrics.relay_bytes("attach", "in"),

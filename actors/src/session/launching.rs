@@ -53,10 +53,18 @@ impl Session {
         self.launching = Some(CancellationToken::new());
         let parent = ctx.address().recipient();
         let take = async move {
-            // A pool that is being restarted has nothing to give.
-            let warm = pool.send(Take).await.ok().flatten()?;
-            warm.adopt(parent).await;
-            Some(warm)
+            // Each of a pool's browsers may hang with the same driver: two are asked, and then one is launched.
+            for _ in 0..2 {
+                // A pool that is being restarted has nothing to give.
+                let warm = pool.send(Take).await.ok().flatten()?;
+                warm.adopt(parent.clone()).await;
+                if warm.loss().is_some() || warm.answers().await {
+                    return Some(warm);
+                }
+                log::warn!("a warm browser does not answer and is not handed out: launch {}", warm.launch);
+                actix_rt::spawn(warm.dismantle());
+            }
+            None
         };
         ctx.spawn(take.into_actor(self).map(|warm, this, ctx| match warm {
             _ if this.life.status() != Status::Init => {

@@ -13,7 +13,8 @@ pub use activity::ActivityClock;
 pub(crate) use actor::{EndSession, ReadySession, Session, SessionChanged, SessionParts, Touch, UseCamera};
 pub(crate) use attachment::Upstream;
 pub use attachment::{
-    Attachment, AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment, UpstreamConnection,
+    Attachment, AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment, RelayPatience,
+    UpstreamConnection,
 };
 pub(crate) use clients::Attach;
 pub use state::{EndReason, IllegalMove, Lifecycle, Status};

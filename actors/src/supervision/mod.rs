@@ -8,10 +8,12 @@
 mod children;
 mod exit;
 mod intensity;
+mod pulse;
 
 pub use children::{ChildSpec, Children, RestartPolicy, Verdict};
 pub use exit::{ChildExited, ExitReason, Generation, Lifeline, install_panic_hook};
 pub use intensity::{Backoff, Intensity, RestartWindow};
+pub use pulse::{Beat, Pulse, PulseSettings};
 
 #[cfg(test)]
 mod tests;

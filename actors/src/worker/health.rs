@@ -31,9 +31,12 @@ impl LocalWorker {
         };
         checks.insert("display".into(), fine(display));
         let up = self.drivers.iter().filter(|(_, driver)| driver.is_up()).count();
+        let hung = self.drivers.iter().filter(|(_, driver)| !driver.is_answering()).count();
         let driver = match self.versions() {
             Some(DriverVersions { playwright, node }) => {
-                fine(format!("{up} up, playwright {playwright}, node {node}"))
+                let quiet = if hung > 0 { format!(", {hung} not answering") } else { String::new() };
+                // Launches get another one, which is there in a second.
+                fine(format!("{up} up{quiet}, playwright {playwright}, node {node}"))
             }
             // Launches wait for a driver that starts; one that has to be started first is a failure.
             None if self.drivers.iter().next().is_some() => fine("starting".to_owned()),
@@ -47,10 +50,13 @@ impl LocalWorker {
                 Some(fill) => {
                     let filled = format!("{} of {} ready", fill.ready, fill.target);
                     match &fill.last_error {
-                        Some(error) => Check {
-                            ok: fill.ready > 0,
-                            text: format!("{filled}; the last launch failed: {error}"),
-                        },
+                        // A dry pool is a pity. Sessions can't be had once launches for them fail as well.
+                        Some(error) if fill.ready > 0 || self.launcher.outcomes.works(kind) => {
+                            fine(format!("{filled}; warning: the pool's last launch failed: {error}"))
+                        }
+                        Some(error) => {
+                            Check { ok: false, text: format!("{filled}; the last launch failed: {error}") }
+                        }
                         None => fine(filled),
                     }
                 }
@@ -66,6 +72,16 @@ impl LocalWorker {
             checks.insert(diagnosis.check.clone().into(), fine(diagnosis.text.clone()));
         }
         checks
+    }
+
+    /// Whether it can have sessions of any kind: what is wrong with the browsers of one kind is no matter of the other.
+    pub(super) fn takes_any(&self, checks: &BTreeMap<Cow<'static, str>, Check>) -> bool {
+        let kinds = [PoolKind::Headless, PoolKind::Vnc];
+        let pools = kinds.map(pool_check);
+        let common = checks.iter().filter(|(name, _)| !pools.contains(&name.as_ref()));
+        let mut usable = kinds.iter().filter(|kind| **kind == PoolKind::Headless || self.displays());
+        common.into_iter().all(|(_, check)| check.ok)
+            && usable.any(|kind| checks.get(pool_check(*kind)).is_none_or(|check| check.ok))
     }
 
     /// What it is and has, with so many live sessions.

@@ -32,7 +32,8 @@ impl LocalWorker {
     ) -> DriverHandle {
         let (os, mark) = (Arc::clone(&self.launcher.os), self.launcher.run_dir.mark());
         let parent = ctx.address().recipient();
-        let driver = Driver::start(os, self.settings.driver.clone(), &mark, parent, id, generation);
+        let (settings, metrics) = (self.settings.driver.clone(), self.launcher.metrics.clone());
+        let driver = Driver::start(os, settings, &mark, metrics, parent, id, generation);
         let mut versions = driver.versions.clone();
         let hello = async move { versions.wait_for(Option::is_some).await.is_ok() };
         ctx.spawn(hello.into_actor(self).map(|up, this, ctx| {
@@ -41,6 +42,11 @@ impl LocalWorker {
                 this.publish();
             }
         }));
+        let answers = futures_util::stream::unfold(driver.watch_answering(), |mut answering| async move {
+            answering.changed().await.ok()?;
+            Some((AnsweringChanged, answering))
+        });
+        ctx.add_stream(answers);
         driver
     }
 
@@ -60,11 +66,13 @@ impl LocalWorker {
     pub(super) fn driver_with_place(&mut self, ctx: &mut Context<Self>) -> Option<DriverHandle> {
         let limit = self.settings.driver.sessions_per_driver;
         let drivers = self.drivers.iter().map(|(_, driver)| driver).filter(|driver| driver.is_up());
-        let free = drivers.clone().filter(|driver| driver.load() < limit).min_by_key(|driver| driver.load());
+        let free = drivers.filter(|driver| driver.load() < limit).min_by_key(|driver| driver.load());
         if let Some(driver) = free {
             return Some(driver.clone());
         }
-        if drivers.count() == self.drivers.len() {
+        // One that does not answer is no help, and may be killed: nobody waits for it.
+        let said_hello = self.drivers.iter().filter(|(_, driver)| driver.versions.borrow().is_some()).count();
+        if said_hello == self.drivers.len() {
             self.last_driver += 1;
             let driver = self.start_driver(self.last_driver, 0, ctx);
             self.drivers.insert(self.last_driver, INFRASTRUCTURE, driver);
@@ -111,6 +119,19 @@ impl LocalWorker {
         self.lifeline.fail(text);
         ctx.stop();
     }
+}
+
+/// A driver has stopped to answer, or answers again.
+struct AnsweringChanged;
+
+impl StreamHandler<AnsweringChanged> for LocalWorker {
+    fn handle(&mut self, _: AnsweringChanged, ctx: &mut Context<Self>) {
+        self.seat_waiters(ctx);
+        self.publish();
+    }
+
+    // The worker outlives its drivers.
+    fn finished(&mut self, _: &mut Context<Self>) {}
 }
 
 impl Handler<AssignDriver> for LocalWorker {

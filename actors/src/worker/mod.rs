@@ -180,6 +180,14 @@ impl WorkerSnapshot {
         capacity.is_none_or(|capacity| self.sessions.len() < capacity)
     }
 
+    /// Whether it takes a session like this one: what is wrong with browsers of the other kind is no matter of it.
+    pub fn takes(&self, request: &SessionRequest) -> bool {
+        let by_default = || self.facts.as_ref().and_then(|facts| facts.defaults.headless).unwrap_or(false);
+        let headless = !request.vnc && request.headless.unwrap_or_else(by_default);
+        let pool = pool_check(if headless { PoolKind::Headless } else { PoolKind::Vnc });
+        self.healthy && self.checks.get(pool).is_none_or(|check| check.ok)
+    }
+
     /// The live session whose view has this id.
     pub fn session_by_vnc_id(&self, vnc_id: u16) -> Option<&Arc<SessionView>> {
         let shows = |view: &&Arc<SessionView>| view.vnc.as_ref().is_some_and(|vnc| vnc.id == Some(vnc_id));

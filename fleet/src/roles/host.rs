@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use camofleet_actors::display::{DisplaySettings, DisplayTools, Geometry, ViewerLimits, VncBackend};
 use camofleet_actors::driver::DriverSettings;
@@ -15,7 +16,7 @@ use camofleet_actors::process::{Os, SystemOs};
 use camofleet_actors::rundir::RunDir;
 use camofleet_actors::session::{SessionDefaults, StartUrlWait};
 use camofleet_actors::slots::SlotRanges;
-use camofleet_actors::supervision::Intensity;
+use camofleet_actors::supervision::{Intensity, PulseSettings};
 use camofleet_actors::worker::{DiagnosticsSettings, LocalWorker, WorkerParts, WorkerSettings};
 use camofleet_actors::{LaunchSettings, NetworkSwitches, QueueSettings};
 use tokio::sync::watch;
@@ -98,6 +99,10 @@ impl Host {
             directory: driver_dir,
             sessions_per_driver: runner.driver.sessions_per_driver.get(),
             env: env.clone(),
+            pulse: PulseSettings {
+                interval: runner.pulse.driver_heartbeat,
+                silence: runner.pulse.driver_silence,
+            },
         };
         let worker = worker_settings(runner, options, engine, driver, env, os.as_ref());
         let displays = worker.launch.display.tools.as_ref().map_or("none", DisplayTools::name);
@@ -204,9 +209,11 @@ fn worker_settings(
                 startup_timeout: runner.vnc.startup_timeout,
                 links: options.links,
                 env: env.clone(),
+                pulse: pulse(runner.pulse.display_silence),
             },
             env,
             user_fonts: machine::user_fonts(|name| std::env::var_os(name).map(PathBuf::from)),
+            browser_pulse: pulse(runner.pulse.browser_silence),
         },
         driver,
         headless_pool: pool(runner.prewarm.headless),
@@ -216,4 +223,10 @@ fn worker_settings(
             timeout: runner.diagnostics_timeout,
         },
     }
+}
+
+/// The pulse of what may be silent for so long: it is polled often enough to be found within a quarter more.
+fn pulse(silence: Duration) -> PulseSettings {
+    const LONGEST: Duration = Duration::from_secs(5);
+    PulseSettings { interval: (silence / 4).min(LONGEST), silence }
 }

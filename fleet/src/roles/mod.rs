@@ -275,6 +275,7 @@ fn web_settings(listen: &ListenSettings, settings: &Settings) -> WebSettings {
         metrics_path: listen.metrics_endpoint.clone(),
         public_api_prefix: String::new(),
         ping_interval: settings.control.ws_ping,
+        write_timeout: listen.write_timeout,
         viewer: ViewerSettings {
             read_timeout: settings.gateway.ws_read_timeout,
             write_timeout: settings.gateway.ws_write_timeout,

@@ -90,6 +90,7 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
         api_token: None,
         require_token: false,
         metrics_endpoint: "/metrics".to_owned(),
+        write_timeout: Duration::from_secs(30),
     };
     let calls = |create| CallSettings {
         request_timeout: Duration::from_secs(10),
@@ -118,6 +119,12 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
                 disable_webrtc: true,
             },
             driver: DriverSettings { dir: None, node: "node".into(), sessions_per_driver: count(8) },
+            pulse: PulseSettings {
+                driver_heartbeat: Duration::from_secs(5),
+                driver_silence: Duration::from_secs(15),
+                browser_silence: Duration::from_secs(20),
+                display_silence: Duration::from_secs(20),
+            },
             launch: LaunchSettings {
                 permits,
                 queue_length: 64,

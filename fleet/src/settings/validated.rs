@@ -40,6 +40,8 @@ pub struct RunnerSettings {
     pub engine: EngineSettings,
     /// The Node processes that drive browsers.
     pub driver: DriverSettings,
+    /// How long what can hang may be silent.
+    pub pulse: PulseSettings,
     /// Starting browsers.
     pub launch: LaunchSettings,
     /// Displays and VNC servers.
@@ -99,6 +101,19 @@ pub struct DriverSettings {
     pub node: PathBuf,
     /// How many browsers one driver serves.
     pub sessions_per_driver: NonZeroUsize,
+}
+
+/// How long what can hang may be silent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PulseSettings {
+    /// How often a driver is polled.
+    pub driver_heartbeat: Duration,
+    /// How long a driver may be silent.
+    pub driver_silence: Duration,
+    /// How long a browser may be silent.
+    pub browser_silence: Duration,
+    /// How long the servers of a display may be silent.
+    pub display_silence: Duration,
 }
 
 /// Starting browsers.
@@ -183,6 +198,8 @@ pub struct ListenSettings {
     pub require_token: bool,
     /// The path of the metrics, with a leading slash.
     pub metrics_endpoint: String,
+    /// How long a peer of a relay may take nothing.
+    pub write_timeout: Duration,
 }
 
 impl ListenSettings {

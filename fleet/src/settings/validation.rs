@@ -32,6 +32,7 @@ fn runner(read: &Reader<'_>) -> Result<RunnerSettings, SettingsError> {
             names: ("RUNNER_HOST", "RUNNER_PORT"),
             cors_origins: read.required("RUNNER_CORS_ORIGINS", origins)?,
             metrics_endpoint: read.required("RUNNER_METRICS_ENDPOINT", text)?,
+            write_timeout: read.required("RUNNER_WRITE_TIMEOUT", span)?,
         },
         diagnostics: read.optional("RUNNER_NETWORK_DIAGNOSTICS", urls)?.unwrap_or_default(),
         diagnostics_timeout: read.required("RUNNER_DIAGNOSTICS_TIMEOUT_SECONDS", span)?,
@@ -60,6 +61,12 @@ fn runner(read: &Reader<'_>) -> Result<RunnerSettings, SettingsError> {
             dir: read.optional_path("RUNNER_DRIVER_DIR")?,
             node: read.program("RUNNER_NODE_PATH")?,
             sessions_per_driver: read.required("RUNNER_SESSIONS_PER_DRIVER", count)?,
+        },
+        pulse: PulseSettings {
+            driver_heartbeat: read.required("RUNNER_DRIVER_HEARTBEAT_SECONDS", span)?,
+            driver_silence: read.required("RUNNER_DRIVER_SILENCE_SECONDS", span)?,
+            browser_silence: read.required("RUNNER_BROWSER_SILENCE_SECONDS", span)?,
+            display_silence: read.required("RUNNER_DISPLAY_SILENCE_SECONDS", span)?,
         },
         launch: LaunchSettings {
             permits: match NonZeroUsize::new(read.required("RUNNER_LAUNCH_PERMITS", integer)?) {
@@ -125,6 +132,7 @@ fn worker(read: &Reader<'_>) -> Result<WorkerSettings, SettingsError> {
             names: ("WORKER_HOST", "WORKER_PORT"),
             cors_origins: read.required("WORKER_CORS_ORIGINS", origins)?,
             metrics_endpoint: read.required("WORKER_METRICS_ENDPOINT", text)?,
+            write_timeout: read.required("WORKER_WRITE_TIMEOUT", span)?,
         },
         id: read.optional("WORKER_ID", text)?,
         runner_url: read.optional("WORKER_RUNNER_BASE_URL", url)?,
@@ -153,6 +161,7 @@ fn control(read: &Reader<'_>) -> Result<ControlSettings, SettingsError> {
             names: ("CONTROL_HOST", "CONTROL_PORT"),
             cors_origins: read.required("CONTROL_CORS_ORIGINS", origins)?,
             metrics_endpoint: read.required("CONTROL_METRICS_ENDPOINT", text)?,
+            write_timeout: read.required("CONTROL_WRITE_TIMEOUT", span)?,
         },
         workers: match discovery.is_empty() || !read.is_default("CONTROL_WORKERS")? {
             true => read.required("CONTROL_WORKERS", workers)?,

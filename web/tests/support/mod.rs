@@ -23,7 +23,7 @@ use camofleet_actors::process::fake::FakeOs;
 use camofleet_actors::rundir::RunDir;
 use camofleet_actors::session::{SessionDefaults, StartUrlWait};
 use camofleet_actors::slots::SlotRanges;
-use camofleet_actors::supervision::Intensity;
+use camofleet_actors::supervision::{Intensity, PulseSettings};
 use camofleet_actors::worker::{
     DiagnosticsSettings, LocalWorker, RemoteParts, RemoteRole, RemoteSettings, RemoteWorker, WorkerParts,
     WorkerSettings,
@@ -81,6 +81,7 @@ impl Default for Options {
 pub async fn api(options: Options) -> Api {
     let Options { os, max_sessions, token, cors, surface, ping_interval, prewarm } = options;
     let base = tempfile::tempdir().unwrap();
+    let pulse = PulseSettings { interval: Duration::from_secs(5), silence: Duration::from_secs(15) };
     let (metrics, events) = (Metrics::new().unwrap(), EventBus::default());
     let machine: Arc<dyn Os> = Arc::new(os.clone());
     let no_pool = PoolSettings { target: 0, check_interval: Duration::from_secs(60) };
@@ -120,14 +121,17 @@ pub async fn api(options: Options) -> Api {
                 startup_timeout: Duration::from_secs(1),
                 links: LinkBases::below(""),
                 env: Vec::new(),
+                pulse,
             },
             env: Vec::new(),
+            browser_pulse: pulse,
         },
         driver: DriverSettings {
             node: "/usr/bin/node".into(),
             directory: "/driver".into(),
             sessions_per_driver: 8,
             env: Vec::new(),
+            pulse,
         },
         headless_pool: PoolSettings { target: prewarm, ..no_pool },
         vnc_pool: no_pool,
@@ -225,6 +229,7 @@ fn web_settings(token: Option<String>, cors: CorsOrigins, ping_interval: Duratio
         metrics_path: "/metrics".into(),
         public_api_prefix: "/fleet".into(),
         ping_interval,
+        write_timeout: Duration::from_secs(30),
         viewer: ViewerSettings { read_timeout: patience, write_timeout: patience },
     }
 }

@@ -11,6 +11,9 @@ use super::{FakeOs, Fault, LAUNCH_TIME};
 use crate::driver::protocol::{Command, Event};
 use crate::process::ProcessEnd;
 
+/// In an event's text: the line that is written is no JSON.
+const UNREADABLE: &str = "(half an emoji)";
+
 /// The width and height of every screen, in pixels; all of them are green.
 const SCREEN: [u16; 2] = [64, 36];
 const GREEN: [u8; 4] = [70, 160, 20, 0];
@@ -45,6 +48,18 @@ impl FakeOs {
             tokio::time::sleep(Duration::from_millis(15)).await;
             let _ = stdout.write_all(format!("{display}\n").as_bytes()).await;
         }
+    }
+
+    /// An X server, as one client sees it. A stopped one takes the connection, as the kernel does, and nothing more.
+    pub(super) async fn x_client(self, server: u32, mut client: DuplexStream) {
+        let _ = async {
+            skip(&mut client, 12 + 20 + 16).await?;
+            self.running(server).await;
+            client.write_all(&[1, 0, 11, 0, 0, 0, 1, 0, 0, 0, 0, 0]).await?;
+            skip(&mut client, 4).await?;
+            client.write_all(&[0; 32]).await
+        }
+        .await;
     }
 
     pub(super) async fn x11vnc(self, socket: &str, mut stderr: DuplexStream) {
@@ -114,19 +129,27 @@ impl FakeOs {
         }
         let (events, mut outgoing) = mpsc::unbounded_channel::<Event>();
         let _ = events.send(Event::Hello { playwright: "1.62.1".into(), node: "20.0.0".into() });
+        if self.fails(Fault::DriverHangs) {
+            self.stop(pid);
+        }
         let mut lines = BufReader::new(stdin).lines();
         let mut browsers: HashMap<String, u32> = HashMap::new();
         loop {
             tokio::select! {
                 Some(event) = outgoing.recv() => {
                     let mut line = serde_json::to_string(&event).unwrap_or_default();
+                    // Half an emoji, as JavaScript can write it.
+                    line = line.replace(UNREADABLE, "\\ud83d");
                     line.push('\n');
                     if stdout.write_all(line.as_bytes()).await.is_err() {
                         return;
                     }
                 }
                 line = lines.next_line() => match line {
-                    Ok(Some(line)) => self.obey(&line, &mut browsers, &events),
+                    Ok(Some(line)) => {
+                        self.running(pid).await;
+                        self.obey(&line, &mut browsers, &events);
+                    }
                     _ => {
                         browsers.values().for_each(|browser| self.kill(*browser));
                         return self.end(pid, ProcessEnd::Exited(0));
@@ -176,7 +199,7 @@ impl FakeOs {
         }
         let end = ended.await;
         let signal = matches!(end, Ok(ProcessEnd::Signalled(_))).then(|| "SIGKILL".to_owned());
-        let _ = events.send(Event::Exited { id, code: None, signal });
+        let _ = events.send(Event::Exited { id, code: None, signal, reason: None });
     }
 
     fn obey(&self, line: &str, browsers: &mut HashMap<String, u32>, events: &mpsc::UnboundedSender<Event>) {
@@ -190,11 +213,18 @@ impl FakeOs {
             Ok(Command::Close { id }) => match browsers.get(&id) {
                 Some(browser) => self.kill(*browser),
                 None => {
-                    let _ = events.send(Event::Exited { id, code: None, signal: None });
+                    let _ = events.send(Event::Exited { id, code: None, signal: None, reason: None });
                 }
             },
             Ok(Command::Open { request, url, .. }) => {
                 self.machine().opened.push(url);
+                if self.fails(Fault::OpenUnanswered) {
+                    return;
+                }
+                if self.fails(Fault::OpenUnreadable) {
+                    let _ = events.send(Event::Done { request, error: Some(UNREADABLE.to_owned()) });
+                    return;
+                }
                 let error = self.fails(Fault::OpenFails).then(|| "the page did not load".to_owned());
                 let _ = events.send(Event::Done { request, error });
             }
@@ -206,8 +236,20 @@ impl FakeOs {
                     let _ = events.send(Event::Done { request, error: None });
                 });
             }
+            Ok(Command::Check { id, request, .. }) => {
+                let browser = browsers.get(&id).copied();
+                actix_rt::spawn(async move {
+                    if let Some(browser) = browser {
+                        os.running(browser).await;
+                    }
+                    let _ = events.send(Event::Done { request, error: None });
+                });
+            }
+            Ok(Command::Ping) => {
+                let _ = events.send(Event::Pong);
+            }
             Err(error) => {
-                let _ = events.send(Event::Invalid { error: error.to_string() });
+                let _ = events.send(Event::Invalid { error: error.to_string(), id: None, request: None });
             }
         }
     }

@@ -215,3 +215,30 @@ async fn a_delete_that_meets_a_crash_ends_the_session() {
     worker.assert_nothing_left();
     assert_eq!(worker.view(id).status, Status::Dead);
 }
+
+/// Stops all programs of a name: sessions follow their `on_crash` within half a minute, and nothing of what hung is left.
+async fn hang(program: &str, detail: &str) {
+    let worker = TestWorker::new().await;
+    let restarted = worker.ready(with_vnc()).await.spec.id;
+    let ended = worker.ready(SessionRequest { on_crash: OnCrash::End, ..with_vnc() }).await.spec.id;
+    let hung_at = Instant::now();
+    worker.os.alive(program).into_iter().for_each(|pid| worker.os.stop(pid));
+    worker.until_status(ended, Status::Dead).await;
+    assert!(hung_at.elapsed() <= Duration::from_secs(25), "{:?}", hung_at.elapsed());
+    assert_eq!(worker.end_of(ended).1, detail);
+    worker.until_restarted(restarted, 1).await;
+    let running = worker.os.alive(program);
+    assert_eq!(running.len(), 1, "what hung is gone");
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert_eq!((worker.view(restarted).restarts, worker.os.alive(program)), (1, running));
+}
+
+#[actix::test]
+async fn a_browser_that_hangs_counts_as_crashed() {
+    hang("browser", "the browser did not answer for 15s").await;
+}
+
+#[actix::test]
+async fn a_display_that_hangs_counts_as_crashed() {
+    hang("Xvnc", "the X server did not answer for 15s").await;
+}

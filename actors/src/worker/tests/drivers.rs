@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::error::Error;
 use crate::process::fake::{FakeOs, Fault, LAUNCH_TIME};
 use crate::session::{OnCrash, SessionRequest, Status};
@@ -107,4 +109,79 @@ async fn a_driver_that_cannot_be_started_is_retried() {
     assert_eq!((facts.drivers, &facts.playwright, &facts.node), (Some(0), &None, &None));
     worker.os.install("node");
     worker.until(|snapshot| snapshot.healthy).await;
+}
+
+#[actix::test]
+async fn a_driver_that_hangs_is_killed_and_its_sessions_come_back() {
+    let worker = TestWorker::with(|settings| settings.headless_pool.target = 1).await;
+    let id = worker.ready(headless()).await.spec.id;
+    worker.until(|snapshot| snapshot.checks["pool_headless"].text.starts_with("1 of 1")).await;
+    let node = worker.os.alive("node")[0];
+    let hung_at = Instant::now();
+    worker.os.stop(node);
+    worker.until(|snapshot| snapshot.checks["driver"].text.contains("0 up, 1 not answering")).await;
+    assert!(hung_at.elapsed() <= Duration::from_secs(11), "{:?}", hung_at.elapsed());
+    worker.until(|snapshot| snapshot.session(id).unwrap().status == Status::Init).await;
+    assert!(hung_at.elapsed() <= Duration::from_secs(21), "{:?}", hung_at.elapsed());
+    worker.until_restarted(id, 1).await;
+    assert!(!worker.os.alive("node").contains(&node));
+    assert_eq!(worker.machine.metric("camofleet_session_restarts_total{cause=\"driver_lost\"}"), 1.0);
+    let text = worker.until(|snapshot| snapshot.checks["driver"].text.starts_with("1 up, play")).await;
+    assert!(text.healthy);
+}
+
+#[actix::test]
+async fn a_warm_browser_whose_driver_hangs_is_not_handed_out() {
+    let worker = TestWorker::with(|settings| settings.headless_pool.target = 3).await;
+    let hung = worker.os.alive("node")[0];
+    worker.os.stop(hung);
+    let asked_at = Instant::now();
+    let id = worker.ready(headless()).await.spec.id;
+    // Two warm ones are asked, for two seconds each; another driver launches the session's own.
+    assert!(asked_at.elapsed() < Duration::from_secs(5) + LAUNCH_TIME, "{:?}", asked_at.elapsed());
+    assert_eq!(worker.os.alive("node").len(), 2);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!((worker.view(id).status, worker.view(id).restarts), (Status::Ready, 0));
+    assert!(!worker.os.alive("node").contains(&hung));
+    worker.until(|snapshot| snapshot.checks["pool_headless"].text.starts_with("3 of 3")).await;
+}
+
+#[actix::test]
+async fn a_driver_that_is_slow_for_a_while_keeps_its_sessions() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(headless()).await.spec.id;
+    let node = worker.os.alive("node")[0];
+    worker.os.stop(node);
+    worker.until(|snapshot| snapshot.checks["driver"].text.contains("not answering")).await;
+    worker.os.go_on(node);
+    worker.until(|snapshot| snapshot.checks["driver"].text.starts_with("1 up, play")).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!((worker.os.alive("node"), worker.view(id).restarts), (vec![node], 0));
+}
+
+#[actix::test]
+async fn a_driver_that_hangs_at_its_start_is_replaced() {
+    let os = FakeOs::new();
+    os.break_next(Fault::DriverHangs, 1);
+    let worker = TestWorker::on(os, |_| {}).await;
+    let asked_at = Instant::now();
+    worker.ready(headless()).await;
+    assert!(asked_at.elapsed() < Duration::from_secs(90), "{:?}", asked_at.elapsed());
+}
+
+#[actix::test]
+async fn a_line_that_cannot_be_read_fails_the_request_that_it_answers() {
+    let worker = TestWorker::new().await;
+    worker.os.break_next(Fault::OpenUnreadable, 1);
+    let request = || SessionRequest { start_url: Some("https://example.org".to_owned()), ..headless() };
+    let id = worker.ready(request()).await.spec.id;
+    worker.until(|snapshot| snapshot.session(id).unwrap().start_url_error.is_some()).await;
+    assert_eq!(worker.view(id).start_url_error.as_deref(), Some("its driver's answer could not be read"));
+    assert_eq!(worker.machine.metric("camofleet_driver_lines_unreadable_total"), 1.0);
+
+    // One whose answer never comes is over with its time.
+    worker.os.break_next(Fault::OpenUnanswered, 1);
+    let id = worker.ready(request()).await.spec.id;
+    worker.until(|snapshot| snapshot.session(id).unwrap().start_url_error.is_some()).await;
+    assert_eq!(worker.view(id).start_url_error.as_deref(), Some("its driver did not answer"));
 }

@@ -101,7 +101,7 @@ async fn launches_that_fail_are_reported_and_wait_ever_longer() {
     let start = Instant::now();
     let snapshot = worker.until(|snapshot| snapshot.checks["pool_headless"].text.contains("no luck")).await;
     let check = &snapshot.checks["pool_headless"];
-    assert_eq!((check.ok, snapshot.healthy), (false, false));
+    assert_eq!((check.ok, snapshot.takes(&headless()), snapshot.takes(&with_vnc())), (false, false, true));
     assert!(check.text.starts_with("0 of 1 ready; the last launch failed: "), "{}", check.text);
     let pools = &snapshot.facts.as_ref().unwrap().pools;
     let fill = pools.headless.as_ref().unwrap();
@@ -199,4 +199,32 @@ async fn a_pool_that_only_starts_is_never_called_off() {
     let worker = TestWorker::starting_on(FakeOs::new(), |settings| settings.headless_pool.target = 1).await;
     let shown = ["pool_headless", "pool_vnc"].map(|pool| worker.first.checks[pool].text.as_str());
     assert_eq!(shown, ["0 of 1 ready", "off"]);
+}
+
+#[actix::test]
+async fn a_pool_that_fails_is_no_matter_of_sessions_of_the_other_kind() {
+    let os = FakeOs::new();
+    os.break_next(Fault::LaunchFails, 1);
+    let worker = TestWorker::starting_on(os, |settings| settings.headless_pool.target = 1).await;
+    let snapshot = worker.until(|snapshot| !snapshot.checks["pool_headless"].ok).await;
+    assert!(snapshot.takes(&with_vnc()) && !snapshot.takes(&headless()));
+    assert!(snapshot.healthy, "it takes sessions with a live view");
+    worker.ready(with_vnc()).await;
+
+    // A session that is launched cold proves that launches work: a dry pool is a warning then.
+    worker.os.break_next(Fault::LaunchFails, 0);
+    worker.ready(headless()).await;
+    let snapshot = worker.until(|snapshot| snapshot.checks["pool_headless"].ok).await;
+    assert!(snapshot.takes(&headless()));
+}
+
+#[actix::test]
+async fn a_worker_that_can_have_no_sessions_is_not_healthy() {
+    let os = FakeOs::new();
+    ["Xvnc", "x11vnc"].iter().for_each(|name| os.uninstall(name));
+    os.break_next(Fault::LaunchFails, 3);
+    let worker = TestWorker::starting_on(os, |settings| settings.headless_pool.target = 1).await;
+    let snapshot = worker.until(|snapshot| !snapshot.checks["pool_headless"].ok).await;
+    assert!(!snapshot.healthy && !snapshot.takes(&headless()));
+    worker.until(|snapshot| snapshot.healthy).await;
 }

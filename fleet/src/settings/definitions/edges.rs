@@ -36,6 +36,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Whether the role worker refuses to start without a token.",
     ),
     setting("WORKER_METRICS_ENDPOINT", "/metrics", Kind::HttpPath, "Where the role worker has its metrics."),
+    setting(
+        "WORKER_WRITE_TIMEOUT",
+        "30",
+        WRITE_TIMEOUT,
+        "Seconds after which the role worker disconnects a peer of a relay that takes nothing.",
+    ),
     optional(
         "WORKER_ID",
         Kind::Text { max_chars: 253 },
@@ -167,6 +173,12 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     setting("CONTROL_POLL_TIMEOUT_SECONDS", "1.5", PATIENCE, "How long such a look may take."),
     setting("CONTROL_METRICS_ENDPOINT", "/metrics", Kind::HttpPath, "Where the Prometheus metrics are."),
+    setting(
+        "CONTROL_WRITE_TIMEOUT",
+        "30",
+        WRITE_TIMEOUT,
+        "Seconds after which a peer of a relay that takes nothing is disconnected.",
+    ),
     setting(
         "CONTROL_PUBLIC_API_PREFIX",
         "/",

@@ -105,6 +105,7 @@ pub(super) const fn optional(name: &'static str, kind: Kind, help: &'static str)
 }
 
 pub(super) const IDLE_TTL_SECONDS: Kind = Kind::WholeSeconds { min: 30, max: 3600 };
+pub(super) const WRITE_TIMEOUT: Kind = Kind::Seconds { min: 1.0, max: 3600.0 };
 pub(super) const DISPLAY_NUMBER: Kind = Kind::Integer { min: 1, max: 59_535 };
 pub(super) const TCP_PORT: Kind = Kind::Integer { min: 1, max: 65535 };
 pub(super) const LISTEN_PORT: Kind = Kind::Integer { min: 0, max: 65535 };

@@ -37,6 +37,12 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     setting("RUNNER_METRICS_ENDPOINT", "/metrics", Kind::HttpPath, "Where the role runner has its metrics."),
     setting(
+        "RUNNER_WRITE_TIMEOUT",
+        "30",
+        WRITE_TIMEOUT,
+        "Seconds after which the role runner disconnects a peer of a relay that takes nothing.",
+    ),
+    setting(
         "RUNNER_SESSION_DEFAULTS__IDLE_TTL_SECONDS",
         "300",
         IDLE_TTL_SECONDS,
@@ -100,6 +106,30 @@ pub(super) const SETTINGS: &[Setting] = &[
         "8",
         Kind::Integer { min: 1, max: 64 },
         "How many browsers one driver process serves before another one is started.",
+    ),
+    setting(
+        "RUNNER_DRIVER_HEARTBEAT_SECONDS",
+        "5",
+        Kind::Seconds { min: 0.1, max: 60.0 },
+        "How often a driver process is polled; one that has not answered by the next time gets no more launches.",
+    ),
+    setting(
+        "RUNNER_DRIVER_SILENCE_SECONDS",
+        "15",
+        Kind::Seconds { min: 1.0, max: MAX_INTERVAL },
+        "How long a driver process may leave a poll unanswered; then it hangs, and is killed with its browsers.",
+    ),
+    setting(
+        "RUNNER_BROWSER_SILENCE_SECONDS",
+        "20",
+        Kind::Seconds { min: 1.0, max: MAX_INTERVAL },
+        "How long a browser may leave a poll unanswered; then it hangs, and counts as crashed.",
+    ),
+    setting(
+        "RUNNER_DISPLAY_SILENCE_SECONDS",
+        "20",
+        Kind::Seconds { min: 1.0, max: MAX_INTERVAL },
+        "How long an X or VNC server may leave a poll unanswered; then it hangs, and counts as crashed.",
     ),
     setting(
         "RUNNER_MAX_SESSIONS",
