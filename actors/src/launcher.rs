@@ -22,11 +22,12 @@ use crate::display::{
 };
 use crate::driver::protocol::{LaunchOptions, WindowSize};
 use crate::driver::{DriverSeat, LAUNCH_TIMEOUT_SETTING, Launch};
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineKind};
 use crate::error::{Error, Result};
 use crate::launched::{Begun, Launched};
 use crate::metrics::Metrics;
 use crate::parts::{LaunchPart, PartBond, PartKey};
+use crate::policies;
 use crate::prewarm::PoolKind;
 use crate::process::Os;
 use crate::request_id::RequestId;
@@ -76,6 +77,8 @@ pub struct QueueSettings {
 pub struct LaunchSettings {
     /// The browser.
     pub engine: Engine,
+    /// Whether `file:` pages may be opened, by whomever.
+    pub file_pages: bool,
     /// Network features that are off.
     pub switches: NetworkSwitches,
     /// How long a browser may take until its server listens.
@@ -404,6 +407,18 @@ impl Launcher {
         Ok(Launched { launch, browser, display, driver, slot, endpoint, version, loss, clocks, camera })
     }
 
+    /// The browser's executable: of an installation that blocks `file:` pages, where that is to be had.
+    fn executable(&self) -> PathBuf {
+        let Engine { kind, executable, .. } = &self.settings.engine;
+        if self.settings.file_pages || *kind != EngineKind::Firefox {
+            return executable.clone();
+        }
+        policies::without_file_pages(self.run_dir.path(), executable).unwrap_or_else(|error| {
+            log::warn!("clients can open 'file:' pages, which Firefox can't be kept from: {error}");
+            executable.clone()
+        })
+    }
+
     fn options(
         &self,
         place: Option<&WindowPlace>,
@@ -421,10 +436,11 @@ impl Launcher {
             env.insert("XAUTHORITY".to_owned(), place.authority.display().to_string());
         }
         let engine = &self.settings.engine;
+        let executable = self.executable();
         let geometry = place.map_or(self.settings.display.geometry, |place| place.geometry);
         LaunchOptions {
             engine: engine.kind,
-            executable: engine.executable.display().to_string(),
+            executable: executable.display().to_string(),
             version: engine.version.clone(),
             headless: place.is_none(),
             directory: dir.path().display().to_string(),

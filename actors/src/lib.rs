@@ -39,6 +39,7 @@ pub mod metrics;
 mod parts;
 mod patience;
 pub mod pod_costs;
+pub(crate) mod policies;
 pub mod prewarm;
 pub mod probe;
 pub mod process;

@@ -103,6 +103,8 @@ fn settings(os: &FakeOs) -> WorkerSettings {
                 executable: PathBuf::from("/usr/bin/firefox"),
                 version: None,
             },
+            // The machine is a fake one.
+            file_pages: true,
             switches: NetworkSwitches { disable_http3: true, disable_ipv6: true, disable_webrtc: true },
             timeout: Duration::from_secs(30),
             permits: 10,

@@ -184,6 +184,7 @@ fn worker_settings(
         },
         launch: LaunchSettings {
             engine,
+            file_pages: defaults.start_url_schemes.iter().any(|scheme| scheme == "file"),
             switches: NetworkSwitches {
                 disable_http3: runner.engine.disable_http3,
                 disable_ipv6: runner.engine.disable_ipv6,

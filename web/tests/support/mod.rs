@@ -106,6 +106,8 @@ pub async fn api(options: Options) -> Api {
                 executable: "/usr/bin/firefox-esr".into(),
                 version: Some("153.0".into()),
             },
+            // The machine is a fake one.
+            file_pages: true,
             switches: NetworkSwitches { disable_http3: true, disable_ipv6: true, disable_webrtc: true },
             timeout: Duration::from_secs(5),
             permits: 2,

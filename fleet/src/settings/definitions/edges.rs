@@ -1,6 +1,8 @@
 //! The settings of what stands between browsers and people: workers, control, the gateway, the screen that all share.
 
-use super::{IDLE_TTL_SECONDS, LISTEN_PORT, NO_ORIGIN, PATIENCE, Setting, TCP_PORT, optional, setting};
+use super::{
+    IDLE_TTL_SECONDS, LISTEN_PORT, NO_ORIGIN, PATIENCE, Setting, TCP_PORT, WRITE_TIMEOUT, optional, setting,
+};
 use crate::settings::kinds::Kind;
 use crate::settings::types::{Choice, Placement};
 

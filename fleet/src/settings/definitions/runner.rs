@@ -1,6 +1,9 @@
 //! The settings of what runs browsers.
 
-use super::{DISPLAY_NUMBER, IDLE_TTL_SECONDS, LISTEN_PORT, NO_ORIGIN, Setting, TCP_PORT, optional, setting};
+use super::{
+    DISPLAY_NUMBER, IDLE_TTL_SECONDS, LISTEN_PORT, NO_ORIGIN, Setting, TCP_PORT, WRITE_TIMEOUT, optional,
+    setting,
+};
 use crate::settings::kinds::{Kind, MAX_INTERVAL};
 use crate::settings::types::{Choice, Engine, OpenIds, StartUrlWait, VncBackend};
 

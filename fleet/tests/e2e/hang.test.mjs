@@ -1,0 +1,146 @@
+/** Things hang, or are made to: they count as crashed, and nobody else waits for them. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, describe } from 'node:test';
+import { attach, blankPage } from './helpers/playwright.mjs';
+import { browsers, drivers, isAlive, marked, residentBytes } from './helpers/processes.mjs';
+import { Server, test } from './helpers/server.mjs';
+import { Site } from './helpers/site.mjs';
+import { until, within } from './helpers/wait.mjs';
+
+/** Short enough to wait for, and long enough for a machine that has other things to do. */
+const PULSE = { RUNNER_DRIVER_HEARTBEAT_SECONDS: '2', RUNNER_DRIVER_SILENCE_SECONDS: '8', RUNNER_BROWSER_SILENCE_SECONDS: '10', RUNNER_DISPLAY_SILENCE_SECONDS: '10' };
+const SLOW = 60_000;
+
+let site;
+before(async () => (site = await Site.open({ '/': '<title>here</title>' })));
+after(() => site?.close());
+
+describe('in a fleet with warm browsers', () => {
+  let server;
+  before(async () => (server = await Server.start({ ...PULSE, RUNNER_PREWARM_HEADLESS: '1', CONTROL_WRITE_TIMEOUT: '3' })));
+  after(() => server?.stop());
+
+  test('a stopped browser and a stopped X server end their sessions as crashed, and others live on', async () => {
+    const [frozen, dark, innocent] = await Promise.all([
+      server.create({ vnc: true, on_crash: 'end' }),
+      server.create({ vnc: true, on_crash: 'end' }),
+      server.create({ headless: true }),
+    ]);
+    const page = await blankPage(await attach(server, innocent));
+    const started = performance.now();
+    process.kill(server.browserOf(frozen).pid, 'SIGSTOP');
+    process.kill(server.xServerOf(dark).pid, 'SIGSTOP');
+    const ended = await Promise.all([frozen, dark].map((session) => server.ended(session, SLOW)));
+    assert.ok(performance.now() - started < 30_000, `it took ${performance.now() - started} ms`);
+    assert.deepEqual(ended.map(({ end_reason, end_detail }) => [end_reason, end_detail]), [
+      ['crashed', 'the browser did not answer for 10s'],
+      ['display_lost', 'the X server did not answer for 10s'],
+    ]);
+    assert.equal(await page.evaluate(() => 6 * 7), 42);
+    assert.equal((await server.session(innocent)).restarts, 0);
+    await server.endAllBut();
+  });
+
+  test('a stopped driver is killed with its browsers, none of which is handed out, and its sessions come back', async () => {
+    await until(async () => /^1 of 1 ready/.test((await server.checks()).pool_headless), 'a warm browser', SLOW);
+    const session = await server.create({ headless: true });
+    await until(async () => /^1 of 1 ready/.test((await server.checks()).pool_headless), 'a warm browser', SLOW);
+    const [{ pid }] = drivers(server.runBase);
+    process.kill(pid, 'SIGSTOP');
+    const other = await server.create({ headless: true });
+    const page = await blankPage(await attach(server, other));
+    await page.goto(site.url);
+    assert.equal(await page.title(), 'here', 'a browser that is handed out works');
+    await server.sessionThat(session, ({ status, restarts }) => status === 'READY' && restarts === 1, 'READY again', SLOW);
+    assert.equal(isAlive(pid), false);
+    assert.equal((await server.session(other)).restarts, 0);
+    await server.endAllBut();
+  });
+
+  test("a client's pattern costs only its own session", async () => {
+    const [hostile, innocent] = await Promise.all([server.create({ headless: true }), server.create({ headless: true })]);
+    const [attacker, bystander] = await Promise.all([attach(server, hostile), attach(server, innocent)]);
+    const page = await blankPage(bystander);
+    const left = once(attacker, 'disconnected');
+    const context = await attacker.newContext();
+    await context.route(/^http:\/\/.*\/(a+)+$/, (route) => route.continue());
+    const failed = (await context.newPage()).goto(`${site.url}/${'a'.repeat(60)}!`).then(() => null, ({ message }) => message);
+    const started = performance.now();
+    assert.equal(await page.evaluate(() => 6 * 7), 42);
+    await within(left, 'the client to be disconnected', SLOW);
+    assert.ok(performance.now() - started < 15_000);
+    assert.match(await failed, /a client's pattern took too long to match/);
+    assert.deepEqual((await Promise.all([hostile, innocent].map((session) => server.session(session)))).map(({ status, restarts }) => [status, restarts]), [['READY', 0], ['READY', 0]]);
+    await blankPage(await attach(server, hostile));
+    await server.endAllBut();
+  });
+
+  test('a client that reads nothing is disconnected, and its driver does not grow', async () => {
+    const session = await server.create({ headless: true });
+    const [{ pid }] = drivers(server.runBase);
+    const before = residentBytes(pid);
+    const client = spawn(process.execPath, ['--input-type=module', '--eval', FLOODED, server.wsUrl + session.ws_endpoint], { stdio: ['ignore', 'pipe', 'inherit'], cwd: import.meta.dirname });
+    try {
+      await once(createInterface({ input: client.stdout }), 'line');
+      client.kill('SIGSTOP');
+      await until(async () => (await server.session(session)).attached === 0, 'the client to be disconnected', SLOW);
+      assert.ok(residentBytes(pid) - before < 500e6, `${before} → ${residentBytes(pid)} bytes`);
+      assert.ok(server.logLines().some((line) => /the client took nothing for 3s/.test(line)), server.log());
+    } finally {
+      client.kill('SIGKILL');
+    }
+    await server.endAllBut();
+  });
+
+  test('nobody opens a file, and a half of an emoji loses nothing', async () => {
+    const session = await server.create({ headless: true });
+    const browser = await attach(server, session);
+    for (const address of ['file:///etc/hostname', 'FILE:/etc/hostname', 'file://localhost/etc/hostname']) {
+      const page = await blankPage(browser);
+      await assert.rejects(page.goto(address), address);
+      assert.match(page.url(), /blockedByPolicy|about:blank/, address);
+    }
+    const page = await blankPage(browser);
+    await page.goto(site.url);
+    assert.equal(await page.title(), 'here', 'everything else is open');
+    const [{ argv }] = browsers(server.runBase);
+    assert.ok(argv[0].startsWith(server.runBase), argv[0]);
+    await browser.close();
+
+    const emoji = await server.create({ headless: true, start_url: `https://[${'😀'.repeat(700)}` });
+    const { start_url_error } = await server.sessionThat(emoji, (view) => view.start_url_error, 'told of its start URL');
+    assert.match(start_url_error, /😀/u);
+    await server.endAllBut();
+  });
+});
+
+/** A client whose page floods it with messages, in a process of its own. */
+const FLOODED = `
+import { firefox } from 'playwright-core';
+const browser = await firefox.connect(process.argv[1]);
+const page = await (await browser.newContext()).newPage();
+page.on('console', () => {});
+await page.evaluate(() => {
+  const text = 'x'.repeat(1 << 20);
+  let left = 100;
+  const flood = setInterval(() => (left -= 1) ? console.log(text) : clearInterval(flood), 20);
+});
+console.log('flooded');
+`;
+
+test('a stopped x11vnc ends its session as display_lost', async () => {
+  const server = await Server.start({ ...PULSE, RUNNER_VNC_BACKEND: 'x11vnc' });
+  try {
+    const session = await server.create({ vnc: true, on_crash: 'end' });
+    const { pid } = marked(server.runBase).find(({ argv }) => path.basename(argv[0]) === 'x11vnc');
+    process.kill(pid, 'SIGSTOP');
+    const { end_reason, end_detail } = await server.ended(session, SLOW);
+    assert.deepEqual([end_reason, end_detail], ['display_lost', 'the X or VNC server did not answer for 10s']);
+  } finally {
+    await server.stop();
+  }
+});
