@@ -183,13 +183,13 @@ FROM base AS browsers
 USER root
 # Debian updates its Firefox in the security suite, which some bases of the same name do not list.
 # The libraries beside firefox-esr are those that Camoufox asks for and Debian's Firefox does not, and the codecs without
-# which it plays no H.264.
+# which it plays no H.264. ffmpeg encodes the videos that clients record.
 RUN if ! grep -qsr bookworm-security /etc/apt; then \
       echo 'deb http://deb.debian.org/debian-security bookworm-security main' >/etc/apt/sources.list.d/security.list; \
     fi \
     && apt-get update \
     && apt-get install -y --no-install-recommends \
-        firefox-esr libasound2 libavcodec-extra libdbus-glib-1-2 libgtk-3-0 libpci3 libstdc++6 libx11-xcb1 libxt6 \
+        firefox-esr ffmpeg libasound2 libavcodec-extra libdbus-glib-1-2 libgtk-3-0 libpci3 libstdc++6 libx11-xcb1 libxt6 \
         locales tzdata fontconfig \
         fonts-liberation fonts-dejavu-core fonts-dejavu-extra fonts-croscore \
         fonts-crosextra-carlito fonts-crosextra-caladea fonts-freefont-ttf \
@@ -252,7 +252,7 @@ RUN if ! grep -qsr bookworm-security /etc/apt; then \
     fi \
     && apt-get update \
     && apt-get install -y --no-install-recommends \
-        build-essential chromium entr firefox-esr fonts-liberation git libavcodec-extra libegl1 make openssl procps \
+        build-essential chromium entr ffmpeg firefox-esr fonts-liberation git libavcodec-extra libegl1 make openssl procps \
         python3 python3-venv tigervnc-standalone-server tini x11vnc xauth xvfb \
     && apt-get clean && rm -rf /var/lib/apt/lists/* \
     && if command -v rustup >/dev/null; then rustup component add rustfmt clippy; fi \

@@ -7,9 +7,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 
-# libegl1 is for WebGL and libavcodec-extra for H.264; build-essential and python3 are for native npm modules that have no
+# libegl1 is for WebGL, libavcodec-extra for H.264 and ffmpeg for videos; build-essential and python3 are for native npm modules that have no
 # prebuilt binary for this machine.
-packages=(firefox-esr libegl1 libavcodec-extra tigervnc-standalone-server xvfb x11vnc xauth fonts-liberation
+packages=(firefox-esr libegl1 libavcodec-extra ffmpeg tigervnc-standalone-server xvfb x11vnc xauth fonts-liberation
   build-essential python3 make)
 npm_packages=(actors/driver frontend)
 python_packages=()

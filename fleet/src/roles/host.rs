@@ -184,6 +184,7 @@ fn worker_settings(
         },
         launch: LaunchSettings {
             engine,
+            // Whoever may open them as a start URL may open them in any other way.
             file_pages: defaults.start_url_schemes.iter().any(|scheme| scheme == "file"),
             switches: NetworkSwitches {
                 disable_http3: runner.engine.disable_http3,
