@@ -123,7 +123,7 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
                 driver_heartbeat: Duration::from_secs(5),
                 driver_silence: Duration::from_secs(15),
                 browser_silence: Duration::from_secs(20),
-                display_silence: Duration::from_secs(20),
+                display_silence: Duration::from_secs(15),
             },
             launch: LaunchSettings {
                 permits,

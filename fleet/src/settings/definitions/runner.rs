@@ -130,9 +130,9 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     setting(
         "RUNNER_DISPLAY_SILENCE_SECONDS",
-        "20",
+        "15",
         Kind::Seconds { min: 1.0, max: MAX_INTERVAL },
-        "How long an X or VNC server may leave a poll unanswered; then it hangs, and counts as crashed.",
+        "How long an X or VNC server may leave a poll unanswered; then it hangs, and counts as crashed. Keep it below RUNNER_BROWSER_SILENCE_SECONDS: the browser on it hangs with it.",
     ),
     setting(
         "RUNNER_MAX_SESSIONS",
