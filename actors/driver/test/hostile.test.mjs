@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
+import { firefox } from 'playwright-core';
 import { until, withDriver } from './harness.mjs';
 
 test('a browser that is stopped does not answer, and one that goes on does', withDriver(async (driver) => {
@@ -17,17 +18,15 @@ test('a browser that is stopped does not answer, and one that goes on does', wit
   assert.match((await driver.done({ type: 'check', id: 'z', timeout_ms: 100 })).error, /no browser z is ready/);
 }));
 
-/** A client that floods itself with its page's messages and is stopped, with a process of its own. */
+/** A client that asks for more than it reads, in a process of its own. */
 const FLOODED = `
 import { firefox } from 'playwright-core';
 const browser = await firefox.connect(process.argv[1]);
 const page = await (await browser.newContext()).newPage();
-page.on('console', () => {});
-await page.evaluate(() => {
-  const text = 'x'.repeat(1 << 20);
-  let left = 250;
-  const flood = setInterval(() => (left -= 1) ? console.log(text) : clearInterval(flood), 20);
-});
+// A connection may be compressed.
+await page.evaluate(() => (globalThis.noise = Array.from({ length: 1 << 20 }, () => String.fromCharCode(33 + Math.random() * 90)).join('')));
+// Once the first is answered, all are asked for.
+await Promise.race(Array.from({ length: 250 }, () => page.evaluate(() => globalThis.noise)));
 console.log('flooded');
 `;
 
@@ -50,6 +49,26 @@ test('a client that reads nothing is disconnected before it fills the memory', w
   } finally {
     client.kill('SIGKILL');
   }
+}));
+
+test("a page's console does not fill the memory", withDriver(async (driver) => {
+  const { endpoint } = await driver.launched('a');
+  const browser = await firefox.connect(endpoint);
+  const page = await (await browser.newContext()).newPage();
+  const logged = async (...values) => {
+    const message = page.waitForEvent('console');
+    await page.evaluate((all) => console.log(...all), values);
+    return (await message).text();
+  };
+  assert.equal(await logged('short', 7, { key: 'value' }), 'short 7 {key: value}');
+  assert.equal((await logged('😀'.repeat(70_000))).length, 2 * 65_535 + 1);
+  assert.ok((await logged(Array.from({ length: 50 }, () => 'x'.repeat(10_000)))).length < 80_000);
+  // Past the total of a browser they are shorter still.
+  await page.evaluate(() => {
+    for (let left = 1100; left > 0; left -= 1) console.log('x'.repeat(1 << 16));
+  });
+  await until(async () => (await logged('x'.repeat(10_000))).length < 10_000, 'the total to be reached');
+  await browser.close();
 }));
 
 test('texts are cut and told by whole characters', withDriver(async (driver) => {
