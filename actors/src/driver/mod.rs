@@ -192,7 +192,7 @@ impl Driver {
         {
             // It may have come up.
             let _ = self.command(Command::Close { id: id.clone() });
-            self.on_event(Event::LaunchFailed { id, error: detail.to_owned() });
+            self.on_event(Event::LaunchFailed { id, error: detail.to_owned(), timed_out: false });
         }
     }
 
@@ -282,7 +282,7 @@ impl Driver {
                     return self.on_event(Event::Done { request, error: Some(error) });
                 }
                 if let Some(id) = id {
-                    self.on_event(Event::LaunchFailed { id, error });
+                    self.on_event(Event::LaunchFailed { id, error, timed_out: false });
                 }
             }
         }
