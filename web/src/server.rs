@@ -9,6 +9,7 @@ use actix_rt::net::TcpStream;
 pub use actix_server::Server;
 use actix_service::{Service, ServiceFactory, fn_factory, fn_service, map_config};
 use actix_web::dev::AppConfig;
+use socket2::SockRef;
 
 use crate::app::{AppState, create_app};
 use crate::first_request::{self, Served};
@@ -30,6 +31,13 @@ pub struct ServerSettings {
     pub threads: usize,
     /// How long open requests may go on once it is stopped.
     pub shutdown_timeout: Duration,
+}
+
+/// Has the kernel break a connection whose other end has taken nothing for as long, whether it has gone or only reads
+/// nothing (`TCP_USER_TIMEOUT` of tcp(7)): nothing above it hears of an answer that waits in its buffers.
+fn limit_writes(stream: &TcpStream, limit: Duration) {
+    // An end that has gone by now is noticed all the same.
+    let _ = SockRef::from(stream).set_tcp_user_timeout(Some(limit));
 }
 
 async fn serve_handshake(
@@ -73,7 +81,7 @@ pub fn run(listener: TcpListener, state: AppState, settings: ServerSettings) -> 
                 .upgrade(upgrade)
                 .finish(map_config(app, |()| AppConfig::default()))
                 .tcp();
-            let state = state.clone();
+            let (state, write_timeout) = (state.clone(), state.settings.write_timeout);
             fn_factory(move || {
                 let (state, http) = (state.clone(), http.new_service(()));
                 async move {
@@ -81,6 +89,7 @@ pub fn run(listener: TcpListener, state: AppState, settings: ServerSettings) -> 
                     Ok::<_, ()>(fn_service(move |stream: TcpStream| {
                         let (state, http) = (state.clone(), Rc::clone(&http));
                         async move {
+                            limit_writes(&stream, write_timeout);
                             match first_request::inspect(stream, CLIENT_TIMEOUT).await {
                                 Served::Http(stream) => http.call(stream).await,
                                 Served::Handshake(handshake) => {

@@ -12,7 +12,7 @@ use awc::http::{Method, StatusCode};
 use camofleet_actors::worker::{RemoteRole, RemoteSettings};
 use camofleet_web::Surface;
 use serde_json::{Value, json};
-use support::{Api, Options, api, before, machine, view_key, worker};
+use support::{Api, Options, WRITE_TIMEOUT, api, before, machine, view_key, worker};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -337,5 +337,41 @@ async fn what_is_no_request_to_this_server_and_what_speaks_another_protocol_is_t
     // The fake browser listens nowhere: this client was let in.
     let answered = api.refused_handshake_with(&path, agent).await;
     assert_eq!(refusal(answered), refused(502, "upstream_unreachable"));
+    api.stop().await;
+}
+
+#[actix_web::test]
+async fn a_client_that_takes_nothing_of_its_answers_is_disconnected() {
+    let api = api(Options::default()).await;
+    let address: std::net::SocketAddr = api.origin.trim_start_matches("http://").parse().unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    socket2::SockRef::from(&stream).set_recv_buffer_size(4096).unwrap();
+    // Together more than the kernel keeps for a connection.
+    const ANSWERS: usize = 20;
+    let request =
+        "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: identity\r\n\r\n";
+    stream.write_all(request.repeat(ANSWERS).as_bytes()).await.unwrap();
+    let one = api.client.get(format!("{}/docs/swagger-ui-bundle.js", api.origin)).no_decompress();
+    let one = one
+        .insert_header(("accept-encoding", "identity"))
+        .send()
+        .await
+        .unwrap()
+        .body()
+        .limit(8 << 20)
+        .await
+        .unwrap();
+    // The kernel looks at it when it next asks whether the window is open again: at most twice as long later.
+    tokio::time::sleep(WRITE_TIMEOUT * 3).await;
+    socket2::SockRef::from(&stream).set_recv_buffer_size(8 << 20).unwrap();
+    let mut read = 0;
+    let mut buffer = vec![0; 1 << 20];
+    let rest = tokio::time::timeout(Duration::from_secs(20), async {
+        while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+            read += count;
+            assert!(read < one.len() * ANSWERS, "it was waited for");
+        }
+    });
+    rest.await.unwrap();
     api.stop().await;
 }

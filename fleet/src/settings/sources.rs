@@ -89,6 +89,11 @@ pub fn merge(surroundings: &Surroundings<'_>, overrides: &Overrides) -> Result<M
     layers.push(env_file_layer(surroundings)?);
     layers.push(environment_layer(surroundings)?);
     layers.push(command_line_layer(overrides)?);
+    let shown =
+        overrides.assignments.iter().filter(|given| find(&given.name).is_some_and(Setting::is_secret));
+    warnings.extend(shown.map(|Assignment { name, flag, .. }| {
+        format!("{flag} {name}=… is shown to everybody on this machine by 'ps'; set it in the environment or in .env")
+    }));
 
     let merged = layers
         .into_iter()

@@ -402,3 +402,14 @@ fn launch_permits_are_the_number_of_cores_unless_they_are_named() {
     assert_eq!(Host::new().settings().runner.launch.permits, cores);
     assert_eq!(Host::new().env("RUNNER_LAUNCH_PERMITS", "5").settings().runner.launch.permits.get(), 5);
 }
+
+#[test]
+fn a_secret_on_the_command_line_is_warned_of() {
+    let warned = |host: Host| host.load().unwrap().warnings;
+    let warnings = warned(Host::new().set("CONTROL_API_TOKEN", "s3cr3t"));
+    assert!(
+        matches!(&warnings[..], [warning] if warning.contains("CONTROL_API_TOKEN") && warning.contains("ps"))
+    );
+    assert!(!warnings[0].contains("s3cr3t"));
+    assert_eq!(warned(Host::new().set("CONTROL_PORT", "9001").env("CONTROL_API_TOKEN", "s3cr3t")), [""; 0]);
+}

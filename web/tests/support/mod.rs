@@ -39,6 +39,9 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
+/// How long a client may take nothing of its answer.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// A whole fleet behind a port, with nothing real below it.
 pub struct Api {
     pub origin: String,
@@ -231,7 +234,7 @@ fn web_settings(token: Option<String>, cors: CorsOrigins, ping_interval: Duratio
         metrics_path: "/metrics".into(),
         public_api_prefix: "/fleet".into(),
         ping_interval,
-        write_timeout: Duration::from_secs(30),
+        write_timeout: WRITE_TIMEOUT,
         viewer: ViewerSettings { read_timeout: patience, write_timeout: patience },
     }
 }
