@@ -126,7 +126,9 @@ impl<'a> Asked<'a> {
         let below =
             |root: &str| path == root || path.strip_prefix(root).is_some_and(|at| at.starts_with('/'));
         let page = match surface {
-            Surface::Control | Surface::Gateway => path == "/" || below("/assets") || below("/vnc"),
+            Surface::Control | Surface::Gateway => {
+                ["/", "/vnc.html"].contains(&path) || below("/assets") || below("/vnc")
+            }
             Surface::Worker { .. } | Surface::Runner => path == "/",
             Surface::SharedScreen { .. } => {
                 !["/health", "/metrics", "/openapi.json"].contains(&path) && !below("/websockify")

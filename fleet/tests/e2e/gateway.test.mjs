@@ -88,6 +88,7 @@ describe('a gateway', () => {
       ['/vnc/7000/', {}],
       ['/vnc/7000/vnc.html', {}],
       ['/', { 'x-forwarded-prefix': '/vnc/7000' }],
+      ['/vnc.html', { 'x-forwarded-prefix': '/fleet/vnc/7000' }],
     ]) {
       const answer = await gateway.request('GET', route, { headers });
       assert.deepEqual([answer.status, answer.text === page.text], [200, true], route);

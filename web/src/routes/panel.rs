@@ -31,13 +31,30 @@ const REVALIDATE: &str = "no-cache";
 
 /// The panel, and the page with a live view.
 pub(super) fn panel(config: &mut web::ServiceConfig) {
-    config.service(pages().route("/", web::get().to(index)).default_service(no_such_route()));
+    config.service(
+        pages()
+            .route("/", web::get().to(index))
+            .route(STRIPPED_PAGE, web::get().guard(stripped()).to(view))
+            .default_service(no_such_route()),
+    );
 }
 
 /// The page with a live view alone. `/` is one too where an ingress has stripped the rest.
 pub(super) fn views(config: &mut web::ServiceConfig) {
-    let stripped = guard::fn_guard(|request| stripped_vnc_id(request.head().headers()).is_some());
-    config.service(pages().route("/", web::get().guard(stripped).to(view)).default_service(no_such_route()));
+    config.service(
+        pages()
+            .route("/", web::get().guard(stripped()).to(view))
+            .route(STRIPPED_PAGE, web::get().guard(stripped()).to(view))
+            .default_service(no_such_route()),
+    );
+}
+
+/// What is left of the address of noVNC's own page, `/vnc/{id}/vnc.html`, behind an ingress that strips the rest.
+const STRIPPED_PAGE: &str = "/vnc.html";
+
+/// Requests below a live view's path, which an ingress has stripped.
+fn stripped() -> impl guard::Guard {
+    guard::fn_guard(|request| stripped_vnc_id(request.head().headers()).is_some())
 }
 
 /// The page with the one screen that there is: noVNC's own where its files are, else the one out of the binary. Both
