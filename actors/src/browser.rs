@@ -93,7 +93,7 @@ impl Browser {
     /// Polls the browser, and takes down one that has been silent for too long: it hangs.
     fn beat(&mut self, ctx: &mut Context<Self>) {
         let Some(parts) = &self.parts else { return };
-        // Nothing comes through a driver that hangs; that is its own story.
+        // A driver that hangs answers for none of its browsers; it is killed by its own owner.
         if !parts.seat.driver.is_answering() {
             return self.pulse.answered();
         }

@@ -14,8 +14,8 @@ use crate::error::with_sources;
 /// How long the API may take to answer, in all that it is asked here. A watch is answered when it begins.
 pub(crate) const LIMIT: Duration = Duration::from_secs(5);
 
-/// The libraries underneath that say what they do for every connection, as the beginnings of their names, and the level from
-/// which on it is news. A watch that breaks is told of here, not by them.
+/// Libraries that log each connection: the beginnings of their names, and the level from which on their lines are kept.
+/// A watch that breaks is logged by camofleet, not by them.
 pub const CHATTY_LIBRARIES: [(&str, log::LevelFilter); 5] = [
     ("hickory", log::LevelFilter::Warn),
     ("hyper", log::LevelFilter::Warn),

@@ -102,7 +102,8 @@ pub struct LaunchSettings {
 /// What a client is told that comes while too many wait: about as long as one launch takes.
 const BUSY_RETRY: Duration = Duration::from_secs(3);
 
-/// What the limit that is kept here, a backstop, lies beyond the driver's own: that knows what its browser has printed.
+/// By how much the limit kept here is longer than the driver's own, which comes first: the driver knows what its browser
+/// has printed.
 const BACKSTOP_MARGIN: Duration = Duration::from_secs(2);
 
 /// Launches browsers for one worker. Cloning shares it.

@@ -55,7 +55,7 @@ pub(crate) async fn inspect(mut stream: TcpStream, patience: Duration) -> Served
                 Ok(Some(Message::Item(request))) => request,
                 _ => return Served::Http(stream),
             };
-            // It was seen to be there.
+            // These bytes were only peeked at so far.
             if stream.read_exact(&mut head[..length]).await.is_err() {
                 return Served::Nobody;
             }

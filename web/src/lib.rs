@@ -1,10 +1,10 @@
 //! The HTTP and WebSocket surface of camofleet.
 //!
 //! Ordinary requests go through an actix-web application ([`app`]): log lines, headers, the gate ([`gate`]), CORS, routes,
-//! access token. A WebSocket
-//! handshake leaves it before any route is looked at (`upgrade`): actix-http hands over the bare connection, so that
-//! an attached client's bytes reach its browser without a frame being decoded, and a viewer's WebSocket is served by
-//! actix-web-actors (`viewer`). Both parts run in the same server ([`server`]) on the same port.
+//! access token. A WebSocket handshake leaves it before any route is looked at (`upgrade`): actix-http hands over
+//! the bare connection, so that an attached client's bytes reach its browser without a frame being decoded, and a
+//! viewer's WebSocket is served by actix-web-actors (`viewer`). Both parts run in the same server ([`server`]) on
+//! the same port.
 //!
 //! A connection's first request is looked at before either (`first_request`).
 //!

@@ -19,7 +19,7 @@ use crate::kubernetes::{Cluster, LIMIT, refusal, status};
 use crate::supervision::Backoff;
 
 /// How long the API is asked to keep a watch open. Each end, and the next beginning, is a sign of life of both sides: a
-/// connection that has died without a word would else be waited on for ever.
+/// connection that has died silently would otherwise be waited on for ever.
 const WATCH: Duration = Duration::from_secs(20);
 /// How much later than that a watch that has not ended counts as dead.
 const OVERDUE: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ const OVERDUE: Duration = Duration::from_secs(5);
 const SHORTEST: Duration = Duration::from_secs(1);
 /// Waits before the next try. The longest is less than a new pod is ready before an old one goes.
 const RETRIES: Backoff = Backoff { first: Duration::from_millis(200), longest: Duration::from_secs(5) };
-/// So many failures in a row are worth a word: one broken connection is resumed before anybody misses it.
+/// So many failures in a row are logged: one broken connection is resumed before anybody misses it.
 const TOLERATED: usize = 2;
 /// The API says that it no longer knows the version that was named.
 const GONE: u16 = 410;
@@ -215,7 +215,7 @@ impl Follower {
         }
     }
 
-    /// Reads all slices anew; tells the version to watch from.
+    /// Lists all slices again; returns the version to watch from.
     async fn list(&mut self) -> Result<String, String> {
         let parameters = ListParams::default().labels(&self.selector);
         let listed = timeout(LIMIT, self.api.list(&parameters)).await;

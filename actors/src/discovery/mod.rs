@@ -70,9 +70,9 @@ pub enum Answer {
     Whole(BTreeMap<String, Found>),
 }
 
-/// One who knows workers.
+/// A source of workers: a name server or a cluster.
 pub trait Lookup {
-    /// What he is called in the log.
+    /// What it is called in the log.
     fn name(&self) -> String;
 
     /// Which workers there are: none is an answer too.

@@ -46,7 +46,7 @@ pub fn raise_open_files() -> io::Result<()> {
     Ok(())
 }
 
-/// Waits before it knocks again at a socket whose queue is full.
+/// The wait before another attempt to connect to a socket whose queue is full.
 const QUEUE_FULL: Duration = Duration::from_millis(5);
 
 /// Linux, by way of tokio's processes.
@@ -289,7 +289,7 @@ impl Os for SystemOs {
     }
 }
 
-/// Has the kernel end a connection whose other end is gone without a word: a machine that was switched off.
+/// Has the kernel end a connection whose other end has gone silently: a machine that was switched off.
 fn set_keepalive(connection: &tokio::net::TcpStream) -> io::Result<()> {
     socket::setsockopt(connection, sockopt::KeepAlive, &true)?;
     socket::setsockopt(connection, sockopt::TcpKeepIdle, &60)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct PulseSettings {
     /// The time between two polls, and the time in which an answer is expected.
     pub interval: Duration,
-    /// How long a poll may stay unanswered until whoever owes the answer counts as dead.
+    /// How long a poll may stay unanswered until what was polled counts as dead.
     pub silence: Duration,
 }
 

@@ -50,7 +50,7 @@ impl LocalWorker {
                 Some(fill) => {
                     let filled = format!("{} of {} ready", fill.ready, fill.target);
                     match &fill.last_error {
-                        // A dry pool is a pity. Sessions can't be had once launches for them fail as well.
+                        // A dry pool is a warning while cold launches work: sessions are still to be had.
                         Some(error) if fill.ready > 0 || self.launcher.outcomes.works(kind) => {
                             fine(format!("{filled}; warning: the pool's last launch failed: {error}"))
                         }

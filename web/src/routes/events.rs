@@ -89,7 +89,7 @@ struct Snapshot {
     /// The last event before it.
     position: EventId,
     at: Instant,
-    /// How those were called for whom it was made: a runner's sessions name it.
+    /// The `Host` that it was made for: a runner's sessions have absolute addresses with it.
     authority: String,
     event: Bytes,
     workers: ToldWorkers,

@@ -60,14 +60,14 @@ refusals! {
         503: "no_workers, busy, no_slot, no_vnc_tooling, draining, restarting",
         504: "launch_timed_out, upstream_timed_out",
     }
-    /// Of a look at one session, and of its end.
+    /// Of `DELETE` of one session, and of a question for its history.
     SessionRefusals {
         404: "session_not_found, worker_not_found",
         502: "upstream_unreachable, upstream_broke",
         503: "restarting",
         504: "upstream_timed_out",
     }
-    /// Of a look at one session that may have ended.
+    /// Of `GET` of one session, which may have ended.
     ShowRefusals {
         404: "session_not_found, worker_not_found",
         422: "invalid_field",

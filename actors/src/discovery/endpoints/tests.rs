@@ -240,7 +240,7 @@ async fn a_watch_that_falls_silent_is_given_up_and_begun_again() {
         Patience { watch: Duration::from_millis(50), overdue: Duration::from_millis(50), ..PATIENT };
     let api = Api::start(impatient).await;
     api.list("1", &[slice("1", &[pod("a", "ready")])]).await;
-    // Kept open without a word, as by a machine that is gone.
+    // Kept open and silent, as by a machine that is gone.
     let silent = api.watch("1").await;
     let mut events = api.watch("1").await;
     events.send("MODIFIED", &slice("2", &[pod("a", "terminating"), pod("b", "ready")])).await;

@@ -123,7 +123,7 @@ impl Keyboard {
         let Some(Up { commands, bell }) = self.thread() else { return Ok(false) };
         let (done, is_done) = oneshot::channel();
         if commands.try_send(command(done)).is_ok() {
-            // A bell that is full of bytes has rung.
+            // A full pipe wakes the thread as well as one more byte would.
             let _ = (&*bell).write(&[0]);
             match timeout(PATIENCE, is_done).await {
                 Ok(Ok(())) => return Ok(true),
