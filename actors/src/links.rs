@@ -86,6 +86,17 @@ impl VncLinks {
         Self { ws: add(self.ws), http: add(self.http), ..self }
     }
 
+    /// The same without it.
+    #[must_use]
+    pub fn keyless(self) -> Self {
+        let Some(key) = self.key() else { return self };
+        let [first, further] = ['?', '&'].map(|separator| format!("{separator}{KEY}={}", key.as_str()));
+        let remove = |address: Option<String>| {
+            address.map(|address| address.replace(&first, "").replace(&further, ""))
+        };
+        Self { ws: remove(self.ws), http: remove(self.http), ..self }
+    }
+
     /// The key that they carry; none, where their machine is an original.
     pub fn key(&self) -> Option<ViewKey> {
         [&self.ws, &self.http].into_iter().flatten().find_map(|address| {
@@ -254,6 +265,7 @@ mod tests {
             let shown = links(Some(bare), None).keyed(&key);
             assert_eq!(shown, links(Some(&keyed), None));
             assert_eq!(shown.key(), Some(key.clone()));
+            assert_eq!(shown.keyless(), links(Some(bare), None));
         }
         assert_eq!(links(Some("/websockify?token=6900&key=short"), None).key(), None);
         assert_eq!(format!("{key:?}"), "ViewKey(…)");

@@ -83,6 +83,8 @@ impl AccessSettings {
 pub(crate) enum Caller {
     /// A program's, a person's, a page of this server's or of a listed origin.
     Trusted,
+    /// A foreign page's that reads because every page may: it is shown no key that would open more.
+    Reader,
     /// A foreign page's, for something that foreign pages may have.
     Foreign,
 }
@@ -139,7 +141,8 @@ impl<'a> Asked<'a> {
 
     /// Its address has the key of a live view, which only who was given the address knows.
     fn brings_view_key(&self) -> bool {
-        self.handshake && self.below_root().contains("websockify") && view_key(self.query).is_some()
+        let view = self.path.rsplit('/').find(|segment| !segment.is_empty()) == Some("websockify");
+        self.handshake && view && view_key(self.query).is_some()
     }
 
     /// On whose behalf it comes; the origin, if that is a foreign page's.
@@ -202,16 +205,19 @@ impl AccessSettings {
         check_form(asked)?;
         self.check_host(asked)?;
         let Some(origin) = asked.foreign_origin() else { return Ok(Caller::Trusted) };
-        let listed = match &self.cors_origins {
-            CorsOrigins::List(origins) => origins.iter().any(|listed| listed == origin),
+        match &self.cors_origins {
+            CorsOrigins::List(origins) if origins.iter().any(|listed| listed == origin) => {
+                return Ok(Caller::Trusted);
+            }
+            CorsOrigins::List(_) => {}
             CorsOrigins::Any => {
                 let preflight = asked.header(ACCESS_CONTROL_REQUEST_METHOD);
-                let reads = *asked.method == Method::OPTIONS && matches!(preflight, Some("GET" | "HEAD"));
-                reads || asked.reads()
+                let asks = *asked.method == Method::OPTIONS && matches!(preflight, Some("GET" | "HEAD"));
+                // What it answers with is a key.
+                if asks || (asked.reads() && asked.below_root() != "/websockify/view") {
+                    return Ok(Caller::Reader);
+                }
             }
-        };
-        if listed {
-            return Ok(Caller::Trusted);
         }
         if asked.is_page(surface)
             || asked.brings_view_key()

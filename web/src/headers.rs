@@ -51,6 +51,15 @@ pub(crate) async fn add(
 /// their hashes.
 pub(crate) fn page_policy(state: &web::Data<AppState>, html: &[u8]) -> HeaderValue {
     let scripts: String = inline_scripts(html).map(|hash| format!(" 'sha256-{hash}'")).collect();
+    policy(state, &scripts)
+}
+
+/// The policy of pages that are the operator's, and not camofleet's: whatever stands in them is run.
+pub(crate) fn own_files_policy(state: &web::Data<AppState>) -> HeaderValue {
+    policy(state, " 'unsafe-inline'")
+}
+
+fn policy(state: &web::Data<AppState>, scripts: &str) -> HeaderValue {
     let ancestors = &state.settings.access.frame_ancestors;
     let policy = format!(
         "default-src 'self'; script-src 'self'{scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; \

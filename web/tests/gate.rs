@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use awc::http::{Method, StatusCode};
 use camofleet_actors::worker::{RemoteRole, RemoteSettings};
-use camofleet_web::Surface;
+use camofleet_web::{CorsOrigins, Surface};
 use serde_json::{Value, json};
 use support::{Api, Options, WRITE_TIMEOUT, api, before, machine, view_key, worker};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -373,5 +373,25 @@ async fn a_client_that_takes_nothing_of_its_answers_is_disconnected() {
         }
     });
     rest.await.unwrap();
+    api.stop().await;
+}
+
+#[actix_web::test]
+async fn where_all_pages_may_read_they_get_no_key_of_a_live_view() {
+    let api = api(Options { cors: CorsOrigins::Any, ..Options::default() }).await;
+    let session = api.create(r#"{"vnc":true}"#).await;
+    let key = view_key(&session["vnc"]);
+    let path = format!("/sessions/local/{}", session["id"].as_str().unwrap());
+    for (path, enough) in [("/sessions", "]"), (&*path, "}}"), ("/events", "event: snapshot")] {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+        let trusted = raw(&api, &format!("{head}\r\n"), &key).await;
+        assert!(trusted.contains(&key), "{path}: {trusted}");
+        let read = raw(&api, &format!("{head}{EVIL}\r\n"), enough).await;
+        assert!(read.starts_with("HTTP/1.1 200 ") && read.contains("/vnc/6900"), "{path}: {read}");
+        assert!(!read.contains(&key), "{path}: {read}");
+    }
+    let request = api.client.get(format!("{}/websockify/view?token=6900", api.origin));
+    let (status, body, _) = api.answer(request.insert_header(("origin", "http://evil.example")).send()).await;
+    assert_eq!(refusal((status, body)), refused(403, "cross_origin"));
     api.stop().await;
 }

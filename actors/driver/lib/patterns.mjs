@@ -29,8 +29,8 @@ const MOST_CONDEMNED = 256;
 /** How much of a pattern is shown. */
 const SHOWN = 80;
 
-/** Without a quantifier nothing can be tried in more than a handful of ways. */
-const QUANTIFIER = /[*+?{]/;
+/** Without a quantifier or an alternative nothing can be tried in more than a handful of ways. */
+const BRANCHING = /[*+?{|]/;
 
 const NativeRegExp = globalThis.RegExp;
 const nativeExec = NativeRegExp.prototype.exec;
@@ -78,7 +78,7 @@ if (urlPattern) {
 /** Limits a pattern that is made on behalf of a launch and could need it. */
 function limit(pattern) {
   const scope = currentScope();
-  if (!scope || !QUANTIFIER.test(pattern.source)) return pattern;
+  if (!scope || !BRANCHING.test(pattern.source)) return pattern;
   owners.set(pattern, scope);
   return Object.setPrototypeOf(pattern, limited);
 }

@@ -30,7 +30,7 @@ pub(super) fn write(path: &Path) -> io::Result<PathBuf> {
     Ok(path.to_owned())
 }
 
-/// Reads a key that [`write`] wrote: its protocol's name, and the key itself.
+/// Reads a key that [`write()`] wrote: its protocol's name, and the key itself.
 ///
 /// # Errors
 /// The file can't be read, or is not one of ours.

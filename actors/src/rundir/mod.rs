@@ -1,6 +1,6 @@
 //! The run directory: where profiles, temporary files and display keys live, and what a crash leaves behind.
 //!
-//! Each running camofleet has its own directory below a shared base. It carries a [`Marker`] that proves who made it, and
+//! Each running camofleet has its own directory below a shared base. It carries a marker that proves who made it, and
 //! is locked for as long as its process lives, however that ends. At its start a camofleet so knows which directories are
 //! its predecessors': it kills what still runs with their mark, and removes them. Nothing else below the base is touched.
 
@@ -56,7 +56,9 @@ impl RunDir {
         }
         let path = place.path().join(format!("{}-{:06x}", std::process::id(), fastrand::u32(..0x100_0000)));
         DirBuilder::new().mode(0o700).create(&path)?;
-        let made = Mutex::new(Made::mark(&path)?);
+        // What has no marker nobody could tell from somebody else's, the next start included.
+        let made = Made::mark(&path).inspect_err(|_| drop(fs::remove_dir_all(&path)))?;
+        let made = Mutex::new(made);
         Ok(Self(Arc::new(Held { path, made })))
     }
 
@@ -88,7 +90,10 @@ impl RunDir {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 log::warn!("{} was removed by somebody else; making it again", path.display());
-                DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+                if let Some(parent) = path.parent() {
+                    place::restore(parent)?;
+                }
+                DirBuilder::new().mode(0o700).create(path)?;
             }
             Err(error) => return Err(error),
         }

@@ -18,6 +18,25 @@ const GATE_FILE: &str = "gate";
 const GATE_PATIENCE: Duration = Duration::from_secs(10);
 const GATE_POLL: Duration = Duration::from_millis(20);
 
+/// Makes the directory of run directories again where it is gone, and holds it to what it was.
+///
+/// # Errors
+/// It can't be made, or what is there now is not ours.
+pub(super) fn restore(directory: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        }
+        found => drop(found?),
+    }
+    let found = fs::symlink_metadata(directory)?;
+    check_kind(directory, &found)?;
+    if is_mine(&found) || found.uid() == 0 {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("{} belongs to the user with id {} now", directory.display(), found.uid())))
+}
+
 /// The directory that run directories are made in, with its gate closed behind us.
 pub(super) struct Place {
     path: PathBuf,

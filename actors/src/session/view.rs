@@ -112,12 +112,23 @@ impl SessionDefaults {
 
 /// An address without the password in it, if it has one: it is shown to everybody who may list sessions.
 pub fn without_password(address: &str) -> Cow<'_, str> {
-    let Some(mut url) = Url::parse(address).ok().filter(|url| url.password().is_some()) else {
+    let Ok(mut url) = Url::parse(address) else { return without_user(address) };
+    if url.password().is_none() {
         return address.into();
-    };
+    }
     // What has a password can have another.
     let _ = url.set_password(Some("****"));
     String::from(url).into()
+}
+
+/// The same of what no parser takes for an address: everything before the last `@` of what stands for a host.
+fn without_user(address: &str) -> Cow<'_, str> {
+    let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    match host.rsplit_once('@') {
+        Some((user, _)) if user.contains(':') => format!("{scheme}://****{}", &rest[user.len()..]).into(),
+        _ => address.into(),
+    }
 }
 
 /// A session as it will be built: every question answered.
@@ -233,6 +244,15 @@ pub struct SessionView {
     pub ending: Option<Ending>,
 }
 
+impl SessionView {
+    /// The same for who may see that there is a session, and not its screen.
+    #[must_use]
+    pub fn keyless(&self) -> Self {
+        let vnc = self.vnc.clone().map(|vnc| VncView { links: vnc.links.keyless(), key: None, ..vnc });
+        Self { vnc, ..self.clone() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -285,6 +305,7 @@ mod tests {
     #[test]
     fn a_password_in_an_address_is_not_shown() {
         assert_eq!(without_password("https://me:s3cret@a.example/x"), "https://me:****@a.example/x");
+        assert_eq!(without_password("https://me:s3cret@["), "https://****@[");
         for same in ["https://me@a.example", "https://a.example/?q=a:b@c", "not a url"] {
             assert_eq!(without_password(same), same);
         }

@@ -9,9 +9,12 @@ use camofleet_actors::{Error, RequestId};
 use super::refusals::{
     AttachRefusals, CreateRefusals, ListRefusals, SessionRefusals, ShowRefusals, TouchRefusals,
 };
-use super::{ListQuery, ShowQuery, body, find_session, find_worker, not_a_handshake, read_ended, session_id};
+use super::{
+    ListQuery, ShowQuery, body, find_session, find_worker, not_a_handshake, read_ended, session_id, shown_to,
+};
 use crate::app::AppState;
 use crate::error::ApiError;
+use crate::gate::Caller;
 use crate::models::{ControlSession, CreateBody, CreateRequest, Deleted};
 
 /// A session's place in a path: its worker and its id.
@@ -29,20 +32,24 @@ type Place = web::Path<(String, String)>;
 )]
 pub(super) async fn list(
     state: web::Data<AppState>,
+    caller: web::ReqData<Caller>,
     query: web::Query<ListQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let ended = read_ended(query.ended.as_deref())?;
     let workers = state.directory.workers();
     let snapshots: Vec<_> = workers.iter().map(|worker| (&worker.name, worker.snapshot())).collect();
     let prefix = &state.settings.public_api_prefix;
-    let sessions: Vec<_> = snapshots
+    let caller = *caller;
+    let views: Vec<_> = snapshots
         .iter()
         .flat_map(|(worker, snapshot)| {
             let views = if ended { &snapshot.ended } else { &snapshot.sessions };
             let stale = snapshot.stale && !ended;
-            views.iter().map(move |view| ControlSession::new(worker, view, prefix, stale))
+            views.iter().map(move |view| (worker, shown_to(caller, view), stale))
         })
         .collect();
+    let sessions: Vec<_> =
+        views.iter().map(|(worker, view, stale)| ControlSession::new(worker, view, prefix, *stale)).collect();
     Ok(HttpResponse::Ok().json(sessions))
 }
 
@@ -84,11 +91,13 @@ pub(super) async fn show(
     state: web::Data<AppState>,
     by: web::ReqData<RequestId>,
     place: Place,
+    caller: web::ReqData<Caller>,
     query: web::Query<ShowQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let worker = find_worker(&state, Some(&place.0))?;
     let (view, stale) = find_session(&worker, &place.1, &query, by.into_inner()).await?;
     let prefix = &state.settings.public_api_prefix;
+    let view = shown_to(*caller, &view);
     Ok(HttpResponse::Ok().json(ControlSession::new(&worker.name, &view, prefix, stale)))
 }
 

@@ -19,9 +19,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::refusals::SessionRefusals;
-use super::{authority, find_worker, host_sessions, session_id};
+use super::{authority, find_worker, host_sessions, session_id, shown_to};
 use crate::app::{AppState, Surface};
 use crate::error::ApiError;
+use crate::gate::Caller;
 use crate::models::{
     Activity, AnySession, ControlSession, EventSnapshot, HistoryEntry, SessionChange, WorkerStatus,
 };
@@ -46,11 +47,15 @@ const ACTIVITY: Duration = Duration::from_secs(1);
     params(("Last-Event-ID" = Option<String>, Header, description = "Where to go on")),
     responses((status = 200, description = "Goes on until the caller leaves", content_type = "text/event-stream", body = String))
 )]
-pub(super) async fn follow(state: web::Data<AppState>, request: HttpRequest) -> HttpResponse {
-    let feed = Feed::open(state.get_ref().clone(), request.headers());
+pub(super) async fn follow(
+    state: web::Data<AppState>,
+    caller: web::ReqData<Caller>,
+    request: HttpRequest,
+) -> HttpResponse {
+    let feed = Feed::open(state.get_ref().clone(), *caller, request.headers());
     HttpResponse::Ok()
         .content_type("text/event-stream")
-        .insert_header((CACHE_CONTROL, "no-cache"))
+        .insert_header((CACHE_CONTROL, "no-store"))
         // nginx would hold small pieces back.
         .insert_header(("X-Accel-Buffering", "no"))
         .streaming(stream::unfold(feed, |mut feed| async move {
@@ -91,6 +96,7 @@ struct Snapshot {
     at: Instant,
     /// The `Host` that it was made for: a runner's sessions have absolute addresses with it.
     authority: String,
+    caller: Caller,
     event: Bytes,
     workers: ToldWorkers,
     /// The last news of activity before it.
@@ -129,6 +135,7 @@ impl SharedActivity {
 struct Feed {
     state: AppState,
     authority: String,
+    caller: Caller,
     events: Subscription,
     /// The last event that is told, or in the queue.
     position: EventId,
@@ -143,7 +150,7 @@ struct Feed {
 }
 
 impl Feed {
-    fn open(state: AppState, headers: &HeaderMap) -> Self {
+    fn open(state: AppState, caller: Caller, headers: &HeaderMap) -> Self {
         let after =
             headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
         let following = state.events.follow(after);
@@ -155,6 +162,7 @@ impl Feed {
         };
         let mut feed = Self {
             authority: authority(&state, headers),
+            caller,
             events: following.events,
             position: following.position,
             queue: VecDeque::from([Bytes::from_static(b"retry: 1000\n\n")]),
@@ -207,10 +215,12 @@ impl Feed {
         let shared = shared.filter(|shared| {
             shared.position == following.position
                 && shared.authority == self.authority
+                && shared.caller == self.caller
                 && shared.at.elapsed() < SNAPSHOT_AGE
         });
         let snapshot = shared.unwrap_or_else(|| {
-            let snapshot = Arc::new(Snapshot::take(&self.state, &self.authority, following.position));
+            let snapshot =
+                Arc::new(Snapshot::take(&self.state, &self.authority, self.caller, following.position));
             self.state.feed.snapshot.send_replace(Some(Arc::clone(&snapshot)));
             snapshot
         });
@@ -224,7 +234,8 @@ impl Feed {
     fn tell(&mut self, event: &SessionEvent) {
         self.position = event.id;
         let (state, authority) = (self.state.clone(), self.authority.clone());
-        let session = show(&state, &authority, &event.worker, &event.view, false);
+        let view = shown_to(self.caller, &event.view);
+        let session = show(&state, &authority, &event.worker, &view, false);
         self.push("session", &SessionChange::new(event, session));
     }
 
@@ -266,16 +277,20 @@ impl Feed {
 }
 
 impl Snapshot {
-    fn take(state: &AppState, authority: &str, position: EventId) -> Self {
+    fn take(state: &AppState, authority: &str, caller: Caller, position: EventId) -> Self {
         let activity = state.feed.activity.borrow().number;
         let workers = state.directory.workers();
         let snapshots: Vec<_> = workers.iter().map(|worker| (worker, worker.snapshot())).collect();
         let statuses: Vec<_> =
             snapshots.iter().map(|(worker, snapshot)| WorkerStatus::new(&worker.name, snapshot)).collect();
-        let sessions = snapshots.iter().flat_map(|(worker, snapshot)| {
-            let views = snapshot.sessions.iter();
-            views.map(|view| show(state, authority, &worker.name, view, snapshot.stale))
-        });
+        let views: Vec<_> = snapshots
+            .iter()
+            .flat_map(|(worker, snapshot)| {
+                let views = snapshot.sessions.iter();
+                views.map(|view| (worker.name.as_str(), shown_to(caller, view), snapshot.stale))
+            })
+            .collect();
+        let sessions = views.iter().map(|(worker, view, stale)| show(state, authority, worker, view, *stale));
         let all = EventSnapshot { sessions: sessions.collect(), workers: statuses.clone() };
         let event = event(position, "snapshot", &data(&all));
         let told = snapshots.iter().zip(statuses);
@@ -284,6 +299,7 @@ impl Snapshot {
             position,
             at: Instant::now(),
             authority: authority.to_owned(),
+            caller,
             event,
             workers: told.collect(),
             activity,

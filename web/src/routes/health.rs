@@ -58,7 +58,7 @@ pub(super) async fn control(
 fn answer(caller: Caller, status: &'static str, health: &impl Serialize) -> HttpResponse {
     match caller {
         Caller::Trusted => HttpResponse::Ok().json(health),
-        Caller::Foreign => HttpResponse::Ok().json(BTreeMap::from([("status", status)])),
+        Caller::Reader | Caller::Foreign => HttpResponse::Ok().json(BTreeMap::from([("status", status)])),
     }
 }
 

@@ -11,10 +11,12 @@ use super::refusals::{
     AttachRefusals, HostCreateRefusals, HostListRefusals, SessionRefusals, ShowRefusals, TouchRefusals,
 };
 use super::{
-    ListQuery, ShowQuery, authority, body, find_session, find_worker, not_a_handshake, read_ended, session_id,
+    ListQuery, ShowQuery, authority, body, find_session, find_worker, not_a_handshake, read_ended,
+    session_id, shown_to,
 };
 use crate::app::{AppState, Surface};
 use crate::error::ApiError;
+use crate::gate::Caller;
 use crate::models::{Deleted, HostSession, RunnerSession, SessionBody, WorkerSession, read_session};
 
 /// A session as the role shows it, to a caller that reached it as `authority`; `stale` if that is what was last known of
@@ -55,12 +57,14 @@ fn one(
 pub(super) async fn list(
     state: web::Data<AppState>,
     request: HttpRequest,
+    caller: web::ReqData<Caller>,
     query: web::Query<ListQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let ended = read_ended(query.ended.as_deref())?;
     let snapshot = find_worker(&state, None)?.snapshot();
     let views = if ended { &snapshot.ended } else { &snapshot.sessions };
     let authority = authority(&state, request.headers());
+    let views: Vec<_> = views.iter().map(|view| shown_to(*caller, view)).collect();
     let sessions: Vec<_> =
         views.iter().map(|view| shown(&state, &authority, view, snapshot.stale && !ended)).collect();
     Ok(HttpResponse::Ok().json(sessions))
@@ -105,11 +109,12 @@ pub(super) async fn show(
     request: HttpRequest,
     by: web::ReqData<RequestId>,
     id: web::Path<String>,
+    caller: web::ReqData<Caller>,
     query: web::Query<ShowQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let worker = find_worker(&state, None)?;
     let (view, stale) = find_session(&worker, &id, &query, by.into_inner()).await?;
-    Ok(one(HttpResponse::Ok(), &state, &request, &view, stale))
+    Ok(one(HttpResponse::Ok(), &state, &request, &shown_to(*caller, &view), stale))
 }
 
 /// `DELETE /sessions/{id}`: answered when nothing is left of it.

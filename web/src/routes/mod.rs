@@ -14,6 +14,7 @@ mod screenshots;
 mod swagger;
 mod views;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use tokio::time::timeout;
 use crate::app::{AppState, Surface};
 use crate::auth::require_token;
 use crate::error::ApiError;
+use crate::gate::Caller;
 pub use events::SharedFeed;
 
 /// The largest body that is read, in bytes.
@@ -192,6 +194,14 @@ fn flag(name: &str, value: Option<&str>) -> Result<bool, ApiError> {
         Some(_) => {
             Err(ApiError::InvalidField { field: name.into(), problem: "must be true or false".into() })
         }
+    }
+}
+
+/// A session as a caller may see it.
+fn shown_to(caller: Caller, view: &SessionView) -> Cow<'_, SessionView> {
+    match caller {
+        Caller::Trusted => Cow::Borrowed(view),
+        Caller::Reader | Caller::Foreign => Cow::Owned(view.keyless()),
     }
 }
 

@@ -7,13 +7,13 @@ use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
 };
-use actix_web::middleware::Compress;
+use actix_web::middleware::{Compress, Next, from_fn};
 use actix_web::{Error, HttpRequest, HttpResponse, Scope, guard, web};
 use rust_embed::RustEmbed;
 
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::headers::page_policy;
+use crate::headers::{own_files_policy, page_policy};
 use crate::upgrade::stripped_vnc_id;
 
 /// What `npm run build` made of `frontend/`.
@@ -69,11 +69,24 @@ pub(super) fn shared_screen(config: &mut web::ServiceConfig, assets: Option<&Pat
             );
         }
         Some(assets) => {
-            config
-                .route("/", web::get().to(|| see_other("vnc.html?autoconnect=true&resize=scale")))
-                .service(actix_files::Files::new("/", assets).default_handler(no_such_route()));
+            config.route("/", web::get().to(|| see_other("vnc.html?autoconnect=true&resize=scale"))).service(
+                web::scope("")
+                    .wrap(from_fn(allow_own_files))
+                    .service(actix_files::Files::new("/", assets).default_handler(no_such_route())),
+            );
         }
     }
+}
+
+/// Lets pages that the operator has put there run what stands in them: noVNC's own do.
+async fn allow_own_files(
+    state: web::Data<AppState>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let mut response = next.call(request).await?;
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, own_files_policy(&state));
+    Ok(response)
 }
 
 /// Leads to another page. It is named relative to this one: an ingress may have stripped what stands before both.
