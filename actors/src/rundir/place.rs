@@ -23,13 +23,13 @@ const GATE_POLL: Duration = Duration::from_millis(20);
 /// # Errors
 /// It can't be made, or what is there now is not ours.
 pub(super) fn restore(directory: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(directory) {
+    let found = match fs::symlink_metadata(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+            fs::symlink_metadata(directory)?
         }
-        found => drop(found?),
-    }
-    let found = fs::symlink_metadata(directory)?;
+        found => found?,
+    };
     check_kind(directory, &found)?;
     if is_mine(&found) || found.uid() == 0 {
         return Ok(());
