@@ -50,10 +50,18 @@ for (const backend of ['xvnc', 'x11vnc']) {
     });
 
     test(`${backend}: of 20 viewers at once as many get in as may, and the others hear why not`, async () => {
-      const viewers = await Promise.allSettled(Array.from({ length: 20 }, connect));
-      const inside = viewers.filter(({ status }) => status === 'fulfilled').map(({ value }) => value);
-      const reasons = viewers.filter(({ status }) => status === 'rejected').map(({ reason }) => reason.message);
-      assert.deepEqual([inside.length, reasons.length], [16, 4], reasons.join('\n'));
+      const comeAll = async () => {
+        const viewers = await Promise.allSettled(Array.from({ length: 20 }, connect));
+        const inside = viewers.filter(({ status }) => status === 'fulfilled').map(({ value }) => value);
+        const reasons = viewers.filter(({ status }) => status === 'rejected').map(({ reason }) => reason.message);
+        assert.ok(inside.length <= 16, `${inside.length} got in`);
+        if (inside.length === 16) return { inside, reasons };
+        // A viewer of the test before has a moment to let go of what it held.
+        await Promise.all(inside.map((viewer) => viewer.close()));
+        return null;
+      };
+      const { inside, reasons } = await until(comeAll, '16 of 20 viewers to get in');
+      assert.equal(reasons.length, 4);
       for (const reason of reasons) assert.match(reason, /16 viewers already.*RUNNER_VNC_VIEWERS/);
       await inside.pop().close();
       inside.push(await until(() => connect().catch(() => null), 'the place of the one who left'));
