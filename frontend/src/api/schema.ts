@@ -1680,7 +1680,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `code`: bad_websocket_handshake */
+            /** @description `code`: bad_websocket_handshake, cdp_unsupported */
             400: {
                 headers: {
                     [name: string]: unknown;

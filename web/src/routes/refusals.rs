@@ -102,7 +102,7 @@ refusals! {
     }
     /// Of a Playwright client's handshake.
     AttachRefusals {
-        400: "bad_websocket_handshake",
+        400: "bad_websocket_handshake, cdp_unsupported",
         404: "session_not_found, worker_not_found",
         409: "session_not_ready",
         428: "playwright_version_mismatch",
