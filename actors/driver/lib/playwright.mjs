@@ -43,6 +43,21 @@ PlaywrightServer.prototype.listen = async function (...args) {
   return endpoint;
 };
 
+const { DispatcherConnection } = core.server;
+const dispatch = DispatcherConnection.prototype.dispatch;
+DispatcherConnection.prototype.dispatch = function (message) {
+  // This process' own client is its own; Playwright's clients elsewhere have what they save sent to them.
+  if (this._isInProcess || !namesFileHere(message)) return dispatch.call(this, message);
+  const error = { name: 'Error', message: `${message.method}: a file of this machine can't be written; have it streamed`, stack: '' };
+  this.onmessage({ id: message.id, error: { error } });
+  return Promise.resolve();
+};
+
+/** Whether a client's message names a file that Playwright's server would write, wherever that is. */
+function namesFileHere({ method, params }) {
+  return method === 'saveAs' || params?.outputFile !== undefined;
+}
+
 /** A browser behind a Playwright server, and the connections on both of its sides. */
 export class Served {
   #browser;

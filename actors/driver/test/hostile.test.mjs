@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { firefox } from 'playwright-core';
@@ -48,6 +50,26 @@ test('a client that reads nothing is disconnected before it fills the memory', w
     console.log(`# the driver had ${Math.round(before)} MiB before and ${Math.round(most)} MiB at most`);
   } finally {
     client.kill('SIGKILL');
+  }
+}));
+
+test('a client saves downloads on its own machine, and names no file of this one', withDriver(async (driver) => {
+  const { endpoint } = await driver.launched('a');
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'client-'));
+  const browser = await firefox.connect(endpoint);
+  try {
+    const page = await (await browser.newContext()).newPage();
+    await page.setContent('<a download="greeting.txt" href="data:text/plain,hello">get it</a>');
+    const [download] = await Promise.all([page.waitForEvent('download'), page.click('a')]);
+    const [own, foreign] = ['own', 'foreign'].map((name) => path.join(directory, name));
+    await download.saveAs(own);
+    assert.equal(fs.readFileSync(own, 'utf8'), 'hello');
+    // What only a client of one's own making sends.
+    await assert.rejects(download._artifact._channel.saveAs({ path: foreign }), /can't be written/);
+    assert.equal(fs.existsSync(foreign), false);
+  } finally {
+    await browser.close();
+    fs.rmSync(directory, { recursive: true });
   }
 }));
 
