@@ -99,7 +99,7 @@ pub struct LaunchSettings {
     pub browser_pulse: PulseSettings,
 }
 
-/// What a client is told that comes while too many wait: about as long as one launch takes.
+/// The `Retry-After` of a create that comes while too many wait: about as long as one launch takes.
 const BUSY_RETRY: Duration = Duration::from_secs(3);
 
 /// By how much the limit kept here is longer than the driver's own, which comes first: the driver knows what its browser

@@ -173,7 +173,7 @@ impl LinkTemplates {
 
     /// The addresses to show for a view, given what its worker says of them. `host` is the worker's host as it stands
     /// in a URL: an IPv6 address has its brackets.
-    /// `key` is what opens the view, where its worker tells it beside its addresses.
+    /// `key` is what opens the view, where its worker names it beside its addresses.
     pub fn apply(
         &self,
         links: VncLinks,

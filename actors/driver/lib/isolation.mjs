@@ -16,10 +16,10 @@ import os from 'node:os';
  * @property {string} temporaryDirectory where everything temporary of this launch belongs
  * @property {(command: string, args: string[]) => string[]} beforeSpawn is shown each child before it exists, and says
  *   with which arguments it starts; it throws to refuse it
- * @property {(command: string, child: import('node:child_process').ChildProcess) => void} adopt is told each child
+ * @property {(command: string, child: import('node:child_process').ChildProcess) => void} adopt is called with each child
  *   process the moment it exists, so that even a half-launched browser is known
  * @property {(served: import('./playwright.mjs').Served) => void} onServer is given the browser's server once it listens
- * @property {(pattern: string) => void} onSlowPattern is told of a client's pattern whose match took too long;
+ * @property {(pattern: string) => void} onSlowPattern is called with a client's pattern whose match took too long;
  *   until `matching.closed` is false again, no pattern of the launch matches anything
  * @property {import('./patterns.mjs').Matching} matching what is known of its clients' patterns
  */

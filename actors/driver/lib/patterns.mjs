@@ -84,7 +84,7 @@ function limit(pattern) {
 }
 
 /**
- * Matches a pattern on behalf of a launch, which is told when it took too long.
+ * Matches a pattern on behalf of a launch, which is notified when it took too long.
  *
  * @template T
  * @param {import('./isolation.mjs').Scope|undefined} scope the launch's scope; outside of any there is no limit

@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { killRemains } from '../lib/isolation.mjs';
 import { shareStartupCaches } from '../lib/startupCaches.mjs';
 
-/** A temporary directory with profiles as they are told: the texts of their files by their paths. */
+/** A temporary directory with the given profiles: the texts of their files by their paths. */
 function profiles(context, files) {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'camofleet-profiles-'));
   context.after(() => fs.rmSync(directory, { recursive: true }));

@@ -1,4 +1,4 @@
-//! Which workers there are, as name servers or a cluster tell it: they come and go, and a fleet's remote workers with them.
+//! Which workers there are, by name servers or a cluster: they come and go, and a fleet's remote workers with them.
 
 mod dns;
 mod endpoints;
@@ -87,7 +87,7 @@ pub trait Lookup {
     }
 }
 
-/// One place of discovery: whom to ask, and how to build a worker that is found there, given its name and the URL of its
+/// One place of discovery: where to ask, and how to build a worker that is found there, given its name and the URL of its
 /// API.
 pub struct Place {
     /// Whom to ask.

@@ -34,7 +34,7 @@ impl Fleet {
                         log::info!("worker {name} at {} is back", found.url);
                     }
                 }
-                // It is told that it goes, and still there: whoever has a session on it reaches it.
+                // Its machine is ending, and still there: whoever has a session on it reaches it.
                 Some(here) if here.url == found.url => self.let_go(name),
                 // Another machine has its name: it has to be gone before that one comes.
                 Some(_) => self.let_go(name),

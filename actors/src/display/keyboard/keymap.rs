@@ -64,7 +64,7 @@ pub(super) struct Keymap {
 }
 
 impl Keymap {
-    /// Reads a mapping as the core protocol tells it: some keysyms for each key, the first two of which are its meanings
+    /// Reads a mapping in the form of the core protocol: some keysyms for each key, the first two of which are its meanings
     /// without and with Shift. `modifiers` are never given another meaning.
     pub fn new(first: u8, per_key: usize, keysyms: &[RawKeysym], modifiers: &HashSet<u8>) -> Self {
         let mut keymap = Self { first, keys: Vec::new(), spares: Vec::new(), strokes: 0, settled: 0 };

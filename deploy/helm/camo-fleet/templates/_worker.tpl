@@ -121,7 +121,7 @@ spec:
     - name: RUNNER_PREWARM_VNC
       value: {{ ternary (toString .values.prewarm) "0" .vnc | quote }}
     {{- if .vnc }}
-    # Control shows other addresses, with the key that these carry: without it a token would close live views.
+    # For whoever asks the worker itself; control shows other addresses of the same views, with the same key.
     - name: RUNNER_VNC_WS_BASE
       value: ws://{{ include "camo-fleet.fullname" $root }}-worker-vnc:{{ int .values.gateway.port }}
     - name: RUNNER_VNC_HTTP_BASE
