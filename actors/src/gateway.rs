@@ -129,7 +129,7 @@ pub struct DescribeView {
     pub key: Option<String>,
 }
 
-/// What a live view shows at present, as far as this gateway knows: one before another machine's ports knows nothing.
+/// What a live view shows at present, as far as this gateway knows: one before another machine's ports knows the key at most.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShownSession {
     /// The session.
@@ -340,6 +340,7 @@ impl Handler<DescribeView> for Gateway {
     fn handle(&mut self, asked: DescribeView, _: &mut Context<Self>) -> Self::Result {
         let found = self.find(&asked.vnc_id, asked.key.as_deref());
         let limit = self.settings.connect_timeout;
+        let shared = matches!(self.targets, Targets::Shared(_));
         Box::pin(async move {
             let Found { address, key, session } = found?;
             match (session, key) {
@@ -348,7 +349,8 @@ impl Handler<DescribeView> for Gateway {
                     tunnel::check_key(&address, &key, limit).await?;
                     Ok(ShownSession { id: None, key: Some(key) })
                 }
-                (None, None) => Ok(ShownSession::default()),
+                (None, None) if shared => Ok(ShownSession::default()),
+                (None, None) => Ok(ShownSession { id: None, key: tunnel::ask_key(&address, limit).await? }),
             }
         })
     }

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::display::key_preamble;
+use crate::display::{KEY_QUESTION, key_preamble};
 use crate::error::{Error, Result};
 use crate::gateway::{TunnelId, TunnelStarted, TunnelTicket};
 use crate::links::ViewKey;
@@ -129,6 +129,27 @@ pub(crate) async fn check_key(address: &(String, u16), key: &ViewKey, limit: Dur
     match asked.await {
         Ok(Ok(0)) => Err(Error::ViewOver),
         Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(unreachable(error)),
+        Err(_) => Err(Error::UpstreamTimedOut { what: WHAT.into(), limit }),
+    }
+}
+
+/// Asks a runner's port for the key of the session that it shows. `None`: it tells none, as where a view opens by its key
+/// alone, or is not camofleet's.
+///
+/// # Errors
+/// [`Error::UpstreamUnreachable`], [`Error::UpstreamTimedOut`].
+pub(crate) async fn ask_key(address: &(String, u16), limit: Duration) -> Result<Option<ViewKey>> {
+    let asked = tokio::time::timeout(limit, async {
+        let mut server = connect(address, None).await?;
+        server.read_exact(&mut [0; KEY_QUESTION.len()]).await?;
+        server.write_all(KEY_QUESTION).await?;
+        let mut answer = Vec::with_capacity(ViewKey::LENGTH);
+        server.take(ViewKey::LENGTH as u64).read_to_end(&mut answer).await?;
+        std::io::Result::Ok(answer)
+    });
+    match asked.await {
+        Ok(Ok(answer)) => Ok(std::str::from_utf8(&answer).ok().and_then(ViewKey::parse)),
         Ok(Err(error)) => Err(unreachable(error)),
         Err(_) => Err(Error::UpstreamTimedOut { what: WHAT.into(), limit }),
     }

@@ -45,7 +45,7 @@ pub(crate) use shared::{
 };
 pub use tools::{DisplayTools, Geometry, VncBackend};
 pub use viewers::ViewerLimits;
-pub(crate) use viewers::{ScreenSessions, key_preamble};
+pub(crate) use viewers::{KEY_QUESTION, ScreenSessions, key_preamble};
 
 /// How displays are started.
 #[derive(Debug, Clone)]
@@ -177,6 +177,7 @@ impl Display {
             keyboard: Keyboard::new(Arc::clone(os), screen.display, screen.authority),
             copies: tools.copies_for(),
             limits: settings.viewers,
+            shared: false,
         };
         let lens = Lens {
             os: Arc::clone(os),

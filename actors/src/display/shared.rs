@@ -221,6 +221,7 @@ impl SharedDisplay {
             copies: self.settings.tools.as_ref().is_ok_and(DisplayTools::copies_for),
             // Who may see it, its password says.
             limits: ViewerLimits { open: true, ..self.settings.viewers },
+            shared: true,
         };
         let serve = serve(lens, line, arriving, stage);
         self.viewers = Some(ctx.spawn(serve.into_actor(self)));

@@ -90,11 +90,22 @@ impl ScreenSessions {
     fn opens(&self, given: &str) -> bool {
         self.sessions().values().any(|session| session.key.as_ref().is_some_and(|key| key.is(given)))
     }
+
+    /// The key of the session on it; `None` while there is none, or where there are several.
+    fn key(&self) -> Option<ViewKey> {
+        let sessions = self.sessions();
+        let mut keys = sessions.values().map(|session| session.key.clone());
+        keys.next().filter(|_| keys.next().is_none()).flatten()
+    }
 }
 
 /// What a gateway says before its viewer's first word where that has brought the key of a live view: this, and the key.
 /// The VNC port is not asked: whoever shows a session that is over has to be refused there, where it is known.
 const KEY_PREAMBLE: &[u8; 12] = b"CAMOFLEETKEY";
+
+/// What a gateway says to learn the key of the session that a screen shows, for a page that was opened by the number of the
+/// view: the answer is the key, or just the end of the connection. As long as a protocol version.
+pub(crate) const KEY_QUESTION: &[u8; 12] = b"CAMOFLEETASK";
 
 /// The bytes of [`KEY_PREAMBLE`] and a key.
 pub(crate) fn key_preamble(key: &ViewKey) -> Vec<u8> {
@@ -111,17 +122,19 @@ pub(super) struct Stage {
     /// Whether texts for the clipboard are put there here, and not by the VNC server.
     pub copies: bool,
     pub limits: ViewerLimits,
+    /// Whether other sessions show this screen too, so that a view of it is no one session's.
+    pub shared: bool,
 }
 
 /// Serves everybody who connects, for as long as this is polled; dropped, it disconnects them and gives its port back.
 pub(super) async fn serve(stage: Stage, mut arriving: Connections) {
-    let (mut silent, mut watching, mut refused) =
-        (FuturesUnordered::new(), FuturesUnordered::new(), FuturesUnordered::new());
+    let (mut silent, mut asking) = (FuturesUnordered::new(), FuturesUnordered::new());
+    let (mut watching, mut refused) = (FuturesUnordered::new(), FuturesUnordered::new());
     // Said once, however many come.
     let mut full = false;
     loop {
         tokio::select! {
-            viewer = arriving.next(), if silent.len() + refused.len() < SILENT => match viewer {
+            viewer = arriving.next(), if silent.len() + asking.len() + refused.len() < SILENT => match viewer {
                 Some(Ok(viewer)) => silent.push(greet(viewer)),
                 Some(Err(error)) => {
                     log::warn!("a viewer could not be taken: {error}");
@@ -130,6 +143,9 @@ pub(super) async fn serve(stage: Stage, mut arriving: Connections) {
                 None => return,
             },
             Some(greeted) = silent.next() => match greeted {
+                Some(greeted) if greeted.version == *KEY_QUESTION => {
+                    asking.push(end_with(greeted.viewer, stage.key_for_anybody()));
+                }
                 Some(greeted) if stage.refusal(&greeted).is_some() => {
                     let reason = stage.refusal(&greeted).unwrap_or_default().to_owned();
                     refused.push(refuse(greeted, reason));
@@ -148,6 +164,7 @@ pub(super) async fn serve(stage: Stage, mut arriving: Connections) {
             },
             Some(()) = watching.next() => full = false,
             Some(()) = refused.next() => {}
+            Some(()) = asking.next() => {}
         }
     }
 }
@@ -161,6 +178,12 @@ struct Greeted {
 }
 
 impl Stage {
+    /// What a gateway is told that asks for the key: nothing, where a viewer without one is shown nothing.
+    fn key_for_anybody(&self) -> Vec<u8> {
+        let key = self.clocks.key().filter(|_| self.limits.open && !self.shared);
+        key.map(|key| key.as_str().as_bytes().to_vec()).unwrap_or_default()
+    }
+
     /// Why a viewer may not see this screen.
     fn refusal(&self, greeted: &Greeted) -> Option<&'static str> {
         match &greeted.key {
@@ -192,17 +215,24 @@ async fn greet(mut viewer: Connection) -> Option<Greeted> {
         io::Result::Ok(())
     });
     match said.await {
-        Ok(Ok(())) if version.starts_with(b"RFB ") => Some(Greeted { viewer, version, key }),
+        Ok(Ok(())) if version.starts_with(b"RFB ") || version == *KEY_QUESTION => {
+            Some(Greeted { viewer, version, key })
+        }
         _ => None,
     }
 }
 
 /// Says why a viewer gets no picture (RFC 6143, section 7.1.2).
-async fn refuse(Greeted { mut viewer, version, .. }: Greeted, reason: String) {
+async fn refuse(Greeted { viewer, version, .. }: Greeted, reason: String) {
     // No security types: one byte, and four in the oldest version.
     let mut answer = if &version == b"RFB 003.003\n" { vec![0; 4] } else { vec![0] };
     answer.extend((reason.len() as u32).to_be_bytes());
     answer.extend(reason.as_bytes());
+    end_with(viewer, answer).await;
+}
+
+/// Sends the last that there is for somebody who connected.
+async fn end_with(mut viewer: Connection, answer: Vec<u8>) {
     // One that does not read it has gone.
     let _ = timeout(FAREWELL, async {
         viewer.write_all(&answer).await?;

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::*;
-use crate::display::key_preamble;
+use crate::display::{KEY_QUESTION, key_preamble};
 use crate::session::{SessionView, VncView};
 use crate::testing::{a_view, refusal};
 use crate::tunnel::{ViewerEnds, VncTunnel};
@@ -180,7 +180,7 @@ async fn a_key_opens_its_own_session_s_view_and_no_other() {
 }
 
 #[actix::test]
-async fn a_gateway_before_another_machine_s_ports_asks_there_whether_a_key_still_opens() {
+async fn a_gateway_before_another_machine_s_ports_asks_there_for_the_key_and_whether_it_still_opens() {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let ports = PortMap {
         named: BTreeMap::new(),
@@ -208,8 +208,20 @@ async fn a_gateway_before_another_machine_s_ports_asks_there_whether_a_key_still
         assert_eq!(preamble, key_preamble(&key));
         assert_eq!(shown.unwrap().map(|shown| shown.key), expected);
     }
-    let bare = DescribeView { vnc_id: ID.to_string(), key: None };
-    assert_eq!(gateway.send(bare).await.unwrap(), Ok(ShownSession::default()), "nothing is known of it");
+    for (answer, expected) in [(key.as_str(), Some(key.clone())), ("", None), ("RFB 003.008\n", None)] {
+        let asked = gateway.send(DescribeView { vnc_id: ID.to_string(), key: None });
+        let answering = async {
+            let (mut runner, _) = server.accept().await.unwrap();
+            runner.write_all(b"RFB 003.008\n").await.unwrap();
+            let mut question = [0; 12];
+            runner.read_exact(&mut question).await.unwrap();
+            runner.write_all(answer.as_bytes()).await.unwrap();
+            question
+        };
+        let (shown, question) =
+            timeout(PATIENCE, futures_util::future::join(asked, answering)).await.unwrap();
+        assert_eq!((&question, shown.unwrap()), (KEY_QUESTION, Ok(ShownSession { id: None, key: expected })));
+    }
 }
 
 #[actix::test]

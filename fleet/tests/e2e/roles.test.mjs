@@ -83,7 +83,7 @@ test('a touch at control sets the clock at the runner', async () => {
   await control.end(session);
 });
 
-test('a viewer sees the page through the gateway, by the address of the runner and by that of control', async () => {
+test('a viewer sees the page through the gateway, by the address of the runner and by that of control', async (context) => {
   const session = await control.create({ vnc: true, start_url: `${site.url}/green` });
   const { first: id } = fleet.runnerWest.ranges.ids;
   const { port } = new URL(fleet.gateway.url);
@@ -101,13 +101,14 @@ test('a viewer sees the page through the gateway, by the address of the runner a
     await viewer.close();
   }
   const chromium = await startChromium();
-  try {
+  context.after(() => chromium.close());
+  const bare = `${fleet.gateway.url}/vnc/${id}`;
+  const pages = await Promise.all([session.vnc.http, bare].map(async (address) => {
     const page = await chromium.newPage();
-    await page.goto(session.vnc.http);
+    await page.goto(address);
     await showsColour(page.locator('[data-testid="live-screen"][data-state="connected"] canvas'), GREEN);
-  } finally {
-    await chromium.close();
-  }
+    return page;
+  }));
   await control.end(session);
   assert.deepEqual(xServers(fleet.runnerWest.runBase), []);
 
@@ -117,6 +118,10 @@ test('a viewer sees the page through the gateway, by the address of the runner a
   const asked = (view) => fleet.gateway.request('GET', `/websockify/view?token=${view.vnc_id}&key=${keyOf(view.vnc.ws)}`);
   assert.deepEqual([(await asked(next)).status, (await asked(session)).status], [200, 410]);
   await assert.rejects(Viewer.connect(session.vnc.ws), /live view is over/);
+  // So are the pages that were open, the one included that was opened by the number alone.
+  for (const page of pages) await page.getByRole('status').filter({ hasText: 'The session of this screen is over.' }).waitFor();
+  const { json: shown } = await fleet.gateway.request('GET', `/websockify/view?token=${id}`);
+  assert.deepEqual(shown, { session: null, key: keyOf(next.vnc.ws) });
   await control.end(next);
 });
 

@@ -322,16 +322,22 @@ describe('a LiveConnection whose gateway can be asked', () => {
     );
   });
 
-  it('asks whose screen it is before it connects by a number alone, and keeps to the key', async () => {
-    answer = shows('s1', 'k1');
-    connect(HERE);
-    expect(FakeRfb.made).toHaveLength(0);
-    await connects(KEYED);
-    show();
-    newest().drop();
-    await connects(KEYED, KEYED);
-    expect(asked).toEqual(['?token=6900', '?token=6900&key=k1']);
-  });
+  it.each([
+    ['the session and its key', 's1'],
+    ['the key alone, as before another machine’s ports', null],
+  ])(
+    'asks for %s before it connects by a number alone, and keeps to it',
+    async (_case, session) => {
+      answer = shows(session, 'k1');
+      connect(HERE);
+      expect(FakeRfb.made).toHaveLength(0);
+      await connects(KEYED);
+      show();
+      newest().drop();
+      await connects(KEYED, KEYED);
+      expect(asked).toEqual(['?token=6900', '?token=6900&key=k1']);
+    },
+  );
 
   it('connects at once with a key, and stops for good when the session is over', async () => {
     answer = over;
@@ -391,17 +397,23 @@ describe('a LiveConnection whose gateway can be asked', () => {
     await connects(HERE, KEYED);
   });
 
-  it('does not take a session for its own that was named only after the screen was lost', async () => {
-    answer = () => HttpResponse.error();
-    connect(HERE);
-    await connects(HERE);
-    show();
-    await wasAsked(2);
-    answer = shows('s2', 'k2');
-    newest().drop();
-    await isOver('over');
-    await staysAway(1);
-  });
+  it.each([
+    ['named', 's2'],
+    ['given a key', null],
+  ])(
+    'does not take a session for its own that was %s only after the screen was lost',
+    async (_case, session) => {
+      answer = () => HttpResponse.error();
+      connect(HERE);
+      await connects(HERE);
+      show();
+      await wasAsked(2);
+      answer = shows(session, 'k2');
+      newest().drop();
+      await isOver('over');
+      await staysAway(1);
+    },
+  );
 
   it.each([
     ['knows no sessions', shows(null, null)],

@@ -190,16 +190,18 @@ export class LiveConnection {
     this.#absences = answer.state === 'absent' ? this.#absences + 1 : 0;
     if (this.#hasKey && this.#absences > 0 && this.#absences < UNKNOWN_AT_MOST) return null;
     if (answer.state !== 'shown') return { kind: answer.state };
-    if (answer.session === null) return null;
-    // What was shown before anybody named a session may have been another's screen.
-    const known = this.#session ?? (this.#opened && !this.#hasKey ? null : answer.session);
-    if (known !== answer.session) return { kind: 'over' };
-    this.#keep(answer.session, answer.key);
+    // A screen that all sessions share, or an original's.
+    if (answer.session === null && answer.key === null) return null;
+    const named = this.#session !== null && answer.session !== null;
+    // Without a name for what was shown before, only a key can tell that it was this session's.
+    const same = named ? this.#session === answer.session : this.#hasKey || !this.#opened;
+    if (!same) return { kind: 'over' };
+    this.#keep(answer);
     return null;
   }
 
-  #keep(session: string, key: string | null): void {
-    this.#session = session;
+  #keep({ session, key }: { session: string | null; key: string | null }): void {
+    this.#session ??= session;
     if (key === null || this.#hasKey) return;
     this.#url = new URL(this.#url);
     this.#url.searchParams.set('key', key);
@@ -261,8 +263,7 @@ export class LiveConnection {
         if (this.#session !== null || this.#hasKey) return;
         // The gateway could not say whose screen this is before; while it is shown, it is this one's.
         this.#ask((answer) => {
-          if (this.#attempt !== attempt || answer.state !== 'shown') return;
-          if (answer.session !== null) this.#keep(answer.session, answer.key);
+          if (this.#attempt === attempt && answer.state === 'shown') this.#keep(answer);
         });
       }),
     );

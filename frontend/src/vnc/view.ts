@@ -1,6 +1,6 @@
 /** What the gateway says of a live view. */
 export type ViewAnswer =
-  /** It shows this session, and opens with this key; both are null where the gateway knows neither. */
+  /** It shows this session, and opens with this key; each is null where the gateway does not know it. */
   | { state: 'shown'; session: string | null; key: string | null }
   /** Nothing more to come: its session is over, there is no such view, or the address does not open it. */
   | { state: 'over' | 'absent' | 'locked' }

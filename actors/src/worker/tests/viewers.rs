@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-use crate::display::key_preamble;
+use crate::display::{KEY_QUESTION, key_preamble};
 use crate::error::Error;
 use crate::links::ViewKey;
 use crate::process::fake::FakeOs;
@@ -53,6 +53,15 @@ async fn refusal_of(os: &FakeOs, address: SocketAddr, key: Option<&ViewKey>) -> 
     Some(String::from_utf8(reason).unwrap())
 }
 
+/// The key that a screen tells whoever asks; `None` if it keeps it.
+async fn key_told(os: &FakeOs, address: SocketAddr) -> Option<ViewKey> {
+    let mut gateway = os.dial(address).unwrap();
+    gateway.write_all(KEY_QUESTION).await.unwrap();
+    let mut answer = String::new();
+    soon(gateway.read_to_string(&mut answer)).await.unwrap();
+    ViewKey::parse(answer.strip_prefix("RFB 003.008\n").unwrap())
+}
+
 #[actix::test]
 async fn a_screen_opens_by_the_key_of_its_session_through_restarts_and_by_no_other() {
     opens_by_key(false).await;
@@ -70,6 +79,7 @@ async fn opens_by_key(open: bool) {
     let refusal = async |key: Option<&ViewKey>| refusal_of(&worker.os, server(&view), key).await;
     assert_eq!(refusal(Some(&key)).await, None);
     assert!(refusal(Some(&ViewKey::random())).await.unwrap().contains("over"));
+    assert_eq!(key_told(&worker.os, server(&view)).await, open.then(|| key.clone()));
     let bare = refusal(None).await;
     assert_eq!(bare.is_none(), open, "{bare:?}");
     assert!(bare.is_none_or(|reason| reason.contains("RUNNER_VNC_OPEN_IDS")));
