@@ -59,6 +59,9 @@ const CHILD: ChildSpec = ChildSpec {
 /// How many of the workers are asked that are known to be full, where all are: one may have room again, for what ends
 /// through another control is seen a moment later.
 const FULL_ASKED: usize = 3;
+/// How long a placement goes on to another worker after a refusal. A client waits for its answer, and a later worker may
+/// need the whole time of a create: who was queued at a busy one for longer than this is answered that the fleet is busy.
+const GOES_ON_FOR: Duration = Duration::from_secs(10);
 /// How often demand and capacity are shown anew.
 const DEMAND_EVERY: Duration = Duration::from_secs(1);
 
@@ -258,6 +261,7 @@ impl Handler<PlaceSession> for Fleet {
         let (candidates, anywhere, vnc) =
             (self.candidates(&place), place.worker.is_none(), place.request.vnc);
         let placed = async move {
+            let started = Instant::now();
             let mut refusal = Error::NoWorkers;
             for worker in candidates? {
                 if place.claimant.has_left() {
@@ -270,7 +274,7 @@ impl Handler<PlaceSession> for Fleet {
                 };
                 match worker.ask(&worker.create, create).await {
                     Ok(view) => return Ok(PlacedSession { worker: worker.name, view }),
-                    Err(error) if error.left_undone() => refusal = error,
+                    Err(error) if error.left_undone() && started.elapsed() < GOES_ON_FOR => refusal = error,
                     Err(error) => return Err(error),
                 }
             }

@@ -36,10 +36,10 @@ pub struct AccessSettings {
     /// Which foreign origins may use the API from a page.
     pub cors_origins: CorsOrigins,
     /// The names under which the server may be addressed beside those of loopback; `None`: they are checked only where
-    /// it listens on loopback alone. `*.example.com` stands for every name below `example.com`.
+    /// not everybody reaches it. `*.example.com` stands for every name below `example.com`.
     pub public_hosts: Option<Vec<String>>,
-    /// It listens on loopback alone.
-    pub on_loopback: bool,
+    /// Who reaches it.
+    pub reach: Reach,
     /// The token that requests must carry, if any.
     pub api_token: Option<String>,
     /// Whether a live view opens by its number alone.
@@ -48,6 +48,17 @@ pub struct AccessSettings {
     pub frame_ancestors: String,
     /// The names of the settings, for refusals.
     pub names: AccessNames,
+}
+
+/// From where a server can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// From its own machine: it listens on loopback alone.
+    Machine,
+    /// From the machine that its container's port is published on, on loopback alone, and from the containers beside it.
+    Containers,
+    /// From everywhere.
+    Everywhere,
 }
 
 /// What the settings of a server's access are called.
@@ -62,9 +73,9 @@ pub struct AccessNames {
 }
 
 impl AccessSettings {
-    /// Whether anybody who reaches the server may do everything: it listens beyond loopback and asks for no token.
+    /// Whether everybody may do everything: other machines reach the server, and it asks for no token.
     pub fn is_insecure(&self) -> bool {
-        !self.on_loopback && self.api_token.is_none()
+        self.reach == Reach::Everywhere && self.api_token.is_none()
     }
 
     /// The text that says so, with the remedy.
@@ -230,10 +241,8 @@ impl AccessSettings {
 
     /// A page whose name its owner lets point at this machine (DNS rebinding) calls itself by that name.
     fn check_host(&self, asked: &Asked<'_>) -> Result<(), ApiError> {
-        let (Some(authority), true) = (asked.header(HOST), self.on_loopback || self.public_hosts.is_some())
-        else {
-            return Ok(());
-        };
+        let checked = self.reach != Reach::Everywhere || self.public_hosts.is_some();
+        let (Some(authority), true) = (asked.header(HOST), checked) else { return Ok(()) };
         let host = host_name(authority).to_ascii_lowercase();
         let named = |listed: &String| match listed.strip_prefix('*') {
             Some(parent) => host.len() > parent.len() && host.ends_with(parent),
@@ -241,8 +250,10 @@ impl AccessSettings {
         };
         let known = match host.parse::<IpAddr>() {
             // Nobody's name: what listens wider is probed by it.
-            Ok(address) => address.is_loopback() || !self.on_loopback,
-            Err(_) => host == "localhost" || host.ends_with(".localhost"),
+            Ok(address) => address.is_loopback() || self.reach != Reach::Machine,
+            Err(_) if host == "localhost" || host.ends_with(".localhost") => true,
+            // Containers call each other by names without a dot, which nobody can own on the internet.
+            Err(_) => self.reach == Reach::Containers && !host.is_empty() && !host.contains('.'),
         };
         if known || self.public_hosts.iter().flatten().any(named) {
             return Ok(());

@@ -23,6 +23,6 @@ mod upgrade;
 mod viewer;
 
 pub use app::{AppState, Surface, ViewerSettings, WebSettings};
-pub use gate::{AccessNames, AccessSettings, CorsOrigins};
+pub use gate::{AccessNames, AccessSettings, CorsOrigins, Reach};
 pub use routes::SharedFeed;
 pub use server::{CHATTY_LIBRARIES, run};

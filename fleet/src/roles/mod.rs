@@ -25,7 +25,7 @@ use camofleet_actors::supervision::install_panic_hook;
 use camofleet_actors::worker::ShutDown;
 use camofleet_web::server::ServerSettings;
 use camofleet_web::{
-    AccessSettings, AppState, CorsOrigins, SharedFeed, Surface, ViewerSettings, WebSettings,
+    AccessSettings, AppState, CorsOrigins, Reach, SharedFeed, Surface, ViewerSettings, WebSettings,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::TaskTracker;
@@ -263,8 +263,10 @@ fn web_settings(listen: &ListenSettings, settings: &Settings) -> WebSettings {
                 types::CorsOrigins::Listed(origins) => CorsOrigins::List(origins.clone()),
             },
             public_hosts: listen.public_hosts.clone(),
-            // Known when the listener is.
-            on_loopback: false,
+            reach: match listen.published_at {
+                Some(address) if address.is_loopback() => Reach::Containers,
+                _ => Reach::Everywhere,
+            },
             open_views: open_views(listen, settings),
             api_token,
             frame_ancestors: settings.control.frame_ancestors.clone(),
@@ -303,7 +305,8 @@ fn open_views(listen: &ListenSettings, settings: &Settings) -> bool {
 
 /// What is known of a surface once it listens.
 fn at_address(web: WebSettings, address: SocketAddr) -> WebSettings {
-    let access = AccessSettings { on_loopback: address.ip().is_loopback(), ..web.access };
+    let reach = if address.ip().is_loopback() { Reach::Machine } else { web.access.reach };
+    let access = AccessSettings { reach, ..web.access };
     WebSettings { address: address.to_string(), access, ..web }
 }
 

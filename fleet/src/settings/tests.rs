@@ -86,6 +86,7 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
         port,
         names,
         cors_origins: CorsOrigins::Listed(Vec::new()),
+        published_at: None,
         public_hosts: None,
         api_token: None,
         require_token: false,
@@ -128,7 +129,7 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
             launch: LaunchSettings {
                 permits,
                 queue_length: 64,
-                queue_patience: Duration::from_secs(60),
+                queue_patience: Duration::from_secs(30),
                 timeout: Duration::from_secs(30),
                 disk_limit: std::num::NonZeroU64::new(1 << 30),
             },

@@ -190,6 +190,8 @@ pub struct ListenSettings {
     pub names: (&'static str, &'static str),
     /// The pages that may call the API.
     pub cors_origins: CorsOrigins,
+    /// Where the port of its container is published, as far as that is known.
+    pub published_at: Option<IpAddr>,
     /// The names by which it may be addressed; `None` where that was not said.
     pub public_hosts: Option<Vec<String>>,
     /// The token that calls have to bring.

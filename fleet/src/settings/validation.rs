@@ -24,6 +24,7 @@ pub fn validate(values: &[InForce], working_directory: &Path) -> Result<Settings
 fn runner(read: &Reader<'_>) -> Result<RunnerSettings, SettingsError> {
     Ok(RunnerSettings {
         listen: ListenSettings {
+            published_at: None,
             public_hosts: read.optional("RUNNER_PUBLIC_HOSTS", texts)?,
             api_token: read.optional("RUNNER_API_TOKEN", secret)?,
             require_token: read.required("RUNNER_REQUIRE_TOKEN", switch)?,
@@ -124,6 +125,7 @@ fn legacy_vnc(read: &Reader<'_>) -> Result<LegacyVncSettings, SettingsError> {
 fn worker(read: &Reader<'_>) -> Result<WorkerSettings, SettingsError> {
     Ok(WorkerSettings {
         listen: ListenSettings {
+            published_at: None,
             public_hosts: read.optional("WORKER_PUBLIC_HOSTS", texts)?,
             api_token: read.optional("WORKER_API_TOKEN", secret)?,
             require_token: read.required("WORKER_REQUIRE_TOKEN", switch)?,
@@ -153,6 +155,7 @@ fn control(read: &Reader<'_>) -> Result<ControlSettings, SettingsError> {
     let discovery = read.optional("CONTROL_DISCOVERY", discovery)?.unwrap_or_default();
     Ok(ControlSettings {
         listen: ListenSettings {
+            published_at: read.optional("CONTROL_PUBLISHED_AT", address)?,
             public_hosts: read.optional("CONTROL_PUBLIC_HOSTS", texts)?,
             api_token: read.optional("CONTROL_API_TOKEN", secret)?,
             require_token: read.required("CONTROL_REQUIRE_TOKEN", switch)?,

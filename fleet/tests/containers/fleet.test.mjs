@@ -27,6 +27,17 @@ test('its healthcheck passes, and the panel is there', async () => {
   assert.match(panel.text, /<title>/);
 });
 
+test('published on loopback it is nobody else’s: another name does not lead to it, and it does not call itself open', async () => {
+  for (const host of ['evil.example', 'evil.example:9000']) {
+    const refused = await request('GET', `${stack.url}/sessions`, { headers: { host } });
+    assert.deepEqual([refused.status, refused.json?.code], [421, 'unknown_host'], refused.text);
+  }
+  for (const host of ['localhost', 'fleet:9000']) {
+    assert.equal((await request('GET', `${stack.url}/sessions`, { headers: { host } })).status, 200, host);
+  }
+  assert.notEqual((await request('GET', `${stack.url}/health`)).json.insecure, true);
+});
+
 test('a Playwright client attaches to a session', async () => {
   const session = await stack.create({ headless: true });
   await attachAndRead(stack, session);

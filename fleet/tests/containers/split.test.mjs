@@ -33,6 +33,18 @@ test('every healthcheck passes', async () => {
   }
 });
 
+test('no name of a stranger leads to any of its roles', async () => {
+  const headers = { host: 'evil.example' };
+  for (const url of [`${stack.url}/sessions`, `${stack.gatewayUrl}/websockify/view?token=6900`, `${stack.uiUrl}/api/sessions`]) {
+    assert.equal((await request('GET', url, { headers })).status, 421, url);
+  }
+  for (const [service, port] of [['worker', 8080], ['worker-vnc', 8080], ['runner', 8070], ['runner-vnc', 8070]]) {
+    const ask = `exec 3<>/dev/tcp/127.0.0.1/${port}; printf 'GET /sessions HTTP/1.0\\r\\nHost: evil.example\\r\\n\\r\\n' >&3; head -1 <&3`;
+    const container = await stack.container(service);
+    assert.match(await container.shell(`bash -c ${JSON.stringify(ask)}`), / 421 /, service);
+  }
+});
+
 test('nginx serves the panel, its API and its events', async () => {
   const panel = await request('GET', `${stack.uiUrl}/`);
   assert.match(panel.text, /<title>/);

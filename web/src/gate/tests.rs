@@ -10,7 +10,7 @@ fn access() -> AccessSettings {
     AccessSettings {
         cors_origins: CorsOrigins::List(vec!["https://portal.example".to_owned()]),
         public_hosts: None,
-        on_loopback: false,
+        reach: Reach::Everywhere,
         api_token: None,
         open_views: true,
         frame_ancestors: "'self'".to_owned(),
@@ -155,33 +155,37 @@ fn a_star_lets_everybody_read_and_nobody_write() {
 }
 
 #[test]
-fn what_listens_on_loopback_answers_to_its_own_names_alone() {
-    let loopback = AccessSettings { on_loopback: true, ..access() };
+fn what_not_everybody_reaches_answers_to_its_own_names_alone() {
+    let loopback = AccessSettings { reach: Reach::Machine, ..access() };
     let named = AccessSettings {
         public_hosts: Some(vec!["fleet.example".to_owned(), "*.lan".to_owned()]),
         ..access()
     };
-    let both = AccessSettings { on_loopback: true, ..named.clone() };
-    // host, on loopback, wider with names, on loopback with names
+    let both = AccessSettings { reach: Reach::Machine, ..named.clone() };
+    let published = AccessSettings { reach: Reach::Containers, ..access() };
+    // host, on loopback, wider with names, on loopback with names, a container's published there
     for (host, expected) in [
-        ("localhost", [true, true, true]),
-        ("localhost:9000", [true, true, true]),
-        ("LOCALHOST.:9000", [true, true, true]),
-        ("panel.localhost", [true, true, true]),
-        ("127.0.0.1:9000", [true, true, true]),
-        ("127.1.2.3", [true, true, true]),
-        ("[::1]:9000", [true, true, true]),
-        ("fleet.example", [false, true, true]),
-        ("a.lan:80", [false, true, true]),
-        (".lan", [false, false, false]),
-        ("evil.example", [false, false, false]),
-        ("localhost.evil.example", [false, false, false]),
-        ("evil.example:127", [false, false, false]),
+        ("localhost", [true, true, true, true]),
+        ("localhost:9000", [true, true, true, true]),
+        ("LOCALHOST.:9000", [true, true, true, true]),
+        ("panel.localhost", [true, true, true, true]),
+        ("127.0.0.1:9000", [true, true, true, true]),
+        ("127.1.2.3", [true, true, true, true]),
+        ("[::1]:9000", [true, true, true, true]),
+        ("fleet.example", [false, true, true, false]),
+        ("a.lan:80", [false, true, true, false]),
+        (".lan", [false, false, false, false]),
+        ("evil.example", [false, false, false, false]),
+        ("localhost.evil.example", [false, false, false, false]),
+        ("evil.example:127", [false, false, false, false]),
         // What probes a pod names its address, which is nobody's to give to another.
-        ("10.0.0.7:9000", [false, true, false]),
-        ("[fd00::7]", [false, true, false]),
+        ("10.0.0.7:9000", [false, true, false, true]),
+        ("[fd00::7]", [false, true, false, true]),
+        ("control:9000", [false, false, false, true]),
+        ("evil.example.", [false, false, false, false]),
+        ("", [false, false, false, false]),
     ] {
-        for (access, expected) in [&loopback, &named, &both].into_iter().zip(expected) {
+        for (access, expected) in [&loopback, &named, &both, &published].into_iter().zip(expected) {
             let answered = answer(access, "GET /health", &[("host", host)]);
             let wanted = if expected { Ok(Caller::Trusted) } else { Err("unknown_host".to_owned()) };
             assert_eq!(answered, wanted, "{host} {access:?}");
@@ -198,6 +202,8 @@ fn what_listens_on_loopback_answers_to_its_own_names_alone() {
 fn an_open_server_beyond_loopback_says_what_to_do() {
     let warning = access().warning().unwrap();
     assert!(warning.contains("CONTROL_API_TOKEN") && warning.contains("127.0.0.1"), "{warning}");
-    assert_eq!(AccessSettings { on_loopback: true, ..access() }.warning(), None);
+    for reach in [Reach::Machine, Reach::Containers] {
+        assert_eq!(AccessSettings { reach, ..access() }.warning(), None);
+    }
     assert_eq!(AccessSettings { api_token: Some("t".to_owned()), ..access() }.warning(), None);
 }

@@ -31,7 +31,8 @@ use camofleet_actors::worker::{
 use camofleet_actors::{LaunchSettings, NetworkSwitches};
 use camofleet_web::server::ServerSettings;
 use camofleet_web::{
-    AccessNames, AccessSettings, AppState, CorsOrigins, SharedFeed, Surface, ViewerSettings, WebSettings,
+    AccessNames, AccessSettings, AppState, CorsOrigins, Reach, SharedFeed, Surface, ViewerSettings,
+    WebSettings,
 };
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -220,7 +221,7 @@ fn web_settings(token: Option<String>, cors: CorsOrigins, ping_interval: Duratio
         access: AccessSettings {
             cors_origins: cors,
             public_hosts: None,
-            on_loopback: true,
+            reach: Reach::Machine,
             open_views: token.is_none(),
             api_token: token,
             frame_ancestors: "'self'".to_owned(),

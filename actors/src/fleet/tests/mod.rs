@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::*;
 use crate::events::{Change, Heard};
+use crate::launcher::QueueSettings;
 use crate::process::fake::{FakeOs, Fault};
 use crate::session::{EndReason, Status};
 use crate::testing::{PanicIn, PanicNow, TestMachine, headless, refusal, soon, with_vnc};
@@ -81,20 +82,20 @@ impl TestFleet {
     }
 
     async fn place(&self, request: SessionRequest, worker: Option<&str>) -> Result<PlacedSession> {
-        let worker = worker.map(str::to_owned);
-        self.fleet
-            .send(PlaceSession {
-                request,
-                worker,
-                by: crate::RequestId::random(),
-                claimant: crate::claim::Claimant::certain(),
-            })
-            .await
-            .unwrap()
+        self.fleet.send(place(request, worker)).await.unwrap()
     }
 
     async fn placed_on(&self, request: SessionRequest) -> String {
         self.place(request, None).await.ok().unwrap().worker
+    }
+}
+
+fn place(request: SessionRequest, worker: Option<&str>) -> PlaceSession {
+    PlaceSession {
+        request,
+        worker: worker.map(str::to_owned),
+        by: crate::RequestId::random(),
+        claimant: crate::claim::Claimant::certain(),
     }
 }
 
@@ -179,6 +180,48 @@ async fn a_full_worker_is_passed_over_until_all_are() {
     assert!(matches!(refusal(fleet.place(headless(), None).await), Error::AtCapacity { .. }));
     let full = refusal(fleet.place(headless(), Some("a")).await);
     assert!(matches!(full, Error::AtCapacity { limit: 1, .. }), "{full}");
+}
+
+/// One launch at a time, and a queue of one for the next.
+fn one_launch_at_a_time(settings: &mut WorkerSettings) {
+    settings.launch.permits = 1;
+    settings.launch.queue = QueueSettings { length: 1, patience: Duration::from_secs(15) };
+}
+
+#[actix::test]
+async fn a_create_that_was_queued_at_a_busy_worker_is_not_queued_at_the_next_as_well() {
+    let workers: Vec<Setup> =
+        vec![("a", machine(), one_launch_at_a_time), ("b", machine(), one_launch_at_a_time)];
+    let fleet = TestFleet::of(workers).await;
+    fleet.all_healthy().await;
+    let create = |worker: Option<&str>| fleet.fleet.send(place(headless(), worker));
+    for machine in &fleet.machines {
+        machine.os.break_next(Fault::LaunchHangs, usize::MAX);
+    }
+    let launching = [create(Some("a")), create(Some("b"))].map(actix_rt::spawn);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Queued once, for as long as that may be, while the launch before it hangs.
+    let started = Instant::now();
+    assert_eq!(refusal(create(None).await.unwrap()).code(), "busy");
+    assert_eq!(started.elapsed().as_secs(), 15);
+    assert!(!launching.iter().any(|create| create.is_finished()));
+}
+
+#[actix::test]
+async fn a_create_goes_on_at_once_from_a_worker_whose_queue_is_full() {
+    let full: fn(&mut WorkerSettings) = |settings| {
+        one_launch_at_a_time(settings);
+        settings.launch.queue.length = 0;
+    };
+    let fleet = TestFleet::of(vec![("a", machine(), full), ("b", machine(), usual)]).await;
+    fleet.all_healthy().await;
+    fleet.machines[0].os.break_next(Fault::LaunchHangs, usize::MAX);
+    let launching = actix_rt::spawn(fleet.fleet.send(place(headless(), Some("a"))));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for _ in 0..2 {
+        assert_eq!(fleet.placed_on(headless()).await, "b");
+    }
+    assert!(!launching.is_finished());
 }
 
 #[actix::test]

@@ -108,10 +108,16 @@ pub(super) const SETTINGS: &[Setting] = &[
          nothing.",
     ),
     optional(
+        "CONTROL_PUBLISHED_AT",
+        Kind::Address,
+        "In a container: the address at which the ports of serve, control and gateway are published; on loopback they are as \
+         safe as without a container, and check the names by which they are addressed.",
+    ),
+    optional(
         "CONTROL_PUBLIC_HOSTS",
         Kind::Hosts,
-        "The names by which serve, control and gateway may be addressed beside localhost; unset: any, unless they listen on \
-         loopback alone.",
+        "The names by which serve, control and gateway may be addressed beside localhost; unset: any, unless they listen, or \
+         are published, on loopback alone.",
     ),
     setting(
         "CONTROL_FRAME_ANCESTORS",

@@ -154,9 +154,9 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     setting(
         "RUNNER_LAUNCH_QUEUE_SECONDS",
-        "60",
+        "30",
         Kind::Seconds { min: 0.1, max: 3600.0 },
-        "How long each of them may wait before it is answered 503.",
+        "How long each of them may wait before it is answered 503; less than WORKER_CREATE_TIMEOUT, or that is answered first.",
     ),
     setting(
         "RUNNER_LAUNCH_TIMEOUT_SECONDS",
