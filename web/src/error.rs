@@ -61,6 +61,18 @@ pub enum ApiError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A request's head over the limits.
+    HeadTooLarge {
+        /// How many bytes it may have.
+        limit: usize,
+        /// How many headers.
+        headers: usize,
+    },
+    /// A request's head that came too slowly.
+    HeadTooSlow {
+        /// How long it may take.
+        limit: Duration,
+    },
     /// The caller takes no encoding that there is.
     NotAcceptable,
     /// A client of the Chrome DevTools Protocol.
@@ -113,6 +125,8 @@ impl ApiError {
             Self::CrossOrigin { .. } => "cross_origin",
             Self::UnknownHost { .. } => "unknown_host",
             Self::BadRequest { .. } => "bad_request",
+            Self::HeadTooLarge { .. } => "head_too_large",
+            Self::HeadTooSlow { .. } => "head_too_slow",
             Self::NotAcceptable => "not_acceptable",
             Self::CdpUnsupported => "cdp_unsupported",
             Self::ViewKeyRequired => "view_key_required",
@@ -154,6 +168,16 @@ impl fmt::Display for ApiError {
                 write!(f, "this server is not known as {host:?}; name that host in {setting} if it is yours")
             }
             Self::BadRequest { problem } => write!(f, "not a request to this server: {problem}"),
+            Self::HeadTooLarge { limit, headers } => write!(
+                f,
+                "the request's line and headers have more than {limit} bytes, or there are more than {headers} headers; \
+                 send fewer"
+            ),
+            Self::HeadTooSlow { limit } => write!(
+                f,
+                "the request's headers did not arrive within {} s; send them at once",
+                limit.as_secs()
+            ),
             Self::NotAcceptable => {
                 f.write_str("no encoding that you accept is left; send no 'Accept-Encoding', or one that allows identity")
             }
@@ -191,6 +215,8 @@ impl ResponseError for ApiError {
             Self::CrossOrigin { .. } => StatusCode::FORBIDDEN,
             Self::UnknownHost { .. } => StatusCode::MISDIRECTED_REQUEST,
             Self::BadRequest { .. } | Self::CdpUnsupported => StatusCode::BAD_REQUEST,
+            Self::HeadTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::HeadTooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::Unauthorized | Self::ViewKeyRequired => StatusCode::UNAUTHORIZED,
             Self::NoSuchRoute | Self::PanelMissing => StatusCode::NOT_FOUND,

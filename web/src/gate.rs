@@ -8,10 +8,10 @@ use std::net::IpAddr;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, ORIGIN, TRANSFER_ENCODING,
 };
+use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
 use futures_util::StreamExt;
@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use crate::app::{AppState, Surface};
 use crate::error::ApiError;
+use crate::incoming::Refusal;
 use crate::routes::BODY_TIME;
 
 /// Which origins may use the API from a page of theirs.
@@ -278,6 +279,11 @@ pub(crate) async fn admit(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    if let Some(refusal) = Refusal::of(&request) {
+        let mut response = request.error_response(refusal);
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+        return Ok(response);
+    }
     let asked = Asked {
         method: request.method(),
         path: request.path(),

@@ -6,16 +6,16 @@
 //! viewer's WebSocket is served by actix-web-actors (`viewer`). Both parts run in the same server ([`server`]) on
 //! the same port.
 //!
-//! A connection's first request is looked at before either (`first_request`).
+//! Both read a connection through `incoming`, which has what the HTTP parser refuses answered like everything else.
 //!
 //! This crate starts no process and holds no lock. It knows the actors by their messages, and reads their snapshots.
 
 pub mod app;
 pub mod auth;
 pub mod error;
-mod first_request;
 pub mod gate;
 mod headers;
+mod incoming;
 pub mod models;
 mod routes;
 pub mod server;

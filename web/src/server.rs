@@ -4,7 +4,9 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix_http::{HttpService, Request};
+use actix_codec::Framed;
+use actix_http::h1::Codec;
+use actix_http::{HttpService, Request, ServiceConfig};
 use actix_rt::net::TcpStream;
 pub use actix_server::Server;
 use actix_service::{Service, ServiceFactory, fn_factory, fn_service, map_config};
@@ -12,7 +14,7 @@ use actix_web::dev::AppConfig;
 use socket2::SockRef;
 
 use crate::app::{AppState, create_app};
-use crate::first_request::{self, Served};
+use crate::incoming::Incoming;
 use crate::upgrade::{self, Connection};
 
 /// How long a client may take to send a request's head, and how long an idle connection is kept.
@@ -23,6 +25,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Libraries below this crate that log what they do for every connection, and the level from which on it is news.
 pub const CHATTY_LIBRARIES: [(&str, log::LevelFilter); 2] =
     [("actix_server", log::LevelFilter::Warn), ("actix_http", log::LevelFilter::Error)];
+
+/// A handshake as actix-http hands it over.
+type Handshake = (Request, Framed<Incoming<TcpStream>, Codec>);
 
 /// How the server runs.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +73,8 @@ pub fn run(listener: TcpListener, state: AppState, settings: ServerSettings) -> 
             let upgrade = fn_factory(move || {
                 let state = handshakes.clone();
                 async move {
-                    Ok::<_, ()>(fn_service(move |(request, connection): (Request, Connection)| {
+                    Ok::<_, ()>(fn_service(move |(request, connection): Handshake| {
+                        let connection = Incoming::into_handshake(connection);
                         serve_handshake(state.clone(), request, connection)
                     }))
                 }
@@ -76,31 +82,25 @@ pub fn run(listener: TcpListener, state: AppState, settings: ServerSettings) -> 
             let http = HttpService::build()
                 // A client that closes its side has left: its handler is dropped, and so whatever it waits for is too.
                 .h1_allow_half_closed(false)
-                .client_request_timeout(CLIENT_TIMEOUT)
+                // `Incoming` has the limit, for every request of a connection.
+                .client_request_timeout(Duration::ZERO)
                 .keep_alive(KEEP_ALIVE)
                 .upgrade(upgrade)
-                .finish(map_config(app, |()| AppConfig::default()))
-                .tcp();
-            let (state, write_timeout) = (state.clone(), state.settings.write_timeout);
+                .on_connect_ext(|connection: &Incoming<TcpStream>, data| {
+                    data.insert(connection.refusal());
+                })
+                .h1(map_config(app, |()| AppConfig::default()));
+            let write_timeout = state.settings.write_timeout;
             fn_factory(move || {
-                let (state, http) = (state.clone(), http.new_service(()));
+                let http = http.new_service(());
                 async move {
                     let http = Rc::new(http.await?);
+                    // What reads ahead shares it, as each has a clock of its own.
+                    let config = ServiceConfig::default();
                     Ok::<_, ()>(fn_service(move |stream: TcpStream| {
-                        let (state, http) = (state.clone(), Rc::clone(&http));
-                        async move {
-                            limit_writes(&stream, write_timeout);
-                            match first_request::inspect(stream, CLIENT_TIMEOUT).await {
-                                Served::Http(stream) => http.call(stream).await,
-                                Served::Handshake(handshake) => {
-                                    let (request, connection) = *handshake;
-                                    // What goes wrong with it is logged there.
-                                    let _ = serve_handshake(state, request, connection).await;
-                                    Ok(())
-                                }
-                                Served::Nobody => Ok(()),
-                            }
-                        }
+                        limit_writes(&stream, write_timeout);
+                        let peer = stream.peer_addr().ok();
+                        http.call((Incoming::new(stream, config.clone(), CLIENT_TIMEOUT), peer))
                     }))
                 }
             })

@@ -15,7 +15,7 @@ use actix_http::h1::{Codec, Message};
 use actix_http::{HttpMessage, Request, Response, ws};
 use actix_rt::net::TcpStream;
 use actix_web::ResponseError;
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web_actors::ws::WebsocketContext;
 use bytes::{Bytes, BytesMut};
 use camofleet_actors::gateway::OpenTunnel;
@@ -34,10 +34,11 @@ use crate::auth;
 use crate::error::ApiError;
 use crate::gate::{Asked, parameter};
 use crate::headers;
+use crate::incoming::offers_websocket;
 use crate::routes::{find_worker, session_id};
 use crate::viewer::{MESSAGE_LIMIT, Viewer};
 
-/// A connection as actix-http hands it over.
+/// A connection that a handshake came on.
 pub(crate) type Connection = Framed<TcpStream, Codec>;
 
 /// How long a client may take to read the refusal or the last bytes of its connection.
@@ -119,8 +120,12 @@ enum Admitted {
 }
 
 /// Serves one handshake and the connection that comes of it.
-pub(crate) async fn serve(state: AppState, request: Request, mut connection: Connection) {
+pub(crate) async fn serve(state: AppState, mut request: Request, mut connection: Connection) {
     let started = Instant::now();
+    if offers_websocket(request.headers()) {
+        // In whatever line it stands among other protocols: actix-http reads the first alone.
+        request.head_mut().headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    }
     let peer = request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default();
     let path = request.path().to_owned();
     let by = request_id(request.headers());
@@ -363,7 +368,7 @@ fn frames(
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::{HeaderName, HeaderValue};
+    use actix_web::http::header::HeaderName;
 
     use super::*;
 

@@ -340,6 +340,106 @@ async fn what_is_no_request_to_this_server_and_what_speaks_another_protocol_is_t
     api.stop().await;
 }
 
+/// Sends bytes in pieces, each of which arrives for itself, and reads until the server closes the connection.
+async fn in_pieces(api: &Api, pieces: &[&[u8]]) -> String {
+    let mut stream = TcpStream::connect(api.origin.trim_start_matches("http://")).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    for (number, piece) in pieces.iter().enumerate() {
+        if number > 0 {
+            // Only makes it likely that the server reads it for itself: both ways are answered alike.
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        stream.write_all(piece).await.unwrap();
+    }
+    let mut answer = String::new();
+    tokio::time::timeout(Duration::from_secs(15), stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    answer
+}
+
+/// Whether an answer is a refusal like every other: with a JSON body, a request's id and the headers against misuse.
+fn is_refusal(answer: &str, status: u16, code: &str) -> bool {
+    let lower = answer.to_lowercase();
+    let headers = ["content-type: application/json", "x-request-id: ", "x-content-type-options: nosniff"];
+    answer.starts_with(&format!("HTTP/1.1 {status} "))
+        && headers.iter().all(|header| lower.contains(header))
+        && answer.ends_with('}')
+        && answer.contains(&format!("\"code\":\"{code}\""))
+}
+
+#[actix_web::test]
+async fn what_is_no_http_has_a_json_answer_wherever_it_comes_on_a_connection() {
+    let api = api(Options::default()).await;
+    let good = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let post = b"POST /sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                 Content-Length: 18\r\n\r\n{\"headless\": true}";
+    let long = vec![b'y'; 130 << 10];
+    let head = b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: ";
+    for (pieces, good_ones, status, code) in [
+        (&[&b"\x16\x03\x01 garbage\r\n\r\n"[..]][..], 0, 400, "bad_request"),
+        (&[&b"GET / HT"[..], b"TP/1.1\r\nHo", b"st localhost\r\n\r\n"], 0, 400, "bad_request"),
+        (&[&[&good[..], b"\x01\x02\r\n\r\n"].concat()], 1, 400, "bad_request"),
+        (&[&good[..], b"GET /health HTTP/1.1\r\n\r\n"], 1, 400, "bad_request"),
+        (&[&good[..], &good[..20], &good[20..], b"nonsense\r\n\r\n"], 2, 400, "bad_request"),
+        (&[&[&post[..], good, b"nonsense\r\n\r\n"].concat()], 2, 400, "bad_request"),
+        (&[&head[..], &long], 0, 431, "head_too_large"),
+        (&[&good[..], head, &long], 1, 431, "head_too_large"),
+    ] {
+        let answer = in_pieces(&api, pieces).await;
+        let answers: Vec<&str> = answer.split_inclusive("HTTP/1.1 ").skip(1).collect();
+        assert_eq!(answers.len(), good_ones + 1, "{answer}");
+        assert!(answers[..good_ones].iter().all(|good| good.starts_with("20")), "{answer}");
+        assert_eq!(answer.matches("connection: close").count(), 1, "{answer}");
+        let last = &answer[answer.rfind("HTTP/1.1 ").unwrap()..];
+        assert!(is_refusal(last, status, code), "{answer}");
+    }
+    // The method that stands for such a request means nothing from a client.
+    let own = "UNREADABLE / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    assert!(in_pieces(&api, &[own.as_bytes()]).await.starts_with("HTTP/1.1 40"));
+    api.stop().await;
+}
+
+#[actix_web::test]
+async fn a_handshake_that_offers_more_than_websocket_is_served_wherever_it_comes_on_a_connection() {
+    let api = api(Options::default()).await;
+    let session = api.create(r#"{"headless":true}"#).await;
+    let offer = |offers: &str| {
+        format!(
+            "GET /sessions/local/{}/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n{offers}\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            session["id"].as_str().unwrap()
+        )
+    };
+    let list = offer("Upgrade: h2c, websocket\r\n");
+    let lines = offer("Upgrade: h2c\r\nUpgrade: foo, WebSocket\r\n");
+    let long = offer(&format!("Cookie: {}\r\nUpgrade: websocket, h2c\r\n", "y".repeat(30 << 10)));
+    let good = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let half = list.len() / 2;
+    let third = list.find("websocket").unwrap();
+    for pieces in [
+        &[&*list][..],
+        &[&lines],
+        &[&long],
+        &[good, &list],
+        &[&format!("{good}{list}")],
+        &[
+            &list[..half.min(third)],
+            &list[half.min(third)..half.max(third) + 3],
+            &list[half.max(third) + 3..],
+        ],
+        &[good, &lines[..60], &lines[60..]],
+    ] {
+        let pieces: Vec<&[u8]> = pieces.iter().map(|piece| piece.as_bytes()).collect();
+        let answer = in_pieces(&api, &pieces).await;
+        let last = &answer[answer.rfind("HTTP/1.1 ").unwrap()..];
+        // The fake browser listens nowhere: this handshake was let in.
+        assert!(last.starts_with("HTTP/1.1 502 ") && last.contains("upstream_unreachable"), "{answer}");
+    }
+    let early = format!("{list}early");
+    let answer = in_pieces(&api, &[early.as_bytes()]).await;
+    assert!(is_refusal(&answer, 400, "bad_websocket_handshake"), "{answer}");
+    api.stop().await;
+}
+
 #[actix_web::test]
 async fn a_client_that_takes_nothing_of_its_answers_is_disconnected() {
     let api = api(Options::default()).await;
