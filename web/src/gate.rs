@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse, Url};
 use actix_web::http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, ORIGIN, TRANSFER_ENCODING,
 };
@@ -105,8 +105,8 @@ pub(crate) enum Caller {
 pub(crate) struct Asked<'a> {
     /// Its method.
     pub method: &'a Method,
-    /// Its path.
-    pub path: &'a str,
+    /// Its path as the router reads it: decoded.
+    pub path: String,
     /// The scheme of its target, where that is a whole address.
     pub scheme: Option<&'a str>,
     /// Its query.
@@ -118,6 +118,18 @@ pub(crate) struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
+    /// A request by its head.
+    pub fn of(head: &'a RequestHead, handshake: bool) -> Self {
+        Self {
+            method: &head.method,
+            path: Url::new(head.uri.clone()).path().to_owned(),
+            scheme: head.uri.scheme_str(),
+            query: head.uri.query().unwrap_or_default(),
+            headers: &head.headers,
+            handshake,
+        }
+    }
+
     fn header(&self, name: impl actix_web::http::header::AsHeaderName) -> Option<&'a str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -127,15 +139,15 @@ impl<'a> Asked<'a> {
     }
 
     /// Its path without the root that the API has beside `/`.
-    fn below_root(&self) -> &'a str {
+    fn below_root(&self) -> &str {
         match self.path.strip_prefix("/api") {
             Some(rest) if rest.starts_with('/') => rest,
-            _ => self.path,
+            _ => &self.path,
         }
     }
 
     /// A page or a part of one: of no use to a foreign page, which can't read it, and what a person goes to by a link.
-    fn is_page(&self, surface: &Surface) -> bool {
+    fn is_page(&self, surface: &Surface, metrics_path: &str) -> bool {
         let path = self.below_root();
         let below =
             |root: &str| path == root || path.strip_prefix(root).is_some_and(|at| at.starts_with('/'));
@@ -144,8 +156,9 @@ impl<'a> Asked<'a> {
                 ["/", "/vnc.html"].contains(&path) || below("/assets") || below("/vnc")
             }
             Surface::Worker { .. } | Surface::Runner => path == "/",
+            // noVNC's own files may have any other name.
             Surface::SharedScreen { .. } => {
-                !["/health", "/metrics", "/openapi.json"].contains(&path) && !below("/websockify")
+                !["/health", "/openapi.json", metrics_path].into_iter().any(below) && !below("/websockify")
             }
         };
         self.reads() && (page || below("/docs"))
@@ -213,7 +226,11 @@ impl AccessSettings {
     ///
     /// # Errors
     /// [`ApiError::BadRequest`], [`ApiError::UnknownHost`], [`ApiError::CrossOrigin`].
-    pub(crate) fn admit(&self, surface: &Surface, asked: &Asked<'_>) -> Result<Caller, ApiError> {
+    pub(crate) fn admit(
+        &self,
+        (surface, metrics_path): (&Surface, &str),
+        asked: &Asked<'_>,
+    ) -> Result<Caller, ApiError> {
         check_form(asked)?;
         self.check_host(asked)?;
         let Some(origin) = asked.foreign_origin() else { return Ok(Caller::Trusted) };
@@ -231,7 +248,7 @@ impl AccessSettings {
                 }
             }
         }
-        if asked.is_page(surface)
+        if asked.is_page(surface, metrics_path)
             || asked.brings_view_key()
             || (asked.reads() && asked.below_root() == "/health")
         {
@@ -263,6 +280,16 @@ impl AccessSettings {
     }
 }
 
+impl AppState {
+    /// Lets a request pass, or says why not.
+    ///
+    /// # Errors
+    /// As [`AccessSettings::admit`].
+    pub(crate) fn admit(&self, asked: &Asked<'_>) -> Result<Caller, ApiError> {
+        self.settings.access.admit((&self.surface, &self.settings.metrics_path), asked)
+    }
+}
+
 /// A proxy is asked for the pages of others by their whole address; this is none (RFC 9112, section 3.2.2).
 fn check_form(asked: &Asked<'_>) -> Result<(), ApiError> {
     match asked.scheme {
@@ -284,15 +311,7 @@ pub(crate) async fn admit(
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
         return Ok(response);
     }
-    let asked = Asked {
-        method: request.method(),
-        path: request.path(),
-        scheme: request.uri().scheme_str(),
-        query: request.query_string(),
-        headers: request.headers(),
-        handshake: false,
-    };
-    let admitted = match state.settings.access.admit(&state.surface, &asked) {
+    let admitted = match state.admit(&Asked::of(request.head(), false)) {
         Ok(caller) => require_json(&mut request).await.map(|()| caller),
         Err(refusal) => Err(refusal),
     };

@@ -75,20 +75,22 @@ impl Target {
     /// Reads a request's path; a live view's id may stand in the query, in the path, or in the header by which an
     /// ingress tells what it stripped.
     fn of(surface: &Surface, path: &str, query: &str, headers: &HeaderMap) -> Option<Self> {
-        let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+        let segments = path.split('/').filter(|segment| !segment.is_empty());
+        let segments: Vec<String> = segments.map(decoded).collect::<Option<_>>()?;
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let segments = segments.strip_prefix(&["api"]).unwrap_or(&segments);
         match (surface, segments) {
             (Surface::Control | Surface::Worker { .. } | Surface::Runner, ["json", "cdp"]) => Some(Self::Cdp),
             (Surface::Control, ["sessions", worker, id, "ws"]) => {
-                Some(Self::Session { worker: Some(decoded(worker)?), id: decoded(id)? })
+                Some(Self::Session { worker: Some((*worker).to_owned()), id: (*id).to_owned() })
             }
             (Surface::Worker { .. } | Surface::Runner, ["sessions", id, "ws"]) => {
-                Some(Self::Session { worker: None, id: decoded(id)? })
+                Some(Self::Session { worker: None, id: (*id).to_owned() })
             }
             (Surface::Worker { .. } | Surface::Runner, _) => None,
             // There is only one, whatever a viewer calls it.
             (Surface::SharedScreen { .. }, _) => Some(Self::View { vnc_id: String::new() }),
-            (_, ["vnc", vnc_id, "websockify"]) => Some(Self::View { vnc_id: decoded(vnc_id)? }),
+            (_, ["vnc", vnc_id, "websockify"]) => Some(Self::View { vnc_id: (*vnc_id).to_owned() }),
             (_, ["websockify"]) => Some(Self::View { vnc_id: view_id(query, headers).unwrap_or_default() }),
             _ => None,
         }
@@ -183,15 +185,7 @@ async fn admit(
     let target =
         Target::of(&state.surface, request.path(), query, request.headers()).ok_or(ApiError::NoSuchRoute)?;
     let access = &state.settings.access;
-    let asked = Asked {
-        method: request.method(),
-        path: request.path(),
-        scheme: request.uri().scheme_str(),
-        query,
-        headers: request.headers(),
-        handshake: true,
-    };
-    access.admit(&state.surface, &asked)?;
+    state.admit(&Asked::of(request.head(), true))?;
     let key = match &target {
         Target::Cdp => return Err(ApiError::CdpUnsupported),
         Target::Session { .. } if speaks_cdp(request.headers()) => return Err(ApiError::CdpUnsupported),
@@ -391,6 +385,7 @@ mod tests {
         assert_eq!(target("/sessions/local/1/ws", "", None), session("local"));
         assert_eq!(target("/api/sessions/local/1/ws/", "", None), session("local"));
         assert_eq!(target("/sessions/east%20a+b/1/ws", "", None), session("east a+b"));
+        assert_eq!(target("/%61pi/%73essions/local/1/%77s", "", None), session("local"));
     }
 
     #[test]
@@ -402,6 +397,7 @@ mod tests {
         assert_eq!(target("/websockify", "", Some("/fleet/vnc/6904/")), view("6904"));
         assert_eq!(target("/websockify", "token=6900", Some("/vnc/6905")), view("6900"));
         assert_eq!(target("/websockify", "", None), view(""));
+        assert_eq!(target("/%76nc/69%300/%77ebsockify", "", None), view("6900"));
     }
 
     #[test]

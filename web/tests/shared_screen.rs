@@ -12,9 +12,14 @@ use tokio::net::TcpStream;
 
 /// The status and the whole answer to a path that no client has tidied up.
 async fn get(api: &Api, path: &str) -> (u16, String) {
+    get_with(api, path, "").await
+}
+
+/// The same, with another header.
+async fn get_with(api: &Api, path: &str, header: &str) -> (u16, String) {
     let address = api.origin.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{header}Connection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -56,4 +61,34 @@ async fn novnc_s_files_are_served_and_nothing_outside_of_them() {
     let (status, answer) = get(&api, "/missing.js").await;
     assert_eq!((status, answer.contains("\"code\":\"not_found\"")), (404, true), "{answer}");
     api.stop().await;
+}
+
+#[actix_web::test]
+async fn of_its_routes_a_page_of_another_origin_gets_none_but_pages_and_the_health_however_they_are_written()
+{
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("vnc.html"), "<title>noVNC</title>").unwrap();
+    for assets in [None, Some(directory.path().to_owned())] {
+        let surface = Surface::SharedScreen { assets };
+        let api = api(Options { surface, metrics_path: "/ops/metrics", ..Options::default() }).await;
+        let document: serde_json::Value = api.get("/openapi.json").await.1;
+        let mut paths: Vec<String> = document["paths"].as_object().unwrap().keys().cloned().collect();
+        paths.extend(["/openapi.json", "/websockify"].map(str::to_owned));
+        assert!(paths.contains(&"/ops/metrics".to_owned()), "{paths:?}");
+        for path in paths {
+            let letter = path.rfind(char::is_alphabetic).unwrap();
+            let written =
+                format!("{}%{:02x}{}", &path[..letter], path.as_bytes()[letter], &path[letter + 1..]);
+            for path in [path.clone(), written, format!("/api{path}"), path.replacen('/', "/%61pi/", 1)] {
+                let (_, own) = get(&api, &path).await;
+                let (status, answer) = get_with(&api, &path, "Origin: http://evil.example\r\n").await;
+                assert!(!own.contains("\"code\":\"not_found\""), "{path} is no route: {own}");
+                match path.ends_with("health") || path.ends_with("healt%68") {
+                    true => assert!(status == 200 && answer.ends_with("{\"status\":\"ok\"}"), "{answer}"),
+                    false => assert_eq!(status, 403, "{path}: {answer}"),
+                }
+            }
+        }
+        api.stop().await;
+    }
 }

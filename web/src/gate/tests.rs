@@ -32,15 +32,27 @@ fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
 
 /// How the gate answers: a caller, or the code of a refusal.
 fn answer(access: &AccessSettings, request: &str, pairs: &[(&'static str, &str)]) -> Result<Caller, String> {
+    answer_of(&Surface::Control, access, request, pairs)
+}
+
+/// The same, of a server whose metrics are at `/ops/metrics`.
+fn answer_of(
+    surface: &Surface,
+    access: &AccessSettings,
+    request: &str,
+    pairs: &[(&'static str, &str)],
+) -> Result<Caller, String> {
     let (method, target) = request.split_once(' ').unwrap();
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut all = vec![("host", OWN)];
     all.extend_from_slice(pairs);
-    let headers = headers(&all);
     let handshake = method == "WS";
-    let method: Method = if handshake { Method::GET } else { method.parse().unwrap() };
-    let asked = Asked { method: &method, path, scheme: None, query, headers: &headers, handshake };
-    access.admit(&Surface::Control, &asked).map_err(|refusal| refusal.code().to_owned())
+    let mut head = RequestHead::default();
+    head.method = if handshake { Method::GET } else { method.parse().unwrap() };
+    head.uri = target.parse().unwrap();
+    head.headers = headers(&all);
+    access
+        .admit((surface, "/ops/metrics"), &Asked::of(&head, handshake))
+        .map_err(|refusal| refusal.code().to_owned())
 }
 
 /// Everything that a foreign page has tried: reads, writes, streams, pictures, handshakes.
@@ -123,6 +135,51 @@ fn pages_may_be_gone_to_from_anywhere_and_health_says_little() {
         let refused = Err("cross_origin".to_owned());
         assert_eq!(answer(&access, request, &[("origin", "http://evil.example")]), refused, "{request}");
     }
+}
+
+#[test]
+fn a_path_is_what_the_router_reads_and_not_what_it_is_written_as() {
+    let escaped = |request: &str| {
+        let (method, target) = request.split_once(' ').unwrap();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let letter = path.rfind(char::is_alphabetic).unwrap();
+        format!("{method} {}%{:02x}{}?{query}", &path[..letter], path.as_bytes()[letter], &path[letter + 1..])
+    };
+    let (foreign, own) = ([("origin", "http://evil.example")], []);
+    let screen = Surface::SharedScreen { assets: None };
+    let star = AccessSettings { cors_origins: CorsOrigins::Any, ..access() };
+    for request in [
+        "GET /websockify?token=6900",
+        "GET /websockify/view?token=6900",
+        "GET /api/websockify/view",
+        "GET /ops/metrics",
+        "GET /api/ops/metrics",
+        "GET /openapi.json",
+        "GET /health",
+        "GET /vnc.html",
+        "GET /docs/swagger-ui.css",
+        "GET /vnc/6900",
+        "WS /websockify?token=6900&key=00",
+        "WS /vnc/6900/websockify?key=00",
+        "WS /sessions/local/1/ws?key=00",
+    ] {
+        for surface in [&screen, &Surface::Control, &Surface::Gateway, &Surface::Runner] {
+            for access in [&access(), &star] {
+                for pairs in [&foreign[..], &own] {
+                    let plain = answer_of(surface, access, request, pairs);
+                    let written = answer_of(surface, access, &escaped(request), pairs);
+                    assert_eq!(written, plain, "{} {surface:?}", escaped(request));
+                }
+            }
+        }
+    }
+    for request in
+        ["GET /%77ebsockify/view", "GET /ops/metrics", "GET /ops/metrics/", "GET /%61pi/ops/metric%73"]
+    {
+        let refused = Err("cross_origin".to_owned());
+        assert_eq!(answer_of(&screen, &access(), request, &foreign), refused, "{request}");
+    }
+    assert_eq!(answer_of(&screen, &access(), "GET /app/metrics", &foreign), Ok(Caller::Foreign));
 }
 
 #[test]

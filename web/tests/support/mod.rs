@@ -63,6 +63,8 @@ pub struct Options {
     pub ping_interval: Duration,
     /// How many headless browsers stand ready.
     pub prewarm: usize,
+    /// Where the metrics are.
+    pub metrics_path: &'static str,
 }
 
 impl Default for Options {
@@ -77,13 +79,14 @@ impl Default for Options {
             surface: Surface::Control,
             ping_interval: Duration::from_secs(20),
             prewarm: 0,
+            metrics_path: "/metrics",
         }
     }
 }
 
 /// Starts the fleet and waits until it is healthy.
 pub async fn api(options: Options) -> Api {
-    let Options { os, max_sessions, token, cors, surface, ping_interval, prewarm } = options;
+    let Options { os, max_sessions, token, cors, surface, ping_interval, prewarm, metrics_path } = options;
     let base = tempfile::tempdir().unwrap();
     let pulse = PulseSettings { interval: Duration::from_secs(5), silence: Duration::from_secs(15) };
     let (metrics, events) = (Metrics::new().unwrap(), EventBus::default());
@@ -166,7 +169,8 @@ pub async fn api(options: Options) -> Api {
         demand: Some(metrics.clone()),
         ..FleetParts::default()
     });
-    let settings = web_settings(token, cors, ping_interval);
+    let settings =
+        WebSettings { metrics_path: metrics_path.to_owned(), ..web_settings(token, cors, ping_interval) };
     let api = serve(fleet, directory, surface, settings, (metrics, events), (os, base));
     api.healthy().await;
     api
