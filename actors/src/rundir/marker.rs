@@ -1,12 +1,14 @@
 //! The proof that a directory is camofleet's, and whose.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use nix::libc;
 use serde::{Deserialize, Serialize};
 
+use super::directory::Directory;
 use crate::process::{Os, ProcessId};
 
 /// The marker's name in the directory that it marks.
@@ -51,21 +53,24 @@ impl Marker {
 
     /// The marker of a directory that proves itself as camofleet's: it has a run directory's exact name, is no link and
     /// this user's, and so is the marker in it, which names this very directory and the process of its name.
-    pub fn read(directory: &Path) -> Option<Self> {
-        let number = named_after(directory)?;
-        let found = fs::symlink_metadata(directory).ok().filter(|found| found.is_dir() && is_mine(found))?;
-        let path = directory.join(FILE);
-        fs::symlink_metadata(&path).ok().filter(|file| file.is_file() && is_mine(file))?;
+    pub fn read(directory: &Directory) -> Option<Self> {
+        let number = named_after(directory.path())?;
+        directory.metadata().ok().filter(is_mine)?;
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        let file = options.open(directory.inside(FILE)).ok()?;
+        file.metadata().ok().filter(|file| file.is_file() && is_mine(file))?;
         let mut text = String::new();
-        File::open(path).ok()?.take(LONGEST).read_to_string(&mut text).ok()?;
+        file.take(LONGEST).read_to_string(&mut text).ok()?;
         let marker: Self = serde_json::from_str(&text).ok()?;
-        let fits = marker.camofleet == KIND && marker.inode == found.ino() && marker.process.pid == number;
+        let fits =
+            marker.camofleet == KIND && marker.inode == directory.inode() && marker.process.pid == number;
         fits.then_some(marker)
     }
 
-    pub fn write(&self, directory: &Path) -> io::Result<()> {
+    pub fn write(&self, directory: &Directory) -> io::Result<()> {
         let text = serde_json::to_string(self)?;
-        File::create(directory.join(FILE))?.write_all(text.as_bytes())
+        File::create(directory.inside(FILE))?.write_all(text.as_bytes())
     }
 
     pub fn maker(&self, os: &dyn Os) -> Maker {
@@ -103,9 +108,8 @@ fn whereabouts() -> (String, String) {
 #[cfg(test)]
 impl Marker {
     /// The marker of a directory whose maker was another process.
-    pub fn of(directory: &Path, process: ProcessId) -> Self {
-        let inode = fs::metadata(directory).unwrap().ino();
-        Self { process, ..Self::of_this_process(inode).unwrap() }
+    pub fn of(directory: &Directory, process: ProcessId) -> Self {
+        Self { process, ..Self::of_this_process(directory.inode()).unwrap() }
     }
 
     /// The same, made in another place.

@@ -3,19 +3,23 @@
 //! Each running camofleet has its own directory below a shared base. It carries a marker that proves who made it, and
 //! is locked for as long as its process lives, however that ends. At its start a camofleet so knows which directories are
 //! its predecessors': it kills what still runs with their mark, and removes them. Nothing else below the base is touched.
+//! Directories are held open and worked in by their handles, for in some bases others may rename them.
 
+mod directory;
 mod marker;
 mod place;
 mod sweep;
 
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::fcntl::{Flock, FlockArg};
 
+use self::directory::Directory;
 pub(crate) use self::marker::FILE as MARKER_FILE;
 use self::marker::Marker;
 use self::place::Place;
@@ -36,16 +40,17 @@ struct Held {
     made: Mutex<Made>,
 }
 
-/// What holds a directory that was made, until it is dropped.
+/// What was made, and holds it until it is dropped.
 #[derive(Debug)]
 struct Made {
-    inode: u64,
+    place: Directory,
+    directory: Arc<Directory>,
     locks: Vec<Flock<File>>,
 }
 
 impl RunDir {
     /// Sweeps what earlier runs left below `base`, then makes a new directory there: in `base` itself where that holds
-    /// nothing but camofleet's, else in `base/camofleet-<user id>`.
+    /// nothing but camofleet's and nobody else may write to it, else in `base/camofleet-<user id>`.
     ///
     /// # Errors
     /// `base` can't be made, is a link, or belongs to another user; the text names the remedy.
@@ -54,12 +59,13 @@ impl RunDir {
         for directory in place.to_sweep() {
             sweep::sweep(directory, os)?;
         }
-        let path = place.path().join(format!("{}-{:06x}", std::process::id(), fastrand::u32(..0x100_0000)));
-        DirBuilder::new().mode(0o700).create(&path)?;
+        let name = format!("{}-{:06x}", std::process::id(), fastrand::u32(..0x100_0000));
+        let directory = place.directory().make_in(name)?;
         // What has no marker nobody could tell from somebody else's, the next start included.
-        let made = Made::mark(&path).inspect_err(|_| drop(fs::remove_dir_all(&path)))?;
-        let made = Mutex::new(made);
-        Ok(Self(Arc::new(Held { path, made })))
+        let locks = mark(&directory).inspect_err(|_| directory.remove())?;
+        let path = directory.path().to_owned();
+        let made = Made { place: place.into_directory(), directory: Arc::new(directory), locks };
+        Ok(Self(Arc::new(Held { path, made: Mutex::new(made) })))
     }
 
     /// Where it is.
@@ -72,40 +78,42 @@ impl RunDir {
         (RUN_DIR_MARK.to_owned(), self.path().display().to_string())
     }
 
-    /// Makes the directory again where somebody removed it under us, or took its marker away.
+    /// Makes the directory again where somebody removed it under us, or took its marker away, and finds out whether
+    /// something else is in its place, or in that of the directory that it was made in.
     ///
     /// # Errors
     /// It can't be made, or something else is in its place; the text names the remedy.
     pub fn restore(&self) -> io::Result<()> {
+        self.held().map(|_| ())
+    }
+
+    fn held(&self) -> io::Result<Arc<Directory>> {
         let path = self.path();
         let mut made = self.0.made.lock().unwrap_or_else(PoisonError::into_inner);
-        match fs::symlink_metadata(path) {
-            Ok(found) if found.is_dir() && found.ino() == made.inode => {
-                if path.join(MARKER_FILE).exists() && path.join(LOCK_FILE).exists() {
-                    return Ok(());
-                }
+        if !made.place.is_in_place()? {
+            made.place = place::restore(made.place.path())?;
+        }
+        if made.directory.is_in_place()? {
+            if [MARKER_FILE, LOCK_FILE].iter().all(|file| made.directory.inside(file).exists()) {
+                return Ok(Arc::clone(&made.directory));
             }
-            Ok(_) => {
+        } else {
+            if fs::symlink_metadata(path).is_ok() {
                 return Err(io::Error::other("something else is in its place; move that away"));
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                log::warn!("{} was removed by somebody else; making it again", path.display());
-                if let Some(parent) = path.parent() {
-                    place::restore(parent)?;
-                }
-                DirBuilder::new().mode(0o700).create(path)?;
-            }
-            Err(error) => return Err(error),
+            log::warn!("{} was removed by somebody else; making it again", path.display());
+            let name = path.file_name().unwrap_or_default();
+            made.directory = Arc::new(made.place.make_in(name)?);
         }
         // Or the lock that is still there would be in the way of the new one.
         made.locks.clear();
-        *made = Made::mark(path)?;
-        Ok(())
+        made.locks = mark(&made.directory)?;
+        Ok(Arc::clone(&made.directory))
     }
 
     /// Where the directory of a launch is, as long as it lives.
     pub fn launch_path(&self, launch: u64) -> PathBuf {
-        self.path().join(format!("launch-{launch}"))
+        self.path().join(launch_name(launch))
     }
 
     /// A new directory for one launch.
@@ -113,43 +121,40 @@ impl RunDir {
     /// # Errors
     /// The file system is full or read-only, or something else is in the run directory's place.
     pub fn launch_dir(&self, launch: u64) -> io::Result<LaunchDir> {
-        self.restore()?;
-        let path = self.launch_path(launch);
-        DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(LaunchDir { path, _run_dir: self.clone() })
+        let parent = self.held()?;
+        let directory = parent.make_in(launch_name(launch))?;
+        Ok(LaunchDir { directory, parent, _run_dir: self.clone() })
     }
+}
+
+fn launch_name(launch: u64) -> String {
+    format!("launch-{launch}")
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         let made = self.made.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // What is in its place by now is not this camofleet's.
-        if fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == made.inode) {
-            remove_dir(&self.path);
-        }
+        made.directory.remove();
     }
 }
 
-impl Made {
-    /// Marks a directory of this process as its own, and locks it.
-    fn mark(path: &Path) -> io::Result<Self> {
-        let directory = File::open(path)?;
-        let inode = directory.metadata()?.ino();
-        // This lock is there as long as the directory is, and systemd-tmpfiles keeps away from what is locked so. Network
-        // file systems know none for directories: there the file's has to do.
-        let directory = Flock::lock(directory, FlockArg::LockExclusiveNonblock).ok();
-        Marker::of_this_process(inode)?.write(path)?;
-        let lock = File::create(path.join(LOCK_FILE))?;
-        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock)
-            .map_err(|(_, errno)| io::Error::from(errno))?;
-        Ok(Self { inode, locks: directory.into_iter().chain([lock]).collect() })
-    }
+/// Marks a directory of this process as its own, and locks it.
+fn mark(directory: &Directory) -> io::Result<Vec<Flock<File>>> {
+    // This lock is there as long as the directory is, and systemd-tmpfiles keeps away from what is locked so. Network
+    // file systems know none for directories: there the file's has to do.
+    let itself = Flock::lock(File::open(directory.inside(""))?, FlockArg::LockExclusiveNonblock).ok();
+    Marker::of_this_process(directory.inode())?.write(directory)?;
+    let lock = File::create(directory.inside(LOCK_FILE))?;
+    let lock =
+        Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| io::Error::from(errno))?;
+    Ok(itself.into_iter().chain([lock]).collect())
 }
 
 /// The directory of one browser launch: its profile and its temporary files. Removed when dropped.
 #[derive(Debug)]
 pub struct LaunchDir {
-    path: PathBuf,
+    directory: Directory,
+    parent: Arc<Directory>,
     /// Keeps the run directory's lock for as long as something lives in it.
     _run_dir: RunDir,
 }
@@ -157,7 +162,7 @@ pub struct LaunchDir {
 impl LaunchDir {
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.directory.path()
     }
 
     /// Makes the `HOME` of a browser in it, with links to directories that it is to find there: where, and to what.
@@ -167,7 +172,7 @@ impl LaunchDir {
     /// # Errors
     /// The file system is full or read-only.
     pub fn make_home(&self, links: &[(PathBuf, PathBuf)]) -> io::Result<PathBuf> {
-        let home = self.path.join("home");
+        let home = self.directory.inside("home");
         DirBuilder::new().mode(0o700).create(&home)?;
         for (link, target) in links {
             let link = home.join(link);
@@ -176,23 +181,25 @@ impl LaunchDir {
             }
             std::os::unix::fs::symlink(target, link)?;
         }
-        Ok(home)
+        Ok(self.path().join("home"))
     }
 
     /// Takes the directory away from the processes that are being killed, and removes what is in it, away from the
     /// actors' thread. Under its new name nobody else finds it: the dying write nothing more, and the driver, which
     /// removes a browser's profile too, has nothing left to do.
     pub async fn clear(&mut self) {
-        let ended = self.path.with_extension("ended");
-        let (path, new_path) = (self.path.clone(), ended.clone());
+        let (parent, name) = (Arc::clone(&self.parent), self.path().file_name().map(OsString::from));
         let renamed = tokio::task::spawn_blocking(move || {
-            fs::rename(&path, &new_path)?;
+            let name = name.unwrap_or_default();
+            let new_name = Path::new(&name).with_extension("ended");
+            fs::rename(parent.inside(&name), parent.inside(&new_name))?;
+            let renamed = parent.open_in(new_name)?;
             // What is left over is `remove`'s to complain about.
-            let _ = fs::remove_dir_all(&new_path);
-            io::Result::Ok(())
+            let _ = renamed.try_remove();
+            io::Result::Ok(renamed)
         });
-        if let Ok(Ok(())) = renamed.await {
-            self.path = ended;
+        if let Ok(Ok(renamed)) = renamed.await {
+            self.directory = renamed;
         }
     }
 
@@ -205,19 +212,7 @@ impl LaunchDir {
 
 impl Drop for LaunchDir {
     fn drop(&mut self) {
-        remove_dir(&self.path);
-    }
-}
-
-fn remove_dir(path: &Path) {
-    // A dying browser may write one more file between the listing and the removal.
-    for attempt in 0..3 {
-        match fs::remove_dir_all(path) {
-            Ok(()) => return,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-            Err(error) if attempt == 2 => log::warn!("could not remove {}: {error}", path.display()),
-            Err(_) => {}
-        }
+        self.directory.remove();
     }
 }
 

@@ -3,13 +3,14 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::libc;
 
+use super::directory::{Directory, exposed, is_open_to_others};
 use super::marker::{Marker, is_mine};
 
 /// The empty file whose lock lets one camofleet at a time sweep and settle in.
@@ -18,48 +19,60 @@ const GATE_FILE: &str = "gate";
 const GATE_PATIENCE: Duration = Duration::from_secs(10);
 const GATE_POLL: Duration = Duration::from_millis(20);
 
-/// Makes the directory of run directories again where it is gone, and holds it to what it was.
+/// Makes the directory of run directories again where it is gone. What is in its place has to be as fit as it was.
 ///
 /// # Errors
-/// It can't be made, or what is there now is not ours.
-pub(super) fn restore(directory: &Path) -> io::Result<()> {
-    let found = match fs::symlink_metadata(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-            fs::symlink_metadata(directory)?
-        }
-        found => found?,
+/// It can't be made, or what is there now is not ours, or others may write to it; the text names the remedy.
+pub(super) fn restore(path: &Path) -> io::Result<Directory> {
+    let fit = |found: &fs::Metadata| {
+        let problem = match is_mine(found) || found.uid() == 0 {
+            false => format!("belongs to the user with id {}", found.uid()),
+            true if is_open_to_others(found) => "may be written to by others".to_owned(),
+            true => return Ok(()),
+        };
+        let parent = path.parent().unwrap_or(path).display();
+        Err(io::Error::other(format!(
+            "something else is in the place of {}, which {problem}; move that away, and keep others from putting it there \
+             by 'chmod +t {parent}'",
+            path.display()
+        )))
     };
-    check_kind(directory, &found)?;
-    if is_mine(&found) || found.uid() == 0 {
-        return Ok(());
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return make(path),
+        // Of another user's it might be all that can be read. What a link leads to is not asked for.
+        found => found.and_then(|found| if found.is_dir() { fit(&found) } else { Ok(()) })?,
     }
-    Err(io::Error::other(format!("{} belongs to the user with id {} now", directory.display(), found.uid())))
+    let directory = Directory::open(path)?;
+    fit(&directory.metadata()?)?;
+    Ok(directory)
+}
+
+fn make(path: &Path) -> io::Result<Directory> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    Directory::open(path)
 }
 
 /// The directory that run directories are made in, with its gate closed behind us.
 pub(super) struct Place {
-    path: PathBuf,
+    directory: Directory,
     /// The base, where this is not the base itself but earlier runs may have left something there.
-    before: Option<PathBuf>,
+    before: Option<Directory>,
     _gates: Vec<Flock<File>>,
 }
 
 impl Place {
-    /// The base itself where it holds nothing but camofleet's, or nothing; else a directory of camofleet's own in it.
+    /// The base itself where it holds nothing but camofleet's, or nothing, and nobody else may write to it; else a
+    /// directory of camofleet's own in it. Where others can put something else in the place of either, that is logged.
     ///
     /// # Errors
     /// The base is a link, or no directory, or another user's; or nothing can be made in it.
     pub fn settle(base: &Path) -> io::Result<Self> {
         let uid = nix::unistd::geteuid();
-        let found = match fs::symlink_metadata(base) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                DirBuilder::new().recursive(true).mode(0o700).create(base)?;
-                fs::symlink_metadata(base)?
-            }
-            found => found?,
+        let base = match Directory::open(base) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => make(base)?,
+            directory => directory?,
         };
-        check_kind(base, &found)?;
+        let found = base.metadata()?;
         if !is_mine(&found) && found.uid() != 0 {
             // Whoever owns it can put anything in the place of what is made there, to read our profiles.
             return Err(io::Error::other(format!(
@@ -67,82 +80,98 @@ impl Place {
                 found.uid()
             )));
         }
-        let mut place = Self { path: base.to_owned(), before: None, _gates: Vec::new() };
+        if let Some(exposed) = exposed(base.path())? {
+            log::warn!("run directories are not safe from other users: {exposed}");
+        }
+        let mut gates = Vec::new();
+        let holds = |name| format!("it holds '{name}', which is not camofleet's");
         let stranger = match is_mine(&found) {
             false => Some("it is root's".to_owned()),
-            true if is_empty(base)? || has_gate(base) => {
-                place._gates.push(close_gate(base)?);
-                // Looked at with the gate closed: nobody is only just settling in.
-                stranger_in(base)?.map(|name| format!("it holds '{name}', which is not camofleet's"))
+            // Not even its gate would be safe from them.
+            true if is_open_to_others(&found) => Some("others may write to it".to_owned()),
+            true if is_empty(&base)? || has_gate(&base) => {
+                gates.push(close_gate(&base)?);
+                // Listed with the gate closed: nobody is only just settling in.
+                stranger_in(&base)?.map(holds)
             }
-            true => stranger_in(base)?.map(|name| format!("it holds '{name}', which is not camofleet's")),
+            true => stranger_in(&base)?.map(holds),
         };
         let Some(why) = stranger else {
-            if place._gates.is_empty() {
-                place._gates.push(close_gate(base)?);
+            if gates.is_empty() {
+                gates.push(close_gate(&base)?);
             }
-            return Ok(place);
+            return Ok(Self { directory: base, before: None, _gates: gates });
         };
-        let own = base.join(format!("camofleet-{uid}"));
-        log::info!("run directories go to {}, for of {} {why}", own.display(), base.display());
-        match DirBuilder::new().mode(0o700).create(&own) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(io::Error::new(error.kind(), format!("{}: {error}", own.display())));
+        let name = format!("camofleet-{uid}");
+        let own = base.path().join(&name);
+        log::info!("run directories go to {} instead of {}: {why}", own.display(), base.path().display());
+        let own = match base.make_in(&name) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let found = fs::symlink_metadata(base.inside(&name))?;
+                // Of another user's it might be all that can be read.
+                if found.is_dir() {
+                    check_own(&own, &found)?;
+                }
+                base.open_in(&name)?
             }
-            _ => {}
-        }
-        let found = fs::symlink_metadata(&own)?;
-        check_kind(&own, &found)?;
-        if !is_mine(&found) {
-            return Err(io::Error::other(format!(
-                "{} belongs to the user with id {}, not {uid}",
-                own.display(),
-                found.uid()
-            )));
-        }
+            made => {
+                made.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", own.display())))?
+            }
+        };
+        check_own(own.path(), &own.metadata()?)?;
         if is_empty(&own)? || has_gate(&own) {
-            place._gates.push(close_gate(&own)?);
+            gates.push(close_gate(&own)?);
         }
         if let Some(name) = stranger_in(&own)? {
             return Err(io::Error::other(format!(
                 "{} holds '{name}', which is not camofleet's; move that away",
-                own.display()
+                own.path().display()
             )));
         }
-        place.before = has_gate(base).then(|| base.to_owned());
-        place.path = own;
-        Ok(place)
-    }
-
-    /// Where run directories go.
-    pub fn path(&self) -> &Path {
-        &self.path
+        let before = has_gate(&base).then_some(base);
+        Ok(Self { directory: own, before, _gates: gates })
     }
 
     /// Where earlier runs may have left some.
-    pub fn to_sweep(&self) -> impl Iterator<Item = &Path> {
-        std::iter::once(self.path()).chain(self.before.as_deref())
+    pub fn to_sweep(&self) -> impl Iterator<Item = &Directory> {
+        std::iter::once(&self.directory).chain(&self.before)
+    }
+
+    /// Where run directories go.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The same, with the gate open behind us.
+    pub fn into_directory(self) -> Directory {
+        self.directory
     }
 }
 
-fn check_kind(path: &Path, found: &fs::Metadata) -> io::Result<()> {
-    if found.is_symlink() {
-        let target = fs::read_link(path).unwrap_or_default();
+/// Holds camofleet's own directory below a base that others may write to: what they can put there is not this.
+fn check_own(path: &Path, found: &fs::Metadata) -> io::Result<()> {
+    let path = path.display();
+    if !is_mine(found) {
+        let (owner, uid) = (found.uid(), nix::unistd::geteuid());
         return Err(io::Error::other(format!(
-            "{} is a symbolic link to {}; name that directory itself",
-            path.display(),
-            target.display()
+            "{path} belongs to the user with id {owner}, not {uid}; move that away"
         )));
     }
-    if found.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
+    if found.mode() & 0o077 != 0 {
+        return Err(io::Error::other(format!(
+            "{path} is open to other users, mode {:o}; 'chmod 700 {path}' if it is yours",
+            found.mode() & 0o777
+        )));
+    }
+    Ok(())
 }
 
-fn is_empty(directory: &Path) -> io::Result<bool> {
-    Ok(fs::read_dir(directory)?.next().is_none())
+fn is_empty(directory: &Directory) -> io::Result<bool> {
+    Ok(fs::read_dir(directory.inside(""))?.next().is_none())
 }
 
-fn has_gate(directory: &Path) -> bool {
-    is_gate(&directory.join(GATE_FILE))
+fn has_gate(directory: &Directory) -> bool {
+    is_gate(&directory.inside(GATE_FILE))
 }
 
 /// A gate is empty: another program's file of this name is none.
@@ -151,12 +180,12 @@ fn is_gate(path: &Path) -> bool {
 }
 
 /// The first entry that is neither a gate nor a marked run directory.
-fn stranger_in(directory: &Path) -> io::Result<Option<String>> {
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if !(name == GATE_FILE && is_gate(&path)) && Marker::read(&path).is_none() {
-            return Ok(Some(name));
+fn stranger_in(directory: &Directory) -> io::Result<Option<String>> {
+    for entry in fs::read_dir(directory.inside(""))? {
+        let name = entry?.file_name();
+        let gate = name == GATE_FILE && has_gate(directory);
+        if !gate && directory.open_in(&name).ok().and_then(|run| Marker::read(&run)).is_none() {
+            return Ok(Some(name.to_string_lossy().into_owned()));
         }
     }
     Ok(None)
@@ -165,8 +194,8 @@ fn stranger_in(directory: &Path) -> io::Result<Option<String>> {
 /// Waits until no other camofleet settles in here. Without it a directory that is made and not marked yet would look like
 /// a stranger's to another start.
 #[allow(clippy::disallowed_methods, reason = "no actor runs yet when a camofleet settles in")]
-fn close_gate(directory: &Path) -> io::Result<Flock<File>> {
-    let path = directory.join(GATE_FILE);
+fn close_gate(directory: &Directory) -> io::Result<Flock<File>> {
+    let path = directory.inside(GATE_FILE);
     let options = |options: &mut OpenOptions| options.write(true).custom_flags(libc::O_NOFOLLOW).open(&path);
     let mut gate = options(OpenOptions::new().create(true))?;
     let mut polls = GATE_PATIENCE.as_millis() / GATE_POLL.as_millis();
@@ -177,7 +206,7 @@ fn close_gate(directory: &Path) -> io::Result<Flock<File>> {
             Err((_, Errno::EWOULDBLOCK)) => {
                 return Err(io::Error::other(format!(
                     "another camofleet has held {} for {GATE_PATIENCE:?}; end that one, if it hangs",
-                    path.display()
+                    directory.path().join(GATE_FILE).display()
                 )));
             }
             Err((_, errno)) => return Err(errno.into()),

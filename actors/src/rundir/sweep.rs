@@ -2,25 +2,27 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
+use super::directory::Directory;
 use super::marker::{Maker, Marker};
-use super::{LOCK_FILE, RUN_DIR_MARK, remove_dir};
+use super::{LOCK_FILE, RUN_DIR_MARK};
 use crate::process::{DisplayFiles, Os};
 
 /// How many names of what is removed are logged.
 const MOST_NAMES: usize = 20;
 
 /// Ends the processes and removes the directories of earlier runs whose camofleet is gone.
-pub(super) fn sweep(base: &Path, os: &dyn Os) -> io::Result<()> {
-    for entry in fs::read_dir(base)? {
-        let path = entry?.path();
-        let Some(marker) = Marker::read(&path) else { continue };
+pub(super) fn sweep(base: &Directory, os: &dyn Os) -> io::Result<()> {
+    for entry in fs::read_dir(base.inside(""))? {
+        // What is no directory is nobody's run.
+        let Ok(directory) = base.open_in(entry?.file_name()) else { continue };
+        let Some(marker) = Marker::read(&directory) else { continue };
+        let path = directory.path();
         // Held until it is removed.
-        let _locks = match is_left_over(&path, &marker, os) {
+        let _locks = match is_left_over(&directory, &marker, os) {
             Ok(Some(locks)) => locks,
             Ok(None) => continue,
             Err(error) => {
@@ -31,20 +33,20 @@ pub(super) fn sweep(base: &Path, os: &dyn Os) -> io::Result<()> {
         log::info!(
             "removing {}, left by a camofleet that was killed, with {}",
             path.display(),
-            contents(&path)
+            contents(&directory)
         );
         os.kill_marked(RUN_DIR_MARK, &path.display().to_string());
-        sweep_displays(&path, os);
-        remove_dir(&path);
+        sweep_displays(&directory, os);
+        directory.remove();
     }
     Ok(())
 }
 
 /// The locks on a marked directory that nobody uses any more; `None` where somebody does.
-fn is_left_over(path: &Path, marker: &Marker, os: &dyn Os) -> io::Result<Option<Vec<Flock<File>>>> {
+fn is_left_over(directory: &Directory, marker: &Marker, os: &dyn Os) -> io::Result<Option<Vec<Flock<File>>>> {
     let mut locks = Vec::new();
     let mut lock_file = false;
-    for (file, is_lock_file) in [(path.to_owned(), false), (path.join(LOCK_FILE), true)] {
+    for (file, is_lock_file) in [(directory.inside(""), false), (directory.inside(LOCK_FILE), true)] {
         let file = match File::open(file) {
             Ok(file) => file,
             // Something that clears up /tmp may have taken it.
@@ -74,8 +76,10 @@ fn is_left_over(path: &Path, marker: &Marker, os: &dyn Os) -> io::Result<Option<
 }
 
 /// What is in a directory, for the log.
-fn contents(path: &Path) -> String {
-    let Ok(entries) = fs::read_dir(path) else { return "contents that can't be read".to_owned() };
+fn contents(directory: &Directory) -> String {
+    let Ok(entries) = fs::read_dir(directory.inside("")) else {
+        return "contents that can't be read".to_owned();
+    };
     let mut names: Vec<_> =
         entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
@@ -86,8 +90,8 @@ fn contents(path: &Path) -> String {
 }
 
 /// Each display of a run leaves a note `display-<number>` of its X server and its socket, which is removed with it.
-fn sweep_displays(path: &Path, os: &dyn Os) {
-    let Ok(entries) = fs::read_dir(path) else { return };
+fn sweep_displays(directory: &Directory, os: &dyn Os) {
+    let Ok(entries) = fs::read_dir(directory.inside("")) else { return };
     for entry in entries.flatten() {
         let is_note = entry.file_name().to_str().is_some_and(|name| name.starts_with("display-"));
         let note = fs::read_to_string(entry.path()).ok().filter(|_| is_note);

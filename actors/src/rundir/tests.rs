@@ -1,6 +1,6 @@
 //! What is swept, what is spared, and where run directories go.
 
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
 use crate::process::fake::FakeOs;
@@ -20,7 +20,8 @@ fn names(directory: &Path) -> Vec<String> {
 fn left_over(base: &Path, name: &str, process: ProcessId) -> PathBuf {
     let path = base.join(name);
     fs::create_dir(&path).unwrap();
-    Marker::of(&path, process).write(&path).unwrap();
+    let directory = Directory::open(&path).unwrap();
+    Marker::of(&directory, process).write(&directory).unwrap();
     fs::write(path.join(LOCK_FILE), "").unwrap();
     // As in every base that a camofleet has settled in.
     fs::write(base.join("gate"), "").unwrap();
@@ -152,7 +153,8 @@ fn of_another_machine_only_the_lock_is_believed() {
     let base = tempfile::tempdir().unwrap();
     let directories = ["999-aaaaaa", "999-bbbbbb"].map(|name| {
         let path = left_over(base.path(), name, GONE);
-        Marker::of(&path, GONE).elsewhere().write(&path).unwrap();
+        let directory = Directory::open(&path).unwrap();
+        Marker::of(&directory, GONE).elsewhere().write(&directory).unwrap();
         path
     });
     fs::remove_file(directories[1].join(LOCK_FILE)).unwrap();
@@ -220,4 +222,151 @@ fn what_somebody_put_in_its_place_is_neither_used_nor_removed() {
     assert!(error.contains("move that away"), "{error}");
     drop(run_dir);
     assert!(path.exists());
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Where a base with this mode has its run directories: in itself, or in camofleet's own directory in it.
+fn place_in(base: &Path) -> PathBuf {
+    base.join(format!("camofleet-{}", nix::unistd::geteuid()))
+}
+
+#[test]
+fn a_base_that_others_may_write_to_has_a_private_directory_in_it_unless_it_is_sticky() {
+    for (mode, private) in [
+        (0o700, false),
+        (0o755, false),
+        (0o1777, false),
+        (0o1775, false),
+        (0o777, true),
+        (0o775, true),
+        (0o2777, true),
+    ] {
+        let base = tempfile::tempdir().unwrap();
+        set_mode(base.path(), mode);
+        for _ in 0..2 {
+            let run_dir = RunDir::create(base.path(), &FakeOs::new()).unwrap();
+            let launch = run_dir.launch_dir(1).unwrap();
+            let expected = if private { place_in(base.path()) } else { base.path().to_owned() };
+            assert_eq!(run_dir.path().parent(), Some(&*expected), "{mode:o}");
+            assert!(!private || fs::metadata(&expected).unwrap().permissions().mode() & 0o077 == 0);
+            assert!(launch.path().is_dir());
+        }
+    }
+}
+
+#[test]
+fn what_an_earlier_run_left_in_a_base_that_others_may_write_to_is_swept() {
+    let base = tempfile::tempdir().unwrap();
+    let dead = left_over(base.path(), "999-abcdef", GONE);
+    set_mode(base.path(), 0o777);
+    let _run_dir = RunDir::create(base.path(), &FakeOs::new()).unwrap();
+    assert!(!dead.exists());
+}
+
+#[test]
+fn a_private_directory_that_others_may_enter_or_that_leads_elsewhere_is_refused_with_the_remedy() {
+    let base = tempfile::tempdir().unwrap();
+    set_mode(base.path(), 0o777);
+    let place = place_in(base.path());
+    fs::create_dir(&place).unwrap();
+    for mode in [0o777, 0o770, 0o755] {
+        set_mode(&place, mode);
+        let error = RunDir::create(base.path(), &FakeOs::new()).unwrap_err().to_string();
+        assert!(error.contains(&format!("chmod 700 {}", place.display())), "{error}");
+    }
+    set_mode(&place, 0o700);
+    assert!(RunDir::create(base.path(), &FakeOs::new()).is_ok());
+    fs::remove_dir_all(&place).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    symlink(elsewhere.path(), &place).unwrap();
+    let error = RunDir::create(base.path(), &FakeOs::new()).unwrap_err().to_string();
+    assert!(error.contains("symbolic link"), "{error}");
+    assert_eq!(names(elsewhere.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_private_directory_of_another_user_is_refused_and_one_in_its_place_later_is_not_used() {
+    if !nix::unistd::geteuid().is_root() {
+        // Nobody else can make a directory of another user.
+        return;
+    }
+    let base = tempfile::tempdir().unwrap();
+    set_mode(base.path(), 0o777);
+    let place = place_in(base.path());
+    let foreign = |path: &Path| {
+        fs::create_dir(path).unwrap();
+        set_mode(path, 0o700);
+        std::os::unix::fs::chown(path, Some(4711), None).unwrap();
+    };
+    foreign(&place);
+    let error = RunDir::create(base.path(), &FakeOs::new()).unwrap_err().to_string();
+    assert!(error.contains("user with id 4711") && error.contains("move that away"), "{error}");
+    fs::remove_dir(&place).unwrap();
+    let run_dir = RunDir::create(base.path(), &FakeOs::new()).unwrap();
+    fs::rename(&place, base.path().join("away")).unwrap();
+    foreign(&place);
+    let error = run_dir.launch_dir(1).unwrap_err().to_string();
+    assert!(error.contains("4711") && error.contains("chmod +t"), "{error}");
+    assert_eq!(names(&place), Vec::<String>::new());
+}
+
+#[test]
+fn what_somebody_put_in_the_place_of_the_private_directory_is_neither_used_nor_removed() {
+    let base = tempfile::tempdir().unwrap();
+    set_mode(base.path(), 0o777);
+    let run_dir = RunDir::create(base.path(), &FakeOs::new()).unwrap();
+    let launch = run_dir.launch_dir(1).unwrap();
+    let (place, away) = (place_in(base.path()), base.path().join("away"));
+    let name = run_dir.path().file_name().unwrap().to_owned();
+    fs::rename(&place, &away).unwrap();
+    // All that is under camofleet's names by now is somebody's.
+    let theirs = place.join(&name).join("launch-1");
+    fs::create_dir_all(&theirs).unwrap();
+    fs::write(theirs.join("thesis.odt"), "").unwrap();
+    set_mode(&place, 0o777);
+    let error = run_dir.launch_dir(2).unwrap_err().to_string();
+    assert!(error.contains("something else is in the place of") && error.contains("chmod +t"), "{error}");
+    set_mode(&place, 0o700);
+    assert!(run_dir.launch_dir(2).unwrap_err().to_string().contains("move that away"));
+    drop((launch, run_dir));
+    assert!(theirs.join("thesis.odt").exists());
+    // Of its own nothing is left but the empty directory, wherever it is.
+    assert_eq!(names(&away.join(&name)), Vec::<String>::new());
+}
+
+#[test]
+fn what_takes_a_directory_s_place_while_it_is_removed_stays() {
+    let base = tempfile::tempdir().unwrap();
+    let dead = left_over(base.path(), "999-abcdef", GONE);
+    fs::create_dir(dead.join("tmp")).unwrap();
+    let documents = base.path().join("Documents");
+    fs::create_dir(&documents).unwrap();
+    fs::write(documents.join("thesis.odt"), "").unwrap();
+    let directory = Directory::open(&dead).unwrap();
+    fs::rename(&dead, base.path().join("away")).unwrap();
+    fs::rename(&documents, &dead).unwrap();
+    directory.remove();
+    assert_eq!(names(&dead), ["thesis.odt"]);
+    assert_eq!(names(&base.path().join("away")), Vec::<String>::new());
+}
+
+#[test]
+fn a_way_on_which_others_may_put_something_else_is_named_with_the_remedy() {
+    use super::directory::exposed;
+    let root = tempfile::tempdir().unwrap();
+    let base = root.path().join("shared/below");
+    fs::create_dir_all(&base).unwrap();
+    for (mode, remedy) in [(0o755, false), (0o777, true), (0o775, true), (0o1777, false)] {
+        set_mode(&root.path().join("shared"), mode);
+        let named = exposed(&base).unwrap().is_some_and(|text| {
+            text.contains(&format!(
+                "chmod +t {}",
+                fs::canonicalize(root.path()).unwrap().join("shared").display()
+            ))
+        });
+        assert_eq!(named, remedy, "{mode:o}");
+    }
 }

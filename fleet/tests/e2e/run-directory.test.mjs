@@ -100,3 +100,29 @@ test('a run directory that is removed is made again for the next create', async 
     await server.stop();
   }
 });
+
+test('in a directory that others may write to it works in a private one, and notices what takes its place', async () => {
+  const runBase = fs.mkdtempSync(path.join(directory, 'shared-'));
+  fs.chmodSync(runBase, 0o777);
+  const own = path.join(runBase, `camofleet-${process.getuid()}`);
+  const server = await Server.start({}, { runBase });
+  try {
+    assert.match(server.log(), /not safe from other users: .*chmod \+t .*shared-/);
+    await server.end(await server.create({ headless: true }));
+    assert.equal(runDirectories(own).length, 1);
+    assert.equal(fs.statSync(own).mode & 0o777, 0o700);
+    fs.renameSync(own, path.join(runBase, 'away'));
+    fs.mkdirSync(own);
+    fs.chmodSync(own, 0o777);
+    const refused = await server.request('POST', '/sessions', { body: { headless: true } });
+    assert.equal(refused.status, 502);
+    assert.match(refused.json.detail, /something else is in the place of .*chmod \+t/);
+    assert.deepEqual(fs.readdirSync(own), []);
+    fs.rmdirSync(own);
+    fs.renameSync(path.join(runBase, 'away'), own);
+    await server.end(await server.create({ headless: true, worker: 'local' }));
+  } finally {
+    await server.stop();
+  }
+  assert.deepEqual(tree(runBase), [path.basename(own), `${path.basename(own)}/gate`]);
+});
