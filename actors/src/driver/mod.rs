@@ -6,6 +6,8 @@
 mod handle;
 mod messages;
 pub(crate) mod protocol;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -16,11 +18,11 @@ use actix::prelude::*;
 use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
+use tokio_util::codec::FramedRead;
 
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
-use crate::process::{Os, OwnedProcess, Pipes, ProcessEnd, Program};
+use crate::process::{Line, Lines, Os, OwnedProcess, Pipes, ProcessEnd, Program};
 use crate::supervision::{Beat, ChildExited, Generation, Lifeline, Pulse, PulseSettings};
 pub(crate) use handle::DriverSeat;
 pub use handle::{DriverHandle, DriverVersions};
@@ -316,11 +318,14 @@ impl Actor for Driver {
         };
         let (commands, mut queue) = mpsc::channel::<Command>(COMMAND_QUEUE);
         self.commands = Some(commands);
-        ctx.add_stream(FramedRead::new(stdout, LinesCodec::new_with_max_length(LINE_LIMIT)));
-        let mut complaints = FramedRead::new(stderr, LinesCodec::new_with_max_length(LINE_LIMIT));
+        ctx.add_stream(FramedRead::new(stdout, Lines::up_to(LINE_LIMIT)));
+        let mut complaints = FramedRead::new(stderr, Lines::up_to(LINE_LIMIT));
         let log_complaints = async move {
             while let Some(Ok(line)) = complaints.next().await {
-                log::debug!("driver {id}: {line}");
+                match line {
+                    Line::Whole(line) => log::debug!("driver {id}: {line}"),
+                    Line::TooLong(start) => log::debug!("driver {id}: {start} …"),
+                }
             }
         };
         let write_commands = async move {
@@ -340,24 +345,28 @@ impl Actor for Driver {
     }
 }
 
-impl StreamHandler<std::result::Result<String, LinesCodecError>> for Driver {
-    fn handle(&mut self, line: std::result::Result<String, LinesCodecError>, _: &mut Context<Self>) {
+impl StreamHandler<std::io::Result<Line>> for Driver {
+    fn handle(&mut self, line: std::io::Result<Line>, _: &mut Context<Self>) {
         self.pulse.answered();
         self.show_answering(true);
-        match line.map(|line| serde_json::from_str(&line).map_err(|error| (line, error))) {
-            Ok(Ok(event)) => self.on_event(event),
-            Ok(Err((line, error))) => {
+        let id = *self.lifeline.key();
+        match line {
+            Ok(Line::Whole(line)) => match serde_json::from_str(&line) {
+                Ok(event) => self.on_event(event),
+                Err(error) => {
+                    log::warn!("driver {id} wrote a line that is no event ({error}): {line:.200}");
+                    self.on_unreadable(&line);
+                }
+            },
+            // Each line answers one request: the others, and the browsers, have nothing to do with it.
+            Ok(Line::TooLong(start)) => {
                 log::warn!(
-                    "driver {} wrote a line that is no event ({error}): {line:.200}",
-                    self.lifeline.key()
+                    "driver {id} wrote a line of more than {LINE_LIMIT} bytes, which is not read: {start:.200}"
                 );
-                self.on_unreadable(&line);
+                self.on_unreadable(&start);
             }
-            Err(error) => {
-                log::warn!("could not read a line of driver {}: {error}", self.lifeline.key());
-                // Too long, or no UTF-8: nothing is left of it, and its request is given up when its time is over.
-                self.metrics.driver_line_unreadable();
-            }
+            // Its end follows.
+            Err(error) => log::warn!("the output of driver {id} can't be read: {error}"),
         }
     }
 

@@ -5,6 +5,7 @@
 
 #[cfg(any(test, feature = "fake-os"))]
 pub mod fake;
+mod lines;
 mod owned;
 mod reaper;
 mod system;
@@ -20,6 +21,7 @@ use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub(crate) use lines::{Line, Lines};
 pub(crate) use owned::wait_group_gone;
 pub use owned::{OwnedProcess, Pipes};
 pub use system::{SystemOs, raise_open_files};
