@@ -91,9 +91,9 @@ pub(super) const SETTINGS: &[Setting] = &[
         "WORKER_POLL_INTERVAL_SECONDS",
         "1.0",
         PATIENCE,
-        "How often a worker looks at the sessions and the health of its remote runner.",
+        "How often a worker polls the sessions and the health of its remote runner.",
     ),
-    setting("WORKER_POLL_TIMEOUT_SECONDS", "1.5", PATIENCE, "How long such a look may take."),
+    setting("WORKER_POLL_TIMEOUT_SECONDS", "1.5", PATIENCE, "How long such a poll may take."),
     optional(
         "CONTROL_HOST",
         Kind::Host,
@@ -153,7 +153,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "CONTROL_POD_DELETION_COST",
         "0",
         Kind::Switch,
-        "Whether control tells Kubernetes how many sessions the pods of these workers have, so that it removes the idlest first.",
+        "Whether control sets the deletion costs of these workers' pods by their sessions, so that Kubernetes removes the idlest first.",
     ),
     setting(
         "CONTROL_PLACEMENT",
@@ -177,9 +177,9 @@ pub(super) const SETTINGS: &[Setting] = &[
         "CONTROL_POLL_INTERVAL_SECONDS",
         "1.0",
         PATIENCE,
-        "How often control looks at the sessions and the health of each worker.",
+        "How often control polls the sessions and the health of each worker.",
     ),
-    setting("CONTROL_POLL_TIMEOUT_SECONDS", "1.5", PATIENCE, "How long such a look may take."),
+    setting("CONTROL_POLL_TIMEOUT_SECONDS", "1.5", PATIENCE, "How long such a poll may take."),
     setting("CONTROL_METRICS_ENDPOINT", "/metrics", Kind::HttpPath, "Where the Prometheus metrics are."),
     setting(
         "CONTROL_WRITE_TIMEOUT",

@@ -264,7 +264,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "auto",
         Kind::Choice(OpenIds::WORDS),
         "Whether a live view opens by its number alone, without the key that its address carries; auto: where no token is \
-         set.",
+         set. Every role of a split fleet has to be given it.",
     ),
     setting(
         "RUNNER_VNC_LEGACY",
@@ -281,7 +281,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     optional(
         "RUNNER_NETWORK_DIAGNOSTICS",
         Kind::Urls,
-        "Addresses to look at once at the start; what came of it is shown among the checks of /health.",
+        "Addresses to request once at the start; the results are shown among the checks of /health.",
     ),
     setting(
         "RUNNER_DIAGNOSTICS_TIMEOUT_SECONDS",
