@@ -21,22 +21,13 @@ test('a browser that is stopped does not answer, and one that goes on does', wit
 }));
 
 /** A client that asks for more than it reads, in a process of its own. */
-const FLOODED = `
-import { firefox } from 'playwright-core';
-const browser = await firefox.connect(process.argv[1]);
-const page = await (await browser.newContext()).newPage();
-// A connection may be compressed.
-await page.evaluate(() => (globalThis.noise = Array.from({ length: 1 << 20 }, () => String.fromCharCode(33 + Math.random() * 90)).join('')));
-// Once the first is answered, all are asked for.
-await Promise.race(Array.from({ length: 250 }, () => page.evaluate(() => globalThis.noise)));
-console.log('flooded');
-`;
+const FLOODED = path.join(import.meta.dirname, 'flooded.mjs');
 
 test('a client that reads nothing is disconnected before it fills the memory', withDriver(async (driver) => {
   const { endpoint } = await driver.launched('a');
   const memory = () => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${driver.process.pid}/status`, 'utf8'))[1]) / 1024;
   const before = memory();
-  const client = spawn(process.execPath, ['--input-type=module', '--eval', FLOODED, endpoint], { stdio: ['ignore', 'pipe', 'inherit'], cwd: import.meta.dirname });
+  const client = spawn(process.execPath, [FLOODED, endpoint], { stdio: ['ignore', 'pipe', 'inherit'] });
   try {
     await new Promise((resolve) => createInterface({ input: client.stdout }).once('line', resolve));
     client.kill('SIGSTOP');

@@ -14,6 +14,8 @@ import { until, within } from './helpers/wait.mjs';
 /** Short enough to wait for, and long enough for a machine that has other things to do. */
 const PULSE = { RUNNER_DRIVER_HEARTBEAT_SECONDS: '2', RUNNER_DRIVER_SILENCE_SECONDS: '8', RUNNER_BROWSER_SILENCE_SECONDS: '12', RUNNER_DISPLAY_SILENCE_SECONDS: '8' };
 const SLOW = 60_000;
+/** A client that asks for more than it reads, in a process of its own. */
+const FLOODED = path.join(import.meta.dirname, '../../../actors/driver/test/flooded.mjs');
 
 let site;
 before(async () => (site = await Site.open({ '/': '<title>here</title>' })));
@@ -83,7 +85,7 @@ describe('in a fleet with warm browsers', () => {
     const session = await server.create({ headless: true });
     const [{ pid }] = drivers(server.runBase);
     const before = residentBytes(pid);
-    const client = spawn(process.execPath, ['--input-type=module', '--eval', FLOODED, server.wsUrl + session.ws_endpoint], { stdio: ['ignore', 'pipe', 'inherit'], cwd: import.meta.dirname });
+    const client = spawn(process.execPath, [FLOODED, server.wsUrl + session.ws_endpoint], { stdio: ['ignore', 'pipe', 'inherit'] });
     try {
       await once(createInterface({ input: client.stdout }), 'line');
       client.kill('SIGSTOP');
@@ -117,18 +119,6 @@ describe('in a fleet with warm browsers', () => {
     await server.endAllBut();
   });
 });
-
-/** A client that asks for more than it reads, in a process of its own. */
-const FLOODED = `
-import { firefox } from 'playwright-core';
-const browser = await firefox.connect(process.argv[1]);
-const page = await (await browser.newContext()).newPage();
-// A connection may be compressed.
-await page.evaluate(() => (globalThis.noise = Array.from({ length: 1 << 20 }, () => String.fromCharCode(33 + Math.random() * 90)).join('')));
-// Once the first is answered, all are asked for.
-await Promise.race(Array.from({ length: 250 }, () => page.evaluate(() => globalThis.noise)));
-console.log('flooded');
-`;
 
 test('a stopped x11vnc ends its session as display_lost', async () => {
   const server = await Server.start({ ...PULSE, RUNNER_VNC_BACKEND: 'x11vnc' });
