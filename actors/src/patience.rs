@@ -18,17 +18,30 @@ pub(crate) async fn write_all_within(
     reader: &str,
 ) -> io::Result<()> {
     while !bytes.is_empty() {
-        match timeout(limit, writer.write(bytes)).await {
-            Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(Ok(count)) => bytes = &bytes[count..],
-            Ok(Err(error)) => return Err(error),
-            Err(_) => {
-                let problem = format!("{reader} took nothing for {} s", limit.as_secs_f32());
-                return Err(io::Error::new(io::ErrorKind::TimedOut, problem));
-            }
-        }
+        bytes = &bytes[write_some_within(writer, bytes, limit, reader).await?..];
     }
     writer.flush().await
+}
+
+/// Writes what the reader takes of these bytes at once, one at least, and returns how many. Dropped before it is done, it has
+/// written nothing.
+///
+/// # Errors
+/// As [`write_all_within`].
+pub(crate) async fn write_some_within(
+    writer: &mut (impl AsyncWrite + Unpin),
+    bytes: &[u8],
+    limit: Duration,
+    reader: &str,
+) -> io::Result<usize> {
+    match timeout(limit, writer.write(bytes)).await {
+        Ok(Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
+        Ok(written) => written,
+        Err(_) => {
+            let problem = format!("{reader} took nothing for {} s", limit.as_secs_f32());
+            Err(io::Error::new(io::ErrorKind::TimedOut, problem))
+        }
+    }
 }
 
 #[cfg(test)]

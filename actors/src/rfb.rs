@@ -198,6 +198,8 @@ pub enum Said {
     Pointer(PointerState),
     /// A text for the clipboard, from the eighth byte on: of Latin-1, as the protocol's first version has it.
     Clipboard,
+    /// It wants pictures.
+    Pictures,
     /// Anything else; true if a person did it.
     Other(bool),
 }
@@ -209,8 +211,6 @@ pub struct ViewerMessage {
     pub said: Said,
     /// All of it.
     pub bytes: Bytes,
-    /// Whether the handshake is over.
-    pub greeted: bool,
 }
 
 /// Cuts what a viewer says into whole messages, so that others can be put between them. A message's length is checked when
@@ -230,6 +230,11 @@ impl ViewerMessages {
         let _ = phase.head(version);
         Self { phase, head: None }
     }
+
+    /// Whether the viewer has said everything of its handshake.
+    pub fn has_greeted(&self) -> bool {
+        self.phase == Phase::Messages
+    }
 }
 
 impl Decoder for ViewerMessages {
@@ -240,16 +245,12 @@ impl Decoder for ViewerMessages {
         if buffer.is_empty() {
             return Ok(None);
         }
-        let greeted = self.phase == Phase::Messages;
+        let greeted = self.has_greeted();
         if self.head.is_none() {
             self.head = self.phase.head(buffer)?;
         }
         if self.phase == Phase::Unknown && self.head.is_none() {
-            return Ok(Some(ViewerMessage {
-                said: Said::Other(true),
-                bytes: buffer.split().freeze(),
-                greeted,
-            }));
+            return Ok(Some(ViewerMessage { said: Said::Other(true), bytes: buffer.split().freeze() }));
         }
         let Some(head) = self.head else { return Ok(None) };
         let length = usize::try_from(head.length).unwrap_or(usize::MAX);
@@ -259,7 +260,7 @@ impl Decoder for ViewerMessages {
         self.head = None;
         let bytes = buffer.split_to(length).freeze();
         let said = if greeted { said(&bytes, head.input) } else { Said::Other(false) };
-        Ok(Some(ViewerMessage { said, bytes, greeted }))
+        Ok(Some(ViewerMessage { said, bytes }))
     }
 }
 
@@ -269,6 +270,8 @@ fn said(bytes: &[u8], input: bool) -> Said {
     let long = |at: usize| u32::from(word(at)) << 16 | u32::from(word(at + 2));
     match *bytes {
         [4, down, ..] => Said::Key(KeyStroke { down: down != 0, keysym: long(4), scancode: None }),
+        // FramebufferUpdateRequest, EnableContinuousUpdates.
+        [3, ..] | [150, 1..=255, ..] => Said::Pictures,
         [5, buttons, ..] => Said::Pointer(PointerState { buttons, x: word(2), y: word(4) }),
         [255, 0, ..] => Said::Key(KeyStroke {
             down: word(2) != 0,
@@ -438,13 +441,12 @@ mod tests {
                 parts,
                 "{size}"
             );
-            assert_eq!(messages.iter().filter(|message| message.greeted).count(), 8);
             let said: Vec<Said> = messages.iter().map(|message| message.said).collect();
             let key = |keysym, scancode| Said::Key(KeyStroke { down: true, keysym, scancode });
             assert_eq!(said[2], key(0x61, None));
             assert_eq!(said[3], Said::Pointer(PointerState { buttons: 0, x: 1, y: 1 }));
             assert_eq!(said[6], key(0x463, Some(0x1e)));
-            assert_eq!((said[7], said[8]), (Said::Other(true), Said::Other(false)));
+            assert_eq!(said[7..], [Said::Other(true), Said::Other(false), Said::Pictures]);
         }
     }
 

@@ -174,8 +174,8 @@ impl Display {
             os: Arc::clone(os),
             socket: screen.socket.clone(),
             clocks,
-            keyboard: Keyboard::new(Arc::clone(os), screen.display, screen.authority),
-            copies: tools.copies_for(),
+            keyboard: Keyboard::new(Arc::clone(os), screen.display, screen.authority, tools.outlet()),
+            asks_password: false,
             limits: settings.viewers,
             shared: false,
         };

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::camera::Lens;
-use super::keyboard::Keyboard;
+use super::keyboard::{Keyboard, Outlet};
 use super::parts::{DisplayParts, Screen};
 use super::password::VncPassword;
 use super::viewers::Stage;
@@ -217,8 +217,13 @@ impl SharedDisplay {
             os: Arc::clone(&self.os),
             socket: self.socket(),
             clocks: self.screen.clocks.clone(),
-            keyboard: Keyboard::new(Arc::clone(&self.os), self.screen.settings.display, self.authority()),
-            copies: self.settings.tools.as_ref().is_ok_and(DisplayTools::copies_for),
+            keyboard: Keyboard::new(
+                Arc::clone(&self.os),
+                self.screen.settings.display,
+                self.authority(),
+                self.settings.tools.as_ref().map_or(Outlet::Selections, DisplayTools::outlet),
+            ),
+            asks_password: self.screen.settings.password.is_some(),
             // Who may see it, its password says.
             limits: ViewerLimits { open: true, ..self.settings.viewers },
             shared: true,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::keyboard::Outlet;
 use super::parts::Screen;
 use crate::process::{Os, Program};
 use crate::rfb::EXTENDED_CLIPBOARD_LIMIT;
@@ -95,10 +96,12 @@ impl DisplayTools {
         }
     }
 
-    /// Whether viewers' texts have to be put on the clipboard for the VNC server: what x11vnc puts there, browsers don't
-    /// get.
-    pub(super) fn copies_for(&self) -> bool {
-        matches!(self, Self::X11vnc { .. })
+    /// How the VNC server gets what is on the clipboard.
+    pub(super) fn outlet(&self) -> Outlet {
+        match self {
+            Self::Xvnc(_) => Outlet::Selections,
+            Self::X11vnc { .. } => Outlet::CutBuffer,
+        }
     }
 
     /// The X server, which prints its display number on its standard output when it is ready.

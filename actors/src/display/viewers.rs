@@ -10,34 +10,42 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use bytes::{Buf, Bytes, BytesMut};
+use futures_util::future::{AbortHandle, Abortable, BoxFuture, abortable};
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::codec::FramedRead;
 
-use super::keyboard::{Hands, Keyboard};
+use super::keyboard::{Hands, Keyboard, Typed};
 use crate::links::ViewKey;
-use crate::patience::write_all_within;
+use crate::patience::{write_all_within, write_some_within};
 use crate::process::{Connection, Connections, Os};
-use crate::rfb::{KeyStroke, PointerState, Said, ViewerMessages};
+use crate::rfb::{KeyStroke, PointerState, Said, ViewerMessage, ViewerMessages};
 use crate::session::ActivityClock;
 
 /// How much of a picture is carried at once.
 const PICTURE_BUFFER: usize = 64 << 10;
 /// The same for keys and pointer moves, which are a few bytes each.
 const INPUT_BUFFER: usize = 4 << 10;
-/// How many may be connected that have not said anything yet. Each costs a few hundred bytes.
-const SILENT: usize = 256;
+/// How many may be connected that have not said anything yet, and how many that are to read a last answer. Each costs a few hundred bytes;
+/// where one more comes, the oldest makes way.
+const STRANGERS: usize = 256;
 /// How long a viewer may say nothing at first, and the VNC server.
 const FIRST_WORD: Duration = Duration::from_secs(10);
-/// How long the handshake may take in which a person may have to type a password.
-const HANDSHAKE: Duration = Duration::from_secs(120);
+/// How long the handshake may take after that, between two programs, and where a person has to type a password.
+const HANDSHAKE: Duration = Duration::from_secs(30);
+const PASSWORD: Duration = Duration::from_secs(120);
+/// How long a viewer may hold a place without any use of it: VNC programs ask for a picture as soon as they are in. From then
+/// on silence says nothing: a screen on which nothing changes is silent, too, and the kernel notices who has gone.
+const FIRST_REQUEST: Duration = Duration::from_secs(30);
 /// How long a viewer may take to read why it is refused, and the VNC server to hear that one has left.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Waits after a connection that could not be taken: no file descriptors are left, and none will be in a moment.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How many keys of one viewer are remembered that the VNC server was left to press: more than a keyboard has.
+const MOST_KEYS: usize = 256;
 /// The protocol version of the VNC servers, said in their place.
 const VERSION: &[u8; 12] = b"RFB 003.008\n";
 /// Buttons that VNC servers know; the eighth bit means something else to some.
@@ -119,43 +127,98 @@ pub(super) struct Stage {
     pub socket: PathBuf,
     pub clocks: ScreenSessions,
     pub keyboard: Keyboard,
-    /// Whether texts for the clipboard are put there here, and not by the VNC server.
-    pub copies: bool,
+    /// Whether the VNC server asks for a password.
+    pub asks_password: bool,
     pub limits: ViewerLimits,
     /// Whether other sessions show this screen too, so that a view of it is no one session's.
     pub shared: bool,
 }
 
+/// Connections that are each served for a short time: where there are too many, the oldest makes way for the next.
+struct Strangers<'a, T> {
+    serving: FuturesUnordered<Abortable<BoxFuture<'a, (u64, T)>>>,
+    /// Those that go on, in the order in which they came.
+    there: BTreeMap<u64, AbortHandle>,
+    arrived: u64,
+    /// Whether that one had to make way was said.
+    complained: bool,
+}
+
+impl<'a, T: 'a> Strangers<'a, T> {
+    fn new() -> Self {
+        Self { serving: FuturesUnordered::new(), there: BTreeMap::new(), arrived: 0, complained: false }
+    }
+
+    fn push(&mut self, served: impl Future<Output = T> + Send + 'a) {
+        if self.there.len() >= STRANGERS
+            && let Some((_, oldest)) = self.there.pop_first()
+        {
+            oldest.abort();
+            if !std::mem::replace(&mut self.complained, true) {
+                log::warn!(
+                    "{STRANGERS} connections to a screen's port are no viewers yet, or no more; the oldest make way"
+                );
+            }
+        }
+        let number = self.arrived;
+        self.arrived += 1;
+        let (served, handle) = abortable(served.map(move |done| (number, done)).boxed());
+        self.there.insert(number, handle);
+        self.serving.push(served);
+    }
+
+    /// What came of the next that is done; `None` where nobody is.
+    async fn next(&mut self) -> Option<T> {
+        loop {
+            // One that has made way is an error.
+            if let Ok((number, done)) = self.serving.next().await? {
+                self.there.remove(&number);
+                self.complained &= !self.there.is_empty();
+                return Some(done);
+            }
+        }
+    }
+}
+
 /// Serves everybody who connects, for as long as this is polled; dropped, it disconnects them and gives its port back.
 pub(super) async fn serve(stage: Stage, mut arriving: Connections) {
-    let (mut silent, mut asking) = (FuturesUnordered::new(), FuturesUnordered::new());
-    let (mut watching, mut refused) = (FuturesUnordered::new(), FuturesUnordered::new());
+    let (mut silent, mut leaving) = (Strangers::new(), Strangers::new());
+    let mut watching = FuturesUnordered::new();
     // Said once, however many come.
-    let mut full = false;
+    let (mut full, mut failing) = (false, false);
+    let mut paused_until = Instant::now();
     loop {
+        let paused = failing && Instant::now() < paused_until;
         tokio::select! {
-            viewer = arriving.next(), if silent.len() + asking.len() + refused.len() < SILENT => match viewer {
-                Some(Ok(viewer)) => silent.push(greet(viewer)),
+            viewer = arriving.next(), if !paused => match viewer {
+                Some(Ok(viewer)) => {
+                    failing = false;
+                    silent.push(greet(viewer));
+                }
                 Some(Err(error)) => {
-                    log::warn!("a viewer could not be taken: {error}");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    if !std::mem::replace(&mut failing, true) {
+                        log::warn!("a viewer could not be taken: {error}");
+                    }
+                    paused_until = Instant::now() + ACCEPT_PAUSE;
                 }
                 None => return,
             },
+            // Those who are in go on meanwhile.
+            () = sleep_until(paused_until), if paused => {}
             Some(greeted) = silent.next() => match greeted {
                 Some(greeted) if greeted.version == *KEY_QUESTION => {
-                    asking.push(end_with(greeted.viewer, stage.key_for_anybody()));
+                    leaving.push(end_with(greeted.viewer, stage.key_for_anybody()));
                 }
                 Some(greeted) if stage.refusal(&greeted).is_some() => {
                     let reason = stage.refusal(&greeted).unwrap_or_default().to_owned();
-                    refused.push(refuse(greeted, reason));
+                    leaving.push(refuse(greeted, reason));
                 }
                 Some(greeted) if watching.len() >= stage.limits.count => {
                     let limit = stage.limits.count;
                     if !std::mem::replace(&mut full, true) {
                         log::warn!("a screen has {limit} viewers already; others are refused");
                     }
-                    refused.push(refuse(greeted, format!(
+                    leaving.push(refuse(greeted, format!(
                         "This screen has {limit} viewers already: close one of them, or raise RUNNER_VNC_VIEWERS"
                     )));
                 }
@@ -163,8 +226,7 @@ pub(super) async fn serve(stage: Stage, mut arriving: Connections) {
                 None => {}
             },
             Some(()) = watching.next() => full = false,
-            Some(()) = refused.next() => {}
-            Some(()) = asking.next() => {}
+            Some(()) = leaving.next() => {}
         }
     }
 }
@@ -273,15 +335,15 @@ async fn show(stage: &Stage, greeted: Greeted) {
     let Greeted { viewer, version, .. } = greeted;
     let (from_viewer, to_viewer) = tokio::io::split(viewer);
     let (mut from_server, to_server) = tokio::io::split(server);
+    let limit = stage.limits.write_timeout;
     let mut input = Input {
         stage,
         hands: stage.keyboard.hands(),
-        to_server,
-        whole: true,
+        to_server: Messages { writer: to_server, unsent: Bytes::new(), limit },
         pointer: PointerState::default(),
         keys: HashMap::new(),
+        overfull: false,
     };
-    let limit = stage.limits.write_timeout;
     let done = tokio::select! {
         done = carry(&mut from_server, to_viewer, limit) => done,
         done = input.follow(from_viewer, &version) => done,
@@ -313,16 +375,41 @@ async fn carry(
     }
 }
 
+/// Takes whole messages to the VNC server.
+struct Messages {
+    writer: WriteHalf<Connection>,
+    /// What the server has not got yet of the last message: whoever stops halfway can go on later.
+    unsent: Bytes,
+    limit: Duration,
+}
+
+impl Messages {
+    async fn pass(&mut self, message: Bytes) -> io::Result<()> {
+        self.finish().await?;
+        self.unsent = message;
+        self.finish().await
+    }
+
+    async fn finish(&mut self) -> io::Result<()> {
+        while !self.unsent.is_empty() {
+            let count =
+                write_some_within(&mut self.writer, &self.unsent, self.limit, "the VNC server").await?;
+            self.unsent.advance(count);
+        }
+        self.writer.flush().await
+    }
+}
+
 /// What one viewer does.
 struct Input<'a> {
     stage: &'a Stage,
     hands: Hands,
-    to_server: WriteHalf<Connection>,
-    /// Whether the server has got whole messages so far.
-    whole: bool,
+    to_server: Messages,
     pointer: PointerState,
     /// Keys that the VNC server was left to press: the message that lets each go.
     keys: HashMap<(u32, Option<u32>), Bytes>,
+    /// Whether it was said that this viewer holds more keys than it may.
+    overfull: bool,
 }
 
 impl Input<'_> {
@@ -330,84 +417,122 @@ impl Input<'_> {
     async fn follow(&mut self, from_viewer: ReadHalf<Connection>, version: &[u8; 12]) -> io::Result<()> {
         let decoder = ViewerMessages::after_version(version);
         let mut messages = FramedRead::with_capacity(from_viewer, decoder, INPUT_BUFFER);
-        let deadline = Instant::now() + HANDSHAKE;
-        let mut greeted = false;
+        let handshake = if self.stage.asks_password { PASSWORD } else { HANDSHAKE };
+        let mut deadline = Instant::now() + handshake;
+        let (mut greeted, mut in_use) = (false, false);
         loop {
             let message = tokio::select! {
                 message = messages.next() => message,
-                () = sleep_until(deadline), if !greeted => {
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, "its handshake took too long"));
+                () = sleep_until(deadline), if !in_use => {
+                    let problem = if greeted {
+                        format!("it asked for no picture within {} s", FIRST_REQUEST.as_secs())
+                    } else {
+                        format!("its handshake took longer than {} s", handshake.as_secs())
+                    };
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, problem));
                 }
             };
-            let Some(message) = message.transpose()? else { return Ok(()) };
-            greeted = message.greeted;
-            match message.said {
+            let Some(ViewerMessage { said, bytes }) = message.transpose()? else { return Ok(()) };
+            in_use |= greeted && said != Said::Other(false);
+            if !greeted && messages.decoder().has_greeted() {
+                greeted = true;
+                deadline = Instant::now() + FIRST_REQUEST;
+            }
+            match said {
                 Said::Key(stroke) => {
                     self.stage.clocks.touch();
-                    if !self.hands.stroke(stroke).await? {
-                        self.remember(stroke, &message.bytes);
-                        self.pass(&message.bytes).await?;
-                    }
+                    self.stroke(stroke, bytes).await?;
                 }
                 Said::Pointer(pointer) => {
                     self.stage.clocks.touch();
                     self.hands.click((self.pointer.buttons ^ pointer.buttons) & BUTTONS).await?;
                     self.pointer = pointer;
-                    self.pass(&message.bytes).await?;
+                    self.to_server.pass(bytes).await?;
                 }
-                Said::Clipboard if self.stage.copies => {
+                Said::Clipboard if self.stage.keyboard.copies() => {
                     self.stage.clocks.touch();
-                    let text = message.bytes[8..].iter().copied().map(char::from).collect();
-                    if !self.hands.copy(text).await? {
-                        self.pass(&message.bytes).await?;
+                    let text = bytes[8..].iter().copied().map(char::from).collect();
+                    if self.hands.copy(text).await? == Typed::Nothing {
+                        self.to_server.pass(bytes).await?;
                     }
                 }
-                Said::Clipboard | Said::Other(_) => {
-                    if message.said != Said::Other(false) {
+                Said::Clipboard | Said::Pictures | Said::Other(_) => {
+                    if matches!(said, Said::Clipboard | Said::Other(true)) {
                         self.stage.clocks.touch();
                     }
-                    self.pass(&message.bytes).await?;
+                    self.to_server.pass(bytes).await?;
                 }
             }
         }
     }
 
-    async fn pass(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.whole = false;
-        write_all_within(&mut self.to_server, bytes, self.stage.limits.write_timeout, "the VNC server")
-            .await?;
-        self.whole = true;
+    /// Has a key pressed or let go: by the keyboard, or by the VNC server where that is what can, or what has pressed it.
+    async fn stroke(&mut self, stroke: KeyStroke, message: Bytes) -> io::Result<()> {
+        let KeyStroke { down, keysym, scancode } = stroke;
+        let name = (keysym, scancode);
+        let is_servers = self.keys.contains_key(&name);
+        let typed = if is_servers { Typed::Nothing } else { self.hands.stroke(stroke).await? };
+        match typed {
+            Typed::All => return Ok(()),
+            Typed::Nothing if !down => {
+                self.keys.remove(&name);
+                return self.to_server.pass(message).await;
+            }
+            Typed::Nothing if is_servers || self.keys.len() < MOST_KEYS => {
+                let mut release = BytesMut::from(&message[..]);
+                // Where each of the two messages for keys says that it goes down.
+                let down = if scancode.is_some() { 2..4 } else { 1..2 };
+                release[down].fill(0);
+                self.keys.insert(name, release.freeze());
+                return self.to_server.pass(message).await;
+            }
+            // What can't be remembered can't be let go in its name.
+            Typed::Nothing | Typed::TooMany => {}
+        }
+        if !std::mem::replace(&mut self.overfull, true) {
+            log::warn!(
+                "a viewer holds {MOST_KEYS} keys down; it presses no more until it lets some of them go"
+            );
+        }
         Ok(())
     }
 
-    fn remember(&mut self, KeyStroke { down, keysym, scancode }: KeyStroke, message: &Bytes) {
-        /// More keys than a keyboard has.
-        const MOST: usize = 256;
-        if !down {
-            self.keys.remove(&(keysym, scancode));
-        } else if self.keys.len() < MOST {
-            let mut release = BytesMut::from(&message[..]);
-            // Where each of the two messages for keys says that it goes down.
-            let down = if scancode.is_some() { 2..4 } else { 1..2 };
-            release[down].fill(0);
-            self.keys.insert((keysym, scancode), release.freeze());
-        }
-    }
-
     /// Lets go of everything that the viewer holds.
-    async fn leave(mut self) {
-        if self.whole {
-            let mut releases: Vec<Bytes> = self.keys.drain().map(|(_, release)| release).collect();
-            if self.pointer.buttons != 0 {
-                releases.push(Bytes::copy_from_slice(&PointerState { buttons: 0, ..self.pointer }.message()));
+    async fn leave(self) {
+        let Self { hands, mut to_server, pointer, keys, .. } = self;
+        // Before anything that takes time: the VNC server may take nothing.
+        drop(hands);
+        let buttons = PointerState { buttons: 0, ..pointer };
+        let buttons = (buttons != pointer).then(|| Bytes::copy_from_slice(&buttons.message()));
+        for release in keys.into_values().chain(buttons) {
+            if to_server.pass(release).await.is_err() {
+                return;
             }
-            for release in releases {
-                if self.pass(&release).await.is_err() {
-                    break;
-                }
-            }
-            let _ = self.to_server.shutdown().await;
         }
-        self.hands.leave().await;
+        let _ = to_server.writer.shutdown().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_was_cut_short_is_whole_before_the_next_that_lets_something_go() {
+        let (ours, mut theirs) = tokio::io::duplex(10);
+        let (_reader, writer) = tokio::io::split(Box::new(ours) as Connection);
+        let mut messages = Messages { writer, unsent: Bytes::new(), limit: Duration::from_secs(30) };
+        let text = Bytes::from(vec![7; 100]);
+        // Its viewer leaves while the VNC server takes nothing.
+        assert!(timeout(Duration::from_secs(1), messages.pass(text.clone())).await.is_err());
+        let release = PointerState::default().message();
+        let reader = tokio::spawn(async move {
+            let mut all = Vec::new();
+            theirs.read_to_end(&mut all).await.map(|_| all)
+        });
+        messages.pass(Bytes::copy_from_slice(&release)).await.unwrap();
+        messages.writer.shutdown().await.unwrap();
+        drop((messages, _reader));
+        assert_eq!(reader.await.unwrap().unwrap(), [&text[..], &release].concat());
     }
 }

@@ -6,7 +6,7 @@ import { attach } from './helpers/playwright.mjs';
 import { Viewer } from './helpers/rfb.mjs';
 import { Server, test } from './helpers/server.mjs';
 import { Site, colouredPage } from './helpers/site.mjs';
-import { until } from './helpers/wait.mjs';
+import { until, within } from './helpers/wait.mjs';
 
 const GREEN = [20, 160, 70];
 const EDITOR = colouredPage(
@@ -20,8 +20,9 @@ const EDITOR = colouredPage(
     for (const kind of ['mousedown', 'mouseup']) document.addEventListener(kind, (event) => (buttons = event.buttons));
   </script>`,
 );
-/** What a session's clipboard takes, in bytes. */
+/** What a session's clipboard takes, in bytes, and gives; and what it gives by x11vnc. */
 const CLIPBOARD_LIMIT = 1 << 20;
+const CUT_BUFFER_LIMIT = 128 << 10;
 const SENTENCE = 'съешь же ещё этих мягких французских булок, да выпей чаю';
 /** The older keysyms of the same letters, which most programs send. */
 const OLD_CYRILLIC = Object.fromEntries(
@@ -157,6 +158,58 @@ function typesEverything(settings, programs, extended) {
     viewer.say([2, 0, 0, 2, 0, 0, 0, 0, 0xc0, 0xa1, 0xe5, 0xce]);
     viewer.extendedClipboard('ж'.repeat(CLIPBOARD_LIMIT / 2));
     await paste('ж', CLIPBOARD_LIMIT / 2);
+  });
+
+  test(`${programs}: what the page copies comes to a viewer who only watches, and what is too long is said in the log`, async () => {
+    const watcher = await Viewer.connect(server.wsUrl + session.vnc.ws, {}, settings.VNC_PASSWORD);
+    await watcher.pixels(0, 0, 8, 8);
+    if (extended) watcher.extendClipboard();
+    const copy = async (text) => {
+      await page.evaluate((text) => Object.assign(document.querySelector('textarea'), { value: text }).select(), text);
+      await page.keyboard.press('Control+c');
+    };
+    const arrives = async (text, expected = text) => {
+      await copy(text);
+      let seen;
+      await within(
+        (async () => {
+          do seen = await watcher.copied();
+          while (seen !== expected);
+        })(),
+        'the text',
+      ).catch((error) => assert.fail(`${error.message}; last came ${seen?.length} characters: ${seen?.slice(0, 20)}`));
+    };
+    await arrives('first line\nséconde');
+    // Without the extended clipboard VNC knows Latin-1 alone.
+    await arrives('съешь ж', extended ? undefined : '????? ?');
+    const limit = extended ? CLIPBOARD_LIMIT : CUT_BUFFER_LIMIT;
+    await arrives('y'.repeat(limit));
+    await copy('z'.repeat(limit + 1));
+    const said = `a text of ${limit + 1} bytes that was copied in a session is not passed on to its viewers: it may have ${limit}`;
+    await until(() => server.logLines().some((line) => line.includes(said)), 'the log to say it');
+    await arrives('and the next');
+    await watcher.close();
+    await clear();
+  });
+
+  test(`${programs}: a viewer that holds more than a keyboard has silences nobody`, async () => {
+    const greedy = await connect();
+    const says = (text) => server.logLines().filter((line) => line.includes(text)).length;
+    const [none, full] = ['left none for others; they are let go', 'a viewer holds 256 keys down; it presses no more until it lets some of them go'];
+    const before = [none, full].map(says);
+    // Every key that means something, every one that is free to mean anything, and many that no keyboard has.
+    greedy.keys(...[...range(0x21, 94), ...CHARACTERS.slice(0, 200)].map((character) => [character, true]));
+    for (let scancode = 1; scancode <= 300; scancode += 1) greedy.say([255, 0, 0, 1, 0, 0, 0, 0x61, 0, 0, scancode >> 8, scancode & 0xff]);
+    await until(() => says(full) > before[1], 'the log to say it');
+    const ends = (text) => until(async () => (await value()).endsWith(text), text);
+    viewer.click(900, 700);
+    viewer.keys(...SENTENCE, ...'hello');
+    await ends(`${SENTENCE}hello`);
+    await greedy.drop();
+    viewer.keys(...'bye', ...SENTENCE);
+    await ends(`bye${SENTENCE}`);
+    assert.deepEqual([none, full].map(says), before.map((count) => count + 1), 'each is said once');
+    await clear();
   });
 
   test(`${programs}: what a viewer holds is let go when it leaves, and others go on`, async () => {

@@ -35,15 +35,15 @@ for (const backend of ['xvnc', 'x11vnc']) {
     const connect = () => Viewer.connectTo('127.0.0.1', port);
 
     test(`${backend}: connections that say nothing, or break off, disturb nobody`, async () => {
-      const silent = await Promise.all(Array.from({ length: 64 }, () => connection(port)));
+      const started = Date.now();
+      const silent = await Promise.all(Array.from({ length: 400 }, () => connection(port)));
       const xServer = server.xServerOf(session).pid;
       const before = residentBytes(xServer);
       for (const word of ['', 'GET / HTTP/1.1\r\n\r\n', 'RFB 003.008\n']) {
         for (let count = 0; count < 8; count += 1) (await connection(port, word)).destroy();
       }
-      const started = Date.now();
       const viewer = await connect();
-      assert.ok(Date.now() - started < 5000, 'a viewer gets in at once');
+      assert.ok(Date.now() - started < 8000, 'a viewer gets in before any of them has been silent for too long');
       await viewer.close();
       assert.ok(residentBytes(xServer) - before < SLACK, 'the X server has not heard of the silent ones');
       for (const socket of silent) socket.destroy();

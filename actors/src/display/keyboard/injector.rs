@@ -6,10 +6,12 @@ use std::io::{self, Read as _};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use x11rb::connection::Connection;
@@ -25,8 +27,9 @@ use x11rb::rust_connection::{DefaultStream, RustConnection};
 use xkeysym::{Keysym, RawKeysym};
 
 use super::caps;
-use super::clipboard::Clipboard;
+use super::clipboard::{Clipboard, Outlet};
 use super::keymap::{Keymap, Lock, Spare, foreign_letter, normal};
+use super::{Typed, Viewers};
 use crate::rfb::KeyStroke;
 
 /// How long buttons of the pointer may be on their way through the VNC server, which takes a millisecond or two.
@@ -37,7 +40,7 @@ const PING_PATIENCE: Duration = Duration::from_secs(10);
 const UNASKED: Duration = Duration::from_millis(500);
 /// Keys that make a shortcut of a letter: Ctrl, Alt, and Super.
 const SHORTCUT: u16 = 1 << 2 | 1 << 3 | 1 << 6;
-/// More keys than a keyboard has: whoever holds more is no person.
+/// How many keys one viewer may hold, more than a keyboard has: whoever holds more is no person.
 const MOST_HELD: usize = 256;
 const NUM_LOCK: RawKeysym = 0xff7f;
 /// The most levels of windows, one in another.
@@ -46,63 +49,76 @@ const DEEPEST: usize = 16;
 /// What the keyboard is asked for.
 pub(super) enum Command {
     /// To be there.
-    Hello { done: oneshot::Sender<()> },
+    Hello { done: oneshot::Sender<Typed> },
     /// A key of a viewer goes down or up.
-    Stroke { viewer: u64, stroke: KeyStroke, done: oneshot::Sender<()> },
+    Stroke { viewer: u64, stroke: KeyStroke, done: oneshot::Sender<Typed> },
     /// A text is on the clipboard.
-    Copy { text: String, done: oneshot::Sender<()> },
-    /// A viewer lets all keys go.
-    Leave { viewer: u64, done: oneshot::Sender<()> },
+    Copy { text: String, done: oneshot::Sender<Typed> },
 }
 
 pub(super) type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
-/// Serves the commands until nobody can send any more.
+/// Serves the commands until nobody can send any more. However it ends, nothing stays down.
 pub(super) fn run(
     stream: UnixStream,
     (protocol, key): (Vec<u8>, Vec<u8>),
-    commands: &Receiver<Command>,
+    mut commands: Receiver<Command>,
     mut bell: &UnixStream,
     clicks: &AtomicU64,
+    viewers: &Viewers,
+    outlet: Outlet,
 ) -> Result<()> {
     let (stream, _) = DefaultStream::from_unix_stream(stream)?;
     let connection = RustConnection::connect_to_stream_with_auth_info(stream, 0, protocol, key)?;
-    let mut injector = Injector::new(connection, clicks)?;
+    let mut injector = Injector::new(connection, clicks, outlet)?;
     loop {
         injector.take_events()?;
         let x_server = injector.connection.stream().as_fd();
         let [x_server, rung] = [x_server, bell.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-        poll(&mut [x_server, rung], PollTimeout::NONE)?;
+        wait_for(&mut [x_server, rung], PollTimeout::NONE)?;
         match bell.read(&mut [0; 64]) {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error.into()),
+            Err(error) if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                return Err(error.into());
+            }
             _ => {}
         }
         loop {
-            let done = match commands.try_recv() {
-                Ok(Command::Hello { done }) => done,
-                Ok(Command::Stroke { viewer, stroke, done }) => {
-                    injector.stroke(viewer, stroke)?;
-                    done
-                }
+            // Each time: what was asked for in a viewer's last moment goes down after it has left.
+            injector.release_departed(viewers)?;
+            let (typed, done) = match commands.try_recv() {
+                Ok(Command::Hello { done }) => (Typed::All, done),
+                Ok(Command::Stroke { viewer, stroke, done }) => (injector.stroke(viewer, stroke)?, done),
                 Ok(Command::Copy { text, done }) => {
                     injector.copy(text)?;
-                    done
-                }
-                Ok(Command::Leave { viewer, done }) => {
-                    injector.leave(viewer)?;
-                    done
+                    (Typed::All, done)
                 }
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => return Ok(()),
             };
             // Who asked may have left.
-            let _ = done.send(());
+            let _ = done.send(typed);
         }
+    }
+}
+
+/// Waits until one of these can be read; a signal to the process may end the wait before.
+fn wait_for(files: &mut [PollFd<'_>], limit: PollTimeout) -> Result<()> {
+    match poll(files, limit) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
 /// A key by what a viewer calls it: its scancode, or else its keysym.
 type Name = (bool, u32);
+
+/// What one viewer holds.
+#[derive(Debug, Default)]
+struct Held {
+    keys: HashMap<Name, u8>,
+    /// Whether it was said that it held more than is left for others.
+    complained: bool,
+}
 
 struct Injector<'a> {
     connection: RustConnection,
@@ -114,7 +130,7 @@ struct Injector<'a> {
     ping: u32,
     clipboard: Clipboard,
     /// What the viewers hold.
-    held: HashMap<(u64, Name), u8>,
+    held: HashMap<u64, Held>,
     /// How often buttons went down or up, by the viewers and by the X server.
     clicks: &'a AtomicU64,
     clicked: u64,
@@ -124,7 +140,7 @@ struct Injector<'a> {
 }
 
 impl<'a> Injector<'a> {
-    fn new(connection: RustConnection, clicks: &'a AtomicU64) -> Result<Self> {
+    fn new(connection: RustConnection, clicks: &'a AtomicU64, outlet: Outlet) -> Result<Self> {
         let clicked = clicks.load(Ordering::SeqCst);
         let setup = connection.setup();
         let (first, last) = (setup.min_keycode, setup.max_keycode);
@@ -157,8 +173,8 @@ impl<'a> Injector<'a> {
             )
         };
         let (protocols, ping) = (atom("WM_PROTOCOLS")?, atom("_NET_WM_PING")?);
-        let clipboard = Clipboard::new(&connection, root)?;
-        let injector = Self {
+        let clipboard = Clipboard::new(&connection, root, outlet)?;
+        let mut injector = Self {
             root,
             clipboard,
             keymap,
@@ -174,7 +190,22 @@ impl<'a> Injector<'a> {
             connection,
         };
         injector.stop_repeating()?;
+        injector.release_leftovers()?;
         Ok(injector)
+    }
+
+    /// Lets go of what an earlier connection, which the X server has closed, left down.
+    fn release_leftovers(&mut self) -> Result<()> {
+        for keycode in self.down()? {
+            self.send(KEY_RELEASE_EVENT, keycode)?;
+        }
+        Ok(())
+    }
+
+    /// The keys that are down.
+    fn down(&self) -> Result<Vec<u8>> {
+        let keys = self.connection.query_keymap()?.reply()?.keys;
+        Ok((0..=u8::MAX).filter(|key| keys[usize::from(key / 8)] & (1 << (key % 8)) != 0).collect())
     }
 
     /// A held key is repeated by its viewer: the X server's own repetition would come on top of it, and go on for as long
@@ -226,7 +257,7 @@ impl<'a> Injector<'a> {
         Ok(())
     }
 
-    fn stroke(&mut self, viewer: u64, stroke: KeyStroke) -> Result<()> {
+    fn stroke(&mut self, viewer: u64, stroke: KeyStroke) -> Result<Typed> {
         // What a click changes, the focus for one, is there before a key that comes after it.
         let expected = self.clicks.load(Ordering::SeqCst);
         if !self.wait(CLICK_PATIENCE, |this| this.clicked >= expected)? {
@@ -234,31 +265,31 @@ impl<'a> Injector<'a> {
             self.clicked = expected;
         }
         let name = stroke.scancode.map_or((false, normal(stroke.keysym)), |scancode| (true, scancode));
-        if stroke.down {
+        let typed = if stroke.down {
             self.press(viewer, name, stroke)?
         } else {
-            self.release(viewer, name)?
-        }
-        self.round_trip()
+            self.release(viewer, name)?;
+            Typed::All
+        };
+        self.round_trip()?;
+        Ok(typed)
     }
 
-    fn press(&mut self, viewer: u64, name: Name, stroke: KeyStroke) -> Result<()> {
-        if let Some(keycode) = self.held.get(&(viewer, name)).copied() {
-            // The X server takes no second press of a key that is down.
-            self.send(KEY_RELEASE_EVENT, keycode)?;
-            return self.send(KEY_PRESS_EVENT, keycode);
+    fn press(&mut self, viewer: u64, name: Name, stroke: KeyStroke) -> Result<Typed> {
+        let keys = &self.held.entry(viewer).or_default().keys;
+        if let Some(keycode) = keys.get(&name).copied() {
+            self.press_again(keycode)?;
+            return Ok(Typed::All);
         }
-        if self.held.len() >= MOST_HELD {
-            return Ok(());
+        if keys.len() >= MOST_HELD {
+            return Ok(Typed::TooMany);
         }
         let state = u16::from(self.connection.query_pointer(self.root)?.reply()?.mask);
-        let Some((keycode, shifted)) = self.key(stroke, state)? else { return Ok(()) };
+        let Some((keycode, shifted)) = self.key(stroke, state)? else { return Ok(Typed::All) };
         let is_shifted = state & u16::from(KeyButMask::SHIFT) != 0;
         let down: Vec<u8> = match shifted {
             Some(false) if is_shifted => {
-                let keys = self.connection.query_keymap()?.reply()?.keys;
-                let is_down = |key: &u8| keys[usize::from(key / 8)] & (1 << (key % 8)) != 0;
-                self.shifts.iter().copied().filter(is_down).collect()
+                self.down()?.into_iter().filter(|key| self.shifts.contains(key)).collect()
             }
             _ => Vec::new(),
         };
@@ -269,15 +300,32 @@ impl<'a> Injector<'a> {
         if let Some(shift) = missing {
             self.send(KEY_PRESS_EVENT, shift)?;
         }
-        self.send(KEY_PRESS_EVENT, keycode)?;
+        let is_held = self.is_held(keycode);
+        // Before it goes down: whatever fails after that, it is let go.
+        self.held.entry(viewer).or_default().keys.insert(name, keycode);
+        if is_held {
+            // By another viewer, whose key it stays.
+            self.press_again(keycode)?;
+        } else {
+            self.send(KEY_PRESS_EVENT, keycode)?;
+        }
         if let Some(shift) = missing {
             self.send(KEY_RELEASE_EVENT, shift)?;
         }
         for shift in &down {
             self.send(KEY_PRESS_EVENT, *shift)?;
         }
-        self.held.insert((viewer, name), keycode);
-        Ok(())
+        Ok(Typed::All)
+    }
+
+    /// The X server takes no second press of a key that is down.
+    fn press_again(&mut self, keycode: u8) -> Result<()> {
+        self.send(KEY_RELEASE_EVENT, keycode)?;
+        self.send(KEY_PRESS_EVENT, keycode)
+    }
+
+    fn is_held(&self, keycode: u8) -> bool {
+        self.held.values().any(|held| held.keys.values().any(|key| *key == keycode))
     }
 
     /// The key that a stroke means, and whether Shift has to be down for it; given a meaning, if none has it.
@@ -313,8 +361,12 @@ impl<'a> Injector<'a> {
             let shifted = place.shifted.filter(|_| !letter).map(|shifted| shifted != locked);
             return Ok(Some((place.keycode, shifted)));
         }
-        let held: HashSet<u8> = self.held.values().copied().collect();
-        let keycode = match self.keymap.spare(keysym, |keycode| held.contains(&keycode)) {
+        let mut spare = self.spare(keysym);
+        if spare.is_none() {
+            self.take_spares()?;
+            spare = self.spare(keysym);
+        }
+        let keycode = match spare {
             Some(Spare::Mapped(keycode)) => keycode,
             Some(Spare::Free { keycode, settled }) => {
                 if !settled {
@@ -324,28 +376,58 @@ impl<'a> Injector<'a> {
                 self.keymap.assign(keycode, keysym);
                 keycode
             }
-            None => {
-                log::warn!("no key is free for the keysym {keysym:#x}: viewers hold {} keys", held.len());
-                return Ok(None);
-            }
+            // A layout that leaves no key at all.
+            None => return Ok(None),
         };
         Ok(Some((keycode, None)))
     }
 
-    fn release(&mut self, viewer: u64, name: Name) -> Result<()> {
-        let Some(keycode) = self.held.remove(&(viewer, name)) else { return Ok(()) };
-        if self.held.values().any(|held| *held == keycode) {
-            // Another viewer holds it.
-            return Ok(());
-        }
-        self.send(KEY_RELEASE_EVENT, keycode)
+    fn spare(&self, keysym: RawKeysym) -> Option<Spare> {
+        let held: HashSet<u8> = self.held.values().flat_map(|held| held.keys.values().copied()).collect();
+        self.keymap.spare(keysym, |keycode| held.contains(&keycode))
     }
 
-    fn leave(&mut self, viewer: u64) -> Result<()> {
-        let names: Vec<Name> =
-            self.held.keys().filter(|(holder, _)| *holder == viewer).map(|(_, name)| *name).collect();
-        for name in names {
-            self.release(viewer, name)?;
+    /// No spare key is left: lets go of those of the viewer that holds the most of them, so that nobody else is silenced.
+    fn take_spares(&mut self) -> Result<()> {
+        let spares = |held: &Held| -> Vec<Name> {
+            let is_spare = |key: &(&Name, &u8)| self.keymap.is_spare(*key.1);
+            held.keys.iter().filter(is_spare).map(|(name, _)| *name).collect()
+        };
+        let all = self.held.iter().map(|(viewer, held)| (*viewer, spares(held)));
+        let Some((viewer, names)) = all.max_by_key(|(_, names)| names.len()) else { return Ok(()) };
+        if let Some(held) = self.held.get_mut(&viewer)
+            && !std::mem::replace(&mut held.complained, true)
+        {
+            log::warn!(
+                "a viewer holds {} characters down that the layout has no keys for, and left none for others; they are let go",
+                names.len()
+            );
+        }
+        names.into_iter().try_for_each(|name| self.release(viewer, name))
+    }
+
+    fn release(&mut self, viewer: u64, name: Name) -> Result<()> {
+        let keycode = self.held.get_mut(&viewer).and_then(|held| held.keys.remove(&name));
+        match keycode {
+            // If another viewer holds it, it stays down.
+            Some(keycode) if !self.is_held(keycode) => self.send(KEY_RELEASE_EVENT, keycode),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets go of what those hold who have left.
+    fn release_departed(&mut self, viewers: &Viewers) -> Result<()> {
+        let departed: Vec<u64> = self.held.keys().copied().filter(|viewer| !viewers.has(*viewer)).collect();
+        if departed.is_empty() {
+            return Ok(());
+        }
+        for viewer in departed {
+            let keys = self.held.remove(&viewer).map(|held| held.keys).unwrap_or_default();
+            for keycode in keys.into_values().collect::<HashSet<_>>() {
+                if !self.is_held(keycode) {
+                    self.send(KEY_RELEASE_EVENT, keycode)?;
+                }
+            }
         }
         self.round_trip()
     }
@@ -432,7 +514,7 @@ impl<'a> Injector<'a> {
                 return Ok(false);
             }
             let left = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
-            poll(&mut [PollFd::new(self.connection.stream().as_fd(), PollFlags::POLLIN)], left)?;
+            wait_for(&mut [PollFd::new(self.connection.stream().as_fd(), PollFlags::POLLIN)], left)?;
         }
     }
 
@@ -449,10 +531,27 @@ impl<'a> Injector<'a> {
                     }
                 }
                 Event::SelectionRequest(request) => self.clipboard.answer(&self.connection, &request)?,
+                Event::XfixesSelectionNotify(copied) => self.clipboard.ask(&self.connection, &copied)?,
+                Event::SelectionNotify(answer) => self.clipboard.receive(&self.connection, &answer)?,
+                Event::PropertyNotify(changed) => self.clipboard.receive_piece(&self.connection, &changed)?,
                 Event::SelectionClear(cleared) => self.clipboard.lose(cleared.selection),
                 _ => {}
             }
         }
         Ok(())
+    }
+}
+
+impl Drop for Injector<'_> {
+    /// Whatever ended the thread, and even if that was a panic: the X server keeps keys down whose client has gone.
+    fn drop(&mut self) {
+        let held: HashSet<u8> = self.held.values().flat_map(|held| held.keys.values().copied()).collect();
+        for keycode in held {
+            let (released, now, nowhere) = (KEY_RELEASE_EVENT, x11rb::CURRENT_TIME, x11rb::NONE);
+            let _ = self.connection.xtest_fake_input(released, keycode, now, nowhere, 0, 0, 0);
+        }
+        // The X server does not read on when a connection is closed. One that is broken already is the next thread's to clean
+        // up after.
+        let _ = self.connection.get_input_focus().map(|done| done.reply());
     }
 }

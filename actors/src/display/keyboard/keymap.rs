@@ -127,6 +127,11 @@ impl Keymap {
         Some(Spare::Free { keycode: spare.keycode, settled: spare.used <= self.settled })
     }
 
+    /// Whether a key has no meaning of its own.
+    pub fn is_spare(&self, keycode: u8) -> bool {
+        self.spares.iter().any(|spare| spare.keycode == keycode)
+    }
+
     /// A spare key has a new meaning.
     pub fn assign(&mut self, keycode: u8, keysym: RawKeysym) {
         if let Some(spare) = self.spares.iter_mut().find(|spare| spare.keycode == keycode) {

@@ -35,6 +35,20 @@ async fn viewer(os: &FakeOs, address: SocketAddr) -> DuplexStream {
     viewer
 }
 
+/// A connection that has been accepted, and has said no more than this.
+async fn stranger(os: &FakeOs, address: SocketAddr, said: &[u8]) -> DuplexStream {
+    let mut stranger = os.dial(address).unwrap();
+    stranger.write_all(said).await.unwrap();
+    soon(stranger.read_exact(&mut [0; 12])).await.unwrap();
+    stranger
+}
+
+/// Whether the other end has been closed, when everything that was said is read.
+async fn is_closed(viewer: &mut DuplexStream) -> bool {
+    let mut rest = Vec::new();
+    tokio::time::timeout(Duration::from_millis(1), viewer.read_to_end(&mut rest)).await.is_ok()
+}
+
 /// What a viewer that brings this key, or none, is told instead of the ways to prove who it is; `None` if it gets in.
 async fn refusal_of(os: &FakeOs, address: SocketAddr, key: Option<&ViewKey>) -> Option<String> {
     let mut viewer = os.dial(address).unwrap();
@@ -98,6 +112,7 @@ async fn input_of_a_viewer_keeps_a_session_alive_and_mere_watching_does_not() {
     let request = SessionRequest { idle_ttl: Some(Duration::from_secs(60)), ..with_vnc() };
     let view = worker.ready(request).await;
     let mut viewer = viewer(&worker.os, server(&view)).await;
+    viewer.write_all(&NEXT_PICTURE).await.unwrap();
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_secs(50)).await;
         viewer.write_all(&KEY).await.unwrap();
@@ -167,4 +182,89 @@ async fn viewers_come_in_at_the_address_of_the_settings_and_camofleet_itself_at_
         // For the next worker, which stops it again.
         tokio::time::resume();
     }
+}
+
+#[actix::test]
+async fn connections_that_say_nothing_make_way_for_those_who_come_after_them() {
+    let worker = TestWorker::new().await;
+    let view = worker.ready(with_vnc()).await;
+    let address = server(&view);
+    let mut inside = viewer(&worker.os, address).await;
+    inside.write_all(&NEXT_PICTURE).await.unwrap();
+    let started = tokio::time::Instant::now();
+    let mut silent = Vec::new();
+    for _ in 0..600 {
+        silent.push(stranger(&worker.os, address, b"").await);
+    }
+    let mut honest = viewer(&worker.os, address).await;
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    assert!(is_closed(&mut silent[0]).await, "the oldest has made way");
+    assert!(!is_closed(&mut silent[599]).await, "the youngest has its time");
+    for viewer in [&mut inside, &mut honest] {
+        assert!(!is_closed(viewer).await, "who is in stays");
+    }
+}
+
+#[actix::test]
+async fn viewers_that_do_not_read_why_they_are_refused_make_way_too() {
+    let worker = TestWorker::with(|settings| settings.launch.display.viewers.open = false).await;
+    let view = worker.ready(with_vnc()).await;
+    let address = server(&view);
+    let key = view.vnc.as_ref().unwrap().key.clone().unwrap();
+    let started = tokio::time::Instant::now();
+    let mut refused = Vec::new();
+    for _ in 0..600 {
+        refused.push(stranger(&worker.os, address, b"RFB 003.008\n").await);
+    }
+    assert_eq!(refusal_of(&worker.os, address, Some(&key)).await, None);
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+}
+
+#[actix::test]
+async fn a_viewer_that_asks_for_no_picture_gives_its_place_back() {
+    let worker = TestWorker::with(|settings| settings.launch.display.viewers.count = 16).await;
+    let request = SessionRequest { idle_ttl: Some(Duration::from_secs(3600)), ..with_vnc() };
+    let view = worker.ready(request).await;
+    let address = server(&view);
+    let refusal = async || refusal_of(&worker.os, address, None).await;
+    let mut watching = viewer(&worker.os, address).await;
+    watching.write_all(&NEXT_PICTURE).await.unwrap();
+    let mut typing = viewer(&worker.os, address).await;
+    typing.write_all(&KEY).await.unwrap();
+    let mut idle = Vec::new();
+    for _ in 0..14 {
+        let mut viewer = viewer(&worker.os, address).await;
+        // What every program says first, and some may say later: which encodings it knows.
+        viewer.write_all(&[2, 0, 0, 1, 0, 0, 0, 0]).await.unwrap();
+        idle.push(viewer);
+    }
+    assert!(refusal().await.unwrap().contains("16 viewers already"));
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    idle[0].write_all(&[2, 0, 0, 1, 0, 0, 0, 0]).await.unwrap();
+    assert!(refusal().await.is_some());
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    assert_eq!(refusal().await, None, "their places are free");
+    for viewer in &mut idle {
+        assert!(is_closed(viewer).await);
+    }
+    // Nothing changes on the screen, so there is nothing to say.
+    tokio::time::sleep(Duration::from_secs(1800)).await;
+    for viewer in [&mut watching, &mut typing] {
+        assert!(!is_closed(viewer).await);
+    }
+}
+
+#[actix::test]
+async fn a_viewer_that_breaks_off_its_handshake_gives_its_place_back() {
+    let worker = TestWorker::with(|settings| settings.launch.display.viewers.count = 2).await;
+    let view = worker.ready(with_vnc()).await;
+    let address = server(&view);
+    let mut halfway = Vec::new();
+    for said in [&b"RFB 003.008\n"[..], b"RFB 003.008\n\x01"] {
+        halfway.push(stranger(&worker.os, address, said).await);
+    }
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    assert!(refusal_of(&worker.os, address, None).await.is_some());
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    assert_eq!(refusal_of(&worker.os, address, None).await, None);
 }

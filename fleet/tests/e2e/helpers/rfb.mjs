@@ -4,12 +4,14 @@
  */
 import { createCipheriv } from 'node:crypto';
 import net from 'node:net';
-import { deflateSync } from 'node:zlib';
+import { constants, deflateSync, inflateSync } from 'node:zlib';
 import { openSocket } from './http.mjs';
 import { until, within } from './wait.mjs';
 
 /** Messages of the server. */
 const [UPDATE, BELL, CUT_TEXT] = [0, 2, 3];
+/** Flags of the extended clipboard: text, and what is said of it. */
+const [TEXT, CAPABILITIES, REQUEST, NOTIFY, PROVIDE] = [0, 24, 25, 27, 28].map((bit) => (1 << bit) >>> 0);
 const RAW = 0;
 const BYTES_PER_PIXEL = 4;
 
@@ -21,6 +23,7 @@ export class Viewer {
   #closed = null;
   #screen;
   #password;
+  #texts = [];
 
   /**
    * Connects and completes the handshake.
@@ -140,13 +143,46 @@ export class Viewer {
     const [kind] = await this.#read(1);
     if (kind === BELL) return 0;
     if (kind === CUT_TEXT) {
-      await this.#read((await this.#read(7)).readUInt32BE(3));
+      await this.#cutText();
       return 0;
     }
     if (kind !== UPDATE) throw new Error(`unexpected message ${kind} from the VNC server`);
     let count = 0;
     for (let left = (await this.#read(3)).readUInt16BE(1); left > 0; left -= 1) count += await this.#rectangle();
     return count;
+  }
+
+  /** Takes in what the session's clipboard has; asks for it where the server only says that there is something. */
+  async #cutText() {
+    const length = (await this.#read(7)).readInt32BE(3);
+    const body = await this.#read(Math.abs(length));
+    if (length >= 0) {
+      this.#texts.push(body.toString('latin1'));
+      return;
+    }
+    const flags = body.readUInt32BE(0);
+    // What the server could do.
+    if (flags & CAPABILITIES) return;
+    if (flags & NOTIFY && flags & TEXT) this.say([6, 0, 0, 0, ...long(-4), ...long(REQUEST | TEXT)]);
+    if (!(flags & PROVIDE) || !(flags & TEXT)) return;
+    const unpacked = inflateSync(body.subarray(4), { finishFlush: constants.Z_SYNC_FLUSH });
+    const text = unpacked.subarray(4, 4 + unpacked.readUInt32BE(0)).toString();
+    this.#texts.push(text.replace(/\0$/, '').replaceAll('\r\n', '\n'));
+  }
+
+  /** Lets the server speak the extended clipboard, which knows more than Latin letters. */
+  extendClipboard() {
+    this.say([2, 0, ...short(2), ...long(RAW), 0xc0, 0xa1, 0xe5, 0xce]);
+    this.say([6, 0, 0, 0, ...long(-8), ...long(CAPABILITIES | TEXT | REQUEST | NOTIFY | PROVIDE), ...long(20 << 20)]);
+  }
+
+  /** Waits for the next text of the session's clipboard. */
+  async copied(patience) {
+    const arrives = async () => {
+      while (this.#texts.length === 0) await this.#update();
+      return this.#texts.shift();
+    };
+    return within(arrives(), 'a text of the clipboard', patience);
   }
 
   async #rectangle() {
