@@ -12,18 +12,20 @@ use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfi
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{Resolver, TokioResolver};
 
 use super::{Answer, Lookup, Records, Service, Source, workers};
 
-/// How long a name server may take to answer one try.
+/// How long a name server may take to answer one try, and how often it is asked again.
 const TRY: Duration = Duration::from_secs(1);
-/// How long all tries may take: a source that is not answered is asked again soon.
-const LIMIT: Duration = Duration::from_secs(4);
+const RETRIES: usize = 1;
+/// How long all tries may take, at all name servers: a source that is not answered is asked again soon.
+const LIMIT: Duration = Duration::from_secs(6);
 
 /// The name servers of this machine, and those that sources name themselves.
 pub struct NameServers {
-    resolvers: HashMap<Option<SocketAddr>, TokioResolver>,
+    resolvers: HashMap<Option<SocketAddr>, Vec<TokioResolver>>,
     /// Sources that have had SRV records: their workers must not get other names when those can't be read for once.
     with_services: RefCell<HashSet<Source>>,
 }
@@ -37,44 +39,66 @@ impl NameServers {
         let mut resolvers = HashMap::new();
         for source in sources {
             if let Entry::Vacant(place) = resolvers.entry(source.name_server) {
-                place.insert(resolver(source.name_server)?);
+                place.insert(resolvers_of(source.name_server)?);
             }
         }
         Ok(Self { resolvers, with_services: RefCell::default() })
     }
 }
 
-fn resolver(server: Option<SocketAddr>) -> Result<TokioResolver, String> {
-    let provider = TokioRuntimeProvider::default();
-    let mut builder = match server {
-        None => {
-            let unknown = |error| format!("the name servers of this machine are not known: {error}");
-            Resolver::builder(provider).map_err(unknown)?
-        }
+/// One resolver for each name server: the library asks all at once, and takes what one of them does not know for an answer
+/// when another is slow. A container's first name server knows its neighbours, and the second does not.
+fn resolvers_of(server: Option<SocketAddr>) -> Result<Vec<TokioResolver>, String> {
+    let (config, options) = match server {
+        None => read_system_conf()
+            .map_err(|error| format!("the name servers of this machine are not known: {error}"))?,
         Some(address) => {
             let mut connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
             connections.iter_mut().for_each(|connection| connection.port = address.port());
             let server = NameServerConfig::new(address.ip(), true, connections.to_vec());
-            Resolver::builder_with_config(
-                ResolverConfig::from_parts(None, Vec::new(), vec![server]),
-                provider,
-            )
+            (ResolverConfig::from_parts(None, Vec::new(), vec![server]), ResolverOpts::default())
         }
     };
-    let options: &mut ResolverOpts = builder.options_mut();
-    // Workers come and go faster than records expire.
-    options.cache_size = 0;
-    options.timeout = TRY;
-    builder.build().map_err(|error| format!("there is no asking name servers here: {error}"))
+    let (domain, search) = (config.domain(), config.search());
+    let each = config.name_servers().iter().map(|server| {
+        let config = ResolverConfig::from_parts(domain.cloned(), search.to_vec(), vec![server.clone()]);
+        let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
+        *builder.options_mut() = options.clone();
+        let options: &mut ResolverOpts = builder.options_mut();
+        // Workers come and go faster than records expire.
+        options.cache_size = 0;
+        options.timeout = TRY;
+        options.attempts = RETRIES;
+        builder.build().map_err(|error| format!("there is no asking name servers here: {error}"))
+    });
+    each.collect()
 }
 
-/// The records that match, none where there are none, and an error where that is not known.
-fn answered<T>(answer: Result<T, NetError>, records: impl FnOnce(T) -> Records) -> Result<Records, String> {
-    match answer {
-        Ok(answer) => Ok(records(answer)),
-        Err(error) if error.is_no_records_found() || error.is_nx_domain() => Ok(Records::default()),
-        Err(error) => Err(error.to_string()),
+/// Asks name servers in their order, the next where one does not answer. That there is nothing, only the first can say,
+/// as for every program of the system: the others may not know what it knows.
+///
+/// # Errors
+/// Why the first did not answer, where no other knows anything.
+async fn ask<'a, T, F>(
+    resolvers: &'a [TokioResolver],
+    lookup: impl Fn(&'a TokioResolver) -> F,
+) -> Result<Option<T>, String>
+where
+    F: Future<Output = Result<T, NetError>> + 'a,
+{
+    let mut silent = None;
+    for resolver in resolvers {
+        match lookup(resolver).await {
+            Ok(answer) => return Ok(Some(answer)),
+            Err(error) if error.is_no_records_found() || error.is_nx_domain() => {
+                if silent.is_none() {
+                    return Ok(None);
+                }
+            }
+            Err(error) => drop(silent.get_or_insert(error.to_string())),
+        }
     }
+    Err(silent.unwrap_or_else(|| "this machine has no name server".to_owned()))
 }
 
 /// Adds what only this name server may know: the hosts' addresses.
@@ -115,30 +139,31 @@ impl Lookup for NameLookup {
 impl NameServers {
     /// What is registered under a source's name.
     async fn look_up(&self, source: &Source) -> Result<Records, String> {
-        let Some(resolver) = self.resolvers.get(&source.name_server) else {
-            return Err("nobody is there to ask".to_owned());
-        };
+        let resolvers = self.resolvers.get(&source.name_server).map_or(&[][..], Vec::as_slice);
+        let name = source.name.as_str();
         let asked = join(
-            resolver.lookup(source.name.as_str(), RecordType::SRV),
-            resolver.lookup_ip(source.name.as_str()),
+            ask(resolvers, |resolver| resolver.lookup(name, RecordType::SRV)),
+            ask(resolvers, |resolver| resolver.lookup_ip(name)),
         );
         let Ok((services, addresses)) = tokio::time::timeout(LIMIT, asked).await else {
             return Err(format!("no answer within {} s", LIMIT.as_secs()));
         };
-        let services = answered(services, |found| {
-            let services = found.answers().iter().filter_map(|record| match &record.data {
-                RData::SRV(service) => {
-                    Some(Service { host: service.target.to_ascii(), address: None, port: service.port })
-                }
-                _ => None,
+        let services = services.map(|found| {
+            let services = found.iter().flat_map(|found| found.answers()).filter_map(|record| {
+                let RData::SRV(service) = &record.data else { return None };
+                Some(Service { host: service.target.to_ascii(), address: None, port: service.port })
             });
             Records { services: services.collect(), addresses: Vec::new() }
         });
-        let addresses =
-            answered(addresses, |found| Records { services: Vec::new(), addresses: found.iter().collect() });
-        let services = match services {
-            Ok(services) if source.name_server.is_some() => addressed(resolver, services).await,
-            services => services,
+        let addresses = addresses.map(|found| Records {
+            services: Vec::new(),
+            addresses: found.iter().flat_map(|found| found.iter()).collect(),
+        });
+        let services = match (services, resolvers.first()) {
+            (Ok(services), Some(resolver)) if source.name_server.is_some() => {
+                addressed(resolver, services).await
+            }
+            (services, _) => services,
         };
         if services.as_ref().is_ok_and(|services| !services.services.is_empty()) {
             self.with_services.borrow_mut().insert(source.clone());
@@ -151,5 +176,80 @@ impl NameServers {
             (Ok(services), Err(_)) if !services.services.is_empty() => Ok(services),
             (Err(error), _) | (_, Err(error)) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UdpSocket;
+
+    use super::*;
+
+    const NAME: &str = "workers.example.";
+
+    /// A name server that answers every question after a while in the same way: with an address, or that there is none.
+    async fn name_server(after: Duration, address: Option<[u8; 4]>) -> TokioResolver {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let port = socket.local_addr().unwrap().port();
+        actix_rt::spawn(async move {
+            let mut question = [0; 512];
+            loop {
+                let (length, client) = socket.recv_from(&mut question).await.unwrap();
+                tokio::time::sleep(after).await;
+                // The header and the question, which ends with the name's end and four bytes (RFC 1035, section 4.1).
+                let end = 12 + question[12..length].iter().position(|byte| *byte == 0).unwrap() + 5;
+                let is_for_addresses = question[end - 3] == 1;
+                let address = address.filter(|_| is_for_addresses);
+                let mut answer = question[..end].to_vec();
+                answer[2..4].copy_from_slice(&[0x81, if address.is_some() { 0x80 } else { 0x83 }]);
+                answer[6..12].copy_from_slice(&[0, u8::from(address.is_some()), 0, 0, 0, 0]);
+                if let Some(address) = address {
+                    answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 5, 0, 4]);
+                    answer.extend(address);
+                }
+                socket.send_to(&answer, client).await.unwrap();
+            }
+        });
+        let mut connection = ConnectionConfig::udp();
+        connection.port = port;
+        let server = NameServerConfig::new([127, 0, 0, 1].into(), true, vec![connection]);
+        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+        let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
+        builder.options_mut().timeout = Duration::from_millis(200);
+        builder.options_mut().attempts = 0;
+        builder.build().unwrap()
+    }
+
+    const NOW: Duration = Duration::ZERO;
+    const NEVER: Duration = Duration::from_secs(60);
+
+    async fn addresses(servers: Vec<TokioResolver>) -> Result<Vec<String>, String> {
+        let resolvers = HashMap::from([(None, servers)]);
+        let servers = NameServers { resolvers, with_services: RefCell::default() };
+        let source = Source { name: NAME.to_owned(), port: Some(8080), name_server: None };
+        let records = servers.look_up(&source).await?;
+        Ok(records.addresses.iter().map(ToString::to_string).collect())
+    }
+
+    #[actix::test]
+    async fn that_there_is_nothing_the_first_name_server_says_and_no_other_in_its_place() {
+        let one = Some([10, 0, 0, 1]);
+        let other = Some([10, 0, 0, 2]);
+        assert_eq!(
+            addresses(vec![name_server(NOW, one).await, name_server(NOW, other).await]).await.unwrap(),
+            ["10.0.0.1"]
+        );
+        assert!(
+            addresses(vec![name_server(NOW, None).await, name_server(NOW, other).await])
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        let silent = addresses(vec![name_server(NEVER, one).await, name_server(NOW, None).await]).await;
+        assert!(silent.is_err(), "{silent:?}");
+        assert_eq!(
+            addresses(vec![name_server(NEVER, one).await, name_server(NOW, other).await]).await.unwrap(),
+            ["10.0.0.2"]
+        );
     }
 }
