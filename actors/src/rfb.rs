@@ -223,11 +223,15 @@ pub struct ViewerMessages {
 }
 
 impl ViewerMessages {
-    /// Those of a viewer that has said its protocol version already.
-    pub fn after_version(version: &[u8; 12]) -> Self {
+    /// Those of a viewer that has said its protocol version already, to a server that asks for a password or does not.
+    pub fn after_version(version: &[u8; 12], asks_password: bool) -> Self {
         let mut phase = Phase::Version;
         // Twelve bytes are a version, whatever they say.
         let _ = phase.head(version);
+        // In 3.3 the viewer does not choose: it answers the challenge at once.
+        if phase == Phase::Init && asks_password {
+            phase = Phase::Challenge;
+        }
         Self { phase, head: None }
     }
 
@@ -417,7 +421,7 @@ mod tests {
 
     /// The messages in these bytes, which come in pieces of a size.
     fn messages(bytes: &[u8], size: usize) -> std::io::Result<Vec<ViewerMessage>> {
-        let mut decoder = ViewerMessages::after_version(b"RFB 003.008\n");
+        let mut decoder = ViewerMessages::after_version(b"RFB 003.008\n", false);
         let (mut buffer, mut messages) = (BytesMut::new(), Vec::new());
         for piece in bytes.chunks(size) {
             buffer.extend_from_slice(piece);
@@ -447,6 +451,22 @@ mod tests {
             assert_eq!(said[3], Said::Pointer(PointerState { buttons: 0, x: 1, y: 1 }));
             assert_eq!(said[6], key(0x463, Some(0x1e)));
             assert_eq!(said[7..], [Said::Other(true), Said::Other(false), Said::Pictures]);
+        }
+    }
+
+    #[test]
+    fn a_viewer_of_the_oldest_version_answers_a_challenge_only_where_there_is_one() {
+        for (asks_password, handshake) in [(true, 17), (false, 1)] {
+            let mut decoder = ViewerMessages::after_version(b"RFB 003.003\n", asks_password);
+            let mut bytes = BytesMut::from(&[&[4; 16][..], &[1]].concat()[17 - handshake..]);
+            bytes.extend_from_slice(KEY);
+            let mut said = Vec::new();
+            while let Some(message) = decoder.decode(&mut bytes).unwrap() {
+                said.push(message.said);
+            }
+            let key = Said::Key(KeyStroke { down: true, keysym: 0x61, scancode: None });
+            assert_eq!(said.last(), Some(&key), "{said:?}");
+            assert!(said[..said.len() - 1].iter().all(|said| *said == Said::Other(false)), "{said:?}");
         }
     }
 

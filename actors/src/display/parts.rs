@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
-use tokio_util::codec::{FramedRead, LinesCodec};
+use tokio_util::codec::FramedRead;
 
 use super::pulse::Servers;
 use super::tools::{DisplayTools, Geometry, X11VNC_READY};
 use crate::error::{Error, Result};
-use crate::process::{DisplayFiles, Os, OwnedProcess, Pipes, Program};
+use crate::process::{DisplayFiles, Lines, Os, OwnedProcess, Pipes, Program};
 use crate::rundir::RunDir;
 use crate::slots::SlotLease;
 use crate::supervision::PulseSettings;
@@ -178,26 +178,27 @@ fn spawn(os: &Arc<dyn Os>, program: &Program, display: u16) -> io::Result<(Owned
 /// words. Both outputs are read on afterwards, so that the program never blocks on a full pipe.
 async fn ready_line(process: &OwnedProcess, pipes: Pipes, is_ready: impl Fn(&str) -> bool) -> Result<()> {
     let Pipes { stdin: _, stdout, stderr } = pipes;
-    let mut output = FramedRead::new(stdout, LinesCodec::new_with_max_length(LINE_LIMIT));
-    let mut complaints = FramedRead::new(stderr, LinesCodec::new_with_max_length(LINE_LIMIT));
+    let mut output = FramedRead::new(stdout, Lines::up_to(LINE_LIMIT));
+    let mut complaints = FramedRead::new(stderr, Lines::up_to(LINE_LIMIT));
     let mut last_words = String::new();
     let ended = process.ended();
     tokio::pin!(ended);
     let ready = loop {
         tokio::select! {
-            Some(Ok(line)) = output.next() => if is_ready(&line) { break Ok(()) },
+            Some(Ok(line)) = output.next() => if is_ready(line.text()) { break Ok(()) },
             Some(Ok(line)) = complaints.next() => {
-                if is_ready(&line) {
+                let line = line.text();
+                if is_ready(line) {
                     break Ok(());
                 }
                 if !line.trim().is_empty() {
-                    last_words = line;
+                    last_words = line.to_owned();
                 }
             }
             end = &mut ended => {
                 while let Some(Ok(line)) = complaints.next().await {
-                    if !line.trim().is_empty() {
-                        last_words = line;
+                    if !line.text().trim().is_empty() {
+                        last_words = line.text().to_owned();
                     }
                 }
                 break Err(Error::DisplayFailed { detail: format!("{end}: {}", last_words.trim()) });
@@ -210,7 +211,7 @@ async fn ready_line(process: &OwnedProcess, pipes: Pipes, is_ready: impl Fn(&str
             let output = output.for_each(|_| std::future::ready(()));
             let complaints = complaints.for_each(|line| {
                 if let Ok(line) = line {
-                    log::trace!("display process {pid}: {line}");
+                    log::trace!("display process {pid}: {}", line.text());
                 }
                 std::future::ready(())
             });
@@ -218,4 +219,26 @@ async fn ready_line(process: &OwnedProcess, pipes: Pipes, is_ready: impl Fn(&str
         });
     }
     ready
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::SystemOs;
+
+    #[actix::test]
+    async fn lines_that_are_too_long_or_no_text_do_not_hide_the_one_that_says_ready() {
+        let script = r"head -c 200000 /dev/zero | tr '\0' x; printf '\n\377\n'; printf '\377\n' >&2
+            echo 7; head -c 200000 /dev/zero; exec sleep 60";
+        let program = Program {
+            path: "/bin/sh".into(),
+            args: vec!["-c".to_owned(), script.to_owned()],
+            env: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
+            max_open_files: None,
+        };
+        let os: Arc<dyn Os> = Arc::new(SystemOs::new());
+        let (process, pipes) = spawn(&os, &program, 7).unwrap();
+        let ready = ready_line(&process, pipes, |line| line.trim() == "7");
+        tokio::time::timeout(Duration::from_secs(10), ready).await.unwrap().unwrap();
+    }
 }

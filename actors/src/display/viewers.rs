@@ -415,7 +415,7 @@ struct Input<'a> {
 impl Input<'_> {
     /// Passes on what a viewer says, message by message, until its end.
     async fn follow(&mut self, from_viewer: ReadHalf<Connection>, version: &[u8; 12]) -> io::Result<()> {
-        let decoder = ViewerMessages::after_version(version);
+        let decoder = ViewerMessages::after_version(version, self.stage.asks_password);
         let mut messages = FramedRead::with_capacity(from_viewer, decoder, INPUT_BUFFER);
         let handshake = if self.stage.asks_password { PASSWORD } else { HANDSHAKE };
         let mut deadline = Instant::now() + handshake;

@@ -17,6 +17,14 @@ pub(crate) enum Line {
     TooLong(String),
 }
 
+impl Line {
+    /// What there is of it.
+    pub fn text(&self) -> &str {
+        let (Self::Whole(text) | Self::TooLong(text)) = self;
+        text
+    }
+}
+
 /// Cuts what a process writes into lines, of which it holds no more than the limit.
 ///
 /// It has no errors: after one, `FramedRead` reads no more, and a process whose output nobody reads stops as soon as its
