@@ -5,6 +5,7 @@
  */
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
+import { refusalOf } from './clientCommands.mjs';
 import { currentScope, runInScope } from './isolation.mjs';
 import { log } from './output.mjs';
 import { cut } from './text.mjs';
@@ -46,17 +47,13 @@ PlaywrightServer.prototype.listen = async function (...args) {
 const { DispatcherConnection } = core.server;
 const dispatch = DispatcherConnection.prototype.dispatch;
 DispatcherConnection.prototype.dispatch = function (message) {
-  // This process' own client is its own; Playwright's clients elsewhere have what they save sent to them.
-  if (this._isInProcess || !namesFileHere(message)) return dispatch.call(this, message);
-  const error = { name: 'Error', message: `${message.method}: a file of this machine can't be written; have it streamed`, stack: '' };
-  this.onmessage({ id: message.id, error: { error } });
+  // This process' own client is its own.
+  const type = this._isInProcess ? undefined : this._dispatcherByGuid.get(message.guid)?._type;
+  const refusal = type === undefined ? null : refusalOf(type, message);
+  if (refusal === null) return dispatch.call(this, message);
+  this.onmessage({ id: message.id, error: { error: { name: 'Error', message: refusal, stack: '' } } });
   return Promise.resolve();
 };
-
-/** Whether a client's message names a file that Playwright's server would write, wherever that is. */
-function namesFileHere({ method, params }) {
-  return method === 'saveAs' || params?.outputFile !== undefined;
-}
 
 /** A browser behind a Playwright server, and the connections on both of its sides. */
 export class Served {
