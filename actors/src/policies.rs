@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 /// Nobody's file is a page, whether a client, a viewer or a start URL asks for it: neither the machine's secrets nor the
-/// profile of another session.
-const POLICIES: &str = r#"{"policies": {"WebsiteFilter": {"Block": ["file:///*"]}}}"#;
+/// profile of another session. And what camofleet has set in a browser stays so: nobody opens the page that changes it.
+const POLICIES: &str =
+    r#"{"policies": {"WebsiteFilter": {"Block": ["file:///*"]}, "BlockAboutConfig": true}}"#;
 
 /// Where Firefox looks for policies, below its installation.
 const DISTRIBUTION: &str = "distribution";
@@ -116,6 +117,7 @@ mod tests {
         let policies: serde_json::Value =
             serde_json::from_slice(&fs::read(install.join("distribution/policies.json")).unwrap()).unwrap();
         assert_eq!(policies["policies"]["WebsiteFilter"]["Block"][0], "file:///*");
+        assert_eq!(policies["policies"]["BlockAboutConfig"], true);
         assert_eq!(
             fs::read_to_string(base.path().join("distribution/policies.json")).unwrap(),
             "distribution/policies.json"

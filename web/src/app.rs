@@ -8,7 +8,7 @@ use actix_cors::Cors;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpMessage, web};
 use camofleet_actors::RequestId;
@@ -128,12 +128,18 @@ pub fn create_app(
 }
 
 fn cors(origins: &CorsOrigins) -> Cors {
-    let cors =
-        Cors::default().allow_any_method().allow_any_header().expose_headers([REQUEST_ID]).max_age(3600);
+    let cors = Cors::default().expose_headers([REQUEST_ID]).max_age(3600);
     match origins {
-        CorsOrigins::Any => cors.allow_any_origin().send_wildcard(),
+        // What a browser was granted once it does not ask for again: nothing but reads, and no header by which a page could
+        // say that it is this server's own.
+        CorsOrigins::Any => cors
+            .allow_any_origin()
+            .send_wildcard()
+            .allowed_methods([Method::GET, Method::HEAD])
+            .allowed_headers([ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName::from_static("last-event-id")]),
         CorsOrigins::List(origins) => {
-            origins.iter().fold(cors.supports_credentials(), |cors, origin| cors.allowed_origin(origin))
+            let cors = cors.supports_credentials().allow_any_method().allow_any_header();
+            origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
         }
     }
 }

@@ -4,14 +4,14 @@
 //! page is refused: it neither changes nor reveals anything. Programs (Playwright, scripts, other roles) send no `Origin`
 //! and pass.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse, Url};
 use actix_web::http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, ORIGIN, TRANSFER_ENCODING,
 };
-use actix_web::http::{ConnectionType, Method};
+use actix_web::http::{ConnectionType, Method, Uri};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
 use futures_util::StreamExt;
@@ -107,8 +107,8 @@ pub(crate) struct Asked<'a> {
     pub method: &'a Method,
     /// Its path as the router reads it: decoded.
     pub path: String,
-    /// The scheme of its target, where that is a whole address.
-    pub scheme: Option<&'a str>,
+    /// Its target, which may be a whole address.
+    pub target: &'a Uri,
     /// Its query.
     pub query: &'a str,
     /// Its headers.
@@ -123,7 +123,7 @@ impl<'a> Asked<'a> {
         Self {
             method: &head.method,
             path: Url::new(head.uri.clone()).path().to_owned(),
-            scheme: head.uri.scheme_str(),
+            target: &head.uri,
             query: head.uri.query().unwrap_or_default(),
             headers: &head.headers,
             handshake,
@@ -185,7 +185,19 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// Whether an origin is the address that this server was called by. A foreign page can set neither header.
+    /// What the server was called by: a whole address as the target wins (RFC 9112, section 3.2.2). `None`: no such header,
+    /// as old programs may call; an error: nothing that could be a host.
+    fn host(&self) -> Option<Result<String, ()>> {
+        let authority = match self.target.authority() {
+            Some(authority) => authority.as_str().as_bytes(),
+            None => self.headers.get(HOST)?.as_bytes(),
+        };
+        let authority = std::str::from_utf8(authority).map_err(drop);
+        Some(authority.and_then(|authority| host_name(authority).ok_or(())))
+    }
+
+    /// Whether an origin is the address that this server was called by. A foreign page can set neither header: preflights
+    /// are not granted the second one.
     fn is_own(&self, origin: &str) -> bool {
         let Some((_, authority)) = origin.split_once("://") else { return false };
         let forwarded = self.header("x-forwarded-host").and_then(|hosts| hosts.split(',').next());
@@ -201,13 +213,18 @@ fn without_usual_port(authority: &str) -> &str {
     authority.strip_suffix(":80").or_else(|| authority.strip_suffix(":443")).unwrap_or(authority)
 }
 
-/// The host of an authority: without port, brackets and the dot that ends a full name.
-fn host_name(authority: &str) -> &str {
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
+/// The host of an authority, in small letters and without port, brackets and the dot that ends a full name. `None` if it is
+/// no authority, or has more than host and port.
+fn host_name(authority: &str) -> Option<String> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').filter(|(host, _)| host.parse::<Ipv6Addr>().is_ok())?,
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
     };
-    host.strip_suffix('.').unwrap_or(host)
+    let port_fits = port.strip_prefix(':').unwrap_or(port).bytes().all(|byte| byte.is_ascii_digit());
+    let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte);
+    let fits = port_fits && (port.is_empty() || port.starts_with(':')) && host.bytes().all(letters);
+    let host = host.strip_suffix('.').unwrap_or(host);
+    (fits && !host.is_empty()).then(|| host.to_ascii_lowercase())
 }
 
 /// The key that an address of a live view carries.
@@ -260,8 +277,10 @@ impl AccessSettings {
     /// A page whose name its owner lets point at this machine (DNS rebinding) calls itself by that name.
     fn check_host(&self, asked: &Asked<'_>) -> Result<(), ApiError> {
         let checked = self.reach != Reach::Everywhere || self.public_hosts.is_some();
-        let (Some(authority), true) = (asked.header(HOST), checked) else { return Ok(()) };
-        let host = host_name(authority).to_ascii_lowercase();
+        let (Some(host), true) = (asked.host(), checked) else { return Ok(()) };
+        let Ok(host) = host else {
+            return Err(ApiError::BadRequest { problem: "its Host is none".to_owned() });
+        };
         let named = |listed: &String| match listed.strip_prefix('*') {
             Some(parent) => host.len() > parent.len() && host.ends_with(parent),
             None => *listed == host,
@@ -276,7 +295,7 @@ impl AccessSettings {
         if known || self.public_hosts.iter().flatten().any(named) {
             return Ok(());
         }
-        Err(ApiError::UnknownHost { host: authority.to_owned(), setting: self.names.public_hosts })
+        Err(ApiError::UnknownHost { host, setting: self.names.public_hosts })
     }
 }
 
@@ -290,9 +309,13 @@ impl AppState {
     }
 }
 
-/// A proxy is asked for the pages of others by their whole address; this is none (RFC 9112, section 3.2.2).
+/// A proxy is asked for the pages of others by their whole address; this is none (RFC 9112, section 3.2.2). And a request
+/// is for one page.
 fn check_form(asked: &Asked<'_>) -> Result<(), ApiError> {
-    match asked.scheme {
+    if asked.headers.get_all(ORIGIN).nth(1).is_some() {
+        return Err(ApiError::BadRequest { problem: "it has two Origins".to_owned() });
+    }
+    match asked.target.scheme_str() {
         None | Some("http" | "https") => Ok(()),
         Some(scheme) => {
             Err(ApiError::BadRequest { problem: format!("this is no proxy to {scheme}: addresses") })

@@ -477,8 +477,42 @@ async fn a_client_that_takes_nothing_of_its_answers_is_disconnected() {
 }
 
 #[actix_web::test]
+async fn a_request_comes_from_one_page() {
+    let api = api(Options::default()).await;
+    let head = "POST /sessions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n";
+    for origins in ["http://localhost", "http://evil.example"].map(|other| ["http://localhost", other]) {
+        let origins = origins.map(|origin| format!("Origin: {origin}\r\n")).concat();
+        let answer = raw(&api, &format!("{head}{origins}\r\n"), "}").await;
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("bad_request"), "{answer}");
+    }
+    api.stop().await;
+}
+
+#[actix_web::test]
 async fn where_all_pages_may_read_they_get_no_key_of_a_live_view() {
     let api = api(Options { cors: CorsOrigins::Any, ..Options::default() }).await;
+    // A browser asks once for what it may do, and then for no write and no header that would tell who is addressed.
+    let preflight = async |method: &str, header: &str| {
+        let request = format!(
+            "OPTIONS /sessions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nOrigin: http://evil.example\r\n\
+             Access-Control-Request-Method: {method}\r\nAccess-Control-Request-Headers: {header}\r\n\r\n"
+        );
+        raw(&api, &request, "\r\n\r\n").await.to_ascii_lowercase()
+    };
+    let granted = preflight("GET", "authorization").await;
+    assert!(
+        granted.starts_with("http/1.1 200 ") && granted.contains("access-control-allow-origin: *"),
+        "{granted}"
+    );
+    for write in ["post", "put", "patch", "delete"] {
+        assert!(!granted.contains(write), "{granted}");
+    }
+    for (method, header) in
+        [("GET", "x-forwarded-host"), ("GET", "x-camofleet"), ("POST", "accept"), ("DELETE", "accept")]
+    {
+        let refused = preflight(method, header).await;
+        assert!(!refused.contains("access-control-allow-methods"), "{method} {header}: {refused}");
+    }
     let session = api.create(r#"{"vnc":true}"#).await;
     let key = view_key(&session["vnc"]);
     let path = format!("/sessions/local/{}", session["id"].as_str().unwrap());

@@ -240,7 +240,6 @@ fn what_not_everybody_reaches_answers_to_its_own_names_alone() {
         ("[fd00::7]", [false, true, false, true]),
         ("control:9000", [false, false, false, true]),
         ("evil.example.", [false, false, false, false]),
-        ("", [false, false, false, false]),
     ] {
         for (access, expected) in [&loopback, &named, &both, &published].into_iter().zip(expected) {
             let answered = answer(access, "GET /health", &[("host", host)]);
@@ -249,6 +248,24 @@ fn what_not_everybody_reaches_answers_to_its_own_names_alone() {
         }
     }
     assert_eq!(answer(&access(), "POST /sessions", &[("host", "any.example")]), Ok(Caller::Trusted));
+    for host in [
+        "",
+        "localhost:1@evil.example",
+        "evil@localhost",
+        "[localhost]evil.example",
+        "\u{e9}vil.example",
+        "a b",
+    ] {
+        let answered = answer(&loopback, "GET /health", &[("host", host)]);
+        assert!(answered.is_err(), "{host}: {answered:?}");
+    }
+    // The target counts, where it is a whole address.
+    let refused = Err("unknown_host".to_owned());
+    assert_eq!(answer(&loopback, "GET http://evil.example/health", &[("host", "localhost")]), refused);
+    assert_eq!(
+        answer(&loopback, "GET http://localhost/health", &[("host", "evil.example")]),
+        Ok(Caller::Trusted)
+    );
     // A page that was rebound to this address is of one origin with it, and can set this header.
     let rebound =
         [("host", "evil.example"), ("origin", "http://evil.example"), ("x-forwarded-host", "localhost")];
