@@ -63,13 +63,27 @@ enum Part {
     Refused,
 }
 
+/// Whose turn it is where a client has sent several requests at once: each is read when all other connections had theirs,
+/// for one that sends thousands would otherwise be answered thousands of times before anybody else is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Its own: nothing more is there.
+    Own,
+    /// The others'.
+    Others,
+    /// Its own again.
+    Next,
+}
+
 /// A client's connection.
 pub(crate) struct Incoming<S> {
     socket: S,
     codec: Codec,
     part: Part,
-    /// A head that is not complete.
+    /// A head that is not complete, or requests that come after the one that is read.
     held: BytesMut,
+    /// Whether the latter is so, and whether others were let go first since.
+    turn: Turn,
     /// What is read next.
     passed: BytesMut,
     /// How long a head may take, and until when the one that is read may.
@@ -87,6 +101,7 @@ impl<S> Incoming<S> {
             codec: Codec::new(config),
             part: Part::Head,
             held: BytesMut::new(),
+            turn: Turn::Own,
             passed: BytesMut::new(),
             patience,
             deadline: Some(Box::pin(sleep(patience))),
@@ -99,10 +114,15 @@ impl<S> Incoming<S> {
         self.refusal.clone()
     }
 
-    /// Passes on what has come, as far as it is complete.
+    /// Passes on what has come, as far as it is complete, and no more than one request.
     fn sort(&mut self) {
+        self.turn = Turn::Own;
         while !self.held.is_empty() {
             match self.part {
+                Part::Head if !self.passed.is_empty() => {
+                    self.turn = Turn::Others;
+                    return;
+                }
                 Part::Head | Part::Body => {}
                 Part::Other => return self.pass(self.held.len()),
                 Part::Refused => return self.held.clear(),
@@ -248,6 +268,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Incoming<S> {
                 this.passed.advance(length);
                 return Poll::Ready(Ok(()));
             }
+            match this.turn {
+                Turn::Own => {}
+                Turn::Others => {
+                    this.turn = Turn::Next;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Turn::Next => {
+                    this.sort();
+                    continue;
+                }
+            }
             if this.part == Part::Other {
                 return Pin::new(&mut this.socket).poll_read(cx, buffer);
             }
@@ -345,6 +377,25 @@ mod tests {
             let (read, ours) = read(said.as_bytes().chunks(size)).await;
             assert_eq!(read, said, "in pieces of {size} bytes");
             assert!(ours.refusal.0.get().is_none());
+        }
+    }
+
+    #[actix_web::test]
+    async fn of_requests_that_come_at_once_each_waits_for_other_connections() {
+        let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let (mut theirs, mut ours) = connection();
+        theirs.write_all(request.repeat(3).as_bytes()).await.unwrap();
+        for _ in 0..3 {
+            let mut bytes = vec![0; 10 * request.len()];
+            let count = std::future::poll_fn(|cx| {
+                let mut buffer = ReadBuf::new(&mut bytes);
+                Pin::new(&mut ours).poll_read(cx, &mut buffer).map_ok(|()| buffer.filled().len())
+            });
+            assert_eq!(count.await.unwrap(), request.len());
+            let next = std::future::poll_fn(|cx| {
+                Poll::Ready(Pin::new(&mut ours).poll_read(cx, &mut ReadBuf::new(&mut [0])).is_ready())
+            });
+            assert!(!next.await, "the next one was read at once");
         }
     }
 
