@@ -199,7 +199,10 @@ async fn access_log(
         response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), value);
     }
     let status = response.status();
-    let level = match (status.is_server_error(), reads) {
+    let refusal = response.response().error().and_then(|error| error.as_error::<ApiError>());
+    // Whoever is not let in, a proxy with another Host for one, has to be found by the log. Others may poll for a 404.
+    let kept_out = matches!(status.as_u16(), 401 | 403 | 421);
+    let level = match (status.is_server_error(), reads && !kept_out) {
         (true, _) => log::Level::Warn,
         (false, false) => log::Level::Info,
         (false, true) => log::Level::Debug,
@@ -211,9 +214,10 @@ async fn access_log(
         let took = started.elapsed();
         log::log!(
             level,
-            "{peer} {method} {path} {} {:.1} ms, request {id}",
+            "{peer} {method} {path} {} {:.1} ms, request {id}{}",
             status.as_u16(),
-            took.as_secs_f64() * 1000.0
+            took.as_secs_f64() * 1000.0,
+            refusal.map(|error| format!(": {}: {error}", error.code())).unwrap_or_default()
         );
     }
     Ok(response)

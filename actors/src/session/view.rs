@@ -181,14 +181,19 @@ impl SessionSpec {
 }
 
 /// A bare host gets `https://`. `localhost:8080` is a host with a port, although it parses as a URL whose scheme is
-/// `localhost`; only a scheme that is followed by `//`, or one without a host part by nature, counts as one.
+/// `localhost`; only a scheme that is followed by `//`, or by what is no port, or one without a host part by nature, counts as
+/// one.
 fn with_scheme(url: &str) -> String {
     const SCHEMES_WITHOUT_HOST: [&str; 6] = ["about", "data", "blob", "file", "view-source", "moz-extension"];
     let has_scheme = url.split_once(':').is_some_and(|(scheme, rest)| {
         let scheme = scheme.to_ascii_lowercase();
         let well_formed = scheme.starts_with(|c: char| c.is_ascii_lowercase())
             && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
-        well_formed && (rest.starts_with("//") || SCHEMES_WITHOUT_HOST.contains(&scheme.as_str()))
+        // A host is followed by its port, or is a user's name before a password.
+        let port = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+        let host = digits || port.contains('@');
+        well_formed && (rest.starts_with("//") || SCHEMES_WITHOUT_HOST.contains(&scheme.as_str()) || !host)
     });
     if has_scheme { url.to_owned() } else { format!("https://{url}") }
 }
@@ -274,16 +279,7 @@ mod tests {
             let request = SessionRequest { start_url: Some(url.to_owned()), ..SessionRequest::default() };
             SessionDefaults { start_url_schemes, ..defaults() }.check(&request)
         };
-        for url in [
-            "example.com",
-            "HTTP://a",
-            "https://a",
-            "data:,x",
-            "about:blank",
-            "localhost:80",
-            "",
-            "javascript:x",
-        ] {
+        for url in ["example.com", "HTTP://a", "https://a", "data:,x", "about:blank", "localhost:80", ""] {
             assert_eq!(check(url, &[]), Ok(()), "{url}");
         }
         for (url, scheme) in [
@@ -293,6 +289,7 @@ mod tests {
             ("view-source:http://a", "view-source"),
             ("chrome://browser", "chrome"),
             ("blob:x", "blob"),
+            ("javascript:alert(1)", "javascript"),
         ] {
             let refused = Err(Error::StartUrlScheme { scheme: scheme.to_owned() });
             assert_eq!(check(url, &[]), refused, "{url}");
@@ -319,6 +316,11 @@ mod tests {
             ("example.com/?to=http://other.com", "https://example.com/?to=http://other.com"),
             ("localhost:8080", "https://localhost:8080"),
             ("http://localhost:8080", "http://localhost:8080"),
+            ("example.com:8080/a:b", "https://example.com:8080/a:b"),
+            ("user:secret@example.com", "https://user:secret@example.com"),
+            ("javascript:alert(1)", "javascript:alert(1)"),
+            ("javascript:/a/", "javascript:/a/"),
+            ("jar:file:///a!/b", "jar:file:///a!/b"),
             ("about:blank", "about:blank"),
             ("DATA:text/html,x", "DATA:text/html,x"),
         ];

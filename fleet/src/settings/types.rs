@@ -147,10 +147,14 @@ fn origin(text: &str) -> Option<String> {
 /// Names of hosts: exact ones, and `*.example.com` for every name below one.
 pub fn hosts(text: &str) -> Option<Vec<String>> {
     let name = |entry: String| {
-        let host = entry.strip_prefix("*.").unwrap_or(&entry);
+        // A port is not compared: people copy what their browser shows.
+        let named = entry
+            .split_once(':')
+            .map_or(&*entry, |(host, port)| if port.parse::<u16>().is_ok() { host } else { &*entry });
+        let host = named.strip_prefix("*.").unwrap_or(named);
         let plain = |char: char| char.is_ascii_alphanumeric() || "-_.:[]".contains(char);
         (!host.is_empty() && host.chars().all(plain))
-            .then(|| entry.trim_end_matches('.').to_ascii_lowercase())
+            .then(|| named.trim_end_matches('.').to_ascii_lowercase())
     };
     entries(text)?.into_iter().map(name).collect()
 }
@@ -272,6 +276,7 @@ mod tests {
         let list =
             |entries: &[&str]| Some(entries.iter().map(|entry| (*entry).to_owned()).collect::<Vec<_>>());
         assert_eq!(hosts("Fleet.example., *.b.example"), list(&["fleet.example", "*.b.example"]));
+        assert_eq!(hosts("fleet.example:9480"), list(&["fleet.example"]), "a port is not compared");
         assert_eq!(hosts(r#"["[::1]"]"#), list(&["[::1]"]));
         for bad in ["https://a.example", "a/b", "*.", "*"] {
             assert_eq!(hosts(bad), None, "{bad}");

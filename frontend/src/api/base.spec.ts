@@ -64,13 +64,16 @@ describe('webSocketUrl', () => {
 });
 
 describe('liveViewUrl', () => {
-  it('carries the access token to the panel’s own host only', () => {
+  it('carries the access token to the panel’s own host only, and where no key opens it', () => {
     const page = `${ORIGIN}/fleet/`;
     expect(liveViewUrl('/websockify?token=6900', 's3 cret', page).href).toBe(
       'ws://fleet.test:9000/fleet/websockify?token=6900&access_token=s3+cret',
     );
     expect(liveViewUrl('wss://vnc.test/websockify?token=6900', 's3cret', page).href).toBe(
       'wss://vnc.test/websockify?token=6900',
+    );
+    expect(liveViewUrl('/websockify?token=6900&key=k1', 's3cret', page).search).toBe(
+      '?token=6900&key=k1',
     );
     expect(liveViewUrl('/websockify?token=6900', null, page).search).toBe('?token=6900');
   });

@@ -33,12 +33,13 @@ export function webSocketUrl(address: string, baseUri?: string): URL {
 }
 
 /**
- * The WebSocket of a session's live view, with the access token where one is held. A browser can't
- * set headers on a WebSocket, hence the query; another host never gets to see the token.
+ * The WebSocket of a session's live view, with the access token where one is held and the address has no key, which opens
+ * it as well. A browser can't set headers on a WebSocket, hence the query; another host never gets to see the token.
  */
 export function liveViewUrl(address: string, token: string | null, baseUri?: string): URL {
   const url = webSocketUrl(address, baseUri);
-  if (token !== null && url.host === panelBase(baseUri).host) {
+  const opens = url.searchParams.has('key');
+  if (token !== null && !opens && url.host === panelBase(baseUri).host) {
     url.searchParams.set('access_token', token);
   }
   return url;

@@ -15,6 +15,7 @@ export function DrainButton({ worker }: { worker: WorkerStatus }): ReactNode {
   return (
     <button
       type="button"
+      className="button"
       disabled={isPending}
       onClick={() => {
         mutate(!draining, {

@@ -4,11 +4,18 @@ import { Trans, useTranslation } from 'react-i18next';
 import { useConnection } from '../hooks/fleet.ts';
 import { timeOfDayText } from './format.ts';
 
-/** Says since when the API has been out of reach, and that the panel keeps trying. */
+/** Says since when the API has been out of reach, or why it refuses the panel, which keeps trying. */
 export function OfflineNote(): ReactNode {
   const { t } = useTranslation();
-  const { mode, since } = useConnection();
+  const { mode, since, refusal } = useConnection();
   if (mode !== 'offline') return null;
+  if (refusal !== null) {
+    return (
+      <p className="banner" role="alert">
+        {t('connection.refused', { reason: refusal })}
+      </p>
+    );
+  }
   return (
     <p className="banner" role="alert">
       <Trans

@@ -1,4 +1,4 @@
-import { getWorkers, listSessions, UnreachableError } from '../api/client.ts';
+import { ApiError, errorText, getWorkers, listSessions, UnreachableError } from '../api/client.ts';
 import { Store } from '../api/store.ts';
 import { access } from '../api/token.ts';
 import { readEvents, StreamUnauthorized, type FleetEvent } from './eventStream.ts';
@@ -9,6 +9,8 @@ export interface Connection {
   /** `connecting`: nothing is known yet; `live`: from the event stream; `polling`: by asking; `offline`: not at all. */
   mode: 'connecting' | 'live' | 'polling' | 'offline';
   since: number;
+  /** Why the API answers nothing else than refusals; null where it does not answer at all, or does. */
+  refusal: string | null;
 }
 
 /** How often the API is asked while the stream is cut. */
@@ -21,7 +23,11 @@ export type SessionListener = (event: Extract<FleetEvent, { name: 'session' }>['
 
 /** Keeps a {@link FleetStore} up to date: by the event stream, and by polling while that is cut. */
 export class Feed {
-  readonly connection = new Store<Connection>({ mode: 'connecting', since: Date.now() });
+  readonly connection = new Store<Connection>({
+    mode: 'connecting',
+    since: Date.now(),
+    refusal: null,
+  });
   readonly #store: FleetStore;
   readonly #listeners = new Set<SessionListener>();
   #run: AbortController | null = null;
@@ -39,7 +45,7 @@ export class Feed {
     this.stop();
     this.#lastEventId = null;
     this.#retries = 0;
-    this.connection.set({ mode: 'connecting', since: Date.now() });
+    this.connection.set({ mode: 'connecting', since: Date.now(), refusal: null });
     this.#run = new AbortController();
     void this.#follow(this.#run.signal);
   }
@@ -143,13 +149,18 @@ export class Feed {
     } catch (error) {
       if (obsolete()) return;
       if (error instanceof UnreachableError) this.#enter('offline');
+      else if (error instanceof ApiError && error.status !== 401)
+        this.#enter('offline', errorText(error));
     }
     this.#pollTimer = window.setTimeout(() => void this.#poll(signal), POLL_INTERVAL_MS);
   }
 
   /** The time of the last change of mode stays while the mode does. */
-  #enter(mode: Connection['mode']): void {
-    if (this.connection.get().mode !== mode) this.connection.set({ mode, since: Date.now() });
+  #enter(mode: Connection['mode'], refusal: string | null = null): void {
+    const before = this.connection.get();
+    if (before.mode === mode && before.refusal === refusal) return;
+    const since = before.mode === mode ? before.since : Date.now();
+    this.connection.set({ mode, since, refusal });
   }
 }
 

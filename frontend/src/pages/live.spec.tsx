@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { POLL_INTERVAL_MS } from '../live/feed.ts';
 import { renderPanel } from '../test/renderPanel.tsx';
-import { aSession, healthyWorker, serveFleet, server } from '../test/server.ts';
+import { aSession, healthyWorker, refusal, serveFleet, server } from '../test/server.ts';
 
 const first = aSession({ id: 'aaaaaaaa-1' });
 const second = aSession({ id: 'bbbbbbbb-2' });
@@ -97,5 +97,16 @@ describe('when the event stream is cut', () => {
     await pass(10_000);
     expect(await screen.findByText('bbbbbbbb')).toBeInTheDocument();
     expect(screen.queryByText(/^Offline since/)).not.toBeInTheDocument();
+  });
+
+  it('says why the API refuses the page, and goes on when it does not any more', async () => {
+    const reason = 'this server is not known as "other.example"';
+    server.use(http.get('*/api/*', () => refusal(421, 'unknown_host', reason)));
+    renderPanel();
+    expect(await screen.findByText(`The API refuses this page: ${reason}`)).toBeInTheDocument();
+    serveFleet(second);
+    await pass(10_000);
+    expect(await screen.findByText('bbbbbbbb')).toBeInTheDocument();
+    expect(screen.queryByText(/refuses this page/)).not.toBeInTheDocument();
   });
 });

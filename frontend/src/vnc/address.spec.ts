@@ -32,11 +32,14 @@ describe('livePageSocket', () => {
     );
   });
 
-  it('is encrypted when the page is, and carries the key and the access token', () => {
+  it('is encrypted when the page is, and carries the key, or else the access token', () => {
     const page = new URL('https://fleet.test/vnc/6900');
     const held = { key: 'k1', token: 's&t' };
     expect(livePageSocket(page, { prefix: '/', id: '6900' }, held).href).toBe(
-      'wss://fleet.test/websockify?token=6900&key=k1&access_token=s%26t',
+      'wss://fleet.test/websockify?token=6900&key=k1',
+    );
+    expect(livePageSocket(page, { prefix: '/', id: '6900' }, { ...held, key: null }).href).toBe(
+      'wss://fleet.test/websockify?token=6900&access_token=s%26t',
     );
   });
 });

@@ -21,7 +21,10 @@ export function parseLivePath(pathname: string): LiveAddress | null {
   }
 }
 
-/** The WebSocket that belongs to a noVNC page, with the view's key and the access token where they are held. */
+/**
+ * The WebSocket that belongs to a noVNC page, with the view's key, or else the access token where that is held: the key opens
+ * this view alone, and addresses are written into the logs of proxies.
+ */
 export function livePageSocket(
   page: URL,
   address: LiveAddress,
@@ -31,7 +34,7 @@ export function livePageSocket(
   url.protocol = page.protocol === 'https:' ? 'wss:' : 'ws:';
   url.searchParams.set('token', address.id);
   if (key !== null && key !== '') url.searchParams.set('key', key);
-  if (token !== null) url.searchParams.set('access_token', token);
+  else if (token !== null) url.searchParams.set('access_token', token);
   return url;
 }
 

@@ -205,6 +205,8 @@ export class LiveConnection {
     if (key === null || this.#hasKey) return;
     this.#url = new URL(this.#url);
     this.#url.searchParams.set('key', key);
+    // The key opens this view alone, and addresses are written into the logs of proxies.
+    this.#url.searchParams.delete('access_token');
   }
 
   #stop(loss: Loss): void {

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
+use x11rb::errors::{ConnectionError, ReplyError};
 
 pub(super) use self::clipboard::Outlet;
 use self::injector::Command;
@@ -169,7 +170,9 @@ impl Keyboard {
         // A thread of its own: it waits for the X server, which may hang. It ends with the last sender or the connection.
         std::thread::Builder::new().name(format!("keys :{display}")).spawn(move || {
             if let Err(error) = injector::run(stream, key, commands, &rung, &clicks, &viewers, outlet) {
-                log::warn!("the keyboard of display :{display} broke: {error}");
+                // An X server that ends closes its connections.
+                let level = if is_closed(&*error) { log::Level::Debug } else { log::Level::Warn };
+                log::log!(level, "the keyboard of display :{display} broke: {error}");
             }
         })?;
         Ok(Up { commands: sender, bell: Arc::new(bell) })
@@ -205,6 +208,20 @@ impl Keyboard {
             *line = Line::Down { until: Some(Instant::now() + PAUSE) };
         }
     }
+}
+
+/// Whether the X server has closed the connection, as it does when it ends.
+fn is_closed(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    let connection = match error.downcast_ref::<ReplyError>() {
+        Some(ReplyError::ConnectionError(error)) => Some(error),
+        _ => error.downcast_ref::<ConnectionError>(),
+    };
+    let io = match connection {
+        Some(ConnectionError::IoError(error)) => Some(error),
+        _ => error.downcast_ref::<io::Error>(),
+    };
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    io.is_some_and(|error| matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof))
 }
 
 /// What one viewer holds down; dropped, it lets go of all of it.
