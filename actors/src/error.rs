@@ -51,6 +51,12 @@ pub enum Error {
         /// The state it is in.
         status: Status,
     },
+    /// A session has as many clients as it may.
+    #[error("all {limit} clients that a session may have are attached; close one that is not needed, or create another session")]
+    TooManyClients {
+        /// The limit that was reached.
+        limit: usize,
+    },
     /// A picture was asked of a session whose screen nobody is to see, or that has none.
     #[error("the session has no live view; create one with \"vnc\": true")]
     NoLiveView,
@@ -243,6 +249,7 @@ impl Error {
             Self::ViewNotFound => "vnc_not_found",
             Self::VncUnsupported { .. } => "vnc_unsupported",
             Self::SessionNotReady { .. } => "session_not_ready",
+            Self::TooManyClients { .. } => "too_many_clients",
             Self::NoLiveView => "no_live_view",
             Self::NoScreenshots { .. } => "no_screenshots",
             Self::NoDrain { .. } => "no_drain",

@@ -247,6 +247,7 @@ impl ApiError {
                 | Error::Busy { retry_after, .. }
                 | Error::Refused { retry_after: Some(retry_after), .. },
             ) => Some(retry_after.as_secs().max(1)),
+            Self::Fleet(Error::TooManyClients { .. }) => Some(5),
             Self::Fleet(error) if fleet_status(error) == StatusCode::SERVICE_UNAVAILABLE => Some(5),
             _ => None,
         }
@@ -260,7 +261,7 @@ fn fleet_status(error: &Error) -> StatusCode {
         Error::StartUrlScheme { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Error::VncUnsupported { .. } => StatusCode::BAD_REQUEST,
         Error::SessionNotReady { .. } | Error::NoLiveView | Error::Cancelled => StatusCode::CONFLICT,
-        Error::AtCapacity { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Error::AtCapacity { .. } | Error::TooManyClients { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::Busy { .. }
         | Error::NoSlot { .. }
         | Error::NoVncTooling { .. }

@@ -5,10 +5,12 @@
  */
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
+import { messageBounds } from './browserMessages.mjs';
 import { refusalOf } from './clientCommands.mjs';
+import { arriving, boundHeld } from './held.mjs';
+import { limitIncoming } from './incoming.mjs';
 import { currentScope, runInScope } from './isolation.mjs';
 import { log } from './output.mjs';
-import { cut } from './text.mjs';
 
 const require = createRequire(import.meta.url);
 const core = require('playwright-core/lib/coreBundle');
@@ -21,15 +23,6 @@ const CLIENT_BACKLOG_LIMIT = 128 << 20;
 const STALL_MS = 5_000;
 /** How many bytes may wait for a browser before its clients are no longer read. */
 const BROWSER_BACKLOG = 32 << 20;
-/** How many characters a message of a page's console may have. */
-const CONSOLE_MESSAGE = 64 << 10;
-/** How many characters all messages of a browser may have, and how many each of them may have after that. */
-const CONSOLE_TOTAL = 64 << 20;
-const CONSOLE_MESSAGE_PAST_TOTAL = 1 << 10;
-/** What is never shortened: numbers and keys. */
-const SHORTEST = 64;
-/** How deep the values in a message are looked into; the browser describes them less deep. */
-const CONSOLE_DEPTH = 16;
 /** How long a client may take to answer a close, in milliseconds. */
 const CLOSE_PATIENCE_MS = 2_000;
 /** How often a browser with a full backlog is asked whether its clients may be read again, in milliseconds. */
@@ -55,6 +48,8 @@ DispatcherConnection.prototype.dispatch = function (message) {
   return Promise.resolve();
 };
 
+boundHeld(core);
+
 /** A browser behind a Playwright server, and the connections on both of its sides. */
 export class Served {
   #browser;
@@ -66,14 +61,15 @@ export class Served {
     sockets.on('connection', (socket) => {
       // Node hands a connection to the server outside of the scope in which the server was made.
       const emit = socket.emit;
-      socket.emit = (...args) => runInScope(scope, () => emit.apply(socket, args));
+      socket.emit = (...args) => runInScope(scope, () => arriving(args, () => emit.apply(socket, args)));
       limitBacklog(socket);
+      limitIncoming(socket, sockets.clients);
       this.#holdBack(socket);
     });
     const transport = browser._connection._transport;
     const onmessage = transport.onmessage;
-    const cutConsole = consoleCutter();
-    transport.onmessage = (message) => runInScope(scope, () => onmessage.call(null, cutConsole(message)));
+    const bounded = messageBounds();
+    transport.onmessage = (message) => runInScope(scope, () => onmessage.call(null, bounded(message)));
   }
 
   /**
@@ -127,36 +123,6 @@ export class Served {
       }, RESUME_MS);
     });
   }
-}
-
-/**
- * Bounds what pages write to their consoles: Playwright keeps the arguments of the last 100,000 messages for its clients.
- *
- * @returns {(message: object) => object} shortens the texts of a browser's message, if it is one of a console
- */
-function consoleCutter() {
-  let total = 0;
-  return (message) => {
-    // WebDriver BiDi's, and Juggler's.
-    if (message?.method !== 'log.entryAdded' && message?.method !== 'Runtime.console') return message;
-    const { params } = message;
-    let left = total < CONSOLE_TOTAL ? CONSOLE_MESSAGE : CONSOLE_MESSAGE_PAST_TOTAL;
-    // A value is a text, or a list of such values, each alone or after its key.
-    const shorten = (value, depth) => {
-      if (typeof value === 'string') {
-        const shortened = cut(value, left);
-        left = Math.max(SHORTEST, left - shortened.length);
-        total += shortened.length;
-        return shortened;
-      }
-      if (!value || typeof value !== 'object' || depth > CONSOLE_DEPTH) return value;
-      if (Array.isArray(value)) return value.map((item) => shorten(item, depth + 1));
-      return 'value' in value ? { ...value, value: shorten(value.value, depth + 1) } : value;
-    };
-    if (Array.isArray(params.args)) params.args = params.args.map((argument) => shorten(argument, 0));
-    if (typeof params.text === 'string') params.text = cut(params.text, CONSOLE_MESSAGE);
-    return message;
-  };
 }
 
 /** Drops a client that does not take what it is sent: the events of its pages would fill this process. */

@@ -2,7 +2,7 @@
 
 /**
  * Shortens a text to a number of characters, never in the middle of one: half of an emoji is no text, and a strict
- * JSON parser refuses the whole line that holds it.
+ * JSON parser refuses the whole line that holds it. What is cut does not keep the whole text in the memory.
  *
  * @param {string} text any text
  * @param {number} most how many characters (Unicode code points) it may have, the ellipsis included
@@ -10,9 +10,26 @@
  */
 export function cut(text, most) {
   if (text.length <= most) return text;
-  // No character has more than two code units, so this holds more than enough of them.
-  const characters = Array.from(text.slice(0, 2 * (most + 1)));
-  return characters.length <= most ? text : `${characters.slice(0, most - 1).join('')}…`;
+  let end = 0;
+  for (let characters = 0; characters < most; characters += 1) {
+    if (end >= text.length) return text;
+    if (characters === most - 1) {
+      // The last one has its place only if it is the last of the text.
+      return end + width(text, end) >= text.length ? text : `${copy(text.slice(0, end))}…`;
+    }
+    end += width(text, end);
+  }
+  return '';
+}
+
+/** How many code units the character has that begins there. */
+function width(text, index) {
+  return text.codePointAt(index) > 0xffff ? 2 : 1;
+}
+
+/** A text of its own: a slice is a view of the text that it was taken from, which it keeps in the memory as a whole. */
+function copy(text) {
+  return JSON.parse(JSON.stringify(text));
 }
 
 /**

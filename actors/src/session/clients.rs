@@ -19,6 +19,10 @@ use crate::supervision::{ChildExited, Lifeline};
 /// up for a while, and a browser that needs longer than this is not coming back.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How many clients a session may have at once. Each takes memory of the driver, which other sessions share; what drives
+/// a browser needs a handful.
+const MOST_CLIENTS: usize = 64;
+
 /// A client that was admitted.
 pub(super) struct Client {
     /// The request that it came with.
@@ -83,6 +87,9 @@ impl Session {
         let Some(launched) = self.launched.as_ref().filter(|_| status == Status::Ready) else {
             return Err(Error::SessionNotReady { status });
         };
+        if self.attachments.len() >= MOST_CLIENTS {
+            return Err(Error::TooManyClients { limit: MOST_CLIENTS });
+        }
         self.last_attachment += 1;
         let id = self.last_attachment;
         let ticket = AttachmentTicket {

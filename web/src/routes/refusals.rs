@@ -106,6 +106,7 @@ refusals! {
         404: "session_not_found, worker_not_found",
         409: "session_not_ready",
         428: "playwright_version_mismatch",
+        429: "too_many_clients",
         502: "upstream_unreachable, upstream_broke",
         503: "restarting",
         504: "upstream_timed_out",

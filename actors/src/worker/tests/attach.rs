@@ -67,6 +67,21 @@ async fn clients_are_counted_until_their_tickets_are_dropped() {
 }
 
 #[actix::test]
+async fn a_session_has_a_bounded_number_of_clients() {
+    let worker = TestWorker::new().await;
+    let id = worker.ready(headless()).await.spec.id;
+    let mut clients = Vec::new();
+    for _ in 0..64 {
+        clients.push(worker.attach(id).await.ok().unwrap());
+    }
+    assert_eq!(refusal(worker.attach(id).await), Error::TooManyClients { limit: 64 });
+    assert_eq!(worker.view(id).attached, 64);
+    clients.pop();
+    until_attached(&worker, id, 63).await;
+    assert!(worker.attach(id).await.is_ok());
+}
+
+#[actix::test]
 async fn contexts_that_are_not_kept_go_with_the_last_client() {
     let worker = TestWorker::new().await;
     let id = worker.ready(SessionRequest { contexts: Contexts::Discard, ..headless() }).await.spec.id;
