@@ -10,10 +10,13 @@ import { log } from './output.mjs';
 import { newMatching } from './patterns.mjs';
 import { browserVersion } from './pages.mjs';
 import { shareStartupCaches } from './startupCaches.mjs';
-import { cutBytes } from './text.mjs';
+import { cutBytes, cutLines } from './text.mjs';
 import { boundEncoder, isEncoder, watchEncoder } from './video.mjs';
 
 const MOST_OUTPUT_LINES = 40;
+
+/** How many bytes of a line that a process prints are read. Playwright keeps the last lines of a browser. */
+const LONGEST_LINE = 8 << 10;
 
 /** How long the end of a browser may wait for Playwright to remove its profile, in milliseconds. */
 const CLEANUP_PATIENCE_MS = 1000;
@@ -252,6 +255,7 @@ export class Launch {
   #adopt(command, child) {
     // Without a process id the spawn failed, and Playwright reports why.
     if (!child.pid) return;
+    for (const stream of [child.stdout, child.stderr]) if (stream) cutLines(stream, LONGEST_LINE);
     this.#children.add(child);
     const isMain = !this.#main;
     if (isMain) this.#watchMain(child);

@@ -47,3 +47,32 @@ export function cutBytes(text, most) {
   while (end > 0 && (bytes[end] & 0xc0) === 0x80) end -= 1;
   return bytes.subarray(0, end).toString();
 }
+
+/**
+ * Cuts the lines that a stream brings before anything reads them: whoever collects lines keeps one until it ends, and a
+ * page makes its browser print lines of any length.
+ *
+ * @param {import('node:stream').Readable} stream a stream of bytes that has not been read yet
+ * @param {number} most how many bytes of a line are kept
+ * @returns {void}
+ */
+export function cutLines(stream, most) {
+  const { push } = stream;
+  let length = 0;
+  stream.push = (chunk, ...rest) => {
+    if (!Buffer.isBuffer(chunk)) return push.call(stream, chunk, ...rest);
+    const kept = [];
+    for (let start = 0; start < chunk.length; ) {
+      const found = chunk.indexOf('\n', start);
+      const end = found < 0 ? chunk.length : found;
+      kept.push(chunk.subarray(start, Math.min(end, start + Math.max(0, most - length))));
+      length += end - start;
+      if (found >= 0) {
+        kept.push(chunk.subarray(end, end + 1));
+        length = 0;
+      }
+      start = end + 1;
+    }
+    return push.call(stream, Buffer.concat(kept), ...rest);
+  };
+}

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Memory, serve, withPage } from './pressure.mjs';
+
+test('calls that a client leaves unanswered fail once they are too many', withPage(async ({ context, page, browser }) => {
+  const memory = new Memory();
+  let answer;
+  const answered = new Promise((resolve) => (answer = resolve));
+  await page.context().exposeBinding('unanswered', async (_, text) => {
+    await answered;
+    return text.length;
+  });
+  const outcomes = page.evaluate(async () => {
+    const text = 'x'.repeat(15 << 20);
+    const calls = Array.from({ length: 12 }, () => globalThis.unanswered(text).catch((error) => error.message));
+    globalThis.refused = [];
+    for (const call of calls) void call.then((outcome) => typeof outcome === 'string' && globalThis.refused.push(outcome));
+    return Promise.all(calls);
+  });
+  await page.waitForFunction(() => globalThis.refused?.length >= 8);
+  answer();
+  assert.deepEqual((await outcomes).filter(Number), Array(4).fill(15 << 20), 'those that fitted were answered');
+  assert.match((await outcomes).find((outcome) => typeof outcome === 'string'), /too many calls of this session wait for a client: at most 1000, with 64 MiB together/);
+  memory.grewLessThan(700, context);
+  // Calls that nobody answers any more are forgotten with their pages.
+  const other = await (await browser.newContext()).newPage();
+  await other.exposeBinding('unanswered', () => new Promise(() => {}));
+  await other.evaluate(() => {
+    for (let count = 0; count < 4; count += 1) void globalThis.unanswered('x'.repeat(15 << 20)).catch(() => {});
+  });
+  await other.close();
+  assert.equal(await page.evaluate(() => globalThis.unanswered('x'.repeat(15 << 20))), 15 << 20);
+}));
+
+test('requests that a client leaves unanswered fail once they are too many', withPage(async ({ page }) => {
+  const server = await serve({});
+  await page.goto(server.url);
+  const routes = [];
+  await page.route(/waiting/, (route) => routes.push(route));
+  await page.evaluate(() => {
+    globalThis.failed = 0;
+    for (let count = 0; count < 1_100; count += 1) fetch(`/waiting?${count}`).catch(() => (globalThis.failed += 1));
+  });
+  await page.waitForFunction(() => globalThis.failed >= 100);
+  assert.equal(await page.evaluate(() => globalThis.failed), 100);
+  await routes[0].fulfill({ body: 'here' });
+  await page.unrouteAll({ behavior: 'ignoreErrors' });
+  server.close();
+}));
