@@ -52,7 +52,9 @@ pub enum Error {
         status: Status,
     },
     /// A session has as many clients as it may.
-    #[error("all {limit} clients that a session may have are attached; close one that is not needed, or create another session")]
+    #[error(
+        "all {limit} clients that a session may have are attached; close one that is not needed, or create another session"
+    )]
     TooManyClients {
         /// The limit that was reached.
         limit: usize,

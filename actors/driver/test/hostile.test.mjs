@@ -74,7 +74,8 @@ test("a page's console does not fill the memory", withDriver(async (driver) => {
     return (await message).text();
   };
   assert.equal(await logged('short', 7, { key: 'value' }), 'short 7 {key: value}');
-  assert.equal((await logged('😀'.repeat(70_000))).length, 2 * 65_535 + 1);
+  const { length } = await logged('😀'.repeat(70_000));
+  assert.ok(length <= 2 * 65_535 + 1 && length > 2 * 65_000, `${length}`);
   assert.ok((await logged(Array.from({ length: 50 }, () => 'x'.repeat(10_000)))).length < 80_000);
   // Past the total of a browser they are shorter still.
   await page.evaluate(() => {
