@@ -47,6 +47,8 @@ const ROUTES = { bytes: 64 << 20, number: 1_000 };
 /** Scripts that clients give to contexts and pages, which keep them for as long as the client has them. */
 const SCRIPTS = { bytes: 64 << 20, number: 10_000 };
 const GIVES_SCRIPT = new Set(['addInitScript', 'exposeBinding', 'registerSelectorEngine']);
+/** What one recording of requests (HAR) keeps: how many entries, and how many characters of bodies that are part of them. */
+const RECORDING = { entries: 10_000, bodies: 64 << 20 };
 /** How many bytes a client may say of what it waits for, while it waits: it is for traces, and left out after that. */
 const MOST_WAITS = 8 << 20;
 /** What such a message takes beside its bytes. */
@@ -153,8 +155,46 @@ const HELD = {
       return checkNotHandled.call(this);
     };
   },
+  Tracing: ({ _object }) => boundRecordings(_object),
   APIRequestContext: ({ _object }) => boundFetches(_object),
 };
+
+const bounded = new WeakSet();
+
+/** Bounds the recordings of requests, once something that makes them is known: Playwright does not export what it is. */
+function boundRecordings(tracing) {
+  const proto = Object.getPrototypeOf(tracing);
+  if (bounded.has(proto)) return;
+  bounded.add(proto);
+  const { harStart } = proto;
+  proto.harStart = function (...args) {
+    const id = harStart.apply(this, args);
+    boundRecording(this.harRecorders.get(id));
+    return id;
+  };
+}
+
+/** Leaves out of a recording what comes after its limits: the bodies, and then the requests. */
+function boundRecording(recorder) {
+  const { onEntryStarted, onEntryFinished } = recorder;
+  let entries = 0;
+  let bodies = 0;
+  recorder.onEntryStarted = function (entry) {
+    entries += 1;
+    if (entries <= RECORDING.entries) onEntryStarted.call(this, entry);
+  };
+  recorder.onEntryFinished = function (entry) {
+    const { content } = entry.response;
+    bodies += content.text?.length ?? 0;
+    if (bodies > RECORDING.bodies && content.text !== undefined) {
+      bodies -= content.text.length;
+      delete content.text;
+      delete content.encoding;
+      content.comment = `left out: a recording has ${RECORDING.bodies >> 20} MiB of bodies`;
+    }
+    onEntryFinished.call(this, entry);
+  };
+}
 
 /** Calls back when an object of the protocol goes: it was answered, or its page or client is gone. */
 function whenDisposed(dispatcher, release) {

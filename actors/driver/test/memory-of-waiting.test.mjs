@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
 import { Memory, serve, withPage } from './pressure.mjs';
 
@@ -46,4 +49,18 @@ test('requests that a client leaves unanswered fail once they are too many', wit
   await routes[0].fulfill({ body: 'here' });
   await page.unrouteAll({ behavior: 'ignoreErrors' });
   server.close();
+}));
+
+test('a recording of requests leaves out the bodies that are too much', withPage(async ({ browser }) => {
+  const server = await serve({ '/large': (response) => response.end('x'.repeat(15 << 20)) });
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'client-'));
+  const file = path.join(directory, 'requests.har');
+  const recorded = await browser.newContext({ recordHar: { path: file, content: 'embed' } });
+  for (let count = 0; count < 6; count += 1) await recorded.request.get(`${server.url}/large`);
+  await recorded.close();
+  server.close();
+  const sizes = JSON.parse(fs.readFileSync(file, 'utf8')).log.entries.map(({ response: { content } }) => content.text?.length ?? content.comment);
+  fs.rmSync(directory, { recursive: true });
+  const left = 'left out: a recording has 64 MiB of bodies';
+  assert.deepEqual(sizes, [...Array(3).fill(20 << 20), ...Array(3).fill(left)]);
 }));
