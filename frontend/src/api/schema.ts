@@ -1752,6 +1752,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `code`: too_many_clients */
+            429: {
+                headers: {
+                    /** @description When to ask again, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `code`: upstream_unreachable, upstream_broke */
             502: {
                 headers: {
