@@ -20,10 +20,10 @@ const DEPTH = 32;
 /**
  * The kinds of messages: how many characters of a message are always allowed, and how many it may have once all of its kind
  * had more than that by `TOTAL` together. A page logs as much as it likes; what a browser says of requests, frames and others
- * is short, but for pages that want it to be long, and a client relies on it.
+ * is short, but for pages that want it to be long, and a client relies on it: no server takes headers as long as this.
  */
 const LOGGED = { always: 1 << 10 };
-const OTHER = { always: 8 << 10 };
+const OTHER = { always: 32 << 10 };
 
 /** WebDriver BiDi's messages, and Juggler's, of what a page logs and of errors that it does not catch. */
 const LOG_MESSAGES = new Set(['log.entryAdded', 'Runtime.console', 'Page.uncaughtError']);

@@ -29,7 +29,10 @@ test('a client that reads nothing is disconnected before it fills the memory', w
   const before = memory();
   const client = spawn(process.execPath, [FLOODED, endpoint], { stdio: ['ignore', 'pipe', 'inherit'] });
   try {
-    await new Promise((resolve) => createInterface({ input: client.stdout }).once('line', resolve));
+    await new Promise((resolve, reject) => {
+      createInterface({ input: client.stdout }).once('line', resolve);
+      client.once('exit', () => reject(new Error('the client ended before it was stopped')));
+    });
     client.kill('SIGSTOP');
     let most = 0;
     await until(() => {

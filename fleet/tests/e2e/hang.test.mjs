@@ -87,7 +87,9 @@ describe('in a fleet with warm browsers', () => {
     const before = residentBytes(pid);
     const client = spawn(process.execPath, [FLOODED, server.wsUrl + session.ws_endpoint], { stdio: ['ignore', 'pipe', 'inherit'] });
     try {
-      await once(createInterface({ input: client.stdout }), 'line');
+      const ended = once(client, 'exit').then(() => Promise.reject(new Error('the client ended before it was stopped')));
+      await Promise.race([once(createInterface({ input: client.stdout }), 'line'), ended]);
+      ended.catch(() => {});
       client.kill('SIGSTOP');
       await until(async () => (await server.session(session)).attached === 0, 'the client to be disconnected', SLOW);
       assert.ok(residentBytes(pid) - before < 500e6, `${before} → ${residentBytes(pid)} bytes`);
