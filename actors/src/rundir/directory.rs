@@ -109,9 +109,14 @@ impl Directory {
     pub fn try_remove(&self) -> io::Result<()> {
         for entry in fs::read_dir(self.inside(""))? {
             let entry = entry?;
-            match entry.file_type()?.is_dir() {
-                true => fs::remove_dir_all(entry.path())?,
-                false => fs::remove_file(entry.path())?,
+            let removed = entry.file_type().and_then(|kind| match kind.is_dir() {
+                true => fs::remove_dir_all(entry.path()),
+                false => fs::remove_file(entry.path()),
+            });
+            match removed {
+                // The driver removes a browser's profile, too, and may have been faster.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed?,
             }
         }
         // It removes nothing that has anything in it.

@@ -354,6 +354,22 @@ fn what_takes_a_directory_s_place_while_it_is_removed_stays() {
 }
 
 #[test]
+fn a_directory_that_somebody_else_empties_meanwhile_is_removed_all_the_same() {
+    let base = tempfile::tempdir().unwrap();
+    for round in 0..20 {
+        let path = base.path().join(format!("launch-{round}"));
+        let entries: Vec<_> = (0..200).map(|number| path.join(format!("profile-{number}"))).collect();
+        entries.iter().for_each(|entry| fs::create_dir_all(entry).unwrap());
+        let directory = Directory::open(&path).unwrap();
+        let other =
+            std::thread::spawn(move || entries.iter().rev().for_each(|entry| drop(fs::remove_dir(entry))));
+        directory.remove();
+        other.join().unwrap();
+        assert!(!path.exists(), "round {round}");
+    }
+}
+
+#[test]
 fn a_way_on_which_others_may_put_something_else_is_named_with_the_remedy() {
     use super::directory::exposed;
     let root = tempfile::tempdir().unwrap();
