@@ -240,7 +240,7 @@ struct Greeted {
 }
 
 impl Stage {
-    /// What a gateway is told that asks for the key: nothing, where a viewer without one is shown nothing.
+    /// The answer to a gateway that asks for the key: none where a viewer without a key is refused.
     fn key_for_anybody(&self) -> Vec<u8> {
         let key = self.clocks.key().filter(|_| self.limits.open && !self.shared);
         key.map(|key| key.as_str().as_bytes().to_vec()).unwrap_or_default()
