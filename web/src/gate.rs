@@ -290,7 +290,7 @@ impl AccessSettings {
             Ok(address) => address.is_loopback() || self.reach != Reach::Machine,
             Err(_) if host == "localhost" || host.ends_with(".localhost") => true,
             // Containers call each other by names without a dot, which nobody can own on the internet.
-            Err(_) => self.reach == Reach::Containers && !host.is_empty() && !host.contains('.'),
+            Err(_) => self.reach == Reach::Containers && !host.contains('.'),
         };
         if known || self.public_hosts.iter().flatten().any(named) {
             return Ok(());
