@@ -19,43 +19,22 @@
 //! ([`process::Os`]) with a fake beside it. [`supervision`] is how parents keep children; [`relay`] moves the bytes
 //! that never ride in mailboxes.
 
-mod browser;
-pub mod claim;
-mod demand;
-pub mod discovery;
 pub mod display;
 pub mod driver;
-pub mod engine;
-pub mod error;
-pub mod events;
 pub mod fleet;
-pub mod gateway;
-pub mod history;
-pub mod kubernetes;
-mod launched;
-mod launcher;
-pub mod links;
+pub mod host;
+pub mod launch;
 pub mod metrics;
-mod parts;
-mod patience;
-pub mod pod_costs;
-pub(crate) mod policies;
-pub mod prewarm;
+pub mod model;
+pub mod net;
 pub mod probe;
 pub mod process;
-pub mod relay;
-mod request_id;
-pub mod rfb;
-pub mod rundir;
+pub mod remote;
 pub mod session;
-pub mod slots;
 pub mod supervision;
-#[cfg(test)]
-mod testing;
-mod tls;
-pub mod tunnel;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod views;
 pub mod worker;
 
-pub use error::{Error, Result};
-pub use launcher::{LaunchSettings, NetworkSwitches, QueueSettings};
-pub use request_id::RequestId;
+pub use model::error::{Error, Result};

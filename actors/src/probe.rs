@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use awc::error::{ConnectError, SendRequestError};
 use awc::http::Method;
+use camofleet_api::health::{ControlHealth, Health, HealthStatus};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
-use crate::error::with_sources;
-use crate::tls;
+use crate::model::error::with_sources;
+use crate::net::http::HttpClient;
 
 /// How long one answer may take: less than a container engine waits for a health check.
 const ANSWER: Duration = Duration::from_secs(4);
@@ -56,29 +57,40 @@ pub struct Address {
     pub token: Option<String>,
 }
 
-/// What the health of any role has.
+/// The health of any role.
 #[derive(Deserialize)]
-struct Health {
-    status: String,
-    /// A control's.
-    #[serde(default)]
-    workers: Vec<Worker>,
-    /// Everybody else's.
-    #[serde(default)]
-    failing: Vec<String>,
-    #[serde(default)]
-    facts: Option<Facts>,
+#[serde(untagged)]
+enum AnyHealth {
+    Control(ControlHealth),
+    Host(Box<Health>),
 }
 
-#[derive(Deserialize)]
-struct Worker {
-    name: String,
-    healthy: bool,
-}
+impl AnyHealth {
+    fn status(&self) -> HealthStatus {
+        match self {
+            Self::Control(health) => health.status,
+            Self::Host(health) => health.status,
+        }
+    }
 
-#[derive(Deserialize)]
-struct Facts {
-    sessions: usize,
+    /// The names of the unhealthy workers, or of the checks that fail.
+    fn failing(&self) -> Vec<&str> {
+        match self {
+            Self::Control(health) => {
+                let sick = health.workers.iter().filter(|worker| !worker.healthy);
+                sick.map(|worker| worker.name.as_str()).collect()
+            }
+            Self::Host(health) => health.failing.iter().map(String::as_str).collect(),
+        }
+    }
+
+    /// How many sessions a worker or a runner has.
+    fn sessions(&self) -> Option<usize> {
+        match self {
+            Self::Control(_) => None,
+            Self::Host(health) => health.facts.as_ref().map(|facts| facts.sessions),
+        }
+    }
 }
 
 /// Whether a camofleet is well; with `alive` any answer will do.
@@ -88,13 +100,12 @@ struct Facts {
 pub async fn health(address: &Address, alive: bool) -> Result<(), ProbeFailure> {
     let url = &address.url;
     let health = ask(address, Method::GET, "/health").await?;
-    if alive || health.status == "ok" {
+    if alive || health.status() == HealthStatus::Ok {
         return Ok(());
     }
-    let sick = health.workers.iter().filter(|worker| !worker.healthy).map(|worker| worker.name.as_str());
-    let sick: Vec<&str> = sick.chain(health.failing.iter().map(String::as_str)).collect();
+    let sick = health.failing();
     let what = if sick.is_empty() { "it has no worker".to_owned() } else { sick.join(", ") };
-    Err(ProbeFailure::NotWell(format!("{url} is {}: {what}", health.status)))
+    Err(ProbeFailure::NotWell(format!("{url} is {}: {what}", health.status().as_str())))
 }
 
 /// Takes a worker or a runner out of service, and waits until its last session has ended. When `limit` is over, those that
@@ -109,7 +120,7 @@ pub async fn drain(address: &Address, limit: Duration) -> Result<usize, ProbeFai
     let mut failures = 0;
     let mut answer = ask(address, Method::POST, "/drain").await?;
     loop {
-        let Some(Facts { sessions }) = answer.facts else {
+        let Some(sessions) = answer.sessions() else {
             let remedy = "name a worker or a runner, and its token if it has one";
             return Err(ProbeFailure::NotWell(format!("{url} does not tell its sessions: {remedy}")));
         };
@@ -159,7 +170,7 @@ pub fn count(sessions: usize) -> String {
     format!("{sessions} session{}", if sessions == 1 { "" } else { "s" })
 }
 
-async fn ask(address: &Address, method: Method, path: &str) -> Result<Health, Unanswered> {
+async fn ask(address: &Address, method: Method, path: &str) -> Result<AnyHealth, Unanswered> {
     let at = format!("{}{path}", address.url.as_str().trim_end_matches('/'));
     match timeout(ANSWER, call(method, &at, address.token.as_deref())).await {
         Ok(answered) => answered,
@@ -167,11 +178,8 @@ async fn ask(address: &Address, method: Method, path: &str) -> Result<Health, Un
     }
 }
 
-async fn call(method: Method, at: &str, token: Option<&str>) -> Result<Health, Unanswered> {
-    let connector = awc::Connector::new().timeout(ANSWER);
-    let connector =
-        if at.starts_with("https:") { connector.rustls_0_23(tls::client_config()) } else { connector };
-    let client = awc::Client::builder().connector(connector).disable_timeout().finish();
+async fn call(method: Method, at: &str, token: Option<&str>) -> Result<AnyHealth, Unanswered> {
+    let client = HttpClient::once(at.starts_with("https:"), ANSWER).build();
     let mut request = client.request(method, at);
     if let Some(token) = token {
         request = request.bearer_auth(token);

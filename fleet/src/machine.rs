@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use camofleet_actors::driver::SCRIPT;
-use camofleet_actors::kubernetes::Cluster;
+use camofleet_actors::net::kubernetes::Cluster;
 use url::Url;
 
 /// What children inherit, by name; `*` at the end stands for any rest. Everything else stays with camofleet: a variable that

@@ -74,7 +74,7 @@ fn start_logging(level: Option<log::LevelFilter>) {
     let mut builder = env_logger::Builder::new();
     builder.filter_level(default);
     let chatty = camofleet_web::CHATTY_LIBRARIES.into_iter();
-    for (library, level) in chatty.chain(camofleet_actors::kubernetes::CHATTY_LIBRARIES) {
+    for (library, level) in chatty.chain(camofleet_actors::net::kubernetes::CHATTY_LIBRARIES) {
         builder.filter_module(library, default.min(level));
     }
     builder.parse_default_env().format_timestamp_millis().init();

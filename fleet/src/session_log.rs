@@ -1,8 +1,8 @@
 //! The log of the fleet's sessions: a listener of the event bus that writes one line for each change.
 
-use camofleet_actors::RequestId;
-use camofleet_actors::events::{Change, Heard, SessionEvent, Subscription};
-use camofleet_actors::session::SessionView;
+use camofleet_actors::model::events::{Change, Heard, SessionEvent, Subscription};
+use camofleet_actors::model::session::SessionView;
+use camofleet_api::ids::RequestId;
 
 /// Writes lines until the bus is gone.
 pub async fn write(mut events: Subscription) {

@@ -1,9 +1,7 @@
-//! The application: its state, its routes, and what wraps them. The same in production and in tests.
+//! The application: its routes, and what wraps them. The same in production and in tests.
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use actix::Recipient;
 use actix_cors::Cors;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
@@ -11,89 +9,12 @@ use actix_web::http::Method;
 use actix_web::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpMessage, web};
-use camofleet_actors::RequestId;
-use camofleet_actors::events::EventBus;
-use camofleet_actors::fleet::{Directory, PlaceSession};
-use camofleet_actors::history::History;
-use camofleet_actors::metrics::Metrics;
-use tokio_util::task::TaskTracker;
+use camofleet_api::ids::RequestId;
 
 use crate::error::ApiError;
-use crate::gate::{self, AccessSettings, CorsOrigins};
-use crate::routes::SharedFeed;
+use crate::gate::{self, CorsOrigins};
+use crate::state::AppState;
 use crate::{headers, routes};
-
-/// What a server is to its callers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Surface {
-    /// A fleet of workers, with the panel: the roles `control` and `serve`.
-    Control,
-    /// One host's worker, under this id.
-    Worker {
-        /// What it calls itself.
-        id: String,
-    },
-    /// One host's browsers.
-    Runner,
-    /// Live views, and nothing else.
-    Gateway,
-    /// The one screen that all sessions of a host share, and nothing else.
-    SharedScreen {
-        /// A directory with noVNC's own files; without one the page out of the binary is served.
-        assets: Option<PathBuf>,
-    },
-}
-
-/// What of the settings concerns this crate.
-#[derive(Debug, Clone)]
-pub struct WebSettings {
-    /// Who may call it.
-    pub access: AccessSettings,
-    /// The address that is listened on, with its port.
-    pub address: String,
-    /// The path of the metrics.
-    pub metrics_path: String,
-    /// Where clients reach the API: `/`, or the path that an ingress puts before it.
-    pub public_api_prefix: String,
-    /// How long a WebSocket may be silent before it is pinged.
-    pub ping_interval: Duration,
-    /// How long a peer of a relay may take nothing before it is disconnected.
-    pub write_timeout: Duration,
-    /// How patient it is with viewers.
-    pub viewer: ViewerSettings,
-}
-
-/// How patient a viewer's WebSocket is with it.
-#[derive(Debug, Clone, Copy)]
-pub struct ViewerSettings {
-    /// How long it may say nothing, answers to pings included.
-    pub read_timeout: Duration,
-    /// How long it may take to read what it is sent.
-    pub write_timeout: Duration,
-}
-
-/// What the routes work with. Cheap to clone: one for each thread of the server.
-#[derive(Clone)]
-pub struct AppState {
-    /// What the server is to its callers.
-    pub surface: Surface,
-    /// Where sessions are asked for.
-    pub place: Recipient<PlaceSession>,
-    /// The workers and what they show, and where viewers are admitted.
-    pub directory: Directory,
-    /// What changes.
-    pub events: EventBus,
-    /// What all listeners to that are told alike.
-    pub feed: SharedFeed,
-    /// What is counted.
-    pub metrics: Metrics,
-    /// The last hour of a whole fleet; empty on other surfaces.
-    pub history: History,
-    /// The open WebSockets: whoever stops the server can wait until they have said goodbye.
-    pub sockets: TaskTracker,
-    /// The settings.
-    pub settings: WebSettings,
-}
 
 /// Builds the application for one thread of the server.
 pub fn create_app(

@@ -6,9 +6,9 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
 
-use crate::app::AppState;
 use crate::error::ApiError;
 use crate::gate::{AccessSettings, parameter, view_key};
+use crate::state::AppState;
 
 /// The query parameter that carries the token where a header can't: a browser's WebSocket.
 const PARAMETER: &str = "access_token";

@@ -7,8 +7,8 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use camofleet_actors::Error;
-use serde::Serialize;
-use utoipa::ToSchema;
+use camofleet_api::error::{ErrorBody, ErrorCode};
+use camofleet_api::request::InvalidRequest;
 
 /// Everything that a request can be refused with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,39 +103,47 @@ impl From<Error> for ApiError {
     }
 }
 
-/// The JSON body of every error.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ErrorBody {
-    /// What is wrong, and what would be right.
-    pub detail: String,
-    /// The error's stable name.
-    pub code: String,
+impl From<InvalidRequest> for ApiError {
+    fn from(invalid: InvalidRequest) -> Self {
+        match invalid {
+            InvalidRequest::Json { problem } => Self::InvalidJson { problem },
+            InvalidRequest::Field { field, problem } => Self::InvalidField { field, problem },
+        }
+    }
 }
 
 impl ApiError {
-    /// The error's stable name.
+    /// The refusal's stable name.
     pub fn code(&self) -> &str {
-        match self {
-            Self::Fleet(error) => error.code(),
-            Self::InvalidField { .. } => "invalid_field",
-            Self::InvalidJson { .. } => "invalid_json",
-            Self::BodyTooLarge { .. } => "body_too_large",
-            Self::BodyTooSlow { .. } => "body_too_slow",
-            Self::UnsupportedMediaType { .. } => "unsupported_media_type",
-            Self::CrossOrigin { .. } => "cross_origin",
-            Self::UnknownHost { .. } => "unknown_host",
-            Self::BadRequest { .. } => "bad_request",
-            Self::HeadTooLarge { .. } => "head_too_large",
-            Self::HeadTooSlow { .. } => "head_too_slow",
-            Self::NotAcceptable => "not_acceptable",
-            Self::CdpUnsupported => "cdp_unsupported",
-            Self::ViewKeyRequired => "view_key_required",
-            Self::Unauthorized => "unauthorized",
-            Self::NoSuchRoute => "not_found",
-            Self::MethodNotAllowed { .. } => "method_not_allowed",
-            Self::BadHandshake { .. } => "bad_websocket_handshake",
-            Self::PanelMissing => "panel_missing",
+        match self.own_code() {
+            Ok(code) => code.as_str(),
+            Err(error) => error.code(),
         }
+    }
+
+    /// The code of what this crate refuses; or the fleet's error, which has a code of its own.
+    fn own_code(&self) -> Result<ErrorCode, &Error> {
+        Ok(match self {
+            Self::Fleet(error) => return Err(error),
+            Self::InvalidField { .. } => ErrorCode::InvalidField,
+            Self::InvalidJson { .. } => ErrorCode::InvalidJson,
+            Self::BodyTooLarge { .. } => ErrorCode::BodyTooLarge,
+            Self::BodyTooSlow { .. } => ErrorCode::BodyTooSlow,
+            Self::UnsupportedMediaType { .. } => ErrorCode::UnsupportedMediaType,
+            Self::CrossOrigin { .. } => ErrorCode::CrossOrigin,
+            Self::UnknownHost { .. } => ErrorCode::UnknownHost,
+            Self::BadRequest { .. } => ErrorCode::BadRequest,
+            Self::HeadTooLarge { .. } => ErrorCode::HeadTooLarge,
+            Self::HeadTooSlow { .. } => ErrorCode::HeadTooSlow,
+            Self::NotAcceptable => ErrorCode::NotAcceptable,
+            Self::CdpUnsupported => ErrorCode::CdpUnsupported,
+            Self::ViewKeyRequired => ErrorCode::ViewKeyRequired,
+            Self::Unauthorized => ErrorCode::Unauthorized,
+            Self::NoSuchRoute => ErrorCode::NotFound,
+            Self::MethodNotAllowed { .. } => ErrorCode::MethodNotAllowed,
+            Self::BadHandshake { .. } => ErrorCode::BadWebSocketHandshake,
+            Self::PanelMissing => ErrorCode::PanelMissing,
+        })
     }
 
     /// The body to show.
@@ -206,23 +214,12 @@ impl fmt::Display for ApiError {
 
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
-        match self {
-            Self::Fleet(error) => fleet_status(error),
-            Self::InvalidField { .. } | Self::InvalidJson { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::BodyTooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::CrossOrigin { .. } => StatusCode::FORBIDDEN,
-            Self::UnknownHost { .. } => StatusCode::MISDIRECTED_REQUEST,
-            Self::BadRequest { .. } | Self::CdpUnsupported => StatusCode::BAD_REQUEST,
-            Self::HeadTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::HeadTooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
-            Self::Unauthorized | Self::ViewKeyRequired => StatusCode::UNAUTHORIZED,
-            Self::NoSuchRoute | Self::PanelMissing => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BadHandshake { .. } => StatusCode::BAD_REQUEST,
-        }
+        let status = match self.own_code() {
+            Ok(code) => code.status(),
+            Err(error) => error.status(),
+        };
+        // Another machine's refusal may name any status; ours are all valid.
+        StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY)
     }
 
     fn error_response(&self) -> HttpResponse {
@@ -248,37 +245,8 @@ impl ApiError {
                 | Error::Refused { retry_after: Some(retry_after), .. },
             ) => Some(retry_after.as_secs().max(1)),
             Self::Fleet(Error::TooManyClients { .. }) => Some(5),
-            Self::Fleet(error) if fleet_status(error) == StatusCode::SERVICE_UNAVAILABLE => Some(5),
+            Self::Fleet(error) if error.status() == 503 => Some(5),
             _ => None,
         }
-    }
-}
-
-fn fleet_status(error: &Error) -> StatusCode {
-    match error {
-        Error::SessionNotFound | Error::WorkerNotFound | Error::ViewNotFound => StatusCode::NOT_FOUND,
-        Error::ViewOver => StatusCode::GONE,
-        Error::StartUrlScheme { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-        Error::VncUnsupported { .. } => StatusCode::BAD_REQUEST,
-        Error::SessionNotReady { .. } | Error::NoLiveView | Error::Cancelled => StatusCode::CONFLICT,
-        Error::AtCapacity { .. } | Error::TooManyClients { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Error::Busy { .. }
-        | Error::NoSlot { .. }
-        | Error::NoVncTooling { .. }
-        | Error::NoWorkers
-        | Error::Draining
-        | Error::TunnelLimit { .. }
-        | Error::Restarting { .. } => StatusCode::SERVICE_UNAVAILABLE,
-        Error::LaunchFailed { .. }
-        | Error::DisplayFailed { .. }
-        | Error::DriverLost { .. }
-        | Error::NoScreenshots { .. }
-        | Error::NoDrain { .. }
-        | Error::UpstreamBroke { .. }
-        | Error::UpstreamUnreachable { .. } => StatusCode::BAD_GATEWAY,
-        Error::Refused { status, .. } => StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY),
-        Error::LaunchTimedOut { .. } | Error::UpstreamTimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
-        // Playwright's own server answers so, and its clients know what it means.
-        Error::PlaywrightMismatch { .. } => StatusCode::PRECONDITION_REQUIRED,
     }
 }

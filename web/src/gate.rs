@@ -17,10 +17,10 @@ use actix_web::{Error, HttpMessage, web};
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
-use crate::app::{AppState, Surface};
 use crate::error::ApiError;
 use crate::incoming::Refusal;
 use crate::routes::BODY_TIME;
+use crate::state::{AppState, Surface};
 
 /// Which origins may use the API from a page of theirs.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest, Sha256};
 
-use crate::app::AppState;
 use crate::error::ApiError;
+use crate::state::AppState;
 
 /// What a browser may do with an answer of any kind: nothing across origins, and no guessing at its type.
 pub(crate) const ALWAYS: [(HeaderName, HeaderValue); 4] = [

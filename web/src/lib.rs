@@ -12,17 +12,19 @@
 
 pub mod app;
 pub mod auth;
+mod documents;
 pub mod error;
 pub mod gate;
 mod headers;
 mod incoming;
-pub mod models;
+mod presenter;
 mod routes;
 pub mod server;
+pub mod state;
 mod upgrade;
 mod viewer;
 
-pub use app::{AppState, Surface, ViewerSettings, WebSettings};
 pub use gate::{AccessNames, AccessSettings, CorsOrigins, Reach};
 pub use routes::SharedFeed;
 pub use server::{CHATTY_LIBRARIES, run};
+pub use state::{AppState, Surface, ViewerSettings, WebSettings};

@@ -8,14 +8,16 @@ use actix_codec::Framed;
 use actix_http::h1::Codec;
 use actix_http::{HttpService, Request, ServiceConfig};
 use actix_rt::net::TcpStream;
-pub use actix_server::Server;
 use actix_service::{Service, ServiceFactory, fn_factory, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use socket2::SockRef;
 
-use crate::app::{AppState, create_app};
+use crate::app::create_app;
 use crate::incoming::Incoming;
+use crate::state::AppState;
 use crate::upgrade::{self, Connection};
+
+pub use actix_server::Server;
 
 /// How long a client may take to send a request's head, and how long an idle connection is kept.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -18,25 +18,26 @@ use actix_web::ResponseError;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web_actors::ws::WebsocketContext;
 use bytes::{Bytes, BytesMut};
-use camofleet_actors::gateway::OpenTunnel;
-use camofleet_actors::relay::frames::FrameTracker;
+use camofleet_actors::Error;
+use camofleet_actors::net::relay::frames::FrameTracker;
 use camofleet_actors::session::{Attachment, AttachmentTicket, RelayPatience, UpstreamConnection};
-use camofleet_actors::tunnel::{ViewerEnds, VncTunnel};
+use camofleet_actors::views::gateway::OpenTunnel;
+use camofleet_actors::views::tunnel::{ViewerEnds, VncTunnel};
 use camofleet_actors::worker::AttachClient;
-use camofleet_actors::{Error, RequestId};
+use camofleet_api::ids::RequestId;
 use futures_util::{SinkExt, Stream, StreamExt, stream};
 use percent_encoding::percent_decode_str;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::app::{AppState, REQUEST_ID, Surface, ViewerSettings, request_id};
-use crate::auth;
+use crate::app::{REQUEST_ID, request_id};
 use crate::error::ApiError;
 use crate::gate::{Asked, parameter};
-use crate::headers;
 use crate::incoming::offers_websocket;
-use crate::routes::{find_worker, session_id};
+use crate::routes::path::{find_worker, session_id};
+use crate::state::{AppState, Surface, ViewerSettings};
 use crate::viewer::{MESSAGE_LIMIT, Viewer};
+use crate::{auth, headers};
 
 /// A connection that a handshake came on.
 pub(crate) type Connection = Framed<TcpStream, Codec>;
@@ -214,7 +215,7 @@ async fn admit(
         // It was refused before.
         Target::Cdp => return Err(ApiError::CdpUnsupported),
         Target::View { vnc_id } => {
-            let ticket = state.directory.gateway()?.send(OpenTunnel { vnc_id, key }).await;
+            let ticket = state.gateway.get()?.send(OpenTunnel { vnc_id, key }).await;
             let ticket = ticket.unwrap_or(Err(Error::Restarting { what: "gateway" }))?;
             Admitted::Viewer(VncTunnel::open(ticket).await?)
         }

@@ -8,7 +8,7 @@ use actix::prelude::*;
 use actix_http::ws::Item;
 use actix_web_actors::ws::{self, CloseCode, CloseReason, WebsocketContext};
 use bytes::Bytes;
-use camofleet_actors::tunnel::ViewerEnds;
+use camofleet_actors::views::tunnel::ViewerEnds;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 

@@ -3,7 +3,7 @@
 mod support;
 
 use awc::http::StatusCode;
-use camofleet_actors::process::fake::Fault;
+use camofleet_actors::testing::fake_os::Fault;
 use camofleet_web::{CorsOrigins, Surface};
 use serde_json::{Value, json};
 use support::{Options, api, view_key};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use awc::error::PayloadError;
 use awc::http::StatusCode;
 use bytes::Bytes;
-use camofleet_actors::worker::RemoteRole;
+use camofleet_actors::remote::RemoteRole;
 use camofleet_web::Surface;
 use futures_util::{Stream, StreamExt};
 use serde_json::{Value, json};

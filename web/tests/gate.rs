@@ -9,7 +9,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use awc::http::{Method, StatusCode};
-use camofleet_actors::worker::{RemoteRole, RemoteSettings};
+use camofleet_actors::remote::{RemoteRole, RemoteSettings};
 use camofleet_web::{CorsOrigins, Surface};
 use serde_json::{Value, json};
 use support::{Api, Options, WRITE_TIMEOUT, api, before, machine, view_key, worker};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use actix_http::ws::hash_key;
 use awc::http::StatusCode;
-use camofleet_actors::worker::RemoteRole;
+use camofleet_actors::remote::RemoteRole;
 use camofleet_web::Surface;
 use serde_json::{Value, json};
 use support::{Chain, Options, api, before, machine, read_head, stand_in, view_key, worker};
@@ -108,7 +108,7 @@ async fn what_is_written_through_a_control_is_in_its_next_read_and_at_the_runner
 #[actix_web::test]
 async fn a_session_that_another_control_created_is_found_before_it_is_seen() {
     let chain = Chain::new(Options::default()).await;
-    let slow = camofleet_actors::worker::RemoteSettings {
+    let slow = camofleet_actors::remote::RemoteSettings {
         poll_interval: Duration::from_secs(3600),
         ..machine("east", RemoteRole::Worker, &chain.worker.origin)
     };
@@ -272,7 +272,7 @@ async fn a_worker_that_never_answers_delays_no_read_and_gets_no_session() {
 async fn a_create_that_nobody_took_is_tried_on_the_next_worker() {
     let going = api(Options { surface: worker(), ..Options::default() }).await;
     let staying = api(Options { surface: worker(), ..Options::default() }).await;
-    let seldom = |name: &str, origin: &str| camofleet_actors::worker::RemoteSettings {
+    let seldom = |name: &str, origin: &str| camofleet_actors::remote::RemoteSettings {
         poll_interval: Duration::from_secs(3600),
         ..machine(name, RemoteRole::Worker, origin)
     };

@@ -7,7 +7,7 @@ mod support;
 
 use std::time::Duration;
 
-use camofleet_actors::worker::{RemoteRole, RemoteSettings};
+use camofleet_actors::remote::{RemoteRole, RemoteSettings};
 use camofleet_web::Surface;
 use serde_json::{Value, json};
 use support::{Api, Chain, Options, api, before, machine, stand_in, worker};

@@ -13,8 +13,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::framebuffer::{self, Frame};
 use super::{VncPassword, picture};
-use crate::error::{Error, Result};
 use crate::metrics::Metrics;
+use crate::model::error::{Error, Result};
 use crate::process::Os;
 
 /// How long one picture of a screen serves everybody who asks for one.

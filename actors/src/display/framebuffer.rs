@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 
 use super::VncPassword;
-use crate::rfb::EXTENDED_CLIPBOARD_LIMIT;
+use crate::net::rfb::EXTENDED_CLIPBOARD_LIMIT;
 
 /// The version that TigerVNC and x11vnc both speak.
 const VERSION: &[u8; 12] = b"RFB 003.008\n";
@@ -257,7 +257,7 @@ mod tests {
         let request = [3, 0, 0, 0, 0, 0, 0, 3, 0, 2];
         let said = [VERSION.as_slice(), &[1, SHARED], &SET_PIXEL_FORMAT, &SET_ENCODINGS, &request].concat();
         assert_eq!(heard, said);
-        assert!(!crate::rfb::ViewerInput::new().advance(&heard).unwrap(), "none of it is input");
+        assert!(!crate::net::rfb::ViewerInput::new().advance(&heard).unwrap(), "none of it is input");
     }
 
     #[tokio::test]

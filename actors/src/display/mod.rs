@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use camofleet_api::view::ViewLinks;
 use futures_util::future::{BoxFuture, join};
 use tokio_util::sync::CancellationToken;
 
@@ -26,15 +27,16 @@ use self::camera::{Lens, Line};
 use self::keyboard::Keyboard;
 use self::parts::{DisplayParts, Screen};
 use self::viewers::Stage;
-use crate::error::{Error, Result};
-use crate::links::{LinkBases, VncLinks};
+use crate::host::rundir::{LaunchDir, RunDir};
+use crate::host::slots::SlotLease;
 use crate::metrics::Metrics;
-use crate::parts::{Adopt, Answer, CheckAlive, LaunchPart, PartBond};
+use crate::model::error::{Error, Result};
+use crate::model::links::LinkBases;
+use crate::model::session::VncView;
 use crate::process::{Connections, Os};
-use crate::rundir::{LaunchDir, RunDir};
-use crate::session::VncView;
-use crate::slots::SlotLease;
 use crate::supervision::PulseSettings;
+use crate::supervision::part::{Adopt, Answer, CheckAlive, LaunchPart, PartBond};
+
 pub(crate) use camera::Camera;
 pub use password::VncPassword;
 #[cfg(test)]
@@ -86,7 +88,7 @@ impl DisplaySettings {
         VncView {
             id: None,
             server: Some(SocketAddr::new(reachable(self.bind), shared.vnc_port)),
-            links: VncLinks {
+            links: ViewLinks {
                 ws: self.links.ws.clone(),
                 http: self.links.http.clone(),
                 password_protected: shared.password.is_some(),

@@ -1,10 +1,9 @@
 //! The processes and files of one screen.
 
-use std::fs;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fs, io};
 
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
@@ -12,10 +11,10 @@ use tokio_util::codec::FramedRead;
 
 use super::pulse::Servers;
 use super::tools::{DisplayTools, Geometry, X11VNC_READY};
-use crate::error::{Error, Result};
+use crate::host::rundir::RunDir;
+use crate::host::slots::SlotLease;
+use crate::model::error::{Error, Result};
 use crate::process::{DisplayFiles, Lines, Os, OwnedProcess, Pipes, Program};
-use crate::rundir::RunDir;
-use crate::slots::SlotLease;
 use crate::supervision::PulseSettings;
 
 /// How long an X server may take to end on SIGTERM; it needs milliseconds.

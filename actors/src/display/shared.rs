@@ -18,10 +18,10 @@ use super::{
     Camera, DisplaySettings, DisplayTools, Geometry, ScreenSessions, ViewerLimits, finish_later, listen,
     serve, too_slow, xauthority,
 };
-use crate::error::{Error, Result};
+use crate::host::rundir::{LaunchDir, RunDir};
 use crate::metrics::Metrics;
+use crate::model::error::{Error, Result};
 use crate::process::{Connections, Os};
-use crate::rundir::{LaunchDir, RunDir};
 use crate::supervision::{ChildExited, Generation, Lifeline};
 
 /// The one screen that all sessions with a window share.

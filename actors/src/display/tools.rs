@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::keyboard::Outlet;
 use super::parts::Screen;
+use crate::net::rfb::EXTENDED_CLIPBOARD_LIMIT;
 use crate::process::{Os, Program};
-use crate::rfb::EXTENDED_CLIPBOARD_LIMIT;
 
 /// Which programs are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -169,7 +169,7 @@ impl DisplayTools {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::fake::FakeOs;
+    use crate::testing::fake_os::FakeOs;
 
     #[test]
     fn xvnc_is_preferred_and_x11vnc_is_the_fallback() {

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
+use camofleet_api::view::ViewKey;
 use futures_util::future::{AbortHandle, Abortable, BoxFuture, abortable};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
@@ -19,11 +20,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::codec::FramedRead;
 
 use super::keyboard::{Hands, Keyboard, Typed};
-use crate::links::ViewKey;
-use crate::patience::{write_all_within, write_some_within};
+use crate::model::activity::ActivityClock;
+use crate::net::patience::{write_all_within, write_some_within};
+use crate::net::rfb::{KeyStroke, PointerState, Said, ViewerMessage, ViewerMessages};
 use crate::process::{Connection, Connections, Os};
-use crate::rfb::{KeyStroke, PointerState, Said, ViewerMessage, ViewerMessages};
-use crate::session::ActivityClock;
 
 /// How much of a picture is carried at once.
 const PICTURE_BUFFER: usize = 64 << 10;

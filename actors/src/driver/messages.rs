@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use actix::prelude::*;
+use camofleet_api::session::StartUrlWait;
 use tokio::sync::oneshot;
 
 use super::protocol::LaunchOptions;
-use crate::error::Result;
-use crate::session::StartUrlWait;
+use crate::model::error::Result;
 
 /// How one browser ended, for the actor that owns it.
 #[derive(Debug, Clone, PartialEq, Eq, Message)]

@@ -16,19 +16,20 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use futures_util::StreamExt;
+use protocol::{Command, Event};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::codec::FramedRead;
 
-use crate::error::{Error, Result};
 use crate::metrics::Metrics;
+use crate::model::error::{Error, Result};
 use crate::process::{Line, Lines, Os, OwnedProcess, Pipes, ProcessEnd, Program};
 use crate::supervision::{Beat, ChildExited, Generation, Lifeline, Pulse, PulseSettings};
+
 pub(crate) use handle::DriverSeat;
 pub use handle::{DriverHandle, DriverVersions};
 pub use messages::BrowserEnded;
 pub(crate) use messages::{CancelLaunch, InBrowser, Launch, LaunchedBrowser, StopDriver, Suspect};
-use protocol::{Command, Event};
 
 /// The environment variable that marks the browsers of one driver, to find those whose pid was never told.
 pub(crate) const DRIVER_MARK: &str = "CAMOFLEET_DRIVER";

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use camofleet_api::session::StartUrlWait;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::EngineKind;
-use crate::session::StartUrlWait;
+use crate::host::engine::EngineKind;
 
 /// What camofleet asks of a driver, on its standard input.
 #[derive(Debug, Clone, Serialize)]
-#[cfg_attr(any(test, feature = "fake-os"), derive(Deserialize))]
+#[cfg_attr(any(test, feature = "testing"), derive(Deserialize))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Command {
     /// Start a browser with a Playwright server.
@@ -28,7 +28,7 @@ pub(crate) enum Command {
 
 /// Everything a launch needs; the driver adds only the fingerprint of a Camoufox.
 #[derive(Debug, Clone, Serialize)]
-#[cfg_attr(any(test, feature = "fake-os"), derive(Deserialize))]
+#[cfg_attr(any(test, feature = "testing"), derive(Deserialize))]
 pub(crate) struct LaunchOptions {
     /// Which way to drive the browser.
     pub engine: EngineKind,
@@ -54,7 +54,7 @@ pub(crate) struct LaunchOptions {
 
 /// A window's size in pixels.
 #[derive(Debug, Clone, Copy, Serialize)]
-#[cfg_attr(any(test, feature = "fake-os"), derive(Deserialize))]
+#[cfg_attr(any(test, feature = "testing"), derive(Deserialize))]
 pub(crate) struct WindowSize {
     /// Pixels across.
     pub width: u16,
@@ -64,7 +64,7 @@ pub(crate) struct WindowSize {
 
 /// What a driver tells, on its standard output. Fields that camofleet does not use are passed over.
 #[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(any(test, feature = "fake-os"), derive(Serialize))]
+#[cfg_attr(any(test, feature = "testing"), derive(Serialize))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Event {
     /// The first line: Playwright is loaded.

@@ -56,7 +56,7 @@ impl Shell {
         };
         let (sender, end) = mpsc::unbounded_channel();
         let parent = Parent(sender).start().recipient();
-        let mark = (crate::rundir::RUN_DIR_MARK.to_owned(), directory.path().display().to_string());
+        let mark = (crate::host::rundir::RUN_DIR_MARK.to_owned(), directory.path().display().to_string());
         let metrics = Metrics::new().unwrap();
         let os = Arc::new(SystemOs::new());
         let driver = Driver::start(os, settings, &mark, metrics.clone(), parent, 1, 1);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use actix::prelude::*;
 
 use super::{CHILD, Fleet};
-use crate::discovery::Found;
+use crate::fleet::discovery::Found;
 use crate::worker::ShutDown;
 
 impl Fleet {

@@ -3,18 +3,15 @@
 //! [`Os`] is what the actors know of the machine: [`SystemOs`] in production, `FakeOs` in tests.
 //! [`OwnedProcess`] holds one process group: dropped in any way, a panic included, it kills the group.
 
-#[cfg(any(test, feature = "fake-os"))]
-pub mod fake;
 mod lines;
 mod owned;
 mod reaper;
 mod system;
 
-use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;

@@ -5,26 +5,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use camofleet_api::ids::{RequestId, SessionId};
+use camofleet_api::session::{EndReason, OnCrash, Status};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::attachment::AttachmentId;
 use super::clients::Client;
-use super::state::{EndReason, Lifecycle, Status};
-use super::view::{Ending, OnCrash, SessionId, SessionSpec, SessionView, VncView};
-use crate::claim::Claimant;
+use super::lifecycle::Lifecycle;
 use crate::display::Camera;
-use crate::engine::EngineKind;
-use crate::error::{Error, Result};
-use crate::events::Change;
-use crate::launched::Launched;
-use crate::launcher::Launcher;
-use crate::parts::{LaunchPart, PartKey};
-use crate::prewarm::PrewarmPool;
-use crate::request_id::RequestId;
-use crate::session::ActivityClock;
-use crate::slots::SlotLease;
+use crate::host::engine::EngineKind;
+use crate::host::slots::SlotLease;
+use crate::launch::launched::Launched;
+use crate::launch::launcher::Launcher;
+use crate::launch::prewarm::PrewarmPool;
+use crate::model::activity::ActivityClock;
+use crate::model::claim::Claimant;
+use crate::model::error::{Error, Result};
+use crate::model::events::Change;
+use crate::model::session::{Ending, SessionSpec, SessionView, VncView};
+use crate::supervision::part::{LaunchPart, PartKey};
 use crate::supervision::{Backoff, ChildExited, Intensity, Lifeline, RestartWindow};
 
 /// Waits between restarts after a crash: the first is made at once.
@@ -147,7 +148,7 @@ impl Session {
             (Some(screen), _) if self.life.status() != Status::Dead => display.shared_view(&screen.settings),
             (_, slot) => display.view(slot.as_ref()?),
         };
-        Some(VncView { links: view.links.keyed(key), key: Some(key.clone()), ..view })
+        Some(VncView { links: view.links.with_key(key), key: Some(key.clone()), ..view })
     }
 
     pub(super) fn publish(&self, change: Change) {

@@ -7,19 +7,18 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use actix::prelude::*;
+use camofleet_api::ids::RequestId;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::error::{Error, Result};
 use crate::metrics::Metrics;
-use crate::relay::dial::{self, DialError, Dialled};
-use crate::relay::pump::{PumpSettings, relay};
-use crate::request_id::RequestId;
-use crate::session::ActivityClock;
+use crate::model::activity::ActivityClock;
+use crate::model::error::{Error, Result};
+use crate::net::relay::dial::{self, DialError, Dialled};
+use crate::net::relay::pump::{PumpSettings, relay};
 use crate::supervision::Lifeline;
-use crate::worker::refusal;
 
 /// Numbers the clients of one session.
 pub type AttachmentId = u64;
@@ -122,7 +121,7 @@ impl AttachmentTicket {
                 }
             }
             DialError::Refused { status, retry_after, body } if *hop => {
-                refusal(what.clone(), status, retry_after, &body)
+                Error::of_answer(what.clone(), status, retry_after, &body)
             }
             DialError::Refused { status, .. } => {
                 Error::UpstreamUnreachable { what: what.clone(), detail: format!("it answered {status}") }

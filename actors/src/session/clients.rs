@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use actix::prelude::*;
+use camofleet_api::ids::RequestId;
+use camofleet_api::session::{Contexts, Status};
 use tokio::sync::watch;
 
 use super::actor::Session;
 use super::attachment::{AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment, Upstream};
-use super::state::Status;
-use super::view::Contexts;
 use crate::driver::InBrowser;
-use crate::error::{Error, Result};
-use crate::events::Change;
-use crate::request_id::RequestId;
+use crate::model::error::{Error, Result};
+use crate::model::events::Change;
 use crate::supervision::{ChildExited, Lifeline};
 
 /// How long closing contexts may take, and so how long a client that comes meanwhile waits: a page can hold its browser

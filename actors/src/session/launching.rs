@@ -4,19 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use camofleet_api::ids::RequestId;
+use camofleet_api::session::{EndReason, StartUrlWait, Status};
 use tokio_util::sync::CancellationToken;
 
 use super::actor::{ReadySession, Session};
 use super::disk::until_over;
-use super::state::{EndReason, Status};
-use super::view::{StartUrlWait, without_password};
 use crate::driver::InBrowser;
-use crate::error::{Error, Result};
-use crate::events::Change;
-use crate::launched::Launched;
-use crate::launcher::{LaunchFor, Window};
-use crate::prewarm::{PrewarmPool, Take};
-use crate::request_id::RequestId;
+use crate::launch::launched::Launched;
+use crate::launch::launcher::{LaunchFor, Window};
+use crate::launch::prewarm::{PrewarmPool, Take};
+use crate::model::error::{Error, Result};
+use crate::model::events::Change;
+use crate::model::session::without_password;
 
 /// How long the start URL's page may take to load.
 const START_URL_TIMEOUT: Duration = Duration::from_secs(60);

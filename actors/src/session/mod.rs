@@ -1,15 +1,12 @@
 //! A session: one browser, its display if it has a window, and the clients attached to it.
 
-mod activity;
 mod actor;
 mod attachment;
 mod clients;
 mod disk;
 mod launching;
-mod state;
-mod view;
+mod lifecycle;
 
-pub use activity::ActivityClock;
 pub(crate) use actor::{EndSession, ReadySession, Session, SessionChanged, SessionParts, Touch, UseCamera};
 pub(crate) use attachment::Upstream;
 pub use attachment::{
@@ -17,8 +14,4 @@ pub use attachment::{
     UpstreamConnection,
 };
 pub(crate) use clients::Attach;
-pub use state::{EndReason, IllegalMove, Lifecycle, Status};
-pub use view::{
-    Contexts, Ending, OnCrash, SessionDefaults, SessionId, SessionRequest, SessionSpec, SessionView,
-    StartUrlWait, VncView, without_password,
-};
+pub use lifecycle::{IllegalMove, Lifecycle};

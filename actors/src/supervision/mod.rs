@@ -8,6 +8,7 @@
 mod children;
 mod exit;
 mod intensity;
+pub(crate) mod part;
 mod pulse;
 
 pub use children::{ChildSpec, Children, RestartPolicy, Verdict};

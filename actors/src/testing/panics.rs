@@ -1,11 +1,12 @@
 //! How a test breaks a part of a worker.
 
 use actix::prelude::*;
+use camofleet_api::ids::SessionId;
 
 use crate::driver::Driver;
-use crate::gateway::Gateway;
-use crate::prewarm::{PoolKind, PrewarmPool};
-use crate::session::{Session, SessionId};
+use crate::launch::prewarm::{PoolKind, PrewarmPool};
+use crate::session::Session;
+use crate::views::gateway::Gateway;
 
 /// A part of a worker that a test breaks.
 #[derive(Message)]

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::local::LocalWorker;
-use crate::error::with_sources;
-use crate::tls;
+use crate::model::error::with_sources;
+use crate::net::http::HttpClient;
 
 /// What a worker looks at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,10 +68,7 @@ async fn look_at(url: Url, limit: Duration) -> String {
 }
 
 async fn status_of(url: &Url, limit: Duration) -> Result<u16, String> {
-    let connector = awc::Connector::new().timeout(limit);
-    let connector =
-        if url.scheme() == "https" { connector.rustls_0_23(tls::client_config()) } else { connector };
-    let client = awc::Client::builder().connector(connector).disable_timeout().disable_redirects().finish();
+    let client = HttpClient::once(url.scheme() == "https", limit).build();
     let answer = client.get(url.as_str()).send().await.map_err(|error| with_sources(&error))?;
     Ok(answer.status().as_u16())
 }

@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use camofleet_api::facts::{self, EngineFacts, Facts, Pools, Slots};
+
 use super::local::LocalWorker;
-use super::{Check, DefaultFacts, EngineFacts, Facts, PoolFacts, SlotFacts, pool_check};
+use super::{Check, pool_check};
 use crate::driver::DriverVersions;
-use crate::prewarm::PoolKind;
-use crate::session::SessionDefaults;
+use crate::launch::prewarm::PoolKind;
+use crate::model::session::SessionDefaults;
 
 impl LocalWorker {
     pub(super) fn versions(&self) -> Option<DriverVersions> {
@@ -100,21 +102,24 @@ impl LocalWorker {
         Facts {
             sessions,
             capacity: Some(self.settings.max_sessions),
-            defaults: DefaultFacts {
+            defaults: facts::SessionDefaults {
                 idle_ttl: Some(idle_ttl),
                 // What comes of it: without display tools no session has a window.
                 headless: Some(headless || !self.displays()),
                 start_url,
                 start_url_wait: Some(start_url_wait),
             },
-            engine: Some(EngineFacts { name: engine.kind.as_str().into(), version: engine.version.clone() }),
+            engine: Some(EngineFacts {
+                name: engine.kind.as_str().to_owned(),
+                version: engine.version.clone(),
+            }),
             playwright,
             node,
-            pools: PoolFacts { headless: pool(PoolKind::Headless), vnc: pool(PoolKind::Vnc) },
-            slots: has_slots.then(|| SlotFacts { used: total - free, total }),
+            pools: Pools { headless: pool(PoolKind::Headless), vnc: pool(PoolKind::Vnc) },
+            slots: has_slots.then(|| Slots { used: total - free, total }),
             drivers: Some(self.drivers.iter().count()),
             draining: self.draining,
-            started_at: Some(self.started_at),
+            started_at: Some(self.started_at.into()),
             host_name: Some(self.settings.host_name.clone()),
         }
     }

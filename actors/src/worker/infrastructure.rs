@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use super::local::LocalWorker;
 use super::pool_check;
 use crate::driver::{Driver, DriverHandle, DriverId, DriverSeat, StopDriver};
-use crate::error::{Error, Result};
-use crate::launcher::AssignDriver;
-use crate::prewarm::{PoolChanged, PoolKind, PoolSettings, PrewarmPool};
+use crate::launch::launcher::AssignDriver;
+use crate::launch::prewarm::{PoolChanged, PoolKind, PoolSettings, PrewarmPool};
+use crate::model::error::{Error, Result};
 use crate::supervision::{Backoff, ChildExited, ChildSpec, Generation, Intensity, RestartPolicy, Verdict};
 
 /// Drivers and pools come back at once, then ever later. The waits before eight restarts add up to half a minute, so

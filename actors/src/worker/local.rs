@@ -5,6 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use camofleet_api::facts::PoolFill;
+use camofleet_api::ids::{RequestId, SessionId};
+use camofleet_api::request::SessionRequest;
+use camofleet_api::session::{EndReason, Status};
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
@@ -13,22 +17,19 @@ use super::diagnostics::{Diagnosis, DiagnosticsSettings};
 use super::infrastructure::INFRASTRUCTURE;
 use super::views::Views;
 use super::{WorkerHandle, WorkerSnapshot, pool_check};
-use crate::claim::Claimant;
 use crate::display::{CloseSharedDisplay, SharedDisplay, SharedDisplayKey};
 use crate::driver::{DriverHandle, DriverId, DriverSeat, DriverSettings, StopDriver};
-use crate::error::{Error, Result};
-use crate::events::{Change, EventBus};
-use crate::launcher::{LaunchSettings, Launcher};
+use crate::host::rundir::RunDir;
+use crate::host::slots::{SlotRanges, Slots};
+use crate::launch::launcher::{LaunchSettings, Launcher};
+use crate::launch::prewarm::{ClosePool, PoolKind, PoolSettings, PrewarmPool};
 use crate::metrics::Metrics;
-use crate::prewarm::{ClosePool, PoolFill, PoolKind, PoolSettings, PrewarmPool};
+use crate::model::claim::Claimant;
+use crate::model::error::{Error, Result};
+use crate::model::events::{Change, EventBus};
+use crate::model::session::{SessionDefaults, SessionSpec, SessionView};
 use crate::process::Os;
-use crate::request_id::RequestId;
-use crate::rundir::RunDir;
-use crate::session::{
-    EndReason, EndSession, ReadySession, Session, SessionChanged, SessionDefaults, SessionId, SessionParts,
-    SessionRequest, SessionSpec, SessionView, Status,
-};
-use crate::slots::{SlotRanges, Slots};
+use crate::session::{EndSession, ReadySession, Session, SessionChanged, SessionParts};
 use crate::supervision::{
     ChildExited, ChildSpec, Children, Generation, Intensity, Lifeline, RestartPolicy, Verdict,
 };

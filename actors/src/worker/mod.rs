@@ -4,11 +4,10 @@
 //! which it talks to.
 
 mod diagnostics;
-mod facts;
+mod directory;
 mod health;
 mod infrastructure;
 mod local;
-mod remote;
 mod requests;
 mod screen;
 #[cfg(test)]
@@ -21,20 +20,24 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use bytes::Bytes;
+use camofleet_api::facts::Facts;
+use camofleet_api::health::{Health, HealthStatus, WorkerDetail, WorkerStatus};
+use camofleet_api::ids::{RequestId, SessionId};
+use camofleet_api::request::SessionRequest;
+use camofleet_api::session::Status;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::claim::Claimant;
-use crate::error::{Error, Result};
-use crate::prewarm::PoolKind;
-use crate::request_id::RequestId;
-use crate::session::{AttachmentTicket, SessionId, SessionRequest, SessionView, Status};
+use crate::launch::prewarm::PoolKind;
+use crate::model::claim::Claimant;
+use crate::model::error::{Error, Result};
+use crate::model::session::SessionView;
+use crate::session::AttachmentTicket;
+use crate::supervision::{ChildExited, Generation};
 
 pub use diagnostics::DiagnosticsSettings;
-pub use facts::{DefaultFacts, EngineFacts, Facts, PoolFacts, SlotFacts};
+pub use directory::Directory;
 pub use local::{LocalWorker, WorkerParts, WorkerSettings};
-pub(crate) use remote::refusal;
-pub use remote::{RemoteParts, RemoteRole, RemoteSettings, RemoteWorker};
 
 /// How many ended sessions a worker remembers.
 pub const ENDED_LIMIT: usize = 200;
@@ -188,12 +191,47 @@ impl WorkerSnapshot {
         self.healthy && self.checks.get(pool).is_none_or(|check| check.ok)
     }
 
+    /// Its health, as the API writes it.
+    pub fn health(&self) -> Health {
+        let failing = self.checks.iter().filter(|(_, check)| !check.ok).map(|(name, _)| name.to_string());
+        Health {
+            status: HealthStatus::of(self.healthy),
+            version: self.version.clone(),
+            failing: failing.collect(),
+            checks: self.checks.iter().map(|(name, check)| (name.to_string(), check.text.clone())).collect(),
+            facts: self.facts.clone(),
+            insecure: None,
+        }
+    }
+
+    /// Its status under this name, as the API writes it.
+    pub fn status(&self, name: &str) -> WorkerStatus {
+        let detail = match &self.unreachable {
+            Some(error) => WorkerDetail::Error { error: error.clone() },
+            None => WorkerDetail::Health(Box::new(self.health())),
+        };
+        WorkerStatus {
+            name: name.to_owned(),
+            healthy: self.healthy,
+            detail,
+            supports_vnc: self.supports_vnc,
+            sessions: self.sessions.len(),
+            stale: self.stale,
+            draining: self.draining,
+            url: self.machine.as_ref().map(|machine| machine.url.clone()),
+            last_contact: self.machine.as_ref().and_then(|machine| machine.last_contact).map(Into::into),
+        }
+    }
+
     /// The live session whose view has this id.
     pub fn session_by_vnc_id(&self, vnc_id: u16) -> Option<&Arc<SessionView>> {
         let shows = |view: &&Arc<SessionView>| view.vnc.as_ref().is_some_and(|vnc| vnc.id == Some(vnc_id));
         self.sessions.iter().find(|view| view.status == Status::Ready && shows(view))
     }
 }
+
+/// Builds a worker in each of its lives.
+pub type WorkerBuilder = Box<dyn Fn(Recipient<ChildExited<String>>, Generation) -> WorkerHandle>;
 
 /// Reaches one worker. Cheap to clone.
 #[derive(Clone)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::Bytes;
+use camofleet_api::session::{EndReason, Status};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
@@ -13,11 +14,10 @@ use super::{
     AttachClient, CreateSession, DeleteSession, Drain, FindSession, ShutDown, TakeScreenshot, TouchSession,
 };
 use crate::driver::StopDriver;
-use crate::error::{Error, Result};
-use crate::prewarm::ClosePool;
-use crate::session::{
-    Attach, AttachmentTicket, EndReason, EndSession, SessionView, Status, Touch, UseCamera,
-};
+use crate::launch::prewarm::ClosePool;
+use crate::model::error::{Error, Result};
+use crate::model::session::SessionView;
+use crate::session::{Attach, AttachmentTicket, EndSession, Touch, UseCamera};
 
 /// What a client is told when no session is free: about as long as a busy fleet needs to free one.
 const RETRY_AFTER: Duration = Duration::from_secs(5);

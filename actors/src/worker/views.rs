@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use camofleet_api::ids::SessionId;
+use camofleet_api::session::{EndReason, Status};
+
 use super::ENDED_LIMIT;
-use crate::session::{EndReason, Ending, SessionId, SessionView, Status};
+use crate::model::session::{Ending, SessionView};
 
 /// All views of one worker. Pure.
 #[derive(Debug, Default)]

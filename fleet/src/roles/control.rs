@@ -3,16 +3,17 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use camofleet_actors::discovery::{
+use camofleet_actors::fleet::discovery::{
     Discovery, Endpoints, Lookup, NameLookup, NameServers, Place, ServiceName, Source,
 };
-use camofleet_actors::events::EventBus;
-use camofleet_actors::fleet::{FleetParts, GatewayParts, Placement, WorkerBuilder};
-use camofleet_actors::gateway::{Targets, WorkerPorts};
-use camofleet_actors::kubernetes::Cluster;
-use camofleet_actors::links::LinkTemplates;
+use camofleet_actors::fleet::{FleetParts, GatewayParts, Placement};
 use camofleet_actors::metrics::Metrics;
-use camofleet_actors::worker::{RemoteRole, RemoteSettings};
+use camofleet_actors::model::events::EventBus;
+use camofleet_actors::model::links::LinkTemplates;
+use camofleet_actors::net::kubernetes::Cluster;
+use camofleet_actors::remote::{RemoteRole, RemoteSettings};
+use camofleet_actors::views::gateway::{Targets, WorkerPorts};
+use camofleet_actors::worker::WorkerBuilder;
 use camofleet_web::Surface;
 use url::Url;
 

@@ -1,8 +1,8 @@
 //! The role `gateway`: live views of a runner on this host or another.
 
-use camofleet_actors::events::EventBus;
 use camofleet_actors::fleet::{FleetParts, GatewayParts};
-use camofleet_actors::gateway::{PortMap, Targets};
+use camofleet_actors::model::events::EventBus;
+use camofleet_actors::views::gateway::{PortMap, Targets};
 use camofleet_web::{Surface, WebSettings};
 
 use super::{

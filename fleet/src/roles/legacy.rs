@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use camofleet_actors::display::{Geometry, SharedDisplaySettings, VncPassword, reachable};
 use camofleet_actors::fleet::GatewayParts;
-use camofleet_actors::gateway::Targets;
 use camofleet_actors::metrics::Metrics;
+use camofleet_actors::views::gateway::Targets;
 use camofleet_web::server::{Server, ServerSettings};
 use camofleet_web::{AppState, Surface};
 

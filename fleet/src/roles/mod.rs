@@ -13,15 +13,15 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::time::Duration;
 
 use actix::prelude::*;
-use camofleet_actors::events::EventBus;
-use camofleet_actors::fleet::{Fleet, FleetParts};
-use camofleet_actors::gateway::{DrainTunnels, GatewaySettings};
-use camofleet_actors::history::History;
-use camofleet_actors::kubernetes::Cluster;
+use camofleet_actors::fleet::history::{FleetReadings, History};
+use camofleet_actors::fleet::pod_costs;
+use camofleet_actors::fleet::{Fleet, FleetParts, StartedFleet};
 use camofleet_actors::metrics::Metrics;
-use camofleet_actors::pod_costs;
+use camofleet_actors::model::events::EventBus;
+use camofleet_actors::net::kubernetes::Cluster;
 use camofleet_actors::process::raise_open_files;
 use camofleet_actors::supervision::install_panic_hook;
+use camofleet_actors::views::gateway::{DrainTunnels, GatewaySettings};
 use camofleet_actors::worker::ShutDown;
 use camofleet_web::server::ServerSettings;
 use camofleet_web::{
@@ -120,15 +120,18 @@ struct Wiring {
 impl Wiring {
     async fn run(self, role: Role) -> Result<(), Failure> {
         let Self { listener, grace, shutdown_timeout, metrics, .. } = self;
-        let (fleet, directory, failure) = Fleet::start(self.fleet);
+        let StartedFleet { address: fleet, directory, gateway, failure } = Fleet::start(self.fleet);
         let sockets = TaskTracker::new();
         let address = listener.local_addr().map_err(|error| Failure::Unavailable(error.to_string()))?;
         let history = History::default();
         if self.surface == Surface::Control {
             // Runs as long as the event bus does: as the process.
-            let recording =
-                history.clone().record(directory.clone(), metrics.clone(), self.events.subscribe());
-            actix_rt::spawn(recording);
+            let readings = FleetReadings {
+                directory: directory.clone(),
+                gateway: gateway.clone(),
+                metrics: metrics.clone(),
+            };
+            actix_rt::spawn(history.clone().record(readings, self.events.subscribe()));
         }
         if let Some(cluster) = self.cluster {
             let directory = directory.clone();
@@ -141,7 +144,8 @@ impl Wiring {
         let state = AppState {
             surface: self.surface,
             place: fleet.clone().recipient(),
-            directory: directory.clone(),
+            directory,
+            gateway: gateway.clone(),
             events: self.events,
             feed: SharedFeed::default(),
             metrics,
@@ -173,7 +177,7 @@ impl Wiring {
                 Err(Failure::GaveUp(reason.unwrap_or_else(|_| "the fleet ended by itself".to_owned())))
             }
         };
-        if let (false, Ok(gateway)) = (grace.is_zero(), directory.gateway()) {
+        if let (false, Ok(gateway)) = (grace.is_zero(), gateway.get()) {
             // Answered when the last viewer is gone; a gateway that breaks down meanwhile has none.
             let _ = gateway.send(DrainTunnels { grace }).await;
         }

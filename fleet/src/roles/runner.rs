@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use camofleet_actors::events::EventBus;
 use camofleet_actors::fleet::FleetParts;
-use camofleet_actors::links::LinkBases;
+use camofleet_actors::model::events::EventBus;
+use camofleet_actors::model::links::LinkBases;
 use camofleet_web::Surface;
 
 use super::host::{Host, LocalOptions};

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use camofleet_actors::events::EventBus;
 use camofleet_actors::fleet::{FleetParts, GatewayParts};
-use camofleet_actors::gateway::Targets;
-use camofleet_actors::links::LinkBases;
+use camofleet_actors::model::events::EventBus;
+use camofleet_actors::model::links::LinkBases;
+use camofleet_actors::views::gateway::Targets;
 use camofleet_web::Surface;
 
 use super::host::{Host, LocalOptions};

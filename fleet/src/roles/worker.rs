@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use camofleet_actors::events::EventBus;
-use camofleet_actors::fleet::{FleetParts, WorkerBuilder};
-use camofleet_actors::links::{LinkBases, LinkTemplates};
+use camofleet_actors::fleet::FleetParts;
 use camofleet_actors::metrics::Metrics;
-use camofleet_actors::worker::{RemoteParts, RemoteRole, RemoteSettings, RemoteWorker};
+use camofleet_actors::model::events::EventBus;
+use camofleet_actors::model::links::{LinkBases, LinkTemplates};
+use camofleet_actors::remote::{RemoteParts, RemoteRole, RemoteSettings, RemoteWorker};
+use camofleet_actors::worker::WorkerBuilder;
 use camofleet_web::Surface;
 use tokio::sync::watch;
 use url::Url;

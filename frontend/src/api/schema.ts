@@ -268,24 +268,32 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
-         * @description The data of the event `activity`: when sessions were last used, by their ids. It comes once a second at most, with
+         * @description The data of the event `activity`: when sessions were last used, by their ids. It is sent once a second at most, with
          *     those for which it has changed.
          */
         Activity: {
-            [key: string]: string;
+            [key: string]: components["schemas"]["Time"];
         };
-        /** @description A session as the role shows it. */
-        AnySession: components["schemas"]["Session"] | components["schemas"]["Session"];
+        /**
+         * @description What happened to a session.
+         * @enum {string}
+         */
+        ChangeKind: "created" | "ready" | "restarting" | "attached" | "detached" | "touched" | "start_url_failed" | "ending" | "ended" | "forgotten";
+        /**
+         * @description What happens to contexts and pages when the last client leaves.
+         * @enum {string}
+         */
+        Contexts: "keep" | "discard";
         /** @description The control role's health. */
         ControlHealth: {
             /** @description Whether everybody who reaches this server may do everything: it listens beyond loopback and asks for no token. */
             insecure: boolean;
-            /** @enum {string} */
-            status: "ok" | "degraded";
+            /** @description `ok`, or `degraded` with no worker or any unhealthy one. */
+            status: components["schemas"]["HealthStatus"];
             /** @description Each worker's status. */
             workers: components["schemas"]["WorkerStatus"][];
         };
-        /** @description The same of a fleet, which has workers to choose from. */
+        /** @description The same of a fleet, which has workers to choose from: the body of the control role's `POST /sessions`. */
         CreateRequest: components["schemas"]["SessionRequest"] & {
             /** @description On this worker and no other. */
             worker?: string | null;
@@ -297,70 +305,106 @@ export interface components {
              * @description How many failed.
              */
             failed: number;
-            /** @description Those that succeeded, by the bucket that the time to `READY` is in. */
+            /** @description Those that succeeded, by the bucket of their time to `READY`. */
             ok: number[];
         };
-        /** @description The answer to a delete. */
+        /** @description The answer to `DELETE` of a session. */
         Deleted: {
             /**
              * Format: uuid
-             * @description Which session.
+             * @description Which session; the original leaves it out.
              */
             id: string;
-            /** @enum {string} */
-            status: "INIT" | "READY" | "TERMINATING" | "DEAD";
+            /** @description DEAD: the answer is sent when nothing is left of it. */
+            status: components["schemas"]["Status"];
         };
-        /** @description What is known of a worker: its health, or why there is none. */
-        Detail: components["schemas"]["Health"] | {
-            /** @description For people. */
-            error: string;
-        };
-        /** @description The browser that a host runs. */
+        /**
+         * @description Why a session ended: in its JSON, the metric's label and the event's text.
+         * @enum {string}
+         */
+        EndReason: "deleted" | "expired" | "crashed" | "display_lost" | "driver_lost" | "launch_failed" | "disk_full" | "abandoned" | "shutdown";
+        /** @description The browser that a worker runs. */
         EngineFacts: {
             /** @description `camoufox` or `firefox`. */
             name: string;
-            /** @description Null when its files don't tell. */
+            /** @description Null when its files don't say. */
             version: string | null;
         };
-        /** @description The JSON body of every error. */
+        /** @description The JSON body of every refusal. */
         ErrorBody: {
-            /** @description The error's stable name. */
+            /** @description The refusal's stable name; the original has none. */
             code: string;
-            /** @description What is wrong, and what would be right. */
+            /** @description What is wrong, and what would be right. FastAPI, which the original is made with, may write a structure. */
             detail: string;
         };
         /** @description The data of the event `snapshot`: all that there is. What a listener knew before is void. */
         EventSnapshot: {
             /** @description The live sessions. */
-            sessions: components["schemas"]["AnySession"][];
+            sessions: components["schemas"]["Session"][];
             /** @description Each worker's status. */
             workers: components["schemas"]["WorkerStatus"][];
         };
-        /** @description What a host is and has. What another machine's version does not tell is null. */
+        /** @description What is known of a worker. What a worker of another version leaves out is null. */
         Facts: {
-            /** @description How many it may have. */
-            capacity: number | null;
-            defaults: components["schemas"]["SessionDefaults"];
-            /** @description Whether it takes no more sessions. */
-            draining: boolean;
-            /** @description How many driver processes it has. */
-            drivers: number | null;
-            engine: components["schemas"]["EngineFacts"] | null;
-            /** @description What its machine calls itself: in Kubernetes, the name of its pod. */
-            host_name: string | null;
-            /** @description Node's version in its drivers; null until one is up. */
-            node: string | null;
-            /** @description Playwright's version in its drivers; null until one is up. */
-            playwright: string | null;
-            pools: components["schemas"]["Pools"];
-            /** @description How many live sessions it has. */
-            sessions: number;
-            slots: components["schemas"]["Slots"] | null;
             /**
-             * Format: date-time
-             * @description Since when it runs.
+             * @description How many it may have.
+             * @default null
              */
-            started_at: string | null;
+            capacity: number | null;
+            /**
+             * @description What its sessions get where their request leaves something out.
+             * @default {
+             *       "headless": null,
+             *       "idle_ttl_seconds": null,
+             *       "start_url": null,
+             *       "start_url_wait": null
+             *     }
+             */
+            defaults: components["schemas"]["SessionDefaults"];
+            /**
+             * @description Whether it accepts no more sessions.
+             * @default false
+             */
+            draining: boolean;
+            /**
+             * @description How many driver processes it has.
+             * @default null
+             */
+            drivers: number | null;
+            /** @default null */
+            engine: components["schemas"]["EngineFacts"] | null;
+            /**
+             * @description What its machine calls itself: in Kubernetes, the name of its pod.
+             * @default null
+             */
+            host_name: string | null;
+            /**
+             * @description Node's version in its drivers; null until one is up.
+             * @default null
+             */
+            node: string | null;
+            /**
+             * @description Playwright's version in its drivers; null until one is up.
+             * @default null
+             */
+            playwright: string | null;
+            /**
+             * @description Its warm browsers.
+             * @default {
+             *       "headless": null,
+             *       "vnc": null
+             *     }
+             */
+            pools: components["schemas"]["Pools"];
+            /**
+             * @description How many live sessions it has.
+             * @default 0
+             */
+            sessions: number;
+            /** @default null */
+            slots: components["schemas"]["Slots"] | null;
+            /** @default null */
+            started_at: components["schemas"]["Time"] | null;
         };
         /** @description The fleet's last hour. */
         FleetHistory: {
@@ -381,59 +425,79 @@ export interface components {
                 [key: string]: string;
             };
             facts: components["schemas"]["Facts"] | null;
-            /** @description The names of the checks that fail; none also where a machine does not tell which. */
+            /** @description The names of the checks that fail; empty also where a machine does not say which: an original. */
             failing: string[];
             /**
              * @description Whether everybody who reaches it may do everything: it listens beyond loopback and asks for no token. Null of a
              *     worker that another server shows.
              */
             insecure: boolean | null;
-            /** @enum {string} */
-            status: "ok" | "degraded";
+            /** @description `ok`, or `degraded` while a check fails. */
+            status: components["schemas"]["HealthStatus"];
             /** @description What runs there. */
             version: string;
         };
-        /** @description Something in a session's past. */
+        /**
+         * @description Whether all is well.
+         * @enum {string}
+         */
+        HealthStatus: "ok" | "degraded";
+        /** @description Something in a session's past: an element of `GET /sessions/…/events`. */
         HistoryEntry: {
-            /** Format: date-time */
-            at: string;
-            /** @enum {string} */
-            change: "created" | "ready" | "restarting" | "attached" | "detached" | "touched" | "start_url_failed" | "ending" | "ended" | "forgotten";
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /** @description What happened. */
+            change: components["schemas"]["ChangeKind"];
             /** @description More on it, for people. */
             detail: string | null;
-            /** @description The request that caused it. */
-            request_id: string | null;
+            request_id: components["schemas"]["RequestId"] | null;
         };
         /**
-         * Format: binary
-         * @description A JPEG, for documents.
+         * @description What happens to a session whose browser, display or driver breaks.
+         * @enum {string}
          */
-        Jpeg: string;
-        /** @description How full a pool is. */
-        Pool: {
-            /** @description Why the last launch failed, until one succeeds. */
+        OnCrash: "restart" | "end";
+        /** @description How full a prewarm pool is. */
+        PoolFill: {
+            /**
+             * @description Why the last launch failed, until one succeeds.
+             * @default null
+             */
             last_error: string | null;
-            /** @description Browsers on their way. */
+            /**
+             * @description Browsers that are being launched.
+             * @default 0
+             */
             launching: number;
+            /**
+             * @description Browsers that wait.
+             * @default 0
+             */
+            ready: number;
+            /**
+             * @description Browsers wanted.
+             * @default 0
+             */
+            target: number;
+        };
+        /** @description How full the pools of one kind are, over all workers. */
+        PoolTotal: {
             /** @description Browsers that wait. */
             ready: number;
             /** @description Browsers wanted. */
             target: number;
         };
-        /** @description How full the pools of one kind are. */
-        PoolFill: {
-            ready: number;
-            target: number;
-        };
         /** @description The warm browsers of all workers; null where none keeps any. */
-        PoolFills: {
-            headless: components["schemas"]["PoolFill"] | null;
-            vnc: components["schemas"]["PoolFill"] | null;
+        PoolTotals: {
+            headless: components["schemas"]["PoolTotal"] | null;
+            vnc: components["schemas"]["PoolTotal"] | null;
         };
-        /** @description The warm browsers; null is a pool that is off. */
+        /** @description The prewarm pools; null is a pool that is off. */
         Pools: {
-            headless: components["schemas"]["Pool"] | null;
-            vnc: components["schemas"]["Pool"] | null;
+            /** @default null */
+            headless: components["schemas"]["PoolFill"] | null;
+            /** @default null */
+            vnc: components["schemas"]["PoolFill"] | null;
         };
         /** @description The bytes that were relayed since the sample before. */
         RelayedBytes: {
@@ -448,31 +512,32 @@ export interface components {
              */
             out: number;
         };
-        /** @description A session as the runner role shows it. */
-        RunnerSession: components["schemas"]["SessionFields"] & {
-            /** @description Whether it has a live view. */
-            vnc: boolean;
-            vnc_info: components["schemas"]["ViewLinks"];
-            /** @description Where Playwright clients attach. */
-            ws_endpoint: string;
-        };
+        /**
+         * @description Names a request in the log lines of every role that it passes: taken from the caller's `X-Request-Id`, or generated
+         *     where the request first arrives, and sent on with each call that the request causes.
+         */
+        RequestId: string;
         /** @description The fleet at one moment, and what has happened since the sample before. */
         Sample: {
-            /** Format: date-time */
-            at: string;
+            /** @description When it was taken. */
+            at: components["schemas"]["Time"];
             /** @description Attached Playwright clients. */
             attached: number;
+            /** @description The relayed bytes since the sample before. */
             bytes: components["schemas"]["RelayedBytes"];
+            /** @description The create requests since the sample before. */
             creates: components["schemas"]["Creates"];
             /** @description Sessions that have ended since, by end reason; `forgotten` where nobody knows it. */
             ends: {
                 [key: string]: number;
             };
-            pools: components["schemas"]["PoolFills"];
-            /** @description Sessions that were built anew since, by what was lost. */
+            /** @description The warm browsers. */
+            pools: components["schemas"]["PoolTotals"];
+            /** @description Sessions that were rebuilt since, by what was lost. */
             restarts: {
                 [key: string]: number;
             };
+            /** @description The live sessions. */
             sessions: components["schemas"]["SessionCounts"];
             /**
              * Format: int64
@@ -480,102 +545,118 @@ export interface components {
              */
             viewers: number | null;
         };
-        /** @description A session as the control role shows it. */
-        Session: components["schemas"]["SessionFields"] & {
-            /** @description This is what was last known of it: its worker does not answer. */
-            stale: boolean;
-            vnc: components["schemas"]["ViewLinks"];
-            /** @description Whether it has a live view. */
-            vnc_enabled: boolean;
-            /** @description The name of the worker that it is on. */
-            worker: string;
-            /** @description Where Playwright clients attach, relative to the API's origin. */
-            ws_endpoint: string;
-        };
-        /** @description The data of the event `session`: something happened to one. */
-        SessionChange: {
-            /** Format: date-time */
-            at: string;
-            /** @enum {string} */
-            change: "created" | "ready" | "restarting" | "attached" | "detached" | "touched" | "start_url_failed" | "ending" | "ended" | "forgotten";
-            /** @description The request that caused it. */
-            request_id: string | null;
-            /** @description The session as it was then; after `ended` and `forgotten` it is not a live one any more. */
-            session: components["schemas"]["AnySession"];
-        };
-        /** @description The live sessions by status. */
-        SessionCounts: {
-            init: number;
-            ready: number;
-            terminating: number;
-        };
-        /** @description What a session gets where its request says nothing. */
-        SessionDefaults: {
-            headless: boolean | null;
-            /** Format: int64 */
-            idle_ttl_seconds: number | null;
-            /** @description Null also where no page is opened. */
-            start_url: string | null;
-            /** @enum {string|null} */
-            start_url_wait: "none" | "domcontentloaded" | "load" | null;
-        };
-        /** @description What every role shows of a session. */
-        SessionFields: {
+        /** @description A session. The last fields differ by role: each role writes the ones that are its own. */
+        Session: {
             /** @description How many Playwright clients are attached. */
             attached: number;
-            /** @description The engine: `camoufox` or `firefox`. */
+            /** @description The engine: `camoufox` or `firefox`. The original's runner leaves it out, and runs nothing but Camoufox. */
             browser: string;
+            /** @description Null until the browser runs. */
             browser_version: string | null;
-            /** @enum {string} */
-            contexts: "keep" | "discard";
-            /** Format: date-time */
-            created_at: string;
+            /** @description What happens to contexts and pages when the last client leaves. */
+            contexts: components["schemas"]["Contexts"];
+            /** @description When it was requested. */
+            created_at: components["schemas"]["Time"];
+            /** @description The same for people, with what the system said. */
             end_detail: string | null;
-            /** @enum {string|null} */
-            end_reason: "deleted" | "expired" | "crashed" | "display_lost" | "driver_lost" | "launch_failed" | "disk_full" | "abandoned" | "shutdown" | null;
-            /** Format: date-time */
-            ended_at: string | null;
+            end_reason: components["schemas"]["EndReason"] | null;
+            ended_at: components["schemas"]["Time"] | null;
+            /** @description Whether it has no window. */
             headless: boolean;
-            /** Format: uuid */
+            /**
+             * Format: uuid
+             * @description Its id: a UUID v4.
+             */
             id: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How long it may be idle.
+             */
             idle_ttl_seconds: number;
+            /** @description The labels of its create request. */
             labels: {
                 [key: string]: string;
             };
-            /**
-             * Format: date-time
-             * @description When it was last used; it ends `idle_ttl_seconds` later.
-             */
-            last_seen_at: string;
-            /** @enum {string} */
-            on_crash: "restart" | "end";
-            /** @description The `X-Request-Id` of the request that asked for it, as the logs name it. */
-            request_id: string | null;
+            /** @description When it was last used; it ends `idle_ttl_seconds` later. */
+            last_seen_at: components["schemas"]["Time"];
+            /** @description What happens when its browser, display or driver breaks. */
+            on_crash: components["schemas"]["OnCrash"];
+            request_id: components["schemas"]["RequestId"] | null;
             /**
              * Format: int32
-             * @description How often it was built anew.
+             * @description How often it was rebuilt after a crash.
              */
             restarts: number;
+            /** @description The session as it was last seen, because its worker does not answer: written by a control and by a worker. */
+            stale: boolean;
+            /** @description The page that was opened in it, without the password in its address. */
             start_url: string | null;
             /** @description Why the start URL could not be opened. */
             start_url_error: string | null;
-            /** @enum {string} */
-            start_url_wait: "none" | "domcontentloaded" | "load";
-            /** @enum {string} */
-            status: "INIT" | "READY" | "TERMINATING" | "DEAD";
+            /** @description What counts as open. */
+            start_url_wait: components["schemas"]["StartUrlWait"];
+            /** @description Where it stands. */
+            status: components["schemas"]["Status"];
+            vnc: components["schemas"]["ViewLinks"];
+            /** @description Whether it has a live view: written by a control and by a worker. */
+            vnc_enabled: boolean;
             /**
              * Format: int32
              * @description The id of its live view, as gateways know it.
              */
             vnc_id: number | null;
-            /** @description What opens its live view, and no later one with this id; its addresses carry it. */
-            vnc_key: string | null;
+            vnc_key: components["schemas"]["ViewKey"] | null;
+            /** @description The name of the worker that it is on: written by a control. */
+            worker: string;
+            /** @description Where Playwright clients attach: relative to the API's origin, or the whole address at a runner. */
+            ws_endpoint: string;
         };
-        /** @description What a session can be asked to be. Every field may be left out or null, and unknown ones are ignored. */
+        /** @description The data of the event `session`: something happened to one. */
+        SessionChange: {
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /** @description What happened. */
+            change: components["schemas"]["ChangeKind"];
+            request_id: components["schemas"]["RequestId"] | null;
+            /** @description The session as it was then; after `ended` and `forgotten` it is not a live one any more. */
+            session: components["schemas"]["Session"];
+        };
+        /** @description The live sessions by status. */
+        SessionCounts: {
+            /** @description Those that are being built. */
+            init: number;
+            /** @description Those that clients can attach to. */
+            ready: number;
+            /** @description Those that are being shut down. */
+            terminating: number;
+        };
+        /** @description What a session gets where its request leaves something out. */
+        SessionDefaults: {
+            /**
+             * @description Whether it has no window.
+             * @default null
+             */
+            headless: boolean | null;
+            /**
+             * Format: int64
+             * @description How long it may be idle.
+             * @default null
+             */
+            idle_ttl_seconds: number | null;
+            /**
+             * @description The page that is opened in it; null also where none is.
+             * @default null
+             */
+            start_url: string | null;
+            /** @default null */
+            start_url_wait: components["schemas"]["StartUrlWait"] | null;
+        };
+        /**
+         * @description What a session is requested to be. Every field may be left out or null, and unknown ones are ignored; what is left out
+         *     is filled in from the worker's defaults.
+         */
         SessionRequest: {
-            /** @enum {string|null} */
-            contexts?: "keep" | "discard" | null;
+            contexts?: components["schemas"]["Contexts"] | null;
             /** @description Without a window. The default is a setting. */
             headless?: boolean | null;
             /**
@@ -583,36 +664,59 @@ export interface components {
              * @description How long it may be idle before it ends. The default is a setting.
              */
             idle_ttl_seconds?: number | null;
-            /** @description The caller's own words on it. */
+            /** @description Names and values of the caller's choice, shown with the session. */
             labels?: {
                 [key: string]: string;
             } | null;
-            /** @enum {string|null} */
-            on_crash?: "restart" | "end" | null;
+            on_crash?: components["schemas"]["OnCrash"] | null;
             /** @description A page to open in it; a bare host gets `https://`. */
             start_url?: string | null;
-            /** @enum {string|null} */
-            start_url_wait?: "none" | "domcontentloaded" | "load" | null;
+            start_url_wait?: components["schemas"]["StartUrlWait"] | null;
             /** @description With a live view; `true` forces `headless: false`. */
             vnc?: boolean | null;
         };
-        /** @description The display slots. */
+        /** @description How many display slots there are. */
         Slots: {
-            /** @description All of them. */
+            /**
+             * @description All of them.
+             * @default 0
+             */
             total: number;
-            /** @description Held by sessions and warm browsers. */
+            /**
+             * @description Held by sessions and warm browsers.
+             * @default 0
+             */
             used: number;
         };
-        /** @description Which session a live view shows. */
+        /**
+         * @description What counts as "the start URL is open".
+         * @enum {string}
+         */
+        StartUrlWait: "none" | "domcontentloaded" | "load";
+        /**
+         * @description Where a session stands.
+         * @enum {string}
+         */
+        Status: "INIT" | "READY" | "TERMINATING" | "DEAD";
+        /**
+         * Format: date-time
+         * @description A point in time: RFC 3339 in UTC, to the millisecond.
+         */
+        Time: string;
+        /** @description Which session a live view shows: the answer of `GET /websockify/view`. */
         ViewDescription: {
-            /** @description What opens this session's view, and no later one's. */
-            key: string | null;
+            key: components["schemas"]["ViewKey"] | null;
             /**
              * Format: uuid
              * @description The session; null where that is not known: at a gateway before another machine.
              */
             session: string | null;
         };
+        /**
+         * @description The secret of one session's live view: 128 random bits, as 32 hexadecimal digits. Its addresses carry it, because the
+         *     number in them is used again by later sessions.
+         */
+        ViewKey: string;
         /** @description Where a live view is found. */
         ViewLinks: {
             /** @description The noVNC page. */
@@ -622,35 +726,25 @@ export interface components {
             /** @description The WebSocket with raw VNC. */
             ws: string | null;
         };
-        /** @description A session as the worker role shows it. */
-        WorkerSession: components["schemas"]["SessionFields"] & {
-            /** @description This is what was last known of it: the runner does not answer. */
-            stale: boolean;
-            vnc: components["schemas"]["ViewLinks"];
-            /** @description Whether it has a live view. */
-            vnc_enabled: boolean;
-            /** @description What the worker that it is on calls itself. */
-            worker_id: string;
-            /** @description Where Playwright clients attach, relative to the API's origin. */
-            ws_endpoint: string;
+        /** @description What is known of a worker: its health, or why there is none. */
+        WorkerDetail: components["schemas"]["Health"] | {
+            /** @description For people. */
+            error: string;
         };
         /** @description One worker's status: an element of `GET /workers`. */
         WorkerStatus: {
-            detail: components["schemas"]["Detail"];
-            /** @description Whether it takes no more sessions. */
+            /** @description Its health, or why there is none. */
+            detail: components["schemas"]["WorkerDetail"];
+            /** @description Whether it accepts no more sessions. */
             draining: boolean;
+            /** @description Whether sessions can be placed on it. */
             healthy: boolean;
-            /**
-             * Format: date-time
-             * @description When it last answered; null of one that has not yet, and of one in this process. That it has answered once more
-             *     is no event by itself.
-             */
-            last_contact: string | null;
+            last_contact: components["schemas"]["Time"] | null;
             /** @description What it is called in paths and requests. */
             name: string;
             /** @description How many live sessions it has. */
             sessions: number;
-            /** @description Its sessions are those that were last known of it, and it does not answer. */
+            /** @description Its sessions are shown as they were last seen, because it does not answer. */
             stale: boolean;
             /** @description Whether its sessions can have live views. */
             supports_vnc: boolean;
@@ -1447,7 +1541,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "image/jpeg": components["schemas"]["Jpeg"];
+                    "image/jpeg": string;
                 };
             };
             /** @description The picture is the one that is there already */
@@ -1520,7 +1614,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `code`: upstream_unreachable, upstream_broke, no_screenshots */
+            /** @description `code`: no_screenshots, upstream_unreachable, upstream_broke */
             502: {
                 headers: {
                     [name: string]: unknown;
@@ -1529,7 +1623,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `code`: restarting, draining */
+            /** @description `code`: draining, restarting */
             503: {
                 headers: {
                     /** @description When to ask again, in seconds */
@@ -2151,7 +2245,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `code`: upstream_unreachable, upstream_broke, no_drain */
+            /** @description `code`: no_drain, upstream_unreachable, upstream_broke */
             502: {
                 headers: {
                     [name: string]: unknown;
@@ -2160,7 +2254,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `code`: restarting, draining */
+            /** @description `code`: draining, restarting */
             503: {
                 headers: {
                     /** @description When to ask again, in seconds */
@@ -2257,7 +2351,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `code`: upstream_unreachable, upstream_broke, no_drain */
+            /** @description `code`: no_drain, upstream_unreachable, upstream_broke */
             502: {
                 headers: {
                     [name: string]: unknown;
@@ -2266,7 +2360,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `code`: restarting, draining */
+            /** @description `code`: draining, restarting */
             503: {
                 headers: {
                     /** @description When to ask again, in seconds */

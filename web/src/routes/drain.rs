@@ -1,101 +1,24 @@
 //! `/drain`: takes a worker out of service and back. Its sessions go on, unless they are to end.
 
 use actix_web::{HttpResponse, web};
-use camofleet_actors::RequestId;
 use camofleet_actors::worker::{Drain, WorkerHandle};
+use camofleet_api::health::WorkerStatus;
+use camofleet_api::ids::RequestId;
 
-use super::refusals::DrainRefusals;
-use super::{find_worker, flag};
-use crate::app::AppState;
+use super::flag;
+use super::health::own_health;
+use super::path::NamedWorker;
+use crate::documents::refusals::DrainRefusals;
 use crate::error::ApiError;
-use crate::models::{Health, WorkerStatus};
+use crate::state::{AppState, Surface};
 
-/// What `POST …/drain` can be asked.
+/// The parameters of `POST …/drain`.
 #[derive(serde::Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DrainQuery {
     /// `true`: the sessions that run are ended as well, with the reason `shutdown`.
     #[param(value_type = Option<bool>)]
     end: Option<String>,
-}
-
-/// What is wanted of a worker.
-#[derive(Clone, Copy)]
-struct Wanted {
-    on: bool,
-    end: bool,
-}
-
-impl Wanted {
-    const OFF: Self = Self { on: false, end: false };
-
-    fn on(query: &DrainQuery) -> Result<Self, ApiError> {
-        Ok(Self { on: true, end: flag("end", query.end.as_deref())? })
-    }
-}
-
-async fn ask(
-    worker: &WorkerHandle,
-    Wanted { on, end }: Wanted,
-    by: web::ReqData<RequestId>,
-) -> Result<(), ApiError> {
-    Ok(worker.ask(&worker.drain, Drain { on, end, by: by.into_inner() }).await?)
-}
-
-async fn host(
-    state: &AppState,
-    wanted: Wanted,
-    by: web::ReqData<RequestId>,
-) -> Result<HttpResponse, ApiError> {
-    let worker = find_worker(state, None)?;
-    ask(&worker, wanted, by).await?;
-    Ok(HttpResponse::Ok().json(Health::own(&worker.snapshot(), state.settings.access.is_insecure())))
-}
-
-async fn control(
-    state: &AppState,
-    name: &str,
-    wanted: Wanted,
-    by: web::ReqData<RequestId>,
-) -> Result<HttpResponse, ApiError> {
-    let worker = find_worker(state, Some(name))?;
-    ask(&worker, wanted, by).await?;
-    Ok(HttpResponse::Ok().json(WorkerStatus::new(&worker.name, &worker.snapshot())))
-}
-
-/// `POST /drain` of a worker or a runner.
-#[utoipa::path(
-    post,
-    path = "/drain",
-    operation_id = "drain",
-    summary = "Take no more sessions",
-    description = "Those that run go on, unless `end` is true. `facts.draining` of the health tells, until `DELETE /drain` or a restart.",
-    tag = "fleet",
-    params(DrainQuery),
-    responses((status = 200, description = "The health, as it is then", body = Health), DrainRefusals)
-)]
-pub(super) async fn host_on(
-    state: web::Data<AppState>,
-    query: web::Query<DrainQuery>,
-    by: web::ReqData<RequestId>,
-) -> Result<HttpResponse, ApiError> {
-    host(&state, Wanted::on(&query)?, by).await
-}
-
-/// `DELETE /drain` of a worker or a runner.
-#[utoipa::path(
-    delete,
-    path = "/drain",
-    operation_id = "undrain",
-    summary = "Take sessions again",
-    tag = "fleet",
-    responses((status = 200, description = "The health, as it is then", body = Health), DrainRefusals)
-)]
-pub(super) async fn host_off(
-    state: web::Data<AppState>,
-    by: web::ReqData<RequestId>,
-) -> Result<HttpResponse, ApiError> {
-    host(&state, Wanted::OFF, by).await
 }
 
 /// `POST /workers/{worker}/drain`.
@@ -109,13 +32,14 @@ pub(super) async fn host_off(
     params(("worker" = String, Path, description = "The worker's name"), DrainQuery),
     responses((status = 200, description = "The worker, as it is then", body = WorkerStatus), DrainRefusals)
 )]
-pub(super) async fn control_on(
+pub(super) async fn start(
     state: web::Data<AppState>,
-    name: web::Path<String>,
+    worker: NamedWorker,
     query: web::Query<DrainQuery>,
     by: web::ReqData<RequestId>,
 ) -> Result<HttpResponse, ApiError> {
-    control(&state, &name, Wanted::on(&query)?, by).await
+    let end = flag("end", query.end.as_deref())?;
+    set(&state, &worker.0, Drain { on: true, end, by: by.into_inner() }).await
 }
 
 /// `DELETE /workers/{worker}/drain`.
@@ -128,10 +52,20 @@ pub(super) async fn control_on(
     params(("worker" = String, Path, description = "The worker's name")),
     responses((status = 200, description = "The worker, as it is then", body = WorkerStatus), DrainRefusals)
 )]
-pub(super) async fn control_off(
+pub(super) async fn stop(
     state: web::Data<AppState>,
-    name: web::Path<String>,
+    worker: NamedWorker,
     by: web::ReqData<RequestId>,
 ) -> Result<HttpResponse, ApiError> {
-    control(&state, &name, Wanted::OFF, by).await
+    set(&state, &worker.0, Drain { on: false, end: false, by: by.into_inner() }).await
+}
+
+/// Sends the order, and answers with the worker as it is then: a control with its status, a host with its own health.
+async fn set(state: &AppState, worker: &WorkerHandle, order: Drain) -> Result<HttpResponse, ApiError> {
+    worker.ask(&worker.drain, order).await?;
+    let snapshot = worker.snapshot();
+    Ok(match state.surface {
+        Surface::Control => HttpResponse::Ok().json(snapshot.status(&worker.name)),
+        _ => HttpResponse::Ok().json(own_health(state, &snapshot)),
+    })
 }

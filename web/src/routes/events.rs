@@ -1,4 +1,4 @@
-//! `GET /events`: what changes, as server-sent events; and a session's past.
+//! `GET /events`: what changes, as server-sent events.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -7,25 +7,20 @@ use std::time::Duration;
 use actix_web::http::header::{CACHE_CONTROL, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use camofleet_actors::Error;
-use camofleet_actors::events::{EventId, Heard, SessionEvent, Subscription};
-use camofleet_actors::fleet::Directory;
-use camofleet_actors::session::{SessionId, SessionView};
-use camofleet_actors::worker::{WorkerHandle, WorkerSnapshot};
+use camofleet_actors::model::events::{Heard, SessionEvent, Subscription};
+use camofleet_actors::worker::{Directory, WorkerHandle, WorkerSnapshot};
+use camofleet_api::Time;
+use camofleet_api::event::{Activity, EventSnapshot, SessionChange};
+use camofleet_api::health::WorkerStatus;
+use camofleet_api::ids::{EventId, SessionId};
 use futures_util::stream;
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
-use super::refusals::SessionRefusals;
-use super::{authority, find_worker, host_sessions, session_id, shown_to};
-use crate::app::{AppState, Surface};
-use crate::error::ApiError;
-use crate::gate::Caller;
-use crate::models::{
-    Activity, AnySession, ControlSession, EventSnapshot, HistoryEntry, SessionChange, WorkerStatus,
-};
+use crate::presenter::Presenter;
+use crate::state::AppState;
 
 /// How often the workers are looked at, who tell no events.
 const LOOK: Duration = Duration::from_millis(200);
@@ -49,10 +44,10 @@ const ACTIVITY: Duration = Duration::from_secs(1);
 )]
 pub(super) async fn follow(
     state: web::Data<AppState>,
-    caller: web::ReqData<Caller>,
+    presenter: Presenter,
     request: HttpRequest,
 ) -> HttpResponse {
-    let feed = Feed::open(state.get_ref().clone(), *caller, request.headers());
+    let feed = Feed::open(state.get_ref().clone(), presenter, request.headers());
     HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((CACHE_CONTROL, "no-store"))
@@ -94,9 +89,8 @@ struct Snapshot {
     /// The last event before it.
     position: EventId,
     at: Instant,
-    /// The `Host` that it was made for: a runner's sessions have absolute addresses with it.
-    authority: String,
-    caller: Caller,
+    /// Whom it was written for.
+    presenter: Presenter,
     event: Bytes,
     workers: ToldWorkers,
     /// The last news of activity before it.
@@ -123,7 +117,7 @@ impl SharedActivity {
         let snapshots: Vec<_> = directory.workers().iter().map(WorkerHandle::snapshot).collect();
         let seen = last_seen(snapshots.iter().map(AsRef::as_ref));
         let news = seen.iter().filter(|(id, at)| self.seen.get(id) != Some(at));
-        let news = Activity(news.map(|(id, at)| (id.to_string(), format!("{at:.3}"))).collect());
+        let news = Activity(news.map(|(id, at)| (*id, Time(*at))).collect());
         self.event = if news.0.is_empty() { Bytes::new() } else { data(&news) };
         self.number += u64::from(!news.0.is_empty());
         self.seen = seen;
@@ -134,8 +128,7 @@ impl SharedActivity {
 /// One listener's stream.
 struct Feed {
     state: AppState,
-    authority: String,
-    caller: Caller,
+    presenter: Presenter,
     events: Subscription,
     /// The last event that is told, or in the queue.
     position: EventId,
@@ -150,7 +143,7 @@ struct Feed {
 }
 
 impl Feed {
-    fn open(state: AppState, caller: Caller, headers: &HeaderMap) -> Self {
+    fn open(state: AppState, presenter: Presenter, headers: &HeaderMap) -> Self {
         let after =
             headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
         let following = state.events.follow(after);
@@ -161,8 +154,7 @@ impl Feed {
             ticks
         };
         let mut feed = Self {
-            authority: authority(&state, headers),
-            caller,
+            presenter,
             events: following.events,
             position: following.position,
             queue: VecDeque::from([Bytes::from_static(b"retry: 1000\n\n")]),
@@ -198,7 +190,7 @@ impl Feed {
                 },
                 _ = self.looks.tick() => self.look(),
                 _ = self.heartbeats.tick() => {
-                    self.push("heartbeat", &BTreeMap::from([("at", format!("{:.3}", Timestamp::now()))]));
+                    self.push("heartbeat", &BTreeMap::from([("at", Time::now())]));
                 }
             }
         }
@@ -214,13 +206,11 @@ impl Feed {
         let shared = self.state.feed.snapshot.borrow().clone();
         let shared = shared.filter(|shared| {
             shared.position == following.position
-                && shared.authority == self.authority
-                && shared.caller == self.caller
+                && shared.presenter == self.presenter
                 && shared.at.elapsed() < SNAPSHOT_AGE
         });
         let snapshot = shared.unwrap_or_else(|| {
-            let snapshot =
-                Arc::new(Snapshot::take(&self.state, &self.authority, self.caller, following.position));
+            let snapshot = Arc::new(Snapshot::take(&self.state, &self.presenter, following.position));
             self.state.feed.snapshot.send_replace(Some(Arc::clone(&snapshot)));
             snapshot
         });
@@ -233,10 +223,13 @@ impl Feed {
 
     fn tell(&mut self, event: &SessionEvent) {
         self.position = event.id;
-        let (state, authority) = (self.state.clone(), self.authority.clone());
-        let view = shown_to(self.caller, &event.view);
-        let session = show(&state, &authority, &event.worker, &view, false);
-        self.push("session", &SessionChange::new(event, session));
+        let change = SessionChange {
+            change: event.change.kind(),
+            at: event.at.into(),
+            request_id: event.by.clone(),
+            session: self.presenter.session(&event.worker, &event.view, false),
+        };
+        self.push("session", &change);
     }
 
     /// Tells what has changed about workers, and now and then which sessions were used.
@@ -254,8 +247,8 @@ impl Feed {
             if before.is_some_and(|(before, _)| Arc::ptr_eq(before, &snapshot)) {
                 continue;
             }
-            let status = WorkerStatus::new(&worker.name, &snapshot);
-            if before.is_none_or(|(_, told)| status.is_news_after(told)) {
+            let status = snapshot.status(&worker.name);
+            if before.is_none_or(|(_, told)| status.differs_from(told)) {
                 self.push("worker", &status);
             }
             self.workers.insert(worker.name.clone(), (snapshot, status));
@@ -269,7 +262,7 @@ impl Feed {
             1 => self.queue.push_back(event(self.position, "activity", &activity.event)),
             // It read slowly, and missed some.
             _ => {
-                let all = activity.seen.iter().map(|(id, at)| (id.to_string(), format!("{at:.3}")));
+                let all = activity.seen.iter().map(|(id, at)| (*id, Time(*at)));
                 self.queue.push_back(event(self.position, "activity", &data(&Activity(all.collect()))));
             }
         }
@@ -277,20 +270,16 @@ impl Feed {
 }
 
 impl Snapshot {
-    fn take(state: &AppState, authority: &str, caller: Caller, position: EventId) -> Self {
+    fn take(state: &AppState, presenter: &Presenter, position: EventId) -> Self {
         let activity = state.feed.activity.borrow().number;
         let workers = state.directory.workers();
         let snapshots: Vec<_> = workers.iter().map(|worker| (worker, worker.snapshot())).collect();
         let statuses: Vec<_> =
-            snapshots.iter().map(|(worker, snapshot)| WorkerStatus::new(&worker.name, snapshot)).collect();
-        let views: Vec<_> = snapshots
-            .iter()
-            .flat_map(|(worker, snapshot)| {
-                let views = snapshot.sessions.iter();
-                views.map(|view| (worker.name.as_str(), shown_to(caller, view), snapshot.stale))
-            })
-            .collect();
-        let sessions = views.iter().map(|(worker, view, stale)| show(state, authority, worker, view, *stale));
+            snapshots.iter().map(|(worker, snapshot)| snapshot.status(&worker.name)).collect();
+        let sessions = snapshots.iter().flat_map(|(worker, snapshot)| {
+            let views = snapshot.sessions.iter();
+            views.map(|view| presenter.session(&worker.name, view, snapshot.stale))
+        });
         let all = EventSnapshot { sessions: sessions.collect(), workers: statuses.clone() };
         let event = event(position, "snapshot", &data(&all));
         let told = snapshots.iter().zip(statuses);
@@ -298,8 +287,7 @@ impl Snapshot {
         Self {
             position,
             at: Instant::now(),
-            authority: authority.to_owned(),
-            caller,
+            presenter: presenter.clone(),
             event,
             workers: told.collect(),
             activity,
@@ -322,61 +310,4 @@ fn event(id: EventId, name: &str, data: &[u8]) -> Bytes {
 fn last_seen<'a>(snapshots: impl Iterator<Item = &'a WorkerSnapshot>) -> HashMap<SessionId, Timestamp> {
     let views = snapshots.flat_map(|snapshot| &snapshot.sessions);
     views.map(|view| (view.spec.id, view.activity.last_seen_at())).collect()
-}
-
-/// A session as this role shows it.
-fn show<'a>(
-    state: &'a AppState,
-    authority: &str,
-    worker: &'a str,
-    view: &'a SessionView,
-    stale: bool,
-) -> AnySession<'a> {
-    match state.surface {
-        Surface::Control => {
-            let prefix = &state.settings.public_api_prefix;
-            AnySession::Control(ControlSession::new(worker, view, prefix, stale))
-        }
-        _ => AnySession::Host(host_sessions::shown(state, authority, view, stale)),
-    }
-}
-
-fn past(state: &AppState, id: &str) -> Result<HttpResponse, ApiError> {
-    let history = state.events.history(session_id(id)?).ok_or(Error::SessionNotFound)?;
-    Ok(HttpResponse::Ok().json(history.into_iter().map(HistoryEntry::from).collect::<Vec<_>>()))
-}
-
-/// `GET /sessions/{worker}/{id}/events`.
-#[utoipa::path(
-    get,
-    path = "/sessions/{worker}/{id}/events",
-    operation_id = "history",
-    summary = "Show what happened to a session",
-    tag = "sessions",
-    params(("worker" = String, Path, description = "The worker's name"), ("id" = String, Path, description = "The session's id: a UUID")),
-    responses((status = 200, description = "The latest of it, oldest first, touches left out", body = Vec<HistoryEntry>), SessionRefusals)
-)]
-pub(super) async fn control_history(
-    state: web::Data<AppState>,
-    place: web::Path<(String, String)>,
-) -> Result<HttpResponse, ApiError> {
-    find_worker(&state, Some(&place.0))?;
-    past(&state, &place.1)
-}
-
-/// `GET /sessions/{id}/events`.
-#[utoipa::path(
-    get,
-    path = "/sessions/{id}/events",
-    operation_id = "history",
-    summary = "Show what happened to a session",
-    tag = "sessions",
-    params(("id" = String, Path, description = "The session's id: a UUID")),
-    responses((status = 200, description = "The latest of it, oldest first, touches left out", body = Vec<HistoryEntry>), SessionRefusals)
-)]
-pub(super) async fn host_history(
-    state: web::Data<AppState>,
-    id: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
-    past(&state, &id)
 }

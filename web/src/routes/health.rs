@@ -1,21 +1,31 @@
-//! `/health` of each role, and the control role's `/workers`: snapshots, nobody is asked.
+//! `/health` of each role, and the control role's `/workers`: snapshots, no worker is called.
 
 use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use camofleet_actors::worker::WorkerSnapshot;
+use camofleet_api::health::{ControlHealth, Health, HealthStatus, WorkerStatus};
 use serde::Serialize;
 
-use super::find_worker;
-use super::refusals::HostRefusals;
-use crate::app::AppState;
+use super::path::NamedWorker;
 use crate::auth;
+use crate::documents::refusals::HostRefusals;
 use crate::error::ApiError;
 use crate::gate::Caller;
-use crate::models::{ControlHealth, Health, WorkerStatus};
+use crate::state::AppState;
+
+/// This process' own health, from the snapshot of the one worker in it.
+pub(super) fn own_health(state: &AppState, snapshot: &WorkerSnapshot) -> Health {
+    Health {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        insecure: Some(state.settings.access.is_insecure()),
+        ..snapshot.health()
+    }
+}
 
 fn statuses(state: &AppState) -> Vec<WorkerStatus> {
     let workers = state.directory.workers();
-    workers.iter().map(|worker| WorkerStatus::new(&worker.name, &worker.snapshot())).collect()
+    workers.iter().map(|worker| worker.snapshot().status(&worker.name)).collect()
 }
 
 /// `GET /workers`.
@@ -48,14 +58,14 @@ pub(super) async fn control(
     let mut workers = statuses(&state);
     let access = &state.settings.access;
     if auth::check(access.api_token.as_deref(), request.headers(), request.query_string()).is_err() {
-        workers = workers.into_iter().map(WorkerStatus::for_strangers).collect();
+        workers = workers.into_iter().map(WorkerStatus::redacted).collect();
     }
     let health = ControlHealth::of(workers, access.is_insecure());
     answer(*caller, health.status, &health)
 }
 
 /// Answers with the health; a foreign page learns whether there is one, and no more.
-fn answer(caller: Caller, status: &'static str, health: &impl Serialize) -> HttpResponse {
+fn answer(caller: Caller, status: HealthStatus, health: &impl Serialize) -> HttpResponse {
     match caller {
         Caller::Trusted => HttpResponse::Ok().json(health),
         Caller::Reader | Caller::Foreign => HttpResponse::Ok().json(BTreeMap::from([("status", status)])),
@@ -73,11 +83,12 @@ fn answer(caller: Caller, status: &'static str, health: &impl Serialize) -> Http
 )]
 pub(super) async fn host(
     state: web::Data<AppState>,
+    worker: NamedWorker,
     caller: web::ReqData<Caller>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let access = &state.settings.access;
-    let mut health = Health::own(&find_worker(&state, None)?.snapshot(), access.is_insecure());
+    let mut health = own_health(&state, &worker.0.snapshot());
     if auth::check(access.api_token.as_deref(), request.headers(), request.query_string()).is_err() {
         health.facts = None;
     }
@@ -97,10 +108,10 @@ pub(super) async fn gateway(
     state: web::Data<AppState>,
     caller: web::ReqData<Caller>,
 ) -> Result<HttpResponse, ApiError> {
-    state.directory.gateway()?;
+    state.gateway.get()?;
     let tunnels = format!("{} open", state.metrics.tunnels());
     let health = Health {
-        status: "ok",
+        status: HealthStatus::Ok,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         checks: BTreeMap::from([("tunnels".to_owned(), tunnels)]),
         failing: Vec::new(),

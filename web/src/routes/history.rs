@@ -1,11 +1,38 @@
 //! `GET /fleet/history`: the fleet's last hour in figures.
 
 use actix_web::{HttpResponse, web};
+use camofleet_api::history::FleetHistory;
+use jiff::Timestamp;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
-use super::refusals::ListRefusals;
-use crate::app::AppState;
+use crate::documents::refusals::ListRefusals;
 use crate::error::ApiError;
-use crate::models::{FleetHistory, HistoryQuery};
+use crate::state::AppState;
+
+/// The parameters of `GET /fleet/history`.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct HistoryQuery {
+    /// Only samples later than this one's `at`.
+    #[param(value_type = Option<String>, format = DateTime)]
+    after: Option<String>,
+}
+
+impl HistoryQuery {
+    /// The time that samples have to be later than, if one is named.
+    ///
+    /// # Errors
+    /// [`ApiError::InvalidField`] with an example of a time.
+    fn after(&self) -> Result<Option<Timestamp>, ApiError> {
+        let Some(after) = &self.after else { return Ok(None) };
+        let invalid = |_| ApiError::InvalidField {
+            field: "after".to_owned(),
+            problem: "must be a time such as 2026-01-31T12:00:00.000Z".to_owned(),
+        };
+        after.parse().map(Some).map_err(invalid)
+    }
+}
 
 /// `GET /fleet/history`.
 #[utoipa::path(
@@ -22,5 +49,5 @@ pub(super) async fn show(
     state: web::Data<AppState>,
     query: web::Query<HistoryQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(FleetHistory::new(&state.history.samples(), query.after()?)))
+    Ok(HttpResponse::Ok().json(state.history.after(query.after()?)))
 }

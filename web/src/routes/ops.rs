@@ -4,8 +4,8 @@ use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, error, web};
 use serde_json::json;
 
-use super::authority;
-use crate::app::AppState;
+use crate::presenter::authority;
+use crate::state::AppState;
 use crate::upgrade::CDP_PATH;
 
 /// The metrics in Prometheus' text format.

@@ -11,9 +11,9 @@ use actix_web::middleware::{Compress, Next, from_fn};
 use actix_web::{Error, HttpRequest, HttpResponse, Scope, guard, web};
 use rust_embed::RustEmbed;
 
-use crate::app::AppState;
 use crate::error::ApiError;
 use crate::headers::{own_files_policy, page_policy};
+use crate::state::AppState;
 use crate::upgrade::stripped_vnc_id;
 
 /// What `npm run build` made of `frontend/`.

@@ -4,14 +4,43 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use actix_web::http::header::{CACHE_CONTROL, ContentType, ETag, EntityTag, Header, IfNoneMatch};
 use actix_web::{HttpRequest, HttpResponse, mime, web};
-use camofleet_actors::RequestId;
 use camofleet_actors::worker::TakeScreenshot;
+use camofleet_api::ids::RequestId;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
-use super::refusals::ScreenshotRefusals;
-use super::{find_worker, session_id};
-use crate::app::AppState;
+use super::path::NamedSession;
+use crate::documents::refusals::ScreenshotRefusals;
 use crate::error::ApiError;
-use crate::models::{Jpeg, ScreenshotQuery};
+
+/// The narrowest and the widest picture, in pixels.
+const WIDTHS: std::ops::RangeInclusive<u16> = 16..=3840;
+
+/// The parameters of a screenshot.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ScreenshotQuery {
+    /// How many pixels wide; never wider than the screen, which is the default.
+    #[param(value_type = Option<u16>, minimum = 16, maximum = 3840)]
+    width: Option<String>,
+}
+
+impl ScreenshotQuery {
+    /// The requested width, if one is.
+    ///
+    /// # Errors
+    /// [`ApiError::InvalidField`] with the range of widths.
+    fn width(&self) -> Result<Option<u16>, ApiError> {
+        let Some(width) = &self.width else { return Ok(None) };
+        match width.parse() {
+            Ok(width) if WIDTHS.contains(&width) => Ok(Some(width)),
+            _ => Err(ApiError::InvalidField {
+                field: "width".to_owned(),
+                problem: format!("must be a whole number from {} to {}", WIDTHS.start(), WIDTHS.end()),
+            }),
+        }
+    }
+}
 
 /// `GET /sessions/{worker}/{id}/screenshot`.
 #[utoipa::path(
@@ -28,70 +57,25 @@ use crate::models::{Jpeg, ScreenshotQuery};
         ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the picture that is there already"),
     ),
     responses(
-        (status = 200, description = "A JPEG", content_type = "image/jpeg", body = Jpeg, headers(
+        (status = 200, description = "A JPEG", content_type = "image/jpeg", body = String, headers(
             ("ETag" = String, description = "Names the picture: another one has another"),
         )),
         (status = 304, description = "The picture is the one that is there already"),
         ScreenshotRefusals,
     )
 )]
-pub(super) async fn control(
+pub(super) async fn take(
     request: HttpRequest,
-    state: web::Data<AppState>,
+    NamedSession { worker, id }: NamedSession,
     by: web::ReqData<RequestId>,
-    place: web::Path<(String, String)>,
     query: web::Query<ScreenshotQuery>,
-) -> Result<HttpResponse, ApiError> {
-    take(&request, &state, by.into_inner(), Some(&place.0), &place.1, &query).await
-}
-
-/// `GET /sessions/{id}/screenshot`.
-#[utoipa::path(
-    get,
-    path = "/sessions/{id}/screenshot",
-    operation_id = "screenshot",
-    summary = "Take a picture of a session's screen",
-    description = "Of a session with a live view. It is no activity. The screen is looked at once a second at most.",
-    tag = "views",
-    params(
-        ("id" = String, Path, description = "The session's id: a UUID"),
-        ScreenshotQuery,
-        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the picture that is there already"),
-    ),
-    responses(
-        (status = 200, description = "A JPEG", content_type = "image/jpeg", body = Jpeg, headers(
-            ("ETag" = String, description = "Names the picture: another one has another"),
-        )),
-        (status = 304, description = "The picture is the one that is there already"),
-        ScreenshotRefusals,
-    )
-)]
-pub(super) async fn host(
-    request: HttpRequest,
-    state: web::Data<AppState>,
-    by: web::ReqData<RequestId>,
-    id: web::Path<String>,
-    query: web::Query<ScreenshotQuery>,
-) -> Result<HttpResponse, ApiError> {
-    take(&request, &state, by.into_inner(), None, &id, &query).await
-}
-
-async fn take(
-    request: &HttpRequest,
-    state: &AppState,
-    by: RequestId,
-    worker: Option<&str>,
-    id: &str,
-    query: &ScreenshotQuery,
 ) -> Result<HttpResponse, ApiError> {
     let width = query.width()?;
-    let worker = find_worker(state, worker)?;
-    let id = session_id(id)?;
-    let jpeg = worker.ask(&worker.screenshot, TakeScreenshot { id, width, by }).await?;
+    let jpeg = worker.ask(&worker.screenshot, TakeScreenshot { id, width, by: by.into_inner() }).await?;
     let tag = EntityTag::new_strong(fingerprint(&jpeg));
-    let known = is_known(request, &tag);
+    let known = is_known(&request, &tag);
     let mut answer = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    // No cache has a use for it: what is a second old is another picture.
+    // Not worth caching: a second later the picture is another one.
     answer.insert_header((CACHE_CONTROL, "no-store")).insert_header(ETag(tag));
     if known {
         return Ok(answer.finish());
@@ -114,4 +98,34 @@ fn fingerprint(jpeg: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     jpeg.hash(&mut hasher);
     format!("{:016x}", hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_width_is_a_whole_number_in_its_range_and_what_is_not_is_named() {
+        let asked = |width: &str| ScreenshotQuery { width: Some(width.to_owned()) }.width();
+        assert_eq!(ScreenshotQuery { width: None }.width(), Ok(None));
+        for (text, width) in [("16", 16), ("320", 320), ("3840", 3840)] {
+            assert_eq!(asked(text), Ok(Some(width)));
+        }
+        for text in ["", "15", "3841", "0", "-320", "320.0", "70000", "wide"] {
+            let error = asked(text).unwrap_err();
+            assert_eq!(error.code(), "invalid_field");
+            assert_eq!(error.to_string(), "width: must be a whole number from 16 to 3840", "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_documented_is_what_is_read() {
+        let [width] = &ScreenshotQuery::into_params(|| None)[..] else { panic!() };
+        let width = serde_json::to_value(width).unwrap();
+        assert_eq!((&width["name"], &width["required"]), (&json!("width"), &json!(false)));
+        assert_eq!(width["schema"]["minimum"], *WIDTHS.start());
+        assert_eq!(width["schema"]["maximum"], *WIDTHS.end());
+    }
 }

@@ -2,14 +2,14 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use camofleet_actors::Error;
-use camofleet_actors::gateway::DescribeView;
+use camofleet_actors::views::gateway::DescribeView;
+use camofleet_api::view::ViewDescription;
 
 use super::not_a_handshake;
-use super::refusals::{ViewDescriptionRefusals, ViewRefusals};
-use crate::app::AppState;
 use crate::auth;
+use crate::documents::refusals::{ViewDescriptionRefusals, ViewRefusals};
 use crate::error::ApiError;
-use crate::models::ViewDescription;
+use crate::state::AppState;
 use crate::upgrade::view_id;
 
 /// `GET /websockify`: a WebSocket for a VNC viewer.
@@ -50,7 +50,7 @@ pub(super) async fn describe(
     let (headers, query) = (request.headers(), request.query_string());
     let key = auth::check_view(&state.settings.access, headers, query)?;
     let vnc_id = view_id(query, headers).unwrap_or_default();
-    let shown = state.directory.gateway()?.send(DescribeView { vnc_id, key }).await;
+    let shown = state.gateway.get()?.send(DescribeView { vnc_id, key }).await;
     let shown = shown.unwrap_or(Err(Error::Restarting { what: "gateway" }))?;
-    Ok(HttpResponse::Ok().json(ViewDescription::from(&shown)))
+    Ok(HttpResponse::Ok().json(ViewDescription { session: shown.id, key: shown.key }))
 }

@@ -8,27 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use awc::http::StatusCode;
-use camofleet_actors::display::{DisplaySettings, DisplayTools, Geometry, ViewerLimits, VncBackend};
-use camofleet_actors::driver::DriverSettings;
-use camofleet_actors::engine::{Engine, EngineKind};
-use camofleet_actors::events::EventBus;
-use camofleet_actors::fleet::{Directory, Fleet, FleetParts, GatewayParts, WorkerBuilder};
-use camofleet_actors::gateway::{GatewaySettings, Targets};
-use camofleet_actors::history::History;
-use camofleet_actors::links::{LinkBases, LinkTemplates};
+use camofleet_actors::fleet::history::{FleetReadings, History};
+use camofleet_actors::fleet::{Fleet, FleetParts, GatewayParts, StartedFleet};
+use camofleet_actors::host::rundir::RunDir;
+use camofleet_actors::host::slots::SlotRanges;
+use camofleet_actors::launch::prewarm::PoolSettings;
 use camofleet_actors::metrics::Metrics;
-use camofleet_actors::prewarm::PoolSettings;
+use camofleet_actors::model::events::EventBus;
+use camofleet_actors::model::links::LinkTemplates;
 use camofleet_actors::process::Os;
-use camofleet_actors::process::fake::FakeOs;
-use camofleet_actors::rundir::RunDir;
-use camofleet_actors::session::{SessionDefaults, StartUrlWait};
-use camofleet_actors::slots::SlotRanges;
-use camofleet_actors::supervision::{Intensity, PulseSettings};
-use camofleet_actors::worker::{
-    DiagnosticsSettings, LocalWorker, RemoteParts, RemoteRole, RemoteSettings, RemoteWorker, WorkerParts,
-    WorkerSettings,
-};
-use camofleet_actors::{LaunchSettings, NetworkSwitches};
+use camofleet_actors::remote::{RemoteParts, RemoteRole, RemoteSettings, RemoteWorker};
+use camofleet_actors::testing::fake_os::FakeOs;
+use camofleet_actors::testing::worker_settings;
+use camofleet_actors::views::gateway::{GatewaySettings, Targets};
+use camofleet_actors::worker::{Directory, LocalWorker, WorkerBuilder, WorkerParts};
 use camofleet_web::server::ServerSettings;
 use camofleet_web::{
     AccessNames, AccessSettings, AppState, CorsOrigins, Reach, SharedFeed, Surface, ViewerSettings,
@@ -88,64 +81,21 @@ impl Default for Options {
 pub async fn api(options: Options) -> Api {
     let Options { os, max_sessions, token, cors, surface, ping_interval, prewarm, metrics_path } = options;
     let base = tempfile::tempdir().unwrap();
-    let pulse = PulseSettings { interval: Duration::from_secs(5), silence: Duration::from_secs(15) };
     let (metrics, events) = (Metrics::new().unwrap(), EventBus::default());
     let machine: Arc<dyn Os> = Arc::new(os.clone());
-    let no_pool = PoolSettings { target: 0, check_interval: Duration::from_secs(60) };
-    let settings = WorkerSettings {
-        host_name: "host-1".into(),
-        name: "local".into(),
-        defaults: SessionDefaults {
-            headless: false,
-            idle_ttl: Duration::from_secs(300),
-            start_url: None,
-            start_url_wait: StartUrlWait::Load,
-            start_url_schemes: Vec::new(),
-        },
-        offers_vnc: true,
-        max_sessions,
-        restart_intensity: Intensity { limit: 3, within: Duration::from_secs(300) },
-        // Ports on which nothing listens anywhere.
-        slots: SlotRanges { displays: 100..=101, vnc_ports: 1..=2, vnc_ids: 6900..=6901 },
-        launch: LaunchSettings {
-            engine: Engine {
-                kind: EngineKind::Firefox,
-                executable: "/usr/bin/firefox-esr".into(),
-                version: Some("153.0".into()),
-            },
-            // The machine is a fake one.
-            file_pages: true,
-            switches: NetworkSwitches { disable_http3: true, disable_ipv6: true, disable_webrtc: true },
-            timeout: Duration::from_secs(5),
-            permits: 2,
-            queue: camofleet_actors::QueueSettings { length: 64, patience: Duration::from_secs(60) },
-            disk_limit: None,
-            user_fonts: Vec::new(),
-            display: DisplaySettings {
-                tools: DisplayTools::find(VncBackend::Auto, &os),
-                geometry: Geometry { width: 1920, height: 1080, depth: 24 },
-                bind: std::net::Ipv4Addr::LOCALHOST.into(),
-                viewers: ViewerLimits { count: 16, write_timeout: Duration::from_secs(30), open: true },
-                shared: None,
-                startup_timeout: Duration::from_secs(1),
-                links: LinkBases::below(""),
-                env: Vec::new(),
-                pulse,
-            },
-            env: Vec::new(),
-            browser_pulse: pulse,
-        },
-        driver: DriverSettings {
-            node: "/usr/bin/node".into(),
-            directory: "/driver".into(),
-            sessions_per_driver: 8,
-            env: Vec::new(),
-            pulse,
-        },
-        headless_pool: PoolSettings { target: prewarm, ..no_pool },
-        vnc_pool: no_pool,
-        diagnostics: DiagnosticsSettings::default(),
-    };
+    let mut settings = worker_settings(&os);
+    settings.defaults.headless = false;
+    settings.max_sessions = max_sessions;
+    // Ports on which nothing listens anywhere.
+    settings.slots = SlotRanges { displays: 100..=101, vnc_ports: 1..=2, vnc_ids: 6900..=6901 };
+    settings.launch.engine.executable = "/usr/bin/firefox-esr".into();
+    settings.launch.engine.version = Some("153.0".into());
+    settings.launch.timeout = Duration::from_secs(5);
+    settings.launch.permits = 2;
+    settings.launch.display.startup_timeout = Duration::from_secs(1);
+    settings.driver.sessions_per_driver = 8;
+    settings.headless_pool = PoolSettings { target: prewarm, check_interval: Duration::from_secs(60) };
+    settings.vnc_pool = PoolSettings { target: 0, check_interval: Duration::from_secs(60) };
     let parts = WorkerParts {
         settings: Arc::new(settings),
         os: Arc::clone(&machine),
@@ -163,7 +113,7 @@ pub async fn api(options: Options) -> Api {
         write_timeout: Duration::from_secs(30),
     };
     let gateway = GatewayParts { settings: tunnels, targets: Targets::Sessions, metrics: metrics.clone() };
-    let (fleet, directory, _failure) = Fleet::start(FleetParts {
+    let fleet = Fleet::start(FleetParts {
         workers: vec![("local".into(), builder)],
         gateway: Some(gateway),
         demand: Some(metrics.clone()),
@@ -171,7 +121,7 @@ pub async fn api(options: Options) -> Api {
     });
     let settings =
         WebSettings { metrics_path: metrics_path.to_owned(), ..web_settings(token, cors, ping_interval) };
-    let api = serve(fleet, directory, surface, settings, (metrics, events), (os, base));
+    let api = serve(fleet, surface, settings, (metrics, events), (os, base));
     api.healthy().await;
     api
 }
@@ -194,10 +144,10 @@ pub async fn before(surface: Surface, machines: Vec<RemoteSettings>) -> Api {
             (name, builder)
         })
         .collect();
-    let (fleet, directory, _failure) = Fleet::start(FleetParts { workers, ..FleetParts::default() });
+    let fleet = Fleet::start(FleetParts { workers, ..FleetParts::default() });
     let nothing = (FakeOs::new(), tempfile::tempdir().unwrap());
     let settings = web_settings(None, CorsOrigins::Any, Duration::from_secs(20));
-    serve(fleet, directory, surface, settings, (metrics, events), nothing)
+    serve(fleet, surface, settings, (metrics, events), nothing)
 }
 
 /// How a machine is reached that is asked often and given little time.
@@ -245,19 +195,21 @@ fn web_settings(token: Option<String>, cors: CorsOrigins, ping_interval: Duratio
 }
 
 fn serve(
-    fleet: actix::Addr<Fleet>,
-    directory: Directory,
+    StartedFleet { address, directory, gateway, .. }: StartedFleet,
     surface: Surface,
     settings: WebSettings,
     (metrics, events): (Metrics, EventBus),
     (os, base): (FakeOs, tempfile::TempDir),
 ) -> Api {
     let history = History::default();
-    actix_rt::spawn(history.clone().record(directory.clone(), metrics.clone(), events.subscribe()));
+    let readings =
+        FleetReadings { directory: directory.clone(), gateway: gateway.clone(), metrics: metrics.clone() };
+    actix_rt::spawn(history.clone().record(readings, events.subscribe()));
     let state = AppState {
         surface,
-        place: fleet.recipient(),
+        place: address.recipient(),
         directory: directory.clone(),
+        gateway,
         events,
         feed: SharedFeed::default(),
         metrics,

@@ -10,7 +10,7 @@ use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
 use super::injector::Result;
-use crate::rfb::CLIPBOARD_LIMIT;
+use crate::net::rfb::CLIPBOARD_LIMIT;
 
 /// The longest text that x11vnc passes on, in bytes; it cuts what is longer.
 const CUT_BUFFER_LIMIT: usize = 128 << 10;

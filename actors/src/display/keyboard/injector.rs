@@ -26,11 +26,10 @@ use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::{DefaultStream, RustConnection};
 use xkeysym::{Keysym, RawKeysym};
 
-use super::caps;
 use super::clipboard::{Clipboard, Outlet};
 use super::keymap::{Keymap, Lock, Spare, foreign_letter, normal};
-use super::{Typed, Viewers};
-use crate::rfb::KeyStroke;
+use super::{Typed, Viewers, caps};
+use crate::net::rfb::KeyStroke;
 
 /// How long buttons of the pointer may be on their way through the VNC server, which takes a millisecond or two.
 const CLICK_PATIENCE: Duration = Duration::from_millis(250);

@@ -24,11 +24,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 use x11rb::errors::{ConnectionError, ReplyError};
 
-pub(super) use self::clipboard::Outlet;
 use self::injector::Command;
 use super::xauthority;
+use crate::net::rfb::KeyStroke;
 use crate::process::Os;
-use crate::rfb::KeyStroke;
+
+pub(super) use self::clipboard::Outlet;
 
 /// How many viewers' commands wait for the keyboard; each viewer waits for its own to be done.
 const QUEUE: usize = 64;

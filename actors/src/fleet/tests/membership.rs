@@ -3,7 +3,7 @@
 use futures_util::future::LocalBoxFuture;
 
 use super::*;
-use crate::discovery::{Answer, Found, Lookup, Place};
+use crate::fleet::discovery::{Answer, Found, Lookup, Place};
 use crate::worker::Drain;
 
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -80,7 +80,7 @@ impl FoundFleet {
             Box::new(move |parent, generation| LocalWorker::start(parts.clone(), parent, generation))
         };
         let places = vec![Place { lookup: Rc::new(told.clone()), build: Box::new(build) }];
-        let (fleet, directory, _failure) = Fleet::start(FleetParts {
+        let StartedFleet { address: fleet, directory, .. } = Fleet::start(FleetParts {
             discovery: Some(Discovery::new(places, INTERVAL)),
             demand: Some(metrics.clone()),
             ..FleetParts::default()
@@ -103,16 +103,18 @@ impl FoundFleet {
         let place = PlaceSession {
             request: headless(),
             worker,
-            by: crate::RequestId::random(),
-            claimant: crate::claim::Claimant::certain(),
+            by: camofleet_api::ids::RequestId::random(),
+            claimant: crate::model::claim::Claimant::certain(),
         };
         self.fleet.send(place).await.unwrap()
     }
 
     async fn delete(&self, session: &PlacedSession) {
         let worker = self.directory.worker(&session.worker).unwrap();
-        let delete =
-            crate::worker::DeleteSession { id: session.view.spec.id, by: crate::RequestId::random() };
+        let delete = crate::worker::DeleteSession {
+            id: session.view.spec.id,
+            by: camofleet_api::ids::RequestId::random(),
+        };
         worker.ask(&worker.delete, delete).await.unwrap();
     }
 
@@ -224,7 +226,10 @@ async fn a_worker_that_drains_gets_no_sessions_until_it_is_put_back() {
     fleet.believes(&["10.0.0.1", "10.0.0.2"]).await;
     let drain = async |on| {
         let worker = fleet.directory.worker("10-0-0-1").ok().unwrap();
-        worker.ask(&worker.drain, Drain { on, end: false, by: crate::RequestId::random() }).await.unwrap();
+        worker
+            .ask(&worker.drain, Drain { on, end: false, by: camofleet_api::ids::RequestId::random() })
+            .await
+            .unwrap();
     };
     let kept = fleet.place(Some("10-0-0-1")).await.ok().unwrap();
     drain(true).await;
@@ -253,7 +258,10 @@ async fn what_runs_and_what_found_no_room_is_demand_and_a_drained_worker_is_no_c
     }
     assert!(fleet.place(Some("10-0-0-1")).await.is_err(), "who wants that one is not helped by another");
     let worker = fleet.directory.worker("10-0-0-2").ok().unwrap();
-    worker.ask(&worker.drain, Drain { on: true, end: false, by: crate::RequestId::random() }).await.unwrap();
+    worker
+        .ask(&worker.drain, Drain { on: true, end: false, by: camofleet_api::ids::RequestId::random() })
+        .await
+        .unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
     for line in [
         "camofleet_fleet_sessions{vnc=\"true\"} 4",

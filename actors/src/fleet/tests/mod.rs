@@ -5,11 +5,12 @@ mod membership;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use camofleet_api::session::{EndReason, Status};
+
 use super::*;
-use crate::events::{Change, Heard};
-use crate::launcher::QueueSettings;
-use crate::process::fake::{FakeOs, Fault};
-use crate::session::{EndReason, Status};
+use crate::launch::launcher::QueueSettings;
+use crate::model::events::{Change, Heard};
+use crate::testing::fake_os::{FakeOs, Fault};
 use crate::testing::{PanicIn, PanicNow, TestMachine, headless, refusal, soon, with_vnc};
 use crate::worker::{LocalWorker, WorkerSettings, WorkerSnapshot};
 
@@ -55,7 +56,7 @@ impl TestFleet {
                 }),
             ));
         }
-        let (fleet, directory, failure) =
+        let StartedFleet { address: fleet, directory, failure, .. } =
             Fleet::start(FleetParts { workers: builders, placement, ..FleetParts::default() });
         let fleet = Self { fleet, directory, failure, machines, actors };
         for machine in 0..fleet.machines.len() {
@@ -94,8 +95,8 @@ fn place(request: SessionRequest, worker: Option<&str>) -> PlaceSession {
     PlaceSession {
         request,
         worker: worker.map(str::to_owned),
-        by: crate::RequestId::random(),
-        claimant: crate::claim::Claimant::certain(),
+        by: camofleet_api::ids::RequestId::random(),
+        claimant: crate::model::claim::Claimant::certain(),
     }
 }
 
@@ -308,16 +309,16 @@ async fn a_gateway_that_breaks_is_replaced() {
         write_timeout: Duration::from_secs(1),
     };
     let parts = GatewayParts { settings, targets: Targets::Sessions, metrics: Metrics::new().unwrap() };
-    let (_fleet, directory, _failure) =
+    let StartedFleet { address: _fleet, gateway, .. } =
         Fleet::start(FleetParts { gateway: Some(parts), ..FleetParts::default() });
-    let mut gateways = directory.gateway.clone();
+    let mut gateways = gateway.0.clone();
     let first = gateways.wait_for(Option::is_some).await.unwrap().clone().unwrap();
     assert!(first.send(PanicNow).await.is_err());
     gateways.wait_for(|now| now.as_ref().is_some_and(|now| *now != first)).await.unwrap();
-    let answer = directory
-        .gateway()
+    let answer = gateway
+        .get()
         .unwrap()
-        .send(crate::gateway::OpenTunnel { vnc_id: "1".to_owned(), key: None })
+        .send(crate::views::gateway::OpenTunnel { vnc_id: "1".to_owned(), key: None })
         .await
         .unwrap();
     assert_eq!(refusal(answer), Error::ViewNotFound);

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use actix::prelude::*;
+use camofleet_api::ids::SessionId;
+use camofleet_api::request::SessionRequest;
+use camofleet_api::session::{Contexts, Status};
 use tokio::sync::mpsc;
 
-use crate::error::Error;
-use crate::session::{
-    AttachmentStarted, AttachmentTicket, CloseAttachment, Contexts, SessionId, SessionRequest, Status,
-};
+use crate::model::error::Error;
+use crate::session::{AttachmentStarted, AttachmentTicket, CloseAttachment};
 use crate::testing::{TestWorker, headless, refusal, soon};
 
 /// A client whose connection is up: it holds its ticket until it is told to close, and tells the test why.

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use camofleet_api::ids::RequestId;
+use camofleet_api::request::SessionRequest;
+use camofleet_api::session::{EndReason, Status};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use crate::claim::{Claim, Claimant};
-use crate::error::{Error, Result};
-use crate::launcher::QueueSettings;
-use crate::process::fake::{Fault, LAUNCH_TIME};
-use crate::request_id::RequestId;
-use crate::session::{EndReason, SessionRequest, Status};
+use crate::launch::launcher::QueueSettings;
+use crate::model::claim::{Claim, Claimant};
+use crate::model::error::{Error, Result};
+use crate::testing::fake_os::{Fault, LAUNCH_TIME};
 use crate::testing::{TestWorker, headless, refusal, soon, with_vnc};
 use crate::worker::CreateSession;
 
@@ -18,7 +19,7 @@ use crate::worker::CreateSession;
 fn begin(
     worker: &TestWorker,
     request: SessionRequest,
-) -> (Claim, impl Future<Output = Result<std::sync::Arc<crate::session::SessionView>>> + use<>) {
+) -> (Claim, impl Future<Output = Result<std::sync::Arc<crate::model::session::SessionView>>> + use<>) {
     let (claim, claimant) = Claim::new();
     let handle = worker.handle.clone();
     let create = CreateSession { request, by: RequestId::random(), claimant };

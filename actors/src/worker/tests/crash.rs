@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use camofleet_api::request::SessionRequest;
+use camofleet_api::session::{EndReason, OnCrash, Status};
 use tokio::time::Instant;
 
 use crate::display::{DisplayTools, VncBackend};
-use crate::process::fake::{FakeOs, Fault, LAUNCH_TIME};
-use crate::session::{EndReason, OnCrash, SessionRequest, Status};
+use crate::testing::fake_os::{FakeOs, Fault, LAUNCH_TIME};
 use crate::testing::{TestWorker, headless, with_vnc};
 
 /// A part's process name, how the worker shows it, and what its loss is called.

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use camofleet_api::request::SessionRequest;
+use camofleet_api::session::{EndReason, OnCrash, Status};
 use tokio::time::Instant;
 
 use crate::display::{DisplayTools, VncBackend};
-use crate::error::Error;
-use crate::prewarm::PoolKind;
-use crate::process::fake::{FakeOs, Fault, LAUNCH_TIME};
-use crate::session::{EndReason, OnCrash, SessionRequest, Status};
+use crate::launch::prewarm::PoolKind;
+use crate::model::error::Error;
+use crate::testing::fake_os::{FakeOs, Fault, LAUNCH_TIME};
 use crate::testing::{TestWorker, headless, refusal, with_vnc};
 use crate::worker::{DiagnosticsSettings, WorkerSnapshot};
 

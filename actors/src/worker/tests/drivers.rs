@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use camofleet_api::request::SessionRequest;
+use camofleet_api::session::{OnCrash, Status};
 use tokio::time::Instant;
 
-use crate::error::Error;
-use crate::process::fake::{FakeOs, Fault, LAUNCH_TIME};
-use crate::session::{OnCrash, SessionRequest, Status};
+use crate::model::error::Error;
+use crate::testing::fake_os::{FakeOs, Fault, LAUNCH_TIME};
 use crate::testing::{TestWorker, headless, refusal, soon, with_vnc};
 
 #[actix::test]

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use camofleet_api::request::SessionRequest;
+use camofleet_api::session::{EndReason, OnCrash, Status};
 use tokio::time::Instant;
 
-use crate::error::Error;
-use crate::events::Change;
-use crate::process::fake::{Fault, LAUNCH_TIME};
-use crate::session::{EndReason, OnCrash, SessionRequest, Status};
+use crate::model::error::Error;
+use crate::model::events::Change;
+use crate::testing::fake_os::{Fault, LAUNCH_TIME};
 use crate::testing::{TestWorker, headless, refusal, soon, with_vnc};
 
 const TTL: Duration = Duration::from_secs(60);

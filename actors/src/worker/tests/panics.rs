@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::events::Change;
-use crate::prewarm::PoolKind;
-use crate::process::fake::LAUNCH_TIME;
-use crate::session::{EndReason, Status};
+use camofleet_api::session::{EndReason, Status};
+
+use crate::launch::prewarm::PoolKind;
+use crate::model::events::Change;
+use crate::testing::fake_os::LAUNCH_TIME;
 use crate::testing::{PanicIn, TestWorker, headless, soon, with_vnc};
 
 #[actix::test]

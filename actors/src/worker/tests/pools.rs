@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use camofleet_api::session::Status;
 use tokio::time::Instant;
 
-use crate::error::Error;
-use crate::prewarm::PoolSettings;
-use crate::process::fake::{FakeOs, Fault, LAUNCH_TIME};
-use crate::session::Status;
+use crate::launch::prewarm::PoolSettings;
+use crate::model::error::Error;
+use crate::testing::fake_os::{FakeOs, Fault, LAUNCH_TIME};
 use crate::testing::{TestWorker, headless, refusal, with_vnc};
 
 async fn warm_worker() -> TestWorker {
@@ -64,8 +64,8 @@ async fn a_warm_browser_that_dies_in_the_moment_of_its_handing_over_is_found_out
                         &handle.create,
                         crate::worker::CreateSession {
                             request: headless(),
-                            by: crate::RequestId::random(),
-                            claimant: crate::claim::Claimant::certain(),
+                            by: camofleet_api::ids::RequestId::random(),
+                            claimant: crate::model::claim::Claimant::certain(),
                         },
                     )
                     .await

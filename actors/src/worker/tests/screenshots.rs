@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use camofleet_api::ids::{RequestId, SessionId};
+use camofleet_api::request::SessionRequest;
+use camofleet_api::session::Status;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use crate::display::{DisplayTools, Geometry, SharedDisplaySettings, VncBackend, VncPassword, size_of_jpeg};
-use crate::error::{Error, Result};
-use crate::process::fake::{FakeOs, Fault};
-use crate::request_id::RequestId;
-use crate::session::{SessionId, SessionRequest, Status};
+use crate::model::error::{Error, Result};
+use crate::testing::fake_os::{FakeOs, Fault};
 use crate::testing::{TestWorker, headless, refusal, with_vnc};
 use crate::worker::TakeScreenshot;
 

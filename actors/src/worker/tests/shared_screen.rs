@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use camofleet_api::session::Status;
+
 use crate::display::{Geometry, SharedDisplaySettings, VncBackend, VncPassword};
-use crate::error::Error;
-use crate::process::fake::{FakeOs, Fault};
-use crate::session::{Status, VncView};
+use crate::model::error::Error;
+use crate::model::session::VncView;
+use crate::testing::fake_os::{FakeOs, Fault};
 use crate::testing::{TestWorker, headless, refusal, with_vnc};
 use crate::worker::WorkerSettings;
 

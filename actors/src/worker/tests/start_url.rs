@@ -1,8 +1,10 @@
 //! The start URL: opened after READY, shown when it fails, never fatal.
 
-use crate::events::Change;
-use crate::process::fake::Fault;
-use crate::session::{SessionRequest, StartUrlWait, Status};
+use camofleet_api::request::SessionRequest;
+use camofleet_api::session::{StartUrlWait, Status};
+
+use crate::model::events::Change;
+use crate::testing::fake_os::Fault;
 use crate::testing::{TestWorker, headless};
 
 fn request(wait: StartUrlWait) -> SessionRequest {

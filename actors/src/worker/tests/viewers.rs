@@ -3,13 +3,15 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use camofleet_api::request::SessionRequest;
+use camofleet_api::session::Status;
+use camofleet_api::view::ViewKey;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::display::{KEY_QUESTION, key_preamble};
-use crate::error::Error;
-use crate::links::ViewKey;
-use crate::process::fake::FakeOs;
-use crate::session::{SessionRequest, SessionView, Status};
+use crate::model::error::Error;
+use crate::model::session::SessionView;
+use crate::testing::fake_os::FakeOs;
 use crate::testing::{TestWorker, headless, refusal, soon, with_vnc};
 
 /// A key is pressed (RFC 6143, section 7.5.4).

@@ -1,0 +1,312 @@
+//! The pods of a Kubernetes Service, as its EndpointSlices say: watched, so that a change is known when it happens.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
+use kube::api::{Api, ListParams, WatchEvent, WatchParams};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{Answer, DEFAULT_PORT, Found, Lookup, base, in_url};
+use crate::net::kubernetes::{Cluster, LIMIT, refusal, status};
+use crate::supervision::Backoff;
+
+/// How long the API is asked to keep a watch open. Each end, and the next beginning, is a sign of life of both sides: a
+/// connection that has died silently would otherwise be waited on for ever.
+const WATCH: Duration = Duration::from_secs(20);
+/// How much later than that a watch that has not ended counts as dead.
+const OVERDUE: Duration = Duration::from_secs(5);
+/// A watch that ends sooner than this has failed: asked again at once, such an API would be asked without a pause.
+const SHORTEST: Duration = Duration::from_secs(1);
+/// Waits before the next try. The longest is less than a new pod is ready before an old one goes.
+const RETRIES: Backoff = Backoff { first: Duration::from_millis(200), longest: Duration::from_secs(5) };
+/// So many failures in a row are logged: one broken connection is resumed before anybody misses it.
+const TOLERATED: usize = 2;
+/// The API says that it no longer knows the version that was named.
+const GONE: u16 = 410;
+const REMEDY: &str = "the service account may not list and watch endpointslices of this namespace; see rbac.create in the chart, \
+                      or use dns:// in CONTROL_DISCOVERY";
+
+/// A Service whose pods are workers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceName {
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// The port that its pods listen on; `None` is the one that is called `http` in the Service, or its first.
+    pub port: Option<u16>,
+}
+
+impl fmt::Display for ServiceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "kubernetes://{}.{}", self.name, self.namespace)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+/// How patient the watch is.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    watch: Duration,
+    overdue: Duration,
+    shortest: Duration,
+}
+
+/// What the watch knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Known {
+    /// The workers; `None` before the first list.
+    workers: Option<BTreeMap<String, Found>>,
+    /// Why they may be out of date.
+    failure: Option<String>,
+}
+
+/// The pods of a Service, watched for as long as this is there.
+pub struct Endpoints {
+    service: ServiceName,
+    known: RefCell<watch::Receiver<Known>>,
+    _watch: AbortOnDropHandle<()>,
+}
+
+impl Endpoints {
+    /// Begins to watch a Service.
+    ///
+    /// # Errors
+    /// The cluster's API can't be spoken to; the text is for people.
+    pub fn watch(cluster: &Cluster, service: ServiceName) -> Result<Self, String> {
+        Self::with_patience(cluster, service, Patience { watch: WATCH, overdue: OVERDUE, shortest: SHORTEST })
+    }
+
+    fn with_patience(cluster: &Cluster, service: ServiceName, patience: Patience) -> Result<Self, String> {
+        let (sender, known) = watch::channel(Known::default());
+        let follower = Follower {
+            api: Api::namespaced(cluster.client()?, &service.namespace),
+            selector: format!("kubernetes.io/service-name={}", service.name),
+            port: service.port,
+            patience,
+            slices: BTreeMap::new(),
+            version: None,
+            seen: HashSet::new(),
+            known: sender,
+        };
+        let watch = AbortOnDropHandle::new(actix_rt::spawn(follower.follow()));
+        Ok(Self { service, known: RefCell::new(known), _watch: watch })
+    }
+}
+
+impl Lookup for Endpoints {
+    fn name(&self) -> String {
+        self.service.to_string()
+    }
+
+    fn look_up(&self) -> LocalBoxFuture<'_, Result<Answer, String>> {
+        let mut known = self.known.borrow().clone();
+        Box::pin(async move {
+            let first = known.wait_for(|known| known.workers.is_some() || known.failure.is_some());
+            // Whoever has waited for nothing finds nothing below.
+            let _ = timeout(LIMIT, first).await.map(drop);
+            let Known { workers, failure } = self.known.borrow_mut().borrow_and_update().clone();
+            match (workers, failure) {
+                (Some(workers), None) => Ok(Answer::Whole(workers)),
+                (_, Some(failure)) => Err(failure),
+                (None, None) => Err(format!("Kubernetes did not answer within {} s", LIMIT.as_secs())),
+            }
+        })
+    }
+
+    fn changed(&self) -> Option<LocalBoxFuture<'_, ()>> {
+        let mut known = self.known.borrow().clone();
+        Some(Box::pin(async move {
+            // The watch ends with its owner only.
+            let _ = known.changed().await;
+        }))
+    }
+}
+
+/// Keeps up with the slices of a Service.
+struct Follower {
+    api: Api<EndpointSlice>,
+    selector: String,
+    port: Option<u16>,
+    patience: Patience,
+    slices: BTreeMap<String, EndpointSlice>,
+    /// Up to which version of the cluster's state they are known; `None`: not at all.
+    version: Option<String>,
+    /// The workers that were told of: these stay, ready or not, until their pods are gone.
+    seen: HashSet<String>,
+    known: watch::Sender<Known>,
+}
+
+impl Follower {
+    async fn follow(mut self) {
+        let mut failures = 0;
+        loop {
+            let Err(failure) = self.round(&mut failures).await else { continue };
+            failures += 1;
+            log::debug!("the endpointslices with {}: {failure}", self.selector);
+            self.known.send_if_modified(|known| {
+                let said = failures >= TOLERATED || known.workers.is_none();
+                let new = said && known.failure.is_none();
+                if new {
+                    known.failure = Some(failure);
+                }
+                new
+            });
+            sleep(RETRIES.delay(failures, fastrand::f64())).await;
+        }
+    }
+
+    /// One watch, from its beginning to its end, and before it a list where nothing is known to go on from. Sets `failures`
+    /// back when the watch has lasted for a while.
+    async fn round(&mut self, failures: &mut usize) -> Result<(), String> {
+        let version = match &self.version {
+            Some(version) => version.clone(),
+            None => self.list().await?,
+        };
+        let Patience { watch, overdue, shortest } = self.patience;
+        let seconds = u32::try_from(watch.as_secs()).unwrap_or(u32::MAX).max(1);
+        let parameters = WatchParams::default().labels(&self.selector).timeout(seconds);
+        let began = Instant::now();
+        let opened = timeout(LIMIT, self.api.watch(&parameters, &version)).await;
+        let events = opened.map_err(|_| unanswered("the watch"))?.map_err(|error| self.failed(&error))?;
+        let mut events = pin!(events);
+        // Whether it has lasted long enough to count.
+        let mut stands = false;
+        loop {
+            let until = if stands { began + watch + overdue } else { began + shortest };
+            let event = match timeout_at(until, events.next()).await {
+                Ok(event) => event,
+                Err(_) if stands => {
+                    return Err(format!("the watch was silent for {} s", (watch + overdue).as_secs()));
+                }
+                Err(_) => {
+                    (stands, *failures) = (true, 0);
+                    self.known.send_if_modified(|known| known.failure.take().is_some());
+                    continue;
+                }
+            };
+            match event {
+                Some(Ok(WatchEvent::Added(slice) | WatchEvent::Modified(slice))) => {
+                    self.version.clone_from(&slice.metadata.resource_version);
+                    self.slices.insert(slice.metadata.name.clone().unwrap_or_default(), slice);
+                    self.publish();
+                }
+                Some(Ok(WatchEvent::Deleted(slice))) => {
+                    self.version = slice.metadata.resource_version;
+                    self.slices.remove(&slice.metadata.name.unwrap_or_default());
+                    self.publish();
+                }
+                Some(Ok(WatchEvent::Bookmark(mark))) => self.version = Some(mark.metadata.resource_version),
+                Some(Ok(WatchEvent::Error(status))) => {
+                    return Err(self.failed(&kube::Error::Api(status)));
+                }
+                Some(Err(error)) => return Err(self.failed(&error)),
+                None if stands => return Ok(()),
+                None => return Err("the watch ended at once".to_owned()),
+            }
+        }
+    }
+
+    /// Lists all slices again; returns the version to watch from.
+    async fn list(&mut self) -> Result<String, String> {
+        let parameters = ListParams::default().labels(&self.selector);
+        let listed = timeout(LIMIT, self.api.list(&parameters)).await;
+        let listed = listed.map_err(|_| unanswered("the list"))?.map_err(|error| refusal(&error, REMEDY))?;
+        let version = listed.metadata.resource_version.ok_or("the list has no version")?;
+        let slices = listed.items.into_iter();
+        self.slices = slices.map(|slice| (slice.metadata.name.clone().unwrap_or_default(), slice)).collect();
+        self.version = Some(version.clone());
+        self.publish();
+        Ok(version)
+    }
+
+    /// Notes what a failure means for the next try.
+    fn failed(&mut self, error: &kube::Error) -> String {
+        if status(error) == Some(GONE) {
+            self.version = None;
+        }
+        refusal(error, REMEDY)
+    }
+
+    fn publish(&mut self) {
+        // Pods that are not ready when all begins may have sessions from before.
+        let at_first = self.known.borrow().workers.is_none();
+        let workers = workers(self.slices.values(), self.port, |name| at_first || self.seen.contains(name));
+        self.seen = workers.keys().cloned().collect();
+        self.known.send_if_modified(|known| {
+            let changed = known.workers.as_ref() != Some(&workers);
+            known.workers = Some(workers);
+            changed
+        });
+    }
+}
+
+fn unanswered(what: &str) -> String {
+    format!("{what} was not answered within {} s", LIMIT.as_secs())
+}
+
+/// The workers that slices name: their pods, by the pods' names. A pod that has never been ready is none yet, unless
+/// `regardless` of it: it would only be asked in vain, and then again after some time. One that terminates is one, and gets
+/// no more sessions.
+fn workers<'a>(
+    slices: impl Iterator<Item = &'a EndpointSlice>,
+    port: Option<u16>,
+    regardless: impl Fn(&str) -> bool,
+) -> BTreeMap<String, Found> {
+    let mut slices: Vec<&EndpointSlice> = slices.collect();
+    // A pod with addresses of both families is in a slice of each. Slices may overlap for a moment.
+    slices.sort_by_key(|slice| (slice.address_type != "IPv4", slice.metadata.name.clone()));
+    let mut workers = BTreeMap::new();
+    for slice in slices {
+        let port = port.or_else(|| port_of(slice)).unwrap_or(DEFAULT_PORT);
+        for endpoint in &slice.endpoints {
+            let Some(address) = endpoint.addresses.first().and_then(|address| address.parse().ok()) else {
+                continue;
+            };
+            let named = endpoint.target_ref.as_ref().and_then(|pod| pod.name.clone());
+            let name = named.unwrap_or_else(|| super::name_of(address));
+            let Conditions { serving, terminating } = Conditions::of(endpoint);
+            if !(serving || terminating || regardless(&name)) {
+                continue;
+            }
+            if let Some(url) = base(&in_url(address), port) {
+                workers.entry(name).or_insert(Found { url, place: 0, leaving: terminating });
+            }
+        }
+    }
+    workers
+}
+
+/// The port that is called `http`, else the first.
+fn port_of(slice: &EndpointSlice) -> Option<u16> {
+    let ports = slice.ports.as_deref().unwrap_or_default();
+    let http = ports.iter().find(|port| port.name.as_deref() == Some("http"));
+    http.or(ports.first())?.port.and_then(|port| u16::try_from(port).ok())
+}
+
+struct Conditions {
+    serving: bool,
+    terminating: bool,
+}
+
+impl Conditions {
+    /// What is not said is as the API's documentation has it.
+    fn of(endpoint: &Endpoint) -> Self {
+        let conditions = endpoint.conditions.clone().unwrap_or_default();
+        Self {
+            serving: conditions.serving.or(conditions.ready).unwrap_or(true),
+            terminating: conditions.terminating.unwrap_or(false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,373 @@
+//! The root of the tree: it knows all workers, places sessions on them, and builds a worker that failed anew.
+
+mod demand;
+pub mod discovery;
+pub mod history;
+mod membership;
+pub mod pod_costs;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use camofleet_api::ids::RequestId;
+use camofleet_api::request::SessionRequest;
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+
+use crate::fleet::demand::Demand;
+use crate::fleet::discovery::{Discovery, Found};
+use crate::metrics::Metrics;
+use crate::model::claim::Claimant;
+use crate::model::error::{Error, Result};
+use crate::model::session::SessionView;
+use crate::supervision::{
+    Backoff, ChildExited, ChildSpec, Children, Generation, Intensity, Lifeline, RestartPolicy, Verdict,
+};
+use crate::views::gateway::{DrainTunnels, Gateway, GatewayHandle, GatewayKey, GatewaySettings, Targets};
+use crate::worker::{CreateSession, Directory, ShutDown, WorkerBuilder, WorkerHandle};
+
+/// What the fleet builds its gateway from.
+#[derive(Clone)]
+pub struct GatewayParts {
+    /// How it treats its tunnels.
+    pub settings: GatewaySettings,
+    /// What it shows.
+    pub targets: Targets,
+    /// What it counts.
+    pub metrics: Metrics,
+}
+
+/// Which of the workers that fit is asked first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Placement {
+    /// Each in turn.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest live sessions; of equals, each in turn.
+    LeastSessions,
+}
+
+/// A child that fails five times in five minutes won't be helped by a sixth start.
+const CHILD: ChildSpec = ChildSpec {
+    policy: RestartPolicy::Always,
+    intensity: Intensity { limit: 5, within: Duration::from_secs(300) },
+    backoff: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(30) },
+};
+
+/// How many of the workers are asked that are known to be full, where all are: one may have room again, for what ends
+/// through another control is seen a moment later.
+const FULL_ASKED: usize = 3;
+/// How long a placement goes on to another worker after a refusal. A client waits for its answer, and a later worker may
+/// need the whole time of a create: who was queued at a busy one for longer than this is answered that the fleet is busy.
+const GOES_ON_FOR: Duration = Duration::from_secs(10);
+/// How often demand and capacity are shown anew.
+const DEMAND_EVERY: Duration = Duration::from_secs(1);
+
+/// What a fleet is built from.
+#[derive(Default)]
+pub struct FleetParts {
+    /// The workers that there are in any case.
+    pub workers: Vec<(String, WorkerBuilder)>,
+    /// Which of the workers is asked first.
+    pub placement: Placement,
+    /// Where more workers are found, if anywhere.
+    pub discovery: Option<Discovery>,
+    /// What it shows live views with, if it does.
+    pub gateway: Option<GatewayParts>,
+    /// Where it shows its demand and its capacity; `None` where another fleet stands before this one and does.
+    pub demand: Option<Metrics>,
+}
+
+/// Builds a session where it fits; answered when it is READY.
+#[derive(Message)]
+#[rtype(result = "Result<PlacedSession>")]
+pub struct PlaceSession {
+    /// What is wanted.
+    pub request: SessionRequest,
+    /// On this worker and no other.
+    pub worker: Option<String>,
+    /// On whose behalf.
+    pub by: RequestId,
+    /// Who waits for it.
+    pub claimant: Claimant,
+}
+
+/// A session and where it runs.
+pub struct PlacedSession {
+    /// The worker's name.
+    pub worker: String,
+    /// The session.
+    pub view: Arc<SessionView>,
+}
+
+/// A fleet that has been started, and what is needed around it.
+pub struct StartedFleet {
+    /// The root actor.
+    pub address: Addr<Fleet>,
+    /// Its workers.
+    pub directory: Directory,
+    /// Its gateway, if it has one.
+    pub gateway: GatewayHandle,
+    /// Receives why the fleet gave up, if it ever does.
+    pub failure: oneshot::Receiver<String>,
+}
+
+/// The root actor.
+pub struct Fleet {
+    builders: HashMap<String, WorkerBuilder>,
+    /// All workers: those of the configuration in its order, then those that were found, by their names.
+    names: Vec<String>,
+    workers: Children<String, WorkerHandle>,
+    discovery: Option<Discovery>,
+    /// The workers that were found, and where.
+    found: BTreeMap<String, Found>,
+    /// Those of them that are no longer found: they keep their sessions and get no more.
+    leaving: HashSet<String>,
+    directory: watch::Sender<Arc<Vec<WorkerHandle>>>,
+    gateway: Children<GatewayKey, Addr<Gateway>>,
+    gateway_parts: Option<GatewayParts>,
+    gateway_address: watch::Sender<Option<Addr<Gateway>>>,
+    placement: Placement,
+    demand: Option<Demand>,
+    /// Where the next round begins. The first begins anywhere: several controls must not all begin with the same worker.
+    next: usize,
+    draining: bool,
+    /// Told when a worker can't be kept up: the process is of no use any more.
+    failed: Option<oneshot::Sender<String>>,
+}
+
+impl Fleet {
+    /// Starts the root, its workers, and its gateway if it is to have one.
+    pub fn start(parts: FleetParts) -> StartedFleet {
+        let FleetParts { workers: builders, placement, discovery, gateway: gateway_parts, demand } = parts;
+        let (directory, workers) = watch::channel(Arc::default());
+        let (gateway_address, gateway) = watch::channel(None);
+        let (failed, failure) = oneshot::channel();
+        let names: Vec<String> = builders.iter().map(|(name, _)| name.clone()).collect();
+        let fleet = Self {
+            next: fastrand::usize(..=names.len()),
+            builders: builders.into_iter().collect(),
+            names,
+            workers: Children::new(),
+            discovery,
+            found: BTreeMap::new(),
+            leaving: HashSet::new(),
+            directory,
+            gateway: Children::new(),
+            gateway_parts,
+            gateway_address,
+            placement,
+            demand: demand.map(Demand::new),
+            draining: false,
+            failed: Some(failed),
+        };
+        StartedFleet {
+            address: Actor::start(fleet),
+            directory: Directory(workers),
+            gateway: GatewayHandle(gateway),
+            failure,
+        }
+    }
+
+    fn publish(&self) {
+        let workers = self.names.iter().filter_map(|name| self.workers.get(name).cloned());
+        self.directory.send_replace(Arc::new(workers.collect()));
+    }
+
+    fn build_gateway(&self, generation: Generation, ctx: &mut Context<Self>) -> Option<Addr<Gateway>> {
+        let GatewayParts { settings, targets, metrics } = self.gateway_parts.clone()?;
+        let directory = Directory(self.directory.subscribe());
+        let lifeline = Lifeline::new(ctx.address().recipient(), GatewayKey, generation);
+        let gateway = Gateway::new(settings, targets, directory, metrics).supervised(lifeline).start();
+        self.gateway_address.send_replace(Some(gateway.clone()));
+        Some(gateway)
+    }
+
+    fn publish_demand(&mut self) {
+        let Some(demand) = &mut self.demand else { return };
+        demand.publish(self.names.iter().filter_map(|name| self.workers.get(name)), Instant::now());
+    }
+
+    fn give_up(&mut self, text: String) {
+        if let Some(failed) = self.failed.take() {
+            let _ = failed.send(text);
+        }
+    }
+
+    /// The workers that may get a request, the next in turn first.
+    fn candidates(&mut self, request: &PlaceSession) -> Result<Vec<WorkerHandle>> {
+        if self.draining {
+            return Err(Error::Draining);
+        }
+        let vnc = request.request.vnc;
+        if let Some(name) = &request.worker {
+            if !self.names.contains(name) {
+                return Err(Error::WorkerNotFound);
+            }
+            if self.leaving.contains(name) {
+                return Err(Error::Draining);
+            }
+            let worker = self.workers.get(name).ok_or(Error::Restarting { what: "worker" })?;
+            if vnc && !worker.snapshot().supports_vnc {
+                return Err(Error::VncUnsupported { worker: name.clone() });
+            }
+            return Ok(vec![worker.clone()]);
+        }
+        let mut able: Vec<&WorkerHandle> = self
+            .names
+            .iter()
+            .filter(|name| !self.leaving.contains(*name))
+            .filter_map(|name| self.workers.get(name))
+            .filter(|worker| worker.snapshot().takes(&request.request))
+            .collect();
+        if able.is_empty() {
+            return Err(Error::NoWorkers);
+        }
+        able.retain(|worker| !vnc || worker.snapshot().supports_vnc);
+        if able.is_empty() {
+            let remedy =
+                "no healthy worker has VNC; leave 'vnc' out, or see the 'display' check under /workers";
+            return Err(Error::NoVncTooling { remedy: remedy.to_owned() });
+        }
+        able.retain(|worker| !worker.snapshot().draining);
+        if able.is_empty() {
+            return Err(Error::Draining);
+        }
+        // Those that are known to be full are not asked: in a large fleet that would be a thousand calls for one create.
+        let (free, full): (Vec<_>, Vec<_>) =
+            able.into_iter().partition(|worker| worker.snapshot().has_room());
+        let (mut asked, limit) = if free.is_empty() { (full, FULL_ASKED) } else { (free, usize::MAX) };
+        let first = self.next % asked.len();
+        self.next = self.next.wrapping_add(1);
+        asked.rotate_left(first);
+        if self.placement == Placement::LeastSessions {
+            // Stable: equals stay in turn.
+            asked.sort_by_key(|worker| worker.snapshot().sessions.len());
+        }
+        Ok(asked.into_iter().take(limit).cloned().collect())
+    }
+}
+
+impl Actor for Fleet {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        for (name, build) in &self.builders {
+            self.workers.insert(name.clone(), CHILD, build(ctx.address().recipient(), 0));
+        }
+        self.publish();
+        if let Some(gateway) = self.build_gateway(0, ctx) {
+            self.gateway.insert(GatewayKey, CHILD, gateway);
+        }
+        self.look_up(ctx);
+        if self.demand.is_some() {
+            self.publish_demand();
+            ctx.run_interval(DEMAND_EVERY, |this, _| this.publish_demand());
+        }
+    }
+}
+
+impl Handler<PlaceSession> for Fleet {
+    type Result = ResponseActFuture<Self, Result<PlacedSession>>;
+
+    fn handle(&mut self, place: PlaceSession, _: &mut Context<Self>) -> Self::Result {
+        let (candidates, anywhere, vnc) =
+            (self.candidates(&place), place.worker.is_none(), place.request.vnc);
+        let placed = async move {
+            let started = Instant::now();
+            let mut refusal = Error::NoWorkers;
+            for worker in candidates? {
+                if place.claimant.has_left() {
+                    return Err(Error::Cancelled);
+                }
+                let create = CreateSession {
+                    request: place.request.clone(),
+                    by: place.by.clone(),
+                    claimant: place.claimant.clone(),
+                };
+                match worker.ask(&worker.create, create).await {
+                    Ok(view) => return Ok(PlacedSession { worker: worker.name, view }),
+                    Err(error) if error.left_undone() && started.elapsed() < GOES_ON_FOR => refusal = error,
+                    Err(error) => return Err(error),
+                }
+            }
+            Err(refusal)
+        };
+        Box::pin(placed.into_actor(self).map(move |placed, this, _| {
+            if let (Err(error), Some(demand), true) = (&placed, &mut this.demand, anywhere)
+                && error.wants_room()
+            {
+                demand.unplaced(vnc, Instant::now());
+            }
+            placed
+        }))
+    }
+}
+
+impl Handler<ShutDown> for Fleet {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: ShutDown, _: &mut Context<Self>) -> Self::Result {
+        self.draining = true;
+        if let Some(gateway) = self.gateway.get(&GatewayKey) {
+            // Viewers go with the sessions they watch, and hear why.
+            gateway.do_send(DrainTunnels { grace: Duration::ZERO });
+        }
+        // Kept in the directory, forgotten as children: their ends are wanted now.
+        let workers: Vec<WorkerHandle> =
+            self.names.iter().filter_map(|name| self.workers.remove(name)).collect();
+        Box::pin(async move {
+            let ends = workers.iter().map(|worker| worker.shut_down.send(ShutDown));
+            futures_util::future::join_all(ends).await;
+        })
+    }
+}
+
+impl Handler<ChildExited<String>> for Fleet {
+    type Result = ();
+
+    fn handle(&mut self, exited: ChildExited<String>, ctx: &mut Context<Self>) {
+        match self.workers.on_exit(&exited, Instant::now(), fastrand::f64()) {
+            Verdict::Restart { after, generation } => {
+                log::error!("worker {} ended: {}; starting it anew in {after:?}", exited.key, exited.reason);
+                ctx.run_later(after, move |this, ctx| {
+                    let Some(build) = this.builders.get(&exited.key) else { return };
+                    if this.workers.awaits(&exited.key, generation) {
+                        let worker = build(ctx.address().recipient(), generation);
+                        // Checked in the line before: nobody else runs in between.
+                        let _ = this.workers.restarted(&exited.key, generation, worker);
+                        this.publish();
+                    }
+                });
+            }
+            Verdict::GiveUp(text) => self.give_up(text),
+            Verdict::Ended(_) | Verdict::Stale => {}
+        }
+    }
+}
+
+impl Handler<ChildExited<GatewayKey>> for Fleet {
+    type Result = ();
+
+    fn handle(&mut self, exited: ChildExited<GatewayKey>, ctx: &mut Context<Self>) {
+        match self.gateway.on_exit(&exited, Instant::now(), fastrand::f64()) {
+            Verdict::Restart { after, generation } => {
+                log::error!("the gateway ended: {}; starting it anew in {after:?}", exited.reason);
+                self.gateway_address.send_replace(None);
+                ctx.run_later(after, move |this, ctx| {
+                    if let Some(gateway) = this.build_gateway(generation, ctx) {
+                        // Nobody removes the gateway: it still waits for this life.
+                        let _ = this.gateway.restarted(&GatewayKey, generation, gateway);
+                    }
+                });
+            }
+            Verdict::GiveUp(text) => self.give_up(text),
+            Verdict::Ended(_) | Verdict::Stale => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,455 @@
+//! Launching: from a wish for a browser to one that is up, with its display if it has a window.
+//!
+//! Sessions and prewarm pools launch in the same way; what comes out is a [`Launched`] pair that can go from a pool
+//! to a session.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix::prelude::*;
+use camofleet_api::ids::RequestId;
+use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SetOnce, oneshot};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::display::{
+    Camera, Display, DisplayRequest, DisplaySettings, Geometry, ScreenSessions, SharedScreen, authority_file,
+};
+use crate::driver::protocol::{LaunchOptions, WindowSize};
+use crate::driver::{DriverSeat, LAUNCH_TIMEOUT_SETTING, Launch};
+use crate::host::engine::{Engine, EngineKind};
+use crate::host::rundir::{LaunchDir, RunDir};
+use crate::host::slots::{SlotLease, Slots};
+use crate::launch::browser::{Browser, BrowserParts, BrowserUp};
+use crate::launch::launched::{Begun, Launched};
+use crate::launch::policies;
+use crate::launch::prewarm::PoolKind;
+use crate::metrics::Metrics;
+use crate::model::error::{Error, Result};
+use crate::process::Os;
+use crate::supervision::part::{LaunchPart, PartBond, PartKey};
+use crate::supervision::{ChildExited, PulseSettings};
+
+/// Asks the worker for a place in one of its drivers.
+#[derive(Message)]
+#[rtype(result = "Result<DriverSeat>")]
+pub(crate) struct AssignDriver;
+
+/// Which of Firefox' network features are switched off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NetworkSwitches {
+    /// HTTP/3 (QUIC): proxies don't carry it.
+    pub disable_http3: bool,
+    /// IPv6 lookups.
+    pub disable_ipv6: bool,
+    /// WebRTC, which can tell a page the real address behind a proxy.
+    pub disable_webrtc: bool,
+}
+
+impl NetworkSwitches {
+    /// The Firefox preferences that do it.
+    pub fn preferences(self) -> BTreeMap<String, Value> {
+        let switches = [
+            (self.disable_http3, "network.http.http3.enable", json!(false)),
+            (self.disable_ipv6, "network.dns.disableIPv6", json!(true)),
+            (self.disable_webrtc, "media.peerconnection.enabled", json!(false)),
+        ];
+        switches.into_iter().filter(|(on, ..)| *on).map(|(_, name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+/// How creates wait for their launch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueSettings {
+    /// How many may wait.
+    pub length: usize,
+    /// How long each may.
+    pub patience: Duration,
+}
+
+/// How browsers are launched.
+#[derive(Debug, Clone)]
+pub struct LaunchSettings {
+    /// The browser.
+    pub engine: Engine,
+    /// Whether `file:` pages may be opened, by whomever.
+    pub file_pages: bool,
+    /// Network features that are off.
+    pub switches: NetworkSwitches,
+    /// How long a browser may take until its server listens.
+    pub timeout: Duration,
+    /// How many launches may run at once.
+    pub permits: usize,
+    /// How the creates beyond that wait.
+    pub queue: QueueSettings,
+    /// How displays are started.
+    pub display: DisplaySettings,
+    /// How many bytes of the disk a launch may take; `None`: any.
+    pub disk_limit: Option<NonZeroU64>,
+    /// The environment that browsers start from.
+    pub env: Vec<(String, String)>,
+    /// Directories of fonts that each browser finds in its `HOME`: where it does, and where they are.
+    pub user_fonts: Vec<(PathBuf, PathBuf)>,
+    /// How often a browser is polled, and how long it may be silent.
+    pub browser_pulse: PulseSettings,
+}
+
+/// The `Retry-After` of a create that comes while too many wait: about as long as one launch takes.
+const BUSY_RETRY: Duration = Duration::from_secs(3);
+
+/// By how much the limit kept here is longer than the driver's own, which comes first: the driver knows what its browser
+/// has printed.
+const BACKSTOP_MARGIN: Duration = Duration::from_secs(2);
+
+/// Launches browsers for one worker. Cloning shares it.
+#[derive(Clone)]
+pub(crate) struct Launcher {
+    pub os: Arc<dyn Os>,
+    pub settings: Arc<LaunchSettings>,
+    pub run_dir: RunDir,
+    pub slots: Slots,
+    pub drivers: Recipient<AssignDriver>,
+    pub metrics: Metrics,
+    /// The one screen for all, where there is one.
+    pub screen: Option<SharedScreen>,
+    permits: Arc<Semaphore>,
+    /// How many creates wait for a permit.
+    waiting: Arc<AtomicUsize>,
+    /// How the last launches went.
+    pub outcomes: Outcomes,
+}
+
+/// How the last launch of each kind went, whoever asked for it. Cloning shares it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outcomes(Arc<[AtomicU8; 2]>);
+
+impl Outcomes {
+    const WORKED: u8 = 1;
+    const FAILED: u8 = 2;
+
+    fn of(&self, kind: PoolKind) -> &AtomicU8 {
+        match kind {
+            PoolKind::Headless => &self.0[0],
+            PoolKind::Vnc => &self.0[1],
+        }
+    }
+
+    fn note(&self, kind: PoolKind, worked: bool) {
+        self.of(kind).store(if worked { Self::WORKED } else { Self::FAILED }, Ordering::Relaxed);
+    }
+
+    /// Whether the last launch of this kind gave a browser.
+    pub fn works(&self, kind: PoolKind) -> bool {
+        self.of(kind).load(Ordering::Relaxed) == Self::WORKED
+    }
+}
+
+/// The number of the last launch in this process.
+static LAST_LAUNCH: AtomicU64 = AtomicU64::new(0);
+
+/// What a launch is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LaunchFor {
+    /// A session that somebody waits for.
+    Create,
+    /// A pool, or a session that is there already: as many as there are of them, and nobody else can do it.
+    Upkeep,
+}
+
+/// A place in the line for a permit, given back when it is dropped.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize, length: usize) -> Option<Self> {
+        let more = |count: usize| (count < length).then_some(count + 1);
+        waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| Self(waiting))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Where a browser with a window gets its display.
+pub(crate) enum Window {
+    /// It has none: headless.
+    None,
+    /// On a slot of its own.
+    NewSlot,
+    /// On the slot that the session already has: its live view keeps its id through a restart.
+    Slot(Arc<SlotLease>),
+    /// On the screen that all share.
+    Shared(SharedScreen),
+}
+
+/// Where a browser's window goes.
+struct WindowPlace {
+    display: u16,
+    authority: PathBuf,
+    geometry: Geometry,
+}
+
+impl Launcher {
+    pub fn new(
+        os: Arc<dyn Os>,
+        settings: Arc<LaunchSettings>,
+        run_dir: RunDir,
+        slots: Slots,
+        drivers: Recipient<AssignDriver>,
+        metrics: Metrics,
+    ) -> Self {
+        let permits = Arc::new(Semaphore::new(settings.permits));
+        let shared = settings.display.shared.clone().filter(|_| settings.display.tools.is_ok());
+        let screen = shared.map(SharedScreen::new);
+        Self {
+            os,
+            settings,
+            run_dir,
+            slots,
+            drivers,
+            metrics,
+            screen,
+            permits,
+            waiting: Arc::default(),
+            outcomes: Outcomes::default(),
+        }
+    }
+
+    /// Where a browser with a window gets its display, that of its session's own slot aside.
+    pub fn window(&self) -> Window {
+        self.screen.clone().map_or(Window::NewSlot, Window::Shared)
+    }
+
+    /// A number that no other launch has, and a directory under it.
+    ///
+    /// # Errors
+    /// The file system is full, read-only or gone.
+    pub fn directory(&self) -> Result<(u64, LaunchDir)> {
+        let launch = LAST_LAUNCH.fetch_add(1, Ordering::Relaxed) + 1;
+        let dir = self.run_dir.launch_dir(launch).map_err(|error| Error::LaunchFailed {
+            detail: format!("no directory for it in {}: {error}", self.run_dir.path().display()),
+        })?;
+        Ok((launch, dir))
+    }
+
+    /// A place among the launches that run. Who asks for a new session waits for it in a line of bounded length, for a
+    /// bounded time.
+    async fn permit(&self, what: LaunchFor) -> Result<OwnedSemaphorePermit> {
+        let closed = |_| Error::Cancelled;
+        let permits = Arc::clone(&self.permits);
+        if what == LaunchFor::Upkeep {
+            return permits.acquire_owned().await.map_err(closed);
+        }
+        if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let QueueSettings { length, patience } = self.settings.queue;
+        let busy = |detail: String| Error::Busy { detail, retry_after: BUSY_RETRY };
+        let _place = Place::take(&self.waiting, length).ok_or_else(|| {
+            busy(format!("{length} more wait for one, as many as RUNNER_LAUNCH_QUEUE allows"))
+        })?;
+        match tokio::time::timeout(patience, permits.acquire_owned()).await {
+            Ok(permit) => permit.map_err(closed),
+            Err(_) => Err(busy(format!(
+                "none began within {} s (RUNNER_LAUNCH_QUEUE_SECONDS)",
+                patience.as_secs_f32()
+            ))),
+        }
+    }
+
+    /// Launches a browser, for a request if one waits for it. When `cancel` fires, everything begun is taken down before
+    /// this returns.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`], [`Error::Busy`], or why the launch came to nothing; nothing is left of it then.
+    pub async fn launch(
+        &self,
+        window: Window,
+        parent: Recipient<ChildExited<PartKey>>,
+        what: LaunchFor,
+        by: Option<RequestId>,
+        cancel: &CancellationToken,
+    ) -> Result<Launched> {
+        let permit = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(Error::Cancelled),
+            permit = self.permit(what) => permit?,
+        };
+        let headless = matches!(window, Window::None);
+        let kind = if headless { "headless" } else { "display" };
+        let started = tokio::time::Instant::now();
+        let launched = self.launch_permitted(window, parent, cancel).await;
+        let outcome = launched.as_ref().map_or_else(Error::code, |_| "ok");
+        self.metrics.launch(kind, outcome, started.elapsed());
+        if !matches!(launched, Err(Error::Cancelled)) {
+            let pool = if headless { PoolKind::Headless } else { PoolKind::Vnc };
+            self.outcomes.note(pool, launched.is_ok());
+        }
+        if let Ok(Launched { launch, version, .. }) = &launched {
+            let engine = self.settings.engine.kind.as_str();
+            let request = by.map(|by| format!(", request {by}")).unwrap_or_default();
+            let took = started.elapsed().as_millis();
+            log::debug!("launch {launch}: {engine} {version} ({kind}) is ready after {took} ms{request}");
+        }
+        drop(permit);
+        launched
+    }
+
+    async fn launch_permitted(
+        &self,
+        window: Window,
+        parent: Recipient<ChildExited<PartKey>>,
+        cancel: &CancellationToken,
+    ) -> Result<Launched> {
+        let mut begun = Begun::default();
+        match self.build(&mut begun, window, parent, cancel).await {
+            Ok(launched) => Ok(launched),
+            Err(error) => {
+                begun.dismantle().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn build(
+        &self,
+        begun: &mut Begun,
+        window: Window,
+        parent: Recipient<ChildExited<PartKey>>,
+        cancel: &CancellationToken,
+    ) -> Result<Launched> {
+        let (launch, dir) = self.directory()?;
+        let home = dir.make_home(&self.settings.user_fonts).map_err(|error| Error::LaunchFailed {
+            detail: format!("no home for it in {}: {error}", dir.path().display()),
+        })?;
+        let loss = Arc::new(SetOnce::new());
+        let (slot, shared) = match window {
+            Window::None => (None, None),
+            Window::NewSlot => (Some(Arc::new(self.slots.lease(self.os.as_ref())?)), None),
+            Window::Slot(slot) => (Some(slot), None),
+            Window::Shared(screen) => (None, Some(screen)),
+        };
+        let clocks = shared.as_ref().map_or_else(ScreenSessions::default, |screen| screen.clocks.clone());
+        let (mut place, mut camera) = (None, None);
+        if let Some(screen) = &shared {
+            let access = screen.ready(&self.settings.display, cancel).await?;
+            let authority = access.authority;
+            camera = Some(access.camera);
+            let (display, geometry) = (screen.settings.display, screen.settings.geometry);
+            place = Some(WindowPlace { display, authority, geometry });
+        }
+        if let Some(slot) = &slot {
+            let (its_camera, line) = Camera::new();
+            camera = Some(its_camera);
+            let request = DisplayRequest {
+                os: &self.os,
+                run_dir: &self.run_dir,
+                dir: &dir,
+                slot: Arc::clone(slot),
+                bond: PartBond::new(parent.clone(), launch, LaunchPart::Display, &loss),
+                clocks: clocks.clone(),
+                line,
+                metrics: &self.metrics,
+                cancel,
+            };
+            let started = tokio::time::Instant::now();
+            begun.display = Some(Display::start_ready(&self.settings.display, request).await?);
+            self.metrics.display_ready(started.elapsed());
+            let geometry = self.settings.display.geometry;
+            let authority = authority_file(&dir);
+            place = Some(WindowPlace { display: slot.display, authority, geometry });
+        }
+        let restarting = Error::Restarting { what: "worker" };
+        let seat = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(Error::Cancelled),
+            loss = loss.wait() => return Err(loss.clone().into()),
+            seat = self.drivers.send(AssignDriver) => seat.map_err(|_| restarting)??,
+        };
+        let options = self.options(place.as_ref(), &dir, &home, &seat);
+        let driver = seat.driver.address.clone();
+        let (os, pulse) = (Arc::clone(&self.os), self.settings.browser_pulse);
+        let parts = BrowserParts { launch, os, group: None, seat, dir, pulse };
+        let bond = PartBond::new(parent, launch, LaunchPart::Browser, &loss);
+        let browser = begun.browser.insert(Browser::start_empty(bond, parts)).clone();
+        let (answer, answered) = oneshot::channel();
+        // One message for each launch.
+        driver.do_send(Launch { launch, options, watcher: browser.clone().recipient(), answer });
+        let limit = self.settings.timeout;
+        let up = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(Error::Cancelled),
+            loss = loss.wait() => return Err(loss.clone().into()),
+            () = tokio::time::sleep(limit + BACKSTOP_MARGIN) => {
+                return Err(Error::LaunchTimedOut {
+                    what: "browser",
+                    limit,
+                    setting: LAUNCH_TIMEOUT_SETTING,
+                    said: "its driver says nothing of it either".to_owned(),
+                });
+            }
+            up = answered => up.unwrap_or_else(|_| Err(Error::DriverLost { detail: "its driver is gone".to_owned() }))?,
+        };
+        let endpoint = Url::parse(&up.endpoint).map_err(|error| Error::LaunchFailed {
+            detail: format!("its Playwright server is at '{}', which is no URL: {error}", up.endpoint),
+        })?;
+        // A part that is gone by now has left a note of it, for whoever takes this over.
+        let _ = browser.send(BrowserUp { group: up.pid }).await;
+        begun.browser = None;
+        let display = begun.display.take();
+        let version = up.version;
+        Ok(Launched { launch, browser, display, driver, slot, endpoint, version, loss, clocks, camera })
+    }
+
+    /// The browser's executable: of an installation that blocks `file:` pages, where that is to be had.
+    fn executable(&self) -> PathBuf {
+        let Engine { kind, executable, .. } = &self.settings.engine;
+        if self.settings.file_pages || *kind != EngineKind::Firefox {
+            return executable.clone();
+        }
+        policies::without_file_pages(self.run_dir.path(), executable).unwrap_or_else(|error| {
+            log::warn!("clients can open 'file:' pages, which Firefox can't be kept from: {error}");
+            executable.clone()
+        })
+    }
+
+    fn options(
+        &self,
+        place: Option<&WindowPlace>,
+        dir: &LaunchDir,
+        home: &Path,
+        seat: &DriverSeat,
+    ) -> LaunchOptions {
+        let mut env: BTreeMap<String, String> = self.settings.env.iter().cloned().collect();
+        env.extend([self.run_dir.mark(), seat.driver.mark.clone()]);
+        env.insert("HOME".to_owned(), home.display().to_string());
+        // A crash is told by the process' end; a helper process for each browser would only wait for it.
+        env.insert("MOZ_CRASHREPORTER_DISABLE".to_owned(), "1".to_owned());
+        if let Some(place) = place {
+            env.insert("DISPLAY".to_owned(), format!(":{}", place.display));
+            env.insert("XAUTHORITY".to_owned(), place.authority.display().to_string());
+        }
+        let engine = &self.settings.engine;
+        let executable = self.executable();
+        let geometry = place.map_or(self.settings.display.geometry, |place| place.geometry);
+        LaunchOptions {
+            engine: engine.kind,
+            executable: executable.display().to_string(),
+            version: engine.version.clone(),
+            headless: place.is_none(),
+            directory: dir.path().display().to_string(),
+            env,
+            preferences: self.settings.switches.preferences(),
+            block_webrtc: self.settings.switches.disable_webrtc,
+            window: WindowSize { width: geometry.width, height: geometry.height },
+            timeout_ms: u64::try_from(self.settings.timeout.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}

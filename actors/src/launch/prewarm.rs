@@ -1,0 +1,271 @@
+//! The prewarm pool actor: browsers that are up before anybody asks.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use actix::prelude::*;
+use camofleet_api::facts::PoolFill;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::launch::launched::Launched;
+use crate::launch::launcher::{LaunchFor, Launcher, Window};
+use crate::model::error::Result;
+use crate::supervision::part::PartKey;
+use crate::supervision::{Backoff, ChildExited, Generation, Intensity, Lifeline, RestartWindow};
+
+/// The two pools of a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PoolKind {
+    /// Browsers without a window.
+    Headless,
+    /// Browsers on a display of their own.
+    Vnc,
+}
+
+impl PoolKind {
+    /// The name in metrics, logs and health checks.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Headless => "headless",
+            Self::Vnc => "vnc",
+        }
+    }
+}
+
+impl fmt::Display for PoolKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How one pool is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolSettings {
+    /// How many browsers wait.
+    pub target: usize,
+    /// How often the fill is checked, besides after every take and every death.
+    pub check_interval: Duration,
+}
+
+/// Told to the worker whenever a pool's fill changes.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct PoolChanged {
+    pub kind: PoolKind,
+    pub fill: PoolFill,
+}
+
+/// Takes a warm browser; `None` when none waits. The pool begins to launch the next one at once.
+#[derive(Message)]
+#[rtype(result = "Option<Launched>")]
+pub(crate) struct Take;
+
+/// Ends the pool; answered when its browsers are gone.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct ClosePool;
+
+/// Waits between launches that fail; a machine that can't start a browser now may in a minute.
+const RETRY: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
+
+/// The first death of a warm browser in a minute is made good at once, the next ones ever later: one that dies as
+/// soon as it is up must not be launched in a tight loop.
+const DEATHS: Intensity = Intensity { limit: 8, within: Duration::from_secs(60) };
+
+/// Keeps a number of browsers up for sessions to come.
+pub(crate) struct PrewarmPool {
+    _lifeline: Lifeline<PoolKind>,
+    kind: PoolKind,
+    settings: PoolSettings,
+    launcher: Launcher,
+    worker: Recipient<PoolChanged>,
+    ready: VecDeque<Launched>,
+    launching: usize,
+    failures: usize,
+    deaths: RestartWindow,
+    last_error: Option<String>,
+    retry: Option<SpawnHandle>,
+    cancel: CancellationToken,
+    /// Told when a pool that is being closed has no launch left.
+    closed: Option<oneshot::Sender<()>>,
+}
+
+impl PrewarmPool {
+    pub fn start(
+        kind: PoolKind,
+        settings: PoolSettings,
+        launcher: Launcher,
+        worker: Recipient<PoolChanged>,
+        parent: Recipient<ChildExited<PoolKind>>,
+        generation: Generation,
+    ) -> Addr<Self> {
+        Actor::start(Self {
+            _lifeline: Lifeline::new(parent, kind, generation),
+            kind,
+            settings,
+            launcher,
+            worker,
+            ready: VecDeque::new(),
+            launching: 0,
+            failures: 0,
+            deaths: RestartWindow::new(DEATHS),
+            last_error: None,
+            retry: None,
+            cancel: CancellationToken::new(),
+            closed: None,
+        })
+    }
+
+    fn publish(&self) {
+        self.launcher.metrics.pool(self.kind.as_str(), self.ready.len(), self.settings.target);
+        // One message for each launch, take or death.
+        self.worker.do_send(PoolChanged {
+            kind: self.kind,
+            fill: PoolFill {
+                ready: self.ready.len(),
+                launching: self.launching,
+                target: self.settings.target,
+                last_error: self.last_error.clone(),
+            },
+        });
+    }
+
+    fn refill(&mut self, ctx: &mut Context<Self>) {
+        if self.retry.is_some() || self.cancel.is_cancelled() {
+            return;
+        }
+        let missing = self.settings.target.saturating_sub(self.ready.len() + self.launching);
+        for _ in 0..missing {
+            self.launching += 1;
+            let (launcher, cancel) = (self.launcher.clone(), self.cancel.clone());
+            let parent = ctx.address().recipient();
+            let window = match self.kind {
+                PoolKind::Headless => Window::None,
+                PoolKind::Vnc => self.launcher.window(),
+            };
+            let launch = async move {
+                let launched = launcher.launch(window, parent, LaunchFor::Upkeep, None, &cancel).await;
+                if !cancel.is_cancelled() {
+                    return Some(launched);
+                }
+                if let Ok(launched) = launched {
+                    launched.dismantle().await;
+                }
+                None
+            };
+            ctx.spawn(launch.into_actor(self).map(Self::on_launched));
+        }
+        self.publish();
+    }
+
+    /// `None`: the pool is being closed, and what was launched is gone again.
+    fn on_launched(launched: Option<Result<Launched>>, this: &mut Self, ctx: &mut Context<Self>) {
+        this.launching -= 1;
+        match launched {
+            None => this.finish_closing(),
+            Some(Ok(launched)) => {
+                this.failures = 0;
+                this.last_error = None;
+                match launched.loss().cloned() {
+                    None => this.ready.push_back(launched),
+                    // It died between the launcher's hand and this one's.
+                    Some(loss) => this.bury(launched, &loss.detail, ctx),
+                }
+            }
+            Some(Err(error)) => {
+                let text = error.to_string();
+                if this.last_error.as_ref() != Some(&text) {
+                    log::warn!("the {} pool could not launch a browser: {text}", this.kind);
+                }
+                this.last_error = Some(text);
+                this.failures += 1;
+                this.wait_before_retry(RETRY.delay(this.failures, fastrand::f64()), ctx);
+            }
+        }
+        this.publish();
+    }
+
+    fn finish_closing(&mut self) {
+        if self.launching == 0
+            && let Some(closed) = self.closed.take()
+        {
+            let _ = closed.send(());
+        }
+    }
+
+    /// A warm browser is gone, and is replaced.
+    fn bury(&mut self, launched: Launched, detail: &str, ctx: &mut Context<Self>) {
+        log::warn!("a warm {} browser is gone and will be replaced: {detail}", self.kind);
+        ctx.spawn(launched.dismantle().into_actor(self));
+        let deaths = self.deaths.admit(Instant::now()).unwrap_or(DEATHS.limit);
+        self.wait_before_retry(RETRY.delay(deaths, fastrand::f64()), ctx);
+    }
+
+    fn wait_before_retry(&mut self, wait: Duration, ctx: &mut Context<Self>) {
+        if self.retry.is_none() {
+            self.retry = Some(ctx.run_later(wait, |this, ctx| {
+                this.retry = None;
+                this.refill(ctx);
+            }));
+        }
+    }
+}
+
+impl Actor for PrewarmPool {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.run_interval(self.settings.check_interval, |this, ctx| {
+            this.ready.iter().for_each(Launched::check_alive);
+            this.refill(ctx);
+        });
+        self.refill(ctx);
+    }
+}
+
+impl Handler<Take> for PrewarmPool {
+    type Result = MessageResult<Take>;
+
+    fn handle(&mut self, _: Take, ctx: &mut Context<Self>) -> Self::Result {
+        // One that has just died is found out by whoever takes it.
+        let taken = self.ready.pop_front();
+        self.refill(ctx);
+        MessageResult(taken)
+    }
+}
+
+impl Handler<ChildExited<PartKey>> for PrewarmPool {
+    type Result = ();
+
+    fn handle(&mut self, exited: ChildExited<PartKey>, ctx: &mut Context<Self>) {
+        // A launch that fails halfway reports its parts too; only what waits here concerns the pool.
+        let Some(at) = self.ready.iter().position(|launched| launched.launch == exited.key.launch) else {
+            return;
+        };
+        if let Some(launched) = self.ready.remove(at) {
+            self.bury(launched, &exited.reason.to_string(), ctx);
+        }
+        self.publish();
+    }
+}
+
+impl Handler<ClosePool> for PrewarmPool {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: ClosePool, _: &mut Context<Self>) -> Self::Result {
+        self.cancel.cancel();
+        let ready = std::mem::take(&mut self.ready);
+        let (closed, launches_gone) = oneshot::channel();
+        self.closed = Some(closed);
+        self.finish_closing();
+        let gone = async {
+            futures_util::future::join_all(ready.into_iter().map(Launched::dismantle)).await;
+            // Fails only if a second request to close took the place of this one.
+            let _ = launches_gone.await;
+        };
+        Box::pin(gone.into_actor(self).map(|(), _, ctx| ctx.stop()))
+    }
+}

@@ -1,0 +1,330 @@
+//! What is asked of a session, and what is seen of it from outside.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use camofleet_api::ids::{RequestId, SessionId};
+use camofleet_api::request::SessionRequest;
+use camofleet_api::session::{Contexts, EndReason, OnCrash, Session, StartUrlWait, Status};
+use camofleet_api::view::{ViewKey, ViewLinks};
+use jiff::Timestamp;
+use url::Url;
+use uuid::Uuid;
+
+use super::error::{Error, Result};
+use crate::model::activity::ActivityClock;
+
+/// Schemes that a request's start URL may always have.
+const START_URL_SCHEMES: [&str; 3] = ["http", "https", "data"];
+
+/// Defaults for what a request leaves open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionDefaults {
+    /// Without a window.
+    pub headless: bool,
+    /// How long a session may be idle.
+    pub idle_ttl: Duration,
+    /// A page to open.
+    pub start_url: Option<String>,
+    /// What counts as open.
+    pub start_url_wait: StartUrlWait,
+    /// Schemes that a request's start URL may have beside http, https, data and about:blank: what a browser shows of its
+    /// own machine (`file:`), or of itself, is not for everybody who may ask for a session.
+    pub start_url_schemes: Vec<String>,
+}
+
+impl SessionDefaults {
+    /// Refuses a request whose start URL has a scheme that is not allowed.
+    ///
+    /// # Errors
+    /// [`Error::StartUrlScheme`].
+    pub fn check(&self, request: &SessionRequest) -> Result<()> {
+        let Some(url) = &request.start_url else { return Ok(()) };
+        let url = with_scheme(url.trim());
+        let scheme = url.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        let allowed = START_URL_SCHEMES.contains(&scheme.as_str())
+            || self.start_url_schemes.contains(&scheme)
+            || url.eq_ignore_ascii_case("about:blank");
+        if allowed { Ok(()) } else { Err(Error::StartUrlScheme { scheme }) }
+    }
+}
+
+/// An address without the password in it, if it has one: it is shown to everybody who may list sessions.
+pub fn without_password(address: &str) -> Cow<'_, str> {
+    let Ok(mut url) = Url::parse(address) else { return without_user(address) };
+    if url.password().is_none() {
+        return address.into();
+    }
+    // What has a password can have another.
+    let _ = url.set_password(Some("****"));
+    String::from(url).into()
+}
+
+/// The same of what no parser takes for an address: everything before the last `@` of what stands for a host.
+fn without_user(address: &str) -> Cow<'_, str> {
+    let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    match host.rsplit_once('@') {
+        Some((user, _)) if user.contains(':') => format!("{scheme}://****{}", &rest[user.len()..]).into(),
+        _ => address.into(),
+    }
+}
+
+/// A session as it will be built: every question answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionSpec {
+    /// Its id.
+    pub id: SessionId,
+    /// Without a window.
+    pub headless: bool,
+    /// With a published live view.
+    pub vnc: bool,
+    /// How long it may be idle.
+    pub idle_ttl: Duration,
+    /// A page to open in it, with a scheme.
+    pub start_url: Option<String>,
+    /// What counts as open.
+    pub start_url_wait: StartUrlWait,
+    /// The caller's own words on it.
+    pub labels: Arc<BTreeMap<String, String>>,
+    /// What happens when it breaks.
+    pub on_crash: OnCrash,
+    /// What happens when the last client leaves.
+    pub contexts: Contexts,
+    /// The request that asked for it; `None` where its machine does not tell.
+    pub request_id: Option<RequestId>,
+    /// What opens its live view, through every restart; `None` without one, and on another machine.
+    pub view_key: Option<ViewKey>,
+}
+
+impl SessionSpec {
+    /// Fills a request from the defaults, under a new id. A live view needs a window; a window needs a display, so
+    /// without `displays` the session runs headless, and says so.
+    pub fn new(request: SessionRequest, by: RequestId, defaults: &SessionDefaults, displays: bool) -> Self {
+        let headless = !request.vnc && (!displays || request.headless.unwrap_or(defaults.headless));
+        let start_url = request.start_url.or_else(|| defaults.start_url.clone());
+        Self {
+            id: Uuid::new_v4(),
+            headless,
+            vnc: request.vnc,
+            idle_ttl: request.idle_ttl.unwrap_or(defaults.idle_ttl),
+            start_url: start_url.filter(|url| !url.trim().is_empty()).map(|url| with_scheme(url.trim())),
+            start_url_wait: request.start_url_wait.unwrap_or(defaults.start_url_wait),
+            labels: Arc::new(request.labels),
+            on_crash: request.on_crash,
+            contexts: request.contexts,
+            request_id: Some(by),
+            view_key: request.vnc.then(ViewKey::random),
+        }
+    }
+}
+
+/// A bare host gets `https://`. `localhost:8080` is a host with a port, although it parses as a URL whose scheme is
+/// `localhost`; only a scheme that is followed by `//`, or by what is no port, or one without a host part by nature, counts as
+/// one.
+fn with_scheme(url: &str) -> String {
+    const SCHEMES_WITHOUT_HOST: [&str; 6] = ["about", "data", "blob", "file", "view-source", "moz-extension"];
+    let has_scheme = url.split_once(':').is_some_and(|(scheme, rest)| {
+        let scheme = scheme.to_ascii_lowercase();
+        let well_formed = scheme.starts_with(|c: char| c.is_ascii_lowercase())
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+        // A host is followed by its port, or is a user's name before a password.
+        let port = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+        let host = digits || port.contains('@');
+        well_formed && (rest.starts_with("//") || SCHEMES_WITHOUT_HOST.contains(&scheme.as_str()) || !host)
+    });
+    if has_scheme { url.to_owned() } else { format!("https://{url}") }
+}
+
+/// Where the live view of a session is reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VncView {
+    /// The id that the gateway's page and WebSocket carry; `None` where the worker names none.
+    pub id: Option<u16>,
+    /// The VNC server, for a gateway on the same machine; `None` for a session of another one.
+    pub server: Option<SocketAddr>,
+    /// The addresses to show.
+    pub links: ViewLinks,
+    /// What opens it beside a number that anybody can guess; `None` where its machine gives none: an original.
+    pub key: Option<ViewKey>,
+}
+
+/// How and why a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// When nothing was left of it.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: EndReason,
+    /// The same for people, with what the system said.
+    pub detail: String,
+}
+
+/// What is seen of a session. Published anew on every change; activity alone changes only its clock.
+#[derive(Debug, Clone)]
+pub struct SessionView {
+    /// How it was asked for.
+    pub spec: Arc<SessionSpec>,
+    /// Where it stands.
+    pub status: Status,
+    /// Its birth and last activity.
+    pub activity: ActivityClock,
+    /// What runs in it: `camoufox` or `firefox`, or what another machine calls it.
+    pub browser: Cow<'static, str>,
+    /// The browser's version, once it runs.
+    pub browser_version: Option<String>,
+    /// Its live view, once it has one.
+    pub vnc: Option<VncView>,
+    /// Where clients have to be sent, on a machine that does not relay them itself.
+    pub endpoint: Option<Url>,
+    /// Why the start URL could not be opened.
+    pub start_url_error: Option<String>,
+    /// How many Playwright clients are attached.
+    pub attached: usize,
+    /// How often it was built anew.
+    pub restarts: u32,
+    /// Its end, once it has come.
+    pub ending: Option<Ending>,
+}
+
+impl SessionView {
+    /// The session as the API writes it, without the fields that differ by role.
+    pub fn to_api(&self) -> Session {
+        let (spec, vnc, ending) = (&self.spec, self.vnc.as_ref(), self.ending.as_ref());
+        Session {
+            id: spec.id,
+            status: self.status,
+            created_at: self.activity.born_at().into(),
+            last_seen_at: self.activity.last_seen_at().into(),
+            browser: self.browser.clone().into_owned(),
+            browser_version: self.browser_version.clone(),
+            vnc_id: vnc.and_then(|vnc| vnc.id),
+            vnc_key: vnc.and_then(|vnc| vnc.key.clone()),
+            headless: spec.headless,
+            idle_ttl_seconds: spec.idle_ttl.as_secs(),
+            labels: Arc::clone(&spec.labels),
+            start_url: spec.start_url.as_deref().map(|url| without_password(url).into_owned()),
+            start_url_wait: spec.start_url_wait,
+            start_url_error: self.start_url_error.clone(),
+            attached: self.attached,
+            restarts: self.restarts,
+            on_crash: spec.on_crash,
+            contexts: spec.contexts,
+            request_id: spec.request_id.clone(),
+            ended_at: ending.filter(|_| self.status == Status::Dead).map(|ending| ending.at.into()),
+            end_reason: ending.map(|ending| ending.reason),
+            end_detail: ending.map(|ending| ending.detail.clone()),
+            worker: None,
+            worker_id: None,
+            ws_endpoint: String::new(),
+            vnc_enabled: None,
+            vnc: None,
+            vnc_info: None,
+            stale: None,
+        }
+    }
+
+    /// The same for who may see that there is a session, and not its screen.
+    #[must_use]
+    pub fn keyless(&self) -> Self {
+        let vnc = self.vnc.clone().map(|vnc| VncView { links: vnc.links.without_key(), key: None, ..vnc });
+        Self { vnc, ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn defaults() -> SessionDefaults {
+        SessionDefaults {
+            headless: false,
+            idle_ttl: Duration::from_secs(300),
+            start_url: None,
+            start_url_wait: StartUrlWait::Load,
+            start_url_schemes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_start_url_has_a_scheme_of_the_web_unless_others_are_named() {
+        let check = |url: &str, named: &[&str]| {
+            let start_url_schemes = named.iter().map(|scheme| (*scheme).to_owned()).collect();
+            let request = SessionRequest { start_url: Some(url.to_owned()), ..SessionRequest::default() };
+            SessionDefaults { start_url_schemes, ..defaults() }.check(&request)
+        };
+        for url in ["example.com", "HTTP://a", "https://a", "data:,x", "about:blank", "localhost:80", ""] {
+            assert_eq!(check(url, &[]), Ok(()), "{url}");
+        }
+        for (url, scheme) in [
+            ("file:///etc/passwd", "file"),
+            (" FILE:/etc/passwd", "file"),
+            ("about:config", "about"),
+            ("view-source:http://a", "view-source"),
+            ("chrome://browser", "chrome"),
+            ("blob:x", "blob"),
+            ("javascript:alert(1)", "javascript"),
+        ] {
+            let refused = Err(Error::StartUrlScheme { scheme: scheme.to_owned() });
+            assert_eq!(check(url, &[]), refused, "{url}");
+            assert_eq!(check(url, &[scheme]), Ok(()), "{url}");
+        }
+        // What a browser's parser would take for `file:`, was made a host by then.
+        assert_eq!(check("fi\nle:///etc/passwd", &[]), Ok(()));
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_not_shown() {
+        assert_eq!(without_password("https://me:s3cret@a.example/x"), "https://me:****@a.example/x");
+        assert_eq!(without_password("https://me:s3cret@["), "https://****@[");
+        for same in ["https://me@a.example", "https://a.example/?q=a:b@c", "not a url"] {
+            assert_eq!(without_password(same), same);
+        }
+    }
+
+    #[test]
+    fn a_bare_host_gets_https_and_a_url_stays_as_it_is() {
+        let cases = [
+            ("example.com", "https://example.com"),
+            ("example.com:8080/a?b=//c", "https://example.com:8080/a?b=//c"),
+            ("example.com/?to=http://other.com", "https://example.com/?to=http://other.com"),
+            ("localhost:8080", "https://localhost:8080"),
+            ("http://localhost:8080", "http://localhost:8080"),
+            ("example.com:8080/a:b", "https://example.com:8080/a:b"),
+            ("user:secret@example.com", "https://user:secret@example.com"),
+            ("javascript:alert(1)", "javascript:alert(1)"),
+            ("javascript:/a/", "javascript:/a/"),
+            ("jar:file:///a!/b", "jar:file:///a!/b"),
+            ("about:blank", "about:blank"),
+            ("DATA:text/html,x", "DATA:text/html,x"),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(with_scheme(given), expected);
+        }
+    }
+
+    #[test]
+    fn a_live_view_needs_a_window() {
+        let request = SessionRequest { vnc: true, headless: Some(true), ..SessionRequest::default() };
+        assert!(!SessionSpec::new(request, RequestId::random(), &defaults(), true).headless);
+    }
+
+    #[test]
+    fn without_display_tools_a_session_without_a_view_runs_headless() {
+        let request = SessionRequest { headless: Some(false), ..SessionRequest::default() };
+        assert!(!SessionSpec::new(request.clone(), RequestId::random(), &defaults(), true).headless);
+        assert!(SessionSpec::new(request, RequestId::random(), &defaults(), false).headless);
+    }
+
+    #[test]
+    fn what_a_request_leaves_open_comes_from_the_defaults() {
+        let defaults = SessionDefaults { start_url: Some("example.com".into()), ..defaults() };
+        let spec = SessionSpec::new(SessionRequest::default(), RequestId::random(), &defaults, true);
+        assert_eq!(spec.start_url.as_deref(), Some("https://example.com"));
+        assert_eq!((spec.idle_ttl.as_secs(), spec.start_url_wait), (300, StartUrlWait::Load));
+    }
+}

@@ -1,0 +1,46 @@
+//! The HTTP client of every call to another machine.
+
+use std::time::Duration;
+
+use awc::http::header::AUTHORIZATION;
+
+use super::tls;
+
+/// How a client connects. How long a call may take is each call's own matter.
+pub(crate) struct HttpClient {
+    /// Whether it calls `https`: certificate authorities are read only then.
+    pub secure: bool,
+    /// How long a connection may take to be accepted.
+    pub connect_timeout: Duration,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
+    /// How many connections there may be.
+    pub connections: usize,
+    /// The `Authorization` header of each call.
+    pub authorization: Option<String>,
+}
+
+impl HttpClient {
+    /// A client for one call: its connection is closed with it.
+    pub fn once(secure: bool, connect_timeout: Duration) -> Self {
+        Self { secure, connect_timeout, keep_alive: Duration::ZERO, connections: 1, authorization: None }
+    }
+
+    /// Builds the client. It follows no redirection: what answers is what was called.
+    pub fn build(self) -> awc::Client {
+        let connector = awc::Connector::new()
+            .timeout(self.connect_timeout)
+            .conn_keep_alive(self.keep_alive)
+            .limit(self.connections);
+        let connector = if self.secure { connector.rustls_0_23(tls::client_config()) } else { connector };
+        let mut client = awc::Client::builder()
+            .connector(connector)
+            .disable_timeout()
+            .disable_redirects()
+            .no_default_headers();
+        if let Some(authorization) = self.authorization {
+            client = client.add_default_header((AUTHORIZATION, authorization));
+        }
+        client.finish()
+    }
+}

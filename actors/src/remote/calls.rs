@@ -1,0 +1,241 @@
+//! The calls to another machine: one pooled client, a limit of time on each, and every outcome counted.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use awc::error::SendRequestError;
+use awc::http::{Method, header};
+use bytes::Bytes;
+use camofleet_api::health::Health;
+use camofleet_api::ids::{RequestId, SessionId};
+use camofleet_api::request::SessionRequest;
+use camofleet_api::session::{Deleted, Session, Status};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::RemoteSettings;
+use super::session::view_of;
+use crate::metrics::Metrics;
+use crate::model::error::{Error, Result, with_sources};
+use crate::model::session::SessionView;
+use crate::net::http::HttpClient;
+
+/// The longest answer that is read: some ten thousand sessions.
+const ANSWER_LIMIT: usize = 16 << 20;
+
+/// How long an idle connection is kept. The original's servers close theirs after 5 s, and a request that meets the close
+/// is lost.
+const KEEP_ALIVE: Duration = Duration::from_secs(4);
+/// How many connections there may be: a create holds one for as long as a browser takes to start, and a look at the
+/// machine must not wait for it.
+const CONNECTIONS: usize = 1024;
+
+/// What a machine was seen to be.
+pub(super) struct Observation {
+    pub health: Health,
+    pub sessions: Vec<SessionView>,
+    /// It does not know better than we do: it stands before another machine, which does not answer.
+    pub stale: bool,
+    /// The ended ones, where they were asked for.
+    pub ended: Option<Vec<SessionView>>,
+}
+
+/// Calls one machine. Cloning shares the connections.
+#[derive(Clone)]
+pub(super) struct Calls {
+    client: awc::Client,
+    settings: Arc<RemoteSettings>,
+    metrics: Metrics,
+}
+
+/// One call.
+pub(super) struct Call<'a> {
+    /// What the metrics call it.
+    name: &'static str,
+    method: Method,
+    /// With its query.
+    path: String,
+    body: Option<Value>,
+    limit: Duration,
+    by: Option<&'a RequestId>,
+}
+
+/// What a machine answered, whatever it is.
+pub(super) struct Answer {
+    pub status: u16,
+    retry_after: Option<Duration>,
+    /// The type of its body.
+    pub kind: Option<String>,
+    pub body: Bytes,
+}
+
+impl Calls {
+    pub fn new(settings: Arc<RemoteSettings>, metrics: Metrics) -> Self {
+        let client = HttpClient {
+            secure: settings.url.scheme() == "https",
+            connect_timeout: settings.connect_timeout,
+            keep_alive: KEEP_ALIVE,
+            connections: CONNECTIONS,
+            authorization: settings.authorization(),
+        };
+        Self { client: client.build(), settings, metrics }
+    }
+
+    /// Looks at everything that snapshots show.
+    pub async fn observe(&self, with_ended: bool) -> Result<Observation> {
+        let limit = self.settings.poll_timeout;
+        let get = |name, path: &str| Call {
+            name,
+            method: Method::GET,
+            path: path.to_owned(),
+            body: None,
+            limit,
+            by: None,
+        };
+        let ended = async {
+            match with_ended {
+                true => self.ask::<Vec<Session>>(get("list_ended", "/sessions?ended=true")).await.map(Some),
+                false => Ok(None),
+            }
+        };
+        let (health, sessions, ended) = futures_util::future::try_join3(
+            self.ask::<Health>(get("health", "/health")),
+            self.ask::<Vec<Session>>(get("list", "/sessions")),
+            ended,
+        )
+        .await?;
+        let views = |sessions: Vec<Session>, dead: bool| {
+            let wanted = sessions.into_iter().filter(|session| (session.status == Status::Dead) == dead);
+            wanted.map(|session| view_of(session, &self.settings)).collect()
+        };
+        // One that knows no ended sessions lists the live ones again.
+        Ok(Observation {
+            health,
+            stale: sessions.iter().any(|session| session.stale == Some(true)),
+            sessions: views(sessions, false),
+            ended: ended.map(|ended| views(ended, true)),
+        })
+    }
+
+    pub async fn create(&self, request: &SessionRequest, by: &RequestId) -> Result<SessionView> {
+        let body = serde_json::to_value(request).ok();
+        let limit = self.settings.create_timeout;
+        let call = Call {
+            name: "create",
+            method: Method::POST,
+            path: "/sessions".into(),
+            body,
+            limit,
+            by: Some(by),
+        };
+        self.ask::<Session>(call).await.map(|session| view_of(session, &self.settings))
+    }
+
+    pub async fn find(&self, id: SessionId, by: &RequestId) -> Result<SessionView> {
+        // Whether ended sessions are wanted, the caller decides by the status; the original does not know the question.
+        let call = self.on_session("find", Method::GET, id, "?ended=true", by);
+        let session = self.ask::<Session>(call).await?;
+        Ok(view_of(session, &self.settings))
+    }
+
+    pub async fn touch(&self, id: SessionId, by: &RequestId) -> Result<SessionView> {
+        let session = self.ask::<Session>(self.on_session("touch", Method::POST, id, "/touch", by)).await?;
+        Ok(view_of(session, &self.settings))
+    }
+
+    pub async fn delete(&self, id: SessionId, by: &RequestId) -> Result<Status> {
+        let deleted = self.ask::<Deleted>(self.on_session("delete", Method::DELETE, id, "", by)).await?;
+        Ok(deleted.status)
+    }
+
+    /// Takes the machine out of service, its sessions too where they are to `end`, or back.
+    pub async fn drain(&self, on: bool, end: bool, by: &RequestId) -> Result<()> {
+        let method = if on { Method::POST } else { Method::DELETE };
+        let path = if on && end { "/drain?end=true" } else { "/drain" };
+        let limit = self.settings.request_timeout;
+        let call = Call { name: "drain", method, path: path.into(), body: None, limit, by: Some(by) };
+        let accepted = self.call(call, |answer| self.accepted(answer)).await;
+        match accepted {
+            Err(Error::Refused { status: 404 | 405, .. }) => Err(Error::NoDrain { what: self.what() }),
+            accepted => accepted.map(|_| ()),
+        }
+    }
+
+    pub(super) fn on_session<'a>(
+        &self,
+        name: &'static str,
+        method: Method,
+        id: SessionId,
+        below: &str,
+        by: &'a RequestId,
+    ) -> Call<'a> {
+        let path = format!("/sessions/{id}{below}");
+        Call { name, method, path, body: None, limit: self.settings.request_timeout, by: Some(by) }
+    }
+
+    /// Makes a call whose answer is JSON.
+    async fn ask<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T> {
+        let name = call.name;
+        let read = |answer| {
+            let Answer { body, .. } = self.accepted(answer)?;
+            let unclear = |error| self.broke(format!("its answer to '{name}' can't be understood: {error}"));
+            serde_json::from_slice(&body).map_err(unclear)
+        };
+        self.call(call, read).await
+    }
+
+    /// Makes a call, and counts what its answer is read as.
+    pub(super) async fn call<T>(&self, call: Call<'_>, read: impl FnOnce(Answer) -> Result<T>) -> Result<T> {
+        let (name, limit, started) = (call.name, call.limit, Instant::now());
+        let answered = match tokio::time::timeout(limit, self.send(call)).await {
+            Ok(answered) => answered.and_then(read),
+            Err(_) => Err(Error::UpstreamTimedOut { what: self.settings.what(), limit }),
+        };
+        let outcome = answered.as_ref().map_or_else(Error::code, |_| "ok");
+        self.metrics.upstream(&self.settings.name, name, outcome, started.elapsed());
+        answered
+    }
+
+    async fn send(&self, call: Call<'_>) -> Result<Answer> {
+        let mut request = self.client.request(call.method, self.settings.at(&call.path));
+        if let Some(by) = call.by {
+            request = request.insert_header(("X-Request-Id", by.as_str()));
+        }
+        let sent = match &call.body {
+            Some(body) => request.send_json(body),
+            None => request.send(),
+        };
+        let mut answer = sent.await.map_err(|error| match error {
+            // Nothing of the request has left this machine.
+            SendRequestError::Connect(error) => {
+                Error::UpstreamUnreachable { what: self.what(), detail: with_sources(&error) }
+            }
+            error => self.broke(error.to_string()),
+        })?;
+        let text = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
+        let retry_after = text(header::RETRY_AFTER).and_then(|wait| wait.parse().ok());
+        let kind = text(header::CONTENT_TYPE).map(str::to_owned);
+        let status = answer.status().as_u16();
+        let body = answer.body().limit(ANSWER_LIMIT).await.map_err(|error| self.broke(error.to_string()))?;
+        Ok(Answer { status, retry_after: retry_after.map(Duration::from_secs), kind, body })
+    }
+
+    /// An answer that is no refusal.
+    pub(super) fn accepted(&self, answer: Answer) -> Result<Answer> {
+        match answer.status {
+            200..=299 => Ok(answer),
+            status => Err(Error::of_answer(self.what(), status, answer.retry_after, &answer.body)),
+        }
+    }
+
+    /// What errors call the machine.
+    pub(super) fn what(&self) -> Cow<'static, str> {
+        self.settings.what()
+    }
+
+    pub(super) fn broke(&self, detail: String) -> Error {
+        Error::UpstreamBroke { what: self.what(), detail }
+    }
+}

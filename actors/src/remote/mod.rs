@@ -1,0 +1,427 @@
+//! The remote worker actor: another machine's worker, or a worker's remote runner, behind a worker's messages.
+//!
+//! It looks at the machine on a clock of its own and keeps the snapshot that all reads use, so no read waits for the
+//! machine. What is written through it is in the snapshot before the writer hears of it.
+
+mod calls;
+mod contact;
+mod drain;
+mod screenshots;
+mod session;
+mod settings;
+mod snapshot;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actix::prelude::*;
+use camofleet_api::ids::{RequestId, SessionId};
+use camofleet_api::session::Status;
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use self::calls::{Calls, Observation};
+use self::contact::Contact;
+use self::snapshot::{Changes, Known, Written};
+use crate::metrics::Metrics;
+use crate::model::activity::ActivityClock;
+use crate::model::claim::Claimant;
+use crate::model::error::{Error, Result};
+use crate::model::events::EventBus;
+use crate::model::session::SessionView;
+use crate::session::{AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment, Upstream};
+use crate::supervision::{ChildExited, Generation, Lifeline};
+use crate::worker::{
+    AttachClient, CreateSession, DeleteSession, FindSession, Machine, ShutDown, TouchSession, WorkerHandle,
+    WorkerSnapshot,
+};
+
+pub use self::settings::{RemoteRole, RemoteSettings};
+
+/// Ended sessions change seldom: every so many polls they are listed too.
+const ENDED_EVERY: u64 = 10;
+
+/// What a remote worker is built from, in each of its lives.
+#[derive(Clone)]
+pub struct RemoteParts {
+    /// How it is reached.
+    pub settings: Arc<RemoteSettings>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Where it tells what changes.
+    pub events: EventBus,
+    /// Where it shows itself; kept from one life to the next.
+    pub snapshot: watch::Sender<Arc<WorkerSnapshot>>,
+}
+
+/// Another machine.
+pub struct RemoteWorker {
+    lifeline: Lifeline<String>,
+    settings: Arc<RemoteSettings>,
+    calls: Calls,
+    metrics: Metrics,
+    events: EventBus,
+    contact: Contact,
+    /// Whether the log says that it answers; `None` before the first contact.
+    reported: Option<bool>,
+    known: Known,
+    /// How many looks at the machine have begun.
+    polls: u64,
+    attachments: HashMap<AttachmentId, Option<Recipient<CloseAttachment>>>,
+    last_attachment: AttachmentId,
+    draining: bool,
+    snapshot: watch::Sender<Arc<WorkerSnapshot>>,
+}
+
+impl RemoteWorker {
+    /// Starts the actor, which looks at its machine at once.
+    pub fn start(
+        parts: RemoteParts,
+        parent: Recipient<ChildExited<String>>,
+        generation: Generation,
+    ) -> WorkerHandle {
+        let RemoteParts { settings, metrics, events, snapshot } = parts;
+        let (name, seen) = (settings.name.clone(), snapshot.subscribe());
+        let known = Known::after(&snapshot.borrow());
+        let worker = Self {
+            lifeline: Lifeline::new(parent, name.clone(), generation),
+            calls: Calls::new(Arc::clone(&settings), metrics.clone()),
+            settings,
+            metrics,
+            events,
+            contact: Contact::default(),
+            reported: None,
+            known,
+            polls: 0,
+            attachments: HashMap::new(),
+            last_attachment: 0,
+            draining: false,
+            snapshot,
+        };
+        WorkerHandle::new(name, Actor::start(worker), seen)
+    }
+
+    fn poll(&mut self, ctx: &mut Context<Self>) {
+        self.polls += 1;
+        let (number, calls) = (self.polls, self.calls.clone());
+        let with_ended = number % ENDED_EVERY == 1 || self.known.misses_endings();
+        let observe = async move { calls.observe(with_ended).await };
+        ctx.spawn(observe.into_actor(self).map(move |observed, this, ctx| {
+            this.observed(number, observed);
+            let wait = this.contact.next_poll(this.settings.poll_interval, fastrand::f64());
+            ctx.run_later(wait, Self::poll);
+        }));
+    }
+
+    fn observed(&mut self, number: u64, observed: Result<Observation>) {
+        match observed {
+            Ok(observation) => {
+                self.contact.answered(Instant::now(), Timestamp::now());
+                self.report_contact();
+                let changes = self.known.observed(number, observation);
+                self.tell(changes, None);
+            }
+            Err(error) => self.failed(&error),
+        }
+        if self.contact.forgotten(Instant::now()) {
+            let forgotten = self.known.forget_sessions();
+            self.tell(forgotten, None);
+        }
+        self.publish();
+    }
+
+    fn tell(&self, changes: Changes, by: Option<&RequestId>) {
+        for (view, change) in changes {
+            let by = by.or_else(|| self.known.deleted_by(view.spec.id)).cloned();
+            self.events.publish(&self.settings.name, view, change, by);
+        }
+    }
+
+    /// A call came to nothing because of the machine.
+    fn failed(&mut self, error: &Error) {
+        self.contact.failed(trouble(error));
+        self.report_contact();
+    }
+
+    /// One line when the machine begins to answer, and one when it ceases to.
+    fn report_contact(&mut self) {
+        let outage = self.contact.outage();
+        if self.reported == Some(outage.is_none()) {
+            return;
+        }
+        self.reported = Some(outage.is_none());
+        match outage {
+            None => log::info!("{} answers", self.settings.what()),
+            Some(why) => log::warn!("no calls to {} but probes: {why}", self.settings.what()),
+        }
+    }
+
+    fn publish(&self) {
+        let outage = self.contact.outage();
+        for status in Status::ALL {
+            self.metrics.sessions(&self.settings.name, status, self.known.count(status));
+        }
+        let healthy = outage.is_none() && self.known.healthy();
+        self.metrics.worker_healthy(&self.settings.name, healthy);
+        let (sessions, ended) = self.known.sessions();
+        let told = self.known.facts().filter(|_| outage.is_none());
+        let facts = self.settings.facts(told, sessions.len(), self.draining);
+        self.snapshot.send_replace(Arc::new(WorkerSnapshot {
+            stale: (outage.is_some() || self.known.stale()) && !sessions.is_empty(),
+            sessions,
+            ended,
+            healthy,
+            version: self.known.version().to_owned(),
+            // What it said of itself before is no longer so.
+            checks: outage.as_ref().map_or_else(|| self.known.checks(), |why| self.settings.role.fails(why)),
+            unreachable: outage,
+            supports_vnc: self.settings.supports_vnc,
+            draining: self.draining || facts.as_ref().is_some_and(|facts| facts.draining),
+            facts,
+            machine: Some(Machine { url: self.settings.at(""), last_contact: self.contact.last_answer() }),
+            playwright: None,
+        }));
+    }
+
+    /// Why nothing is asked of the machine now.
+    fn refusal(&self) -> Option<Error> {
+        if self.draining {
+            return Some(Error::Draining);
+        }
+        self.contact.outage().map(|detail| Error::UpstreamUnreachable { what: self.settings.what(), detail })
+    }
+
+    /// What a write came to is shown before its writer hears of it.
+    fn written<T>(
+        &mut self,
+        answer: Result<T>,
+        by: RequestId,
+        write: impl FnOnce(&T) -> Written,
+    ) -> Result<T> {
+        match &answer {
+            Ok(answer) => {
+                let changes = self.known.written(self.polls, write(answer));
+                self.tell(changes, Some(&by));
+                self.publish();
+            }
+            Err(error @ (Error::UpstreamUnreachable { .. } | Error::UpstreamTimedOut { .. })) => {
+                self.failed(error);
+                self.publish();
+            }
+            Err(_) => {}
+        }
+        answer
+    }
+
+    /// Ends a session whose asker leaves before it has taken it.
+    fn delete_unclaimed(
+        &mut self,
+        id: SessionId,
+        by: RequestId,
+        claimant: Claimant,
+        ctx: &mut Context<Self>,
+    ) {
+        ctx.spawn(claimant.left().into_actor(self).map(move |left, _, ctx| {
+            if left {
+                // One message for each create.
+                ctx.notify(DeleteSession { id, by });
+            }
+        }));
+    }
+
+    fn close_attachments(&mut self, reason: &str) {
+        for close in self.attachments.values().flatten() {
+            // One message for each client.
+            close.do_send(CloseAttachment { reason: reason.to_owned() });
+        }
+    }
+}
+
+/// What a call came to, said of the machine, whose name stands beside it wherever it is shown.
+fn trouble(error: &Error) -> String {
+    match error {
+        Error::UpstreamUnreachable { detail, .. } | Error::UpstreamBroke { detail, .. } => detail.clone(),
+        Error::UpstreamTimedOut { limit, .. } => {
+            format!("it did not answer within {} s", limit.as_secs_f32())
+        }
+        Error::Refused { status, detail, .. } => format!("it answered {status}: {detail}"),
+        other => other.to_string(),
+    }
+}
+
+impl Actor for RemoteWorker {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.publish();
+        self.poll(ctx);
+    }
+}
+
+impl Drop for RemoteWorker {
+    fn drop(&mut self) {
+        self.close_attachments("its worker failed in this process");
+    }
+}
+
+impl Handler<CreateSession> for RemoteWorker {
+    type Result = ResponseActFuture<Self, Result<Arc<SessionView>>>;
+
+    fn handle(
+        &mut self,
+        CreateSession { mut request, by, claimant }: CreateSession,
+        _: &mut Context<Self>,
+    ) -> Self::Result {
+        if let Some(refusal) = self.refusal() {
+            return Box::pin(actix::fut::err(refusal));
+        }
+        request.idle_ttl = request.idle_ttl.or(self.settings.default_idle_ttl);
+        request.headless = request.headless.or(self.settings.default_headless);
+        let (calls, started) = (self.calls.clone(), Instant::now());
+        // A camofleet notices that this call is broken off, and ends what it had begun. An original does not: there the
+        // session has to come first, for its id is not known before.
+        let notices = self.known.facts().is_some();
+        let waiting = claimant.clone();
+        let created = async move {
+            let broken_off = async {
+                match notices {
+                    true => waiting.leaves().await,
+                    false => std::future::pending().await,
+                }
+            };
+            let created = tokio::select! {
+                biased;
+                () = broken_off => Err(Error::Cancelled),
+                created = calls.create(&request, &by) => created.map(Arc::new),
+            };
+            (created, by)
+        };
+        Box::pin(created.into_actor(self).map(move |(created, by), this, ctx| {
+            let outcome = created.as_ref().map_or_else(Error::code, |_| "ok").to_owned();
+            this.metrics.created(&outcome, "remote", started.elapsed());
+            if let Ok(view) = &created {
+                this.delete_unclaimed(view.spec.id, by.clone(), claimant, ctx);
+            }
+            this.written(created, by, |view| Written::Live(Arc::clone(view)))
+        }))
+    }
+}
+
+impl Handler<FindSession> for RemoteWorker {
+    type Result = ResponseActFuture<Self, Result<Arc<SessionView>>>;
+
+    fn handle(&mut self, FindSession { id, by }: FindSession, _: &mut Context<Self>) -> Self::Result {
+        if let Some(refusal) = self.refusal() {
+            return Box::pin(actix::fut::err(refusal));
+        }
+        let calls = self.calls.clone();
+        Box::pin(async move { calls.find(id, &by).await.map(Arc::new) }.into_actor(self))
+    }
+}
+
+impl Handler<DeleteSession> for RemoteWorker {
+    type Result = ResponseActFuture<Self, Result<Status>>;
+
+    fn handle(&mut self, DeleteSession { id, by }: DeleteSession, _: &mut Context<Self>) -> Self::Result {
+        if let Some(refusal) = self.refusal() {
+            return Box::pin(actix::fut::err(refusal));
+        }
+        let (calls, started) = (self.calls.clone(), Instant::now());
+        self.known.delete_sent(id, by.clone());
+        let deleted = async move { (calls.delete(id, &by).await, by) };
+        Box::pin(deleted.into_actor(self).map(move |(deleted, by), this, _| {
+            this.known.delete_answered(id);
+            if deleted.is_ok() {
+                this.metrics.deleted(started.elapsed());
+            }
+            if deleted == Err(Error::SessionNotFound) {
+                let changes = this.known.written(this.polls, Written::Gone(id));
+                this.tell(changes, Some(&by));
+                this.publish();
+            }
+            this.written(deleted, by, |status| Written::Deleted(id, *status))
+        }))
+    }
+}
+
+impl Handler<TouchSession> for RemoteWorker {
+    type Result = ResponseActFuture<Self, Result<Arc<SessionView>>>;
+
+    fn handle(&mut self, TouchSession { id, by }: TouchSession, _: &mut Context<Self>) -> Self::Result {
+        if let Some(refusal) = self.refusal() {
+            return Box::pin(actix::fut::err(refusal));
+        }
+        let calls = self.calls.clone();
+        let touched = async move { (calls.touch(id, &by).await.map(Arc::new), by) };
+        Box::pin(touched.into_actor(self).map(|(touched, by), this, _| {
+            this.written(touched, by, |view| Written::Touched(Arc::clone(view)))
+        }))
+    }
+}
+
+impl Handler<AttachClient> for RemoteWorker {
+    type Result = Result<AttachmentTicket>;
+
+    fn handle(&mut self, AttachClient { id, by }: AttachClient, ctx: &mut Context<Self>) -> Self::Result {
+        if let Some(refusal) = self.refusal() {
+            return Err(refusal);
+        }
+        let view = self.known.live(id);
+        let told = view.and_then(|view| view.endpoint.clone());
+        // A browser's own server, of an original runner, is no business of the token.
+        let authorization = if told.is_none() { self.settings.authorization() } else { None };
+        let url = told.map_or_else(|| self.settings.websocket(id), Ok)?;
+        self.last_attachment += 1;
+        self.attachments.insert(self.last_attachment, None);
+        Ok(AttachmentTicket {
+            upstream: Upstream {
+                url,
+                what: self.settings.what(),
+                name: self.settings.name.clone().into(),
+                hop: true,
+                authorization,
+            },
+            // The machine keeps the session's real clock, and sees the same traffic.
+            activity: view.map_or_else(ActivityClock::new, |view| view.activity.clone()),
+            metrics: self.metrics.clone(),
+            by,
+            session: ctx.address().recipient(),
+            lifeline: Lifeline::new(ctx.address().recipient(), self.last_attachment, 0),
+        })
+    }
+}
+
+impl Handler<AttachmentStarted> for RemoteWorker {
+    type Result = ();
+
+    fn handle(&mut self, started: AttachmentStarted, _: &mut Context<Self>) {
+        if self.draining {
+            started.close.do_send(CloseAttachment { reason: "camofleet is shutting down".to_owned() });
+        }
+        if let Some(close) = self.attachments.get_mut(&started.id) {
+            *close = Some(started.close);
+        }
+    }
+}
+
+impl Handler<ChildExited<AttachmentId>> for RemoteWorker {
+    type Result = ();
+
+    fn handle(&mut self, exited: ChildExited<AttachmentId>, _: &mut Context<Self>) {
+        self.attachments.remove(&exited.key);
+    }
+}
+
+impl Handler<ShutDown> for RemoteWorker {
+    type Result = ();
+
+    fn handle(&mut self, _: ShutDown, ctx: &mut Context<Self>) {
+        log::debug!("{} is left alone", self.lifeline.key());
+        self.draining = true;
+        // Its sessions are the machine's, and go on.
+        self.close_attachments("camofleet is shutting down");
+        self.publish();
+        ctx.stop();
+    }
+}

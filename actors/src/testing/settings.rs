@@ -1,0 +1,80 @@
+//! A worker on a fake machine, as tests set it up.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use camofleet_api::session::StartUrlWait;
+
+use super::fake_os::FakeOs;
+use crate::display::{DisplaySettings, DisplayTools, Geometry, ViewerLimits, VncBackend};
+use crate::driver::DriverSettings;
+use crate::host::engine::{Engine, EngineKind};
+use crate::host::slots::SlotRanges;
+use crate::launch::prewarm::PoolSettings;
+use crate::launch::{LaunchSettings, NetworkSwitches, QueueSettings};
+use crate::model::links::LinkBases;
+use crate::model::session::SessionDefaults;
+use crate::supervision::{Intensity, PulseSettings};
+use crate::worker::{DiagnosticsSettings, WorkerSettings};
+
+/// How often everything is polled, and how long it may be silent.
+const PULSE: PulseSettings =
+    PulseSettings { interval: Duration::from_secs(5), silence: Duration::from_secs(15) };
+
+/// A worker's settings: no warm browsers, three display slots, room for all.
+pub fn worker_settings(os: &FakeOs) -> WorkerSettings {
+    let pool = PoolSettings { target: 0, check_interval: Duration::from_secs(2) };
+    WorkerSettings {
+        host_name: "host-1".to_owned(),
+        name: "local".to_owned(),
+        defaults: SessionDefaults {
+            headless: true,
+            idle_ttl: Duration::from_secs(300),
+            start_url: None,
+            start_url_wait: StartUrlWait::Load,
+            start_url_schemes: Vec::new(),
+        },
+        offers_vnc: true,
+        max_sessions: 10,
+        restart_intensity: Intensity { limit: 3, within: Duration::from_secs(300) },
+        slots: SlotRanges { displays: 100..=102, vnc_ports: 5900..=5999, vnc_ids: 6900..=6999 },
+        launch: LaunchSettings {
+            engine: Engine {
+                kind: EngineKind::Firefox,
+                executable: PathBuf::from("/usr/bin/firefox"),
+                version: None,
+            },
+            // The machine is a fake one.
+            file_pages: true,
+            switches: NetworkSwitches { disable_http3: true, disable_ipv6: true, disable_webrtc: true },
+            timeout: Duration::from_secs(30),
+            permits: 10,
+            queue: QueueSettings { length: 64, patience: Duration::from_secs(60) },
+            disk_limit: None,
+            display: DisplaySettings {
+                tools: DisplayTools::find(VncBackend::Auto, os),
+                geometry: Geometry { width: 1920, height: 1080, depth: 24 },
+                bind: std::net::Ipv4Addr::LOCALHOST.into(),
+                viewers: ViewerLimits { count: 16, write_timeout: Duration::from_secs(30), open: true },
+                shared: None,
+                startup_timeout: Duration::from_secs(5),
+                links: LinkBases::below(""),
+                env: Vec::new(),
+                pulse: PULSE,
+            },
+            env: Vec::new(),
+            user_fonts: Vec::new(),
+            browser_pulse: PULSE,
+        },
+        driver: DriverSettings {
+            node: PathBuf::from("/usr/bin/node"),
+            directory: PathBuf::from("/driver"),
+            sessions_per_driver: 100,
+            env: Vec::new(),
+            pulse: PULSE,
+        },
+        headless_pool: pool,
+        vnc_pool: pool,
+        diagnostics: DiagnosticsSettings::default(),
+    }
+}

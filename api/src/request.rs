@@ -1,0 +1,398 @@
+//! A create request, and how one is read: field by field, so that an error names the field.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::facts::seconds;
+use crate::session::{Contexts, OnCrash, StartUrlWait};
+
+/// The shortest and longest idle TTL, in seconds.
+const IDLE_TTL: RangeInclusive<u64> = 30..=3600;
+/// The longest start URL, in characters.
+const START_URL_LIMIT: usize = 1024;
+
+/// The most labels of a session, the longest name or value of one in characters, and the bytes of all: they are sent with
+/// every event of the session.
+const LABELS_LIMIT: usize = 64;
+const LABEL_LIMIT: usize = 256;
+const LABELS_BYTES: usize = 8 << 10;
+
+/// What a session is requested to be. Every field may be left out or null, and unknown ones are ignored; what is left out
+/// is filled in from the worker's defaults.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SessionRequest {
+    /// Without a window. The default is a setting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headless: Option<bool>,
+    /// How long it may be idle before it ends. The default is a setting.
+    #[serde(rename = "idle_ttl_seconds", with = "seconds", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>, minimum = 30, maximum = 3600)]
+    pub idle_ttl: Option<Duration>,
+    /// A page to open in it; a bare host gets `https://`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1024)]
+    pub start_url: Option<String>,
+    /// What counts as open; with `none` it is not opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_url_wait: Option<StartUrlWait>,
+    /// Names and values of the caller's choice, shown with the session.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    pub labels: BTreeMap<String, String>,
+    /// With a live view; `true` forces `headless: false`.
+    #[schema(value_type = Option<bool>)]
+    pub vnc: bool,
+    /// Whether it is rebuilt when its browser, display or driver breaks, or ends.
+    #[serde(skip_serializing_if = "is_default")]
+    #[schema(value_type = Option<OnCrash>)]
+    pub on_crash: OnCrash,
+    /// What happens to contexts and pages when the last client leaves.
+    #[serde(skip_serializing_if = "is_default")]
+    #[schema(value_type = Option<Contexts>)]
+    pub contexts: Contexts,
+}
+
+/// The original does not know every field, so what was not requested is not sent.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// The same of a fleet, which has workers to choose from: the body of the control role's `POST /sessions`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CreateRequest {
+    /// What is requested.
+    #[serde(flatten)]
+    pub session: SessionRequest,
+    /// On this worker and no other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
+}
+
+/// Why a body is no create request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRequest {
+    /// It is not JSON, or not an object.
+    #[error("the body must be a JSON object: {problem}")]
+    Json {
+        /// What the parser said.
+        problem: String,
+    },
+    /// A field has a wrong type or an impossible value.
+    #[error("{field}: {problem}")]
+    Field {
+        /// Its name; of a label with the label's name.
+        field: String,
+        /// What would be right.
+        problem: String,
+    },
+}
+
+impl SessionRequest {
+    /// Reads a body. An empty one requests the defaults.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`], with the field's name.
+    pub fn parse(body: &[u8]) -> Result<Self, InvalidRequest> {
+        Self::from_fields(&object(body)?)
+    }
+
+    fn from_fields(fields: &Map<String, Value>) -> Result<Self, InvalidRequest> {
+        let field = |name| field(fields, name);
+        Ok(Self {
+            headless: field("headless").boolean()?,
+            idle_ttl: field("idle_ttl_seconds").whole_number(IDLE_TTL)?.map(Duration::from_secs),
+            start_url: field("start_url").text(START_URL_LIMIT)?,
+            start_url_wait: field("start_url_wait").one_of(StartUrlWait::ALL)?,
+            labels: field("labels").texts()?,
+            vnc: field("vnc").boolean()?.unwrap_or(false),
+            on_crash: field("on_crash").one_of(OnCrash::ALL)?.unwrap_or_default(),
+            contexts: field("contexts").one_of(Contexts::ALL)?.unwrap_or_default(),
+        })
+    }
+}
+
+impl CreateRequest {
+    /// Reads a body. An empty one requests the defaults.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`], with the field's name.
+    pub fn parse(body: &[u8]) -> Result<Self, InvalidRequest> {
+        Self::from_fields(&object(body)?)
+    }
+
+    fn from_fields(fields: &Map<String, Value>) -> Result<Self, InvalidRequest> {
+        let session = SessionRequest::from_fields(fields)?;
+        Ok(Self { session, worker: field(fields, "worker").text(usize::MAX)? })
+    }
+}
+
+impl<'de> Deserialize<'de> for SessionRequest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_fields(&Map::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for CreateRequest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_fields(&Map::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+fn object(body: &[u8]) -> Result<Map<String, Value>, InvalidRequest> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Map::new());
+    }
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err(InvalidRequest::Json { problem: "it is another kind of value".to_owned() }),
+        Err(error) => Err(InvalidRequest::Json { problem: error.to_string() }),
+    }
+}
+
+/// The field of this name; null is as good as a missing one.
+fn field<'a>(fields: &'a Map<String, Value>, name: &'static str) -> Field<'a> {
+    Field { name, value: fields.get(name).filter(|value| !value.is_null()) }
+}
+
+/// One field of a request, if it was given.
+struct Field<'a> {
+    name: &'static str,
+    value: Option<&'a Value>,
+}
+
+impl Field<'_> {
+    fn wrong<T>(&self, right: impl Into<String>) -> Result<T, InvalidRequest> {
+        Err(InvalidRequest::Field {
+            field: self.name.to_owned(),
+            problem: format!("must be {}", right.into()),
+        })
+    }
+
+    fn boolean(self) -> Result<Option<bool>, InvalidRequest> {
+        match self.value {
+            None => Ok(None),
+            Some(Value::Bool(value)) => Ok(Some(*value)),
+            Some(_) => self.wrong("true or false"),
+        }
+    }
+
+    fn whole_number(self, range: std::ops::RangeInclusive<u64>) -> Result<Option<u64>, InvalidRequest> {
+        let Some(value) = self.value else { return Ok(None) };
+        // JSON does not tell 60 from 60.0.
+        let whole = value.as_u64().or_else(|| {
+            let float = value.as_f64()?;
+            // Exact: the range's end is far below 2^53.
+            (float.fract() == 0.0 && (0.0..=*range.end() as f64).contains(&float)).then_some(float as u64)
+        });
+        match whole {
+            Some(number) if range.contains(&number) => Ok(Some(number)),
+            _ => self.wrong(format!("a whole number from {} to {}", range.start(), range.end())),
+        }
+    }
+
+    fn text(self, limit: usize) -> Result<Option<String>, InvalidRequest> {
+        match self.value {
+            None => Ok(None),
+            Some(Value::String(text)) if text.chars().count() <= limit => Ok(Some(text.clone())),
+            Some(Value::String(_)) => self.wrong(format!("at most {limit} characters long")),
+            Some(_) => self.wrong("a string"),
+        }
+    }
+
+    fn texts(self) -> Result<BTreeMap<String, String>, InvalidRequest> {
+        let texts = match self.value {
+            None => return Ok(BTreeMap::new()),
+            Some(Value::Object(texts)) => texts,
+            Some(_) => return self.wrong("an object of strings"),
+        };
+        let read = |(key, value): (&String, &Value)| match value {
+            Value::String(text) => Ok((key.clone(), text.clone())),
+            _ => Err(InvalidRequest::Field {
+                field: format!("{}.{key}", self.name),
+                problem: "must be a string".to_owned(),
+            }),
+        };
+        let texts: BTreeMap<String, String> = texts.iter().map(read).collect::<Result<_, _>>()?;
+        let longest =
+            texts.iter().flat_map(|(key, value)| [key, value]).map(|text| text.chars().count()).max();
+        let bytes: usize = texts.iter().map(|(key, value)| key.len() + value.len()).sum();
+        if texts.len() > LABELS_LIMIT
+            || bytes > LABELS_BYTES
+            || longest.is_some_and(|longest| longest > LABEL_LIMIT)
+        {
+            return self.wrong(format!(
+                "at most {LABELS_LIMIT} labels, whose names and values have at most {LABEL_LIMIT} characters each and {} KiB \
+                 together",
+                LABELS_BYTES >> 10
+            ));
+        }
+        Ok(texts)
+    }
+
+    fn one_of<T: DeserializeOwned + Serialize>(self, choices: &[T]) -> Result<Option<T>, InvalidRequest> {
+        let Some(value) = self.value else { return Ok(None) };
+        match T::deserialize(value) {
+            Ok(choice) => Ok(Some(choice)),
+            Err(_) => {
+                let names = choices.iter().filter_map(|choice| serde_json::to_string(choice).ok());
+                self.wrong(format!("one of {}", names.collect::<Vec<_>>().join(", ")))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(body: &str) -> Result<CreateRequest, InvalidRequest> {
+        CreateRequest::parse(body.as_bytes())
+    }
+
+    #[test]
+    fn a_whole_request_is_read() {
+        let request = parse(
+            r#"{"headless": true, "idle_ttl_seconds": 60.0, "start_url": "example.com", "start_url_wait": "none",
+                "labels": {"team": "a"}, "vnc": true, "on_crash": "end", "contexts": "discard", "worker": "local",
+                "something": "unknown"}"#,
+        )
+        .unwrap();
+        let expected = SessionRequest {
+            headless: Some(true),
+            idle_ttl: Some(Duration::from_secs(60)),
+            start_url: Some("example.com".into()),
+            start_url_wait: Some(StartUrlWait::None),
+            labels: BTreeMap::from([("team".into(), "a".into())]),
+            vnc: true,
+            on_crash: OnCrash::End,
+            contexts: Contexts::Discard,
+        };
+        assert_eq!(request, CreateRequest { session: expected, worker: Some("local".into()) });
+    }
+
+    #[test]
+    fn nothing_and_nulls_ask_for_the_defaults() {
+        let defaults = CreateRequest { session: SessionRequest::default(), worker: None };
+        for body in ["", " \n", "{}", r#"{"headless": null, "vnc": null, "labels": null, "worker": null}"#] {
+            assert_eq!(parse(body).unwrap(), defaults, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_an_error_that_names_its_field_and_what_is_right() {
+        let many = format!(
+            r#"{{"labels": {{{}}}}}"#,
+            (0..65).map(|n| format!(r#""{n}": """#)).collect::<Vec<_>>().join(",")
+        );
+        let long_label = format!(r#"{{"labels": {{"a": "{}"}}}}"#, "ж".repeat(257));
+        let heavy =
+            (0..33).map(|n| format!(r#""{n:02}": "{}""#, "x".repeat(256))).collect::<Vec<_>>().join(",");
+        let heavy = format!(r#"{{"labels": {{{heavy}}}}}"#);
+        let long = format!(r#"{{"start_url": "{}"}}"#, "x".repeat(1025));
+        for (body, field, right) in [
+            (r#"{"headless": "yes"}"#, "headless", "true or false"),
+            (r#"{"vnc": 1}"#, "vnc", "true or false"),
+            (r#"{"idle_ttl_seconds": 29}"#, "idle_ttl_seconds", "30 to 3600"),
+            (r#"{"idle_ttl_seconds": 3601}"#, "idle_ttl_seconds", "30 to 3600"),
+            (r#"{"idle_ttl_seconds": -1}"#, "idle_ttl_seconds", "30 to 3600"),
+            (r#"{"idle_ttl_seconds": 60.5}"#, "idle_ttl_seconds", "whole number"),
+            (r#"{"idle_ttl_seconds": "60"}"#, "idle_ttl_seconds", "whole number"),
+            (r#"{"idle_ttl_seconds": 1e300}"#, "idle_ttl_seconds", "whole number"),
+            (r#"{"start_url": 5}"#, "start_url", "a string"),
+            (&long, "start_url", "1024 characters"),
+            (r#"{"start_url_wait": "networkidle"}"#, "start_url_wait", "\"domcontentloaded\""),
+            (&many, "labels", "64 labels"),
+            (&long_label, "labels", "256 characters"),
+            (&heavy, "labels", "8 KiB"),
+            (r#"{"labels": []}"#, "labels", "object of strings"),
+            (r#"{"labels": {"a": 1}}"#, "labels.a", "a string"),
+            (r#"{"on_crash": "explode"}"#, "on_crash", "\"restart\""),
+            (r#"{"contexts": true}"#, "contexts", "\"keep\""),
+            (r#"{"worker": 1}"#, "worker", "a string"),
+        ] {
+            match parse(body) {
+                Err(error @ InvalidRequest::Field { .. }) => {
+                    let text = error.to_string();
+                    assert!(
+                        text.starts_with(&format!("{field}: ")) && text.contains(right),
+                        "{body}: {text}"
+                    );
+                }
+                other => panic!("{body} gave {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_no_object_is_refused() {
+        for body in ["[]", "5", "\"x\"", "{", "{\"a\"}", "\u{1f}"] {
+            assert!(matches!(parse(body), Err(InvalidRequest::Json { .. })), "{body}");
+        }
+    }
+
+    /// The properties that a body's schema has.
+    fn documented<T: ToSchema>(parts: &[&str]) -> Value {
+        let schema = serde_json::to_value(T::schema()).unwrap();
+        parts.iter().fold(schema, |schema, part| schema[*part].clone())
+    }
+
+    #[test]
+    fn what_is_documented_is_what_is_read() {
+        let properties = documented::<SessionRequest>(&["properties"]);
+        for (name, property) in properties.as_object().unwrap() {
+            // No field takes a list: the reader refuses it if it knows the field.
+            let refused =
+                parse(&format!("{{\"{name}\": []}}")).map(|_| ()).map_err(|error| error.to_string());
+            assert!(refused.is_err_and(|text| text.starts_with(name.as_str())), "{name} is not read");
+            let nullable = property["type"].as_array().is_some_and(|kinds| kinds.contains(&"null".into()))
+                || property["oneOf"]
+                    .as_array()
+                    .is_some_and(|choices| choices.iter().any(|choice| choice["type"] == "null"));
+            assert!(nullable, "{name}: null is as good as nothing");
+        }
+        let whole = format!("{:?}", SessionRequest::default());
+        assert_eq!(properties.as_object().unwrap().len(), whole.matches(": ").count(), "{whole}");
+        let ttl = &properties["idle_ttl_seconds"];
+        assert_eq!(
+            (ttl["minimum"].as_u64(), ttl["maximum"].as_u64()),
+            (Some(*IDLE_TTL.start()), Some(*IDLE_TTL.end()))
+        );
+        assert_eq!(properties["start_url"]["maxLength"], START_URL_LIMIT);
+        let worker = documented::<CreateRequest>(&["allOf"])[1]["properties"].clone();
+        assert_eq!(worker.as_object().unwrap().keys().collect::<Vec<_>>(), ["worker"]);
+    }
+
+    #[test]
+    fn on_a_host_the_worker_is_an_unknown_field() {
+        assert_eq!(SessionRequest::parse(br#"{"worker": 5}"#), Ok(SessionRequest::default()));
+    }
+
+    #[test]
+    fn a_request_says_what_was_asked_and_nothing_that_only_camofleet_knows_unless_it_was_asked() {
+        let body = |request: &SessionRequest| serde_json::to_value(request).unwrap();
+        assert_eq!(body(&SessionRequest::default()), json!({"labels": {}, "vnc": false}));
+        let request = SessionRequest {
+            headless: Some(false),
+            idle_ttl: Some(Duration::from_secs(60)),
+            start_url: Some("example.com".into()),
+            start_url_wait: Some(StartUrlWait::DomContentLoaded),
+            labels: BTreeMap::from([("a".into(), "b".into())]),
+            vnc: true,
+            on_crash: OnCrash::End,
+            contexts: Contexts::Discard,
+        };
+        let expected = json!({
+            "headless": false, "idle_ttl_seconds": 60, "start_url": "example.com",
+            "start_url_wait": "domcontentloaded", "labels": {"a": "b"}, "vnc": true, "on_crash": "end",
+            "contexts": "discard",
+        });
+        assert_eq!(body(&request), expected);
+    }
+}

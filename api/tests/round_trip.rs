@@ -1,0 +1,171 @@
+//! What a type's schema describes it reads, and writes again as it was: for random documents of each type.
+
+// A document that is not as expected ends its test.
+#![allow(clippy::unwrap_used)]
+
+use fastrand::Rng;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use camofleet_api::error::ErrorBody;
+use camofleet_api::event::{Activity, EventSnapshot, HistoryEntry, SessionChange};
+use camofleet_api::facts::Facts;
+use camofleet_api::health::{ControlHealth, Health, WorkerStatus};
+use camofleet_api::history::FleetHistory;
+use camofleet_api::request::{CreateRequest, SessionRequest};
+use camofleet_api::session::{Deleted, Session};
+use camofleet_api::view::ViewDescription;
+
+/// How many documents of each type are tried.
+const DOCUMENTS: u64 = 500;
+
+/// A random text that JSON has to escape in places.
+fn text(rng: &mut Rng) -> String {
+    (0..rng.usize(1..12))
+        .map(|_| *rng.choice(["a", "Z", "7", " ", "\"", "\\", "\n", "ж", "🦊", "/"].iter()).unwrap())
+        .collect()
+}
+
+struct Generator<'a> {
+    rng: Rng,
+    schemas: &'a Value,
+}
+
+impl Generator<'_> {
+    /// A random value that a schema describes.
+    fn value(&mut self, schema: &Value) -> Value {
+        if let Some(name) = schema["$ref"].as_str() {
+            let schema = &self.schemas[name.rsplit('/').next().unwrap()];
+            assert!(schema.is_object(), "there is no {name}");
+            return self.value(&schema.clone());
+        }
+        if let Some(choices) = schema["oneOf"].as_array() {
+            let choice = self.rng.usize(..choices.len());
+            return self.value(&choices[choice]);
+        }
+        if let Some(parts) = schema["allOf"].as_array() {
+            let parts = parts.iter().flat_map(|part| match self.value(part) {
+                Value::Object(fields) => fields,
+                other => panic!("{other} is no object"),
+            });
+            return Value::Object(parts.collect());
+        }
+        if let Some(values) = schema["enum"].as_array() {
+            return values[self.rng.usize(..values.len())].clone();
+        }
+        let kind = match &schema["type"] {
+            Value::Array(kinds) => kinds[self.rng.usize(..kinds.len())].as_str().unwrap().to_owned(),
+            kind => kind.as_str().unwrap_or_else(|| panic!("what is {schema}?")).to_owned(),
+        };
+        match kind.as_str() {
+            "null" => Value::Null,
+            "boolean" => self.rng.bool().into(),
+            "integer" => {
+                let (least, most) = (schema["minimum"].as_u64().unwrap_or(0), schema["maximum"].as_u64());
+                self.rng.u64(least..=most.unwrap_or(60_000)).into()
+            }
+            "number" => self.rng.f64().into(),
+            "string" => self.string(schema),
+            "array" => (0..self.rng.usize(..4)).map(|_| self.value(&schema["items"])).collect(),
+            "object" => self.object(schema),
+            other => panic!("what is a {other}?"),
+        }
+    }
+
+    fn string(&mut self, schema: &Value) -> Value {
+        match schema["format"].as_str() {
+            Some("uuid") => uuid::Uuid::from_u128(self.rng.u128(..)).to_string().into(),
+            Some("date-time") => {
+                let at = jiff::Timestamp::from_millisecond(self.rng.i64(0..4_000_000_000_000)).unwrap();
+                format!("{at:.3}").into()
+            }
+            // The patterns of keys and of request ids: this fits both.
+            _ if schema["pattern"].is_string() => format!("{:032x}", self.rng.u128(..)).into(),
+            _ => text(&mut self.rng).into(),
+        }
+    }
+
+    fn object(&mut self, schema: &Value) -> Value {
+        let mut fields = Map::new();
+        let required = schema["required"].as_array().cloned().unwrap_or_default();
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            if required.contains(&json!(name)) || self.rng.bool() {
+                let value = self.value(property);
+                fields.insert(name.clone(), value);
+            }
+        }
+        let further = &schema["additionalProperties"];
+        if further.is_object() {
+            for _ in 0..self.rng.usize(..3) {
+                let name = match &schema["propertyNames"] {
+                    Value::Null => text(&mut self.rng),
+                    names => self.value(names).as_str().unwrap().to_owned(),
+                };
+                let value = self.value(further);
+                fields.insert(name, value);
+            }
+        }
+        Value::Object(fields)
+    }
+}
+
+/// Random documents of a type.
+fn documents<T: ToSchema>() -> Vec<Value> {
+    let mut schemas = Vec::new();
+    T::schemas(&mut schemas);
+    let schemas: Map<String, Value> =
+        schemas.into_iter().map(|(name, schema)| (name, serde_json::to_value(schema).unwrap())).collect();
+    let (schemas, own) = (Value::Object(schemas), serde_json::to_value(T::schema()).unwrap());
+    let document = |seed| Generator { rng: Rng::with_seed(seed), schemas: &schemas }.value(&own);
+    (0..DOCUMENTS).map(document).collect()
+}
+
+fn written<T: Serialize + DeserializeOwned>(document: &Value) -> Value {
+    let read: T = serde_json::from_value(document.clone())
+        .unwrap_or_else(|error| panic!("{}: {error}: {document:#}", std::any::type_name::<T>()));
+    serde_json::to_value(read).unwrap()
+}
+
+/// Every document is written as it was read.
+fn is_exact<T: Serialize + DeserializeOwned + ToSchema>() {
+    for document in documents::<T>() {
+        assert_eq!(written::<T>(&document), document, "{}", std::any::type_name::<T>());
+    }
+}
+
+/// What is written is read as the same again, where a field that requests nothing need not be written.
+fn is_stable<T: Serialize + DeserializeOwned + ToSchema>() {
+    for document in documents::<T>() {
+        let once = written::<T>(&document);
+        for (name, value) in once.as_object().unwrap() {
+            let given = &document[name];
+            assert!(given == value || given.is_null(), "{name} became {value}: {document:#}");
+        }
+        assert_eq!(written::<T>(&once), once, "{}", std::any::type_name::<T>());
+    }
+}
+
+#[test]
+fn what_is_answered_is_read_as_it_was_written() {
+    is_exact::<Session>();
+    is_exact::<Deleted>();
+    is_exact::<Facts>();
+    is_exact::<Health>();
+    is_exact::<WorkerStatus>();
+    is_exact::<ControlHealth>();
+    is_exact::<FleetHistory>();
+    is_exact::<EventSnapshot>();
+    is_exact::<SessionChange>();
+    is_exact::<Activity>();
+    is_exact::<HistoryEntry>();
+    is_exact::<ErrorBody>();
+    is_exact::<ViewDescription>();
+}
+
+#[test]
+fn what_is_requested_is_read_as_it_was_written() {
+    is_stable::<SessionRequest>();
+    is_stable::<CreateRequest>();
+}

@@ -1,0 +1,105 @@
+//! How a surface writes sessions: the fields that are its own, and what the caller may see.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{HOST, HeaderMap};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use camofleet_actors::model::session::SessionView;
+use camofleet_api::session::{Session, Vnc};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::error::ApiError;
+use crate::gate::Caller;
+use crate::state::{AppState, Surface};
+
+/// What stands in a segment of a path as it is (RFC 3986, section 2.3).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// Writes sessions for one caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Presenter {
+    surface: Surface,
+    /// Where clients reach the API, without a slash at its end.
+    prefix: String,
+    /// How the caller named this server.
+    authority: String,
+    caller: Caller,
+}
+
+impl Presenter {
+    /// A presenter for a caller that sent these headers.
+    pub fn new(state: &AppState, headers: &HeaderMap, caller: Caller) -> Self {
+        Self {
+            surface: state.surface.clone(),
+            prefix: state.settings.public_api_prefix.trim_end_matches('/').to_owned(),
+            authority: authority(state, headers),
+            caller,
+        }
+    }
+
+    /// A session of a worker; `stale` if its worker does not answer, and this is what was last seen of it.
+    pub fn session(&self, worker: &str, view: &SessionView, stale: bool) -> Session {
+        let mut session = view.to_api();
+        let has_view = view.vnc.is_some();
+        let mut links = view.vnc.as_ref().map(|vnc| vnc.links.clone()).unwrap_or_default();
+        if self.caller != Caller::Trusted {
+            session.vnc_key = None;
+            links = links.without_key();
+        }
+        let id = session.id;
+        match &self.surface {
+            Surface::Runner => {
+                session.ws_endpoint = format!("ws://{}/sessions/{id}/ws", self.authority);
+                session.vnc = Some(Vnc::Enabled(has_view));
+                session.vnc_info = Some(links);
+                return session;
+            }
+            Surface::Worker { id: worker_id } => {
+                session.worker_id = Some(worker_id.clone());
+                session.ws_endpoint = format!("/sessions/{id}/ws");
+            }
+            Surface::Control | Surface::Gateway | Surface::SharedScreen { .. } => {
+                let segment = utf8_percent_encode(worker, UNRESERVED);
+                session.ws_endpoint = format!("{}/sessions/{segment}/{id}/ws", self.prefix);
+                session.worker = Some(worker.to_owned());
+            }
+        }
+        session.vnc_enabled = Some(has_view);
+        session.vnc = Some(Vnc::Links(links));
+        session.stale = Some(stale);
+        session
+    }
+}
+
+/// How the caller named this server: the `Host` of its request, else the address that it listens on.
+pub(crate) fn authority(state: &AppState, headers: &HeaderMap) -> String {
+    let named = headers.get(HOST).and_then(|host| host.to_str().ok());
+    named.filter(|host| !host.is_empty()).map_or_else(|| state.settings.address.clone(), str::to_owned)
+}
+
+impl FromRequest for Presenter {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        // The gate has named the caller before any route is looked at; without it nobody is trusted.
+        let caller = request.extensions().get::<Caller>().copied().unwrap_or(Caller::Foreign);
+        let state = request.app_data::<web::Data<AppState>>().ok_or(ApiError::NoSuchRoute);
+        ready(state.map(|state| Self::new(state, request.headers(), caller)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_of_any_name_has_an_endpoint_that_is_a_url() {
+        for (name, segment) in
+            [("local", "local"), ("east 1/a", "east%201%2Fa"), ("жук", "%D0%B6%D1%83%D0%BA")]
+        {
+            assert_eq!(utf8_percent_encode(name, UNRESERVED).to_string(), segment);
+        }
+    }
+}

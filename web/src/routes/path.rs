@@ -1,0 +1,78 @@
+//! What a path names: a worker, a session. On a host the worker is left out of the path, for there is only one.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, web};
+use camofleet_actors::Error;
+use camofleet_actors::worker::WorkerHandle;
+use camofleet_api::ids::SessionId;
+
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// The worker with this name, or a host's only one.
+///
+/// # Errors
+/// [`Error::WorkerNotFound`], or [`Error::Restarting`] while a host's worker is being restarted.
+pub(crate) fn find_worker(state: &AppState, name: Option<&str>) -> Result<WorkerHandle, ApiError> {
+    match name {
+        Some(name) => Ok(state.directory.worker(name)?),
+        None => Ok(state.directory.workers().first().cloned().ok_or(Error::Restarting { what: "worker" })?),
+    }
+}
+
+/// A session's id in a path. What is no id is no session's.
+pub(crate) fn session_id(id: &str) -> Result<SessionId, ApiError> {
+    Ok(id.parse().map_err(|_| Error::SessionNotFound)?)
+}
+
+/// The worker that a path names.
+pub(super) struct NamedWorker(pub WorkerHandle);
+
+impl NamedWorker {
+    fn of(request: &HttpRequest) -> Result<WorkerHandle, ApiError> {
+        // Every route is built with the state: see `create_app`.
+        let state = request.app_data::<web::Data<AppState>>().ok_or(ApiError::NoSuchRoute)?;
+        find_worker(state, segment(request, "worker").as_deref())
+    }
+}
+
+/// A segment of the path, unescaped.
+fn segment(request: &HttpRequest, name: &str) -> Option<String> {
+    request
+        .match_info()
+        .get(name)
+        .map(|text| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned())
+}
+
+impl FromRequest for NamedWorker {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::of(request).map(Self))
+    }
+}
+
+/// The session that a path names; whether it exists, its worker knows.
+pub(super) struct NamedSession {
+    /// The worker that it is on.
+    pub worker: WorkerHandle,
+    /// Its id.
+    pub id: SessionId,
+}
+
+impl FromRequest for NamedSession {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let named = || {
+            let worker = NamedWorker::of(request)?;
+            let id = session_id(&segment(request, "id").unwrap_or_default())?;
+            Ok(Self { worker, id })
+        };
+        ready(named())
+    }
+}

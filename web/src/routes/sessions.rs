@@ -1,0 +1,197 @@
+//! `/sessions`: reads come from snapshots, writes are messages. Each surface has the same routes; a control's name the
+//! worker too.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use camofleet_actors::Error;
+use camofleet_actors::fleet::PlaceSession;
+use camofleet_actors::model::claim::Claim;
+use camofleet_actors::worker::{DeleteSession, FindSession, TouchSession};
+use camofleet_api::event::HistoryEntry;
+use camofleet_api::ids::RequestId;
+use camofleet_api::request::{CreateRequest, SessionRequest};
+use camofleet_api::session::{Deleted, Session, Status};
+
+use super::body::read_body;
+use super::path::{NamedSession, find_worker};
+use super::{flag, not_a_handshake};
+use crate::documents::refusals::{
+    AttachRefusals, CreateRefusals, ListRefusals, SessionRefusals, ShowRefusals, TouchRefusals,
+};
+use crate::error::ApiError;
+use crate::presenter::Presenter;
+use crate::state::{AppState, Surface};
+
+/// The parameters of `GET /sessions`.
+#[derive(serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// `true`: the sessions that ended last, instead of the live ones.
+    #[param(value_type = Option<bool>)]
+    ended: Option<String>,
+}
+
+/// The parameters of `GET` of one session.
+#[derive(serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ShowQuery {
+    /// `true`: also if it has ended, while it is remembered.
+    #[param(value_type = Option<bool>)]
+    ended: Option<String>,
+}
+
+/// `GET /sessions`.
+#[utoipa::path(
+    get,
+    path = "/sessions",
+    operation_id = "list",
+    summary = "List the sessions",
+    tag = "sessions",
+    params(ListQuery),
+    responses((status = 200, description = "Live ones, oldest first; or ended ones, newest first", body = Vec<Session>), ListRefusals)
+)]
+pub(super) async fn list(
+    state: web::Data<AppState>,
+    presenter: Presenter,
+    query: web::Query<ListQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let ended = flag("ended", query.ended.as_deref())?;
+    let mut workers = state.directory.workers();
+    if !matches!(state.surface, Surface::Control) {
+        workers = Arc::new(vec![find_worker(&state, None)?]);
+    }
+    let mut sessions: Vec<Session> = Vec::new();
+    for worker in workers.iter() {
+        let snapshot = worker.snapshot();
+        let views = if ended { &snapshot.ended } else { &snapshot.sessions };
+        let stale = snapshot.stale && !ended;
+        sessions.extend(views.iter().map(|view| presenter.session(&worker.name, view, stale)));
+    }
+    Ok(HttpResponse::Ok().json(sessions))
+}
+
+/// `POST /sessions`: answered when the session is READY.
+#[utoipa::path(
+    post,
+    path = "/sessions",
+    summary = "Create a session",
+    tag = "sessions",
+    request_body(content = CreateRequest, content_type = "application/json", description = "Of at most 64 KiB; may be empty"),
+    responses((status = 201, description = "The session, which is READY", body = Session), CreateRefusals)
+)]
+pub(super) async fn create(
+    state: web::Data<AppState>,
+    presenter: Presenter,
+    request: HttpRequest,
+    by: web::ReqData<RequestId>,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let body = read_body(&request, payload).await?;
+    let CreateRequest { session, worker } = match state.surface {
+        Surface::Control => CreateRequest::parse(&body)?,
+        _ => {
+            let session = SessionRequest::parse(&body)?;
+            CreateRequest { session, worker: Some(find_worker(&state, None)?.name) }
+        }
+    };
+    // Dropped with this handler when the client disconnects.
+    let (claim, claimant) = Claim::new();
+    let place = PlaceSession { request: session, worker, by: by.into_inner(), claimant };
+    let placed = state.place.send(place).await.unwrap_or(Err(Error::Draining))?;
+    claim.take();
+    Ok(HttpResponse::Created().json(presenter.session(&placed.worker, &placed.view, false)))
+}
+
+/// `GET /sessions/{worker}/{id}`: one that has ended only on request, because clients of the original poll for its 404.
+#[utoipa::path(
+    get,
+    path = "/sessions/{worker}/{id}",
+    summary = "Show a session",
+    tag = "sessions",
+    params(("worker" = String, Path, description = "The worker's name"), ("id" = String, Path, description = "The session's id: a UUID"), ShowQuery),
+    responses((status = 200, description = "The session", body = Session), ShowRefusals)
+)]
+pub(super) async fn show(
+    NamedSession { worker, id }: NamedSession,
+    by: web::ReqData<RequestId>,
+    presenter: Presenter,
+    query: web::Query<ShowQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let ended = flag("ended", query.ended.as_deref())?;
+    let snapshot = worker.snapshot();
+    let view = match snapshot.session(id) {
+        Some(view) => Arc::clone(view),
+        None => worker.ask(&worker.find, FindSession { id, by: by.into_inner() }).await?,
+    };
+    if view.status == Status::Dead && !ended {
+        return Err(Error::SessionNotFound.into());
+    }
+    Ok(HttpResponse::Ok().json(presenter.session(&worker.name, &view, snapshot.stale)))
+}
+
+/// `DELETE /sessions/{worker}/{id}`: answered when nothing is left of it.
+#[utoipa::path(
+    delete,
+    path = "/sessions/{worker}/{id}",
+    summary = "End a session",
+    tag = "sessions",
+    params(("worker" = String, Path, description = "The worker's name"), ("id" = String, Path, description = "The session's id: a UUID")),
+    responses((status = 200, description = "Nothing of it is left", body = Deleted), SessionRefusals)
+)]
+pub(super) async fn delete(
+    NamedSession { worker, id }: NamedSession,
+    by: web::ReqData<RequestId>,
+) -> Result<HttpResponse, ApiError> {
+    let status = worker.ask(&worker.delete, DeleteSession { id, by: by.into_inner() }).await?;
+    Ok(HttpResponse::Ok().json(Deleted { id, status }))
+}
+
+/// `POST /sessions/{worker}/{id}/touch`.
+#[utoipa::path(
+    post,
+    path = "/sessions/{worker}/{id}/touch",
+    summary = "Keep a session alive",
+    tag = "sessions",
+    params(("worker" = String, Path, description = "The worker's name"), ("id" = String, Path, description = "The session's id: a UUID")),
+    responses((status = 200, description = "The session", body = Session), TouchRefusals)
+)]
+pub(super) async fn touch(
+    NamedSession { worker, id }: NamedSession,
+    by: web::ReqData<RequestId>,
+    presenter: Presenter,
+) -> Result<HttpResponse, ApiError> {
+    let view = worker.ask(&worker.touch, TouchSession { id, by: by.into_inner() }).await?;
+    Ok(HttpResponse::Ok().json(presenter.session(&worker.name, &view, false)))
+}
+
+/// `GET /sessions/{worker}/{id}/events`.
+#[utoipa::path(
+    get,
+    path = "/sessions/{worker}/{id}/events",
+    operation_id = "history",
+    summary = "Show what happened to a session",
+    tag = "sessions",
+    params(("worker" = String, Path, description = "The worker's name"), ("id" = String, Path, description = "The session's id: a UUID")),
+    responses((status = 200, description = "The latest of it, oldest first, touches left out", body = Vec<HistoryEntry>), SessionRefusals)
+)]
+pub(super) async fn history(
+    state: web::Data<AppState>,
+    NamedSession { id, .. }: NamedSession,
+) -> Result<HttpResponse, ApiError> {
+    Ok(HttpResponse::Ok().json(state.events.history(id).ok_or(Error::SessionNotFound)?))
+}
+
+/// `GET /sessions/{worker}/{id}/ws`: a WebSocket that attaches a Playwright client.
+#[utoipa::path(
+    get,
+    path = "/sessions/{worker}/{id}/ws",
+    summary = "Attach a Playwright client (WebSocket)",
+    tag = "sessions",
+    params(("worker" = String, Path, description = "The worker's name"), ("id" = String, Path, description = "The session's id: a UUID")),
+    responses((status = 101, description = "A Playwright connection"), AttachRefusals)
+)]
+pub(super) async fn attach() -> Result<String, ApiError> {
+    // A handshake never gets here: see `upgrade`.
+    Err(not_a_handshake())
+}
