@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Holds the one direction of dependencies, fleet → web → actors:
+# Checks the one direction of dependencies, fleet → web → actors → api, and the same of the modules within a crate:
 #
+#   api      words: no HTTP server or client, no actor, no operating system
 #   actors   knows no HTTP server, no command line and no settings file
 #   web      starts no process, calls no other server, holds no Mutex
 #   fleet    reads settings and wires the parts; it has no handlers
@@ -55,25 +56,81 @@ forbid_code() {
   fi
 }
 
+# forbid_upward DIRECTORY LAYER…: complains about each module that imports from one above it, and about modules without a
+# layer. The layers are modules, lowest first; a layer stands for all modules below it that are not named themselves.
+forbid_upward() {
+  # shellcheck disable=SC2016 # the dollar signs are awk's
+  local directory=$1 found
+  shift
+  found=$(code "$directory" | awk -v root="$directory/src/" -v layers="$*" '
+    # The place of the longest layer that a module belongs to; 0 where there is none.
+    function place(module) {
+      while (module != "") {
+        if (module in places) return places[module]
+        if (!sub(/::[^:]*$/, "", module)) return 0
+      }
+      return 0
+    }
+    BEGIN { count = split(layers, names, " "); for (i = 1; i <= count; i++) places[names[i]] = i }
+    {
+      file = $0
+      sub(/:[0-9]+:.*/, "", file)
+      text = substr($0, length(file) + 2)
+      module = substr(file, length(root) + 1)
+      if (module ~ /^(lib|main)\.rs$/ || module ~ /^testing\//) next
+      gsub(/\/mod\.rs$|\.rs$/, "", module)
+      gsub(/\//, "::", module)
+      own = place(module)
+      if (!own && !(module in seen)) { seen[module] = 1; print module " has no layer" }
+      # crate::{a, b::C} is written out as crate::a crate::b::C.
+      if (match(text, /crate::\{[^}]*/)) {
+        list = substr(text, RSTART + 8, RLENGTH - 8)
+        gsub(/ *, */, " crate::", list)
+        text = "crate::" list
+      }
+      while (match(text, /crate::[a-z_][a-z_:]*/)) {
+        target = substr(text, RSTART + 7, RLENGTH - 7)
+        text = substr(text, RSTART + RLENGTH)
+        sub(/:+$/, "", target)
+        if (place(target) > own) print file ": imports " target " from above"
+      }
+    }
+  ')
+  if [ -n "$found" ]; then
+    echo "modules of $directory must not import from modules above them:"
+    echo "$found"
+    violations=$((violations + 1))
+  fi
+}
+
 check() {
   violations=0
   local all direct
+  all=$(dependencies camofleet-api --edges normal,build)
+  forbid api "$all" actix actix-rt actix-web actix-http awc tokio nix camofleet-actors camofleet-web camofleet
+  forbid_upward api lenient time ids view session facts health history request event error
   all=$(dependencies camofleet-actors --edges normal,build)
   forbid actors "$all" actix-web actix-web-actors clap config dotenvy env_logger camofleet-web camofleet
   direct=$(dependencies camofleet-actors --edges all --depth 1)
   forbid actors "$direct" actix-http actix-server
+
+  forbid_upward actors model metrics process supervision net host display driver launch session worker remote views \
+    fleet probe
 
   direct=$(dependencies camofleet-web --edges normal,build --depth 1)
   forbid web "$direct" awc config dotenvy clap env_logger nix camofleet
   forbid_code web "web must not start processes" 'tokio::process|std::process::Command|Command::new'
   forbid_code web "web must not hold a Mutex; state belongs to an actor" '\bMutex\b'
 
+  forbid_upward web error settings request incoming body presenter feed state headers auth gate documents::refusals \
+    routes documents viewer upgrade app server
+
   direct=$(dependencies camofleet --edges normal,build --depth 1)
   forbid fleet "$direct" actix-web actix-web-actors actix-http awc
   forbid_code fleet "fleet must not have handlers" '\bactix_(web|http)\b'
 
   if [ "$violations" -gt 0 ]; then
-    echo "$violations violations of fleet → web → actors"
+    echo "$violations violations of fleet → web → actors → api"
     return 1
   fi
 }
@@ -84,11 +141,13 @@ fixture() {
   mkdir -p "$root"
   echo '[workspace]
 resolver = "3"
-members = ["actors", "web", "fleet", "stubs/*"]' >"$root/Cargo.toml"
+members = ["api", "actors", "web", "fleet", "stubs/*"]' >"$root/Cargo.toml"
   for stub in actix-web actix-http awc clap; do
     fixture_crate "$root/stubs/$stub" "$stub"
   done
-  fixture_crate "$root/actors" camofleet-actors 'awc = { path = "../stubs/awc" }'
+  fixture_crate "$root/api" camofleet-api
+  fixture_crate "$root/actors" camofleet-actors 'camofleet-api = { path = "../api" }
+awc = { path = "../stubs/awc" }'
   fixture_crate "$root/web" camofleet-web 'camofleet-actors = { path = "../actors" }
 actix-web = { path = "../stubs/actix-web" }'
   fixture_crate "$root/fleet" camofleet 'camofleet-web = { path = "../web" }
@@ -119,12 +178,14 @@ expect() {
 
 depend() { echo "$2 = { path = \"../stubs/$2\" }" >>"$1/Cargo.toml"; }
 write() { printf '%s\n' "$2" >"$1/src/lib.rs"; }
+write_module() { mkdir -p "$(dirname "$1")" && printf '%s\n' "$2" >"$1"; }
 
 self_test() {
   broken=0
   scratch=$(mktemp -d)
   trap 'rm -rf "$scratch"' EXIT
   expect "" "nothing wrong" true
+  expect "api must not depend on awc" "client in api" depend api awc
   expect "actors must not depend on actix-web" "server in actors" depend actors actix-web
   expect "actors must not depend on clap" "command line in actors" depend actors clap
   expect "actors must not depend on actix-http" "codec in actors" depend actors actix-http
@@ -136,6 +197,16 @@ self_test() {
   expect "" "mutex in a comment" write web '/// Not a Mutex.'
   expect "" "mutex in tests" write web $'#[cfg(test)]\nmod tests {\n    use std::sync::Mutex;\n}'
   expect "web must not hold a Mutex" "mutex below a test item" write web $'#[cfg(test)]\nmod tests;\nuse std::sync::Mutex;'
+  expect "imports session::actor from above" "upward import" \
+    write_module actors/src/model/error.rs 'use crate::session::actor::Session;'
+  expect "imports fleet::g from above" "upward path" write_module actors/src/model/mod.rs 'fn f() { crate::fleet::g(); }'
+  expect "imports session from above" "upward import in a list" \
+    write_module actors/src/net/tls.rs 'use crate::{model::error, session};'
+  expect "" "downward import" write_module actors/src/session/mod.rs 'use crate::model::error::Error;'
+  expect "imports routes::open from above" "upward from a nested layer" \
+    write_module web/src/documents/refusals.rs 'use crate::routes::open;'
+  expect "" "downward to a nested layer" write_module web/src/routes/mod.rs 'use crate::documents::refusals::X;'
+  expect "odds has no layer" "module without a layer" write_module actors/src/odds.rs 'fn f() {}'
   [ "$broken" -eq 0 ]
 }
 

@@ -6,15 +6,15 @@ use actix_cors::Cors;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpMessage, web};
-use camofleet_api::ids::RequestId;
 
 use crate::error::ApiError;
-use crate::gate::{self, CorsOrigins};
+use crate::request::{REQUEST_ID, request_id};
+use crate::settings::CorsOrigins;
 use crate::state::AppState;
-use crate::{headers, routes};
+use crate::{documents, gate, headers, routes};
 
 /// Builds the application for one thread of the server.
 pub fn create_app(
@@ -31,6 +31,10 @@ pub fn create_app(
     let cors = cors(&state.settings.access.cors_origins);
     let surface = state.surface.clone();
     let metrics_path = state.settings.metrics_path.clone();
+    let api = |config: &mut web::ServiceConfig| {
+        routes::api(config, &surface, &metrics_path);
+        documents::routes(config);
+    };
     App::new()
         .app_data(web::Data::new(state))
         .app_data(web::QueryConfig::default().error_handler(|error, _| {
@@ -42,9 +46,10 @@ pub fn create_app(
         .wrap(from_fn(headers::add))
         .wrap(from_fn(access_log))
         // Both a stripping and a non-stripping ingress work.
-        .service(web::scope("/api").configure(|config| routes::api(config, &surface, &metrics_path)))
-        .configure(|config| routes::api(config, &surface, &metrics_path))
+        .service(web::scope("/api").configure(api))
+        .configure(api)
         .configure(|config| routes::pages(config, &surface))
+        .configure(|config| documents::start_page(config, &surface))
         .default_service(web::to(|| async { Err::<String, _>(ApiError::NoSuchRoute) }))
 }
 
@@ -95,15 +100,6 @@ impl MessageBody for Unsent {
     ) -> std::task::Poll<Option<Result<web::Bytes, Self::Error>>> {
         std::task::Poll::Ready(None)
     }
-}
-
-/// The header that names a request across roles.
-pub(crate) const REQUEST_ID: &str = "x-request-id";
-
-/// The name that a caller gave its request, or a new one.
-pub(crate) fn request_id(headers: &HeaderMap) -> RequestId {
-    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).and_then(RequestId::parse);
-    given.unwrap_or_else(RequestId::random)
 }
 
 /// Names the request, for its handlers and for its caller, and logs it: one line for each request that changes something or fails; the rest, which panels poll, only where asked for.

@@ -7,7 +7,8 @@ use actix_web::middleware::Next;
 use actix_web::{Error, web};
 
 use crate::error::ApiError;
-use crate::gate::{AccessSettings, parameter, view_key};
+use crate::request::{parameter, view_key};
+use crate::settings::AccessSettings;
 use crate::state::AppState;
 
 /// The query parameter that carries the token where a header can't: a browser's WebSocket.

@@ -17,89 +17,12 @@ use actix_web::{Error, HttpMessage, web};
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
+use crate::body::BODY_TIME;
 use crate::error::ApiError;
 use crate::incoming::Refusal;
-use crate::routes::BODY_TIME;
-use crate::state::{AppState, Surface};
-
-/// Which origins may use the API from a page of theirs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CorsOrigins {
-    /// All may read, without credentials; writes and WebSockets stay closed to them.
-    Any,
-    /// These may do everything, with credentials.
-    List(Vec<String>),
-}
-
-/// Who may call a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccessSettings {
-    /// Which foreign origins may use the API from a page.
-    pub cors_origins: CorsOrigins,
-    /// The names under which the server may be addressed beside those of loopback; `None`: they are checked only where
-    /// not everybody reaches it. `*.example.com` stands for every name below `example.com`.
-    pub public_hosts: Option<Vec<String>>,
-    /// Who reaches it.
-    pub reach: Reach,
-    /// The token that requests must carry, if any.
-    pub api_token: Option<String>,
-    /// Whether a live view opens by its number alone.
-    pub open_views: bool,
-    /// Who may show its pages in a frame: the sources of CSP's `frame-ancestors`.
-    pub frame_ancestors: String,
-    /// The names of the settings, for refusals.
-    pub names: AccessNames,
-}
-
-/// From where a server can be reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
-    /// From its own machine: it listens on loopback alone.
-    Machine,
-    /// From the machine that its container's port is published on, on loopback alone, and from the containers beside it.
-    Containers,
-    /// From everywhere.
-    Everywhere,
-}
-
-/// What the settings of a server's access are called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AccessNames {
-    /// Of [`AccessSettings::cors_origins`].
-    pub cors_origins: &'static str,
-    /// Of [`AccessSettings::public_hosts`].
-    pub public_hosts: &'static str,
-    /// Of [`AccessSettings::api_token`].
-    pub api_token: &'static str,
-}
-
-impl AccessSettings {
-    /// Whether everybody may do everything: other machines reach the server, and it asks for no token.
-    pub fn is_insecure(&self) -> bool {
-        self.reach == Reach::Everywhere && self.api_token.is_none()
-    }
-
-    /// The text that says so, with the remedy.
-    pub fn warning(&self) -> Option<String> {
-        self.is_insecure().then(|| {
-            format!(
-                "everybody who reaches this address controls the fleet: set {}, or listen on 127.0.0.1",
-                self.names.api_token
-            )
-        })
-    }
-}
-
-/// On whose behalf a request comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Caller {
-    /// A program's, a person's, a page of this server's or of a listed origin.
-    Trusted,
-    /// A foreign page's that reads because every page may: it is shown no key that would open more.
-    Reader,
-    /// A foreign page's, for something that foreign pages may have.
-    Foreign,
-}
+use crate::request::{Caller, view_key};
+use crate::settings::{AccessSettings, CorsOrigins, Reach, Surface};
+use crate::state::AppState;
 
 /// What the gate looks at of a request.
 pub(crate) struct Asked<'a> {
@@ -225,17 +148,6 @@ fn host_name(authority: &str) -> Option<String> {
     let fits = port_fits && (port.is_empty() || port.starts_with(':')) && host.bytes().all(letters);
     let host = host.strip_suffix('.').unwrap_or(host);
     (fits && !host.is_empty()).then(|| host.to_ascii_lowercase())
-}
-
-/// The key that an address of a live view carries.
-pub(crate) fn view_key(query: &str) -> Option<String> {
-    parameter(query, "key").filter(|key| !key.is_empty())
-}
-
-/// The value of a query's first parameter of this name.
-pub(crate) fn parameter(query: &str, name: &str) -> Option<String> {
-    let pairs = web::Query::<Vec<(String, String)>>::from_query(query).ok()?;
-    pairs.into_inner().into_iter().find(|(given, _)| given == name).map(|(_, value)| value)
 }
 
 impl AccessSettings {

@@ -28,7 +28,9 @@ use tokio::time::{Sleep, sleep};
 use tokio_util::codec::Decoder;
 
 use crate::error::ApiError;
-use crate::upgrade::Connection;
+
+/// A connection on which a handshake arrived.
+pub(crate) type Connection = Framed<TcpStream, Codec>;
 
 /// The most that is read at once.
 const READ_SIZE: usize = 8 << 10;

@@ -12,19 +12,23 @@
 
 pub mod app;
 pub mod auth;
+mod body;
 mod documents;
 pub mod error;
+mod feed;
 pub mod gate;
 mod headers;
 mod incoming;
 mod presenter;
+mod request;
 mod routes;
 pub mod server;
+pub mod settings;
 pub mod state;
 mod upgrade;
 mod viewer;
 
-pub use gate::{AccessNames, AccessSettings, CorsOrigins, Reach};
-pub use routes::SharedFeed;
+pub use feed::SharedFeed;
 pub use server::{CHATTY_LIBRARIES, run};
-pub use state::{AppState, Surface, ViewerSettings, WebSettings};
+pub use settings::{AccessNames, AccessSettings, CorsOrigins, Reach, Surface, ViewerSettings, WebSettings};
+pub use state::AppState;

@@ -1,17 +1,12 @@
 //! How a surface writes sessions: the fields that are its own, and what the caller may see.
 
-use std::future::{Ready, ready};
-
-use actix_web::dev::Payload;
 use actix_web::http::header::{HOST, HeaderMap};
-use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use camofleet_actors::model::session::SessionView;
 use camofleet_api::session::{Session, Vnc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::error::ApiError;
-use crate::gate::Caller;
-use crate::state::{AppState, Surface};
+use crate::request::Caller;
+use crate::settings::{Surface, WebSettings};
 
 /// What stands in a segment of a path as it is (RFC 3986, section 2.3).
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -29,11 +24,11 @@ pub(crate) struct Presenter {
 
 impl Presenter {
     /// A presenter for a caller that sent these headers.
-    pub fn new(state: &AppState, headers: &HeaderMap, caller: Caller) -> Self {
+    pub fn new(surface: &Surface, settings: &WebSettings, headers: &HeaderMap, caller: Caller) -> Self {
         Self {
-            surface: state.surface.clone(),
-            prefix: state.settings.public_api_prefix.trim_end_matches('/').to_owned(),
-            authority: authority(state, headers),
+            surface: surface.clone(),
+            prefix: settings.public_api_prefix.trim_end_matches('/').to_owned(),
+            authority: authority(settings, headers),
             caller,
         }
     }
@@ -73,21 +68,9 @@ impl Presenter {
 }
 
 /// How the caller named this server: the `Host` of its request, else the address that it listens on.
-pub(crate) fn authority(state: &AppState, headers: &HeaderMap) -> String {
+pub(crate) fn authority(settings: &WebSettings, headers: &HeaderMap) -> String {
     let named = headers.get(HOST).and_then(|host| host.to_str().ok());
-    named.filter(|host| !host.is_empty()).map_or_else(|| state.settings.address.clone(), str::to_owned)
-}
-
-impl FromRequest for Presenter {
-    type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        // The gate has named the caller before any route is looked at; without it nobody is trusted.
-        let caller = request.extensions().get::<Caller>().copied().unwrap_or(Caller::Foreign);
-        let state = request.app_data::<web::Data<AppState>>().ok_or(ApiError::NoSuchRoute);
-        ready(state.map(|state| Self::new(state, request.headers(), caller)))
-    }
+    named.filter(|host| !host.is_empty()).map_or_else(|| settings.address.clone(), str::to_owned)
 }
 
 #[cfg(test)]

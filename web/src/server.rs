@@ -13,9 +13,9 @@ use actix_web::dev::AppConfig;
 use socket2::SockRef;
 
 use crate::app::create_app;
-use crate::incoming::Incoming;
+use crate::incoming::{Connection, Incoming};
 use crate::state::AppState;
-use crate::upgrade::{self, Connection};
+use crate::upgrade;
 
 pub use actix_server::Server;
 

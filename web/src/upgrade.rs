@@ -3,15 +3,13 @@
 //! actix-http hands a connection over here before any route is looked at, together with the request that asked for
 //! the upgrade. What can't be served is refused with the same JSON as any other request.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use actix_codec::Framed;
 use actix_http::body::BodySize;
 use actix_http::error::PayloadError;
-use actix_http::h1::{Codec, Message};
+use actix_http::h1::Message;
 use actix_http::{HttpMessage, Request, Response, ws};
 use actix_rt::net::TcpStream;
 use actix_web::ResponseError;
@@ -26,21 +24,18 @@ use camofleet_actors::views::tunnel::{ViewerEnds, VncTunnel};
 use camofleet_actors::worker::AttachClient;
 use camofleet_api::ids::RequestId;
 use futures_util::{SinkExt, Stream, StreamExt, stream};
-use percent_encoding::percent_decode_str;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::app::{REQUEST_ID, request_id};
 use crate::error::ApiError;
-use crate::gate::{Asked, parameter};
-use crate::incoming::offers_websocket;
-use crate::routes::path::{find_worker, session_id};
-use crate::state::{AppState, Surface, ViewerSettings};
+use crate::gate::Asked;
+use crate::incoming::{Connection, offers_websocket};
+use crate::request::{REQUEST_ID, decoded, request_id, view_id};
+use crate::routes::extract::{find_worker, session_id};
+use crate::settings::{Surface, ViewerSettings};
+use crate::state::AppState;
 use crate::viewer::{MESSAGE_LIMIT, Viewer};
 use crate::{auth, headers};
-
-/// A connection that a handshake came on.
-pub(crate) type Connection = Framed<TcpStream, Codec>;
 
 /// How long a client may take to read the refusal or the last bytes of its connection.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -62,9 +57,6 @@ enum Target {
     /// What a client of the Chrome DevTools Protocol is led to, to be told why there is none.
     Cdp,
 }
-
-/// The path of [`Target::Cdp`].
-pub(crate) const CDP_PATH: &str = "/json/cdp";
 
 /// Whether a client is Playwright's, and wants to speak CDP: it names the browser that it wants otherwise.
 fn speaks_cdp(headers: &HeaderMap) -> bool {
@@ -96,24 +88,6 @@ impl Target {
             _ => None,
         }
     }
-}
-
-/// The id of the live view that a request to `/websockify` names: in its query, or in the header by which an ingress tells
-/// what it stripped.
-pub(crate) fn view_id(query: &str, headers: &HeaderMap) -> Option<String> {
-    parameter(query, "token").or_else(|| stripped_vnc_id(headers))
-}
-
-/// The id of a live view in the prefix that an ingress stripped: `/vnc/{id}`, or the same below the ingress' own path.
-pub(crate) fn stripped_vnc_id(headers: &HeaderMap) -> Option<String> {
-    let prefix = headers.get("x-forwarded-prefix")?.to_str().ok()?;
-    let (_, id) = prefix.trim_end_matches('/').rsplit_once("/vnc/")?;
-    decoded(id).filter(|id| !id.is_empty() && !id.contains('/'))
-}
-
-/// A segment of a path as it was meant: a worker's name may hold characters that a path has to escape.
-fn decoded(segment: &str) -> Option<String> {
-    percent_decode_str(segment).decode_utf8().ok().map(Cow::into_owned)
 }
 
 /// What an admitted handshake is served by.

@@ -17,7 +17,8 @@ use utoipa::{OpenApi, ToSchema};
 
 use super::refusals::by_status;
 use crate::routes::{drain, events, health, history, ops, screenshots, sessions, views};
-use crate::state::{AppState, Surface, WebSettings};
+use crate::settings::{Surface, WebSettings};
+use crate::state::AppState;
 
 #[derive(OpenApi)]
 #[openapi(

@@ -3,6 +3,7 @@
 use actix_web::http::header::{HeaderName, HeaderValue};
 
 use super::*;
+use crate::settings::AccessNames;
 
 const OWN: &str = "fleet.example:9000";
 

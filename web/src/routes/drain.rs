@@ -5,12 +5,13 @@ use camofleet_actors::worker::{Drain, WorkerHandle};
 use camofleet_api::health::WorkerStatus;
 use camofleet_api::ids::RequestId;
 
+use super::extract::NamedWorker;
 use super::flag;
 use super::health::own_health;
-use super::path::NamedWorker;
 use crate::documents::refusals::DrainRefusals;
 use crate::error::ApiError;
-use crate::state::{AppState, Surface};
+use crate::settings::Surface;
+use crate::state::AppState;
 
 /// The parameters of `POST …/drain`.
 #[derive(serde::Deserialize, utoipa::IntoParams)]

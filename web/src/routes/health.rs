@@ -7,11 +7,11 @@ use camofleet_actors::worker::WorkerSnapshot;
 use camofleet_api::health::{ControlHealth, Health, HealthStatus, WorkerStatus};
 use serde::Serialize;
 
-use super::path::NamedWorker;
+use super::extract::NamedWorker;
 use crate::auth;
 use crate::documents::refusals::HostRefusals;
 use crate::error::ApiError;
-use crate::gate::Caller;
+use crate::request::Caller;
 use crate::state::AppState;
 
 /// This process' own health, from the snapshot of the one worker in it.

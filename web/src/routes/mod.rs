@@ -1,13 +1,12 @@
 //! The routes, one file a resource. Which of them a server has, its [`Surface`] decides.
 
-mod body;
 pub(crate) mod drain;
 pub(crate) mod events;
+pub(crate) mod extract;
 pub(crate) mod health;
 pub(crate) mod history;
 pub(crate) mod ops;
 mod panel;
-pub(crate) mod path;
 pub(crate) mod screenshots;
 pub(crate) mod sessions;
 pub(crate) mod views;
@@ -17,12 +16,8 @@ use actix_web::middleware::from_fn;
 use actix_web::{FromRequest, Handler, Resource, Responder, guard, web};
 
 use crate::auth::require_token;
-use crate::documents::{openapi, swagger};
 use crate::error::ApiError;
-use crate::state::Surface;
-
-pub(crate) use body::BODY_TIME;
-pub use events::SharedFeed;
+use crate::settings::Surface;
 
 /// The API's routes; they stand below `/` and below `/api` alike.
 pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_path: &str) {
@@ -46,12 +41,7 @@ pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_pa
             live_views(config);
         }
     }
-    config
-        .service(guarded(metrics_path, "GET, HEAD", |at| at.route(web::get().to(ops::metrics))))
-        .service(open("/openapi.json", "GET, HEAD").route(web::get().to(openapi::show)))
-        .service(open("/docs", "GET, HEAD").route(web::get().to(swagger::page)))
-        .service(open("/docs/", "GET, HEAD").route(web::get().to(swagger::without_slash)))
-        .service(open("/docs/{file}", "GET, HEAD").route(web::get().to(swagger::asset)));
+    config.service(guarded(metrics_path, "GET, HEAD", |at| at.route(web::get().to(ops::metrics))));
 }
 
 /// The routes of sessions, and of what changes about them. `worker` is the segment that names the worker, where there are
@@ -89,7 +79,7 @@ fn live_views(config: &mut web::ServiceConfig) {
 }
 
 /// A resource that needs no token. `methods` are those that it has.
-fn open(path: &str, methods: &'static str) -> Resource {
+pub(crate) fn open(path: &str, methods: &'static str) -> Resource {
     let refuse = move || async move { Err::<String, _>(ApiError::MethodNotAllowed { allowed: methods }) };
     web::resource(path).default_service(web::route().guard(guard::fn_guard(|_| true)).to(refuse))
 }
@@ -119,9 +109,7 @@ pub(crate) fn pages(config: &mut web::ServiceConfig, surface: &Surface) {
         Surface::Control => panel::panel(config),
         Surface::Gateway => panel::views(config),
         Surface::SharedScreen { assets } => panel::shared_screen(config, assets.as_deref()),
-        Surface::Worker { .. } | Surface::Runner => {
-            config.service(open("/", "GET, HEAD").route(web::get().to(swagger::from_root)));
-        }
+        Surface::Worker { .. } | Surface::Runner => {}
     }
 }
 

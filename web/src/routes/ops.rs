@@ -5,8 +5,8 @@ use actix_web::{HttpRequest, HttpResponse, error, web};
 use serde_json::json;
 
 use crate::presenter::authority;
+use crate::request::CDP_PATH;
 use crate::state::AppState;
-use crate::upgrade::CDP_PATH;
 
 /// The metrics in Prometheus' text format.
 #[utoipa::path(
@@ -24,6 +24,6 @@ pub(super) async fn metrics(state: web::Data<AppState>) -> actix_web::Result<Htt
 /// What `chromium.connectOverCDP` asks first. Its client shows what is said by a WebSocket that refuses it, and nothing of
 /// what is said here; so it is led to one that says what to use instead.
 pub(super) async fn cdp_version(state: web::Data<AppState>, request: HttpRequest) -> HttpResponse {
-    let authority = authority(&state, request.headers());
+    let authority = authority(&state.settings, request.headers());
     HttpResponse::Ok().json(json!({"webSocketDebuggerUrl": format!("ws://{authority}{CDP_PATH}")}))
 }

@@ -13,8 +13,8 @@ use rust_embed::RustEmbed;
 
 use crate::error::ApiError;
 use crate::headers::{own_files_policy, page_policy};
+use crate::request::stripped_vnc_id;
 use crate::state::AppState;
-use crate::upgrade::stripped_vnc_id;
 
 /// What `npm run build` made of `frontend/`.
 #[derive(RustEmbed)]

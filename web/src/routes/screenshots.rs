@@ -9,7 +9,7 @@ use camofleet_api::ids::RequestId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::path::NamedSession;
+use super::extract::NamedSession;
 use crate::documents::refusals::ScreenshotRefusals;
 use crate::error::ApiError;
 

@@ -13,15 +13,16 @@ use camofleet_api::ids::RequestId;
 use camofleet_api::request::{CreateRequest, SessionRequest};
 use camofleet_api::session::{Deleted, Session, Status};
 
-use super::body::read_body;
-use super::path::{NamedSession, find_worker};
+use super::extract::{NamedSession, find_worker};
 use super::{flag, not_a_handshake};
+use crate::body::read_body;
 use crate::documents::refusals::{
     AttachRefusals, CreateRefusals, ListRefusals, SessionRefusals, ShowRefusals, TouchRefusals,
 };
 use crate::error::ApiError;
 use crate::presenter::Presenter;
-use crate::state::{AppState, Surface};
+use crate::settings::Surface;
+use crate::state::AppState;
 
 /// The parameters of `GET /sessions`.
 #[derive(serde::Deserialize, utoipa::IntoParams)]

@@ -9,8 +9,8 @@ use super::not_a_handshake;
 use crate::auth;
 use crate::documents::refusals::{ViewDescriptionRefusals, ViewRefusals};
 use crate::error::ApiError;
+use crate::request::view_id;
 use crate::state::AppState;
-use crate::upgrade::view_id;
 
 /// `GET /websockify`: a WebSocket for a VNC viewer.
 #[utoipa::path(

@@ -1,14 +1,17 @@
-//! What a path names: a worker, a session. On a host the worker is left out of the path, for there is only one.
+//! What handlers read of a request: the worker and the session that its path names, and how its caller is shown
+//! sessions. On a host the worker is left out of the path, for there is only one.
 
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use camofleet_actors::Error;
 use camofleet_actors::worker::WorkerHandle;
 use camofleet_api::ids::SessionId;
 
 use crate::error::ApiError;
+use crate::presenter::Presenter;
+use crate::request::Caller;
 use crate::state::AppState;
 
 /// The worker with this name, or a host's only one.
@@ -74,5 +77,20 @@ impl FromRequest for NamedSession {
             Ok(Self { worker, id })
         };
         ready(named())
+    }
+}
+
+impl FromRequest for Presenter {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        // The gate has named the caller before any route is looked at; without it nobody is trusted.
+        let caller = request.extensions().get::<Caller>().copied().unwrap_or(Caller::Foreign);
+        let state = request.app_data::<web::Data<AppState>>().ok_or(ApiError::NoSuchRoute);
+        let presenter = |state: &web::Data<AppState>| {
+            Self::new(&state.surface, &state.settings, request.headers(), caller)
+        };
+        ready(state.map(presenter))
     }
 }

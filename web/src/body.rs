@@ -17,7 +17,7 @@ pub(crate) const BODY_TIME: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// [`ApiError::BodyTooLarge`], [`ApiError::BodyTooSlow`], and [`ApiError::InvalidJson`] when it breaks off.
-pub(super) async fn read_body(request: &HttpRequest, payload: web::Payload) -> Result<web::Bytes, ApiError> {
+pub(crate) async fn read_body(request: &HttpRequest, payload: web::Payload) -> Result<web::Bytes, ApiError> {
     let declared =
         request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: usize| length > BODY_LIMIT) {
