@@ -9,8 +9,9 @@
 #   make lint           formatting, lints, types, and the direction of dependencies
 #   make images         the container images of all targets, and the size of each; CAMOUFOX=none does without Camoufox
 #   make test-containers    builds them, and tries compose.yaml with them in each of its shapes
-#   make screenshots    docs/screenshots anew: every page of the panel
-#   make k8s-manifests  deploy/k8s anew from the Helm chart, and the chart's copies of deploy/grafana
+#   make docs           the documentation as a site, in target/docs; make docs-serve shows it while it is written
+#   make screenshots    target/screenshots: every page of the panel; make docs-screenshots: the four in docs/screenshots
+#   make k8s-manifests  deploy/k8s from the Helm chart
 #   make sbom           what camofleet is made of, as CycloneDX JSON in target/sbom
 
 SHELL := /bin/bash
@@ -20,7 +21,7 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR := $(CURDIR)/target
 export CAMOFLEET_BIN := $(CARGO_TARGET_DIR)/release/camofleet
 
-.PHONY: setup setup-tests build run token test test-deploy lint images test-containers screenshots k8s-manifests settings-docs api-docs sbom clean
+.PHONY: setup setup-tests build run token test test-deploy lint images test-containers docs docs-serve screenshots docs-screenshots k8s-manifests settings-docs api-docs sbom clean
 
 setup:
 	@scripts/setup.sh
@@ -55,25 +56,40 @@ images:
 test-containers: setup-tests
 	@scripts/test-containers.sh
 
-# Writes docs/screenshots anew, of a real fleet with real browsers.
+# The documentation as a site, with its links checked.
+docs: setup-tests
+	@npm --prefix docs run --silent build
+	@echo "$(CARGO_TARGET_DIR)/docs/index.html"
+
+docs-serve: setup-tests
+	@npm --prefix docs run --silent serve
+
+# Pictures of a real fleet with real browsers: every page of the panel in every size, and those that the documents show.
 screenshots: setup-tests
 	@scripts/build.sh
-	@cd fleet/tests/e2e && SCREENSHOTS=1 node --test --test-timeout=300000 panel-pages.test.mjs
+	@cd fleet/tests/e2e && SCREENSHOTS=all node --test --test-timeout=300000 panel-pages.test.mjs
+	@echo "$(CARGO_TARGET_DIR)/screenshots"
 
-# Writes what is made of the Helm chart and of deploy/grafana.
+docs-screenshots: setup-tests
+	@scripts/build.sh
+	@cd fleet/tests/e2e && SCREENSHOTS=docs node --test --test-timeout=300000 panel-pages.test.mjs
+
+# Writes deploy/k8s, which is made from the Helm chart.
 k8s-manifests: setup-tests
 	@deploy/tests/.venv/bin/python -B deploy/tests/generate.py
 
-# Writes .env.example, config/default.toml and the tables of both READMEs anew from the settings' definitions.
+# Writes docs/configuration.md, its Russian page, .env.example and config/default.toml from the settings' definitions.
 settings-docs: setup
 	@scripts/build.sh --frontend
 	@UPDATE_SETTINGS_DOCS=1 cargo test --quiet --locked --package camofleet settings::documents
 
-# Writes frontend/openapi.json anew, the document of the role control, from its handlers, and the panel's types from it.
-api-docs: setup
+# Writes frontend/openapi.json, the document of the role control, from its handlers, and from it the panel's types and the
+# pages of the API in docs.
+api-docs: setup-tests
 	@scripts/build.sh --frontend
 	@UPDATE_OPENAPI=1 cargo test --quiet --locked --package camofleet-web --test openapi the_file_that_the_panel
 	@npm --prefix frontend run --silent api-types
+	@npm --prefix docs run --silent api
 
 # Writes target/sbom: what the binary, the driver and the panel are made of.
 sbom:

@@ -11,7 +11,8 @@ scripts/build.sh --frontend || status=1
 step "rustfmt" cargo fmt --all --check || status=1
 step "clippy" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings || status=1
 step "rustdoc" env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --workspace --no-deps --document-private-items || status=1
-for directory in frontend actors/driver fleet/tests/e2e fleet/tests/containers; do
+# That of docs builds the site and checks its links.
+for directory in frontend actors/driver fleet/tests/e2e fleet/tests/containers docs; do
   if has_npm_script "$directory" lint; then
     step "npm run lint in $directory" npm --prefix "$directory" run lint || status=1
   fi

@@ -17,7 +17,7 @@ tests=false
 if [ "${1:-}" = --tests ]; then
   tests=true
   packages+=(chromium openssl python3-venv)
-  npm_packages+=(fleet/tests/e2e)
+  npm_packages+=(fleet/tests/e2e docs)
   python_packages+=(fleet/tests/api deploy/tests)
 fi
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes what is made from something else: deploy/k8s from the chart, and the chart's copies of deploy/grafana.
+"""Writes deploy/k8s, which is made from the chart.
 
 Called by `make k8s-manifests`.
 """
@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import yaml
-from chart import CHART, DEPLOY, render_text
+from chart import DEPLOY, render_text
 
 K8S = DEPLOY / "k8s"
 HEADER = "# Made from deploy/helm/camo-fleet by `make k8s-manifests`, with deploy/k8s/values.yaml. Changes belong there.\n"
@@ -22,7 +22,6 @@ FILES = {
 NOT_INSTALLED = {"NOTES.txt", "health.yaml"}
 # Helm would look for its own releases by these.
 HELM_LABELS = re.compile(r"^ *(app\.kubernetes\.io/managed-by|helm\.sh/chart): .*\n", re.MULTILINE)
-COPIES = {"dashboard.json": "dashboard.json", "alerts.yaml": "alerts.yaml"}
 
 
 def generated():
@@ -34,8 +33,6 @@ def generated():
         files[K8S / name] = HEADER + "\n---\n".join(documents) + "\n"
     if left := set(templates) - NOT_INSTALLED:
         raise SystemExit(f"no file of deploy/k8s has what these templates make: {', '.join(sorted(left))}")
-    for source, copy in COPIES.items():
-        files[CHART / "files" / copy] = (DEPLOY / "grafana" / source).read_text()
     return files
 
 

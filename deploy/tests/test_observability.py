@@ -5,15 +5,15 @@ import re
 import promql_parser
 import pytest
 import yaml
-from chart import DEPLOY, REPOSITORY, find, render
+from chart import CHART, REPOSITORY, find, render
 from conftest import VALUES
 
-DASHBOARD = json.loads((DEPLOY / "grafana/dashboard.json").read_text())
-ALERTS = yaml.safe_load((DEPLOY / "grafana/alerts.yaml").read_text())
+DASHBOARD = json.loads((CHART / "files/dashboard.json").read_text())
+ALERTS = yaml.safe_load((CHART / "files/alerts.yaml").read_text())
 # Put on by whoever scrapes, and by Prometheus on a histogram's buckets.
 SCRAPED = {"job", "instance", "namespace", "pod", "cluster"}
 DEFINITION = re.compile(
-    r'\b(gauges?|counters|histograms?)\(\s*"(camofleet_\w+)",\s*"[^"]*",?\s*(?:&\[([^\]]*)\])?', re.DOTALL
+    r'\b(gauges?|counters|IntCounter::new|histograms?)\(\s*"(camofleet_\w+)",\s*"[^"]*",?\s*(?:&\[([^\]]*)\])?', re.DOTALL
 )
 
 
@@ -103,8 +103,22 @@ def test_every_metric_is_shown_or_watched():
     used = " ".join(
         [target["expr"] for panel in PANELS for target in panel["targets"]] + [rule["expr"] for rule in RULES]
     )
-    families = {re.sub(r"_(bucket|sum|count)$", "", name) for name in SERIES}
-    assert {name for name in families if name not in used} <= {"camofleet_fleet_sessions"}
+    assert {name for name in families() if name not in used} <= {"camofleet_fleet_sessions"}
+
+
+def families():
+    """The metrics by the names that their definitions give them."""
+    return {re.sub(r"_(bucket|sum|count)$", "", name) for name in SERIES}
+
+
+@pytest.mark.parametrize("page", ["docs/metrics.md", "docs/ru/metrics.md"])
+def test_page_has_every_metric_and_an_alert_for_each(page):
+    rows = re.findall(r"^\| `(camofleet_\w+)` \| (.*) \|$", (REPOSITORY / page).read_text(), re.MULTILINE)
+    conditions = [re.search(r"`([^`]+)`", text)[1] for name, text in rows if not text.startswith(("gauge", "counter", "histogram"))]
+    assert sorted(name for name, _ in rows) == sorted([*families(), *families()])
+    assert len(conditions) == len(families())
+    for condition in conditions:
+        check(condition.replace("\\|", "|"))
 
 
 @pytest.mark.parametrize("name", ["everything", "keda-prometheus", "views-only-keda"])

@@ -1,7 +1,7 @@
 /**
  * Every page of the panel fits a desktop's window, a small laptop's and a phone's, in both languages, and keeps the rules of
- * WCAG 2.1 A and AA that a machine can check (axe), in both themes. With `SCREENSHOTS=1` (`make screenshots`) the pictures in
- * `docs/screenshots` are made anew.
+ * WCAG 2.1 A and AA that a machine can check (axe), in both themes. With `SCREENSHOTS=all` (`make screenshots`) it also saves a
+ * picture of each in `target/screenshots`; with `SCREENSHOTS=docs` (`make docs-screenshots`) those in `docs/screenshots`.
  */
 import assert from 'node:assert/strict';
 import fs from 'node:fs/promises';
@@ -12,14 +12,22 @@ import { PAGES } from './helpers/panelPages.mjs';
 import { test } from './helpers/server.mjs';
 import { Showcase } from './helpers/showcase.mjs';
 
-const DIRECTORY = fileURLToPath(new URL('../../../docs/screenshots/', import.meta.url));
 /** The last one's layout is what axe sees. */
 const SIZES = [
   { width: 390, height: 844 },
   { width: 1024, height: 768 },
   { width: 1440, height: 900 },
 ];
-const SAVING = process.env.SCREENSHOTS === '1';
+const WANTED = process.env.SCREENSHOTS;
+const SAVING = Boolean(WANTED);
+/** What the documents show, each as large as a desktop's window and light. */
+const IN_DOCUMENTS = ['sessions', 'session', 'wall', 'fleet'];
+const DIRECTORY = fileURLToPath(new URL(`../../../${WANTED === 'docs' ? 'docs' : 'target'}/screenshots/`, import.meta.url));
+/** What a picture is called; null if it is not wanted. */
+const pictureOf = (name, theme, width) => {
+  if (WANTED !== 'docs') return `${name}-${theme}-${width}.png`;
+  return IN_DOCUMENTS.includes(name) && theme === 'light' && width === SIZES.at(-1).width ? `${name}.png` : null;
+};
 /** What is looked at; the pictures are in English. */
 const LOOKS = [
   { theme: 'light', locale: 'en-US' },
@@ -68,7 +76,8 @@ for (const { name, open, complaint } of PAGES) {
           await page.setViewportSize(size);
           const { width } = size;
           assert.ok((await excess(page)) <= 0, `${await excess(page)} pixels too wide for ${width}`);
-          if (SAVING) await page.screenshot({ path: `${DIRECTORY}${name}-${theme}-${width}.png` });
+          const picture = SAVING && pictureOf(name, theme, width);
+          if (picture) await page.screenshot({ path: `${DIRECTORY}${picture}` });
         }
         assert.deepEqual(await violations(page), []);
         assert.deepEqual(page.complaints.filter((text) => !complaint?.test(text)), []);

@@ -1,9 +1,10 @@
-//! Documents made from the definitions: `.env.example`, `config/default.toml` and the tables of both READMEs.
+//! Documents made from the definitions: the pages of all settings in `docs`, which explain each, and `.env.example` and
+//! `config/default.toml`, which list them.
 //!
 //! The tests fail when a document differs from what the definitions say. `make settings-docs` (the same tests with
-//! `UPDATE_SETTINGS_DOCS=1`) writes them anew.
+//! `UPDATE_SETTINGS_DOCS=1`) writes them.
 
-mod readmes;
+mod pages;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,25 +13,11 @@ use std::path::{Path, PathBuf};
 use super::definitions::{SETTINGS, Section, Setting};
 use super::kinds::Kind;
 
-const LAYERS: &str = "\
+const MORE: &str = "\
+# What each does, and what it may be: docs/configuration.md, or `camofleet config --explain`.
 # Later wins: built-in defaults, config/default.toml, the file of --config, .env, the environment, the command line.
-# `camofleet config` prints what is in force, and where it stands.
+# `camofleet config` prints what is in force, and where it is set.
 ";
-
-/// A text as the comment lines that fit a screen.
-fn comment(text: &str) -> String {
-    let mut lines = vec![String::from("#")];
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.len() + 1 + word.len() <= 110 => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(format!("# {word}")),
-        }
-    }
-    lines.join("\n") + "\n"
-}
 
 /// The sections, each with its settings.
 fn by_section() -> impl Iterator<Item = (&'static Section, &'static [Setting])> {
@@ -40,13 +27,12 @@ fn by_section() -> impl Iterator<Item = (&'static Section, &'static [Setting])> 
 
 fn env_example() -> String {
     let mut text = format!(
-        "# Settings of camofleet: copy this file to .env and uncomment what you change. Each line shows its default.\n{LAYERS}"
+        "# Settings of camofleet: copy this file to .env and uncomment what you change. Each line shows its default.\n{MORE}"
     );
     for (section, settings) in by_section() {
-        let _ = write!(text, "\n# ==== {} ====\n", section.title);
+        let _ = write!(text, "\n# ==== {} ====\n\n", section.title);
         for setting in settings {
-            let default = setting.default.unwrap_or_default();
-            let _ = write!(text, "\n{}#{}={default}\n", comment(&setting.explanation()), setting.name);
+            let _ = writeln!(text, "#{}={}", setting.name, setting.default.unwrap_or_default());
         }
     }
     text
@@ -54,13 +40,13 @@ fn env_example() -> String {
 
 fn default_toml() -> String {
     let mut text =
-        format!("# Settings of camofleet: uncomment what you change. Each line shows its default.\n{LAYERS}");
+        format!("# Settings of camofleet: uncomment what you change. Each line shows its default.\n{MORE}");
     for (section, settings) in by_section() {
         let _ = write!(text, "\n# ==== {} ====\n\n[{}]\n", section.title, section.table);
         for setting in settings {
             let key = setting.toml_key();
             let key = key.strip_prefix(&format!("{}.", section.table)).unwrap();
-            let _ = write!(text, "\n{}#{key} = {}\n", comment(&setting.explanation()), toml_literal(setting));
+            let _ = writeln!(text, "#{key} = {}", toml_literal(setting));
         }
     }
     text
