@@ -114,11 +114,15 @@ def families():
 @pytest.mark.parametrize("page", ["docs/metrics.md", "docs/ru/metrics.md"])
 def test_page_has_every_metric_and_an_alert_for_each(page):
     rows = re.findall(r"^\| `(camofleet_\w+)` \| (.*) \|$", (REPOSITORY / page).read_text(), re.MULTILINE)
-    conditions = [re.search(r"`([^`]+)`", text)[1] for name, text in rows if not text.startswith(("gauge", "counter", "histogram"))]
     assert sorted(name for name, _ in rows) == sorted([*families(), *families()])
-    assert len(conditions) == len(families())
-    for condition in conditions:
-        check(condition.replace("\\|", "|"))
+    alerts = {name: re.search(r"`([^`]+)`", text)[1] for name, text in rows if not text.startswith(("gauge", "counter", "histogram"))}
+    assert alerts.keys() == families()
+    rules = {rule["alert"]: rule["expr"] for rule in RULES}
+    for name, condition in alerts.items():
+        expression = rules.get(condition) or condition.replace("\\|", "|")
+        check(expression)
+        assert name in expression, f"{condition} does not watch {name}"
+    assert rules.keys() <= set(alerts.values())
 
 
 @pytest.mark.parametrize("name", ["everything", "keda-prometheus", "views-only-keda"])
