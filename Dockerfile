@@ -41,15 +41,17 @@ RUN npm run build
 FROM ${RUST_IMAGE} AS binary
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
+COPY api/Cargo.toml api/
 COPY actors/Cargo.toml actors/
 COPY web/Cargo.toml web/build.rs web/
 COPY fleet/Cargo.toml fleet/
 # Empty crates of the same names: this layer holds the compiled dependencies until a manifest changes.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    mkdir -p actors/src web/src web/benches fleet/src \
-    && touch actors/src/lib.rs web/src/lib.rs \
+    mkdir -p api/src actors/src web/src web/benches fleet/src \
+    && touch api/src/lib.rs actors/src/lib.rs web/src/lib.rs \
     && echo 'fn main() {}' | tee web/benches/relay.rs fleet/src/main.rs >/dev/null \
     && cargo build --release --locked --package camofleet
+COPY api/ api/
 COPY actors/ actors/
 COPY web/ web/
 COPY fleet/ fleet/
@@ -57,7 +59,7 @@ COPY --from=panel /src/frontend/dist frontend/dist
 ARG CAMOFLEET_COMMIT
 # Cargo goes by dates, and the sources are older than the empty crates.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    find actors web fleet -name '*.rs' -exec touch {} + \
+    find api actors web fleet -name '*.rs' -exec touch {} + \
     && CAMOFLEET_COMMIT=${CAMOFLEET_COMMIT} cargo build --release --locked --package camofleet \
     && install -D target/release/camofleet /out/camofleet \
     && /out/camofleet --version

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 scripts/setup.sh
 scripts/build.sh --frontend
 
-sources() { find Cargo.toml Cargo.lock actors web fleet -path '*/node_modules' -prune -o \( -name '*.rs' -o -name 'Cargo.*' -o -name '*.mjs' \) -print; }
+sources() { find Cargo.toml Cargo.lock api actors web fleet -path '*/node_modules' -prune -o \( -name '*.rs' -o -name 'Cargo.*' -o -name '*.mjs' \) -print; }
 
 # entr ends with 2 when there is a new file, which it then has to be told of; it ends itself at a signal.
 while true; do

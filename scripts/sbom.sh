@@ -27,7 +27,7 @@ rust_sbom() {
     --target x86_64-unknown-linux-gnu --override-filename "$name" || status=$?
   # Where the checkout is says nothing about camofleet.
   if [ "$status" -eq 0 ]; then sed "s|$PWD|.|g" "fleet/$name.json" >"$output/camofleet.cdx.json"; fi
-  rm -f {actors,web,fleet}/"$name.json"
+  rm -f {api,actors,web,fleet}/"$name.json"
   return "$status"
 }
 
