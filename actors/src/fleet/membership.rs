@@ -6,6 +6,7 @@ use actix::prelude::*;
 
 use super::{CHILD, Fleet};
 use crate::fleet::discovery::Found;
+use crate::supervision::start_child;
 use crate::worker::ShutDown;
 
 impl Fleet {
@@ -62,9 +63,8 @@ impl Fleet {
         }
         let Some(discovery) = &self.discovery else { return };
         log::info!("found worker {name} at {}", found.url);
-        let build = discovery.builder(name, found);
-        self.workers.insert(name.to_owned(), CHILD, build(ctx.address().recipient(), 0));
-        self.builders.insert(name.to_owned(), build);
+        self.builders.insert(name.to_owned(), discovery.builder(name, found));
+        start_child(self, name.to_owned(), CHILD, ctx);
         self.found.insert(name.to_owned(), found.clone());
         let configured = self.names.len() + 1 - self.found.len();
         let place = configured + self.found.keys().take_while(|other| other.as_str() < name).count();

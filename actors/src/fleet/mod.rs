@@ -7,6 +7,8 @@ mod membership;
 pub mod pod_costs;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +25,8 @@ use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
 use crate::model::session::SessionView;
 use crate::supervision::{
-    Backoff, ChildExited, ChildSpec, Children, Generation, Intensity, Lifeline, RestartPolicy, Verdict,
+    Backoff, ChildExited, ChildSpec, Children, ExitReason, Generation, Intensity, Lifeline, RestartPolicy,
+    Supervisor, start_child, supervise,
 };
 use crate::views::gateway::{DrainTunnels, Gateway, GatewayHandle, GatewayKey, GatewaySettings, Targets};
 use crate::worker::{CreateSession, Directory, ShutDown, WorkerBuilder, WorkerHandle};
@@ -176,21 +179,12 @@ impl Fleet {
         self.directory.send_replace(Arc::new(workers.collect()));
     }
 
-    fn build_gateway(&self, generation: Generation, ctx: &mut Context<Self>) -> Option<Addr<Gateway>> {
-        let GatewayParts { settings, targets, metrics } = self.gateway_parts.clone()?;
-        let directory = Directory(self.directory.subscribe());
-        let lifeline = Lifeline::new(ctx.address().recipient(), GatewayKey, generation);
-        let gateway = Gateway::new(settings, targets, directory, metrics).supervised(lifeline).start();
-        self.gateway_address.send_replace(Some(gateway.clone()));
-        Some(gateway)
-    }
-
     fn publish_demand(&mut self) {
         let Some(demand) = &mut self.demand else { return };
         demand.publish(self.names.iter().filter_map(|name| self.workers.get(name)), Instant::now());
     }
 
-    fn give_up(&mut self, text: String) {
+    fn fail(&mut self, text: String) {
         if let Some(failed) = self.failed.take() {
             let _ = failed.send(text);
         }
@@ -254,13 +248,11 @@ impl Actor for Fleet {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        for (name, build) in &self.builders {
-            self.workers.insert(name.clone(), CHILD, build(ctx.address().recipient(), 0));
+        for name in self.names.clone() {
+            start_child(self, name, CHILD, ctx);
         }
         self.publish();
-        if let Some(gateway) = self.build_gateway(0, ctx) {
-            self.gateway.insert(GatewayKey, CHILD, gateway);
-        }
+        start_child(self, GatewayKey, CHILD, ctx);
         self.look_up(ctx);
         if self.demand.is_some() {
             self.publish_demand();
@@ -325,47 +317,76 @@ impl Handler<ShutDown> for Fleet {
     }
 }
 
-impl Handler<ChildExited<String>> for Fleet {
+impl<K> Handler<ChildExited<K>> for Fleet
+where
+    Self: Supervisor<K>,
+    K: Eq + Hash + Clone + Send + Debug + 'static,
+{
     type Result = ();
 
-    fn handle(&mut self, exited: ChildExited<String>, ctx: &mut Context<Self>) {
-        match self.workers.on_exit(&exited, Instant::now(), fastrand::f64()) {
-            Verdict::Restart { after, generation } => {
-                log::error!("worker {} ended: {}; starting it anew in {after:?}", exited.key, exited.reason);
-                ctx.run_later(after, move |this, ctx| {
-                    let Some(build) = this.builders.get(&exited.key) else { return };
-                    if this.workers.awaits(&exited.key, generation) {
-                        let worker = build(ctx.address().recipient(), generation);
-                        // Checked in the line before: nobody else runs in between.
-                        let _ = this.workers.restarted(&exited.key, generation, worker);
-                        this.publish();
-                    }
-                });
-            }
-            Verdict::GiveUp(text) => self.give_up(text),
-            Verdict::Ended(_) | Verdict::Stale => {}
-        }
+    fn handle(&mut self, exited: ChildExited<K>, ctx: &mut Context<Self>) {
+        supervise(self, exited, ctx);
     }
 }
 
-impl Handler<ChildExited<GatewayKey>> for Fleet {
-    type Result = ();
+impl Supervisor<String> for Fleet {
+    type Handle = WorkerHandle;
 
-    fn handle(&mut self, exited: ChildExited<GatewayKey>, ctx: &mut Context<Self>) {
-        match self.gateway.on_exit(&exited, Instant::now(), fastrand::f64()) {
-            Verdict::Restart { after, generation } => {
-                log::error!("the gateway ended: {}; starting it anew in {after:?}", exited.reason);
-                self.gateway_address.send_replace(None);
-                ctx.run_later(after, move |this, ctx| {
-                    if let Some(gateway) = this.build_gateway(generation, ctx) {
-                        // Nobody removes the gateway: it still waits for this life.
-                        let _ = this.gateway.restarted(&GatewayKey, generation, gateway);
-                    }
-                });
-            }
-            Verdict::GiveUp(text) => self.give_up(text),
-            Verdict::Ended(_) | Verdict::Stale => {}
-        }
+    fn children(&mut self) -> &mut Children<String, WorkerHandle> {
+        &mut self.workers
+    }
+
+    fn build(
+        &mut self,
+        name: &String,
+        generation: Generation,
+        ctx: &mut Context<Self>,
+    ) -> Option<WorkerHandle> {
+        let build = self.builders.get(name)?;
+        Some(build(ctx.address().recipient(), generation))
+    }
+
+    fn restarting(&mut self, name: &String, reason: &ExitReason, after: Duration) {
+        log::error!("worker {name} ended: {reason}; restarting it in {after:?}");
+    }
+
+    fn restarted(&mut self, _: &String) {
+        self.publish();
+    }
+
+    fn give_up(&mut self, text: String, _: &mut Context<Self>) {
+        self.fail(text);
+    }
+}
+
+impl Supervisor<GatewayKey> for Fleet {
+    type Handle = Addr<Gateway>;
+
+    fn children(&mut self) -> &mut Children<GatewayKey, Addr<Gateway>> {
+        &mut self.gateway
+    }
+
+    fn build(
+        &mut self,
+        _: &GatewayKey,
+        generation: Generation,
+        ctx: &mut Context<Self>,
+    ) -> Option<Addr<Gateway>> {
+        let GatewayParts { settings, targets, metrics } = self.gateway_parts.clone()?;
+        let directory = Directory(self.directory.subscribe());
+        let lifeline = Lifeline::new(ctx.address().recipient(), GatewayKey, generation);
+        let gateway = Gateway::new(settings, targets, directory, metrics).supervised(lifeline).start();
+        self.gateway_address.send_replace(Some(gateway.clone()));
+        Some(gateway)
+    }
+
+    fn restarting(&mut self, _: &GatewayKey, reason: &ExitReason, after: Duration) {
+        log::error!("the gateway ended: {reason}; restarting it in {after:?}");
+        self.gateway_address.send_replace(None);
+    }
+
+    fn give_up(&mut self, text: String, _: &mut Context<Self>) {
+        self.fail(text);
     }
 }
 

@@ -1,16 +1,14 @@
-//! Network diagnostics: addresses that a worker looks at once, at its start, to show what its browsers will find.
+//! Network diagnostics: addresses that a worker fetches once, at its start, to show what its browsers will reach.
 
 use std::time::Duration;
 
-use actix::prelude::*;
 use tokio::time::Instant;
 use url::Url;
 
-use super::local::LocalWorker;
 use crate::model::error::with_sources;
 use crate::net::http::HttpClient;
 
-/// What a worker looks at.
+/// Which addresses a worker fetches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DiagnosticsSettings {
     /// The addresses.
@@ -30,7 +28,7 @@ pub(super) struct Diagnosis {
 
 impl Diagnosis {
     /// Nothing yet.
-    pub fn awaited(url: &Url) -> Self {
+    pub fn pending(url: &Url) -> Self {
         // Whoever reads the health checks need not know the credentials.
         let mut shown = url.clone();
         if shown.set_username("").and_then(|()| shown.set_password(None)).is_err() {
@@ -40,25 +38,8 @@ impl Diagnosis {
     }
 }
 
-impl LocalWorker {
-    /// Looks at the addresses of its settings, all at once.
-    pub(super) fn diagnose(&mut self, ctx: &mut Context<Self>) {
-        let DiagnosticsSettings { urls, timeout } = self.settings.diagnostics.clone();
-        for (at, url) in urls.into_iter().enumerate() {
-            let looked = look_at(url, timeout).into_actor(self);
-            ctx.spawn(looked.map(move |text, this, _| {
-                if let Some(diagnosis) = this.diagnoses.get_mut(at) {
-                    log::info!("{}: {text}", diagnosis.check);
-                    diagnosis.text = text;
-                    this.publish();
-                }
-            }));
-        }
-    }
-}
-
-/// Looks at one address; the text says what came of it. Redirections are an answer.
-async fn look_at(url: Url, limit: Duration) -> String {
+/// Fetches an address; the text says what came of it. Redirections are an answer.
+pub(super) async fn fetch(url: Url, limit: Duration) -> String {
     let started = Instant::now();
     match tokio::time::timeout(limit, status_of(&url, limit)).await {
         Ok(Ok(status)) => format!("{status} in {} ms", started.elapsed().as_millis()),
@@ -102,26 +83,26 @@ mod tests {
             ("HTTP/1.1 204 No Content\r\n\r\n", "204 in "),
             ("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n", "302 in "),
         ] {
-            let text = look_at(site(answer).await, LIMIT * 10).await;
+            let text = fetch(site(answer).await, LIMIT * 10).await;
             assert!(text.starts_with(status) && text.ends_with(" ms"), "{text}");
         }
     }
 
     #[actix::test]
     async fn an_address_that_never_answers_fails_after_the_limit() {
-        assert_eq!(look_at(site("").await, LIMIT).await, "failed: no answer within 0.4 s");
+        assert_eq!(fetch(site("").await, LIMIT).await, "failed: no answer within 0.4 s");
     }
 
     #[actix::test]
     async fn a_port_that_refuses_says_so() {
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let text = look_at(format!("http://{free}/").parse().unwrap(), LIMIT).await;
+        let text = fetch(format!("http://{free}/").parse().unwrap(), LIMIT).await;
         assert!(text.starts_with("failed: ") && text.contains("refused"), "{text}");
     }
 
     #[test]
     fn credentials_are_not_shown() {
         let url = "http://user:secret@example.com/a".parse().unwrap();
-        assert_eq!(Diagnosis::awaited(&url).check, "network http://example.com/a");
+        assert_eq!(Diagnosis::pending(&url).check, "network http://example.com/a");
     }
 }

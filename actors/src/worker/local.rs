@@ -1,37 +1,47 @@
-//! The local worker actor: one host's sessions, drivers and pools.
+//! The local worker actor: one host's sessions, and the drivers, pools and screens that it keeps up for them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use bytes::Bytes;
 use camofleet_api::facts::PoolFill;
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::request::SessionRequest;
 use camofleet_api::session::{EndReason, Status};
-use jiff::Timestamp;
+use futures_util::future::join_all;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
-use super::diagnostics::{Diagnosis, DiagnosticsSettings};
-use super::infrastructure::INFRASTRUCTURE;
+use super::diagnostics::{DiagnosticsSettings, fetch};
+use super::drivers::DriverPool;
+use super::health::HealthReport;
 use super::views::Views;
-use super::{WorkerHandle, WorkerSnapshot, pool_check};
-use crate::display::{CloseSharedDisplay, SharedDisplay, SharedDisplayKey};
-use crate::driver::{DriverHandle, DriverId, DriverSeat, DriverSettings, StopDriver};
+use super::{
+    AttachClient, CreateSession, DeleteSession, Drain, FindSession, ShutDown, TakeScreenshot, TouchSession,
+    WorkerHandle, WorkerSnapshot,
+};
+use crate::display::{CloseSharedDisplay, SharedDisplay, SharedDisplayKey, SharedDisplayParts};
+use crate::driver::{Driver, DriverHandle, DriverId, DriverSeat, DriverSettings, StopDriver};
 use crate::host::rundir::RunDir;
 use crate::host::slots::{SlotRanges, Slots};
-use crate::launch::launcher::{LaunchSettings, Launcher};
-use crate::launch::prewarm::{ClosePool, PoolKind, PoolSettings, PrewarmPool};
+use crate::launch::launcher::{AssignDriver, LaunchSettings, Launcher};
+use crate::launch::prewarm::{ClosePool, PoolChanged, PoolKind, PoolSettings, PrewarmPool};
 use crate::metrics::Metrics;
 use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
 use crate::model::events::{Change, EventBus};
 use crate::model::session::{SessionDefaults, SessionSpec, SessionView};
 use crate::process::Os;
-use crate::session::{EndSession, ReadySession, Session, SessionChanged, SessionParts};
+use crate::session::{
+    Attach, AttachmentTicket, EndSession, ReadySession, Session, SessionChanged, SessionParts, Touch,
+    UseCamera,
+};
 use crate::supervision::{
-    ChildExited, ChildSpec, Children, Generation, Intensity, Lifeline, RestartPolicy, Verdict,
+    Backoff, ChildExited, ChildSpec, Children, ExitReason, Generation, Intensity, Lifeline, RestartPolicy,
+    Supervisor, start_child, supervise,
 };
 
 /// How a local worker is set up.
@@ -63,33 +73,52 @@ pub struct WorkerSettings {
     pub diagnostics: DiagnosticsSettings,
 }
 
+/// Drivers and pools come back at once, then ever later. The waits before eight restarts add up to half a minute, so
+/// what keeps failing is the worker's failure in the same minute.
+const INFRASTRUCTURE: ChildSpec = ChildSpec {
+    policy: RestartPolicy::Always,
+    intensity: Intensity { limit: 8, within: Duration::from_secs(60) },
+    backoff: Backoff { first: Duration::from_millis(250), longest: Duration::from_secs(15) },
+};
+
 /// A session handles its own parts' crashes; when the session itself breaks it is over.
 const ONE_LIFE: ChildSpec = ChildSpec { policy: RestartPolicy::Never, ..INFRASTRUCTURE };
+/// When a client should retry if no session is free: about as long as a busy fleet needs to free one.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// How often drivers that host nothing are looked for, and what nobody told of is published.
 const SWEEP: Duration = Duration::from_secs(30);
 
+impl WorkerSettings {
+    /// Whether sessions can have windows.
+    pub(super) fn displays(&self) -> bool {
+        self.launch.display.tools.is_ok()
+    }
+
+    fn pool(&self, kind: PoolKind) -> PoolSettings {
+        match kind {
+            PoolKind::Headless => self.headless_pool,
+            PoolKind::Vnc => self.vnc_pool,
+        }
+    }
+}
+
 /// One host: its capacity, slots, drivers, pools and sessions.
 pub struct LocalWorker {
-    pub(super) lifeline: Lifeline<String>,
-    pub(super) settings: Arc<WorkerSettings>,
-    pub(super) launcher: Launcher,
-    pub(super) events: EventBus,
-    pub(super) drivers: Children<DriverId, DriverHandle>,
-    pub(super) last_driver: DriverId,
-    /// Launches that wait for a driver to come up.
-    pub(super) driver_waiters: VecDeque<oneshot::Sender<DriverSeat>>,
-    pub(super) screens: Children<SharedDisplayKey, Addr<SharedDisplay>>,
-    pub(super) pools: Children<PoolKind, Addr<PrewarmPool>>,
-    pub(super) fills: BTreeMap<&'static str, PoolFill>,
-    pub(super) sessions: Children<SessionId, Addr<Session>>,
-    pub(super) views: Views,
-    pub(super) diagnoses: Vec<Diagnosis>,
-    pub(super) snapshot: watch::Sender<Arc<WorkerSnapshot>>,
+    lifeline: Lifeline<String>,
+    settings: Arc<WorkerSettings>,
+    launcher: Launcher,
+    events: EventBus,
+    drivers: DriverPool,
+    screens: Children<SharedDisplayKey, Addr<SharedDisplay>>,
+    pools: Children<PoolKind, Addr<PrewarmPool>>,
+    sessions: Children<SessionId, Addr<Session>>,
+    views: Views,
+    health: HealthReport,
+    snapshot: watch::Sender<Arc<WorkerSnapshot>>,
     /// It takes no more sessions.
-    pub(super) draining: bool,
+    draining: bool,
     /// It is shutting down.
-    pub(super) ending: bool,
-    pub(super) started_at: Timestamp,
+    ending: bool,
 }
 
 /// What a worker is built from, in each of its lives.
@@ -133,67 +162,59 @@ impl LocalWorker {
             let before = snapshot.borrow().clone();
             let views = Views::after(&before.sessions, &before.ended, "its worker failed and was restarted");
             let worker = Self {
-                diagnoses: settings.diagnostics.urls.iter().map(Diagnosis::awaited).collect(),
+                health: HealthReport::new(Arc::clone(&settings)),
+                drivers: DriverPool::new(settings.driver.sessions_per_driver),
                 lifeline: Lifeline::new(parent, settings.name.clone(), generation),
                 launcher: Launcher::new(os, launch, run_dir, slots, drivers, metrics),
                 settings,
                 events,
-                drivers: Children::new(),
-                last_driver: 0,
-                driver_waiters: VecDeque::new(),
                 screens: Children::new(),
                 pools: Children::new(),
-                fills: BTreeMap::new(),
                 sessions: Children::new(),
                 views,
                 snapshot,
                 // Who took it out of service does not expect it back because of a crash.
                 draining: before.draining,
                 ending: false,
-                started_at: Timestamp::now(),
             };
             // The sessions of the life before can't tell it themselves: their worker was gone.
             for view in worker.views.ended().into_iter().take(before.sessions.len()) {
-                worker.tell(view, Change::Ended, None);
+                worker.notify(view, Change::Ended, None);
             }
             worker
         })
     }
 
-    pub(super) fn displays(&self) -> bool {
-        self.settings.launch.display.tools.is_ok()
-    }
-
-    pub(super) fn publish(&mut self) {
+    fn publish(&mut self) {
         let metrics = &self.launcher.metrics;
         for status in Status::ALL {
             metrics.sessions(&self.settings.name, status, self.views.count(status));
         }
         metrics.drivers(self.drivers.iter().count());
         metrics.slots(self.launcher.slots.free(), self.launcher.slots.capacity());
-        let (checks, sessions) = (self.checks(), self.views.live());
+        let (checks, sessions) = (self.health.checks(&self.launcher, &self.drivers), self.views.live());
         let snapshot = WorkerSnapshot {
-            facts: Some(self.facts(sessions.len())),
+            facts: Some(self.health.facts(&self.launcher, &self.drivers, sessions.len(), self.draining)),
             machine: None,
             sessions,
             ended: self.views.ended(),
-            healthy: self.takes_any(&checks),
+            healthy: self.health.is_healthy(&checks),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             checks,
             unreachable: None,
             stale: false,
-            supports_vnc: self.settings.offers_vnc && self.displays(),
+            supports_vnc: self.settings.offers_vnc && self.settings.displays(),
             draining: self.draining,
-            playwright: self.versions().map(|versions| versions.playwright),
+            playwright: self.drivers.versions().map(|versions| versions.playwright),
         };
         self.snapshot.send_replace(Arc::new(snapshot));
     }
 
-    fn tell(&self, view: Arc<SessionView>, change: Change, by: Option<RequestId>) {
+    fn notify(&self, view: Arc<SessionView>, change: Change, by: Option<RequestId>) {
         self.events.publish(&self.settings.name, view, change, by);
     }
 
-    pub(super) fn start_session(
+    fn start_session(
         &mut self,
         request: SessionRequest,
         by: RequestId,
@@ -201,7 +222,7 @@ impl LocalWorker {
         ctx: &mut Context<Self>,
     ) -> oneshot::Receiver<Result<ReadySession>> {
         let (ready, created) = oneshot::channel();
-        let spec = SessionSpec::new(request, by, &self.settings.defaults, self.displays());
+        let spec = SessionSpec::new(request, by, &self.settings.defaults, self.settings.displays());
         let pool = if spec.headless { PoolKind::Headless } else { PoolKind::Vnc };
         let id = spec.id;
         let session = Session::start(SessionParts {
@@ -219,8 +240,45 @@ impl LocalWorker {
         created
     }
 
-    pub(super) fn session(&self, id: SessionId) -> Result<Addr<Session>> {
+    fn session(&self, id: SessionId) -> Result<Addr<Session>> {
         self.sessions.get(&id).cloned().ok_or(Error::SessionNotFound)
+    }
+
+    /// Gives launches that wait for a driver their places, and starts a driver for those that still wait.
+    fn seat_waiters(&mut self, ctx: &mut Context<Self>) {
+        if self.drivers.seat_waiters() {
+            self.start_driver_if_needed(ctx);
+        }
+    }
+
+    /// Starts another driver, unless one is starting: a launch waits for it, rather than fail with a driver that does not
+    /// come up.
+    fn start_driver_if_needed(&mut self, ctx: &mut Context<Self>) {
+        if let Some(id) = self.drivers.next_id() {
+            start_child(self, id, INFRASTRUCTURE, ctx);
+        }
+    }
+
+    /// Fails in turn: the fleet restarts the worker.
+    fn fail(&mut self, text: String, ctx: &mut Context<Self>) {
+        log::error!("worker {} gives up: {text}", self.settings.name);
+        self.lifeline.fail(text);
+        ctx.stop();
+    }
+
+    /// Fetches the addresses of its diagnostics, all at once.
+    fn diagnose(&mut self, ctx: &mut Context<Self>) {
+        let DiagnosticsSettings { urls, timeout } = self.settings.diagnostics.clone();
+        for (at, url) in urls.into_iter().enumerate() {
+            let fetched = fetch(url, timeout).into_actor(self);
+            ctx.spawn(fetched.map(move |text, this, _| {
+                if let Some(diagnosis) = this.health.diagnoses.get_mut(at) {
+                    log::info!("{}: {text}", diagnosis.check);
+                    diagnosis.text = text;
+                    this.publish();
+                }
+            }));
+        }
     }
 }
 
@@ -228,30 +286,28 @@ impl Actor for LocalWorker {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        self.driver_with_place(ctx);
-        self.keep_screen(ctx);
+        self.start_driver_if_needed(ctx);
+        if let Some(screen) = &self.launcher.screen {
+            publish_changes(screen.watch(), ctx);
+            start_child(self, SharedDisplayKey, INFRASTRUCTURE, ctx);
+        }
         for kind in [PoolKind::Headless, PoolKind::Vnc] {
-            let target = self.pool_settings(kind).target;
+            let target = self.settings.pool(kind).target;
             if target == 0 {
                 continue;
             }
             match &self.settings.launch.display.tools {
                 Err(remedy) if kind == PoolKind::Vnc => log::warn!("{remedy}"),
                 _ => {
-                    // Until it tells of itself.
-                    self.fills.insert(pool_check(kind), PoolFill { target, ..PoolFill::default() });
-                    let pool = self.start_pool(kind, 0, ctx);
-                    self.pools.insert(kind, INFRASTRUCTURE, pool);
+                    // Until the pool itself reports.
+                    self.health.pool_changed(kind, PoolFill { target, ..PoolFill::default() });
+                    start_child(self, kind, INFRASTRUCTURE, ctx);
                 }
             }
         }
-        let changes = futures_util::stream::unfold(self.launcher.slots.watch_free(), |mut free| async move {
-            free.changed().await.ok()?;
-            Some((SlotsChanged, free))
-        });
-        ctx.add_stream(changes);
+        publish_changes(self.launcher.slots.watch_free(), ctx);
         ctx.run_interval(SWEEP, |this, _| {
-            this.retire_idle_drivers();
+            this.drivers.retire_idle();
             this.publish();
         });
         self.diagnose(ctx);
@@ -259,13 +315,26 @@ impl Actor for LocalWorker {
     }
 }
 
-/// A display slot was taken or came back.
-struct SlotsChanged;
+/// Publishes a snapshot whenever a watched value changes.
+fn publish_changes<T: 'static>(watched: watch::Receiver<T>, ctx: &mut Context<LocalWorker>) {
+    ctx.add_stream(futures_util::stream::unfold(watched, |mut watched| async move {
+        watched.changed().await.ok()?;
+        Some((PartChanged, watched))
+    }));
+}
 
-impl StreamHandler<SlotsChanged> for LocalWorker {
-    fn handle(&mut self, _: SlotsChanged, _: &mut Context<Self>) {
+/// A driver has stopped to answer, or answers again; a display slot was taken, or is free again; the shared display is up,
+/// or gone.
+struct PartChanged;
+
+impl StreamHandler<PartChanged> for LocalWorker {
+    fn handle(&mut self, _: PartChanged, ctx: &mut Context<Self>) {
+        self.seat_waiters(ctx);
         self.publish();
     }
+
+    // The worker outlives its parts.
+    fn finished(&mut self, _: &mut Context<Self>) {}
 }
 
 impl Drop for LocalWorker {
@@ -284,9 +353,168 @@ impl Drop for LocalWorker {
         for (_, screen) in self.screens.iter() {
             screen.do_send(CloseSharedDisplay);
         }
-        for (_, driver) in self.drivers.iter() {
+        for driver in self.drivers.iter() {
             driver.address.do_send(StopDriver);
         }
+    }
+}
+
+impl Handler<CreateSession> for LocalWorker {
+    type Result = ResponseActFuture<Self, Result<Arc<SessionView>>>;
+
+    fn handle(
+        &mut self,
+        CreateSession { request, by, claimant }: CreateSession,
+        ctx: &mut Context<Self>,
+    ) -> Self::Result {
+        let started = Instant::now();
+        let limit = self.settings.max_sessions;
+        let refusal = match &self.settings.launch.display.tools {
+            // It has waited in the mailbox for longer than its asker.
+            _ if claimant.has_left() => Some(Error::Cancelled),
+            _ if self.draining => Some(Error::Draining),
+            Err(remedy) if request.vnc => Some(Error::NoVncTooling { remedy: remedy.clone() }),
+            _ if self.sessions.len() >= limit => Some(Error::AtCapacity { limit, retry_after: RETRY_AFTER }),
+            _ => self.settings.defaults.check(&request).err(),
+        };
+        if let Some(refusal) = refusal {
+            self.launcher.metrics.created(refusal.code(), "none", started.elapsed());
+            return Box::pin(actix::fut::err(refusal));
+        }
+        let created = self.start_session(request, by, claimant, ctx);
+        Box::pin(created.into_actor(self).map(move |created, this, _| {
+            let created = created.unwrap_or(Err(Error::Restarting { what: "session" }));
+            let (outcome, source) = match &created {
+                Ok(ready) => ("ok", if ready.warm { "warm" } else { "cold" }),
+                Err(error) => (error.code(), "none"),
+            };
+            this.launcher.metrics.created(outcome, source, started.elapsed());
+            created.map(|ready| ready.view)
+        }))
+    }
+}
+
+impl Handler<DeleteSession> for LocalWorker {
+    type Result = ResponseActFuture<Self, Result<Status>>;
+
+    fn handle(&mut self, DeleteSession { id, by }: DeleteSession, _: &mut Context<Self>) -> Self::Result {
+        let started = Instant::now();
+        let session = match self.session(id) {
+            Ok(session) => session,
+            Err(error) => return Box::pin(actix::fut::err(error)),
+        };
+        let end = session.send(EndSession {
+            reason: EndReason::Deleted,
+            detail: "deleted by a request".to_owned(),
+            by: Some(by),
+        });
+        Box::pin(end.into_actor(self).map(move |_, this, _| {
+            this.launcher.metrics.deleted(started.elapsed());
+            Ok(Status::Dead)
+        }))
+    }
+}
+
+impl Handler<FindSession> for LocalWorker {
+    type Result = Result<Arc<SessionView>>;
+
+    fn handle(&mut self, FindSession { id, .. }: FindSession, _: &mut Context<Self>) -> Self::Result {
+        // Everything that there is has been published.
+        self.snapshot.borrow().session(id).cloned().ok_or(Error::SessionNotFound)
+    }
+}
+
+impl Handler<TouchSession> for LocalWorker {
+    type Result = ResponseFuture<Result<Arc<SessionView>>>;
+
+    fn handle(&mut self, TouchSession { id, by }: TouchSession, _: &mut Context<Self>) -> Self::Result {
+        let session = self.session(id);
+        Box::pin(async move { session?.send(Touch { by }).await.unwrap_or(Err(Error::SessionNotFound)) })
+    }
+}
+
+impl Handler<AttachClient> for LocalWorker {
+    type Result = ResponseFuture<Result<AttachmentTicket>>;
+
+    fn handle(&mut self, AttachClient { id, by }: AttachClient, _: &mut Context<Self>) -> Self::Result {
+        let session = self.session(id);
+        Box::pin(async move { session?.send(Attach { by }).await.unwrap_or(Err(Error::SessionNotFound)) })
+    }
+}
+
+impl Handler<TakeScreenshot> for LocalWorker {
+    type Result = ResponseFuture<Result<Bytes>>;
+
+    fn handle(
+        &mut self,
+        TakeScreenshot { id, width, .. }: TakeScreenshot,
+        _: &mut Context<Self>,
+    ) -> Self::Result {
+        let session = self.session(id);
+        Box::pin(async move {
+            let camera = session?.send(UseCamera).await.unwrap_or(Err(Error::SessionNotFound))?;
+            camera.picture(width).await
+        })
+    }
+}
+
+impl Handler<Drain> for LocalWorker {
+    type Result = Result<()>;
+
+    fn handle(&mut self, Drain { on, end, by }: Drain, _: &mut Context<Self>) -> Self::Result {
+        if self.ending {
+            return if on { Ok(()) } else { Err(Error::Draining) };
+        }
+        if self.draining != on {
+            let what = if on { "takes no more sessions" } else { "takes sessions again" };
+            log::info!("{} {what}; {} run, request {by}", self.settings.name, self.sessions.len());
+        }
+        self.draining = on;
+        self.publish();
+        if on && end {
+            log::info!("{} ends its {} sessions, request {by}", self.settings.name, self.sessions.len());
+            for (_, session) in self.sessions.iter() {
+                // One message for each session and request: they are few.
+                session.do_send(EndSession {
+                    reason: EndReason::Shutdown,
+                    detail: "its worker is taken out of service, and the time that its sessions had for that is over"
+                        .to_owned(),
+                    by: Some(by.clone()),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Handler<ShutDown> for LocalWorker {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: ShutDown, _: &mut Context<Self>) -> Self::Result {
+        (self.draining, self.ending) = (true, true);
+        self.publish();
+        let sessions = self.sessions.iter().map(|(_, session)| {
+            session.send(EndSession {
+                reason: EndReason::Shutdown,
+                detail: "camofleet was shut down".to_owned(),
+                by: None,
+            })
+        });
+        let sessions = join_all(sessions.collect::<Vec<_>>());
+        // Forgotten first, so that their ends are not taken for failures.
+        let pools = self.pools.take_all();
+        let pools = join_all(pools.into_iter().map(|pool| async move { pool.send(ClosePool).await }));
+        let browsers_gone = async {
+            futures_util::future::join(sessions, pools).await;
+        };
+        let drivers_gone = browsers_gone.into_actor(self).then(|(), this, _| {
+            let drivers = this.drivers.children.take_all().into_iter();
+            let stops = drivers.map(|driver| async move { driver.address.send(StopDriver).await });
+            let screens = this.screens.take_all().into_iter();
+            let closes = screens.map(|screen| async move { screen.send(CloseSharedDisplay).await });
+            futures_util::future::join(join_all(stops), join_all(closes)).into_actor(this)
+        });
+        Box::pin(drivers_gone.map(|_, _, ctx| ctx.stop()))
     }
 }
 
@@ -300,24 +528,179 @@ impl Handler<SessionChanged> for LocalWorker {
         }
         self.views.update(Arc::clone(&view));
         self.publish();
-        self.tell(view, change, by);
+        self.notify(view, change, by);
     }
 }
 
-impl Handler<ChildExited<SessionId>> for LocalWorker {
+impl Handler<AssignDriver> for LocalWorker {
+    type Result = ResponseFuture<Result<DriverSeat>>;
+
+    fn handle(&mut self, _: AssignDriver, ctx: &mut Context<Self>) -> Self::Result {
+        if let Some(seat) = self.drivers.seat() {
+            return Box::pin(async { Ok(seat) });
+        }
+        self.start_driver_if_needed(ctx);
+        let seat = self.drivers.wait_for_seat();
+        Box::pin(async { seat.await.map_err(|_| Error::Restarting { what: "worker" }) })
+    }
+}
+
+impl Handler<PoolChanged> for LocalWorker {
     type Result = ();
 
-    fn handle(&mut self, exited: ChildExited<SessionId>, _: &mut Context<Self>) {
-        if let Verdict::Ended(_) = self.sessions.on_exit(&exited, Instant::now(), fastrand::f64()) {
-            log::error!("session {} broke down: {}", exited.key, exited.reason);
-            self.launcher.metrics.actor_exited("session", exited.reason.label());
-            let ended = self.views.end_abruptly(exited.key, &exited.reason.to_string());
-            self.publish();
-            if let Some(view) = ended {
-                self.launcher.metrics.ended(EndReason::Crashed);
-                self.tell(view, Change::Ended, None);
+    fn handle(&mut self, PoolChanged { kind, fill }: PoolChanged, _: &mut Context<Self>) {
+        self.health.pool_changed(kind, fill);
+        self.publish();
+    }
+}
+
+impl<K> Handler<ChildExited<K>> for LocalWorker
+where
+    Self: Supervisor<K>,
+    K: Eq + Hash + Clone + Send + Debug + 'static,
+{
+    type Result = ();
+
+    fn handle(&mut self, exited: ChildExited<K>, ctx: &mut Context<Self>) {
+        supervise(self, exited, ctx);
+    }
+}
+
+impl Supervisor<DriverId> for LocalWorker {
+    type Handle = DriverHandle;
+
+    fn children(&mut self) -> &mut Children<DriverId, DriverHandle> {
+        &mut self.drivers.children
+    }
+
+    fn build(
+        &mut self,
+        id: &DriverId,
+        generation: Generation,
+        ctx: &mut Context<Self>,
+    ) -> Option<DriverHandle> {
+        let (os, mark) = (Arc::clone(&self.launcher.os), self.launcher.run_dir.mark());
+        let (settings, metrics) = (self.settings.driver.clone(), self.launcher.metrics.clone());
+        let parent = ctx.address().recipient();
+        let driver = Driver::start(os, settings, &mark, metrics, parent, *id, generation);
+        publish_changes(driver.versions.clone(), ctx);
+        publish_changes(driver.watch_answering(), ctx);
+        Some(driver)
+    }
+
+    fn restarting(&mut self, _: &DriverId, reason: &ExitReason, after: Duration) {
+        log::error!("{reason}; starting another in {after:?}");
+        self.launcher.metrics.actor_exited("driver", reason.label());
+        self.publish();
+    }
+
+    fn restarted(&mut self, _: &DriverId) {
+        self.publish();
+    }
+
+    fn give_up(&mut self, text: String, ctx: &mut Context<Self>) {
+        self.fail(text, ctx);
+    }
+}
+
+impl Supervisor<PoolKind> for LocalWorker {
+    type Handle = Addr<PrewarmPool>;
+
+    fn children(&mut self) -> &mut Children<PoolKind, Addr<PrewarmPool>> {
+        &mut self.pools
+    }
+
+    fn build(
+        &mut self,
+        kind: &PoolKind,
+        generation: Generation,
+        ctx: &mut Context<Self>,
+    ) -> Option<Addr<PrewarmPool>> {
+        let (worker, parent) = (ctx.address().recipient(), ctx.address().recipient());
+        let (settings, launcher) = (self.settings.pool(*kind), self.launcher.clone());
+        Some(PrewarmPool::start(*kind, settings, launcher, worker, parent, generation))
+    }
+
+    fn restarting(&mut self, kind: &PoolKind, reason: &ExitReason, after: Duration) {
+        log::error!("the {kind} pool ended: {reason}; starting another in {after:?}");
+        self.launcher.metrics.actor_exited("pool", reason.label());
+    }
+
+    fn give_up(&mut self, text: String, ctx: &mut Context<Self>) {
+        self.fail(text, ctx);
+    }
+}
+
+impl Supervisor<SharedDisplayKey> for LocalWorker {
+    type Handle = Addr<SharedDisplay>;
+
+    fn children(&mut self) -> &mut Children<SharedDisplayKey, Addr<SharedDisplay>> {
+        &mut self.screens
+    }
+
+    fn build(
+        &mut self,
+        _: &SharedDisplayKey,
+        generation: Generation,
+        ctx: &mut Context<Self>,
+    ) -> Option<Addr<SharedDisplay>> {
+        let screen = self.launcher.screen.clone()?;
+        let dir = match self.launcher.directory() {
+            Ok((_, dir)) => dir,
+            Err(error) => {
+                self.fail(format!("the shared display: {error}"), ctx);
+                return None;
             }
+        };
+        Some(SharedDisplay::start(SharedDisplayParts {
+            os: Arc::clone(&self.launcher.os),
+            run_dir: self.launcher.run_dir.clone(),
+            metrics: self.launcher.metrics.clone(),
+            dir,
+            settings: self.settings.launch.display.clone(),
+            screen,
+            parent: ctx.address().recipient(),
+            generation,
+        }))
+    }
+
+    fn restarting(&mut self, _: &SharedDisplayKey, reason: &ExitReason, after: Duration) {
+        log::error!("the shared display: {reason}; starting another in {after:?}");
+        self.launcher.metrics.actor_exited("display", reason.label());
+    }
+
+    fn give_up(&mut self, text: String, ctx: &mut Context<Self>) {
+        self.fail(text, ctx);
+    }
+}
+
+impl Supervisor<SessionId> for LocalWorker {
+    type Handle = Addr<Session>;
+
+    fn children(&mut self) -> &mut Children<SessionId, Addr<Session>> {
+        &mut self.sessions
+    }
+
+    fn build(&mut self, _: &SessionId, _: Generation, _: &mut Context<Self>) -> Option<Addr<Session>> {
+        // A session has one life: see `ONE_LIFE`.
+        None
+    }
+
+    fn restarting(&mut self, _: &SessionId, _: &ExitReason, _: Duration) {}
+
+    fn ended(&mut self, id: &SessionId, reason: &ExitReason) {
+        log::error!("session {id} broke down: {reason}");
+        self.launcher.metrics.actor_exited("session", reason.label());
+        let ended = self.views.end_abruptly(*id, &reason.to_string());
+        self.publish();
+        if let Some(view) = ended {
+            self.launcher.metrics.ended(EndReason::Crashed);
+            self.notify(view, Change::Ended, None);
         }
+    }
+
+    fn give_up(&mut self, text: String, ctx: &mut Context<Self>) {
+        self.fail(text, ctx);
     }
 }
 
@@ -336,7 +719,7 @@ mod breaking {
                 PanicIn::Worker => panic!("a bug in the worker"),
                 PanicIn::Session(id) => self.session(id).unwrap().do_send(PanicNow),
                 PanicIn::Pool(kind) => self.pools.get(&kind).unwrap().do_send(PanicNow),
-                PanicIn::Driver => self.drivers.iter().next().unwrap().1.address.do_send(PanicNow),
+                PanicIn::Driver => self.drivers.iter().next().unwrap().address.do_send(PanicNow),
             }
         }
     }

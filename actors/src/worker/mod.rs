@@ -5,11 +5,9 @@
 
 mod diagnostics;
 mod directory;
+mod drivers;
 mod health;
-mod infrastructure;
 mod local;
-mod requests;
-mod screen;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -131,6 +129,13 @@ pub struct Check {
     pub ok: bool,
     /// What was seen, and the remedy where there is one.
     pub text: String,
+}
+
+impl Check {
+    /// A check that found nothing wrong.
+    pub fn fine(text: impl Into<String>) -> Self {
+        Self { ok: true, text: text.into() }
+    }
 }
 
 /// The other machine that a worker is on.
