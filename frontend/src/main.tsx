@@ -9,14 +9,14 @@ import './styles/live.css';
 import './styles/wall.css';
 import './styles/workers.css';
 import './styles/launch.css';
-import './theme.ts';
+import './ui/theme.ts';
 
 import { QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { HashRouter } from 'react-router';
 
-import { Panel } from './Panel.tsx';
+import { Panel } from './panel/Panel.tsx';
 import { createQueryClient } from './hooks/queries.ts';
 
 const root = document.getElementById('root');

@@ -1,6 +1,6 @@
 import { i18n } from '../i18n/i18n.ts';
 import { apiUrl } from './base.ts';
-import { noteServerDate } from './clock.ts';
+import { noteServerDate } from '../lib/serverClock.ts';
 import { access } from './token.ts';
 import type {
   CreateSession,

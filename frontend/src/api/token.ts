@@ -1,4 +1,4 @@
-import { Store } from './store.ts';
+import { Store } from '../lib/store.ts';
 import { storedToken, storeToken } from './tokenStorage.ts';
 
 /** What is known about the access token. */

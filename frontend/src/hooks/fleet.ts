@@ -4,7 +4,7 @@ import { Feed, type Connection } from '../live/feed.ts';
 import { FleetStore, sessionKey, type FleetState } from '../live/fleetStore.ts';
 import { Launches, type Launch } from '../live/launches.ts';
 import type { Session } from '../api/types.ts';
-import { useStore } from './useStore.ts';
+import { useStore } from '../lib/useStore.ts';
 
 /** The panel's state of the fleet and what keeps it up to date. */
 export class LiveFleet {

@@ -1,6 +1,6 @@
 import { initReactI18next } from 'react-i18next';
 
-import { speaking } from './speaking.ts';
+import { speaking } from './createI18n.ts';
 import { texts } from './texts.ts';
 
 /** The panel's texts in the language of the moment, for what is no component. Components use `useTranslation`. */

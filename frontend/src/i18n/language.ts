@@ -1,4 +1,4 @@
-import { oneOf, Preference } from '../api/preference.ts';
+import { oneOf, Preference } from '../lib/preference.ts';
 
 /** The languages that the panel speaks, by their own names. */
 export const LANGUAGES = { en: 'English', ru: 'Русский' } as const;

@@ -1,6 +1,6 @@
 import type { Namespace, TFunction } from 'i18next';
 
-import { useStore } from '../hooks/useStore.ts';
+import { useStore } from '../lib/useStore.ts';
 import { i18n } from './i18n.ts';
 import { language } from './language.ts';
 

@@ -1,7 +1,7 @@
 import { createParser } from 'eventsource-parser';
 
 import { apiUrl } from '../api/base.ts';
-import { noteServerDate } from '../api/clock.ts';
+import { noteServerDate } from '../lib/serverClock.ts';
 import type { Change, Session, WorkerStatus } from '../api/types.ts';
 
 /** What comes out of `GET /events`. */

@@ -1,5 +1,5 @@
 import { ApiError, errorText, getWorkers, listSessions, UnreachableError } from '../api/client.ts';
-import { Store } from '../api/store.ts';
+import { Store } from '../lib/store.ts';
 import { access } from '../api/token.ts';
 import { readEvents, StreamUnauthorized, type FleetEvent } from './eventStream.ts';
 import type { FleetStore } from './fleetStore.ts';

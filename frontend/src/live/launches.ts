@@ -1,6 +1,6 @@
 import { ApiError, createSession, endSession } from '../api/client.ts';
-import { type LaunchDraft, toRequest } from '../api/launch.ts';
-import { Store } from '../api/store.ts';
+import { type LaunchDraft, toRequest } from '../launch/validation.ts';
+import { Store } from '../lib/store.ts';
 import type { Session } from '../api/types.ts';
 import type { Feed } from './feed.ts';
 import type { FleetStore } from './fleetStore.ts';

@@ -5,13 +5,13 @@ import { type ReactNode, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { errorText, UnreachableError } from '../api/client.ts';
-import { oneOf, Preference } from '../api/preference.ts';
-import { ChartCard } from '../fleet/ChartCard.tsx';
-import { fleetFigures } from '../fleet/figures.ts';
-import { FiguresTable } from '../fleet/FiguresTable.tsx';
-import { useFleetHistory } from '../fleet/useFleetHistory.ts';
-import { usePageTitle } from '../hooks/usePageTitle.ts';
-import { useStore } from '../hooks/useStore.ts';
+import { oneOf, Preference } from '../lib/preference.ts';
+import { ChartCard } from '../charts/ChartCard.tsx';
+import { fleetFigures } from '../charts/figures.ts';
+import { FiguresTable } from '../charts/FiguresTable.tsx';
+import { useFleetHistory } from '../charts/useFleetHistory.ts';
+import { usePageTitle } from '../ui/usePageTitle.ts';
+import { useStore } from '../lib/useStore.ts';
 
 /** The times that can be shown, in minutes. */
 const RANGES = ['5', '30', '60'] as const;

@@ -2,7 +2,7 @@ import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 
-import { usePageTitle } from '../hooks/usePageTitle.ts';
+import { usePageTitle } from '../ui/usePageTitle.ts';
 
 /** What an address shows that names no page. */
 export function NoSuchPage(): ReactNode {

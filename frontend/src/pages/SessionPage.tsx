@@ -4,16 +4,16 @@ import { Link, useParams } from 'react-router';
 
 import { ApiError, errorText, type SessionPlace } from '../api/client.ts';
 import type { Session } from '../api/types.ts';
-import { ConnectSnippets } from '../components/ConnectSnippets.tsx';
-import { endedInOrder, endReasonText, momentText, shortId } from '../components/format.ts';
-import { LiveView } from '../components/LiveView.tsx';
-import { SessionActions } from '../components/SessionActions.tsx';
-import { SessionFacts } from '../components/SessionFacts.tsx';
-import { SessionHistory } from '../components/SessionHistory.tsx';
-import { StatusBadge } from '../components/StatusBadge.tsx';
+import { ConnectSnippets } from '../sessions/ConnectSnippets.tsx';
+import { endedInOrder, endReasonText, momentText, shortId } from '../ui/format.ts';
+import { LiveView } from '../sessions/LiveView.tsx';
+import { SessionActions } from '../sessions/SessionActions.tsx';
+import { SessionFacts } from '../sessions/SessionFacts.tsx';
+import { SessionHistory } from '../sessions/SessionHistory.tsx';
+import { StatusBadge } from '../sessions/StatusBadge.tsx';
 import { useLiveSession } from '../hooks/fleet.ts';
 import { useRememberedSession } from '../hooks/queries.ts';
-import { usePageTitle } from '../hooks/usePageTitle.ts';
+import { usePageTitle } from '../ui/usePageTitle.ts';
 
 /** The page of one session, living or ended, which the address names. */
 export function SessionPage(): ReactNode {

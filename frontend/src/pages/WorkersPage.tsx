@@ -2,10 +2,10 @@ import { type ReactNode, useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import type { Session, SessionStatus } from '../api/types.ts';
-import { worstFirst } from '../api/workerHealth.ts';
-import { WorkerCard } from '../components/WorkerCard.tsx';
+import { worstFirst } from '../workers/workerHealth.ts';
+import { WorkerCard } from '../workers/WorkerCard.tsx';
 import { useFleet } from '../hooks/fleet.ts';
-import { usePageTitle } from '../hooks/usePageTitle.ts';
+import { usePageTitle } from '../ui/usePageTitle.ts';
 
 type Counts = Readonly<Record<SessionStatus, number>>;
 

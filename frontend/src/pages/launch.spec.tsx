@@ -2,8 +2,8 @@ import { screen, waitFor, within } from '@testing-library/react';
 import { http, HttpResponse } from 'msw';
 import { expect, it } from 'vitest';
 
-import { EMPTY_DRAFT } from '../api/launch.ts';
-import { savePreset, setInitialPreset } from '../api/launchPresets.ts';
+import { EMPTY_DRAFT } from '../launch/validation.ts';
+import { savePreset, setInitialPreset } from '../launch/presets.ts';
 import type { CreateSession, Session, WorkerStatus } from '../api/types.ts';
 import { language } from '../i18n/language.ts';
 import { renderPanel } from '../test/renderPanel.tsx';

@@ -8,7 +8,7 @@ import type { HistoryEntry, Session } from '../api/types.ts';
 import { renderPage, Stream } from '../test/renderPage.tsx';
 import { aSession, refusal, server } from '../test/server.ts';
 import { SessionPage } from './SessionPage.tsx';
-import { sessionPath } from './sessionPath.ts';
+import { sessionPath } from '../sessions/sessionPath.ts';
 
 const EVERYTHING: Partial<Session> = {
   worker: 'west',

@@ -6,12 +6,12 @@ import { access } from '../api/token.ts';
 import { renderPanel } from '../test/renderPanel.tsx';
 import { Screens, several, withScreen } from '../test/screens.ts';
 import { aSession, healthyWorker, refusal, serveFleet, server } from '../test/server.ts';
-import { wallLayout } from '../wall/choices.ts';
-import { FORGET_AFTER_MS, pins } from '../wall/pins.ts';
+import { wallLayout } from '../wall/preferences.ts';
+import { FORGET_AFTER_MS, pins } from '../sessions/pins.ts';
 import { HOVER_MS } from '../wall/ScreenTile.tsx';
 
 // noVNC needs a canvas and a socket that jsdom has not; what it is given is all that matters here.
-vi.mock('../vnc/LivePeek.tsx', () => ({
+vi.mock('../vnc/ViewOnlyViewer.tsx', () => ({
   default: ({ sessionId, url }: { sessionId: string; url: string }) => (
     <div data-testid={`live-${sessionId}`}>{url}</div>
   ),

@@ -5,7 +5,7 @@ import { http, HttpResponse } from 'msw';
 import { type ReactNode, useEffect } from 'react';
 import { MemoryRouter, Route, Routes } from 'react-router';
 
-import { Notices } from '../components/Notices.tsx';
+import { Notices } from '../ui/Notices.tsx';
 import { FleetContext, LiveFleet } from '../hooks/fleet.ts';
 import { createQueryClient } from '../hooks/queries.ts';
 import type { FleetEvent } from '../live/eventStream.ts';

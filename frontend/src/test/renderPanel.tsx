@@ -5,7 +5,7 @@ import { MemoryRouter } from 'react-router';
 
 import { FleetContext, LiveFleet } from '../hooks/fleet.ts';
 import { createQueryClient } from '../hooks/queries.ts';
-import { Panel } from '../Panel.tsx';
+import { Panel } from '../panel/Panel.tsx';
 
 interface RenderOptions {
   /** The page that is opened. */

@@ -2,7 +2,7 @@ import { http, HttpResponse } from 'msw';
 import { setupServer } from 'msw/node';
 
 import type { Change, Session, WorkerStatus } from '../api/types.ts';
-import type { SessionDefaults } from '../api/workerDefaults.ts';
+import type { SessionDefaults } from '../launch/defaults.ts';
 
 const ID = '3f2b8c1e-0000-4000-8000-000000000001';
 

@@ -3,20 +3,20 @@ import '@testing-library/jest-dom/vitest';
 import { cleanup, configure } from '@testing-library/react';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 
-import { launchPresets, NO_PRESETS } from '../api/launchPresets.ts';
-import { openFleetNote } from '../api/openFleetNote.ts';
+import { launchPresets, NO_PRESETS } from '../launch/presets.ts';
+import { openFleetNote } from '../panel/openAccessDismissal.ts';
 import { access } from '../api/token.ts';
 import {
   DEFAULT_ENDED_LAYOUT,
   DEFAULT_LIVE_LAYOUT,
   endedLayout,
   liveLayout,
-} from '../hooks/tableLayout.ts';
-import { dismissAll } from '../hooks/useNotices.ts';
+} from '../sessions/tableLayout.ts';
+import { dismissAll } from '../ui/notices.ts';
 import { language } from '../i18n/language.ts';
-import { theme } from '../theme.ts';
-import { DEFAULT_LAYOUT, previewsOpen, wallLayout } from '../wall/choices.ts';
-import { pins } from '../wall/pins.ts';
+import { theme } from '../ui/theme.ts';
+import { DEFAULT_LAYOUT, previewsOpen, wallLayout } from '../wall/preferences.ts';
+import { pins } from '../sessions/pins.ts';
 import { server } from './server.ts';
 
 // Nothing is laid out in jsdom, so nothing changes its size either.

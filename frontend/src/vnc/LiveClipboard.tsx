@@ -1,9 +1,9 @@
 import { type ReactNode, useId } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { unitText } from '../components/format.ts';
-import { copyToClipboard } from '../hooks/clipboard.ts';
-import { complain, inform } from '../hooks/useNotices.ts';
+import { unitText } from '../ui/format.ts';
+import { copyToClipboard } from '../ui/clipboard.ts';
+import { complain, inform } from '../ui/notices.ts';
 import { CLIPBOARD_LIMIT, clipboardBytes } from './clipboard.ts';
 
 interface LiveClipboardProps {

@@ -1,7 +1,7 @@
 import { type ComponentProps, type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { Menu } from '../components/Menu.tsx';
+import { Menu } from '../ui/Menu.tsx';
 import { FUNCTION_KEYS, HELD_KEYS, PRESSED_KEYS, type RemoteKey } from './keys.ts';
 
 interface LiveKeysProps {

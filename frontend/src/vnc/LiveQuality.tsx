@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { unitText } from '../components/format.ts';
+import { unitText } from '../ui/format.ts';
 import type { LiveQuality as Quality } from './useLiveQuality.ts';
 
 /** Below the first a person does not notice the way; above the second it is in the way. */

@@ -1,7 +1,7 @@
 import { type KeyboardEvent, type ReactNode, type RefObject, useId } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { useNow } from '../hooks/useNow.ts';
+import { useNow } from '../lib/useNow.ts';
 import { type CredentialKind, type LiveStatus, statusText } from './status.ts';
 
 interface LiveScreenProps {

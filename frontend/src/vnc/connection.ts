@@ -3,7 +3,7 @@ import RFB, { type RfbCredentials } from '@novnc/novnc';
 import { reconnectDelay } from './backoff.ts';
 import type { RemoteKey } from './keys.ts';
 import type { LiveStatus, Loss } from './status.ts';
-import { askView, type ViewAnswer, viewQuestion } from './view.ts';
+import { askView, type ViewAnswer, viewQuestion } from './viewInfo.ts';
 
 /** An attempt that has got nowhere after this long is given up. */
 const CONNECT_TIMEOUT_MS = 15_000;

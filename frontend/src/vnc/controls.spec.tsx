@@ -2,8 +2,8 @@ import { fireEvent, render, screen, waitFor } from '@testing-library/react';
 import { userEvent } from '@testing-library/user-event';
 import { describe, expect, it, vi } from 'vitest';
 
-import { Notices } from '../components/Notices.tsx';
-import { dismissAll } from '../hooks/useNotices.ts';
+import { Notices } from '../ui/Notices.tsx';
+import { dismissAll } from '../ui/notices.ts';
 import { CLIPBOARD_LIMIT } from './clipboard.ts';
 import { LiveClipboard } from './LiveClipboard.tsx';
 import { LiveKeys } from './LiveKeys.tsx';

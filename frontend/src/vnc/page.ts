@@ -1,7 +1,7 @@
 import { storedToken } from '../api/tokenStorage.ts';
 import enScreen from '../i18n/en/screen.json';
 import ruScreen from '../i18n/ru/screen.json';
-import { speaking } from '../i18n/speaking.ts';
+import { speaking } from '../i18n/createI18n.ts';
 import { isSwitchedOn, livePageSocket, parseLivePath } from './address.ts';
 import { LiveConnection } from './connection.ts';
 import { type CredentialKind, type LiveStatus, statusText } from './status.ts';

@@ -3,13 +3,13 @@ import { useTranslation } from 'react-i18next';
 
 import type { Session } from '../api/types.ts';
 import { useFleet } from '../hooks/fleet.ts';
-import { usePageKeys } from '../hooks/usePageKeys.ts';
-import { useStore } from '../hooks/useStore.ts';
+import { usePageKeys } from '../ui/useHotkeys.ts';
+import { useStore } from '../lib/useStore.ts';
 import { sessionKey } from '../live/fleetStore.ts';
-import { previewsOpen } from './choices.ts';
+import { previewsOpen } from './preferences.ts';
 import { useLiveTiles } from './liveTiles.ts';
 import { hasScreen } from './order.ts';
-import { pins } from './pins.ts';
+import { pins } from '../sessions/pins.ts';
 import { ScreenTile } from './ScreenTile.tsx';
 
 /** The pinned screens, in small, beside whatever else is on the page; nothing while none is pinned. */

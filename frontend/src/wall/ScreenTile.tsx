@@ -3,22 +3,22 @@ import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 
 import { liveViewUrl } from '../api/base.ts';
-import { labelText } from '../api/sessionFilter.ts';
+import { labelText } from '../sessions/sessionFilter.ts';
 import { access } from '../api/token.ts';
 import type { Session } from '../api/types.ts';
-import { shortId } from '../components/format.ts';
-import { IconButton } from '../components/IconButton.tsx';
-import { Icon } from '../components/icons.tsx';
-import { StatusBadge } from '../components/StatusBadge.tsx';
-import { IdleCountdown } from '../components/Times.tsx';
-import { useStore } from '../hooks/useStore.ts';
+import { shortId } from '../ui/format.ts';
+import { IconButton } from '../ui/IconButton.tsx';
+import { Icon } from '../ui/icons.tsx';
+import { StatusBadge } from '../sessions/StatusBadge.tsx';
+import { IdleCountdown } from '../sessions/Times.tsx';
+import { useStore } from '../lib/useStore.ts';
 import { sessionKey } from '../live/fleetStore.ts';
-import { sessionPath } from '../pages/sessionPath.ts';
+import { sessionPath } from '../sessions/sessionPath.ts';
 import type { LiveRequests, LiveTile } from './liveTiles.ts';
-import { PinButton } from './PinButton.tsx';
-import { useScreenPicture } from './useScreenPicture.ts';
+import { PinButton } from '../sessions/PinButton.tsx';
+import { useScreenPicture } from './useScreenshot.ts';
 
-const LivePeek = lazy(() => import('../vnc/LivePeek.tsx'));
+const LivePeek = lazy(() => import('../vnc/ViewOnlyViewer.tsx'));
 
 /** How long a pointer rests on a tile before it is live, in ms: one that only passes by starts nothing. */
 export const HOVER_MS = 300;

@@ -3,8 +3,8 @@ import { ToggleGroup } from '@base-ui/react/toggle-group';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { IconButton } from '../components/IconButton.tsx';
-import { LAYOUTS, type Layout } from './choices.ts';
+import { IconButton } from '../ui/IconButton.tsx';
+import { LAYOUTS, type Layout } from './preferences.ts';
 
 interface LayoutChoiceProps {
   layout: Layout;

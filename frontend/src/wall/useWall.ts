@@ -2,9 +2,9 @@ import { useMemo, useState } from 'react';
 
 import type { Session } from '../api/types.ts';
 import { useFleet } from '../hooks/fleet.ts';
-import { useStore } from '../hooks/useStore.ts';
+import { useStore } from '../lib/useStore.ts';
 import { arrange, hasScreen } from './order.ts';
-import { pins } from './pins.ts';
+import { pins } from '../sessions/pins.ts';
 
 /** The screens of the fleet in the order of the wall. */
 export interface Wall {

@@ -1,0 +1,54 @@
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import type { Chart, Line } from './figures.ts';
+import { valueText } from './chartText.ts';
+import { lineText } from './lineText.ts';
+
+/** The figures of all charts as a table, for who can't see or point at pictures. */
+export function FiguresTable({ charts }: { charts: readonly Chart[] }): ReactNode {
+  const { t } = useTranslation('fleet');
+  return (
+    <details className="card figures">
+      <summary>{t('charts.table.show')}</summary>
+      <div className="figures-scroll">
+        <table>
+          <caption className="visually-hidden">{t('charts.table.caption')}</caption>
+          <thead>
+            <tr>
+              <th scope="col">{t('charts.table.chart')}</th>
+              <th scope="col">{t('charts.table.line')}</th>
+              <th scope="col">{t('charts.table.last')}</th>
+              <th scope="col">{t('charts.table.least')}</th>
+              <th scope="col">{t('charts.table.most')}</th>
+              <th scope="col">{t('charts.inRange')}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {charts.flatMap((chart) =>
+              chart.lines.map((line) => (
+                <tr key={`${chart.name} ${line.name}`}>
+                  <th scope="row">{t(`charts.titles.${chart.name}`)}</th>
+                  <td>{lineText(t, line.name)}</td>
+                  {cellsOf(chart, line).map((value, index) => (
+                    <td key={index}>{value === null ? '–' : valueText(value, chart.unit)}</td>
+                  ))}
+                </tr>
+              )),
+            )}
+          </tbody>
+        </table>
+      </div>
+    </details>
+  );
+}
+
+/** Last, lowest, highest, and what it comes to in all of the time shown, where that is a figure at all. */
+function cellsOf({ ofRange }: Chart, { values, figure }: Line): (number | null)[] {
+  const known = values.filter((value) => value !== null);
+  if (known.length === 0) return [null, null, null, null];
+  // Not by spreading: an hour is more than some engines take as arguments when there are many lines.
+  const least = known.reduce((a, b) => Math.min(a, b));
+  const most = known.reduce((a, b) => Math.max(a, b));
+  return [values.at(-1) ?? null, least, most, ofRange ? figure : null];
+}

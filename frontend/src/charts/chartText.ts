@@ -1,0 +1,26 @@
+import { numberText, unitText } from '../ui/format.ts';
+
+/** What a chart's values are. */
+export type Unit = 'count' | 'seconds' | 'bytesPerSecond';
+
+const BYTE_UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte'] as const;
+/** What one step of {@link BYTE_UNITS} is. */
+const STEP = 1000;
+
+/** A value in its unit: `3`, `340 ms`, `12.3 kB/s`. */
+export function valueText(value: number, unit: Unit): string {
+  switch (unit) {
+    case 'count':
+      return numberText(value);
+    case 'seconds':
+      return value < 1
+        ? unitText(Math.round(value * 1000), 'millisecond')
+        : unitText(value, 'second', 'short', 1);
+    case 'bytesPerSecond': {
+      const power = value < STEP ? 0 : Math.floor(Math.log(value) / Math.log(STEP));
+      const step = Math.min(power, BYTE_UNITS.length - 1);
+      const name = BYTE_UNITS[step] ?? 'byte';
+      return unitText(value / STEP ** step, `${name}-per-second`, 'short', 1);
+    }
+  }
+}

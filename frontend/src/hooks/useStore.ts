@@ -1,8 +1,0 @@
-import { useSyncExternalStore } from 'react';
-
-import type { Store } from '../api/store.ts';
-
-/** The value of a store, followed from a component. */
-export function useStore<T>(store: Store<T>): T {
-  return useSyncExternalStore(store.subscribe, store.get);
-}

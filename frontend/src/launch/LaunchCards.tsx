@@ -1,0 +1,153 @@
+import { type ReactNode, useEffect, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
+
+import { errorText } from '../api/client.ts';
+import type { LaunchDraft } from './validation.ts';
+import { useLaunches, useLiveFleet } from '../hooks/fleet.ts';
+import { complain } from '../ui/notices.ts';
+import { isOver, type Launch } from '../live/launches.ts';
+import { sessionPath } from '../sessions/sessionPath.ts';
+import { elapsedText, shortId, tookText } from '../ui/format.ts';
+import { IconButton } from '../ui/IconButton.tsx';
+import { StatusBadge } from '../sessions/StatusBadge.tsx';
+
+/** How often a time that is running is shown anew, in ms. */
+const TICK_MS = 100;
+
+/** The launches of this visit, each with how far it has come and what can be done next. */
+export function LaunchCards({ onForm }: { onForm: (draft: LaunchDraft) => void }): ReactNode {
+  const { t } = useTranslation('launch');
+  const launches = useLaunches();
+  return (
+    <section className="launch-cards" aria-label={t('cards.label')} aria-live="polite">
+      {launches.map((launch) => (
+        <LaunchCard key={launch.requestId} launch={launch} onForm={onForm} />
+      ))}
+    </section>
+  );
+}
+
+const TONES: Record<Launch['phase'], string> = {
+  asking: '',
+  starting: '',
+  ready: 'good',
+  failed: 'bad',
+  cancelled: '',
+};
+
+function LaunchCard({
+  launch,
+  onForm,
+}: {
+  launch: Launch;
+  onForm: (draft: LaunchDraft) => void;
+}): ReactNode {
+  const { t } = useTranslation('launch');
+  const { launches } = useLiveFleet();
+  const { requestId, phase, session, draft, cancelling } = launch;
+  const id = session ? shortId(session.id) : '';
+  const worker = session?.worker ?? '';
+  const dismiss = () => {
+    launches.dismiss(requestId);
+  };
+  const again = () => {
+    dismiss();
+    onForm(draft);
+  };
+  const cancel = async () => {
+    try {
+      await launches.cancel(requestId);
+    } catch (error) {
+      complain(t('cards.notCancelled', { problem: errorText(error) }));
+    }
+  };
+  return (
+    <article className={`launch-card card ${TONES[phase]}`}>
+      <header>
+        <p>{t(`cards.${phase}`, { id, worker })}</p>
+        {isOver(launch) && <IconButton icon="close" label={t('cards.dismiss')} onClick={dismiss} />}
+      </header>
+      <Progress launch={launch} />
+      <div className="launch-card-actions">
+        {phase === 'ready' && session && (
+          <Link className="button small primary" to={sessionPath(session)} onClick={dismiss}>
+            {t('cards.open')}
+          </Link>
+        )}
+        {phase === 'ready' && (
+          <button type="button" className="button small" onClick={again}>
+            {t('cards.another')}
+          </button>
+        )}
+        {(phase === 'failed' || phase === 'cancelled') && (
+          <button type="button" className="button small" onClick={again}>
+            {t('cards.again')}
+          </button>
+        )}
+        {phase === 'failed' && session && (
+          <Link className="button small" to={sessionPath(session)}>
+            {t('cards.page')}
+          </Link>
+        )}
+        {phase === 'starting' && (
+          <button
+            type="button"
+            className="button small"
+            disabled={cancelling}
+            onClick={() => void cancel()}
+          >
+            {cancelling ? t('cards.cancelling') : t('cards.cancel')}
+          </button>
+        )}
+      </div>
+    </article>
+  );
+}
+
+/** How far a launch has come, how long that took, and why it went no further. */
+function Progress({ launch }: { launch: Launch }): ReactNode {
+  const { t } = useTranslation('launch');
+  const { phase, session, tookMs, error } = launch;
+  if (phase === 'asking' || phase === 'starting') {
+    return (
+      <p className="launch-progress">
+        {session && <StatusBadge status={session.status} />}
+        <Elapsed since={launch.startedAt} />
+      </p>
+    );
+  }
+  const time = tookText(tookMs ?? 0);
+  if (phase === 'ready') {
+    return <p>{t('cards.readyIn', { worker: session?.worker ?? '', time })}</p>;
+  }
+  if (phase === 'cancelled') return null;
+  const reason = error ? errorText(error) : '';
+  const detail = session?.end_detail ?? '';
+  return (
+    <>
+      <p className="problem">{reason}</p>
+      {!reason.includes(detail) && <p className="problem">{detail}</p>}
+      <p className="quiet">{t('cards.failedAfter', { time })}</p>
+    </>
+  );
+}
+
+function Elapsed({ since }: { since: number }): ReactNode {
+  const { t } = useTranslation('launch');
+  const [now, setNow] = useState(() => performance.now());
+  useEffect(() => {
+    const timer = window.setInterval(() => {
+      setNow(performance.now());
+    }, TICK_MS);
+    return () => {
+      window.clearInterval(timer);
+    };
+  }, []);
+  return (
+    // Ten times a second is for eyes only.
+    <span role="timer" aria-live="off" aria-label={t('cards.elapsed')} className="launch-time">
+      {elapsedText(now - since)}
+    </span>
+  );
+}

@@ -1,0 +1,160 @@
+import { type ReactNode, useEffect, useMemo, useRef, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { errorText } from '../api/client.ts';
+import {
+  EMPTY_DRAFT,
+  findImpossible,
+  findProblems,
+  isSound,
+  type LaunchDraft,
+  problemOf,
+} from './validation.ts';
+import { launchPresets, presetNamed } from './presets.ts';
+import type { WorkerStatus } from '../api/types.ts';
+import { useLaunches, useLiveFleet } from '../hooks/fleet.ts';
+import { Dialog } from '../ui/Dialog.tsx';
+import { LaunchFields } from './LaunchFields.tsx';
+import { LaunchPresetBar } from './LaunchPresetBar.tsx';
+
+/** How the form is to begin: as it was sent before, or anew. */
+export interface LaunchStart {
+  /** Null: with the person's own preset, or empty. */
+  draft: LaunchDraft | null;
+}
+
+interface LaunchDialogProps {
+  workers: readonly WorkerStatus[];
+  start: LaunchStart;
+  onClose: () => void;
+}
+
+/** A form that is filled in, with the preset that it came from and a remark on what did not come with it. */
+interface Filled {
+  draft: LaunchDraft;
+  preset: string | null;
+  remark: string | null;
+}
+
+/**
+ * The form that launches a session, with everything the API takes. It closes as soon as there is a session, and stays
+ * with the API's words when there is none; how a launch goes on is the cards' to show.
+ */
+export function LaunchDialog({ workers, start, onClose }: LaunchDialogProps): ReactNode {
+  const { t } = useTranslation('launch');
+  const common = useTranslation('panel').t;
+  const { launches } = useLiveFleet();
+
+  const apply = (name: string | null): Filled => {
+    const preset = presetNamed(name);
+    if (!preset) return { draft: EMPTY_DRAFT, preset: null, remark: null };
+    const { worker } = preset.draft;
+    const gone = worker !== '' && !workers.some((one) => one.name === worker);
+    return {
+      draft: gone ? { ...preset.draft, worker: '' } : preset.draft,
+      preset: preset.name,
+      remark: gone ? t('presets.workerGone', { worker }) : null,
+    };
+  };
+
+  const [{ draft, preset, remark }, setFilled] = useState<Filled>(() =>
+    start.draft
+      ? { draft: start.draft, preset: null, remark: null }
+      : apply(launchPresets.get().initial),
+  );
+  const [attempts, setAttempts] = useState(0);
+  const [requestId, setRequestId] = useState<string | null>(null);
+  const form = useRef<HTMLFormElement>(null);
+  const launch = useLaunches().find((one) => one.requestId === requestId);
+
+  const asking = launch?.phase === 'asking';
+  const accepted =
+    launch !== undefined && !asking && (launch.phase !== 'failed' || launch.session !== null);
+  const refusal = launch && !accepted ? launch.error : null;
+  const refusedField = useMemo(() => problemOf(refusal), [refusal]);
+  const problems = findProblems(draft, workers);
+  // Nobody wants to be told off while typing; after the first try the messages keep up.
+  const shown = {
+    ...(attempts > 0 ? problems : findImpossible(draft, workers)),
+    ...refusedField,
+  };
+
+  const forgetRefusal = () => {
+    if (requestId !== null && refusal) launches.dismiss(requestId);
+  };
+  const fill = (filled: Filled) => {
+    forgetRefusal();
+    setFilled(filled);
+  };
+  const close = () => {
+    forgetRefusal();
+    onClose();
+  };
+  const submit = () => {
+    setAttempts(attempts + 1);
+    if (!isSound(problems) || asking) return;
+    forgetRefusal();
+    setRequestId(launches.start(draft));
+  };
+
+  useEffect(() => {
+    form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+  }, [attempts, refusedField]);
+  useEffect(() => {
+    if (accepted) onClose();
+  }, [accepted, onClose]);
+
+  return (
+    <Dialog title={t('title')} onClose={close}>
+      <LaunchPresetBar
+        draft={draft}
+        applied={preset}
+        onApply={(name) => {
+          fill(apply(name));
+        }}
+        onNamed={(name) => {
+          setFilled({ draft, preset: name, remark: null });
+        }}
+      />
+      {remark && (
+        <p className="remark" role="status">
+          {remark}
+        </p>
+      )}
+      <form
+        ref={form}
+        noValidate
+        className="launch-form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          submit();
+        }}
+      >
+        {workers.length > 0 && !workers.some(({ healthy }) => healthy) && (
+          <p className="remark">{t('noHealthyWorker')}</p>
+        )}
+        <LaunchFields
+          draft={draft}
+          workers={workers}
+          problems={shown}
+          onChange={(part) => {
+            fill({ draft: { ...draft, ...part }, preset, remark });
+          }}
+        />
+        {refusal && !refusedField && (
+          <p className="problem" role="alert">
+            {errorText(refusal)}
+          </p>
+        )}
+        <div className="dialog-actions">
+          <button type="button" className="button" onClick={close}>
+            {asking ? common('close') : t('cancel')}
+          </button>
+          <button type="submit" className="button primary" disabled={asking}>
+            {asking ? t('launching') : t('launch')}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,115 @@
+import { EMPTY_DRAFT, type LaunchDraft, START_URL_MAX_LENGTH } from './validation.ts';
+import { oneOf, Preference } from '../lib/preference.ts';
+
+/** A launch form that a person has saved under a name. */
+export interface LaunchPreset {
+  name: string;
+  draft: LaunchDraft;
+}
+
+/** All that a person has saved. */
+export interface LaunchPresets {
+  /** In the order of their names. */
+  presets: readonly LaunchPreset[];
+  /** The name of the one that the form begins with; null for an empty form. */
+  initial: string | null;
+}
+
+/** How many presets there can be, how long a name may be in characters, and how many labels one may have. */
+export const PRESET_LIMITS = { count: 30, name: 40, labels: 50 } as const;
+/** The longest key or value of a label in a preset, in characters. */
+const LABEL_MAX_LENGTH = 1024;
+
+const isText = (value: unknown, longest: number): value is string =>
+  typeof value === 'string' && value.length <= longest;
+
+const CHECKS: { [Field in keyof LaunchDraft]: (value: unknown) => boolean } = {
+  worker: (value) => isText(value, 256),
+  vnc: (value) => typeof value === 'boolean',
+  headless: oneOf('', 'true', 'false'),
+  idleTtlSeconds: (value) => isText(value, 16),
+  // Characters beyond the basic plane are two units each.
+  startUrl: (value) => isText(value, 2 * START_URL_MAX_LENGTH),
+  startUrlWait: oneOf('', 'load', 'domcontentloaded', 'none'),
+  onCrash: oneOf('', 'restart', 'end'),
+  contexts: oneOf('', 'keep', 'discard'),
+  labels: (value) =>
+    Array.isArray(value) &&
+    value.length <= PRESET_LIMITS.labels &&
+    value.every((label: unknown) => {
+      if (typeof label !== 'object' || label === null) return false;
+      const { row, key, value: text } = label as Record<string, unknown>;
+      return (
+        Number.isSafeInteger(row) && isText(key, LABEL_MAX_LENGTH) && isText(text, LABEL_MAX_LENGTH)
+      );
+    }),
+};
+
+/** Whether a form is of the kind and the size that is kept. */
+export function canBeKept(draft: unknown): draft is LaunchDraft {
+  if (typeof draft !== 'object' || draft === null) return false;
+  const fields = Object.keys(EMPTY_DRAFT) as (keyof LaunchDraft)[];
+  return fields.every((field) => CHECKS[field]((draft as Record<string, unknown>)[field]));
+}
+
+function isPreset(value: unknown): value is LaunchPreset {
+  if (typeof value !== 'object' || value === null) return false;
+  const { name, draft } = value as Record<string, unknown>;
+  return isText(name, PRESET_LIMITS.name) && name !== '' && canBeKept(draft);
+}
+
+function arePresets(value: unknown): value is LaunchPresets {
+  if (typeof value !== 'object' || value === null) return false;
+  const { presets, initial } = value as Record<string, unknown>;
+  return (
+    Array.isArray(presets) &&
+    presets.length <= PRESET_LIMITS.count &&
+    presets.every(isPreset) &&
+    (initial === null || presets.some(({ name }) => name === initial))
+  );
+}
+
+/** A person's presets before the first is saved. */
+export const NO_PRESETS: LaunchPresets = { presets: [], initial: null };
+
+/** The presets of the person at this browser. */
+export const launchPresets = new Preference('launch.presets', NO_PRESETS, arePresets);
+
+function change(presets: readonly LaunchPreset[], initial: string | null): void {
+  const inOrder = presets.toSorted((a, b) => a.name.localeCompare(b.name));
+  launchPresets.set({ presets: inOrder, initial });
+}
+
+/** The preset of this name. */
+export function presetNamed(name: string | null): LaunchPreset | undefined {
+  return launchPresets.get().presets.find((preset) => preset.name === name);
+}
+
+/** Saves a form under a name, in place of what was under it. */
+export function savePreset(name: string, draft: LaunchDraft): void {
+  const { presets, initial } = launchPresets.get();
+  change([...presets.filter((preset) => preset.name !== name), { name, draft }], initial);
+}
+
+/** Gives a preset another name. */
+export function renamePreset(from: string, to: string): void {
+  const { presets, initial } = launchPresets.get();
+  change(
+    presets.map((preset) => (preset.name === from ? { ...preset, name: to } : preset)),
+    initial === from ? to : initial,
+  );
+}
+
+/** Forgets a preset. */
+export function deletePreset(name: string): void {
+  const { presets, initial } = launchPresets.get();
+  change(
+    presets.filter((preset) => preset.name !== name),
+    initial === name ? null : initial,
+  );
+}
+
+/** Has the form begin with a preset, or empty. */
+export function setInitialPreset(name: string | null): void {
+  change(launchPresets.get().presets, name);
+}

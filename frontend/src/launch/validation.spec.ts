@@ -1,0 +1,124 @@
+import { describe, expect, it } from 'vitest';
+
+import { healthyWorker } from '../test/server.ts';
+import { ApiError } from '../api/client.ts';
+import { EMPTY_DRAFT, findProblems, isSound, problemOf, toRequest } from './validation.ts';
+
+describe('findProblems', () => {
+  it('finds nothing wrong with a form nobody touched', () => {
+    expect(isSound(findProblems(EMPTY_DRAFT, []))).toBe(true);
+  });
+
+  it.each(['30', '3600', ' 300 '])('takes an idle TTL of %j', (idleTtlSeconds) => {
+    expect(findProblems({ ...EMPTY_DRAFT, idleTtlSeconds }, []).idleTtlSeconds).toBeUndefined();
+  });
+
+  it.each(['29', '3601', '60.5', '-60', '1e3', 'soon'])(
+    'refuses an idle TTL of %j',
+    (idleTtlSeconds) => {
+      expect(findProblems({ ...EMPTY_DRAFT, idleTtlSeconds }, []).idleTtlSeconds).toMatch(
+        '30 to 3600',
+      );
+    },
+  );
+
+  it('counts the start URL in characters', () => {
+    const longest = '😀'.repeat(1024);
+    expect(findProblems({ ...EMPTY_DRAFT, startUrl: longest }, []).startUrl).toBeUndefined();
+    expect(findProblems({ ...EMPTY_DRAFT, startUrl: `${longest}x` }, []).startUrl).toMatch(
+      'has 1025',
+    );
+  });
+
+  it('wants a key for every label, and every key once', () => {
+    const labels = [
+      { row: 1, key: 'team', value: 'qa' },
+      { row: 2, key: '', value: 'lost' },
+      { row: 3, key: ' team ', value: 'search' },
+      { row: 4, key: '', value: '' },
+    ];
+    expect(findProblems({ ...EMPTY_DRAFT, labels }, []).labels).toEqual({
+      2: 'A label needs a key.',
+      3: 'The key “team” is there already.',
+    });
+  });
+});
+
+describe('findProblems, about live views,', () => {
+  const withView = healthyWorker;
+  const without = { ...healthyWorker, name: 'bare', supports_vnc: false };
+  const draft = { ...EMPTY_DRAFT, vnc: true };
+
+  it('wants the worker that is named to have them', () => {
+    expect(findProblems({ ...draft, worker: 'local' }, [withView, without]).vnc).toBeUndefined();
+    expect(findProblems({ ...draft, worker: 'bare' }, [withView, without]).vnc).toMatch('bare');
+  });
+
+  it('wants a healthy worker to have them when any will do', () => {
+    expect(findProblems(draft, [withView, without]).vnc).toBeUndefined();
+    expect(findProblems(draft, [{ ...withView, healthy: false }, without]).vnc).toMatch(
+      'No healthy worker',
+    );
+  });
+});
+
+it('a worker that has left the fleet can’t be asked', () => {
+  expect(findProblems({ ...EMPTY_DRAFT, worker: 'eu' }, [healthyWorker]).worker).toMatch('eu');
+});
+
+it('labels beyond the size of a request are found before it is sent', () => {
+  const labels = [{ row: 1, key: 'notes', value: 'ж'.repeat(33_000) }];
+  expect(findProblems({ ...EMPTY_DRAFT, labels }, []).allLabels).toMatch('64 KiB');
+});
+
+describe('problemOf', () => {
+  it.each([
+    ['invalid_field', 'idle_ttl_seconds: must be 30', 'idleTtlSeconds'],
+    ['invalid_field', 'labels.team: must be a string', 'allLabels'],
+    ['vnc_unsupported', 'worker "bare" has no VNC', 'vnc'],
+    ['worker_not_found', 'Worker not found', 'worker'],
+  ])('brings %s to its field', (code, detail, field) => {
+    expect(problemOf(new ApiError(422, code, detail))).toEqual({ [field]: detail });
+  });
+
+  it('leaves everything else to the whole form', () => {
+    expect(problemOf(new ApiError(429, 'at_capacity', 'all 5 sessions are in use'))).toBeNull();
+    expect(problemOf(new ApiError(422, 'invalid_field', 'headless: must be true'))).toBeNull();
+    expect(problemOf(new Error('no answer'))).toBeNull();
+  });
+});
+
+describe('toRequest', () => {
+  it('leaves out what was left empty', () => {
+    expect(toRequest(EMPTY_DRAFT)).toEqual({ vnc: false });
+  });
+
+  it('says everything that was filled in', () => {
+    expect(
+      toRequest({
+        worker: 'eu',
+        vnc: true,
+        headless: 'true',
+        idleTtlSeconds: '600',
+        startUrl: ' example.com ',
+        startUrlWait: 'none',
+        onCrash: 'end',
+        contexts: 'discard',
+        labels: [
+          { row: 1, key: 'team', value: 'qa' },
+          { row: 2, key: '', value: '' },
+        ],
+      }),
+    ).toEqual({
+      worker: 'eu',
+      vnc: true,
+      headless: false,
+      idle_ttl_seconds: 600,
+      start_url: 'example.com',
+      start_url_wait: 'none',
+      on_crash: 'end',
+      contexts: 'discard',
+      labels: { team: 'qa' },
+    });
+  });
+});

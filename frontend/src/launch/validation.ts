@@ -1,0 +1,173 @@
+import { i18n } from '../i18n/i18n.ts';
+import { ApiError } from '../api/client.ts';
+import type { Contexts, CreateSession, OnCrash, StartUrlWait, WorkerStatus } from '../api/types.ts';
+
+/** The API's bounds for a session's idle TTL, in seconds. */
+export const IDLE_TTL_SECONDS = { min: 30, max: 3600 } as const;
+/** The longest start URL the API takes, in characters. */
+export const START_URL_MAX_LENGTH = 1024;
+/** The largest request that the API takes, in bytes. */
+const BODY_MAX_BYTES = 65_536;
+
+/** One label as it is typed: a row of two fields, with a key for React. */
+export interface LabelRow {
+  row: number;
+  key: string;
+  value: string;
+}
+
+/** The launch form as it is filled in; an empty text means "the worker's default". */
+export interface LaunchDraft {
+  worker: string;
+  vnc: boolean;
+  headless: '' | 'true' | 'false';
+  idleTtlSeconds: string;
+  startUrl: string;
+  startUrlWait: '' | StartUrlWait;
+  onCrash: '' | OnCrash;
+  contexts: '' | Contexts;
+  labels: LabelRow[];
+}
+
+/** What is wrong with a draft, by field; labels by the number of their row. */
+export interface LaunchProblems {
+  worker?: string;
+  vnc?: string;
+  idleTtlSeconds?: string;
+  startUrl?: string;
+  /** What is wrong with the labels as a whole. */
+  allLabels?: string;
+  labels: Record<number, string>;
+}
+
+/** A form nobody has touched yet. */
+export const EMPTY_DRAFT: LaunchDraft = {
+  worker: '',
+  vnc: false,
+  headless: '',
+  idleTtlSeconds: '',
+  startUrl: '',
+  startUrlWait: '',
+  onCrash: '',
+  contexts: '',
+  labels: [],
+};
+
+function idleTtlProblem(text: string): string | undefined {
+  const { min, max } = IDLE_TTL_SECONDS;
+  const typed = text.trim();
+  if (typed === '') return undefined;
+  const seconds = Number(typed);
+  if (/^\d+$/.test(typed) && seconds >= min && seconds <= max) return undefined;
+  return i18n.t('launch:problems.idleTtl', { min, max });
+}
+
+function startUrlProblem(text: string): string | undefined {
+  // Counted in characters as the API does, not in UTF-16 units.
+  const length = Array.from(text.trim()).length;
+  if (length <= START_URL_MAX_LENGTH) return undefined;
+  return i18n.t('launch:problems.startUrl', { max: START_URL_MAX_LENGTH, length });
+}
+
+/** Whether a live view can be had is known before it is asked for. */
+function vncProblem(draft: LaunchDraft, workers: readonly WorkerStatus[]): string | undefined {
+  if (!draft.vnc || workers.length === 0) return undefined;
+  if (draft.worker === '') {
+    if (workers.some((worker) => worker.healthy && worker.supports_vnc)) return undefined;
+    return i18n.t('launch:problems.noWorkerWithView');
+  }
+  const chosen = workers.find(({ name }) => name === draft.worker);
+  if (chosen?.supports_vnc !== false) return undefined;
+  return i18n.t('launch:problems.workerWithoutView', { worker: draft.worker });
+}
+
+function labelProblems(rows: LabelRow[]): Record<number, string> {
+  const problems: Record<number, string> = {};
+  const seen = new Set<string>();
+  for (const { row, key, value } of rows) {
+    const name = key.trim();
+    if (name === '') {
+      if (value.trim() !== '') problems[row] = i18n.t('launch:problems.labelWithoutKey');
+    } else if (seen.has(name)) {
+      problems[row] = i18n.t('launch:problems.sameLabel', { key: name });
+    }
+    seen.add(name);
+  }
+  return problems;
+}
+
+/** What is wrong with a choice already while it is made: the message says what else could be chosen. */
+export function findImpossible(
+  draft: LaunchDraft,
+  workers: readonly WorkerStatus[],
+): LaunchProblems {
+  const problems: LaunchProblems = { labels: {} };
+  if (draft.worker !== '' && !workers.some(({ name }) => name === draft.worker)) {
+    problems.worker = i18n.t('launch:problems.noSuchWorker', { worker: draft.worker });
+  }
+  const vnc = vncProblem(draft, workers);
+  if (vnc !== undefined) problems.vnc = vnc;
+  return problems;
+}
+
+/** Checks a draft by the API's own rules, so that most mistakes show before anything is sent. */
+export function findProblems(draft: LaunchDraft, workers: readonly WorkerStatus[]): LaunchProblems {
+  const problems = findImpossible(draft, workers);
+  problems.labels = labelProblems(draft.labels);
+  const idleTtlSeconds = idleTtlProblem(draft.idleTtlSeconds);
+  const startUrl = startUrlProblem(draft.startUrl);
+  if (idleTtlSeconds !== undefined) problems.idleTtlSeconds = idleTtlSeconds;
+  if (startUrl !== undefined) problems.startUrl = startUrl;
+  if (new TextEncoder().encode(JSON.stringify(toRequest(draft))).length > BODY_MAX_BYTES) {
+    problems.allLabels = i18n.t('launch:problems.tooLarge');
+  }
+  return problems;
+}
+
+/** Whether nothing is wrong. */
+export function isSound({ labels, ...others }: LaunchProblems): boolean {
+  return Object.keys(labels).length === 0 && Object.keys(others).length === 0;
+}
+
+/** The fields of the form by what the API calls them. */
+const FIELDS: Readonly<Record<string, Exclude<keyof LaunchProblems, 'labels'>>> = {
+  worker: 'worker',
+  vnc: 'vnc',
+  idle_ttl_seconds: 'idleTtlSeconds',
+  start_url: 'startUrl',
+  labels: 'allLabels',
+};
+/** The fields that a refusal is about which names none in its text. */
+const FIELDS_OF_CODES: Readonly<Record<string, Exclude<keyof LaunchProblems, 'labels'>>> = {
+  worker_not_found: 'worker',
+  vnc_unsupported: 'vnc',
+  no_vnc_tooling: 'vnc',
+  body_too_large: 'allLabels',
+};
+
+/** The field that the API's refusal is about, with its words on it; null when it is about none in particular. */
+export function problemOf(error: unknown): Partial<LaunchProblems> | null {
+  if (!(error instanceof ApiError)) return null;
+  const named = error.code === 'invalid_field' ? /^(\w+)[.:]/.exec(error.message)?.[1] : undefined;
+  const field = named === undefined ? FIELDS_OF_CODES[error.code] : FIELDS[named];
+  return field === undefined ? null : { [field]: error.message };
+}
+
+/** The request a sound draft stands for; what was left empty is left out. */
+export function toRequest(draft: LaunchDraft): CreateSession {
+  const request: CreateSession = { vnc: draft.vnc };
+  if (draft.worker !== '') request.worker = draft.worker;
+  // A live view needs a window; the API would say headless=false itself.
+  if (draft.vnc) request.headless = false;
+  else if (draft.headless !== '') request.headless = draft.headless === 'true';
+  if (draft.idleTtlSeconds.trim() !== '') request.idle_ttl_seconds = Number(draft.idleTtlSeconds);
+  if (draft.startUrl.trim() !== '') request.start_url = draft.startUrl.trim();
+  if (draft.startUrlWait !== '') request.start_url_wait = draft.startUrlWait;
+  if (draft.onCrash !== '') request.on_crash = draft.onCrash;
+  if (draft.contexts !== '') request.contexts = draft.contexts;
+  const labels = draft.labels
+    .map(({ key, value }): [string, string] => [key.trim(), value.trim()])
+    .filter(([key]) => key !== '');
+  if (labels.length > 0) request.labels = Object.fromEntries(labels);
+  return request;
+}

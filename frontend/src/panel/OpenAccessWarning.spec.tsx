@@ -1,0 +1,81 @@
+import { screen, waitFor } from '@testing-library/react';
+import { http, HttpResponse } from 'msw';
+import { describe, expect, it } from 'vitest';
+
+import { OpenFleetNoteStore } from './openAccessDismissal.ts';
+import { language } from '../i18n/language.ts';
+import { renderPanel } from '../test/renderPanel.tsx';
+import { serveFleet, server } from '../test/server.ts';
+
+function serveOpenFleet() {
+  const fleet = serveFleet();
+  fleet.insecure = true;
+  return fleet;
+}
+
+describe('a fleet that is open to everybody', () => {
+  it.each(['/', '/wall', '/workers', '/fleet', '/nowhere', '/sessions/local/x'])(
+    'says so, with what to do about it, on %s',
+    async (path) => {
+      // Whatever else these pages ask for is of no interest here.
+      server.use(http.get('*/api/*', () => new HttpResponse(null, { status: 404 })));
+      serveOpenFleet();
+      renderPanel({ path });
+      const note = await screen.findByText(/controls the fleet/);
+      expect(note.closest('[role=alert]')).toHaveTextContent(
+        'Set CONTROL_API_TOKEN, or have it listen on 127.0.0.1 (CONTROL_HOST).',
+      );
+    },
+  );
+
+  it('says so in Russian, too', async () => {
+    serveOpenFleet();
+    language.set('ru');
+    renderPanel();
+    const note = await screen.findByText(/Флотом управляет каждый/);
+    expect(note).toHaveTextContent(/Задайте CONTROL_API_TOKEN или слушайте только 127\.0\.0\.1/);
+  });
+
+  it('is silent once it was put away, for as long as the tab is there', async () => {
+    serveOpenFleet();
+    const user = renderPanel();
+    await screen.findByText(/controls the fleet/);
+    await user.click(screen.getByRole('button', { name: 'Dismiss' }));
+    expect(screen.queryByText(/controls the fleet/)).not.toBeInTheDocument();
+    expect(new OpenFleetNoteStore().get()).toBe(true);
+    sessionStorage.clear();
+    expect(new OpenFleetNoteStore().get()).toBe(false);
+  });
+
+  it('is asked for once for each connection, and heard of when it is opened meanwhile', async () => {
+    const fleet = serveFleet();
+    renderPanel();
+    await screen.findByText('Live');
+    await waitFor(() => {
+      expect(fleet.healthReads).toBe(1);
+    });
+    expect(screen.queryByText(/controls the fleet/)).not.toBeInTheDocument();
+    fleet.insecure = true;
+    fleet.cut();
+    await screen.findByText('Polling');
+    expect(await screen.findByText(/controls the fleet/)).toBeInTheDocument();
+  });
+
+  it('is no concern of a control that does not say', async () => {
+    const fleet = serveFleet();
+    let asked = false;
+    server.use(
+      http.get('*/api/health', () => {
+        asked = true;
+        return HttpResponse.json({ status: 'ok' });
+      }),
+    );
+    renderPanel();
+    await screen.findByText('Live');
+    await waitFor(() => {
+      expect(asked).toBe(true);
+    });
+    expect(fleet.healthReads).toBe(0);
+    expect(screen.queryByText(/controls the fleet/)).not.toBeInTheDocument();
+  });
+});

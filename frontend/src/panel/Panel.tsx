@@ -1,0 +1,127 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { lazy, type ReactNode, Suspense, useCallback, useEffect, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Route, Routes } from 'react-router';
+
+import { access } from '../api/token.ts';
+import { LaunchCards } from '../launch/LaunchCards.tsx';
+import { LaunchDialog, type LaunchStart } from '../launch/LaunchDialog.tsx';
+import { Notices } from '../ui/Notices.tsx';
+import { OfflineNote } from './OfflineNote.tsx';
+import { OpenFleetNote } from './OpenAccessWarning.tsx';
+import { TokenForm } from './TokenForm.tsx';
+import { TopBar } from './TopBar.tsx';
+import { useFleet, useLiveFleet } from '../hooks/fleet.ts';
+import { queryKeys } from '../hooks/queries.ts';
+import { dismissAll } from '../ui/notices.ts';
+import { useStore } from '../lib/useStore.ts';
+import { NoSuchPage } from '../pages/NoSuchPage.tsx';
+import { SessionPage } from '../pages/SessionPage.tsx';
+import { SessionsPage } from '../pages/SessionsPage.tsx';
+import { useForgetfulPins } from '../sessions/pins.ts';
+
+// Loaded when they are gone to: most visits are to sessions.
+const WallPage = lazy(async () => ({ default: (await import('../pages/WallPage.tsx')).WallPage }));
+const WorkersPage = lazy(async () => ({
+  default: (await import('../pages/WorkersPage.tsx')).WorkersPage,
+}));
+const FleetPage = lazy(async () => ({
+  default: (await import('../pages/FleetPage.tsx')).FleetPage,
+}));
+
+/** The panel: what all pages share, and the page that the address names. */
+export function Panel(): ReactNode {
+  const { t } = useTranslation();
+  const [launchForm, setLaunchForm] = useState<LaunchStart | null>(null);
+  const { token, refused } = useStore(access);
+  const { store, feed, launches } = useLiveFleet();
+  const { workers } = useFleet();
+  const client = useQueryClient();
+  useForgetfulPins();
+
+  useEffect(() => {
+    if (refused) return;
+    feed.start();
+    return () => {
+      feed.stop();
+    };
+  }, [feed, token, refused]);
+
+  useEffect(
+    () =>
+      feed.onSession(({ change, session }) => {
+        if (change === 'touched') return;
+        void client.invalidateQueries({ queryKey: queryKeys.history(session) });
+        if (change !== 'ended' && change !== 'forgotten') return;
+        void client.invalidateQueries({ queryKey: queryKeys.endedSessions });
+        void client.invalidateQueries({ queryKey: queryKeys.session(session) });
+      }),
+    [feed, client],
+  );
+
+  const startOver = () => {
+    // What was read with the other token is not for this one's eyes.
+    store.clear();
+    launches.clear();
+    client.clear();
+    dismissAll();
+  };
+
+  const launch = () => {
+    setLaunchForm({ draft: null });
+  };
+  const closeForm = useCallback(() => {
+    setLaunchForm(null);
+  }, []);
+
+  return (
+    <>
+      <TopBar
+        signedOut={refused}
+        onLaunch={launch}
+        onForgetToken={
+          token === null
+            ? null
+            : () => {
+                access.forget();
+                startOver();
+              }
+        }
+      />
+      <main>
+        {refused ? (
+          <TokenForm onAccept={startOver} />
+        ) : (
+          <>
+            <OfflineNote />
+            <OpenFleetNote />
+            <Suspense fallback={<p className="empty card">{t('loading')}</p>}>
+              <Routes>
+                <Route index element={<SessionsPage onLaunch={launch} />} />
+                <Route path="/wall" element={<WallPage onLaunch={launch} />} />
+                <Route path="/sessions/:worker/:id" element={<SessionPage />} />
+                <Route path="/workers" element={<WorkersPage />} />
+                <Route path="/fleet" element={<FleetPage />} />
+                <Route path="*" element={<NoSuchPage />} />
+              </Routes>
+            </Suspense>
+          </>
+        )}
+      </main>
+      {launchForm && !refused && (
+        <LaunchDialog workers={workers} start={launchForm} onClose={closeForm} />
+      )}
+      <div className="corner">
+        {/* The form has to say itself how its launch begins. */}
+        {!launchForm && (
+          <LaunchCards
+            onForm={(draft) => {
+              setLaunchForm({ draft });
+            }}
+          />
+        )}
+        <Notices />
+      </div>
+    </>
+  );
+}

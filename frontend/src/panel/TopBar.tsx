@@ -1,0 +1,59 @@
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link, NavLink } from 'react-router';
+
+import { ConnectionState } from './ConnectionState.tsx';
+import { FleetHealth } from './FleetHealth.tsx';
+import { Icon } from '../ui/icons.tsx';
+import { SettingsMenu } from './SettingsMenu.tsx';
+
+/** The pages that the bar leads to. */
+const PAGES = [
+  { path: '/', name: 'sessions' },
+  { path: '/wall', name: 'wall' },
+  { path: '/workers', name: 'workers' },
+  { path: '/fleet', name: 'fleet' },
+] as const;
+
+interface TopBarProps {
+  /** Whether the API wants an access token first: there is nothing to go to until it has one. */
+  signedOut: boolean;
+  onLaunch: () => void;
+  onForgetToken: (() => void) | null;
+}
+
+/** What stands above every page: where to go, how the fleet is, what can be done anywhere. */
+export function TopBar({ signedOut, onLaunch, onForgetToken }: TopBarProps): ReactNode {
+  const { t } = useTranslation();
+  return (
+    <header className="top">
+      <h1>
+        <Link to="/">camofleet</Link>
+      </h1>
+      {!signedOut && (
+        <>
+          <nav className="pages" aria-label={t('pages.label')}>
+            {PAGES.map(({ path, name }) => (
+              <NavLink key={path} to={path} end>
+                {t(`pages.${name}`)}
+              </NavLink>
+            ))}
+          </nav>
+          <FleetHealth />
+          <ConnectionState />
+        </>
+      )}
+      <div className="top-actions">
+        <SettingsMenu onForgetToken={onForgetToken} />
+        {!signedOut && (
+          <button type="button" className="button primary" onClick={onLaunch}>
+            <Icon name="plus" />
+            <span>
+              {t('launch')} <span className="off-phone">{t('launchSession')}</span>
+            </span>
+          </button>
+        )}
+      </div>
+    </header>
+  );
+}

@@ -1,0 +1,77 @@
+import { lazy, type MouseEvent, type ReactNode, Suspense, useId } from 'react';
+import { Trans, useTranslation } from 'react-i18next';
+
+import { liveViewUrl, panelBase, publicUrl } from '../api/base.ts';
+import { access } from '../api/token.ts';
+import type { Session } from '../api/types.ts';
+import { useStore } from '../lib/useStore.ts';
+import { shortId } from '../ui/format.ts';
+import { Icon } from '../ui/icons.tsx';
+
+const LiveDesk = lazy(() => import('../vnc/InteractiveViewer.tsx'));
+
+interface LiveViewProps {
+  session: Session;
+  /** Whether the session is still among the living. */
+  alive?: boolean;
+  /** More controls for its header. */
+  children?: ReactNode;
+}
+
+/** A session's screen with what belongs to it, and the way to a window of its own. */
+export function LiveView({ session, alive = true, children }: LiveViewProps): ReactNode {
+  const { t } = useTranslation('live');
+  const titleId = useId();
+  const { token } = useStore(access);
+  const { vnc } = session;
+  return (
+    <section className="live-view card" aria-labelledby={titleId}>
+      <header className="live-view-header">
+        <h3 id={titleId}>
+          <Trans
+            t={t}
+            i18nKey="title"
+            values={{ id: shortId(session.id) }}
+            components={{ id: <code /> }}
+          />
+        </h3>
+        {vnc.http !== null && <OwnWindowLink address={vnc.http} />}
+        {children}
+      </header>
+      {alive && vnc.ws !== null ? (
+        <Suspense fallback={<p className="live-screen-placeholder">{t('loading')}</p>}>
+          <LiveDesk sessionId={session.id} url={liveViewUrl(vnc.ws, token).href} />
+        </Suspense>
+      ) : (
+        <p className="live-screen-placeholder" role="status">
+          {t('ended')}
+        </p>
+      )}
+    </section>
+  );
+}
+
+/** A link, so that it can also be copied or opened as a tab; a plain click makes it a window. */
+function OwnWindowLink({ address }: { address: string }): ReactNode {
+  const { t } = useTranslation('live');
+  const url = publicUrl(address);
+  // With an opener the new window inherits sessionStorage and with it the token; only on our own site.
+  const own = url.origin === panelBase().origin;
+  const open = (event: MouseEvent) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    window.open(url, '_blank', own ? 'popup,width=1280,height=800' : 'popup,noopener,noreferrer');
+  };
+  return (
+    <a
+      className="button small"
+      href={url.href}
+      target="_blank"
+      rel={own ? 'opener' : 'noopener noreferrer'}
+      onClick={open}
+    >
+      <Icon name="external" />
+      {t('ownWindow')}
+    </a>
+  );
+}

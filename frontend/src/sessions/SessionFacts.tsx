@@ -1,0 +1,120 @@
+import type { TFunction } from 'i18next';
+import type { ReactNode } from 'react';
+import { Trans, useTranslation } from 'react-i18next';
+
+import type { Session } from '../api/types.ts';
+import { copyToClipboard } from '../ui/clipboard.ts';
+import { clockText, durationText, momentText } from '../ui/format.ts';
+import { IconButton } from '../ui/IconButton.tsx';
+import { Labels } from './SessionIdentity.tsx';
+import { Ago, IdleCountdown } from './Times.tsx';
+
+/** All that is known of a session, as a list. */
+export function SessionFacts({ session }: { session: Session }): ReactNode {
+  const { t } = useTranslation('session');
+  const { start_url: startUrl, start_url_error: startUrlError, request_id: requestId } = session;
+  const alive = session.status !== 'DEAD';
+  return (
+    <section className="card page-card" aria-labelledby="facts-title">
+      <h3 id="facts-title">{t('facts.title')}</h3>
+      <dl className="facts">
+        <Fact name={t('facts.id')}>
+          <Copyable text={session.id} copy={t('facts.copyId')} what={t('facts.copiedId')} />
+        </Fact>
+        <Fact name={t('facts.worker')}>{session.worker}</Fact>
+        <Fact name={t('facts.engine')}>
+          {session.browser} {session.browser_version ?? ''}
+        </Fact>
+        <Fact name={t('facts.screen')}>{screenText(t, session)}</Fact>
+        <Fact name={t('facts.labels')}>
+          <Labels labels={session.labels} />
+        </Fact>
+        <Fact name={t('facts.created')}>
+          {momentText(session.created_at)}{' '}
+          <span className="quiet">
+            (<Ago timestamp={session.created_at} />)
+          </span>
+        </Fact>
+        <Fact name={t('facts.activity')}>
+          <Ago timestamp={session.last_seen_at} />
+        </Fact>
+        <Fact name={t('facts.idleTtl')}>
+          {session.status === 'READY' ? (
+            <Trans
+              t={t}
+              i18nKey="facts.idleLeft"
+              values={{ time: clockText(session.idle_ttl_seconds) }}
+              components={{ left: <IdleCountdown session={session} /> }}
+            />
+          ) : (
+            clockText(session.idle_ttl_seconds)
+          )}
+        </Fact>
+        {!alive && session.ended_at && (
+          <Fact name={t('facts.lived')}>{durationText(session.created_at, session.ended_at)}</Fact>
+        )}
+        {alive && <Fact name={t('facts.attached')}>{session.attached}</Fact>}
+        <Fact name={t('facts.restarts')}>{session.restarts}</Fact>
+        <Fact name={t('facts.onCrash')}>{t(`onCrash.${session.on_crash}`)}</Fact>
+        <Fact name={t('facts.contexts')}>{t(`contexts.${session.contexts}`)}</Fact>
+        <Fact name={t('facts.startUrl')}>
+          {startUrl ? (
+            <>
+              <span>{startUrl}</span>{' '}
+              <span className="quiet">{t('facts.waitsFor', { what: session.start_url_wait })}</span>
+            </>
+          ) : (
+            <span className="quiet">–</span>
+          )}
+          {startUrlError && <p className="problem">{startUrlError}</p>}
+        </Fact>
+        {requestId && (
+          <Fact name={t('facts.request')}>
+            <Copyable
+              text={requestId}
+              copy={t('facts.copyRequest')}
+              what={t('facts.copiedRequest')}
+            />
+          </Fact>
+        )}
+      </dl>
+    </section>
+  );
+}
+
+function screenText(
+  t: TFunction<'session'>,
+  { status, headless, vnc_enabled: watchable, vnc }: Session,
+): string {
+  if (headless) return t('screens.none');
+  // Whether it could be watched is not remembered.
+  if (status === 'DEAD') return t('screens.window');
+  if (!watchable) return t('screens.unwatchable');
+  return vnc.password_protected ? t('screens.protected') : t('screens.watchable');
+}
+
+function Fact({ name, children }: { name: string; children: ReactNode }): ReactNode {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+interface CopyableProps {
+  text: string;
+  /** What its button is called. */
+  copy: string;
+  /** What was copied then. */
+  what: string;
+}
+
+function Copyable({ text, copy, what }: CopyableProps): ReactNode {
+  return (
+    <span className="copyable">
+      <code>{text}</code>
+      <IconButton icon="copy" label={copy} onClick={() => void copyToClipboard(text, what)} />
+    </span>
+  );
+}

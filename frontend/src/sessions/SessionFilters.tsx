@@ -1,0 +1,152 @@
+import { type ReactNode, useDeferredValue, useMemo } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { isFiltering, labelsOf, NO_FILTER, type SessionFilter } from './sessionFilter.ts';
+import type { Session, SessionStatus } from '../api/types.ts';
+import { Icon } from '../ui/icons.tsx';
+import type { SessionColumn } from './sessionColumns.tsx';
+import type { TableLayout } from './SessionTable.tsx';
+
+const STATES: readonly SessionStatus[] = ['INIT', 'READY', 'TERMINATING'];
+
+interface SessionFiltersProps {
+  sessions: readonly Session[];
+  filter: SessionFilter;
+  onFilter: (filter: SessionFilter) => void;
+  columns: readonly SessionColumn[];
+  layout: TableLayout;
+  onLayout: (layout: TableLayout) => void;
+  /** Whether the state is a question: ended sessions have only one. */
+  withState: boolean;
+}
+
+/** What narrows a list of sessions down, and which of its columns are shown. */
+export function SessionFilters(props: SessionFiltersProps): ReactNode {
+  const { sessions, filter, onFilter, columns, layout, onLayout, withState } = props;
+  const { t } = useTranslation('sessions');
+  // What there is to choose from may follow what the list shows a moment later.
+  const known = useDeferredValue(sessions);
+  const workers = useMemo(() => [...new Set(known.map(({ worker }) => worker))].sort(), [known]);
+  const labels = useMemo(() => labelsOf(known), [known]);
+  const change = (part: Partial<SessionFilter>) => {
+    onFilter({ ...filter, ...part });
+  };
+  return (
+    <search className="filters">
+      <input
+        type="search"
+        aria-label={t('filters.search')}
+        placeholder={t('filters.searchHint')}
+        value={filter.search}
+        onChange={(event) => {
+          change({ search: event.target.value });
+        }}
+      />
+      {withState && (
+        <Filter
+          label={t('filters.state')}
+          all={t('filters.allStates')}
+          value={filter.status}
+          choices={STATES}
+          onChange={(status) => {
+            change({ status });
+          }}
+        />
+      )}
+      <Filter
+        label={t('filters.worker')}
+        all={t('filters.allWorkers')}
+        value={filter.worker}
+        choices={workers}
+        onChange={(worker) => {
+          change({ worker });
+        }}
+      />
+      <Filter
+        label={t('filters.label')}
+        all={t('filters.allLabels')}
+        value={filter.label}
+        choices={labels}
+        onChange={(label) => {
+          change({ label });
+        }}
+      />
+      {isFiltering(filter) && (
+        <button
+          type="button"
+          className="button small"
+          onClick={() => {
+            onFilter(NO_FILTER);
+          }}
+        >
+          <Icon name="close" />
+          {t('filters.clear')}
+        </button>
+      )}
+      <details className="columns-menu">
+        <summary className="button small">
+          {t('filters.columns')}
+          <Icon name="chevron" />
+        </summary>
+        <fieldset className="card">
+          <legend className="visually-hidden">{t('filters.columns')}</legend>
+          {columns
+            .filter((column) => column.fixed !== true)
+            .map(({ id }) => (
+              <label key={id} className="check-line">
+                <input
+                  type="checkbox"
+                  checked={!layout.hidden.includes(id)}
+                  onChange={(event) => {
+                    const others = layout.hidden.filter((hidden) => hidden !== id);
+                    onLayout({
+                      ...layout,
+                      hidden: event.target.checked ? others : [...others, id],
+                    });
+                  }}
+                />
+                {t(`columns.${id}`)}
+              </label>
+            ))}
+        </fieldset>
+      </details>
+    </search>
+  );
+}
+
+interface FilterProps<T extends string> {
+  label: string;
+  all: string;
+  value: '' | T;
+  choices: readonly T[];
+  onChange: (value: '' | T) => void;
+}
+
+/** A choice of one of several values, or of all. */
+export function Filter<T extends string>({
+  label,
+  all,
+  value,
+  choices,
+  onChange,
+}: FilterProps<T>): ReactNode {
+  // What was chosen stays to be seen, and to be taken back, when the last session with it has gone.
+  const offered = value === '' || choices.includes(value) ? choices : [value, ...choices];
+  return (
+    <select
+      aria-label={label}
+      value={value}
+      onChange={(event) => {
+        const chosen = offered.find((choice) => choice === event.target.value);
+        onChange(chosen ?? '');
+      }}
+    >
+      <option value="">{all}</option>
+      {offered.map((choice) => (
+        <option key={choice} value={choice}>
+          {choice}
+        </option>
+      ))}
+    </select>
+  );
+}

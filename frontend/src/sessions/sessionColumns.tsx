@@ -1,0 +1,190 @@
+import type { ReactNode } from 'react';
+
+import type { Session } from '../api/types.ts';
+import type { texts } from '../i18n/texts.ts';
+import { durationText, endedInOrder, endReasonText } from '../ui/format.ts';
+import { Labels, SessionIdentity } from './SessionIdentity.tsx';
+import { StatusBadge } from './StatusBadge.tsx';
+import { Ago, IdleCountdown } from './Times.tsx';
+import { useTexts } from '../i18n/useTexts.ts';
+
+/** What names a column. */
+export type ColumnId = Exclude<
+  keyof (typeof texts)['en']['sessions']['columns'],
+  'select' | 'actions'
+>;
+
+/** One column of a table of sessions. */
+export interface SessionColumn {
+  /** Names it, in the layout that is remembered and in the texts: `sessions:columns.…`. */
+  id: ColumnId;
+  /** What sessions are sorted by in it; without, they can't be. */
+  sortBy?: (session: Session) => string | number;
+  cell: (session: Session) => ReactNode;
+  /** Its width, in rem; those without share what is left. */
+  width?: number;
+  /** Whether it can't be hidden. */
+  fixed?: boolean;
+  /** Whether it gives way where the window is not wide enough for all. */
+  wideOnly?: boolean;
+}
+
+function deadlineOf(session: Session): number {
+  return Date.parse(session.last_seen_at) + session.idle_ttl_seconds * 1000;
+}
+
+function endOf(session: Session): string {
+  return session.ended_at ?? session.last_seen_at;
+}
+
+function Nothing(): ReactNode {
+  return <span className="quiet">–</span>;
+}
+
+function Place({ session }: { session: Session }): ReactNode {
+  const t = useTexts('sessions');
+  return (
+    <span className="place">
+      <span title={session.worker}>{session.worker}</span>
+      {session.stale && (
+        <span className="badge bad" title={t('staleHint')}>
+          {t('stale')}
+        </span>
+      )}
+    </span>
+  );
+}
+
+function HasView({ session }: { session: Session }): ReactNode {
+  const t = useTexts('sessions');
+  return session.vnc_enabled ? t('hasView') : <Nothing />;
+}
+
+function Engine({ session }: { session: Session }): ReactNode {
+  const t = useTexts('sessions');
+  const { browser, browser_version: version, headless } = session;
+  return (
+    <span className="place">
+      <span>
+        {browser}
+        {version && ` ${version}`}
+      </span>
+      {headless && <span className="quiet">{t('headless')}</span>}
+    </span>
+  );
+}
+
+const id: SessionColumn = {
+  id: 'session',
+  sortBy: (session) => session.id,
+  cell: (session) => <SessionIdentity session={session} />,
+  fixed: true,
+};
+const worker: SessionColumn = {
+  id: 'worker',
+  sortBy: (session) => session.worker,
+  cell: (session) => <Place session={session} />,
+  width: 6.5,
+};
+const engine: SessionColumn = {
+  id: 'engine',
+  sortBy: ({ browser, browser_version: version }) => `${browser} ${version ?? ''}`,
+  cell: (session) => <Engine session={session} />,
+  width: 8.5,
+  wideOnly: true,
+};
+const labels: SessionColumn = {
+  id: 'labels',
+  sortBy: (session) => Object.entries(session.labels).flat().join(' '),
+  cell: (session) => <Labels labels={session.labels} />,
+};
+const created: SessionColumn = {
+  id: 'created',
+  sortBy: (session) => Date.parse(session.created_at),
+  cell: (session) => <Ago timestamp={session.created_at} />,
+  width: 7,
+  wideOnly: true,
+};
+const restarts: SessionColumn = {
+  id: 'restarts',
+  sortBy: (session) => session.restarts,
+  cell: (session) => session.restarts,
+  width: 6,
+  wideOnly: true,
+};
+
+/** The columns of live sessions. */
+export const LIVE_COLUMNS: readonly SessionColumn[] = [
+  id,
+  {
+    id: 'status',
+    sortBy: (session) => session.status,
+    cell: ({ status }) => <StatusBadge status={status} />,
+    width: 8.5,
+  },
+  worker,
+  engine,
+  {
+    id: 'view',
+    sortBy: (session) => Number(session.vnc_enabled),
+    cell: (session) => <HasView session={session} />,
+    width: 5.5,
+    wideOnly: true,
+  },
+  labels,
+  created,
+  {
+    id: 'activity',
+    sortBy: (session) => Date.parse(session.last_seen_at),
+    cell: (session) => <Ago timestamp={session.last_seen_at} />,
+    width: 7,
+  },
+  {
+    id: 'ttl',
+    sortBy: deadlineOf,
+    cell: (session) =>
+      session.status === 'READY' ? <IdleCountdown session={session} /> : <Nothing />,
+    width: 5.5,
+  },
+  {
+    id: 'clients',
+    sortBy: (session) => session.attached,
+    cell: (session) => session.attached,
+    width: 5,
+  },
+  restarts,
+];
+
+/** The columns of ended sessions. */
+export const ENDED_COLUMNS: readonly SessionColumn[] = [
+  id,
+  {
+    id: 'reason',
+    sortBy: (session) => session.end_reason ?? '',
+    cell: ({ end_reason: reason }) => (
+      <span className={endedInOrder(reason) ? 'badge' : 'badge bad'}>{endReasonText(reason)}</span>
+    ),
+    width: 10.5,
+  },
+  {
+    id: 'detail',
+    cell: (session) => session.end_detail ?? <Nothing />,
+  },
+  worker,
+  engine,
+  labels,
+  created,
+  {
+    id: 'ended',
+    sortBy: (session) => Date.parse(endOf(session)),
+    cell: (session) => <Ago timestamp={endOf(session)} />,
+    width: 7,
+  },
+  {
+    id: 'lived',
+    sortBy: (session) => Date.parse(endOf(session)) - Date.parse(session.created_at),
+    cell: (session) => durationText(session.created_at, endOf(session)),
+    width: 5.5,
+  },
+  restarts,
+];

@@ -1,0 +1,56 @@
+import type { Session, SessionStatus } from '../api/types.ts';
+
+/** Which sessions are to be shown; an empty text leaves a field open. */
+export interface SessionFilter {
+  /** Words that all have to occur in the id, worker, engine, labels or start URL. */
+  search: string;
+  status: '' | SessionStatus;
+  worker: string;
+  /** A label as `key=value`, or a key alone. */
+  label: string;
+}
+
+/** A filter that lets everything pass. */
+export const NO_FILTER: SessionFilter = { search: '', status: '', worker: '', label: '' };
+
+/** Whether a filter leaves anything out. */
+export function isFiltering(filter: SessionFilter): boolean {
+  return Object.values(filter).some((value: string) => value.trim() !== '');
+}
+
+/** A label as it is written everywhere. */
+export function labelText([key, value]: [string, string]): string {
+  return `${key}=${value}`;
+}
+
+function searchedText(session: Session): string {
+  const { id, worker, browser, labels, start_url: startUrl } = session;
+  const texts = [id, worker, browser, ...Object.entries(labels).map(labelText), startUrl ?? ''];
+  return texts.join(' ').toLowerCase();
+}
+
+/** The sessions that pass a filter, in their order. */
+export function filterSessions(
+  sessions: readonly Session[],
+  { search, status, worker, label }: SessionFilter,
+): Session[] {
+  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+  const [key = '', value] = label.trim().split(/=(.*)/s);
+  return sessions.filter((session) => {
+    if (status !== '' && session.status !== status) return false;
+    if (worker !== '' && session.worker !== worker) return false;
+    if (key !== '') {
+      const found = Object.hasOwn(session.labels, key) ? session.labels[key] : undefined;
+      if (found === undefined || (value !== undefined && found !== value)) return false;
+    }
+    if (words.length === 0) return true;
+    const text = searchedText(session);
+    return words.every((word) => text.includes(word));
+  });
+}
+
+/** All labels of some sessions, as `key=value`, in alphabetical order. */
+export function labelsOf(sessions: readonly Session[]): string[] {
+  const texts = sessions.flatMap(({ labels }) => Object.entries(labels).map(labelText));
+  return [...new Set(texts)].sort();
+}

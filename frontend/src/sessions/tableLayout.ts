@@ -1,0 +1,33 @@
+import { Preference } from '../lib/preference.ts';
+import type { TableLayout } from './SessionTable.tsx';
+
+function isLayout(value: unknown): value is TableLayout {
+  if (typeof value !== 'object' || value === null) return false;
+  const { sorting, hidden } = value as Partial<Record<keyof TableLayout, unknown>>;
+  const isText = (item: unknown) => typeof item === 'string';
+  const isSort = (item: unknown) =>
+    typeof item === 'object' &&
+    item !== null &&
+    isText((item as { id?: unknown }).id) &&
+    typeof (item as { desc?: unknown }).desc === 'boolean';
+  return (
+    Array.isArray(hidden) && hidden.every(isText) && Array.isArray(sorting) && sorting.every(isSort)
+  );
+}
+
+/** How the list of live sessions is arranged at first: the newest are looked for most. */
+export const DEFAULT_LIVE_LAYOUT: TableLayout = {
+  sorting: [{ id: 'created', desc: true }],
+  hidden: [],
+};
+/** The same for the list of ended ones. */
+export const DEFAULT_ENDED_LAYOUT: TableLayout = {
+  sorting: [{ id: 'ended', desc: true }],
+  hidden: ['engine', 'restarts'],
+};
+
+/** How the list of live sessions was arranged last. */
+export const liveLayout = new Preference('sessions.live', DEFAULT_LIVE_LAYOUT, isLayout);
+
+/** The same for the list of ended ones. */
+export const endedLayout = new Preference('sessions.ended', DEFAULT_ENDED_LAYOUT, isLayout);

@@ -1,0 +1,59 @@
+import { useCallback } from 'react';
+
+import { errorText } from '../api/client.ts';
+import type { Session } from '../api/types.ts';
+import { shortId } from '../ui/format.ts';
+import { i18n } from '../i18n/i18n.ts';
+import { useEnd, useTouch } from '../hooks/mutations.ts';
+import { complain, inform } from '../ui/notices.ts';
+
+/** How many sessions are ended at once: enough to be quick, few enough to leave the fleet its breath. */
+const AT_ONCE = 6;
+
+/** Ends sessions, a few at a time, and says what came of it. */
+export function useEndSessions(): (sessions: readonly Session[]) => Promise<void> {
+  const { mutateAsync } = useEnd();
+  return useCallback(
+    async (sessions) => {
+      const left = [...sessions];
+      let ended = 0;
+      const work = async () => {
+        for (let session = left.shift(); session; session = left.shift()) {
+          try {
+            await mutateAsync(session);
+            ended += 1;
+          } catch (error) {
+            const reason = errorText(error);
+            complain(i18n.t('session:notEnded', { id: shortId(session.id), reason }));
+          }
+        }
+      };
+      await Promise.all(Array.from({ length: AT_ONCE }, work));
+      const [only] = sessions;
+      if (ended === 1 && only && sessions.length === 1)
+        inform(i18n.t('session:ended', { id: shortId(only.id) }));
+      else if (ended > 0) inform(i18n.t('session:endedMany', { count: ended }));
+    },
+    [mutateAsync],
+  );
+}
+
+/** Touches a session, and says what came of it; `busy` while it is under way. */
+export function useTouchSession(): { touch: (session: Session) => void; busy: boolean } {
+  const { mutate, isPending } = useTouch();
+  const touch = useCallback(
+    (session: Session) => {
+      const id = shortId(session.id);
+      mutate(session, {
+        onSuccess: () => {
+          inform(i18n.t('session:touched', { id }));
+        },
+        onError: (error) => {
+          complain(i18n.t('session:notTouched', { id, reason: errorText(error) }));
+        },
+      });
+    },
+    [mutate],
+  );
+  return { touch, busy: isPending };
+}

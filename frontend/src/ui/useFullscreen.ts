@@ -1,0 +1,38 @@
+import { type RefObject, useEffect, useState } from 'react';
+
+import { errorText } from '../api/client.ts';
+import { i18n } from '../i18n/i18n.ts';
+import { complain } from './notices.ts';
+
+/** An element's way to the whole of the person's screen and back. */
+export interface Fullscreen {
+  /** Whether this browser lets pages do that. */
+  possible: boolean;
+  on: boolean;
+  toggle: () => void;
+}
+
+/** Lets an element fill the person's screen. */
+export function useFullscreen(element: RefObject<HTMLElement | null>): Fullscreen {
+  const [on, setOn] = useState(false);
+
+  useEffect(() => {
+    // Escape and the browser's own controls end it, too.
+    const follow = () => {
+      setOn(element.current !== null && document.fullscreenElement === element.current);
+    };
+    document.addEventListener('fullscreenchange', follow);
+    return () => {
+      document.removeEventListener('fullscreenchange', follow);
+    };
+  }, [element]);
+
+  const toggle = () => {
+    const change = on ? document.exitFullscreen() : element.current?.requestFullscreen();
+    change?.catch((error: unknown) => {
+      complain(i18n.t('live:fullscreen.refused', { reason: errorText(error) }));
+    });
+  };
+
+  return { possible: document.fullscreenEnabled, on, toggle };
+}

@@ -1,0 +1,14 @@
+import { expect, it } from 'vitest';
+
+import { pictureWidth } from './screenshotPoller.ts';
+
+it.each([
+  [0, 1, 160],
+  [160, 1, 160],
+  [161, 1, 240],
+  [350, 1, 480],
+  [350, 2, 960],
+  [4000, 2, 1280],
+])('a tile of %i px at %i× asks for a picture of %i', (element, ratio, width) => {
+  expect(pictureWidth(element, ratio)).toBe(width);
+});

@@ -1,0 +1,41 @@
+import { type ReactNode, useCallback } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import type { WorkerCheck } from './workerHealth.ts';
+import type { texts } from '../i18n/texts.ts';
+import { Icon } from '../ui/icons.tsx';
+
+type KnownCheck = keyof (typeof texts)['en']['fleet']['workers']['checks']['names'];
+
+/** Names checks in words; one that this panel does not know is named as it came. */
+export function useCheckName(): (name: string) => string {
+  const { t } = useTranslation('fleet');
+  return useCallback(
+    (name) => t(`workers.checks.names.${name as KnownCheck}`, { defaultValue: name }),
+    [t],
+  );
+}
+
+/** All that was checked on a worker, and what was seen. */
+export function WorkerChecks({ checks }: { checks: readonly WorkerCheck[] }): ReactNode {
+  const { t } = useTranslation('fleet');
+  const checkName = useCheckName();
+  if (checks.length === 0) return null;
+  return (
+    <section className="worker-checks">
+      <h4>{t('workers.checks.title')}</h4>
+      <ul>
+        {checks.map(({ name, text, fails }) => (
+          <li key={name} className={fails ? 'fails' : 'passes'}>
+            <Icon name={fails ? 'close' : 'check'} />
+            <span className="visually-hidden">
+              {fails ? t('workers.checks.fails') : t('workers.checks.passes')}:
+            </span>
+            <span className="check-name">{checkName(name)}</span>
+            <span className="check-text">{text}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

@@ -1,0 +1,75 @@
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import type { SessionDefaults, WorkerStatus } from '../api/types.ts';
+import { useServerNow } from '../lib/useNow.ts';
+import { clockText, momentText, spanText } from '../ui/format.ts';
+import { Ago } from '../sessions/Times.tsx';
+
+/** What a worker is: where, since when, of which versions, and what its sessions get by default. */
+export function WorkerFacts({ worker }: { worker: WorkerStatus }): ReactNode {
+  const { t } = useTranslation('fleet');
+  const { detail, url } = worker;
+  const health = 'error' in detail ? null : detail;
+  const facts = health?.facts ?? null;
+  const engine = facts?.engine;
+  return (
+    <dl className="facts worker-facts">
+      <Fact name={t('workers.facts.contact')}>
+        <Contact worker={worker} />
+      </Fact>
+      <Fact name={t('workers.facts.url')}>{url !== null && <code>{url}</code>}</Fact>
+      <Fact name={t('workers.facts.uptime')}>
+        {facts?.started_at != null && <Uptime since={facts.started_at} />}
+      </Fact>
+      <Fact name={t('workers.facts.engine')}>
+        {engine && `${engine.name} ${engine.version ?? ''}`}
+      </Fact>
+      <Fact name={t('workers.facts.version')}>{health?.version}</Fact>
+      <Fact name={t('workers.facts.playwright')}>{facts?.playwright}</Fact>
+      <Fact name={t('workers.facts.node')}>{facts?.node}</Fact>
+      <Fact name={t('workers.facts.drivers')}>{facts?.drivers}</Fact>
+      <Fact name={t('workers.facts.defaults')}>{facts && <Defaults {...facts.defaults} />}</Fact>
+    </dl>
+  );
+}
+
+/** A fact, if it is known. */
+function Fact({ name, children }: { name: string; children: ReactNode }): ReactNode {
+  if (children == null || children === false || children === '') return null;
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+/** Since when a worker has been silent. One that answers does so about every second, which is no news. */
+function Contact({ worker }: { worker: WorkerStatus }): ReactNode {
+  const { t } = useTranslation('fleet');
+  const { detail, url, last_contact: last } = worker;
+  if (url === null) return t('workers.facts.contactHere');
+  if (!('error' in detail)) return t('workers.facts.contactNow');
+  return last === null ? t('workers.facts.contactNever') : <Ago timestamp={last} />;
+}
+
+function Uptime({ since }: { since: string }): ReactNode {
+  const now = useServerNow();
+  return (
+    <time dateTime={since} title={momentText(since)}>
+      {spanText((now - Date.parse(since)) / 1000)}
+    </time>
+  );
+}
+
+function Defaults(defaults: SessionDefaults): ReactNode {
+  const { t } = useTranslation('fleet');
+  const { idle_ttl_seconds: idle, headless, start_url: startUrl } = defaults;
+  const texts = [
+    idle !== null && t('workers.facts.idle', { time: clockText(idle) }),
+    headless !== null && t(headless ? 'workers.facts.headless' : 'workers.facts.window'),
+    startUrl !== null && t('workers.facts.startUrl', { url: startUrl }),
+  ].filter((text) => text !== false);
+  return texts.length > 0 ? texts.join(', ') : '–';
+}

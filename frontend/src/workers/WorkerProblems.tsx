@@ -1,0 +1,43 @@
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { adviceFor, healthWord, workerChecks } from './workerHealth.ts';
+import type { WorkerStatus } from '../api/types.ts';
+import { useCheckName } from './WorkerChecks.tsx';
+
+/** Why a worker is not as it should be, in plain words, and what to do about it. Nothing for one that is well. */
+export function WorkerTrouble({ worker }: { worker: WorkerStatus }): ReactNode {
+  const { t } = useTranslation('fleet');
+  const checkName = useCheckName();
+  const { detail, url, stale } = worker;
+  const word = healthWord(worker);
+  if (word === 'healthy') return null;
+  if (word === 'draining') return <p className="worker-note">{t('workers.why.draining')}</p>;
+  const failing = workerChecks(worker).filter(({ fails }) => fails);
+  return (
+    <div className="worker-trouble">
+      {'error' in detail && (
+        <>
+          <p>
+            <strong>{t('workers.why.unreachable', { error: detail.error })}</strong>
+          </p>
+          <p>
+            {url === null
+              ? t('workers.why.unreachableHere')
+              : t('workers.why.unreachableDo', { url })}
+          </p>
+        </>
+      )}
+      {word === 'degraded' && failing.length === 0 && <p>{t('workers.why.silent')}</p>}
+      {failing.map(({ name, text }) => (
+        <p key={name}>
+          <strong>
+            {checkName(name)}: {text}
+          </strong>{' '}
+          {t(`workers.why.${adviceFor(name)}`)}
+        </p>
+      ))}
+      {stale && <p>{t('workers.why.stale')}</p>}
+    </div>
+  );
+}

@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest';
+
+import { healthyWorker } from '../test/server.ts';
+import type { WorkerStatus } from '../api/types.ts';
+import { adviceFor, healthWord, workerChecks, worstFirst } from './workerHealth.ts';
+
+const silent: WorkerStatus = {
+  ...healthyWorker,
+  name: 'silent',
+  healthy: false,
+  detail: { error: 'connection refused' },
+};
+const broken: WorkerStatus = {
+  ...healthyWorker,
+  name: 'broken',
+  healthy: false,
+  detail: {
+    status: 'degraded',
+    version: '0.1.0',
+    checks: { driver: 'restarting', engine: 'firefox', pool_vnc: '0 of 2 ready' },
+    failing: ['pool_vnc', 'driver'],
+    facts: null,
+    insecure: null,
+  },
+};
+const leaving: WorkerStatus = { ...healthyWorker, name: 'leaving', draining: true };
+
+test('a worker’s health is one word', () => {
+  const words = [silent, broken, leaving, healthyWorker].map(healthWord);
+  expect(words).toEqual(['unreachable', 'degraded', 'draining', 'healthy']);
+  // A worker that was told to leave and then fell silent is of no use for the worse of two reasons.
+  expect(healthWord({ ...silent, draining: true })).toBe('unreachable');
+});
+
+test('the checks that fail come first', () => {
+  const names = workerChecks(broken).map(({ name, fails }) => [name, fails]);
+  expect(names).toEqual([
+    ['driver', true],
+    ['pool_vnc', true],
+    ['engine', false],
+  ]);
+  expect(workerChecks(silent)).toEqual([]);
+});
+
+test('each failing check has an advice, also one that is not known', () => {
+  expect(['driver', 'pool_headless', 'pool_vnc', 'egress'].map(adviceFor)).toEqual([
+    'driver',
+    'pool',
+    'pool',
+    'other',
+  ]);
+});
+
+test('workers that need a look come first, and then they go by name', () => {
+  const other = { ...healthyWorker, name: 'a' };
+  const names = worstFirst([healthyWorker, leaving, other, broken, silent]).map(({ name }) => name);
+  expect(names).toEqual(['silent', 'broken', 'leaving', 'a', 'local']);
+});
