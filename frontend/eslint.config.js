@@ -7,6 +7,8 @@ import { defineConfig, globalIgnores } from 'eslint/config';
 import globals from 'globals';
 import tseslint from 'typescript-eslint';
 
+import { layerRules } from './build/layers.js';
+
 export default defineConfig([
   globalIgnores(['dist', 'src/api/schema.ts']),
   js.configs.recommended,
@@ -55,5 +57,6 @@ export default defineConfig([
       ],
     },
   },
+  layerRules(),
   prettier,
 ]);

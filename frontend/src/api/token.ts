@@ -1,5 +1,26 @@
 import { Store } from '../lib/store.ts';
-import { storedToken, storeToken } from './tokenStorage.ts';
+
+/** The sessionStorage key that the panel and the noVNC page share. */
+export const TOKEN_KEY = 'camofleet.token';
+
+/** The stored token; a browser that blocks storage just has none. */
+export function storedToken(): string | null {
+  try {
+    return sessionStorage.getItem(TOKEN_KEY);
+  } catch {
+    return null;
+  }
+}
+
+/** Keeps the token for this tab, or with null forgets it. */
+function storeToken(token: string | null): void {
+  try {
+    if (token === null) sessionStorage.removeItem(TOKEN_KEY);
+    else sessionStorage.setItem(TOKEN_KEY, token);
+  } catch {
+    // Without storage the token lives as long as the page.
+  }
+}
 
 /** What is known about the access token. */
 export interface Access {

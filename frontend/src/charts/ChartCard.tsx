@@ -3,8 +3,7 @@ import { useTranslation } from 'react-i18next';
 
 import { timeOfDayText } from '../ui/format.ts';
 import type { Chart } from './figures.ts';
-import { valueText } from './chartText.ts';
-import { lineText } from './lineText.ts';
+import { valueText, lineText } from './chartText.ts';
 import { TimeChart } from './TimeChart.tsx';
 
 interface ChartCardProps {

@@ -2,8 +2,7 @@ import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import type { Chart, Line } from './figures.ts';
-import { valueText } from './chartText.ts';
-import { lineText } from './lineText.ts';
+import { valueText, lineText } from './chartText.ts';
 
 /** The figures of all charts as a table, for who can't see or point at pictures. */
 export function FiguresTable({ charts }: { charts: readonly Chart[] }): ReactNode {

@@ -1,3 +1,6 @@
+import type { TFunction } from 'i18next';
+
+import type { texts } from '../i18n/texts.ts';
 import { numberText, unitText } from '../ui/format.ts';
 
 /** What a chart's values are. */
@@ -23,4 +26,11 @@ export function valueText(value: number, unit: Unit): string {
       return unitText(value / STEP ** step, `${name}-per-second`, 'short', 1);
     }
   }
+}
+
+type KnownLine = keyof (typeof texts)['en']['fleet']['charts']['lines'];
+
+/** A line's name in words; an end reason that this panel does not know is shown as it came. */
+export function lineText(t: TFunction<'fleet'>, name: string): string {
+  return t(`charts.lines.${name as KnownLine}`, { defaultValue: name });
 }

@@ -1,7 +1,7 @@
 import { type ReactNode, useId, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import type { LabelRow } from './validation.ts';
+import type { LabelRow } from '../live/launchDraft.ts';
 import { IconButton } from '../ui/IconButton.tsx';
 import { Icon } from '../ui/icons.tsx';
 

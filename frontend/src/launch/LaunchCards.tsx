@@ -3,12 +3,13 @@ import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 
 import { errorText } from '../api/client.ts';
-import type { LaunchDraft } from './validation.ts';
+import type { LaunchDraft } from '../live/launchDraft.ts';
 import { useLaunches, useLiveFleet } from '../hooks/fleet.ts';
 import { complain } from '../ui/notices.ts';
 import { isOver, type Launch } from '../live/launches.ts';
 import { sessionPath } from '../sessions/sessionPath.ts';
-import { elapsedText, shortId, tookText } from '../ui/format.ts';
+import { elapsedText, tookText } from '../ui/format.ts';
+import { shortId } from '../sessions/sessionText.ts';
 import { IconButton } from '../ui/IconButton.tsx';
 import { StatusBadge } from '../sessions/StatusBadge.tsx';
 

@@ -2,14 +2,8 @@ import { type ReactNode, useEffect, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { errorText } from '../api/client.ts';
-import {
-  EMPTY_DRAFT,
-  findImpossible,
-  findProblems,
-  isSound,
-  type LaunchDraft,
-  problemOf,
-} from './validation.ts';
+import { findImpossible, findProblems, isSound, problemOf } from './validation.ts';
+import { EMPTY_DRAFT, type LaunchDraft } from '../live/launchDraft.ts';
 import { launchPresets, presetNamed } from './presets.ts';
 import type { WorkerStatus } from '../api/types.ts';
 import { useLaunches, useLiveFleet } from '../hooks/fleet.ts';

@@ -1,7 +1,8 @@
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { IDLE_TTL_SECONDS, type LaunchDraft, type LaunchProblems } from './validation.ts';
+import { IDLE_TTL_SECONDS, type LaunchProblems } from './validation.ts';
+import { type LaunchDraft } from '../live/launchDraft.ts';
 import type { WorkerStatus } from '../api/types.ts';
 import { type Default, defaultOf } from './defaults.ts';
 import { wholeUnitText } from '../ui/format.ts';

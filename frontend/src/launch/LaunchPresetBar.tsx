@@ -2,7 +2,7 @@ import { Menu } from '@base-ui/react/menu';
 import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import type { LaunchDraft } from './validation.ts';
+import type { LaunchDraft } from '../live/launchDraft.ts';
 import {
   canBeKept,
   deletePreset,

@@ -1,10 +1,4 @@
-import type { WorkerStatus } from '../api/types.ts';
-
-/** What sessions get from a worker where their request says nothing. */
-export type SessionDefaults = Pick<
-  NonNullable<Extract<WorkerStatus['detail'], { facts: unknown }>['facts']>,
-  'defaults'
->['defaults'];
+import type { SessionDefaults, WorkerStatus } from '../api/types.ts';
 
 /** A default as far as it is known before it is decided which worker it is of. */
 export type Default<T> =

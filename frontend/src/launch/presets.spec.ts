@@ -1,6 +1,6 @@
 import { expect, it, vi } from 'vitest';
 
-import { EMPTY_DRAFT } from './validation.ts';
+import { EMPTY_DRAFT } from '../live/launchDraft.ts';
 import {
   canBeKept,
   deletePreset,

@@ -1,4 +1,5 @@
-import { EMPTY_DRAFT, type LaunchDraft, START_URL_MAX_LENGTH } from './validation.ts';
+import { START_URL_MAX_LENGTH } from './validation.ts';
+import { EMPTY_DRAFT, type LaunchDraft } from '../live/launchDraft.ts';
 import { oneOf, Preference } from '../lib/preference.ts';
 
 /** A launch form that a person has saved under a name. */

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 
 import { healthyWorker } from '../test/server.ts';
 import { ApiError } from '../api/client.ts';
-import { EMPTY_DRAFT, findProblems, isSound, problemOf, toRequest } from './validation.ts';
+import { findProblems, isSound, problemOf } from './validation.ts';
+import { EMPTY_DRAFT } from '../live/launchDraft.ts';
 
 describe('findProblems', () => {
   it('finds nothing wrong with a form nobody touched', () => {
@@ -85,40 +86,5 @@ describe('problemOf', () => {
     expect(problemOf(new ApiError(429, 'at_capacity', 'all 5 sessions are in use'))).toBeNull();
     expect(problemOf(new ApiError(422, 'invalid_field', 'headless: must be true'))).toBeNull();
     expect(problemOf(new Error('no answer'))).toBeNull();
-  });
-});
-
-describe('toRequest', () => {
-  it('leaves out what was left empty', () => {
-    expect(toRequest(EMPTY_DRAFT)).toEqual({ vnc: false });
-  });
-
-  it('says everything that was filled in', () => {
-    expect(
-      toRequest({
-        worker: 'eu',
-        vnc: true,
-        headless: 'true',
-        idleTtlSeconds: '600',
-        startUrl: ' example.com ',
-        startUrlWait: 'none',
-        onCrash: 'end',
-        contexts: 'discard',
-        labels: [
-          { row: 1, key: 'team', value: 'qa' },
-          { row: 2, key: '', value: '' },
-        ],
-      }),
-    ).toEqual({
-      worker: 'eu',
-      vnc: true,
-      headless: false,
-      idle_ttl_seconds: 600,
-      start_url: 'example.com',
-      start_url_wait: 'none',
-      on_crash: 'end',
-      contexts: 'discard',
-      labels: { team: 'qa' },
-    });
   });
 });

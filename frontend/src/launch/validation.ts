@@ -1,6 +1,7 @@
 import { i18n } from '../i18n/i18n.ts';
 import { ApiError } from '../api/client.ts';
-import type { Contexts, CreateSession, OnCrash, StartUrlWait, WorkerStatus } from '../api/types.ts';
+import type { WorkerStatus } from '../api/types.ts';
+import { type LabelRow, type LaunchDraft, toRequest } from '../live/launchDraft.ts';
 
 /** The API's bounds for a session's idle TTL, in seconds. */
 export const IDLE_TTL_SECONDS = { min: 30, max: 3600 } as const;
@@ -8,26 +9,6 @@ export const IDLE_TTL_SECONDS = { min: 30, max: 3600 } as const;
 export const START_URL_MAX_LENGTH = 1024;
 /** The largest request that the API takes, in bytes. */
 const BODY_MAX_BYTES = 65_536;
-
-/** One label as it is typed: a row of two fields, with a key for React. */
-export interface LabelRow {
-  row: number;
-  key: string;
-  value: string;
-}
-
-/** The launch form as it is filled in; an empty text means "the worker's default". */
-export interface LaunchDraft {
-  worker: string;
-  vnc: boolean;
-  headless: '' | 'true' | 'false';
-  idleTtlSeconds: string;
-  startUrl: string;
-  startUrlWait: '' | StartUrlWait;
-  onCrash: '' | OnCrash;
-  contexts: '' | Contexts;
-  labels: LabelRow[];
-}
 
 /** What is wrong with a draft, by field; labels by the number of their row. */
 export interface LaunchProblems {
@@ -39,19 +20,6 @@ export interface LaunchProblems {
   allLabels?: string;
   labels: Record<number, string>;
 }
-
-/** A form nobody has touched yet. */
-export const EMPTY_DRAFT: LaunchDraft = {
-  worker: '',
-  vnc: false,
-  headless: '',
-  idleTtlSeconds: '',
-  startUrl: '',
-  startUrlWait: '',
-  onCrash: '',
-  contexts: '',
-  labels: [],
-};
 
 function idleTtlProblem(text: string): string | undefined {
   const { min, max } = IDLE_TTL_SECONDS;
@@ -151,23 +119,4 @@ export function problemOf(error: unknown): Partial<LaunchProblems> | null {
   const named = error.code === 'invalid_field' ? /^(\w+)[.:]/.exec(error.message)?.[1] : undefined;
   const field = named === undefined ? FIELDS_OF_CODES[error.code] : FIELDS[named];
   return field === undefined ? null : { [field]: error.message };
-}
-
-/** The request a sound draft stands for; what was left empty is left out. */
-export function toRequest(draft: LaunchDraft): CreateSession {
-  const request: CreateSession = { vnc: draft.vnc };
-  if (draft.worker !== '') request.worker = draft.worker;
-  // A live view needs a window; the API would say headless=false itself.
-  if (draft.vnc) request.headless = false;
-  else if (draft.headless !== '') request.headless = draft.headless === 'true';
-  if (draft.idleTtlSeconds.trim() !== '') request.idle_ttl_seconds = Number(draft.idleTtlSeconds);
-  if (draft.startUrl.trim() !== '') request.start_url = draft.startUrl.trim();
-  if (draft.startUrlWait !== '') request.start_url_wait = draft.startUrlWait;
-  if (draft.onCrash !== '') request.on_crash = draft.onCrash;
-  if (draft.contexts !== '') request.contexts = draft.contexts;
-  const labels = draft.labels
-    .map(({ key, value }): [string, string] => [key.trim(), value.trim()])
-    .filter(([key]) => key !== '');
-  if (labels.length > 0) request.labels = Object.fromEntries(labels);
-  return request;
 }

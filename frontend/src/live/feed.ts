@@ -1,4 +1,5 @@
 import { ApiError, errorText, getWorkers, listSessions, UnreachableError } from '../api/client.ts';
+import { sleep } from '../lib/sleep.ts';
 import { Store } from '../lib/store.ts';
 import { access } from '../api/token.ts';
 import { readEvents, StreamUnauthorized, type FleetEvent } from './eventStream.ts';
@@ -162,18 +163,4 @@ export class Feed {
     const since = before.mode === mode ? before.since : Date.now();
     this.connection.set({ mode, since, refusal });
   }
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = window.setTimeout(resolve, ms);
-    signal.addEventListener(
-      'abort',
-      () => {
-        window.clearTimeout(timer);
-        resolve();
-      },
-      { once: true },
-    );
-  });
 }

@@ -1,5 +1,5 @@
 import { ApiError, createSession, endSession } from '../api/client.ts';
-import { type LaunchDraft, toRequest } from '../launch/validation.ts';
+import { type LaunchDraft, toRequest } from './launchDraft.ts';
 import { Store } from '../lib/store.ts';
 import type { Session } from '../api/types.ts';
 import type { Feed } from './feed.ts';

@@ -6,7 +6,7 @@ import { filterSessions, isFiltering, labelsOf, NO_FILTER } from '../sessions/se
 import type { Session } from '../api/types.ts';
 import { EndDialog } from '../sessions/EndDialog.tsx';
 import { Icon } from '../ui/icons.tsx';
-import { Filter } from '../sessions/SessionFilters.tsx';
+import { FilterSelect } from '../ui/FilterSelect.tsx';
 import { useFleet } from '../hooks/fleet.ts';
 import { useEndSessions } from '../sessions/useSessionCommands.ts';
 import { useFullWindow } from '../ui/useFullWindow.ts';
@@ -158,7 +158,7 @@ function WallFilters({ screens, filter, onFilter }: WallFiltersProps): ReactNode
   const labels = useMemo(() => labelsOf(screens), [screens]);
   return (
     <>
-      <Filter
+      <FilterSelect
         label={t('worker')}
         all={t('allWorkers')}
         value={filter.worker}
@@ -167,7 +167,7 @@ function WallFilters({ screens, filter, onFilter }: WallFiltersProps): ReactNode
           onFilter({ ...filter, worker });
         }}
       />
-      <Filter
+      <FilterSelect
         label={t('label')}
         all={t('allLabels')}
         value={filter.label}

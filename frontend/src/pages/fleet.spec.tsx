@@ -2,7 +2,7 @@ import { screen } from '@testing-library/react';
 import { http } from 'msw';
 import { describe, expect, it } from 'vitest';
 
-import { TOKEN_KEY } from '../api/tokenStorage.ts';
+import { TOKEN_KEY } from '../api/token.ts';
 import { renderPanel } from '../test/renderPanel.tsx';
 import { aSession, healthyWorker, refusal, serveFleet, server } from '../test/server.ts';
 

@@ -2,7 +2,7 @@ import { screen, waitFor, within } from '@testing-library/react';
 import { http, HttpResponse } from 'msw';
 import { expect, it } from 'vitest';
 
-import { EMPTY_DRAFT } from '../launch/validation.ts';
+import { EMPTY_DRAFT } from '../live/launchDraft.ts';
 import { savePreset, setInitialPreset } from '../launch/presets.ts';
 import type { CreateSession, Session, WorkerStatus } from '../api/types.ts';
 import { language } from '../i18n/language.ts';

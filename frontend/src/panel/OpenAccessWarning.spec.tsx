@@ -2,7 +2,7 @@ import { screen, waitFor } from '@testing-library/react';
 import { http, HttpResponse } from 'msw';
 import { describe, expect, it } from 'vitest';
 
-import { OpenFleetNoteStore } from './openAccessDismissal.ts';
+import { OpenFleetNoteStore } from './OpenAccessWarning.tsx';
 import { language } from '../i18n/language.ts';
 import { renderPanel } from '../test/renderPanel.tsx';
 import { serveFleet, server } from '../test/server.ts';

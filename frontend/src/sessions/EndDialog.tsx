@@ -3,7 +3,7 @@ import { useTranslation } from 'react-i18next';
 
 import type { Session } from '../api/types.ts';
 import { Dialog } from '../ui/Dialog.tsx';
-import { shortId } from '../ui/format.ts';
+import { shortId } from './sessionText.ts';
 
 interface EndDialogProps {
   /** Those that are to be ended: at least one. */

@@ -5,7 +5,7 @@ import { liveViewUrl, panelBase, publicUrl } from '../api/base.ts';
 import { access } from '../api/token.ts';
 import type { Session } from '../api/types.ts';
 import { useStore } from '../lib/useStore.ts';
-import { shortId } from '../ui/format.ts';
+import { shortId } from './sessionText.ts';
 import { Icon } from '../ui/icons.tsx';
 
 const LiveDesk = lazy(() => import('../vnc/InteractiveViewer.tsx'));

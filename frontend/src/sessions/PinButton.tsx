@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react';
 
 import type { Session } from '../api/types.ts';
-import { shortId } from '../ui/format.ts';
+import { shortId } from './sessionText.ts';
 import { IconButton } from '../ui/IconButton.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { togglePin, usePinned } from './pins.ts';

@@ -4,7 +4,7 @@ import { webSocketUrl } from '../api/base.ts';
 import type { Session } from '../api/types.ts';
 import { copyToClipboard } from '../ui/clipboard.ts';
 import { PinButton } from './PinButton.tsx';
-import { shortId } from '../ui/format.ts';
+import { shortId } from './sessionText.ts';
 import { IconButton } from '../ui/IconButton.tsx';
 import { useTexts } from '../i18n/useTexts.ts';
 

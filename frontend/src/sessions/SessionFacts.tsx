@@ -7,7 +7,8 @@ import { copyToClipboard } from '../ui/clipboard.ts';
 import { clockText, durationText, momentText } from '../ui/format.ts';
 import { IconButton } from '../ui/IconButton.tsx';
 import { Labels } from './SessionIdentity.tsx';
-import { Ago, IdleCountdown } from './Times.tsx';
+import { IdleCountdown } from './IdleCountdown.tsx';
+import { Ago } from '../ui/Ago.tsx';
 
 /** All that is known of a session, as a list. */
 export function SessionFacts({ session }: { session: Session }): ReactNode {

@@ -3,6 +3,7 @@ import { useTranslation } from 'react-i18next';
 
 import { isFiltering, labelsOf, NO_FILTER, type SessionFilter } from './sessionFilter.ts';
 import type { Session, SessionStatus } from '../api/types.ts';
+import { FilterSelect } from '../ui/FilterSelect.tsx';
 import { Icon } from '../ui/icons.tsx';
 import type { SessionColumn } from './sessionColumns.tsx';
 import type { TableLayout } from './SessionTable.tsx';
@@ -43,7 +44,7 @@ export function SessionFilters(props: SessionFiltersProps): ReactNode {
         }}
       />
       {withState && (
-        <Filter
+        <FilterSelect
           label={t('filters.state')}
           all={t('filters.allStates')}
           value={filter.status}
@@ -53,7 +54,7 @@ export function SessionFilters(props: SessionFiltersProps): ReactNode {
           }}
         />
       )}
-      <Filter
+      <FilterSelect
         label={t('filters.worker')}
         all={t('filters.allWorkers')}
         value={filter.worker}
@@ -62,7 +63,7 @@ export function SessionFilters(props: SessionFiltersProps): ReactNode {
           change({ worker });
         }}
       />
-      <Filter
+      <FilterSelect
         label={t('filters.label')}
         all={t('filters.allLabels')}
         value={filter.label}
@@ -111,42 +112,5 @@ export function SessionFilters(props: SessionFiltersProps): ReactNode {
         </fieldset>
       </details>
     </search>
-  );
-}
-
-interface FilterProps<T extends string> {
-  label: string;
-  all: string;
-  value: '' | T;
-  choices: readonly T[];
-  onChange: (value: '' | T) => void;
-}
-
-/** A choice of one of several values, or of all. */
-export function Filter<T extends string>({
-  label,
-  all,
-  value,
-  choices,
-  onChange,
-}: FilterProps<T>): ReactNode {
-  // What was chosen stays to be seen, and to be taken back, when the last session with it has gone.
-  const offered = value === '' || choices.includes(value) ? choices : [value, ...choices];
-  return (
-    <select
-      aria-label={label}
-      value={value}
-      onChange={(event) => {
-        const chosen = offered.find((choice) => choice === event.target.value);
-        onChange(chosen ?? '');
-      }}
-    >
-      <option value="">{all}</option>
-      {offered.map((choice) => (
-        <option key={choice} value={choice}>
-          {choice}
-        </option>
-      ))}
-    </select>
   );
 }

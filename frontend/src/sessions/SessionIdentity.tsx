@@ -3,7 +3,7 @@ import type { ReactNode } from 'react';
 import type { Session } from '../api/types.ts';
 import { sessionPath } from './sessionPath.ts';
 import { copyToClipboard } from '../ui/clipboard.ts';
-import { shortId } from '../ui/format.ts';
+import { shortId } from './sessionText.ts';
 import { IconButton } from '../ui/IconButton.tsx';
 import { useTexts } from '../i18n/useTexts.ts';
 

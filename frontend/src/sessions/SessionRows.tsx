@@ -4,7 +4,7 @@ import { memo, type ReactNode, useLayoutEffect, useMemo, useRef, useState } from
 
 import type { Session } from '../api/types.ts';
 import { useMediaQuery } from '../ui/useMediaQuery.ts';
-import { shortId } from '../ui/format.ts';
+import { shortId } from './sessionText.ts';
 import { RowActions, type RowCallbacks } from './RowActions.tsx';
 import type { SessionColumn } from './sessionColumns.tsx';
 import { useTexts } from '../i18n/useTexts.ts';

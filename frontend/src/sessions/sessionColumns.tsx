@@ -2,10 +2,12 @@ import type { ReactNode } from 'react';
 
 import type { Session } from '../api/types.ts';
 import type { texts } from '../i18n/texts.ts';
-import { durationText, endedInOrder, endReasonText } from '../ui/format.ts';
+import { durationText } from '../ui/format.ts';
+import { endedInOrder, endReasonText } from './sessionText.ts';
 import { Labels, SessionIdentity } from './SessionIdentity.tsx';
 import { StatusBadge } from './StatusBadge.tsx';
-import { Ago, IdleCountdown } from './Times.tsx';
+import { IdleCountdown } from './IdleCountdown.tsx';
+import { Ago } from '../ui/Ago.tsx';
 import { useTexts } from '../i18n/useTexts.ts';
 
 /** What names a column. */

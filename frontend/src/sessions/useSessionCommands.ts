@@ -2,7 +2,7 @@ import { useCallback } from 'react';
 
 import { errorText } from '../api/client.ts';
 import type { Session } from '../api/types.ts';
-import { shortId } from '../ui/format.ts';
+import { shortId } from './sessionText.ts';
 import { i18n } from '../i18n/i18n.ts';
 import { useEnd, useTouch } from '../hooks/mutations.ts';
 import { complain, inform } from '../ui/notices.ts';

@@ -1,8 +1,7 @@
 import { http, HttpResponse } from 'msw';
 import { setupServer } from 'msw/node';
 
-import type { Change, Session, WorkerStatus } from '../api/types.ts';
-import type { SessionDefaults } from '../launch/defaults.ts';
+import type { Change, Session, WorkerStatus, SessionDefaults } from '../api/types.ts';
 
 const ID = '3f2b8c1e-0000-4000-8000-000000000001';
 

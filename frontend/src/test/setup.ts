@@ -4,7 +4,7 @@ import { cleanup, configure } from '@testing-library/react';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 
 import { launchPresets, NO_PRESETS } from '../launch/presets.ts';
-import { openFleetNote } from '../panel/openAccessDismissal.ts';
+import { openFleetNote } from '../panel/OpenAccessWarning.tsx';
 import { access } from '../api/token.ts';
 import {
   DEFAULT_ENDED_LAYOUT,

@@ -1,11 +1,5 @@
-import type { EndReason, Session } from '../api/types.ts';
 import { i18n } from '../i18n/i18n.ts';
 import { locale } from '../i18n/language.ts';
-
-/** The start of a session's id: enough to tell sessions apart, short enough for a table. */
-export function shortId(id: string): string {
-  return id.slice(0, 8);
-}
 
 /** Seconds as a clock: `4:07`, `1:00:00`. Never below zero. */
 export function clockText(seconds: number): string {
@@ -15,13 +9,6 @@ export function clockText(seconds: number): string {
   const [minutes = 0, rest = 0] = parts;
   const tail = String(rest).padStart(2, '0');
   return hours > 0 ? `${hours}:${String(minutes).padStart(2, '0')}:${tail}` : `${minutes}:${tail}`;
-}
-
-/** Seconds until a session's idle TTL passes, given the server's "now" in ms. */
-export function idleSecondsLeft(session: Session, now: number): number {
-  const deadline = Date.parse(session.last_seen_at) + session.idle_ttl_seconds * 1000;
-  // A clock that is a little behind must not show more than a whole TTL.
-  return Math.min(session.idle_ttl_seconds, Math.max(0, (deadline - now) / 1000));
 }
 
 const UNITS: [unit: string, seconds: number][] = [
@@ -143,14 +130,4 @@ export function timeOfDayText(
   return kept(`time ${timeStyle}`, (tag) => new Intl.DateTimeFormat(tag, { timeStyle })).format(
     new Date(moment),
   );
-}
-
-/** An end reason in words; a reason this panel does not know yet is shown as it came. */
-export function endReasonText(reason: EndReason | null | undefined): string {
-  return i18n.t(`session:endReasons.${reason ?? 'unknown'}`, { defaultValue: reason ?? '' });
-}
-
-/** Whether a session came to its end the way it was meant to. */
-export function endedInOrder(reason: EndReason | null | undefined): boolean {
-  return reason === 'deleted' || reason === 'expired' || reason === 'shutdown';
 }

@@ -1,6 +1,5 @@
 import { type RefObject, useEffect, useState } from 'react';
 
-import { errorText } from '../api/client.ts';
 import { i18n } from '../i18n/i18n.ts';
 import { complain } from './notices.ts';
 
@@ -30,7 +29,8 @@ export function useFullscreen(element: RefObject<HTMLElement | null>): Fullscree
   const toggle = () => {
     const change = on ? document.exitFullscreen() : element.current?.requestFullscreen();
     change?.catch((error: unknown) => {
-      complain(i18n.t('live:fullscreen.refused', { reason: errorText(error) }));
+      const reason = error instanceof Error ? error.message : String(error);
+      complain(i18n.t('live:fullscreen.refused', { reason }));
     });
   };
 

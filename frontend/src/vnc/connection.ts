@@ -1,6 +1,5 @@
 import RFB, { type RfbCredentials } from '@novnc/novnc';
 
-import { reconnectDelay } from './backoff.ts';
 import type { RemoteKey } from './keys.ts';
 import type { LiveStatus, Loss } from './status.ts';
 import { askView, type ViewAnswer, viewQuestion } from './viewInfo.ts';
@@ -14,6 +13,9 @@ const STABLE_AFTER_MS = 10_000;
  * started does not know its workers yet.
  */
 const UNKNOWN_AT_MOST = 3;
+
+const FIRST_RETRY_DELAY_MS = 1000;
+const LONGEST_RETRY_DELAY_MS = 10_000;
 
 /** Keys a person may be holding while control is taken from the keyboard: keysym and code. */
 const MODIFIER_KEYS: [number, string][] = [
@@ -350,4 +352,9 @@ function lossOf(attempt: Attempt, clean: boolean): Loss {
   if (text) return { kind: 'told', text: /[.!?]$/.test(text) ? text : `${text}.` };
   if (attempt.connectedAt === null) return { kind: 'unreachable' };
   return { kind: clean ? 'lost' : 'unreadable' };
+}
+
+/** How long to wait before the next attempt after `failures` failed ones: 1, 2, 4, 8, 10, 10 … s. */
+function reconnectDelay(failures: number): number {
+  return Math.min(FIRST_RETRY_DELAY_MS * 2 ** Math.max(0, failures - 1), LONGEST_RETRY_DELAY_MS);
 }

@@ -1,4 +1,4 @@
-import { storedToken } from '../api/tokenStorage.ts';
+import { storedToken } from '../api/token.ts';
 import enScreen from '../i18n/en/screen.json';
 import ruScreen from '../i18n/ru/screen.json';
 import { speaking } from '../i18n/createI18n.ts';

@@ -1,4 +1,5 @@
 import { errorText, getScreenshot, type SessionPlace } from '../api/client.ts';
+import { sleep } from '../lib/sleep.ts';
 import { Store } from '../lib/store.ts';
 import { Turnstile } from '../lib/concurrencyLimit.ts';
 
@@ -97,16 +98,4 @@ export class PictureFeed {
     this.picture.set({ url, problem: null });
     if (before !== null) URL.revokeObjectURL(before);
   }
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = window.setTimeout(done, ms);
-    function done(): void {
-      window.clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    }
-    signal.addEventListener('abort', done);
-  });
 }

@@ -4,7 +4,7 @@ import { useTranslation } from 'react-i18next';
 import type { SessionDefaults, WorkerStatus } from '../api/types.ts';
 import { useServerNow } from '../lib/useNow.ts';
 import { clockText, momentText, spanText } from '../ui/format.ts';
-import { Ago } from '../sessions/Times.tsx';
+import { Ago } from '../ui/Ago.tsx';
 
 /** What a worker is: where, since when, of which versions, and what its sessions get by default. */
 export function WorkerFacts({ worker }: { worker: WorkerStatus }): ReactNode {

@@ -1,23 +1,10 @@
 import type { CSSProperties, ReactNode } from 'react';
 
 import type { Session } from '../api/types.ts';
-import { useServerNow } from '../lib/useNow.ts';
-import { agoText, clockText, idleSecondsLeft, momentText } from '../ui/format.ts';
 import { useTexts } from '../i18n/useTexts.ts';
-import { language } from '../i18n/language.ts';
-import { useStore } from '../lib/useStore.ts';
-
-/** A moment as "how long ago", with the exact time on hover. */
-export function Ago({ timestamp }: { timestamp: string }): ReactNode {
-  const now = useServerNow();
-  // What it says is in the language of the moment.
-  useStore(language);
-  return (
-    <time dateTime={timestamp} title={momentText(timestamp)}>
-      {agoText(timestamp, now)}
-    </time>
-  );
-}
+import { useServerNow } from '../lib/useNow.ts';
+import { clockText } from '../ui/format.ts';
+import { idleSecondsLeft } from './sessionText.ts';
 
 /** The time a session has left before its idle TTL ends it, counting down. */
 export function IdleCountdown({ session }: { session: Session }): ReactNode {

@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+
+import { EMPTY_DRAFT, toRequest } from './launchDraft.ts';
+
+describe('toRequest', () => {
+  it('leaves out what was left empty', () => {
+    expect(toRequest(EMPTY_DRAFT)).toEqual({ vnc: false });
+  });
+
+  it('says everything that was filled in', () => {
+    expect(
+      toRequest({
+        worker: 'eu',
+        vnc: true,
+        headless: 'true',
+        idleTtlSeconds: '600',
+        startUrl: ' example.com ',
+        startUrlWait: 'none',
+        onCrash: 'end',
+        contexts: 'discard',
+        labels: [
+          { row: 1, key: 'team', value: 'qa' },
+          { row: 2, key: '', value: '' },
+        ],
+      }),
+    ).toEqual({
+      worker: 'eu',
+      vnc: true,
+      headless: false,
+      idle_ttl_seconds: 600,
+      start_url: 'example.com',
+      start_url_wait: 'none',
+      on_crash: 'end',
+      contexts: 'discard',
+      labels: { team: 'qa' },
+    });
+  });
+});

@@ -1,0 +1,53 @@
+import type { Contexts, CreateSession, OnCrash, StartUrlWait } from '../api/types.ts';
+
+/** One label as it is typed: a row of two fields, with a key for React. */
+export interface LabelRow {
+  row: number;
+  key: string;
+  value: string;
+}
+
+/** The launch form as it is filled in; an empty text means "the worker's default". */
+export interface LaunchDraft {
+  worker: string;
+  vnc: boolean;
+  headless: '' | 'true' | 'false';
+  idleTtlSeconds: string;
+  startUrl: string;
+  startUrlWait: '' | StartUrlWait;
+  onCrash: '' | OnCrash;
+  contexts: '' | Contexts;
+  labels: LabelRow[];
+}
+
+/** A form nobody has touched yet. */
+export const EMPTY_DRAFT: LaunchDraft = {
+  worker: '',
+  vnc: false,
+  headless: '',
+  idleTtlSeconds: '',
+  startUrl: '',
+  startUrlWait: '',
+  onCrash: '',
+  contexts: '',
+  labels: [],
+};
+
+/** The request a sound draft stands for; what was left empty is left out. */
+export function toRequest(draft: LaunchDraft): CreateSession {
+  const request: CreateSession = { vnc: draft.vnc };
+  if (draft.worker !== '') request.worker = draft.worker;
+  // A live view needs a window; the API would say headless=false itself.
+  if (draft.vnc) request.headless = false;
+  else if (draft.headless !== '') request.headless = draft.headless === 'true';
+  if (draft.idleTtlSeconds.trim() !== '') request.idle_ttl_seconds = Number(draft.idleTtlSeconds);
+  if (draft.startUrl.trim() !== '') request.start_url = draft.startUrl.trim();
+  if (draft.startUrlWait !== '') request.start_url_wait = draft.startUrlWait;
+  if (draft.onCrash !== '') request.on_crash = draft.onCrash;
+  if (draft.contexts !== '') request.contexts = draft.contexts;
+  const labels = draft.labels
+    .map(({ key, value }): [string, string] => [key.trim(), value.trim()])
+    .filter(([key]) => key !== '');
+  if (labels.length > 0) request.labels = Object.fromEntries(labels);
+  return request;
+}

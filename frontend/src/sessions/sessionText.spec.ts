@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+
+import { language } from '../i18n/language.ts';
+import { aSession } from '../test/server.ts';
+import { agoText, durationText, momentText, unitText } from '../ui/format.ts';
+import { endReasonText, idleSecondsLeft } from './sessionText.ts';
+
+const NOW = Date.parse('2024-05-01T12:00:00Z');
+
+describe('idleSecondsLeft', () => {
+  const session = aSession({ last_seen_at: '2024-05-01T11:58:00Z', idle_ttl_seconds: 300 });
+
+  it('counts from when the session was last seen', () => {
+    expect(idleSecondsLeft(session, NOW)).toBe(180);
+  });
+
+  it('stays between nothing and a whole TTL', () => {
+    expect(idleSecondsLeft(session, NOW + 600_000)).toBe(0);
+    expect(idleSecondsLeft(session, NOW - 600_000)).toBe(300);
+  });
+});
+
+it('puts end reasons into words', () => {
+  expect(endReasonText('display_lost')).toBe('Display lost');
+  expect(endReasonText(null)).toBe('Unknown');
+});
+
+it('writes times and reasons in the language of the moment', () => {
+  const start = new Date(NOW).toISOString();
+  const later = new Date(NOW + 11_100_000).toISOString();
+  expect(momentText(start)).toContain('May');
+  language.set('ru');
+  expect(momentText(start)).toContain('мая');
+  expect(agoText('2024-05-01T11:56:10Z', NOW)).toMatch(/^3\sмин назад$/);
+  expect(durationText(start, later)).toMatch(/^3\sч 5\sмин$/);
+  expect(unitText(2.34, 'megabyte-per-second', 'short', 1)).toMatch(/^2,3\s/);
+  expect(endReasonText('crashed')).toBe('Сбой браузера');
+  language.set('en');
+  expect(agoText('2024-05-01T11:56:10Z', NOW)).toBe('3m ago');
+});
+
+it('shows a reason that it does not know as it came', () => {
+  expect(endReasonText('eaten' as 'crashed')).toBe('eaten');
+});
