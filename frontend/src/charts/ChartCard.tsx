@@ -2,7 +2,7 @@ import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { timeOfDayText } from '../ui/format.ts';
-import type { Chart } from './figures.ts';
+import type { Chart } from './chartData.ts';
 import { valueText, lineText } from './chartText.ts';
 import { TimeChart } from './TimeChart.tsx';
 

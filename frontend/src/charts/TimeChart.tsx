@@ -5,7 +5,7 @@ import { timeOfDayText } from '../ui/format.ts';
 import { useColourScheme } from '../ui/useColourScheme.ts';
 import { useStore } from '../lib/useStore.ts';
 import { language } from '../i18n/language.ts';
-import { type Chart, type Line, stack } from './figures.ts';
+import { type Chart, type Line, stack } from './chartData.ts';
 import { type Unit, valueText } from './chartText.ts';
 
 /** In CSS pixels. */

@@ -5,15 +5,15 @@ import type { FleetHistory } from '../api/types.ts';
 
 const KEY = ['fleet-history'];
 /** How often newer samples are asked for, in ms: the answer is one sample or none. */
-const ASK_EVERY_MS = 2000;
+const POLL_INTERVAL_MS = 2000;
 /** How much is kept, in ms: what the server keeps, and the longest time that can be shown. */
-const KEPT_MS = 3_600_000;
+const MAX_AGE_MS = 3_600_000;
 
 /** Adds newer samples to those that are known, and lets go of what is too old to be shown. */
 export function withNewer(known: FleetHistory | undefined, newer: FleetHistory): FleetHistory {
   const last = newer.samples.at(-1);
   if (known === undefined || last === undefined) return known ?? newer;
-  const oldest = Date.parse(last.at) - KEPT_MS;
+  const oldest = Date.parse(last.at) - MAX_AGE_MS;
   const kept = known.samples.filter((sample) => Date.parse(sample.at) >= oldest);
   return { ...newer, samples: [...kept, ...newer.samples] };
 }
@@ -27,6 +27,6 @@ export function useFleetHistory(): UseQueryResult<FleetHistory> {
       const known = client.getQueryData<FleetHistory>(KEY);
       return withNewer(known, await getFleetHistory(known?.samples.at(-1)?.at ?? null, signal));
     },
-    refetchInterval: ASK_EVERY_MS,
+    refetchInterval: POLL_INTERVAL_MS,
   });
 }

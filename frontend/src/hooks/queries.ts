@@ -62,7 +62,7 @@ export function useRememberedSession(
 }
 
 /** Whether anybody who reaches the fleet may do everything; asked once for each connection to it. */
-export function useOpenness(): boolean {
+export function useOpenAccess(): boolean {
   const { mode, since } = useConnection();
   const { data = false } = useQuery({
     queryKey: queryKeys.openness(since),

@@ -8,7 +8,7 @@ import { language } from './language.ts';
  * @param texts what it can say: a page brings only what it shows
  * @param prepare called before the first text is asked for
  */
-export function speaking(texts: Resource, prepare?: (instance: i18n) => void): i18n {
+export function createI18n(texts: Resource, prepare?: (instance: i18n) => void): i18n {
   const instance = createInstance();
   prepare?.(instance);
   void instance.init({

@@ -5,7 +5,7 @@ import { Link } from 'react-router';
 import { errorText } from '../api/client.ts';
 import type { LaunchDraft } from '../live/launchDraft.ts';
 import { useLaunches, useLiveFleet } from '../hooks/fleet.ts';
-import { complain } from '../ui/notices.ts';
+import { notifyError } from '../ui/notices.ts';
 import { isOver, type Launch } from '../live/launches.ts';
 import { sessionPath } from '../sessions/sessionPath.ts';
 import { elapsedText, tookText } from '../ui/format.ts';
@@ -60,7 +60,7 @@ function LaunchCard({
     try {
       await launches.cancel(requestId);
     } catch (error) {
-      complain(t('cards.notCancelled', { problem: errorText(error) }));
+      notifyError(t('cards.notCancelled', { problem: errorText(error) }));
     }
   };
   return (

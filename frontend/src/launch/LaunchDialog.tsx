@@ -2,7 +2,7 @@ import { type ReactNode, useEffect, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { errorText } from '../api/client.ts';
-import { findImpossible, findProblems, isSound, problemOf } from './validation.ts';
+import { findChoiceProblems, findProblems, isValid, fieldProblem } from './validation.ts';
 import { EMPTY_DRAFT, type LaunchDraft } from '../live/launchDraft.ts';
 import { launchPresets, presetNamed } from './presets.ts';
 import type { WorkerStatus } from '../api/types.ts';
@@ -65,11 +65,11 @@ export function LaunchDialog({ workers, start, onClose }: LaunchDialogProps): Re
   const accepted =
     launch !== undefined && !asking && (launch.phase !== 'failed' || launch.session !== null);
   const refusal = launch && !accepted ? launch.error : null;
-  const refusedField = useMemo(() => problemOf(refusal), [refusal]);
+  const refusedField = useMemo(() => fieldProblem(refusal), [refusal]);
   const problems = findProblems(draft, workers);
   // Nobody wants to be told off while typing; after the first try the messages keep up.
   const shown = {
-    ...(attempts > 0 ? problems : findImpossible(draft, workers)),
+    ...(attempts > 0 ? problems : findChoiceProblems(draft, workers)),
     ...refusedField,
   };
 
@@ -86,7 +86,7 @@ export function LaunchDialog({ workers, start, onClose }: LaunchDialogProps): Re
   };
   const submit = () => {
     setAttempts(attempts + 1);
-    if (!isSound(problems) || asking) return;
+    if (!isValid(problems) || asking) return;
     forgetRefusal();
     setRequestId(launches.start(draft));
   };

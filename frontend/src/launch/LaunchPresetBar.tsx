@@ -4,7 +4,7 @@ import { useTranslation } from 'react-i18next';
 
 import type { LaunchDraft } from '../live/launchDraft.ts';
 import {
-  canBeKept,
+  isStorable,
   deletePreset,
   launchPresets,
   PRESET_LIMITS,
@@ -12,7 +12,7 @@ import {
   savePreset,
   setInitialPreset,
 } from './presets.ts';
-import { inform } from '../ui/notices.ts';
+import { notifyInfo } from '../ui/notices.ts';
 import { useStore } from '../lib/useStore.ts';
 import { Field } from '../ui/Field.tsx';
 import { Icon } from '../ui/icons.tsx';
@@ -42,16 +42,16 @@ export function LaunchPresetBar(props: LaunchPresetBarProps): ReactNode {
     setNaming(null);
     trigger.current?.focus();
   };
-  const obstacle = (isNew: boolean): string | null => {
+  const saveProblem = (isNew: boolean): string | null => {
     const { count, labels } = PRESET_LIMITS;
-    if (!canBeKept(draft)) return t('presets.problems.large', { max: labels });
+    if (!isStorable(draft)) return t('presets.problems.large', { max: labels });
     if (isNew && presets.length >= count) return t('presets.problems.full', { max: count });
     return null;
   };
-  const keep = (name: string) => {
+  const save = (name: string) => {
     savePreset(name, draft);
     onNamed(name);
-    inform(t('presets.saved', { name }));
+    notifyInfo(t('presets.saved', { name }));
   };
 
   return (
@@ -87,7 +87,7 @@ export function LaunchPresetBar(props: LaunchPresetBarProps): ReactNode {
             <Menu.Separator className="menu-separator" />
             <Menu.Item
               onClick={() => {
-                const found = obstacle(true);
+                const found = saveProblem(true);
                 setProblem(found);
                 setNaming(found === null ? 'new' : null);
               }}
@@ -98,9 +98,9 @@ export function LaunchPresetBar(props: LaunchPresetBarProps): ReactNode {
               <>
                 <Menu.Item
                   onClick={() => {
-                    const found = obstacle(false);
+                    const found = saveProblem(false);
                     setProblem(found);
-                    if (found === null) keep(applied);
+                    if (found === null) save(applied);
                   }}
                 >
                   {t('presets.update', { name: applied })}
@@ -123,7 +123,7 @@ export function LaunchPresetBar(props: LaunchPresetBarProps): ReactNode {
                   onClick={() => {
                     deletePreset(applied);
                     onNamed(null);
-                    inform(t('presets.deleted', { name: applied }));
+                    notifyInfo(t('presets.deleted', { name: applied }));
                   }}
                 >
                   {t('presets.delete', { name: applied })}
@@ -149,7 +149,7 @@ export function LaunchPresetBar(props: LaunchPresetBarProps): ReactNode {
             if (naming === 'rename' && applied !== null) {
               renamePreset(applied, name);
               onNamed(name);
-            } else keep(name);
+            } else save(name);
             stopNaming();
           }}
         />

@@ -26,10 +26,10 @@ function candidates(
 export function defaultOf<Field extends keyof SessionDefaults>(
   field: Field,
   workers: readonly WorkerStatus[],
-  wish: { worker: string; vnc: boolean },
+  request: { worker: string; vnc: boolean },
 ): Default<SessionDefaults[Field]> {
   const values = new Set(
-    candidates(workers, wish).map((worker) => defaultsOf(worker)?.[field] ?? null),
+    candidates(workers, request).map((worker) => defaultsOf(worker)?.[field] ?? null),
   );
   if (values.size > 1) return { kind: 'varies' };
   const [value] = values;

@@ -2,7 +2,7 @@ import { expect, it, vi } from 'vitest';
 
 import { EMPTY_DRAFT } from '../live/launchDraft.ts';
 import {
-  canBeKept,
+  isStorable,
   deletePreset,
   launchPresets,
   renamePreset,
@@ -52,7 +52,7 @@ it.each([
 
 it('keeps no form that is beyond all measure', () => {
   const label = { row: 1, key: 'k', value: 'v' };
-  expect(canBeKept({ ...draft, labels: [label] })).toBe(true);
-  expect(canBeKept({ ...draft, labels: Array(51).fill(label) })).toBe(false);
-  expect(canBeKept({ ...draft, labels: [{ ...label, value: 'v'.repeat(1025) }] })).toBe(false);
+  expect(isStorable({ ...draft, labels: [label] })).toBe(true);
+  expect(isStorable({ ...draft, labels: Array(51).fill(label) })).toBe(false);
+  expect(isStorable({ ...draft, labels: [{ ...label, value: 'v'.repeat(1025) }] })).toBe(false);
 });

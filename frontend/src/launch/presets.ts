@@ -47,7 +47,7 @@ const CHECKS: { [Field in keyof LaunchDraft]: (value: unknown) => boolean } = {
 };
 
 /** Whether a form is of the kind and the size that is kept. */
-export function canBeKept(draft: unknown): draft is LaunchDraft {
+export function isStorable(draft: unknown): draft is LaunchDraft {
   if (typeof draft !== 'object' || draft === null) return false;
   const fields = Object.keys(EMPTY_DRAFT) as (keyof LaunchDraft)[];
   return fields.every((field) => CHECKS[field]((draft as Record<string, unknown>)[field]));
@@ -56,7 +56,7 @@ export function canBeKept(draft: unknown): draft is LaunchDraft {
 function isPreset(value: unknown): value is LaunchPreset {
   if (typeof value !== 'object' || value === null) return false;
   const { name, draft } = value as Record<string, unknown>;
-  return isText(name, PRESET_LIMITS.name) && name !== '' && canBeKept(draft);
+  return isText(name, PRESET_LIMITS.name) && name !== '' && isStorable(draft);
 }
 
 function arePresets(value: unknown): value is LaunchPresets {

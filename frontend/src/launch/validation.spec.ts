@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest';
 
 import { healthyWorker } from '../test/server.ts';
 import { ApiError } from '../api/client.ts';
-import { findProblems, isSound, problemOf } from './validation.ts';
+import { findProblems, isValid, fieldProblem } from './validation.ts';
 import { EMPTY_DRAFT } from '../live/launchDraft.ts';
 
 describe('findProblems', () => {
   it('finds nothing wrong with a form nobody touched', () => {
-    expect(isSound(findProblems(EMPTY_DRAFT, []))).toBe(true);
+    expect(isValid(findProblems(EMPTY_DRAFT, []))).toBe(true);
   });
 
   it.each(['30', '3600', ' 300 '])('takes an idle TTL of %j', (idleTtlSeconds) => {
@@ -79,12 +79,12 @@ describe('problemOf', () => {
     ['vnc_unsupported', 'worker "bare" has no VNC', 'vnc'],
     ['worker_not_found', 'Worker not found', 'worker'],
   ])('brings %s to its field', (code, detail, field) => {
-    expect(problemOf(new ApiError(422, code, detail))).toEqual({ [field]: detail });
+    expect(fieldProblem(new ApiError(422, code, detail))).toEqual({ [field]: detail });
   });
 
   it('leaves everything else to the whole form', () => {
-    expect(problemOf(new ApiError(429, 'at_capacity', 'all 5 sessions are in use'))).toBeNull();
-    expect(problemOf(new ApiError(422, 'invalid_field', 'headless: must be true'))).toBeNull();
-    expect(problemOf(new Error('no answer'))).toBeNull();
+    expect(fieldProblem(new ApiError(429, 'at_capacity', 'all 5 sessions are in use'))).toBeNull();
+    expect(fieldProblem(new ApiError(422, 'invalid_field', 'headless: must be true'))).toBeNull();
+    expect(fieldProblem(new Error('no answer'))).toBeNull();
   });
 });

@@ -65,7 +65,7 @@ function labelProblems(rows: LabelRow[]): Record<number, string> {
 }
 
 /** What is wrong with a choice already while it is made: the message says what else could be chosen. */
-export function findImpossible(
+export function findChoiceProblems(
   draft: LaunchDraft,
   workers: readonly WorkerStatus[],
 ): LaunchProblems {
@@ -80,7 +80,7 @@ export function findImpossible(
 
 /** Checks a draft by the API's own rules, so that most mistakes show before anything is sent. */
 export function findProblems(draft: LaunchDraft, workers: readonly WorkerStatus[]): LaunchProblems {
-  const problems = findImpossible(draft, workers);
+  const problems = findChoiceProblems(draft, workers);
   problems.labels = labelProblems(draft.labels);
   const idleTtlSeconds = idleTtlProblem(draft.idleTtlSeconds);
   const startUrl = startUrlProblem(draft.startUrl);
@@ -93,7 +93,7 @@ export function findProblems(draft: LaunchDraft, workers: readonly WorkerStatus[
 }
 
 /** Whether nothing is wrong. */
-export function isSound({ labels, ...others }: LaunchProblems): boolean {
+export function isValid({ labels, ...others }: LaunchProblems): boolean {
   return Object.keys(labels).length === 0 && Object.keys(others).length === 0;
 }
 
@@ -114,7 +114,7 @@ const FIELDS_OF_CODES: Readonly<Record<string, Exclude<keyof LaunchProblems, 'la
 };
 
 /** The field that the API's refusal is about, with its words on it; null when it is about none in particular. */
-export function problemOf(error: unknown): Partial<LaunchProblems> | null {
+export function fieldProblem(error: unknown): Partial<LaunchProblems> | null {
   if (!(error instanceof ApiError)) return null;
   const named = error.code === 'invalid_field' ? /^(\w+)[.:]/.exec(error.message)?.[1] : undefined;
   const field = named === undefined ? FIELDS_OF_CODES[error.code] : FIELDS[named];

@@ -1,11 +1,11 @@
 /** Lets so many through at a time; the others wait in line. */
-export class Turnstile {
+export class ConcurrencyLimit {
   #free: number;
-  readonly #line: (() => void)[] = [];
+  readonly #queue: (() => void)[] = [];
 
-  /** @param places how many are let in at once */
-  constructor(places: number) {
-    this.#free = places;
+  /** @param limit how many are let in at once */
+  constructor(limit: number) {
+    this.#free = limit;
   }
 
   /**
@@ -13,16 +13,16 @@ export class Turnstile {
    *
    * @throws the signal's reason, when it is aborted before there is a place
    */
-  async pass<T>(deed: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    await this.#enter(signal);
+  async run<T>(task: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    await this.#acquire(signal);
     try {
-      return await deed();
+      return await task();
     } finally {
-      this.#leave();
+      this.#release();
     }
   }
 
-  #enter(signal: AbortSignal): Promise<void> {
+  #acquire(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.#free > 0) {
       this.#free -= 1;
@@ -30,20 +30,20 @@ export class Turnstile {
     }
     return new Promise((resolve, reject) => {
       const giveUp = () => {
-        this.#line.splice(this.#line.indexOf(enter), 1);
+        this.#queue.splice(this.#queue.indexOf(start), 1);
         reject(signal.reason as Error);
       };
-      const enter = () => {
+      const start = () => {
         signal.removeEventListener('abort', giveUp);
         resolve();
       };
       signal.addEventListener('abort', giveUp, { once: true });
-      this.#line.push(enter);
+      this.#queue.push(start);
     });
   }
 
-  #leave(): void {
-    const next = this.#line.shift();
+  #release(): void {
+    const next = this.#queue.shift();
     // The place goes from hand to hand: nobody who comes just now can slip in between.
     if (next) next();
     else this.#free += 1;

@@ -40,13 +40,13 @@ export async function readEvents(options: StreamOptions): Promise<void> {
   const { token, lastEventId, signal, onOpen, onEvent } = options;
   const silence = new AbortController();
   const timer = { id: 0 };
-  const heard = () => {
+  const restartTimer = () => {
     window.clearTimeout(timer.id);
     timer.id = window.setTimeout(() => {
       silence.abort(new Error('The event stream fell silent.'));
     }, SILENCE_LIMIT_MS);
   };
-  heard();
+  restartTimer();
   try {
     const headers = new Headers({ Accept: 'text/event-stream' });
     if (token !== null) headers.set('Authorization', `Bearer ${token}`);
@@ -72,7 +72,7 @@ export async function readEvents(options: StreamOptions): Promise<void> {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      heard();
+      restartTimer();
       parser.feed(value);
     }
   } finally {

@@ -79,7 +79,7 @@ export class Feed {
           onOpen: () => {
             this.#retries = 0;
             this.#stopPolling();
-            this.#enter('live');
+            this.#setMode('live');
           },
           onEvent: (event, id) => {
             if (id !== null) this.#lastEventId = id;
@@ -129,7 +129,7 @@ export class Feed {
   #startPolling(signal: AbortSignal): void {
     if (this.#polling) return;
     this.#polling = true;
-    if (this.connection.get().mode === 'live') this.#enter('polling');
+    if (this.connection.get().mode === 'live') this.#setMode('polling');
     void this.#poll(signal);
   }
 
@@ -146,18 +146,18 @@ export class Feed {
       this.#store.replaceAll(sessions, workers);
       // This is newer than where the stream was left: it has to begin with a snapshot.
       this.#lastEventId = null;
-      this.#enter('polling');
+      this.#setMode('polling');
     } catch (error) {
       if (obsolete()) return;
-      if (error instanceof UnreachableError) this.#enter('offline');
+      if (error instanceof UnreachableError) this.#setMode('offline');
       else if (error instanceof ApiError && error.status !== 401)
-        this.#enter('offline', errorText(error));
+        this.#setMode('offline', errorText(error));
     }
     this.#pollTimer = window.setTimeout(() => void this.#poll(signal), POLL_INTERVAL_MS);
   }
 
   /** The time of the last change of mode stays while the mode does. */
-  #enter(mode: Connection['mode'], refusal: string | null = null): void {
+  #setMode(mode: Connection['mode'], refusal: string | null = null): void {
     const before = this.connection.get();
     if (before.mode === mode && before.refusal === refusal) return;
     const since = before.mode === mode ? before.since : Date.now();

@@ -26,7 +26,7 @@ export interface Launch {
 }
 
 /** How many launches are kept in view; of more, the oldest that are over make room. */
-const KEPT = 6;
+const MAX_LAUNCHES = 6;
 
 /** Whether nothing more will come of a launch. */
 export function isOver({ phase }: Launch): boolean {
@@ -50,7 +50,7 @@ export class Launches {
   constructor(store: FleetStore, feed: Feed) {
     this.#store = store;
     store.subscribe(() => {
-      this.#look();
+      this.#update();
     });
     feed.onSession(({ change, session }) => {
       if (change === 'ended') this.#noteEnd(session);
@@ -71,7 +71,7 @@ export class Launches {
       cancelling: false,
     };
     const known = this.list.get();
-    const tooMany = known.length + 1 - KEPT;
+    const tooMany = known.length + 1 - MAX_LAUNCHES;
     const gone = known.filter(isOver).slice(0, Math.max(0, tooMany));
     this.list.set([...known.filter((one) => !gone.includes(one)), launch]);
     void this.#ask(launch);
@@ -133,7 +133,7 @@ export class Launches {
     }
   }
 
-  #look(): void {
+  #update(): void {
     for (const launch of this.list.get()) {
       if (isOver(launch)) continue;
       const { requestId } = launch;

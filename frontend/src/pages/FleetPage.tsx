@@ -7,8 +7,8 @@ import { useTranslation } from 'react-i18next';
 import { errorText, UnreachableError } from '../api/client.ts';
 import { oneOf, Preference } from '../lib/preference.ts';
 import { ChartCard } from '../charts/ChartCard.tsx';
-import { fleetFigures } from '../charts/figures.ts';
-import { FiguresTable } from '../charts/FiguresTable.tsx';
+import { chartData } from '../charts/chartData.ts';
+import { ChartTable } from '../charts/ChartTable.tsx';
 import { useFleetHistory } from '../charts/useFleetHistory.ts';
 import { usePageTitle } from '../ui/usePageTitle.ts';
 import { useStore } from '../lib/useStore.ts';
@@ -24,16 +24,16 @@ export function FleetPage(): ReactNode {
   const minutes = useStore(range);
   const history = useFleetHistory();
   const [pointed, setPointed] = useState<number | null>(null);
-  const figures = useMemo(
-    () => history.data && fleetFigures(history.data, Number(minutes)),
+  const data = useMemo(
+    () => history.data && chartData(history.data, Number(minutes)),
     [history.data, minutes],
   );
 
   const noteOn = (chart: string): string | null => {
-    if (chart === 'latency' && figures && figures.failed > 0) {
-      return t('charts.failed', { count: figures.failed });
+    if (chart === 'latency' && data && data.failed > 0) {
+      return t('charts.failed', { count: data.failed });
     }
-    if (chart === 'clients' && figures && !figures.knowsViewers) return t('charts.noViewers');
+    if (chart === 'clients' && data && !data.knowsViewers) return t('charts.noViewers');
     return null;
   };
 
@@ -65,14 +65,14 @@ export function FleetPage(): ReactNode {
           {errorText(history.error)}
         </p>
       )}
-      {figures && figures.times.length > 0 ? (
+      {data && data.times.length > 0 ? (
         <>
           <div className="charts">
-            {figures.charts.map((chart) => (
+            {data.charts.map((chart) => (
               <ChartCard
                 key={chart.name}
                 chart={chart}
-                times={figures.times}
+                times={data.times}
                 spanMs={Number(minutes) * 60_000}
                 pointed={pointed}
                 onPoint={setPointed}
@@ -80,7 +80,7 @@ export function FleetPage(): ReactNode {
               />
             ))}
           </div>
-          <FiguresTable charts={figures.charts} />
+          <ChartTable charts={data.charts} />
         </>
       ) : (
         !history.error && <p className="empty card">{t('charts.waiting')}</p>

@@ -21,7 +21,7 @@ import { useStore } from '../lib/useStore.ts';
 import { sessionKey } from '../live/fleetStore.ts';
 import { PinnedPreviews } from '../wall/PinnedPreviews.tsx';
 
-const NOBODY: readonly Session[] = [];
+const NO_SESSIONS: readonly Session[] = [];
 
 /** What the list is narrowed down to. The worker stands in the address, where other pages lead to it. */
 function useSessionFilter(): [SessionFilter, (filter: SessionFilter) => void] {
@@ -54,7 +54,7 @@ export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode 
   const title = showEnded ? t('endedTitle') : t('title');
   usePageTitle(title);
 
-  const all = showEnded ? (ended.data ?? NOBODY) : live;
+  const all = showEnded ? (ended.data ?? NO_SESSIONS) : live;
   // Typing comes first; five thousand rows may follow a moment later.
   const applied = useDeferredValue(filter);
   const shown = useMemo(() => filterSessions(all, applied), [all, applied]);
@@ -162,7 +162,7 @@ export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode 
             })}
           />
         ) : (
-          <Nothing
+          <EmptyList
             waiting={showEnded ? ended.isPending : !known}
             hidden={all.length}
             showEnded={showEnded}
@@ -190,7 +190,7 @@ export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode 
   );
 }
 
-interface NothingProps {
+interface EmptyListProps {
   waiting: boolean;
   /** How many sessions the filter has left out. */
   hidden: number;
@@ -200,7 +200,7 @@ interface NothingProps {
 }
 
 /** An empty list, and what to do about it. */
-function Nothing({ waiting, hidden, showEnded, onLaunch, onClear }: NothingProps): ReactNode {
+function EmptyList({ waiting, hidden, showEnded, onLaunch, onClear }: EmptyListProps): ReactNode {
   const { t } = useTranslation(['sessions', 'panel']);
   if (waiting) return <p className="empty card">{t('panel:loading')}</p>;
   if (hidden > 0) {

@@ -10,7 +10,7 @@ import { FilterSelect } from '../ui/FilterSelect.tsx';
 import { useFleet } from '../hooks/fleet.ts';
 import { useEndSessions } from '../sessions/useSessionCommands.ts';
 import { useFullWindow } from '../ui/useFullWindow.ts';
-import { usePageKeys } from '../ui/useHotkeys.ts';
+import { useHotkeys } from '../ui/useHotkeys.ts';
 import { usePageTitle } from '../ui/usePageTitle.ts';
 import { useStore } from '../lib/useStore.ts';
 import { sessionKey } from '../live/fleetStore.ts';
@@ -38,7 +38,7 @@ export function WallPage({ onLaunch }: { onLaunch: () => void }): ReactNode {
   const leaveFull = () => {
     setFull(false);
   };
-  usePageKeys({
+  useHotkeys({
     ArrowLeft:
       page > 0
         ? () => {

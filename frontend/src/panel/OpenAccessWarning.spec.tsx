@@ -2,7 +2,7 @@ import { screen, waitFor } from '@testing-library/react';
 import { http, HttpResponse } from 'msw';
 import { describe, expect, it } from 'vitest';
 
-import { OpenFleetNoteStore } from './OpenAccessWarning.tsx';
+import { OpenAccessDismissal } from './OpenAccessWarning.tsx';
 import { language } from '../i18n/language.ts';
 import { renderPanel } from '../test/renderPanel.tsx';
 import { serveFleet, server } from '../test/server.ts';
@@ -42,9 +42,9 @@ describe('a fleet that is open to everybody', () => {
     await screen.findByText(/controls the fleet/);
     await user.click(screen.getByRole('button', { name: 'Dismiss' }));
     expect(screen.queryByText(/controls the fleet/)).not.toBeInTheDocument();
-    expect(new OpenFleetNoteStore().get()).toBe(true);
+    expect(new OpenAccessDismissal().get()).toBe(true);
     sessionStorage.clear();
-    expect(new OpenFleetNoteStore().get()).toBe(false);
+    expect(new OpenAccessDismissal().get()).toBe(false);
   });
 
   it('is asked for once for each connection, and heard of when it is opened meanwhile', async () => {

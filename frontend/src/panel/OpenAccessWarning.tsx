@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react';
 import { Trans, useTranslation } from 'react-i18next';
 
-import { useOpenness } from '../hooks/queries.ts';
+import { useOpenAccess } from '../hooks/queries.ts';
 import { Store } from '../lib/store.ts';
 import { useStore } from '../lib/useStore.ts';
 import { IconButton } from '../ui/IconButton.tsx';
@@ -10,9 +10,9 @@ const KEY = 'camofleet.openFleetNote';
 const DISMISSED = 'dismissed';
 
 /** Whether the person in front of this tab has put away the note that the fleet is open to everybody. */
-export class OpenFleetNoteStore extends Store<boolean> {
+export class OpenAccessDismissal extends Store<boolean> {
   constructor() {
-    super(isStored());
+    super(readDismissed());
   }
 
   /** Puts it away for as long as the tab is there. */
@@ -26,7 +26,7 @@ export class OpenFleetNoteStore extends Store<boolean> {
   }
 }
 
-function isStored(): boolean {
+function readDismissed(): boolean {
   try {
     return sessionStorage.getItem(KEY) === DISMISSED;
   } catch {
@@ -35,13 +35,13 @@ function isStored(): boolean {
 }
 
 /** Whether this tab's note was put away. */
-export const openFleetNote = new OpenFleetNoteStore();
+export const openAccessDismissal = new OpenAccessDismissal();
 
 /** Says that the fleet is open to everybody, and what to do about it, until this tab has heard it. */
-export function OpenFleetNote(): ReactNode {
+export function OpenAccessWarning(): ReactNode {
   const { t } = useTranslation();
-  const open = useOpenness();
-  const dismissed = useStore(openFleetNote);
+  const open = useOpenAccess();
+  const dismissed = useStore(openAccessDismissal);
   if (!open || dismissed) return null;
   return (
     <div className="banner open-fleet" role="alert">
@@ -52,7 +52,7 @@ export function OpenFleetNote(): ReactNode {
         icon="close"
         label={t('dismiss')}
         onClick={() => {
-          openFleetNote.dismiss();
+          openAccessDismissal.dismiss();
         }}
       />
     </div>

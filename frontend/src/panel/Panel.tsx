@@ -8,7 +8,7 @@ import { LaunchCards } from '../launch/LaunchCards.tsx';
 import { LaunchDialog, type LaunchStart } from '../launch/LaunchDialog.tsx';
 import { Notices } from '../ui/Notices.tsx';
 import { OfflineNote } from './OfflineNote.tsx';
-import { OpenFleetNote } from './OpenAccessWarning.tsx';
+import { OpenAccessWarning } from './OpenAccessWarning.tsx';
 import { TokenForm } from './TokenForm.tsx';
 import { TopBar } from './TopBar.tsx';
 import { useFleet, useLiveFleet } from '../hooks/fleet.ts';
@@ -18,7 +18,7 @@ import { useStore } from '../lib/useStore.ts';
 import { NoSuchPage } from '../pages/NoSuchPage.tsx';
 import { SessionPage } from '../pages/SessionPage.tsx';
 import { SessionsPage } from '../pages/SessionsPage.tsx';
-import { useForgetfulPins } from '../sessions/pins.ts';
+import { useUnpinEnded } from '../sessions/pins.ts';
 
 // Loaded when they are gone to: most visits are to sessions.
 const WallPage = lazy(async () => ({ default: (await import('../pages/WallPage.tsx')).WallPage }));
@@ -37,7 +37,7 @@ export function Panel(): ReactNode {
   const { store, feed, launches } = useLiveFleet();
   const { workers } = useFleet();
   const client = useQueryClient();
-  useForgetfulPins();
+  useUnpinEnded();
 
   useEffect(() => {
     if (refused) return;
@@ -94,7 +94,7 @@ export function Panel(): ReactNode {
         ) : (
           <>
             <OfflineNote />
-            <OpenFleetNote />
+            <OpenAccessWarning />
             <Suspense fallback={<p className="empty card">{t('loading')}</p>}>
               <Routes>
                 <Route index element={<SessionsPage onLaunch={launch} />} />

@@ -8,7 +8,7 @@ import { useStore } from '../lib/useStore.ts';
 import { shortId } from './sessionText.ts';
 import { Icon } from '../ui/icons.tsx';
 
-const LiveDesk = lazy(() => import('../vnc/InteractiveViewer.tsx'));
+const InteractiveViewer = lazy(() => import('../vnc/InteractiveViewer.tsx'));
 
 interface LiveViewProps {
   session: Session;
@@ -40,7 +40,7 @@ export function LiveView({ session, alive = true, children }: LiveViewProps): Re
       </header>
       {alive && vnc.ws !== null ? (
         <Suspense fallback={<p className="live-screen-placeholder">{t('loading')}</p>}>
-          <LiveDesk sessionId={session.id} url={liveViewUrl(vnc.ws, token).href} />
+          <InteractiveViewer sessionId={session.id} url={liveViewUrl(vnc.ws, token).href} />
         </Suspense>
       ) : (
         <p className="live-screen-placeholder" role="status">

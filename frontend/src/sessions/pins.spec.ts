@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { FleetStore } from '../live/fleetStore.ts';
 import { aSession, healthyWorker } from '../test/server.ts';
-import { lostPins, pins, togglePin } from './pins.ts';
+import { endedPins, pins, togglePin } from './pins.ts';
 
 const session = aSession({ id: 'a' });
 
@@ -23,15 +23,15 @@ it('a session is pinned, and unpinned, and others keep their order', () => {
 
 describe('pins', () => {
   it('are lost with their sessions', () => {
-    expect(lostPins(['local/a', 'local/b', 'gone/a'], fleet())).toEqual(['local/b', 'gone/a']);
+    expect(endedPins(['local/a', 'local/b', 'gone/a'], fleet())).toEqual(['local/b', 'gone/a']);
   });
 
   it('wait for a worker that does not answer', () => {
-    expect(lostPins(['local/b'], fleet({ ...healthyWorker, stale: true }))).toEqual([]);
-    expect(lostPins(['local/b'], fleet({ ...healthyWorker, healthy: false }))).toEqual([]);
+    expect(endedPins(['local/b'], fleet({ ...healthyWorker, stale: true }))).toEqual([]);
+    expect(endedPins(['local/b'], fleet({ ...healthyWorker, healthy: false }))).toEqual([]);
   });
 
   it('wait until the fleet is known', () => {
-    expect(lostPins(['local/b'], new FleetStore().get())).toEqual([]);
+    expect(endedPins(['local/b'], new FleetStore().get())).toEqual([]);
   });
 });

@@ -9,7 +9,7 @@ import { type FleetState, sessionKey } from '../live/fleetStore.ts';
  * How long a pinned session may be unheard of before it is taken for ended, in ms: a control that starts anew needs a
  * moment to know its workers' sessions again.
  */
-export const FORGET_AFTER_MS = 5000;
+export const UNPIN_AFTER_MS = 5000;
 
 type Place = Parameters<typeof sessionKey>[0];
 
@@ -34,7 +34,7 @@ export function usePinned(place: Place): boolean {
 }
 
 /** The pins whose sessions are no more. What a silent worker has is not known, so its sessions stay pinned. */
-export function lostPins(
+export function endedPins(
   pinned: readonly string[],
   { known, byKey, workers }: FleetState,
 ): string[] {
@@ -46,20 +46,20 @@ export function lostPins(
 }
 
 /** Has pins fall away whose sessions have ended, for as long as a component is there. */
-export function useForgetfulPins(): void {
+export function useUnpinEnded(): void {
   const { store } = useLiveFleet();
   const pinned = useStore(pins);
   // As one text, so that nothing is rendered while it stays the same.
   const lost = useSyncExternalStore(
     store.subscribe,
-    useCallback(() => JSON.stringify(lostPins(pinned, store.get())), [pinned, store]),
+    useCallback(() => JSON.stringify(endedPins(pinned, store.get())), [pinned, store]),
   );
   useEffect(() => {
     const gone = JSON.parse(lost) as string[];
     if (gone.length === 0) return;
     const timer = window.setTimeout(() => {
       pins.set(pins.get().filter((pin) => !gone.includes(pin)));
-    }, FORGET_AFTER_MS);
+    }, UNPIN_AFTER_MS);
     return () => {
       window.clearTimeout(timer);
     };

@@ -39,11 +39,11 @@ function endOf(session: Session): string {
   return session.ended_at ?? session.last_seen_at;
 }
 
-function Nothing(): ReactNode {
+function NoValue(): ReactNode {
   return <span className="quiet">–</span>;
 }
 
-function Place({ session }: { session: Session }): ReactNode {
+function WorkerCell({ session }: { session: Session }): ReactNode {
   const t = useTexts('sessions');
   return (
     <span className="place">
@@ -57,12 +57,12 @@ function Place({ session }: { session: Session }): ReactNode {
   );
 }
 
-function HasView({ session }: { session: Session }): ReactNode {
+function LiveViewCell({ session }: { session: Session }): ReactNode {
   const t = useTexts('sessions');
-  return session.vnc_enabled ? t('hasView') : <Nothing />;
+  return session.vnc_enabled ? t('hasView') : <NoValue />;
 }
 
-function Engine({ session }: { session: Session }): ReactNode {
+function EngineCell({ session }: { session: Session }): ReactNode {
   const t = useTexts('sessions');
   const { browser, browser_version: version, headless } = session;
   return (
@@ -85,13 +85,13 @@ const id: SessionColumn = {
 const worker: SessionColumn = {
   id: 'worker',
   sortBy: (session) => session.worker,
-  cell: (session) => <Place session={session} />,
+  cell: (session) => <WorkerCell session={session} />,
   width: 6.5,
 };
 const engine: SessionColumn = {
   id: 'engine',
   sortBy: ({ browser, browser_version: version }) => `${browser} ${version ?? ''}`,
-  cell: (session) => <Engine session={session} />,
+  cell: (session) => <EngineCell session={session} />,
   width: 8.5,
   wideOnly: true,
 };
@@ -129,7 +129,7 @@ export const LIVE_COLUMNS: readonly SessionColumn[] = [
   {
     id: 'view',
     sortBy: (session) => Number(session.vnc_enabled),
-    cell: (session) => <HasView session={session} />,
+    cell: (session) => <LiveViewCell session={session} />,
     width: 5.5,
     wideOnly: true,
   },
@@ -145,7 +145,7 @@ export const LIVE_COLUMNS: readonly SessionColumn[] = [
     id: 'ttl',
     sortBy: deadlineOf,
     cell: (session) =>
-      session.status === 'READY' ? <IdleCountdown session={session} /> : <Nothing />,
+      session.status === 'READY' ? <IdleCountdown session={session} /> : <NoValue />,
     width: 5.5,
   },
   {
@@ -170,7 +170,7 @@ export const ENDED_COLUMNS: readonly SessionColumn[] = [
   },
   {
     id: 'detail',
-    cell: (session) => session.end_detail ?? <Nothing />,
+    cell: (session) => session.end_detail ?? <NoValue />,
   },
   worker,
   engine,

@@ -5,10 +5,10 @@ import type { Session } from '../api/types.ts';
 import { shortId } from './sessionText.ts';
 import { i18n } from '../i18n/i18n.ts';
 import { useEnd, useTouch } from '../hooks/mutations.ts';
-import { complain, inform } from '../ui/notices.ts';
+import { notifyError, notifyInfo } from '../ui/notices.ts';
 
 /** How many sessions are ended at once: enough to be quick, few enough to leave the fleet its breath. */
-const AT_ONCE = 6;
+const MAX_CONCURRENT = 6;
 
 /** Ends sessions, a few at a time, and says what came of it. */
 export function useEndSessions(): (sessions: readonly Session[]) => Promise<void> {
@@ -24,15 +24,15 @@ export function useEndSessions(): (sessions: readonly Session[]) => Promise<void
             ended += 1;
           } catch (error) {
             const reason = errorText(error);
-            complain(i18n.t('session:notEnded', { id: shortId(session.id), reason }));
+            notifyError(i18n.t('session:notEnded', { id: shortId(session.id), reason }));
           }
         }
       };
-      await Promise.all(Array.from({ length: AT_ONCE }, work));
+      await Promise.all(Array.from({ length: MAX_CONCURRENT }, work));
       const [only] = sessions;
       if (ended === 1 && only && sessions.length === 1)
-        inform(i18n.t('session:ended', { id: shortId(only.id) }));
-      else if (ended > 0) inform(i18n.t('session:endedMany', { count: ended }));
+        notifyInfo(i18n.t('session:ended', { id: shortId(only.id) }));
+      else if (ended > 0) notifyInfo(i18n.t('session:endedMany', { count: ended }));
     },
     [mutateAsync],
   );
@@ -46,10 +46,10 @@ export function useTouchSession(): { touch: (session: Session) => void; busy: bo
       const id = shortId(session.id);
       mutate(session, {
         onSuccess: () => {
-          inform(i18n.t('session:touched', { id }));
+          notifyInfo(i18n.t('session:touched', { id }));
         },
         onError: (error) => {
-          complain(i18n.t('session:notTouched', { id, reason: errorText(error) }));
+          notifyError(i18n.t('session:notTouched', { id, reason: errorText(error) }));
         },
       });
     },

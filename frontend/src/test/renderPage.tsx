@@ -31,7 +31,7 @@ export class Stream {
         const body = new ReadableStream<Uint8Array>({
           start: (controller) => {
             this.#controller = controller;
-            this.tell(this.#first);
+            this.send(this.#first);
           },
         });
         return new HttpResponse(body, { headers: { 'Content-Type': 'text/event-stream' } });
@@ -40,14 +40,14 @@ export class Stream {
   }
 
   /** Sends an event. */
-  tell({ name, data }: FleetEvent): void {
+  send({ name, data }: FleetEvent): void {
     const text = `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
     this.#controller?.enqueue(new TextEncoder().encode(text));
   }
 }
 
 /** Keeps the fleet up to date while it is there, as the panel does. */
-function Fed({ fleet, children }: { fleet: LiveFleet; children: ReactNode }): ReactNode {
+function RunFeed({ fleet, children }: { fleet: LiveFleet; children: ReactNode }): ReactNode {
   useEffect(() => {
     fleet.feed.start();
     return () => {
@@ -65,12 +65,12 @@ export function renderPage({ pattern, at, page }: PageOptions): UserEvent {
     <FleetContext value={fleet}>
       <QueryClientProvider client={createQueryClient()}>
         <MemoryRouter initialEntries={[at]}>
-          <Fed fleet={fleet}>
+          <RunFeed fleet={fleet}>
             <Routes>
               <Route path={pattern} element={page} />
               <Route path="*" element={<p>another page</p>} />
             </Routes>
-          </Fed>
+          </RunFeed>
         </MemoryRouter>
         <Notices />
       </QueryClientProvider>

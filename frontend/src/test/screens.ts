@@ -10,7 +10,7 @@ export function withScreen(id: string, changes: Partial<Session> = {}): Session 
 }
 
 /** Sessions with a screen, the newest first. */
-export function several(count: number): Session[] {
+export function sessionsWithScreens(count: number): Session[] {
   return Array.from({ length: count }, (_, place) =>
     withScreen(`${String(place).padStart(2, '0')}aaaaaa`, {
       created_at: new Date(1_700_000_000_000 - place * 1000).toISOString(),

@@ -164,7 +164,7 @@ export class FakeFleet {
   }
 
   /** Something happens to a session. */
-  happens(change: Change, session: Session): void {
+  emitChange(change: Change, session: Session): void {
     this.sessions = this.sessions.filter(({ id }) => id !== session.id);
     if (change === 'ended') this.ended.unshift(session);
     else this.sessions.push(session);
@@ -179,7 +179,7 @@ export class FakeFleet {
   }
 
   /** Takes streams again. */
-  mend(): void {
+  restore(): void {
     this.#cut = false;
   }
 }

@@ -4,7 +4,7 @@ import { cleanup, configure } from '@testing-library/react';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 
 import { launchPresets, NO_PRESETS } from '../launch/presets.ts';
-import { openFleetNote } from '../panel/OpenAccessWarning.tsx';
+import { openAccessDismissal } from '../panel/OpenAccessWarning.tsx';
 import { access } from '../api/token.ts';
 import {
   DEFAULT_ENDED_LAYOUT,
@@ -66,7 +66,7 @@ afterEach(() => {
   access.forget();
   localStorage.clear();
   sessionStorage.clear();
-  openFleetNote.set(false);
+  openAccessDismissal.set(false);
   liveLayout.set(DEFAULT_LIVE_LAYOUT);
   endedLayout.set(DEFAULT_ENDED_LAYOUT);
   pins.set([]);

@@ -1,5 +1,5 @@
 import { i18n } from '../i18n/i18n.ts';
-import { complain, inform } from './notices.ts';
+import { notifyError, notifyInfo } from './notices.ts';
 
 /** Browsers offer the clipboard API on https and localhost only; a fleet at home is often neither. */
 function copyThroughSelection(text: string): boolean {
@@ -36,6 +36,6 @@ async function copyText(text: string): Promise<boolean> {
 
 /** Copies a text and says so; where copying is forbidden, shows the text to copy by hand. */
 export async function copyToClipboard(text: string, what: string): Promise<void> {
-  if (await copyText(text)) inform(i18n.t('copied', { what }));
-  else complain(i18n.t('copyByHand', { what, text }));
+  if (await copyText(text)) notifyInfo(i18n.t('copied', { what }));
+  else notifyError(i18n.t('copyByHand', { what, text }));
 }

@@ -21,7 +21,7 @@ const UNITS: [unit: string, seconds: number][] = [
 /** Formatters by what they were made from: making one takes far longer than using it. */
 const formatters = new Map<string, unknown>();
 
-function kept<T>(key: string, make: (locale: string) => T): T {
+function formatter<T>(key: string, make: (locale: string) => T): T {
   const full = `${locale()} ${key}`;
   const known = formatters.get(full) as T | undefined;
   if (known !== undefined) return known;
@@ -32,9 +32,10 @@ function kept<T>(key: string, make: (locale: string) => T): T {
 
 /** A number with one digit after the point at most. */
 export function numberText(value: number): string {
-  return kept('number', (tag) => new Intl.NumberFormat(tag, { maximumFractionDigits: 1 })).format(
-    value,
-  );
+  return formatter(
+    'number',
+    (tag) => new Intl.NumberFormat(tag, { maximumFractionDigits: 1 }),
+  ).format(value);
 }
 
 /**
@@ -58,7 +59,7 @@ export function unitText(
     maximumFractionDigits: digits,
     ...(fixed && { minimumFractionDigits: digits }),
   } as const;
-  return kept(
+  return formatter(
     `${unit} ${unitDisplay} ${digits} ${String(fixed)}`,
     (tag) => new Intl.NumberFormat(tag, options),
   ).format(value);
@@ -116,7 +117,7 @@ export function durationText(from: string, to: string): string {
 
 /** A moment in the person's own time zone and notation. */
 export function momentText(timestamp: string): string {
-  return kept(
+  return formatter(
     'moment',
     (tag) => new Intl.DateTimeFormat(tag, { dateStyle: 'medium', timeStyle: 'medium' }),
   ).format(new Date(timestamp));
@@ -127,7 +128,8 @@ export function timeOfDayText(
   moment: string | number,
   timeStyle: 'short' | 'medium' = 'medium',
 ): string {
-  return kept(`time ${timeStyle}`, (tag) => new Intl.DateTimeFormat(tag, { timeStyle })).format(
-    new Date(moment),
-  );
+  return formatter(
+    `time ${timeStyle}`,
+    (tag) => new Intl.DateTimeFormat(tag, { timeStyle }),
+  ).format(new Date(moment));
 }

@@ -33,7 +33,7 @@ function show(kind: Notice['kind'], text: string): number {
 }
 
 /** Tells the person that something worked. */
-export function inform(text: string): void {
+export function notifyInfo(text: string): void {
   const id = show('info', text);
   setTimeout(() => {
     dismiss(id);
@@ -41,7 +41,7 @@ export function inform(text: string): void {
 }
 
 /** Tells the person that something failed. */
-export function complain(text: string): void {
+export function notifyError(text: string): void {
   show('error', text);
 }
 

@@ -1,7 +1,7 @@
 import { type RefObject, useEffect, useState } from 'react';
 
 import { i18n } from '../i18n/i18n.ts';
-import { complain } from './notices.ts';
+import { notifyError } from './notices.ts';
 
 /** An element's way to the whole of the person's screen and back. */
 export interface Fullscreen {
@@ -30,7 +30,7 @@ export function useFullscreen(element: RefObject<HTMLElement | null>): Fullscree
     const change = on ? document.exitFullscreen() : element.current?.requestFullscreen();
     change?.catch((error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error);
-      complain(i18n.t('live:fullscreen.refused', { reason }));
+      notifyError(i18n.t('live:fullscreen.refused', { reason }));
     });
   };
 

@@ -10,7 +10,7 @@ import { LiveScreen } from './LiveScreen.tsx';
 import { useLiveConnection } from './useLiveConnection.ts';
 import { useLiveQuality } from './useLiveQuality.ts';
 
-interface LiveDeskProps {
+interface InteractiveViewerProps {
   sessionId: string;
   /** The WebSocket of the live view. */
   url: string;
@@ -20,7 +20,7 @@ interface LiveDeskProps {
  * A session's screen, kept connected, and everything to work on it. It is the default export of its own chunk, because
  * it brings noVNC along and most visits to the panel never open a screen.
  */
-export default function LiveDesk({ sessionId, url }: LiveDeskProps): ReactNode {
+export default function InteractiveViewer({ sessionId, url }: InteractiveViewerProps): ReactNode {
   const { t } = useTranslation('live');
   const [control, setControl] = useState(false);
   const [scaled, setScaled] = useState(true);

@@ -3,7 +3,7 @@ import { useTranslation } from 'react-i18next';
 
 import { unitText } from '../ui/format.ts';
 import { copyToClipboard } from '../ui/clipboard.ts';
-import { complain, inform } from '../ui/notices.ts';
+import { notifyError, notifyInfo } from '../ui/notices.ts';
 import { CLIPBOARD_LIMIT, clipboardBytes } from './clipboard.ts';
 
 interface LiveClipboardProps {
@@ -48,7 +48,7 @@ export function LiveClipboard({ remoteText, canSend, onSend }: LiveClipboardProp
           const typed = text.replaceAll('\r\n', '\n');
           const bytes = clipboardBytes(typed);
           if (bytes > CLIPBOARD_LIMIT) {
-            complain(
+            notifyError(
               t('clipboard.tooLong', {
                 size: unitText(Math.ceil(bytes / 1024), 'kilobyte'),
                 limit: unitText(CLIPBOARD_LIMIT / 1024, 'kilobyte'),
@@ -57,7 +57,7 @@ export function LiveClipboard({ remoteText, canSend, onSend }: LiveClipboardProp
             return;
           }
           onSend(typed);
-          inform(t('clipboard.sent'));
+          notifyInfo(t('clipboard.sent'));
         }}
       >
         <label htmlFor={`${id}-to`}>{t('clipboard.local')}</label>

@@ -3,7 +3,7 @@ import type { ReactNode } from 'react';
 import { LiveScreen } from './LiveScreen.tsx';
 import { useLiveConnection } from './useLiveConnection.ts';
 
-interface LivePeekProps {
+interface ViewOnlyViewerProps {
   sessionId: string;
   /** The WebSocket of the live view. */
   url: string;
@@ -15,7 +15,7 @@ const WATCHING = { viewOnly: true, scaled: true };
  * A session's screen to look at, in whatever room it is given. It is the default export of its own chunk, because it
  * brings noVNC along.
  */
-export default function LivePeek({ sessionId, url }: LivePeekProps): ReactNode {
+export default function ViewOnlyViewer({ sessionId, url }: ViewOnlyViewerProps): ReactNode {
   const { status, screen, withConnection } = useLiveConnection(url, WATCHING);
   return (
     <LiveScreen

@@ -31,14 +31,14 @@ class FakeRfb extends EventTarget {
     FakeRfb.made.push(this);
   }
 
-  tell(type: string, detail: object = {}) {
+  emit(type: string, detail: object = {}) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 
   /** Ends as noVNC does: first the socket's event, then its own. */
   drop(reason = '', clean = true) {
     this.socket.dispatchEvent(new CloseEvent('close', { code: reason ? 1011 : 1006, reason }));
-    this.tell('disconnect', { clean });
+    this.emit('disconnect', { clean });
   }
 }
 
@@ -100,7 +100,7 @@ describe('LiveConnection', () => {
     expect(newest().scaleViewport).toBe(true);
     expect(newest().viewOnly).toBe(true);
     expect(statuses).toEqual([{ state: 'connecting' }]);
-    newest().tell('connect');
+    newest().emit('connect');
     expect(statuses.at(-1)).toEqual({ state: 'connected' });
   });
 
@@ -123,7 +123,7 @@ describe('LiveConnection', () => {
     vi.advanceTimersByTime(1000);
     newest().drop('', false);
     vi.advanceTimersByTime(2000);
-    newest().tell('connect');
+    newest().emit('connect');
     vi.advanceTimersByTime(10_000);
     newest().drop();
     vi.advanceTimersByTime(1000);
@@ -134,7 +134,7 @@ describe('LiveConnection', () => {
     connect();
     newest().drop('', false);
     vi.advanceTimersByTime(1000);
-    newest().tell('connect');
+    newest().emit('connect');
     newest().drop();
     expect(statuses.at(-1)).toMatchObject({ retryAt: Date.now() + 2000 });
   });
@@ -150,7 +150,7 @@ describe('LiveConnection', () => {
     ['a lost connection', true, '', 'The connection to the screen was lost.'],
   ])('says why: %s', (_case, wasConnected, closeReason, text) => {
     connect();
-    if (wasConnected) newest().tell('connect');
+    if (wasConnected) newest().emit('connect');
     newest().drop(closeReason, wasConnected);
     const status = statuses.at(-1);
     expect(status?.state).toBe('disconnected');
@@ -164,26 +164,26 @@ describe('LiveConnection', () => {
     expect(first.disconnect).toHaveBeenCalledOnce();
     expect(statuses.at(-1)).toMatchObject({ loss: { kind: 'timeout' } });
     // What noVNC reports afterwards about the abandoned attempt changes nothing.
-    first.tell('disconnect', { clean: true });
+    first.emit('disconnect', { clean: true });
     vi.advanceTimersByTime(1000);
     expect(FakeRfb.made).toHaveLength(2);
   });
 
   it('asks for a password, keeps it for reconnects, and forgets it when it is refused', () => {
     connect();
-    newest().tell('credentialsrequired', { types: ['password'] });
+    newest().emit('credentialsrequired', { types: ['password'] });
     expect(statuses.at(-1)).toEqual({ state: 'protected', wanted: ['password'], refusal: null });
     vi.advanceTimersByTime(60_000);
     expect(FakeRfb.made).toHaveLength(1);
 
     connection.sendCredentials({ password: 'wrong' });
     expect(newest().sendCredentials).toHaveBeenCalledWith({ password: 'wrong' });
-    newest().tell('connect');
+    newest().emit('connect');
     newest().drop();
     vi.advanceTimersByTime(1000);
     expect(newest().options).toEqual({ credentials: { password: 'wrong' } });
 
-    newest().tell('securityfailure', { status: 1, reason: 'Authentication failed' });
+    newest().emit('securityfailure', { status: 1, reason: 'Authentication failed' });
     newest().drop('', false);
     expect(statuses.at(-1)).toMatchObject({
       loss: { kind: 'refused', text: 'Authentication failed' },
@@ -192,20 +192,20 @@ describe('LiveConnection', () => {
     expect(newest().options).toEqual({});
 
     // What was wrong stays to be read for as long as a person needs to type.
-    newest().tell('credentialsrequired', { types: ['password'] });
+    newest().emit('credentialsrequired', { types: ['password'] });
     const refusal = { kind: 'refused', text: 'Authentication failed' };
     expect(statuses.at(-1)).toEqual({ state: 'protected', wanted: ['password'], refusal });
     connection.sendCredentials({ password: 'right' });
-    newest().tell('connect');
+    newest().emit('connect');
     newest().drop();
     vi.advanceTimersByTime(8000);
-    newest().tell('credentialsrequired', { types: ['password'] });
+    newest().emit('credentialsrequired', { types: ['password'] });
     expect(statuses.at(-1)).toMatchObject({ refusal: null });
   });
 
   it('lets go of held keys before it stops controlling, and keeps the choice', () => {
     connect(undefined, false);
-    newest().tell('connect');
+    newest().emit('connect');
     newest().sendKey.mockImplementation(() => {
       expect(newest().viewOnly).toBe(false);
     });
@@ -234,7 +234,7 @@ describe('LiveConnection', () => {
     expect(newest().sendCtrlAltDel).toHaveBeenCalledOnce();
     connection.sendText('there');
     expect(newest().clipboardPasteFrom).toHaveBeenCalledWith('there');
-    newest().tell('clipboard', { text: 'here' });
+    newest().emit('clipboard', { text: 'here' });
     expect(copied).toEqual(['here']);
     for (const length of [3, 4]) {
       const data = new ArrayBuffer(length);
@@ -247,7 +247,7 @@ describe('LiveConnection', () => {
     connect('ws://forbidden.test/');
     expect(statuses.at(-1)).toEqual({
       state: 'disconnected',
-      loss: { kind: 'told', text: 'The operation is insecure.' },
+      loss: { kind: 'reported', text: 'The operation is insecure.' },
       retryAt: null,
     });
     vi.advanceTimersByTime(60_000);
@@ -264,7 +264,7 @@ describe('LiveConnection', () => {
     connect();
     connection.close();
     expect(newest().disconnect).toHaveBeenCalledOnce();
-    newest().tell('disconnect', { clean: true });
+    newest().emit('disconnect', { clean: true });
     expect(statuses).toEqual([{ state: 'connecting' }]);
   });
 });
@@ -303,7 +303,7 @@ describe('a LiveConnection whose gateway can be asked', () => {
   /** Its WebSocket opens, and the screen is there. */
   function show() {
     newest().socket.dispatchEvent(new Event('open'));
-    newest().tell('connect');
+    newest().emit('connect');
   }
 
   async function staysAway(made: number) {

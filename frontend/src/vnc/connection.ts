@@ -2,7 +2,7 @@ import RFB, { type RfbCredentials } from '@novnc/novnc';
 
 import type { RemoteKey } from './keys.ts';
 import type { LiveStatus, Loss } from './status.ts';
-import { askView, type ViewAnswer, viewQuestion } from './viewInfo.ts';
+import { fetchViewInfo, type ViewInfo, viewInfoUrl } from './viewInfo.ts';
 
 /** An attempt that has got nowhere after this long is given up. */
 const CONNECT_TIMEOUT_MS = 15_000;
@@ -12,7 +12,7 @@ const STABLE_AFTER_MS = 10_000;
  * A view with a key is believed to be gone after being called unknown this often in a row: a control that has just
  * started does not know its workers yet.
  */
-const UNKNOWN_AT_MOST = 3;
+const MAX_NOT_FOUND = 3;
 
 const FIRST_RETRY_DELAY_MS = 1000;
 const LONGEST_RETRY_DELAY_MS = 10_000;
@@ -70,7 +70,7 @@ export class LiveConnection {
   #received = 0;
   #credentials: RfbCredentials | null = null;
   /** Why the last credentials were of no use: said until others are. */
-  #refusal: Loss | null = null;
+  #lastRefusal: Loss | null = null;
   #attempt: Attempt | null = null;
   /** The address, with the key as soon as that is known. */
   #url: URL;
@@ -78,9 +78,9 @@ export class LiveConnection {
   #session: string | null = null;
   /** Whether a WebSocket of it was ever open: then nothing on the way is in the way of WebSockets. */
   #opened = false;
-  #question: AbortController | null = null;
+  #infoRequest: AbortController | null = null;
   /** How often in a row the gateway knew no such view. */
-  #absences = 0;
+  #notFoundInARow = 0;
   #failures = 0;
   #retryTimer: number | undefined;
 
@@ -97,8 +97,8 @@ export class LiveConnection {
       this.#connect();
       return;
     }
-    this.#ask((answer) => {
-      const end = this.#bind(answer);
+    this.#fetchInfo((info) => {
+      const end = this.#checkSession(info);
       if (end) this.#stop(end);
       else this.#connect();
     });
@@ -107,7 +107,7 @@ export class LiveConnection {
   /** Ends the connection for good and takes the canvas out of the page. */
   close(): void {
     clearTimeout(this.#retryTimer);
-    this.#question?.abort();
+    this.#infoRequest?.abort();
     const attempt = this.#attempt;
     if (attempt) {
       // Forgotten first: what noVNC still reports about it concerns nobody any more.
@@ -173,36 +173,37 @@ export class LiveConnection {
   }
 
   /** Asks what the address leads to; the answer is taken unless another question or the end comes first. */
-  #ask(take: (answer: ViewAnswer) => void): void {
-    this.#question?.abort();
-    const url = viewQuestion(this.#url);
+  #fetchInfo(handle: (info: ViewInfo) => void): void {
+    this.#infoRequest?.abort();
+    const url = viewInfoUrl(this.#url);
     if (!url) {
-      take({ state: 'unknown' });
+      handle({ state: 'unknown' });
       return;
     }
-    const { signal } = (this.#question = new AbortController());
-    void askView(url, signal).then((answer) => {
-      if (!signal.aborted) take(answer);
+    const { signal } = (this.#infoRequest = new AbortController());
+    void fetchViewInfo(url, signal).then((info) => {
+      if (!signal.aborted) handle(info);
     });
   }
 
   /** Keeps to the session that an answer names; returns why there is nothing to see any more, if so. */
-  #bind(answer: ViewAnswer): Loss | null {
-    if (answer.state === 'unknown') return null;
-    this.#absences = answer.state === 'absent' ? this.#absences + 1 : 0;
-    if (this.#hasKey && this.#absences > 0 && this.#absences < UNKNOWN_AT_MOST) return null;
-    if (answer.state !== 'shown') return { kind: answer.state };
+  #checkSession(info: ViewInfo): Loss | null {
+    if (info.state === 'unknown') return null;
+    this.#notFoundInARow = info.state === 'absent' ? this.#notFoundInARow + 1 : 0;
+    if (this.#hasKey && this.#notFoundInARow > 0 && this.#notFoundInARow < MAX_NOT_FOUND)
+      return null;
+    if (info.state !== 'shown') return { kind: info.state };
     // A screen that all sessions share, or an original's.
-    if (answer.session === null && answer.key === null) return null;
-    const named = this.#session !== null && answer.session !== null;
+    if (info.session === null && info.key === null) return null;
+    const named = this.#session !== null && info.session !== null;
     // Without a name for what was shown before, only a key can tell that it was this session's.
-    const same = named ? this.#session === answer.session : this.#hasKey || !this.#opened;
+    const same = named ? this.#session === info.session : this.#hasKey || !this.#opened;
     if (!same) return { kind: 'over' };
-    this.#keep(answer);
+    this.#rememberSession(info);
     return null;
   }
 
-  #keep({ session, key }: { session: string | null; key: string | null }): void {
+  #rememberSession({ session, key }: { session: string | null; key: string | null }): void {
     this.#session ??= session;
     if (key === null || this.#hasKey) return;
     this.#url = new URL(this.#url);
@@ -237,7 +238,7 @@ export class LiveConnection {
     } catch (error) {
       // A URL this page may not open (ws: from an https: page) stays forbidden: no second try.
       const text = error instanceof Error ? error.message : String(error);
-      this.#stop({ kind: 'told', text });
+      this.#stop({ kind: 'reported', text });
       return;
     }
 
@@ -262,12 +263,12 @@ export class LiveConnection {
       whileCurrent(() => {
         clearTimeout(attempt.timeout);
         attempt.connectedAt = Date.now();
-        this.#refusal = null;
+        this.#lastRefusal = null;
         this.#options.onStatus({ state: 'connected' });
         if (this.#session !== null || this.#hasKey) return;
         // The gateway could not say whose screen this is before; while it is shown, it is this one's.
-        this.#ask((answer) => {
-          if (this.#attempt === attempt && answer.state === 'shown') this.#keep(answer);
+        this.#fetchInfo((info) => {
+          if (this.#attempt === attempt && info.state === 'shown') this.#rememberSession(info);
         });
       }),
     );
@@ -277,7 +278,7 @@ export class LiveConnection {
         // A person types at their own pace.
         clearTimeout(attempt.timeout);
         const { types: wanted } = event.detail;
-        this.#options.onStatus({ state: 'protected', wanted, refusal: this.#refusal });
+        this.#options.onStatus({ state: 'protected', wanted, refusal: this.#lastRefusal });
       }),
     );
     rfb.addEventListener(
@@ -285,8 +286,8 @@ export class LiveConnection {
       whileCurrent((event) => {
         // The same password would be refused again; the next attempt asks for another.
         this.#credentials = null;
-        this.#refusal = { kind: 'refused', text: event.detail.reason };
-        attempt.refusal = this.#refusal;
+        this.#lastRefusal = { kind: 'refused', text: event.detail.reason };
+        attempt.refusal = this.#lastRefusal;
       }),
     );
     rfb.addEventListener(
@@ -326,13 +327,13 @@ export class LiveConnection {
     this.#failures = wasStable ? 1 : this.#failures + 1;
     const retryAt = now + reconnectDelay(this.#failures);
     this.#stop(loss);
-    this.#ask((answer) => {
-      const end = this.#bind(answer);
+    this.#fetchInfo((info) => {
+      const end = this.#checkSession(info);
       if (end) {
         this.#stop(end);
         return;
       }
-      const blocked = answer.state === 'shown' && !this.#opened;
+      const blocked = info.state === 'shown' && !this.#opened;
       const reason: Loss = blocked ? { kind: 'blocked' } : loss;
       this.#options.onStatus({ state: 'disconnected', loss: reason, retryAt });
       this.#retryTimer = window.setTimeout(
@@ -349,7 +350,7 @@ export class LiveConnection {
 function lossOf(attempt: Attempt, clean: boolean): Loss {
   if (attempt.refusal !== null) return attempt.refusal;
   const text = attempt.ending.event?.reason.trim();
-  if (text) return { kind: 'told', text: /[.!?]$/.test(text) ? text : `${text}.` };
+  if (text) return { kind: 'reported', text: /[.!?]$/.test(text) ? text : `${text}.` };
   if (attempt.connectedAt === null) return { kind: 'unreachable' };
   return { kind: clean ? 'lost' : 'unreadable' };
 }

@@ -1,13 +1,13 @@
 import { storedToken } from '../api/token.ts';
 import enScreen from '../i18n/en/screen.json';
 import ruScreen from '../i18n/ru/screen.json';
-import { speaking } from '../i18n/createI18n.ts';
+import { createI18n } from '../i18n/createI18n.ts';
 import { isSwitchedOn, livePageSocket, parseLivePath } from './address.ts';
 import { LiveConnection } from './connection.ts';
 import { type CredentialKind, type LiveStatus, statusText } from './status.ts';
 
 /** Only what this page shows: whoever watches a screen has to load it. */
-const t = speaking({ en: { screen: enScreen }, ru: { screen: ruScreen } }).getFixedT(
+const t = createI18n({ en: { screen: enScreen }, ru: { screen: ruScreen } }).getFixedT(
   null,
   'screen',
 );

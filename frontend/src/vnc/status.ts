@@ -6,7 +6,7 @@ export type CredentialKind = 'username' | 'password' | 'target';
 /** Why there is no connection any more. */
 export type Loss =
   /** In the words of the other side, or of the browser here. */
-  | { kind: 'told'; text: string }
+  | { kind: 'reported'; text: string }
   /** The screen wants another password, or nobody at all; with its own reason, if it gave one. */
   | { kind: 'refused'; text: string | undefined }
   | { kind: 'timeout' | 'lost' | 'unreadable' | 'unreachable' }
@@ -24,7 +24,7 @@ export type LiveStatus =
   | { state: 'disconnected'; loss: Loss; retryAt: number | null };
 
 function lossText(t: TFunction<'screen'>, loss: Loss): string {
-  if (loss.kind === 'told') return loss.text;
+  if (loss.kind === 'reported') return loss.text;
   if (loss.kind === 'refused' && loss.text) {
     return t('loss.refusedBecause', { reason: loss.text });
   }

@@ -11,7 +11,7 @@ export interface LiveQuality {
 }
 
 /** Often enough to notice a bad connection, and too seldom to be one of its reasons. */
-const LOOK_INTERVAL_MS = 3000;
+const MEASURE_INTERVAL_MS = 3000;
 
 /**
  * Looks at the connection again and again while `connected`. VNC has no ping that every server answers, so the way to the
@@ -26,7 +26,7 @@ export function useLiveQuality(connected: boolean, received: () => number): Live
     if (!connected) return;
     const stop = new AbortController();
     let last = { at: performance.now(), bytes: received() };
-    const look = async () => {
+    const measure = async () => {
       const roundTripMs = await measureRoundTrip(stop.signal).catch(() => null);
       if (stop.signal.aborted) return;
       const now = { at: performance.now(), bytes: received() };
@@ -34,7 +34,7 @@ export function useLiveQuality(connected: boolean, received: () => number): Live
       setQuality({ roundTripMs, bytesPerSecond: (now.bytes - last.bytes) / seconds });
       last = now;
     };
-    const timer = window.setInterval(() => void look(), LOOK_INTERVAL_MS);
+    const timer = window.setInterval(() => void measure(), MEASURE_INTERVAL_MS);
     return () => {
       stop.abort();
       window.clearInterval(timer);

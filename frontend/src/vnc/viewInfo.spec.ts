@@ -2,7 +2,7 @@ import { http, HttpResponse } from 'msw';
 import { describe, expect, it } from 'vitest';
 
 import { refusal, server } from '../test/server.ts';
-import { askView, viewQuestion } from './viewInfo.ts';
+import { fetchViewInfo, viewInfoUrl } from './viewInfo.ts';
 
 const HERE = window.location.host;
 const SHOWN = { session: '3f2b8c1e-0000-4000-8000-000000000001', key: 'k1' };
@@ -12,13 +12,13 @@ describe('viewQuestion', () => {
     [`ws://${HERE}/websockify?token=6900&key=k`, '/websockify/view?token=6900&key=k'],
     [`ws://${HERE}/a/b/websockify/?token=6900`, '/a/b/websockify/view?token=6900'],
   ])('is beside the WebSocket %s', (socket, question) => {
-    expect(viewQuestion(new URL(socket))?.href).toBe(`${window.location.origin}${question}`);
+    expect(viewInfoUrl(new URL(socket))?.href).toBe(`${window.location.origin}${question}`);
   });
 
   it.each([`wss://${HERE}/websockify`, 'ws://vnc.test/websockify'])(
     'is none where no page may read the answer: %s',
     (socket) => {
-      expect(viewQuestion(new URL(socket))).toBeNull();
+      expect(viewInfoUrl(new URL(socket))).toBeNull();
     },
   );
 });
@@ -30,7 +30,7 @@ describe('askView', () => {
     signal = new AbortController().signal,
   ) => {
     server.use(http.get('*/websockify/view', respond));
-    return askView(question, signal);
+    return fetchViewInfo(question, signal);
   };
 
   it.each([

@@ -1,5 +1,5 @@
 /** What the gateway says of a live view. */
-export type ViewAnswer =
+export type ViewInfo =
   /** It shows this session, and opens with this key; each is null where the gateway does not know it. */
   | { state: 'shown'; session: string | null; key: string | null }
   /** Nothing more to come: its session is over, there is no such view, or the address does not open it. */
@@ -8,7 +8,7 @@ export type ViewAnswer =
   | { state: 'unknown' };
 
 /** The gateway's refusals that another attempt would meet again, by their codes. */
-const FINAL: Readonly<Record<string, 'over' | 'absent' | 'locked'>> = {
+const PERMANENT_REFUSALS: Readonly<Record<string, 'over' | 'absent' | 'locked'>> = {
   view_over: 'over',
   vnc_not_found: 'absent',
   unauthorized: 'locked',
@@ -23,7 +23,7 @@ const TIMEOUT_MS = 5000;
  *
  * @param socket the WebSocket's address
  */
-export function viewQuestion(socket: URL): URL | null {
+export function viewInfoUrl(socket: URL): URL | null {
   const url = new URL(socket);
   url.protocol = socket.protocol === 'wss:' ? 'https:' : 'http:';
   url.pathname = `${socket.pathname.replace(/\/+$/, '')}/view`;
@@ -33,37 +33,40 @@ export function viewQuestion(socket: URL): URL | null {
 /**
  * Asks what a live view shows.
  *
- * @param question what {@link viewQuestion} returned
- * @param signal ends the question, which is then answered with `unknown`
+ * @param url what {@link viewInfoUrl} returned
+ * @param signal ends the url, which is then answered with `unknown`
  */
-export async function askView(question: URL, signal: AbortSignal): Promise<ViewAnswer> {
+export async function fetchViewInfo(url: URL, signal: AbortSignal): Promise<ViewInfo> {
   try {
-    const response = await fetch(question, {
+    const response = await fetch(url, {
       headers: { Accept: 'application/json' },
       cache: 'no-store',
       // To a proxy's login, if anywhere.
       redirect: 'error',
       signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
     });
-    return readAnswer(response.ok, await response.json());
+    return readInfo(response.ok, await response.json());
   } catch {
     return { state: 'unknown' };
   }
 }
 
-function readAnswer(ok: boolean, body: unknown): ViewAnswer {
+function readInfo(ok: boolean, body: unknown): ViewInfo {
   const { session, key, code } = (typeof body === 'object' && body !== null ? body : {}) as Record<
     string,
     unknown
   >;
   if (!ok) {
-    const state = typeof code === 'string' && Object.hasOwn(FINAL, code) ? FINAL[code] : undefined;
+    const state =
+      typeof code === 'string' && Object.hasOwn(PERMANENT_REFUSALS, code)
+        ? PERMANENT_REFUSALS[code]
+        : undefined;
     return { state: state ?? 'unknown' };
   }
-  if (!isTextOrNull(session) || !isTextOrNull(key)) return { state: 'unknown' };
+  if (!isStringOrNull(session) || !isStringOrNull(key)) return { state: 'unknown' };
   return { state: 'shown', session, key };
 }
 
-function isTextOrNull(value: unknown): value is string | null {
+function isStringOrNull(value: unknown): value is string | null {
   return value === null || typeof value === 'string';
 }

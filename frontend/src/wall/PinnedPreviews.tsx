@@ -3,7 +3,7 @@ import { useTranslation } from 'react-i18next';
 
 import type { Session } from '../api/types.ts';
 import { useFleet } from '../hooks/fleet.ts';
-import { usePageKeys } from '../ui/useHotkeys.ts';
+import { useHotkeys } from '../ui/useHotkeys.ts';
 import { useStore } from '../lib/useStore.ts';
 import { sessionKey } from '../live/fleetStore.ts';
 import { previewsOpen } from './preferences.ts';
@@ -25,7 +25,7 @@ export function PinnedPreviews({ onEnd }: { onEnd: (session: Session) => void })
     () => pinned.flatMap((pin) => byKey.get(pin) ?? []).filter(hasScreen),
     [pinned, byKey],
   );
-  usePageKeys({ Escape: live.length > 0 ? stopAll : undefined });
+  useHotkeys({ Escape: live.length > 0 ? stopAll : undefined });
 
   if (sessions.length === 0) return null;
   return (

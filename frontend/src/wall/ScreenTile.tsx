@@ -16,9 +16,9 @@ import { sessionKey } from '../live/fleetStore.ts';
 import { sessionPath } from '../sessions/sessionPath.ts';
 import type { LiveRequests, LiveTile } from './liveTiles.ts';
 import { PinButton } from '../sessions/PinButton.tsx';
-import { useScreenPicture } from './useScreenshot.ts';
+import { useScreenshot } from './useScreenshot.ts';
 
-const LivePeek = lazy(() => import('../vnc/ViewOnlyViewer.tsx'));
+const ViewOnlyViewer = lazy(() => import('../vnc/ViewOnlyViewer.tsx'));
 
 /** How long a pointer rests on a tile before it is live, in ms: one that only passes by starts nothing. */
 export const HOVER_MS = 300;
@@ -85,18 +85,24 @@ function TileScreen({ session, live, requests }: TileScreenProps): ReactNode {
   const { t } = useTranslation('wall');
   const { token } = useStore(access);
   const screen = useRef<HTMLDivElement>(null);
-  const hover = useRef<number | undefined>(undefined);
+  const hoverTimer = useRef<number | undefined>(undefined);
   const key = sessionKey(session);
   const id = shortId(session.id);
   const address = session.status === 'READY' && !session.stale ? session.vnc.ws : null;
   const isLive = live !== undefined && address !== null;
-  const { url, problem } = useScreenPicture(session, screen, address !== null && !isLive);
-  const { onVisit, onLeave, onPress, onStop } = requests;
-  const why = isLive ? null : session.stale ? t('tile.stale') : address !== null ? problem : null;
+  const { url, problem } = useScreenshot(session, screen, address !== null && !isLive);
+  const { onHover, onLeave, onPress, onStop } = requests;
+  const reason = isLive
+    ? null
+    : session.stale
+      ? t('tile.stale')
+      : address !== null
+        ? problem
+        : null;
 
   useEffect(
     () => () => {
-      window.clearTimeout(hover.current);
+      window.clearTimeout(hoverTimer.current);
       onStop(key);
     },
     [key, onStop],
@@ -105,24 +111,24 @@ function TileScreen({ session, live, requests }: TileScreenProps): ReactNode {
   return (
     <div
       ref={screen}
-      className={why === null && address !== null ? 'tile-screen' : 'tile-screen dimmed'}
+      className={reason === null && address !== null ? 'tile-screen' : 'tile-screen dimmed'}
       data-state={isLive ? 'live' : 'picture'}
       onPointerEnter={({ pointerType }) => {
         // A finger that touches is no pointer that rests: its tap is a click.
         if (pointerType === 'touch') return;
-        hover.current = window.setTimeout(() => {
-          onVisit(key);
+        hoverTimer.current = window.setTimeout(() => {
+          onHover(key);
         }, HOVER_MS);
       }}
       onPointerLeave={() => {
-        window.clearTimeout(hover.current);
+        window.clearTimeout(hoverTimer.current);
         onLeave(key);
       }}
     >
       {url !== null && <img src={url} alt={t('tile.picture', { id })} />}
       {isLive && (
         <Suspense fallback={null}>
-          <LivePeek sessionId={session.id} url={liveViewUrl(address, token).href} />
+          <ViewOnlyViewer sessionId={session.id} url={liveViewUrl(address, token).href} />
         </Suspense>
       )}
       {/* Over the screen, so that its canvas takes neither clicks nor the wheel. */}
@@ -133,7 +139,7 @@ function TileScreen({ session, live, requests }: TileScreenProps): ReactNode {
           aria-label={t('tile.watch', { id })}
           aria-pressed={live?.kept ?? false}
           onClick={() => {
-            window.clearTimeout(hover.current);
+            window.clearTimeout(hoverTimer.current);
             onPress(key);
           }}
         />
@@ -142,7 +148,7 @@ function TileScreen({ session, live, requests }: TileScreenProps): ReactNode {
         {session.status !== 'READY' && <StatusBadge status={session.status} />}
         {isLive && <span className="badge good">{t(live.kept ? 'tile.kept' : 'tile.live')}</span>}
       </span>
-      {!isLive && <TileNote session={session} problem={why} waiting={url === null} />}
+      {!isLive && <TileNote session={session} problem={reason} waiting={url === null} />}
     </div>
   );
 }

@@ -4,7 +4,7 @@ import { useCallback, useMemo, useState } from 'react';
  * How many tiles are live at once. Each is a connection of its own, over which everything comes that moves on its screen,
  * drawn by the one thread that this page has; pictures once a second cost next to nothing.
  */
-export const LIVE_AT_ONCE = 4;
+export const MAX_LIVE_TILES = 4;
 
 /** A tile that shows its screen live. */
 export interface LiveTile {
@@ -17,13 +17,13 @@ export interface LiveTile {
 export type LiveTiles = readonly LiveTile[];
 
 /** Makes a tile live; the oldest goes back to a picture when there are too many. */
-export function wake(live: LiveTiles, tile: LiveTile): LiveTiles {
-  return [...live.filter(({ key }) => key !== tile.key), tile].slice(-LIVE_AT_ONCE);
+export function activate(live: LiveTiles, tile: LiveTile): LiveTiles {
+  return [...live.filter(({ key }) => key !== tile.key), tile].slice(-MAX_LIVE_TILES);
 }
 
 /** The pointer has come to a tile: it is live for now. */
-export function visit(live: LiveTiles, key: string): LiveTiles {
-  return live.some((tile) => tile.key === key) ? live : wake(live, { key, kept: false });
+export function hover(live: LiveTiles, key: string): LiveTiles {
+  return live.some((tile) => tile.key === key) ? live : activate(live, { key, kept: false });
 }
 
 /** The pointer has left a tile. */
@@ -34,12 +34,12 @@ export function leave(live: LiveTiles, key: string): LiveTiles {
 /** A tile was clicked: it stays live, or is a picture again. */
 export function press(live: LiveTiles, key: string): LiveTiles {
   const kept = live.some((tile) => tile.key === key && tile.kept);
-  return kept ? live.filter((tile) => tile.key !== key) : wake(live, { key, kept: true });
+  return kept ? live.filter((tile) => tile.key !== key) : activate(live, { key, kept: true });
 }
 
 /** What tiles ask for, by their keys. */
 export interface LiveRequests {
-  onVisit: (key: string) => void;
+  onHover: (key: string) => void;
   onLeave: (key: string) => void;
   onPress: (key: string) => void;
   /** The tile is to be a picture again, whatever made it live. */
@@ -52,8 +52,8 @@ export function useLiveTiles(): { live: LiveTiles; requests: LiveRequests; stopA
   // One object for good: a tile that did not change is not rendered again.
   const requests = useMemo<LiveRequests>(
     () => ({
-      onVisit: (key) => {
-        setLive((before) => visit(before, key));
+      onHover: (key) => {
+        setLive((before) => hover(before, key));
       },
       onLeave: (key) => {
         setLive((before) => leave(before, key));

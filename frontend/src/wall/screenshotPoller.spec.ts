@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { pictureWidth } from './screenshotPoller.ts';
+import { screenshotWidth } from './screenshotPoller.ts';
 
 it.each([
   [0, 1, 160],
@@ -10,5 +10,5 @@ it.each([
   [350, 2, 960],
   [4000, 2, 1280],
 ])('a tile of %i px at %i× asks for a picture of %i', (element, ratio, width) => {
-  expect(pictureWidth(element, ratio)).toBe(width);
+  expect(screenshotWidth(element, ratio)).toBe(width);
 });

@@ -1,7 +1,7 @@
 import { errorText, getScreenshot, type SessionPlace } from '../api/client.ts';
 import { sleep } from '../lib/sleep.ts';
 import { Store } from '../lib/store.ts';
-import { Turnstile } from '../lib/concurrencyLimit.ts';
+import { ConcurrencyLimit } from '../lib/concurrencyLimit.ts';
 
 /** How often a screen is asked for, in ms: a session's screen is looked at once a second, however many ask. */
 const INTERVAL_MS = 1000;
@@ -11,14 +11,14 @@ const RETRY_DELAYS_MS = [2000, 4000, 8000, 15_000, 30_000];
  * How many pictures are asked for at once. A worker that is frozen keeps a request for seconds, and a browser has six
  * connections for all of them: some have to be left for everything else.
  */
-const AT_ONCE = 3;
+const MAX_CONCURRENT = 3;
 /** The widths that pictures are asked for in, in pixels: few, so that all who look share them. */
 const WIDTHS = [160, 240, 320, 480, 640, 960, 1280];
 
-const turnstile = new Turnstile(AT_ONCE);
+const limit = new ConcurrencyLimit(MAX_CONCURRENT);
 
 /** What is known of a screen by its pictures. */
-export interface ScreenPicture {
+export interface PolledScreenshot {
   /** The last picture, as an object URL; `null` before the first. */
   url: string | null;
   /** Why there is no newer one; `null` while all is well. */
@@ -26,14 +26,14 @@ export interface ScreenPicture {
 }
 
 /** The width to ask a picture in, for an element that is this wide in CSS pixels. */
-export function pictureWidth(elementWidth: number, devicePixelRatio: number): number {
+export function screenshotWidth(elementWidth: number, devicePixelRatio: number): number {
   const wanted = elementWidth * devicePixelRatio;
   return WIDTHS.find((width) => width >= wanted) ?? Math.max(...WIDTHS);
 }
 
 /** Looks at a session's screen again and again, between {@link start} and {@link stop}, and keeps the last picture. */
-export class PictureFeed {
-  readonly picture = new Store<ScreenPicture>({ url: null, problem: null });
+export class ScreenshotPoller {
+  readonly picture = new Store<PolledScreenshot>({ url: null, problem: null });
   readonly #place: SessionPlace;
   #tag: string | null = null;
   #run: AbortController | null = null;
@@ -68,11 +68,11 @@ export class PictureFeed {
     while (!stopped()) {
       const started = Date.now();
       try {
-        const look = () => getScreenshot(this.#place, width, this.#tag, signal);
-        const screenshot = await turnstile.pass(look, signal);
+        const fetchPicture = () => getScreenshot(this.#place, width, this.#tag, signal);
+        const screenshot = await limit.run(fetchPicture, signal);
         if (stopped()) return;
         failures = 0;
-        this.#take(screenshot);
+        this.#update(screenshot);
       } catch (error) {
         if (stopped()) return;
         failures += 1;
@@ -83,7 +83,7 @@ export class PictureFeed {
     }
   }
 
-  #take(screenshot: { picture: Blob; tag: string | null } | null): void {
+  #update(screenshot: { picture: Blob; tag: string | null } | null): void {
     if (screenshot === null) {
       const { url, problem } = this.picture.get();
       if (problem !== null) this.picture.set({ url, problem: null });

@@ -4,20 +4,20 @@ import type { SessionPlace } from '../api/client.ts';
 import { useElementWidth } from '../ui/useElementWidth.ts';
 import { useInView } from '../ui/useInView.ts';
 import { useStore } from '../lib/useStore.ts';
-import { PictureFeed, pictureWidth, type ScreenPicture } from './screenshotPoller.ts';
+import { ScreenshotPoller, screenshotWidth, type PolledScreenshot } from './screenshotPoller.ts';
 
 /**
  * A session's screen as a picture for an element, in its width: renewed while it is `wanted` and the element is in sight,
  * and otherwise left as it was.
  */
-export function useScreenPicture(
+export function useScreenshot(
   { worker, id }: SessionPlace,
   element: RefObject<Element | null>,
   wanted: boolean,
-): ScreenPicture {
-  const [feed] = useState(() => new PictureFeed({ worker, id }));
+): PolledScreenshot {
+  const [feed] = useState(() => new ScreenshotPoller({ worker, id }));
   const inView = useInView(element);
-  const width = pictureWidth(useElementWidth(element), window.devicePixelRatio);
+  const width = screenshotWidth(useElementWidth(element), window.devicePixelRatio);
   const looking = wanted && inView;
 
   useEffect(() => {

@@ -4,7 +4,7 @@ import { useTranslation } from 'react-i18next';
 import { errorText } from '../api/client.ts';
 import type { WorkerStatus } from '../api/types.ts';
 import { useDrain } from '../hooks/mutations.ts';
-import { complain } from '../ui/notices.ts';
+import { notifyError } from '../ui/notices.ts';
 
 /** Takes a worker out of service, or back: its sessions go on either way. Nothing for one that can't be asked. */
 export function DrainButton({ worker }: { worker: WorkerStatus }): ReactNode {
@@ -20,7 +20,7 @@ export function DrainButton({ worker }: { worker: WorkerStatus }): ReactNode {
       onClick={() => {
         mutate(!draining, {
           onError: (error) => {
-            complain(t('workers.drain.failed', { worker: name, reason: errorText(error) }));
+            notifyError(t('workers.drain.failed', { worker: name, reason: errorText(error) }));
           },
         });
       }}

@@ -1,21 +1,21 @@
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { adviceFor, healthWord, workerChecks } from './workerHealth.ts';
+import { adviceFor, healthState, workerChecks } from './workerHealth.ts';
 import type { WorkerStatus } from '../api/types.ts';
 import { useCheckName } from './WorkerChecks.tsx';
 
 /** Why a worker is not as it should be, in plain words, and what to do about it. Nothing for one that is well. */
-export function WorkerTrouble({ worker }: { worker: WorkerStatus }): ReactNode {
+export function WorkerProblems({ worker }: { worker: WorkerStatus }): ReactNode {
   const { t } = useTranslation('fleet');
   const checkName = useCheckName();
   const { detail, url, stale } = worker;
-  const word = healthWord(worker);
-  if (word === 'healthy') return null;
-  if (word === 'draining') return <p className="worker-note">{t('workers.why.draining')}</p>;
+  const state = healthState(worker);
+  if (state === 'healthy') return null;
+  if (state === 'draining') return <p className="worker-note">{t('workers.why.draining')}</p>;
   const failing = workerChecks(worker).filter(({ fails }) => fails);
   return (
-    <div className="worker-trouble">
+    <div className="worker-problems">
       {'error' in detail && (
         <>
           <p>
@@ -28,7 +28,7 @@ export function WorkerTrouble({ worker }: { worker: WorkerStatus }): ReactNode {
           </p>
         </>
       )}
-      {word === 'degraded' && failing.length === 0 && <p>{t('workers.why.silent')}</p>}
+      {state === 'degraded' && failing.length === 0 && <p>{t('workers.why.silent')}</p>}
       {failing.map(({ name, text }) => (
         <p key={name}>
           <strong>

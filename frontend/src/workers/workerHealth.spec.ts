@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 
 import { healthyWorker } from '../test/server.ts';
 import type { WorkerStatus } from '../api/types.ts';
-import { adviceFor, healthWord, workerChecks, worstFirst } from './workerHealth.ts';
+import { adviceFor, healthState, workerChecks, worstFirst } from './workerHealth.ts';
 
 const silent: WorkerStatus = {
   ...healthyWorker,
@@ -26,10 +26,10 @@ const broken: WorkerStatus = {
 const leaving: WorkerStatus = { ...healthyWorker, name: 'leaving', draining: true };
 
 test('a worker’s health is one word', () => {
-  const words = [silent, broken, leaving, healthyWorker].map(healthWord);
+  const words = [silent, broken, leaving, healthyWorker].map(healthState);
   expect(words).toEqual(['unreachable', 'degraded', 'draining', 'healthy']);
   // A worker that was told to leave and then fell silent is of no use for the worse of two reasons.
-  expect(healthWord({ ...silent, draining: true })).toBe('unreachable');
+  expect(healthState({ ...silent, draining: true })).toBe('unreachable');
 });
 
 test('the checks that fail come first', () => {

@@ -33,7 +33,7 @@ export interface Chart {
 }
 
 /** All charts over one axis of time. */
-export interface FleetFigures {
+export interface ChartData {
   /** The samples' times, in ms since the epoch. */
   times: number[];
   charts: Chart[];
@@ -88,7 +88,7 @@ function addUp(rows: readonly (readonly number[])[]): number[] {
 }
 
 /** What the charts show of the last `minutes` of a history. */
-export function fleetFigures(history: FleetHistory, minutes: number): FleetFigures {
+export function chartData(history: FleetHistory, minutes: number): ChartData {
   const { samples, interval_seconds: interval, create_seconds: bounds } = history;
   const at = samples.map((sample) => Date.parse(sample.at));
   const from = (at.at(-1) ?? 0) - minutes * 60_000;

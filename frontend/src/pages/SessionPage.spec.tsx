@@ -109,13 +109,13 @@ describe('the page of a live session', () => {
     });
     const at = new Date().toISOString();
     const attached = { ...session, attached: 5 };
-    stream.tell({ name: 'session', data: { change: 'attached', at, session: attached } });
+    stream.send({ name: 'session', data: { change: 'attached', at, session: attached } });
     await waitFor(() => {
       expect(fact('Attached clients')).toHaveTextContent('5');
     });
 
     over = true;
-    stream.tell({ name: 'session', data: { change: 'ended', at, session: ended } });
+    stream.send({ name: 'session', data: { change: 'ended', at, session: ended } });
     const end = await screen.findByRole('region', { name: 'End' });
     expect(end).toHaveTextContent('Browser crashed');
     expect(end).toHaveTextContent('the browser was ended by SIGSEGV');

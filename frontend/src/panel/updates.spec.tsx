@@ -25,13 +25,13 @@ describe('while the event stream is there', () => {
     renderPanel();
     await screen.findByText('aaaaaaaa');
     expect(screen.getByText('Live')).toBeInTheDocument();
-    fleet.happens('created', { ...second, status: 'INIT' });
+    fleet.emitChange('created', { ...second, status: 'INIT' });
     expect(await screen.findByText('INIT', { selector: '.badge' })).toBeInTheDocument();
-    fleet.happens('ready', second);
+    fleet.emitChange('ready', second);
     await waitFor(() => {
       expect(screen.queryByText('INIT', { selector: '.badge' })).not.toBeInTheDocument();
     });
-    fleet.happens('ended', { ...first, status: 'DEAD' });
+    fleet.emitChange('ended', { ...first, status: 'DEAD' });
     await waitFor(() => {
       expect(screen.queryByText('aaaaaaaa')).not.toBeInTheDocument();
     });
@@ -74,7 +74,7 @@ describe('when the event stream is cut', () => {
     fleet.sessions = [second];
     await pass(POLL_INTERVAL_MS);
     expect(await screen.findByText('bbbbbbbb')).toBeInTheDocument();
-    fleet.mend();
+    fleet.restore();
     await pass(10_000);
     expect(await screen.findByText('Live')).toBeInTheDocument();
     const { polls } = fleet;

@@ -1,11 +1,11 @@
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import type { Chart, Line } from './figures.ts';
+import type { Chart, Line } from './chartData.ts';
 import { valueText, lineText } from './chartText.ts';
 
 /** The figures of all charts as a table, for who can't see or point at pictures. */
-export function FiguresTable({ charts }: { charts: readonly Chart[] }): ReactNode {
+export function ChartTable({ charts }: { charts: readonly Chart[] }): ReactNode {
   const { t } = useTranslation('fleet');
   return (
     <details className="card figures">

@@ -4,10 +4,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { access } from '../api/token.ts';
 import { renderPanel } from '../test/renderPanel.tsx';
-import { Screens, several, withScreen } from '../test/screens.ts';
+import { Screens, sessionsWithScreens, withScreen } from '../test/screens.ts';
 import { aSession, healthyWorker, refusal, serveFleet, server } from '../test/server.ts';
 import { wallLayout } from '../wall/preferences.ts';
-import { FORGET_AFTER_MS, pins } from '../sessions/pins.ts';
+import { UNPIN_AFTER_MS, pins } from '../sessions/pins.ts';
 import { HOVER_MS } from '../wall/ScreenTile.tsx';
 
 // noVNC needs a canvas and a socket that jsdom has not; what it is given is all that matters here.
@@ -49,12 +49,12 @@ const tile = (id: string) => within(screen.getByRole('article', { name: `Session
 const picture = (id: string) =>
   waitFor(() => tile(id).getByRole<HTMLImageElement>('img', { name: `Screen of ${id}` }));
 const cover = (id: string) => tile(id).getByRole('button', { name: `Watch ${id} live` });
-const [first, second] = several(2);
+const [first, second] = sessionsWithScreens(2);
 if (!first || !second) throw new Error('two sessions');
 
 describe('the wall', () => {
   it('has the pinned screens first, then the newest, and only sessions with a screen', async () => {
-    serveFleet(...several(3), aSession({ id: 'headless' }));
+    serveFleet(...sessionsWithScreens(3), aSession({ id: 'headless' }));
     pins.set(['local/02aaaaaa']);
     openWall();
     await picture('00aaaaaa');
@@ -62,24 +62,24 @@ describe('the wall', () => {
   });
 
   it('moves nothing when a session comes, until the order is asked for', async () => {
-    const [newest, ...others] = several(3);
+    const [newest, ...others] = sessionsWithScreens(3);
     if (!newest) throw new Error('three sessions');
     const fleet = serveFleet(...others);
     const user = openWall();
     await picture('01aaaaaa');
-    fleet.happens('created', { ...newest, status: 'INIT' });
+    fleet.emitChange('created', { ...newest, status: 'INIT' });
     await waitFor(() => {
       expect(tiles()).toEqual(['01aaaaaa', '02aaaaaa', '00aaaaaa']);
     });
     expect(tile('00aaaaaa').getByText('The browser is starting…')).toBeInTheDocument();
-    fleet.happens('ready', newest);
+    fleet.emitChange('ready', newest);
     await picture('00aaaaaa');
     await user.click(screen.getByRole('button', { name: 'Newest first' }));
     expect(tiles()).toEqual(['00aaaaaa', '01aaaaaa', '02aaaaaa']);
   });
 
   it('is paged by buttons and arrow keys, and keeps the tiles of a page in mind', async () => {
-    serveFleet(...several(5));
+    serveFleet(...sessionsWithScreens(5));
     const user = openWall();
     await picture('00aaaaaa');
     await user.click(screen.getByRole('button', { name: '2 tiles a page' }));
@@ -143,7 +143,7 @@ describe('the wall', () => {
     const fleet = serveFleet(first);
     server.use(
       http.delete('*/api/sessions/local/:id', () => {
-        fleet.happens('ended', { ...first, status: 'DEAD' });
+        fleet.emitChange('ended', { ...first, status: 'DEAD' });
         return HttpResponse.json({ id: first.id, status: 'DEAD' });
       }),
     );
@@ -298,7 +298,7 @@ describe('a tile', () => {
   });
 
   it('is a picture again once there are too many live', async () => {
-    serveFleet(...several(5));
+    serveFleet(...sessionsWithScreens(5));
     const user = openWall();
     await picture('04aaaaaa');
     for (const id of ['00aaaaaa', '01aaaaaa', '02aaaaaa', '03aaaaaa', '04aaaaaa']) {
@@ -314,7 +314,7 @@ describe('a tile', () => {
     const fleet = serveFleet(first, second);
     openWall();
     await picture('00aaaaaa');
-    fleet.happens('restarting', { ...first, status: 'INIT', restarts: 1 });
+    fleet.emitChange('restarting', { ...first, status: 'INIT', restarts: 1 });
     expect(await screen.findByText('The browser is starting again…')).toBeInTheDocument();
     expect(tiles()).toEqual(['00aaaaaa', '01aaaaaa']);
   });
@@ -347,9 +347,9 @@ describe('pins', () => {
     pins.set(['local/00aaaaaa']);
     openWall();
     await picture('00aaaaaa');
-    fleet.happens('ended', { ...first, status: 'DEAD' });
+    fleet.emitChange('ended', { ...first, status: 'DEAD' });
     await screen.findByText('No live screens');
-    await pass(FORGET_AFTER_MS);
+    await pass(UNPIN_AFTER_MS);
     expect(pins.get()).toEqual([]);
   });
 

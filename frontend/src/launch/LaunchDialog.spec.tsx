@@ -3,7 +3,7 @@ import { http, HttpResponse } from 'msw';
 import { expect, it } from 'vitest';
 
 import { EMPTY_DRAFT } from '../live/launchDraft.ts';
-import { savePreset, setInitialPreset } from '../launch/presets.ts';
+import { savePreset, setInitialPreset } from './presets.ts';
 import type { CreateSession, Session, WorkerStatus } from '../api/types.ts';
 import { language } from '../i18n/language.ts';
 import { renderPanel } from '../test/renderPanel.tsx';
@@ -69,7 +69,7 @@ function slowLaunch(fleet: FakeFleet) {
         status: 'INIT',
         request_id: request.headers.get('X-Request-Id'),
       });
-      fleet.happens('created', session);
+      fleet.emitChange('created', session);
       asked.resolve(session);
       return promise;
     }),
@@ -219,7 +219,7 @@ it('shows a session from INIT to READY, and leads to it', async () => {
   expect(cards().getByRole('timer')).toHaveTextContent(/^\d+\.\d sec$/);
 
   const ready: Session = { ...(await begun), status: 'READY' };
-  fleet.happens('ready', ready);
+  fleet.emitChange('ready', ready);
   answer(HttpResponse.json(ready, { status: 201 }));
   expect(await cards().findByText(/^READY on local after \d+\.\d{3} sec$/)).toBeInTheDocument();
   await user.click(cards().getByRole('link', { name: 'Open' }));
@@ -234,7 +234,7 @@ it('says why a session did not start, and tries again with the same form', async
   await launch();
   const session = await begun;
   await screen.findByText('Session eeeeeeee is starting on local');
-  fleet.happens('ended', {
+  fleet.emitChange('ended', {
     ...session,
     status: 'DEAD',
     end_reason: 'launch_failed',
@@ -259,7 +259,7 @@ it('ends the session of a launch that is cancelled', async () => {
   server.use(
     http.delete('*/api/sessions/local/:id', async ({ params }) => {
       ended.push(String(params.id));
-      fleet.happens('ended', { ...(await begun), status: 'DEAD', end_reason: 'deleted' });
+      fleet.emitChange('ended', { ...(await begun), status: 'DEAD', end_reason: 'deleted' });
       answer(refusal(409, 'session_cancelled', 'the session was ended') as Response);
       return HttpResponse.json({ id: params.id, status: 'DEAD' });
     }),

@@ -253,7 +253,7 @@ describe('several at once', () => {
     const fleet = serveFleet(watchable, headless);
     server.use(
       http.delete(`*/api/sessions/local/${watchable.id}`, () => {
-        fleet.happens('ended', { ...watchable, status: 'DEAD' });
+        fleet.emitChange('ended', { ...watchable, status: 'DEAD' });
         return HttpResponse.json({ id: watchable.id, status: 'DEAD' });
       }),
       http.delete('*/api/sessions/eu/:id', () =>

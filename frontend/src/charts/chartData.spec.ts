@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 
 import { aHistory, aSample, HISTORY_START } from '../test/fleetHistory.ts';
-import { type ChartName, fleetFigures, type Line, quantile, stack } from './figures.ts';
+import { type ChartName, chartData, type Line, quantile, stack } from './chartData.ts';
 import { withNewer } from './useFleetHistory.ts';
 
 /** The lines of a chart, by their names. */
-function linesOf(history: Parameters<typeof fleetFigures>[0], name: ChartName, minutes = 5) {
-  const chart = fleetFigures(history, minutes).charts.find((one) => one.name === name);
+function linesOf(history: Parameters<typeof chartData>[0], name: ChartName, minutes = 5) {
+  const chart = chartData(history, minutes).charts.find((one) => one.name === name);
   return new Map((chart?.lines ?? []).map((line) => [line.name, line] as const));
 }
 
@@ -29,10 +29,10 @@ describe('a quantile', () => {
 describe('the fleet’s figures', () => {
   it('are of the time shown, which ends with the last sample', () => {
     const history = aHistory(...Array.from({ length: 100 }, () => ({})));
-    const { times } = fleetFigures(history, 5);
+    const { times } = chartData(history, 5);
     expect(times).toHaveLength(61);
     expect(times.at(-1)).toBe(HISTORY_START + 99 * 5000);
-    expect(fleetFigures({ ...history, samples: [] }, 5).times).toEqual([]);
+    expect(chartData({ ...history, samples: [] }, 5).times).toEqual([]);
   });
 
   it('have the sessions of each sample, and the last ones as the figure', () => {
@@ -52,7 +52,7 @@ describe('the fleet’s figures', () => {
     expect(p95?.values[12]).toBeNull();
     expect(p95?.values[13]).toBeCloseTo(0.955);
     expect(p95?.figure).toBeCloseTo(0.94);
-    expect(fleetFigures(history, 5).failed).toBe(2);
+    expect(chartData(history, 5).failed).toBe(2);
   });
 
   it('count ends by reason over the last minute, and all of them as the figure', () => {
@@ -79,7 +79,7 @@ describe('the fleet’s figures', () => {
     });
     expect([...linesOf(history, 'clients').keys()]).toEqual(['attached']);
     expect([...linesOf(history, 'pools').keys()]).toEqual(['vnc', 'vncTarget']);
-    expect(fleetFigures(history, 5).knowsViewers).toBe(false);
+    expect(chartData(history, 5).knowsViewers).toBe(false);
   });
 });
 
