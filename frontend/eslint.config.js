@@ -25,12 +25,12 @@ export default defineConfig([
       parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
     },
     rules: {
-      // A number in a text is as plain as a string; everything else still has to be converted on purpose.
+      // Numbers may be interpolated; everything else has to be converted explicitly.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
     },
   },
   {
-    // Whatever a person reads or hears comes from the texts of src/i18n.
+    // Texts for people come from src/i18n.
     files: ['src/**/*.tsx'],
     ignores: ['**/*.spec.tsx', 'src/test/**'],
     plugins: { i18next },

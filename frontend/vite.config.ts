@@ -3,13 +3,13 @@ import { defineConfig } from 'vitest/config';
 
 import { limitFirstLoad } from './build/first-load.ts';
 
-/** Where `npm run dev` finds a running control role; the second name is the original's. */
+/** The control role that `npm run dev` forwards requests to; the second name is the original's. */
 const origin =
   process.env.CAMOFLEET_ORIGIN ?? process.env.VITE_API_ORIGIN ?? 'http://127.0.0.1:9000';
 
 export default defineConfig({
   plugins: [react(), limitFirstLoad()],
-  // The panel may be served below any path, so its files name each other relatively.
+  // The panel may be served below any path, so its files refer to each other by relative paths.
   base: './',
   build: {
     modulePreload: { polyfill: false },

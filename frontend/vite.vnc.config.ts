@@ -2,7 +2,7 @@ import { defineConfig } from 'vite';
 
 import { inlineAssets } from './build/inline-assets.ts';
 
-/** Builds the noVNC page into one file beside the panel, which the first build has just written. */
+/** Builds the noVNC page as one file into the output directory of the panel's build. */
 export default defineConfig({
   base: './',
   plugins: [inlineAssets()],

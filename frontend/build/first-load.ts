@@ -1,19 +1,21 @@
 import { gzipSync } from 'node:zlib';
 import type { Plugin, Rolldown } from 'vite';
 
-/** What the first visit may load, in bytes as they are sent: compressed. */
+/** The limit of the first load, in compressed bytes. */
 const MOST_BYTES = 250_000;
-/** What most visits never need, and so has to wait until it is. */
+/** Chunks that must load on demand, because most visits never need them. */
 const ON_DEMAND = ['@novnc/novnc', 'uplot'];
 
-/** The files that a page loads before it can show anything: its script, all that this imports, and their styles. */
+/**
+ * The files that a page loads before it can show anything: its script, all static imports, and their styles.
+ */
 function firstLoad(bundle: Rolldown.OutputBundle): Rolldown.OutputBundle[string][] {
   const names = new Set(
     Object.values(bundle).flatMap((file) =>
       file.type === 'chunk' && file.isEntry ? [file.fileName] : [],
     ),
   );
-  // A set's own additions are gone through as well.
+  // A Set's iteration includes elements added during it.
   for (const name of names) {
     const file = bundle[name];
     if (file?.type !== 'chunk') continue;
@@ -24,7 +26,7 @@ function firstLoad(bundle: Rolldown.OutputBundle): Rolldown.OutputBundle[string]
   return [...names].flatMap((name) => bundle[name] ?? []);
 }
 
-/** Fails the build when the panel's first load outgrows its limit, or takes in what is to be loaded on demand. */
+/** Fails the build when the first load exceeds its limit or includes a chunk that should load on demand. */
 export function limitFirstLoad(): Plugin {
   return {
     name: 'limit-first-load',

@@ -1,6 +1,6 @@
 import type { Plugin } from 'vite';
 
-/** A script's text can't hold the tag that ends it; `\/` means the same to JavaScript. */
+/** A script element can't contain its own end tag; `\/` means the same to JavaScript. */
 function scriptSafe(code: string): string {
   return code.replaceAll('</script', '<\\/script');
 }
@@ -10,9 +10,8 @@ function escapeForPattern(text: string): string {
 }
 
 /**
- * Puts every script and stylesheet a page refers to into the page itself and drops the files, so
- * that the page works wherever it is served from, whatever path an ingress cut off on the way.
- * The build fails when something is left over: half a page would only be noticed in production.
+ * Inlines all scripts and stylesheets of a page, so that it works at any path. The build fails if a reference
+ * remains, because an incomplete page would only be noticed in production.
  */
 export function inlineAssets(): Plugin {
   return {
@@ -26,7 +25,7 @@ export function inlineAssets(): Plugin {
         let html = page.source.toString();
         for (const file of rest) {
           const name = escapeForPattern(file.fileName);
-          // A function as the replacement, because `$&` and the like occur in minified code.
+          // A function as the replacement, because minified code contains `$&` and the like.
           if (file.type === 'chunk') {
             html = html.replace(
               new RegExp(`<script[^>]*src="[^"]*${name}"[^>]*></script>`),

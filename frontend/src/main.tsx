@@ -24,7 +24,7 @@ if (root) {
   createRoot(root).render(
     <StrictMode>
       <QueryClientProvider client={createQueryClient()}>
-        {/* The part after the # is the panel's own: no ingress and no static server has to know its pages. */}
+        {/* Routes are in the URL's fragment, so that no ingress or static server has to know them. */}
         <HashRouter>
           <Panel />
         </HashRouter>

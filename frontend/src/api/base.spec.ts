@@ -33,7 +33,7 @@ describe('publicUrl', () => {
     expect(publicUrl('/vnc/6900', `${ORIGIN}/`).href).toBe(`${ORIGIN}/vnc/6900`);
   });
 
-  it('does not add a prefix that the address carries already', () => {
+  it('does not add a prefix that the address already has', () => {
     expect(publicUrl('/fleet/sessions/a/b/ws', `${ORIGIN}/fleet/`).href).toBe(
       `${ORIGIN}/fleet/sessions/a/b/ws`,
     );
@@ -64,7 +64,7 @@ describe('webSocketUrl', () => {
 });
 
 describe('liveViewUrl', () => {
-  it('carries the access token to the panel’s own host only, and where no key opens it', () => {
+  it('adds the access token only for the panel’s own host and only when the address has no key', () => {
     const page = `${ORIGIN}/fleet/`;
     expect(liveViewUrl('/websockify?token=6900', 's3 cret', page).href).toBe(
       'ws://fleet.test:9000/fleet/websockify?token=6900&access_token=s3+cret',

@@ -12,9 +12,9 @@ export function apiUrl(path: string, baseUri?: string): URL {
 }
 
 /**
- * An address the API handed out, made absolute. A leading `/` means the panel's own folder, because
- * the API does not know what an ingress put in front of it. An address that carries that prefix
- * already (CONTROL_PUBLIC_API_PREFIX names it) is left as it is.
+ * Makes an address from the API absolute. A leading `/` means the panel's own folder, because the API does
+ * not know the path prefix of an ingress. An address that already has that prefix (CONTROL_PUBLIC_API_PREFIX)
+ * stays as it is.
  */
 export function publicUrl(address: string, baseUri?: string): URL {
   const base = panelBase(baseUri);
@@ -24,7 +24,7 @@ export function publicUrl(address: string, baseUri?: string): URL {
   return new URL(address.slice(1), base);
 }
 
-/** Like {@link publicUrl}, with the WebSocket scheme that fits: `wss` for `https`, else `ws`. */
+/** Like {@link publicUrl}, with the matching WebSocket scheme: `wss` for `https`, else `ws`. */
 export function webSocketUrl(address: string, baseUri?: string): URL {
   const url = publicUrl(address, baseUri);
   if (url.protocol === 'https:') url.protocol = 'wss:';
@@ -33,8 +33,8 @@ export function webSocketUrl(address: string, baseUri?: string): URL {
 }
 
 /**
- * The WebSocket of a session's live view, with the access token where one is held and the address has no key, which opens
- * it as well. A browser can't set headers on a WebSocket, hence the query; another host never gets to see the token.
+ * The WebSocket URL of a session's live view. The access token is added if the address has no key of its own.
+ * It goes into the query because browsers can't set headers on a WebSocket, and only to the panel's own host.
  */
 export function liveViewUrl(address: string, token: string | null, baseUri?: string): URL {
   const url = webSocketUrl(address, baseUri);

@@ -12,12 +12,12 @@ import type {
   WorkerStatus,
 } from './types.ts';
 
-/** A poll that takes longer than this is given up; the next one is due anyway. */
+/** Timeout of reads; the next poll is due by then anyway. */
 const READ_TIMEOUT_MS = 10_000;
-/** Launching a browser takes a while, more so on a busy host. */
+/** Timeout of writes: launching a browser takes a while, longer on a busy host. */
 const WRITE_TIMEOUT_MS = 90_000;
 
-/** The API answered, and the answer was no. Its message is the API's own word for why, if it has one. */
+/** The API refused the request. The message is the API's explanation, if it sent one. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
 
@@ -30,11 +30,11 @@ export class ApiError extends Error {
   }
 }
 
-/** Nothing that speaks the API answered: no connection, a timeout, or a proxy's own error page. */
+/** Nothing that speaks the API answered: no connection, a timeout, or an error page of a proxy. */
 export class UnreachableError extends Error {
   override readonly name = 'UnreachableError';
 
-  /** @param status that of an answer which was not the API's */
+  /** @param status status code of the answer, if there was one */
   constructor(
     readonly reason: 'timeout' | 'unreachable' | 'foreign',
     readonly status = 0,
@@ -43,7 +43,7 @@ export class UnreachableError extends Error {
   }
 }
 
-/** What to tell the person about a failed request: the API's own words, or the panel's in the language of the moment. */
+/** A failed request explained to the user: in the API's words, else in the panel's, in the current language. */
 export function errorText(error: unknown): string {
   if (error instanceof UnreachableError) {
     return i18n.t(`errors:${error.reason}`, { status: error.status });
@@ -58,11 +58,11 @@ interface RequestOptions {
   method?: 'GET' | 'POST' | 'DELETE';
   body?: unknown;
   signal?: AbortSignal;
-  /** The tag of what is there already; the answer is `null` if that is still what there is. */
+  /** The ETag of the copy that the caller has; if it still matches, the result is `null`. */
   knownTag?: string | null;
-  /** Makes the result of an answer that is no refusal; undefined if it is not the API's. JSON is read without it. */
+  /** Reads a successful answer; returns undefined if the answer is not from the API. The default reads JSON. */
   read?: (response: Response) => Promise<unknown>;
-  /** What the API is to call the request, in its logs and in what comes of it. */
+  /** Value of the X-Request-Id header, for the API's logs and events. */
   requestId?: string;
 }
 
@@ -106,7 +106,7 @@ async function request<T>(path: string, options: RequestOptions = {}): Promise<T
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
   } catch (error) {
-    // A query that nobody waits for any more says nothing about the API.
+    // An aborted query says nothing about whether the API is reachable.
     if (signal?.aborted) throw error;
     throw new UnreachableError(timeout.aborted ? 'timeout' : 'unreachable');
   }
@@ -123,26 +123,26 @@ async function request<T>(path: string, options: RequestOptions = {}): Promise<T
   return answer as T;
 }
 
-/** How long a small request to the API and its answer take, in ms. */
+/** Measures how long a small request to the API takes, in ms. */
 export async function measureRoundTrip(signal: AbortSignal): Promise<number> {
   const start = performance.now();
   await request('health', { signal });
   return performance.now() - start;
 }
 
-/** What names a session in a path. */
+/** What identifies a session in a path. */
 export type SessionPlace = Pick<Session, 'worker' | 'id'>;
 
 function sessionPath({ worker, id }: SessionPlace): string {
   return `sessions/${encodeURIComponent(worker)}/${encodeURIComponent(id)}`;
 }
 
-/** The living sessions of all workers. */
+/** The live sessions of all workers. */
 export function listSessions(signal?: AbortSignal): Promise<Session[]> {
   return request('sessions', signal ? { signal } : {});
 }
 
-/** The sessions that ended last, with the reasons. */
+/** The most recently ended sessions, with their reasons. */
 export function listEndedSessions(signal?: AbortSignal): Promise<Session[]> {
   return request('sessions?ended=true', signal ? { signal } : {});
 }
@@ -152,36 +152,36 @@ export function getWorkers(signal?: AbortSignal): Promise<WorkerStatus[]> {
   return request('workers', signal ? { signal } : {});
 }
 
-/** Takes a worker out of service, so that it gets no more sessions, or back; those that run go on. */
+/** Drains a worker, so that it gets no new sessions, or ends the drain; running sessions continue. */
 export function drainWorker(name: string, on: boolean): Promise<WorkerStatus> {
   return request(`workers/${encodeURIComponent(name)}/drain`, { method: on ? 'POST' : 'DELETE' });
 }
 
-/** The fleet's last hour in figures; of samples after a time only, if one is named. */
+/** Samples of the fleet's last hour; only those after `after`, if given. */
 export function getFleetHistory(after: string | null, signal?: AbortSignal): Promise<FleetHistory> {
   const query = after === null ? '' : `?after=${encodeURIComponent(after)}`;
   return request(`fleet/history${query}`, signal ? { signal } : {});
 }
 
-/** A session, also one that has ended, while it is remembered. */
+/** A session, also an ended one while the API still remembers it. */
 export function getSession(place: SessionPlace, signal?: AbortSignal): Promise<Session> {
   return request(`${sessionPath(place)}?ended=true`, signal ? { signal } : {});
 }
 
-/** How the fleet is, and whether anybody may use it. */
+/** The fleet's health, and whether access to it is unrestricted. */
 export function getHealth(signal?: AbortSignal): Promise<FleetHealth> {
   return request('health', signal ? { signal } : {});
 }
 
-/** What happened to a session, oldest first. */
+/** The events of a session, oldest first. */
 export function getHistory(place: SessionPlace, signal?: AbortSignal): Promise<HistoryEntry[]> {
   return request(`${sessionPath(place)}/events`, signal ? { signal } : {});
 }
 
-/** A picture of a session's screen. */
+/** A screenshot of a session. */
 export interface Screenshot {
   picture: Blob;
-  /** What the API calls this picture, if it names pictures at all. */
+  /** Its ETag, if the API sent one. */
   tag: string | null;
 }
 
@@ -191,7 +191,7 @@ async function readScreenshot(response: Response): Promise<Screenshot | undefine
   return { picture, tag: response.headers.get('ETag') };
 }
 
-/** What a session's screen shows now, this many pixels wide; `null` while it still is the picture with the known tag. */
+/** A screenshot of a session, `width` pixels wide; `null` if the one with the known ETag is still current. */
 export function getScreenshot(
   place: SessionPlace,
   width: number,
@@ -202,12 +202,15 @@ export function getScreenshot(
   return request(path, { knownTag, read: readScreenshot, signal });
 }
 
-/** Launches a session, which tells its `request_id` from its first moment on; answered when it is READY. */
+/**
+ * Launches a session. The answer comes when it is READY; before that it can be recognized by its
+ * `request_id`.
+ */
 export function createSession(body: CreateSession, requestId: string): Promise<Session> {
   return request('sessions', { method: 'POST', body, requestId });
 }
 
-/** Starts a session's idle clock anew. */
+/** Restarts a session's idle clock. */
 export function touchSession(session: SessionPlace): Promise<Session> {
   return request(`${sessionPath(session)}/touch`, { method: 'POST' });
 }

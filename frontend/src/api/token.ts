@@ -3,7 +3,7 @@ import { Store } from '../lib/store.ts';
 /** The sessionStorage key that the panel and the noVNC page share. */
 export const TOKEN_KEY = 'camofleet.token';
 
-/** The stored token; a browser that blocks storage just has none. */
+/** The stored token; null where the browser blocks storage. */
 export function storedToken(): string | null {
   try {
     return sessionStorage.getItem(TOKEN_KEY);
@@ -12,13 +12,13 @@ export function storedToken(): string | null {
   }
 }
 
-/** Keeps the token for this tab, or with null forgets it. */
+/** Stores the token for this tab; null removes it. */
 function storeToken(token: string | null): void {
   try {
     if (token === null) sessionStorage.removeItem(TOKEN_KEY);
     else sessionStorage.setItem(TOKEN_KEY, token);
   } catch {
-    // Without storage the token lives as long as the page.
+    // Without storage the token lasts as long as the page.
   }
 }
 
@@ -26,29 +26,29 @@ function storeToken(token: string | null): void {
 export interface Access {
   /** The token sent with every request, if there is one. */
   token: string | null;
-  /** Set once the API has answered 401, until another token is given. */
+  /** Whether the API answered 401 to the current token. */
   refused: boolean;
 }
 
-/** The access token and whether the API wants another one. */
+/** The access token, and whether the API refused it. */
 export class AccessStore extends Store<Access> {
   constructor() {
     super({ token: storedToken(), refused: false });
   }
 
-  /** Keeps a token for this tab and has it tried. */
+  /** Stores a token; the next request tries it. */
   accept(token: string): void {
     storeToken(token);
     this.set({ token, refused: false });
   }
 
-  /** Forgets the token; what the API thinks of that, the next answer tells. */
+  /** Removes the token. Whether the API needs one shows with the next answer. */
   forget(): void {
     storeToken(null);
     this.set({ token: null, refused: false });
   }
 
-  /** Notes that the API answered 401 to this token; a token given since then is not affected. */
+  /** Records that the API answered 401 to this token; a token set since then is not affected. */
   refuse(token: string | null): void {
     if (this.get().token === token) this.set({ token, refused: true });
   }

@@ -4,32 +4,32 @@ type Schemas = components['schemas'];
 
 /** A session as the control role describes it. */
 export type Session = Schemas['Session'];
-/** Where a session is in its life. */
+/** The state of a session. */
 export type SessionStatus = Session['status'];
-/** How far the start page has to load before the runner is content. */
+/** How far the start page has to load. */
 export type StartUrlWait = Session['start_url_wait'];
 /** What happens to a session whose browser crashes. */
 export type OnCrash = Session['on_crash'];
-/** What happens to browser contexts that a leaving client left open. */
+/** What happens to browser contexts that a client leaves open when it disconnects. */
 export type Contexts = Session['contexts'];
-/** Why a session is no more. */
+/** Why a session ended. */
 export type EndReason = NonNullable<Session['end_reason']>;
-/** What a new session is asked to be; whatever is left out is the worker's to choose. */
+/** A create request; the worker chooses whatever is left out. */
 export type CreateSession = Schemas['CreateRequest'];
 /** The answer to ending a session. */
 export type EndedSession = Schemas['Deleted'];
 /** One worker as the control role sees it. */
 export type WorkerStatus = Schemas['WorkerStatus'];
-/** The fleet's health; an original control says less, and so does one that is asked by a foreign page. */
+/** The fleet's health. An original control sends fewer fields, and so does ours to a page of another origin. */
 export type FleetHealth = Pick<Schemas['ControlHealth'], 'status'> &
   Partial<Schemas['ControlHealth']>;
-/** The fleet's last hour in figures. */
+/** Samples of the fleet's last hour. */
 export type FleetHistory = Schemas['FleetHistory'];
-/** The fleet at one moment, and what has happened since the sample before. */
+/** The fleet at one moment, with the counts since the sample before. */
 export type FleetSample = Schemas['Sample'];
-/** What a session gets where its request says nothing. */
+/** A worker's defaults for sessions. */
 export type SessionDefaults = Schemas['SessionDefaults'];
-/** Something in a session's past. */
+/** One event in a session's history. */
 export type HistoryEntry = Schemas['HistoryEntry'];
-/** What can happen to a session. */
+/** The kinds of events of a session. */
 export type Change = HistoryEntry['change'];

@@ -10,14 +10,14 @@ interface ChartCardProps {
   chart: Chart;
   times: readonly number[];
   spanMs: number;
-  /** The place of the time that is pointed at in any chart, or null. */
+  /** Index of the sample under the pointer, in whichever chart; null without one. */
   pointed: number | null;
   onPoint: (index: number | null) => void;
-  /** What else is to be known of it. */
+  /** An additional remark on the chart. */
   note: string | null;
 }
 
-/** A chart with its figures: those of the time pointed at, else what stands for its lines. */
+/** A chart with its current figures: those of the sample under the pointer, else the summary of each line. */
 export function ChartCard(props: ChartCardProps): ReactNode {
   const { chart, times, spanMs, pointed, onPoint, note } = props;
   const { t } = useTranslation('fleet');

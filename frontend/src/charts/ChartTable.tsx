@@ -4,7 +4,7 @@ import { useTranslation } from 'react-i18next';
 import type { Chart, Line } from './chartData.ts';
 import { valueText, lineText } from './chartText.ts';
 
-/** The figures of all charts as a table, for who can't see or point at pictures. */
+/** The figures of all charts as a table, for people who can't see or point at the charts. */
 export function ChartTable({ charts }: { charts: readonly Chart[] }): ReactNode {
   const { t } = useTranslation('fleet');
   return (
@@ -42,11 +42,11 @@ export function ChartTable({ charts }: { charts: readonly Chart[] }): ReactNode 
   );
 }
 
-/** Last, lowest, highest, and what it comes to in all of the time shown, where that is a figure at all. */
+/** Last, lowest and highest value, and the total of the time shown where there is one. */
 function cellsOf({ ofRange }: Chart, { values, figure }: Line): (number | null)[] {
   const known = values.filter((value) => value !== null);
   if (known.length === 0) return [null, null, null, null];
-  // Not by spreading: an hour is more than some engines take as arguments when there are many lines.
+  // No spread into Math.min: some engines limit the number of arguments.
   const least = known.reduce((a, b) => Math.min(a, b));
   const most = known.reduce((a, b) => Math.max(a, b));
   return [values.at(-1) ?? null, least, most, ofRange ? figure : null];

@@ -10,26 +10,26 @@ import { type Unit, valueText } from './chartText.ts';
 
 /** In CSS pixels. */
 const HEIGHT = 168;
-/** What all charts of the page share: whoever points into one points into all. */
+/** Links the cursors of all charts on the page. */
 const SYNC_KEY = 'fleet';
-/** The least height of each unit's axis: silence is not drawn as if it were a storm. */
+/** The lowest maximum of each unit's axis, so that noise on an idle fleet does not fill the chart. */
 const LEAST_TOP: Record<Unit, number> = { count: 2, seconds: 0.1, bytesPerSecond: 1000 };
-/** Steps of an axis of counts: there is no half of a session. */
+/** Steps of an axis of counts: whole numbers only. */
 const WHOLE_STEPS = [1, 10, 100, 1000, 10_000].flatMap((ten) => [ten, 2 * ten, 5 * ten]);
 
 interface TimeChartProps {
   chart: Chart;
   /** In ms since the epoch, one for each value. */
   times: readonly number[];
-  /** How much of the time before the last value is shown, in ms. */
+  /** The length of the time axis, in ms. */
   spanMs: number;
-  /** What the picture says, for who does not see it. */
+  /** The text alternative of the chart. */
   label: string;
-  /** Told the place of the time that is pointed at, or null. */
+  /** Called with the index of the sample under the pointer, or null. */
   onPoint: (index: number | null) => void;
 }
 
-/** A chart as a picture. Its figures stand beside it. */
+/** A chart drawn on a canvas. Its figures are shown beside it. */
 export function TimeChart({ chart, times, spanMs, label, onPoint }: TimeChartProps): ReactNode {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<UPlot>(null);
@@ -61,10 +61,10 @@ export function TimeChart({ chart, times, spanMs, label, onPoint }: TimeChartPro
       plot.current = null;
       made.destroy();
     };
-    // What else changes is handed over as data; this is what a picture has to be made anew for.
+    // Everything else that changes is passed on as data; only these need a new chart.
   }, [look, spanMs, lang]);
 
-  // After the picture was made, so that it is never handed the data of other lines than it has.
+  // After the chart was created, so that it never gets the data of other lines.
   useEffect(() => {
     plot.current?.setData(data);
   }, [data]);
@@ -72,7 +72,10 @@ export function TimeChart({ chart, times, spanMs, label, onPoint }: TimeChartPro
   return <div ref={host} className="chart-picture" role="img" aria-label={label} />;
 }
 
-/** uPlot's order: times in seconds, then the lines. The upper layers of a stack come first, so that lower ones cover them. */
+/**
+ * uPlot's order: times in seconds, then the lines. The upper layers of a stack come first, so that lower ones
+ * cover them.
+ */
 function dataOf({ lines, stacked }: Chart, times: readonly number[]): AlignedData {
   const values = stacked ? stack(lines).reverse() : lines.map((line) => line.values);
   return [times.map((ms) => ms / 1000), ...values.map((row) => [...row])] as AlignedData;
@@ -102,7 +105,7 @@ function optionsFor(
     width: host.clientWidth,
     height: HEIGHT,
     legend: { show: false },
-    // The last label stands half beyond the end of its axis.
+    // Half of the last label extends beyond its axis.
     padding: [8, 28, 0, 0],
     cursor: { sync: { key: SYNC_KEY }, y: false, drag: { x: false, y: false } },
     scales: {
@@ -115,7 +118,7 @@ function optionsFor(
         size: 28,
         space: 72,
         values: (_plot, splits) => splits.map((second) => timeOfDayText(second * 1000, 'short')),
-        // A minute is the least that the labels tell apart.
+        // The labels show minutes, so steps are no shorter.
         incrs: [60, 120, 300, 600, 900, 1800],
       },
       {
@@ -137,7 +140,7 @@ function optionsFor(
   };
 }
 
-/** Reads the colours of the moment: a canvas knows neither tokens nor `light-dark()`. */
+/** Resolves the current colours: a canvas understands neither custom properties nor `light-dark()`. */
 function colourReader(host: HTMLElement): (token: string) => string {
   return (token) => {
     const probe = document.createElement('span');

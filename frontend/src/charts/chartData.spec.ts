@@ -11,23 +11,23 @@ function linesOf(history: Parameters<typeof chartData>[0], name: ChartName, minu
 }
 
 describe('a quantile', () => {
-  it('lies in its bucket as if the bucket’s values were spread evenly', () => {
+  it('interpolates within its bucket', () => {
     expect(quantile([1, 2, 4], [0, 4, 0, 0], 0.5)).toBe(1.5);
     expect(quantile([1, 2, 4], [1, 0, 1, 0], 0.5)).toBe(1);
     expect(quantile([1, 2, 4], [1, 0, 1, 0], 0.75)).toBe(3);
   });
 
-  it('is the last bound where only that is known', () => {
+  it('is the last bound for values above it', () => {
     expect(quantile([1, 2], [0, 0, 3], 0.5)).toBe(2);
   });
 
-  it('is none of nothing', () => {
+  it('of no values is null', () => {
     expect(quantile([1, 2], [0, 0, 0], 0.5)).toBeNull();
   });
 });
 
-describe('the fleet’s figures', () => {
-  it('are of the time shown, which ends with the last sample', () => {
+describe('chart data', () => {
+  it('covers the time shown, which ends with the last sample', () => {
     const history = aHistory(...Array.from({ length: 100 }, () => ({})));
     const { times } = chartData(history, 5);
     expect(times).toHaveLength(61);
@@ -35,7 +35,7 @@ describe('the fleet’s figures', () => {
     expect(chartData({ ...history, samples: [] }, 5).times).toEqual([]);
   });
 
-  it('have the sessions of each sample, and the last ones as the figure', () => {
+  it('has the sessions of each sample, and the last ones as the figure', () => {
     const ready = linesOf(
       aHistory({}, { sessions: { init: 0, ready: 3, terminating: 1 } }),
       'sessions',
@@ -43,7 +43,7 @@ describe('the fleet’s figures', () => {
     expect(ready).toMatchObject({ values: [0, 3], figure: 3 });
   });
 
-  it('have latencies over the last minute along the line, and over all of the time as the figure', () => {
+  it('has latencies over the last minute as the line, and over the whole time as the figure', () => {
     const quick = { creates: { ok: [1, 0, 0], failed: 2 } };
     const slow = { creates: { ok: [0, 3, 0], failed: 0 } };
     const history = aHistory(quick, ...Array.from({ length: 12 }, () => ({})), slow);
@@ -55,7 +55,7 @@ describe('the fleet’s figures', () => {
     expect(chartData(history, 5).failed).toBe(2);
   });
 
-  it('count ends by reason over the last minute, and all of them as the figure', () => {
+  it('counts ends by reason over the last minute, and all of them as the figure', () => {
     const history = aHistory(
       { ends: { deleted: 2 } },
       { ends: { expired: 1, melted: 1 } },
@@ -67,12 +67,12 @@ describe('the fleet’s figures', () => {
     expect(lines.get('deleted')?.values.slice(10)).toEqual([2, 2, 0]);
   });
 
-  it('have bytes a second', () => {
+  it('has bytes per second', () => {
     const out = linesOf(aHistory({ bytes: { in: 0, out: 5000 } }), 'traffic').get('out');
     expect(out?.figure).toBe(1000);
   });
 
-  it('leave out what this fleet does not have', () => {
+  it('leaves out what this fleet does not have', () => {
     const history = aHistory({
       viewers: null,
       pools: { headless: null, vnc: { ready: 1, target: 2 } },
@@ -83,7 +83,7 @@ describe('the fleet’s figures', () => {
   });
 });
 
-it('the layers of a stack lie on each other', () => {
+it('the layers of a stack add up', () => {
   const line = (values: Line['values']): Line => ({
     name: '',
     colour: 1,
@@ -97,15 +97,15 @@ it('the layers of a stack lie on each other', () => {
   ]);
 });
 
-describe('a history that grows', () => {
-  it('keeps an hour', () => {
+describe('a growing history', () => {
+  it('keeps one hour', () => {
     const known = aHistory(...Array.from({ length: 721 }, () => ({})));
     const grown = withNewer(known, { ...known, samples: [aSample(721)] });
     expect(grown.samples).toHaveLength(721);
     expect(grown.samples.at(-1)).toEqual(aSample(721));
   });
 
-  it('stays as it is while there is nothing new', () => {
+  it('is the same object while there are no new samples', () => {
     const known = aHistory({});
     expect(withNewer(known, { ...known, samples: [] })).toBe(known);
   });

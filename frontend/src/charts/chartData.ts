@@ -10,14 +10,14 @@ export type Values = readonly (number | null)[];
 
 /** One line of a chart, or one layer of a stack. */
 export interface Line {
-  /** What it is of: a key of the texts, or an end reason that the panel may not know. */
+  /** Its name: a key of the i18n texts, or an end reason that this panel may not know. */
   name: string;
   /** The number of its colour token, `--chart-1` to `--chart-10`. */
   colour: number;
-  /** Drawn dashed: what is wanted, beside what there is. */
+  /** Drawn dashed: a target, beside the actual value. */
   dashed: boolean;
   values: Values;
-  /** What stands for it in figures: its last value, or what it comes to in all of the time shown. */
+  /** The figure shown for the line: its last value, or the total of the time shown. */
   figure: number | null;
 }
 
@@ -25,30 +25,30 @@ export interface Line {
 export interface Chart {
   name: ChartName;
   unit: Unit;
-  /** Whether its lines add up. */
+  /** Whether the lines are stacked. */
   stacked: boolean;
-  /** Whether its figures are of the whole time shown, not of its end. */
+  /** Whether the figures cover the whole time shown instead of its end. */
   ofRange: boolean;
   lines: Line[];
 }
 
-/** All charts over one axis of time. */
+/** All charts, over one time axis. */
 export interface ChartData {
   /** The samples' times, in ms since the epoch. */
   times: number[];
   charts: Chart[];
   /** How many launches failed in that time. */
   failed: number;
-  /** Whether this server knows of viewers. */
+  /** Whether this server reports viewers. */
   knowsViewers: boolean;
 }
 
-/** What events are counted over, in seconds: single ones are too rare to make a line. */
+/** The window that events are counted over, in seconds: single events are too rare for a line. */
 const WINDOW_SECONDS = 60;
 
 /**
- * The latency that a share of all creates stayed within, in seconds; null without any. Within its bucket it is where the
- * share would be if the bucket's creates were spread evenly; above the last bound nothing is known but that bound.
+ * A quantile of the create latencies, in seconds, interpolated within its bucket; null without any creates.
+ * Above the last bound only that bound is known.
  *
  * @param bounds the buckets' upper bounds, in seconds
  * @param counts how many creates are in each bucket, and in the one above all bounds
@@ -87,7 +87,7 @@ function addUp(rows: readonly (readonly number[])[]): number[] {
   return sums;
 }
 
-/** What the charts show of the last `minutes` of a history. */
+/** Computes the charts of the last `minutes` of a history. */
 export function chartData(history: FleetHistory, minutes: number): ChartData {
   const { samples, interval_seconds: interval, create_seconds: bounds } = history;
   const at = samples.map((sample) => Date.parse(sample.at));
@@ -96,7 +96,7 @@ export function chartData(history: FleetHistory, minutes: number): ChartData {
   const shown = first === -1 ? [] : samples.slice(first);
   const perWindow = Math.max(1, Math.round(WINDOW_SECONDS / interval));
 
-  /** A value of each sample that is shown, made from it and those in the window before it. */
+  /** A value for each sample shown, computed from the window of samples that ends with it. */
   const overWindows = (value: (window: readonly FleetSample[]) => number | null): Values =>
     shown.map((_, index) => {
       const end = first + index + 1;
@@ -206,7 +206,7 @@ export function chartData(history: FleetHistory, minutes: number): ChartData {
   };
 }
 
-/** The end reasons that the panel knows, in the order of their layers and colours. */
+/** The end reasons that this panel knows, in the order of their layers and colours. */
 const REASONS = [
   'deleted',
   'expired',
@@ -224,7 +224,7 @@ function hasValues({ values }: Line): boolean {
   return values.some((value) => value !== null);
 }
 
-/** Each line of a stack with those below it added: where its upper edge is drawn. */
+/** The upper edge of each layer of a stack. */
 export function stack(lines: readonly Line[]): Values[] {
   let below: Values = [];
   return lines.map(({ values }) => {

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { language } from '../i18n/language.ts';
 import { valueText } from './chartText.ts';
 
-test('values are written in their unit and in the person’s notation', () => {
+test('values have their unit and the user’s number format', () => {
   expect(valueText(0.34, 'seconds')).toBe('340 ms');
   expect(valueText(12_345, 'bytesPerSecond')).toBe('12.3 kB/s');
   expect(valueText(0, 'bytesPerSecond')).toBe('0 byte/s');

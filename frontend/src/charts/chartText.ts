@@ -3,11 +3,11 @@ import type { TFunction } from 'i18next';
 import type { texts } from '../i18n/texts.ts';
 import { numberText, unitText } from '../ui/format.ts';
 
-/** What a chart's values are. */
+/** The unit of a chart's values. */
 export type Unit = 'count' | 'seconds' | 'bytesPerSecond';
 
 const BYTE_UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte'] as const;
-/** What one step of {@link BYTE_UNITS} is. */
+/** The factor between two of {@link BYTE_UNITS}. */
 const STEP = 1000;
 
 /** A value in its unit: `3`, `340 ms`, `12.3 kB/s`. */
@@ -30,7 +30,7 @@ export function valueText(value: number, unit: Unit): string {
 
 type KnownLine = keyof (typeof texts)['en']['fleet']['charts']['lines'];
 
-/** A line's name in words; an end reason that this panel does not know is shown as it came. */
+/** The title of a line; an end reason that this panel does not know is shown unchanged. */
 export function lineText(t: TFunction<'fleet'>, name: string): string {
   return t(`charts.lines.${name as KnownLine}`, { defaultValue: name });
 }

@@ -4,12 +4,12 @@ import { getFleetHistory } from '../api/client.ts';
 import type { FleetHistory } from '../api/types.ts';
 
 const KEY = ['fleet-history'];
-/** How often newer samples are asked for, in ms: the answer is one sample or none. */
+/** How often newer samples are requested, in ms; usually there is one or none. */
 const POLL_INTERVAL_MS = 2000;
-/** How much is kept, in ms: what the server keeps, and the longest time that can be shown. */
+/** The age of the oldest sample kept, in ms: what the server keeps, and the longest time that can be shown. */
 const MAX_AGE_MS = 3_600_000;
 
-/** Adds newer samples to those that are known, and lets go of what is too old to be shown. */
+/** Appends newer samples to the known ones and drops those that are too old to be shown. */
 export function withNewer(known: FleetHistory | undefined, newer: FleetHistory): FleetHistory {
   const last = newer.samples.at(-1);
   if (known === undefined || last === undefined) return known ?? newer;
@@ -18,7 +18,7 @@ export function withNewer(known: FleetHistory | undefined, newer: FleetHistory):
   return { ...newer, samples: [...kept, ...newer.samples] };
 }
 
-/** The fleet's last hour in figures, growing while it is looked at. */
+/** The fleet's last hour, polled while the component is mounted. */
 export function useFleetHistory(): UseQueryResult<FleetHistory> {
   const client = useQueryClient();
   return useQuery({

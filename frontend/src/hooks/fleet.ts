@@ -6,40 +6,43 @@ import { Launches, type Launch } from '../live/launches.ts';
 import type { Session } from '../api/types.ts';
 import { useStore } from '../lib/useStore.ts';
 
-/** The panel's state of the fleet and what keeps it up to date. */
+/** The panel's state of the fleet, and what keeps it current. */
 export class LiveFleet {
   readonly store = new FleetStore();
   readonly feed = new Feed(this.store);
   readonly launches = new Launches(this.store, this.feed);
 }
 
-/** Gives the components below it their fleet: one for the panel, one for each test. */
+/** Provides the fleet: one for the panel, one for each test. */
 export const FleetContext = createContext<LiveFleet>(new LiveFleet());
 
-/** The fleet that this component shows. */
+/** The fleet of the context. */
 export function useLiveFleet(): LiveFleet {
   return use(FleetContext);
 }
 
-/** Everything that is known of the fleet. */
+/** The current state of the fleet. */
 export function useFleet(): FleetState {
   const { store } = useLiveFleet();
   return useSyncExternalStore(store.subscribe, store.get);
 }
 
-/** A live session; undefined once it has ended, or before it is known. Renders again when this one changes. */
+/**
+ * A live session; undefined before it is known and after it has ended. Re-renders only when this session
+ * changes.
+ */
 export function useLiveSession(place: Pick<Session, 'worker' | 'id'>): Session | undefined {
   const { store } = useLiveFleet();
   const key = sessionKey(place);
   return useSyncExternalStore(store.subscribe, () => store.get().byKey.get(key));
 }
 
-/** How the panel learns of changes. */
+/** The state of the connection to the API. */
 export function useConnection(): Connection {
   return useStore(useLiveFleet().feed.connection);
 }
 
-/** The launches of this visit that are still of interest, the latest last. */
+/** The launches shown at present, the latest last. */
 export function useLaunches(): readonly Launch[] {
   return useStore(useLiveFleet().launches.list);
 }

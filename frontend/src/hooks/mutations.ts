@@ -4,7 +4,7 @@ import { drainWorker, endSession, touchSession } from '../api/client.ts';
 import type { EndedSession, Session, WorkerStatus } from '../api/types.ts';
 import { useLiveFleet } from './fleet.ts';
 
-/** Touches a session; its countdown starts anew with the answer. */
+/** Touches a session; its countdown restarts with the answer. */
 export function useTouch(): UseMutationResult<Session, Error, Session> {
   const { store } = useLiveFleet();
   return useMutation({
@@ -15,7 +15,7 @@ export function useTouch(): UseMutationResult<Session, Error, Session> {
   });
 }
 
-/** Ends a session; it is shown as terminating at once, which is taken back on a failure. */
+/** Ends a session. It is shown as TERMINATING at once, which is rolled back on a failure. */
 export function useEnd(): UseMutationResult<EndedSession, Error, Session, void> {
   const { store } = useLiveFleet();
   return useMutation({
@@ -33,7 +33,7 @@ export function useEnd(): UseMutationResult<EndedSession, Error, Session, void> 
   });
 }
 
-/** Takes a worker out of service, or back. */
+/** Drains a worker, or ends the drain. */
 export function useDrain(worker: string): UseMutationResult<WorkerStatus, Error, boolean> {
   const { store } = useLiveFleet();
   return useMutation({

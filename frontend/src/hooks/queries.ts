@@ -15,7 +15,7 @@ import {
 import type { HistoryEntry, Session } from '../api/types.ts';
 import { useConnection } from './fleet.ts';
 
-/** The cache keys of what is read beside the event stream. */
+/** The cache keys of what is read besides the event stream. */
 export const queryKeys = {
   endedSessions: ['ended-sessions'],
   openness: (connectedSince: number) => ['openness', connectedSince],
@@ -23,7 +23,10 @@ export const queryKeys = {
   history: ({ worker, id }: SessionPlace) => ['history', worker, id],
 } as const;
 
-/** A query client for reads that events make stale: nothing is asked again by itself, and no internet is needed. */
+/**
+ * A query client whose data is invalidated by events: it does not refetch by itself, and works without
+ * internet access.
+ */
 export function createQueryClient(): QueryClient {
   return new QueryClient({
     defaultOptions: {
@@ -38,7 +41,7 @@ function lastEndedFirst(sessions: Session[]): Session[] {
   return sessions.toSorted((a, b) => endOf(b) - endOf(a));
 }
 
-/** The sessions that ended last; only asked for while `wanted`. */
+/** The most recently ended sessions; requested only if `wanted`. */
 export function useEndedSessions(wanted: boolean): UseQueryResult<Session[]> {
   return useQuery({
     queryKey: queryKeys.endedSessions,
@@ -48,7 +51,7 @@ export function useEndedSessions(wanted: boolean): UseQueryResult<Session[]> {
   });
 }
 
-/** A session that may have ended, as the API remembers it; only asked for while `wanted`. */
+/** A session that may have ended; requested only if `wanted`. */
 export function useRememberedSession(
   place: SessionPlace,
   wanted: boolean,
@@ -61,7 +64,7 @@ export function useRememberedSession(
   });
 }
 
-/** Whether anybody who reaches the fleet may do everything; asked once for each connection to it. */
+/** Whether the fleet can be controlled without a token; checked once per connection. */
 export function useOpenAccess(): boolean {
   const { mode, since } = useConnection();
   const { data = false } = useQuery({
@@ -75,7 +78,7 @@ export function useOpenAccess(): boolean {
   return data;
 }
 
-/** What happened to a session. */
+/** The events of a session. */
 export function useHistory(place: SessionPlace): UseQueryResult<HistoryEntry[]> {
   return useQuery({
     queryKey: queryKeys.history(place),

@@ -3,10 +3,10 @@ import { createInstance, type i18n, type Resource } from 'i18next';
 import { language } from './language.ts';
 
 /**
- * An i18next that speaks the language of the moment, also when that changes.
+ * Creates an i18next instance that follows the chosen language.
  *
- * @param texts what it can say: a page brings only what it shows
- * @param prepare called before the first text is asked for
+ * @param texts its texts: a page includes only those it shows
+ * @param prepare called before initialization
  */
 export function createI18n(texts: Resource, prepare?: (instance: i18n) => void): i18n {
   const instance = createInstance();
@@ -16,9 +16,9 @@ export function createI18n(texts: Resource, prepare?: (instance: i18n) => void):
     fallbackLng: 'en',
     resources: texts,
     defaultNS: 'panel',
-    // The texts are here already: the first page to be drawn has them.
+    // The texts are bundled, so the first render already has them.
     initAsync: false,
-    // Texts become text nodes and attributes, by React or by hand, and never HTML.
+    // Texts are inserted as text nodes and attributes, never as HTML.
     interpolation: { escapeValue: false },
   });
   language.subscribe(() => void instance.changeLanguage(language.get()));

@@ -2,7 +2,7 @@ import 'i18next';
 
 import type { texts } from './texts.ts';
 
-// English is the language that the keys and their parameters are checked against.
+// Keys and parameters are checked against English.
 declare module 'i18next' {
   interface CustomTypeOptions {
     defaultNS: 'panel';

@@ -1,9 +1,9 @@
 import { oneOf, Preference } from '../lib/preference.ts';
 
-/** The languages that the panel speaks, by their own names. */
+/** The panel's languages, by their own names. */
 export const LANGUAGES = { en: 'English', ru: 'Русский' } as const;
 
-/** The code of a language that the panel speaks (ISO 639-1). */
+/** The code of one of the panel's languages (ISO 639-1). */
 export type Language = keyof typeof LANGUAGES;
 
 const isLanguage = oneOf(...(Object.keys(LANGUAGES) as Language[]));
@@ -12,12 +12,12 @@ function baseOf(tag: string): string | undefined {
   return tag.toLowerCase().split('-')[0];
 }
 
-/** The first of a browser's languages that the panel speaks; English without one. */
+/** The first of a browser's languages that the panel has; English if there is none. */
 export function languageFor(wanted: readonly string[]): Language {
   return wanted.map(baseOf).find(isLanguage) ?? 'en';
 }
 
-/** The language that the panel and the noVNC page speak: the browser's, until a person chooses. */
+/** The language of the panel and the noVNC page: the browser's until the user chooses another. */
 export const language = new Preference<Language>(
   'language',
   languageFor(navigator.languages),
@@ -25,8 +25,8 @@ export const language = new Preference<Language>(
 );
 
 /**
- * What times and numbers are written by: the browser's own variant of the language of the moment, for English has more
- * than one way to write a date.
+ * The locale for times and numbers: the browser's own variant of the current language (en-GB and en-US write
+ * dates differently).
  */
 export function locale(): string {
   const now = language.get();

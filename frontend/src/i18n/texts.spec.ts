@@ -5,7 +5,7 @@ import { texts } from './texts.ts';
 
 const PLURAL = /_(zero|one|two|few|many|other)$/;
 
-/** Every text by its full key. */
+/** All texts by their full keys. */
 function flatten(value: unknown, prefix = ''): Map<string, string> {
   if (typeof value === 'string') return new Map([[prefix, value]]);
   const parts = Object.entries(value as object).map(([key, part]) =>
@@ -14,7 +14,7 @@ function flatten(value: unknown, prefix = ''): Map<string, string> {
   return new Map(parts.flatMap((part) => [...part]));
 }
 
-/** The keys that a language has to have for the keys of English: each plural in the language's own forms. */
+/** The keys that a language must have: each plural of English in the language's own plural forms. */
 function expectedKeys(language: Language): string[] {
   const forms = new Intl.PluralRules(language).resolvedOptions().pluralCategories;
   const keys = [...flatten(texts.en).keys()].flatMap((key) =>
@@ -30,7 +30,7 @@ function parameters(text: string): string[] {
 }
 
 test.each(Object.keys(texts) as Language[])(
-  '%s has every text, in all of its plural forms',
+  '%s has every text in all its plural forms',
   (language) => {
     expect([...flatten(texts[language]).keys()].sort()).toEqual(expectedKeys(language));
   },
@@ -41,7 +41,7 @@ test.each(Object.keys(texts) as Language[])('no text of %s is empty', (language)
   expect(empty).toEqual([]);
 });
 
-test('every translation takes what its English text takes', () => {
+test('every translation has the parameters of its English text', () => {
   const english = flatten(texts.en);
   const other = [...flatten(texts.ru)].map(([key, text]) => {
     const original = english.get(key) ?? english.get(key.replace(PLURAL, '_other')) ?? '';
@@ -50,7 +50,7 @@ test('every translation takes what its English text takes', () => {
   for (const [key, translated, original] of other) expect(translated, key).toEqual(original);
 });
 
-test('the panel speaks the first of the browser’s languages that it knows', () => {
+test('the language is the first of the browser’s that the panel has', () => {
   expect(languageFor(['de-DE', 'ru-RU', 'en-US'])).toBe('ru');
   expect(languageFor(['EN-gb', 'ru'])).toBe('en');
   expect(languageFor(['de'])).toBe('en');

@@ -18,7 +18,7 @@ import ruSession from './ru/session.json';
 import ruSessions from './ru/sessions.json';
 import ruWall from './ru/wall.json';
 
-/** All of the panel's texts: a file for each part of the panel, in every language. */
+/** All texts of the panel: one file for each part of it, in every language. */
 export const texts = {
   en: {
     errors: enErrors,

@@ -7,8 +7,8 @@ import { language } from './language.ts';
 const made = new Map<string, unknown>();
 
 /**
- * The texts of a part of the panel in the language of the moment, for what is drawn by the hundred: `useTranslation`
- * does more for each component that uses it than such a component does itself.
+ * The texts of a namespace in the current language, for components rendered by the hundred: `useTranslation`
+ * would cost more than such a component itself.
  */
 export function useTexts<N extends Namespace & string>(namespace: N): TFunction<N> {
   const key = `${useStore(language)} ${namespace}`;

@@ -7,13 +7,13 @@ import { Icon } from '../ui/icons.tsx';
 
 interface LabelFieldsProps {
   rows: LabelRow[];
-  /** What is wrong with some, by the numbers of their rows, and with them as a whole. */
+  /** Problems of single labels, by row number; `problem` is about all of them. */
   problems: Record<number, string>;
   problem?: string | undefined;
   onChange: (rows: LabelRow[]) => void;
 }
 
-/** The labels of a new session: a row of key and value for each. */
+/** The labels of a new session: a key and a value per row. */
 export function LabelFields(props: LabelFieldsProps): ReactNode {
   const { rows, problems, problem: wholeProblem, onChange } = props;
   const { t } = useTranslation('launch');
@@ -54,7 +54,7 @@ export function LabelFields(props: LabelFieldsProps): ReactNode {
               label={t('removeLabel', { number: index + 1 })}
               onClick={() => {
                 onChange(rows.filter(({ row }) => row !== label.row));
-                // The button that had the focus goes; without this the focus would be nowhere.
+                // The focused button is removed; without this the focus would be lost.
                 list.current?.querySelector<HTMLButtonElement>('.add-label')?.focus();
               }}
             />

@@ -13,10 +13,10 @@ import { shortId } from '../sessions/sessionText.ts';
 import { IconButton } from '../ui/IconButton.tsx';
 import { StatusBadge } from '../sessions/StatusBadge.tsx';
 
-/** How often a time that is running is shown anew, in ms. */
+/** How often the elapsed time is updated, in ms. */
 const TICK_MS = 100;
 
-/** The launches of this visit, each with how far it has come and what can be done next. */
+/** The launches since the page was loaded, each with its progress and possible actions. */
 export function LaunchCards({ onForm }: { onForm: (draft: LaunchDraft) => void }): ReactNode {
   const { t } = useTranslation('launch');
   const launches = useLaunches();
@@ -106,7 +106,7 @@ function LaunchCard({
   );
 }
 
-/** How far a launch has come, how long that took, and why it went no further. */
+/** The progress of a launch, how long it took, and why it failed. */
 function Progress({ launch }: { launch: Launch }): ReactNode {
   const { t } = useTranslation('launch');
   const { phase, session, tookMs, error } = launch;
@@ -146,7 +146,7 @@ function Elapsed({ since }: { since: number }): ReactNode {
     };
   }, []);
   return (
-    // Ten times a second is for eyes only.
+    // Ten updates a second are not for screen readers.
     <span role="timer" aria-live="off" aria-label={t('cards.elapsed')} className="launch-time">
       {elapsedText(now - since)}
     </span>

@@ -20,7 +20,7 @@ async function openForm(...workers: WorkerStatus[]) {
   const fleet = serveFleet();
   if (workers.length > 0) fleet.workers = workers;
   const user = renderPanel();
-  // The workers to choose from come with the first event.
+  // The list of workers arrives with the first event.
   await screen.findByText(/^Fleet (ok|degraded)/);
   await user.click(screen.getByRole('button', { name: 'Launch session' }));
   return { fleet, user, ...form(user) };
@@ -49,7 +49,7 @@ function recordLaunches(): CreateSession[] {
   return requests;
 }
 
-/** A promise and how to keep it. */
+/** A promise with its resolver. */
 function promised<T>() {
   let resolve: (value: T) => void = () => undefined;
   const promise = new Promise<T>((keep) => {
@@ -58,7 +58,7 @@ function promised<T>() {
   return { promise, resolve };
 }
 
-/** An API that begins a session at once and answers when it is told to. */
+/** An API that creates a session at once and answers the request when the test says so. */
 function slowLaunch(fleet: FakeFleet) {
   const { promise, resolve } = promised<Response>();
   const asked = promised<Session>();
@@ -77,7 +77,7 @@ function slowLaunch(fleet: FakeFleet) {
   return { answer: resolve, begun: asked.promise };
 }
 
-it('launches what was filled in and lists it', async () => {
+it('launches a session with the values of the form and lists it', async () => {
   const requests = recordLaunches();
   const { user, dialog, launch } = await openForm();
   await user.selectOptions(dialog.getByLabelText('Worker'), 'local');
@@ -121,7 +121,7 @@ it('asks for a window when it asks for a live view', async () => {
   });
 });
 
-it('shows the defaults of the worker that is chosen, and where they differ', async () => {
+it('shows the defaults of the chosen worker, and which defaults differ between workers', async () => {
   const { user, dialog } = await openForm(
     aWorkerWith('east', { idle_ttl_seconds: 600, headless: true, start_url: 'https://east.test' }),
     aWorkerWith('west', { start_url_wait: 'none' }),
@@ -141,7 +141,7 @@ it('shows the defaults of the worker that is chosen, and where they differ', asy
   );
 });
 
-it('says before the launch that a worker has no live views', async () => {
+it('warns before the launch that a worker has no live views', async () => {
   const requests = recordLaunches();
   const bare = { ...aWorkerWith('bare', {}), supports_vnc: false };
   const { user, dialog, launch } = await openForm(bare, aWorkerWith('local', {}));
@@ -156,7 +156,7 @@ it('says before the launch that a worker has no live views', async () => {
   expect(requests).toEqual([]);
 });
 
-it('sends nothing that the API would refuse', async () => {
+it('sends no request that the API would refuse', async () => {
   const requests = recordLaunches();
   const { user, dialog, launch } = await openForm();
   const idleTtl = dialog.getByLabelText('Idle TTL, seconds');
@@ -179,7 +179,7 @@ it('sends nothing that the API would refuse', async () => {
   });
 });
 
-it('shows the API’s own words at the field that they name, and keeps what was typed', async () => {
+it('shows an error of the API at the field that it names, and keeps the input', async () => {
   server.use(
     http.post('*/api/sessions', () =>
       refusal(422, 'invalid_field', 'start_url: must be something else'),
@@ -199,7 +199,7 @@ it('shows the API’s own words at the field that they name, and keeps what was 
   expect(startUrl).toBeValid();
 });
 
-it('shows below the form what is about no field', async () => {
+it('shows an error without a field below the form', async () => {
   server.use(
     http.post('*/api/sessions', () => refusal(429, 'at_capacity', 'all 2 sessions are in use')),
   );
@@ -208,7 +208,7 @@ it('shows below the form what is about no field', async () => {
   expect(await dialog.findByRole('alert')).toHaveTextContent('all 2 sessions are in use');
 });
 
-it('shows a session from INIT to READY, and leads to it', async () => {
+it('shows a session from INIT to READY, and links to it', async () => {
   const { fleet, user, launch } = await openForm();
   const { answer, begun } = slowLaunch(fleet);
   server.use(http.get('*/api/sessions/local/:id/events', () => HttpResponse.json([])));
@@ -227,7 +227,7 @@ it('shows a session from INIT to READY, and leads to it', async () => {
   expect(cards().queryByText('Session eeeeeeee is ready')).not.toBeInTheDocument();
 });
 
-it('says why a session did not start, and tries again with the same form', async () => {
+it('says why a session did not start, and retries with the same form', async () => {
   const { fleet, user, dialog, launch } = await openForm();
   await user.type(dialog.getByLabelText('Start URL'), 'example.com');
   const { answer, begun } = slowLaunch(fleet);
@@ -252,7 +252,7 @@ it('says why a session did not start, and tries again with the same form', async
   expect(form(user).dialog.getByLabelText('Start URL')).toHaveValue('example.com');
 });
 
-it('ends the session of a launch that is cancelled', async () => {
+it('ends the session of a cancelled launch', async () => {
   const { fleet, user, launch } = await openForm();
   const { answer, begun } = slowLaunch(fleet);
   const ended: string[] = [];
@@ -272,7 +272,7 @@ it('ends the session of a launch that is cancelled', async () => {
   expect(screen.queryByText('Launch cancelled')).not.toBeInTheDocument();
 });
 
-it('goes on when the form is closed before there is a session', async () => {
+it('continues when the form is closed before there is a session', async () => {
   const { promise, resolve } = promised<Response>();
   const { user, launch } = await openForm();
   server.use(http.post('*/api/sessions', () => promise));
@@ -283,7 +283,7 @@ it('goes on when the form is closed before there is a session', async () => {
   expect(await cards().findByText('all 3 display slots are taken')).toBeInTheDocument();
 });
 
-it('saves a form as a preset, fills it in, and begins with it', async () => {
+it('saves a form as a preset, applies it, and starts with it', async () => {
   const { user, dialog } = await openForm();
   const choose = async (entry: string) => {
     await user.click(screen.getByRole('button', { name: /^Preset/ }));
@@ -303,7 +303,7 @@ it('saves a form as a preset, fills it in, and begins with it', async () => {
   expect(screen.getByRole('button', { name: 'Preset No preset' })).toBeInTheDocument();
 });
 
-it('is for any worker when a preset’s own has left the fleet', async () => {
+it('falls back to any worker when the worker of a preset has left the fleet', async () => {
   savePreset('eastern', { ...EMPTY_DRAFT, worker: 'east', idleTtlSeconds: '90' });
   setInitialPreset('eastern');
   const { dialog } = await openForm();
@@ -312,7 +312,7 @@ it('is for any worker when a preset’s own has left the fleet', async () => {
   expect(dialog.getByLabelText('Idle TTL, seconds')).toHaveValue('90');
 });
 
-it('speaks Russian', async () => {
+it('is translated to Russian', async () => {
   const { user } = await openForm();
   language.set('ru');
   const dialog = within(await screen.findByRole('dialog', { name: 'Запуск сессии' }));
@@ -321,7 +321,7 @@ it('speaks Russian', async () => {
   expect(dialog.getByText('Время простоя — целое число секунд от 30 до 3600.')).toBeInTheDocument();
 });
 
-it('is left with Cancel', async () => {
+it('can be closed with Cancel', async () => {
   const { user, dialog } = await openForm();
   await user.click(dialog.getByRole('button', { name: 'Cancel' }));
   expect(screen.queryByRole('dialog')).not.toBeInTheDocument();

@@ -11,9 +11,9 @@ import { Dialog } from '../ui/Dialog.tsx';
 import { LaunchFields } from './LaunchFields.tsx';
 import { LaunchPresetBar } from './LaunchPresetBar.tsx';
 
-/** How the form is to begin: as it was sent before, or anew. */
+/** The initial state of the form. */
 export interface LaunchStart {
-  /** Null: with the person's own preset, or empty. */
+  /** Null: the user's initial preset, else an empty form. */
   draft: LaunchDraft | null;
 }
 
@@ -23,7 +23,7 @@ interface LaunchDialogProps {
   onClose: () => void;
 }
 
-/** A form that is filled in, with the preset that it came from and a remark on what did not come with it. */
+/** The form's values, the preset they came from, and a remark on what of the preset could not be applied. */
 interface Filled {
   draft: LaunchDraft;
   preset: string | null;
@@ -31,8 +31,8 @@ interface Filled {
 }
 
 /**
- * The form that launches a session, with everything the API takes. It closes as soon as there is a session, and stays
- * with the API's words when there is none; how a launch goes on is the cards' to show.
+ * The form that launches a session. It closes when the session exists, and shows the API's error if the
+ * request fails; the progress of the launch is shown by its card.
  */
 export function LaunchDialog({ workers, start, onClose }: LaunchDialogProps): ReactNode {
   const { t } = useTranslation('launch');
@@ -67,7 +67,7 @@ export function LaunchDialog({ workers, start, onClose }: LaunchDialogProps): Re
   const refusal = launch && !accepted ? launch.error : null;
   const refusedField = useMemo(() => fieldProblem(refusal), [refusal]);
   const problems = findProblems(draft, workers);
-  // Nobody wants to be told off while typing; after the first try the messages keep up.
+  // No errors while the user first fills in the form; after the first attempt they are kept up to date.
   const shown = {
     ...(attempts > 0 ? problems : findChoiceProblems(draft, workers)),
     ...refusedField,

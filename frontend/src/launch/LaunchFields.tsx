@@ -16,7 +16,7 @@ interface LaunchFieldsProps {
   onChange: (part: Partial<LaunchDraft>) => void;
 }
 
-/** Everything that a new session can be asked to be, with what it gets where nothing is said. */
+/** All fields of a create request, with the defaults that apply to empty ones. */
 export function LaunchFields({ draft, workers, problems, onChange }: LaunchFieldsProps): ReactNode {
   const { t } = useTranslation('launch');
   const idleTtl = defaultOf('idle_ttl_seconds', workers, draft);
@@ -43,7 +43,7 @@ export function LaunchFields({ draft, workers, problems, onChange }: LaunchField
       remarks.length > 0 ? `${worker.name} (${remarks.join(', ')})` : worker.name,
     ];
   });
-  // A worker that has left the fleet stays to be seen until another is chosen.
+  // A worker that has left the fleet stays visible until another is chosen.
   const gone = draft.worker !== '' && !workers.some(({ name }) => name === draft.worker);
 
   const idleTtlHint = () => {

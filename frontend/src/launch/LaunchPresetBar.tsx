@@ -19,17 +19,17 @@ import { Icon } from '../ui/icons.tsx';
 import { MenuPopup } from '../ui/Menu.tsx';
 
 interface LaunchPresetBarProps {
-  /** The form as it is filled in. */
+  /** The current values of the form. */
   draft: LaunchDraft;
-  /** The name of the preset that it came from. */
+  /** The name of the preset that they came from. */
   applied: string | null;
-  /** Called for a preset to be filled in, or for an empty form. */
+  /** Called with the preset to apply; null empties the form. */
   onApply: (name: string | null) => void;
-  /** Called when the form as it is has come under a name, or is under none any more. */
+  /** Called when the current form has been saved under a name, or its preset was deleted. */
   onNamed: (name: string | null) => void;
 }
 
-/** The forms that a person has saved: to fill in, to save anew, to rename and to forget. */
+/** The saved forms: apply, save, rename, delete. */
 export function LaunchPresetBar(props: LaunchPresetBarProps): ReactNode {
   const { draft, applied, onApply, onNamed } = props;
   const { t } = useTranslation('launch');
@@ -173,21 +173,21 @@ function Choice({ name, text }: { name: string; text: string }): ReactNode {
 
 interface NameFormProps {
   label: string;
-  /** The name that is there to be changed. */
+  /** The current name, when renaming. */
   before: string | null;
   taken: readonly string[];
   onName: (name: string) => void;
   onCancel: () => void;
 }
 
-/** Asks for a preset's name. */
+/** Asks for the name of a preset. */
 function NameForm({ label, before, taken, onName, onCancel }: NameFormProps): ReactNode {
   const { t } = useTranslation('launch');
   const [name, setName] = useState(before ?? '');
   const [tried, setTried] = useState(false);
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => {
-    // What was chosen in the menu asks for it; the menu gives the focus back to its button as it closes.
+    // The closing menu returns the focus to its button, so the input is focused after that.
     const timer = requestAnimationFrame(() => input.current?.focus());
     return () => {
       cancelAnimationFrame(timer);

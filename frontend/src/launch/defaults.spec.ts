@@ -7,19 +7,19 @@ const ANY = { worker: '', vnc: false };
 const slow = aWorkerWith('slow', { idle_ttl_seconds: 600, start_url: 'https://example.com' });
 const quick = aWorkerWith('quick', { idle_ttl_seconds: 60 });
 
-it('tells the default of the worker that is chosen', () => {
+it('shows the default of the chosen worker', () => {
   expect(defaultOf('idle_ttl_seconds', [slow, quick], { ...ANY, worker: 'slow' })).toEqual({
     kind: 'known',
     value: 600,
   });
 });
 
-it('tells a default for any worker where all agree, and says where they don’t', () => {
+it('shows a default for any worker where all agree, and that they differ elsewhere', () => {
   expect(defaultOf('headless', [slow, quick], ANY)).toEqual({ kind: 'known', value: false });
   expect(defaultOf('idle_ttl_seconds', [slow, quick], ANY)).toEqual({ kind: 'varies' });
 });
 
-it('asks only those that the request can come to', () => {
+it('considers only workers that can get the request', () => {
   const bare = { ...quick, supports_vnc: false };
   const ill = { ...quick, healthy: false };
   const wish = { worker: '', vnc: true };
@@ -29,7 +29,7 @@ it('asks only those that the request can come to', () => {
   });
 });
 
-it('knows nothing of a worker that does not tell', () => {
+it('is unknown where the worker does not report it', () => {
   const silent = { ...slow, detail: { error: 'no answer' } };
   expect(defaultOf('headless', [healthyWorker], ANY)).toEqual({ kind: 'none' });
   expect(defaultOf('headless', [silent], ANY)).toEqual({ kind: 'none' });

@@ -1,18 +1,18 @@
 import type { SessionDefaults, WorkerStatus } from '../api/types.ts';
 
-/** A default as far as it is known before it is decided which worker it is of. */
+/** A default, as far as it is known before a worker is picked. */
 export type Default<T> =
   | { kind: 'known'; value: NonNullable<T> }
-  /** No worker that may be chosen tells it, or there is none: a start page that is not opened, say. */
+  /** No eligible worker reports it, or there is none (no start page, for example). */
   | { kind: 'none' }
-  /** The workers that may be chosen have different ones. */
+  /** The eligible workers have different defaults. */
   | { kind: 'varies' };
 
 function defaultsOf({ detail }: WorkerStatus): SessionDefaults | null {
   return 'facts' in detail ? (detail.facts?.defaults ?? null) : null;
 }
 
-/** The workers that a request can come to: the one that it names, else all that are healthy and can do what it asks. */
+/** The workers eligible for a request: the named one, else all healthy ones that support what it asks for. */
 function candidates(
   workers: readonly WorkerStatus[],
   { worker, vnc }: { worker: string; vnc: boolean },
@@ -22,7 +22,7 @@ function candidates(
   return able.length > 0 ? able : workers;
 }
 
-/** What a request gets that leaves a field empty. */
+/** The value that an empty field of a request gets. */
 export function defaultOf<Field extends keyof SessionDefaults>(
   field: Field,
   workers: readonly WorkerStatus[],

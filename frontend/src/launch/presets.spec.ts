@@ -13,14 +13,14 @@ import {
 const KEY = 'camofleet.launch.presets';
 const draft = { ...EMPTY_DRAFT, vnc: true };
 
-/** What a panel that is opened anew finds. */
+/** What a newly opened panel reads. */
 async function found(stored: unknown) {
   localStorage.setItem(KEY, JSON.stringify(stored));
   vi.resetModules();
   return (await import('./presets.ts')).launchPresets.get();
 }
 
-it('keeps the presets in the order of their names, and which of them comes first in the form', () => {
+it('presets are sorted by name, and one can be the initial one', () => {
   savePreset('wide', draft);
   savePreset('bare', EMPTY_DRAFT);
   setInitialPreset('wide');
@@ -36,7 +36,7 @@ it('keeps the presets in the order of their names, and which of them comes first
   expect(launchPresets.get().initial).toBeNull();
 });
 
-it('finds on the next visit what was saved', async () => {
+it('presets are loaded on the next visit', async () => {
   const saved = { presets: [{ name: 'one', draft }], initial: 'one' };
   expect(await found(saved)).toEqual(saved);
 });
@@ -46,11 +46,11 @@ it.each([
   ['with a field that is none', { presets: [{ name: 'a', draft: { ...draft, headless: 1 } }] }],
   ['with too many', { presets: Array(31).fill({ name: 'a', draft }), initial: null }],
   ['with a start that is not there', { presets: [{ name: 'a', draft }], initial: 'b' }],
-])('takes nothing that is %s', async (_, stored) => {
+])('ignores stored data %s', async (_, stored) => {
   expect(await found(stored)).toEqual({ presets: [], initial: null });
 });
 
-it('keeps no form that is beyond all measure', () => {
+it('refuses to save a form that is too large', () => {
   const label = { row: 1, key: 'k', value: 'v' };
   expect(isStorable({ ...draft, labels: [label] })).toBe(true);
   expect(isStorable({ ...draft, labels: Array(51).fill(label) })).toBe(false);

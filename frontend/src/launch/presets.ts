@@ -8,15 +8,15 @@ export interface LaunchPreset {
   draft: LaunchDraft;
 }
 
-/** All that a person has saved. */
+/** All saved presets of the user. */
 export interface LaunchPresets {
-  /** In the order of their names. */
+  /** Sorted by name. */
   presets: readonly LaunchPreset[];
-  /** The name of the one that the form begins with; null for an empty form. */
+  /** The name of the preset that new forms start with; null for an empty form. */
   initial: string | null;
 }
 
-/** How many presets there can be, how long a name may be in characters, and how many labels one may have. */
+/** The maximum number of presets, length of a name in characters, and number of labels in one. */
 export const PRESET_LIMITS = { count: 30, name: 40, labels: 50 } as const;
 /** The longest key or value of a label in a preset, in characters. */
 const LABEL_MAX_LENGTH = 1024;
@@ -29,7 +29,7 @@ const CHECKS: { [Field in keyof LaunchDraft]: (value: unknown) => boolean } = {
   vnc: (value) => typeof value === 'boolean',
   headless: oneOf('', 'true', 'false'),
   idleTtlSeconds: (value) => isText(value, 16),
-  // Characters beyond the basic plane are two units each.
+  // The limit is in code points, which may be two UTF-16 units each.
   startUrl: (value) => isText(value, 2 * START_URL_MAX_LENGTH),
   startUrlWait: oneOf('', 'load', 'domcontentloaded', 'none'),
   onCrash: oneOf('', 'restart', 'end'),
@@ -46,7 +46,7 @@ const CHECKS: { [Field in keyof LaunchDraft]: (value: unknown) => boolean } = {
     }),
 };
 
-/** Whether a form is of the kind and the size that is kept. */
+/** Whether a form has the type and size that can be stored. */
 export function isStorable(draft: unknown): draft is LaunchDraft {
   if (typeof draft !== 'object' || draft === null) return false;
   const fields = Object.keys(EMPTY_DRAFT) as (keyof LaunchDraft)[];
@@ -70,10 +70,10 @@ function arePresets(value: unknown): value is LaunchPresets {
   );
 }
 
-/** A person's presets before the first is saved. */
+/** No presets. */
 export const NO_PRESETS: LaunchPresets = { presets: [], initial: null };
 
-/** The presets of the person at this browser. */
+/** The user's presets in this browser. */
 export const launchPresets = new Preference('launch.presets', NO_PRESETS, arePresets);
 
 function change(presets: readonly LaunchPreset[], initial: string | null): void {
@@ -81,12 +81,12 @@ function change(presets: readonly LaunchPreset[], initial: string | null): void 
   launchPresets.set({ presets: inOrder, initial });
 }
 
-/** The preset of this name. */
+/** Finds a preset by its name. */
 export function presetNamed(name: string | null): LaunchPreset | undefined {
   return launchPresets.get().presets.find((preset) => preset.name === name);
 }
 
-/** Saves a form under a name, in place of what was under it. */
+/** Saves a form under a name, replacing the preset that has it. */
 export function savePreset(name: string, draft: LaunchDraft): void {
   const { presets, initial } = launchPresets.get();
   change([...presets.filter((preset) => preset.name !== name), { name, draft }], initial);
@@ -101,7 +101,7 @@ export function renamePreset(from: string, to: string): void {
   );
 }
 
-/** Forgets a preset. */
+/** Deletes a preset. */
 export function deletePreset(name: string): void {
   const { presets, initial } = launchPresets.get();
   change(
@@ -110,7 +110,7 @@ export function deletePreset(name: string): void {
   );
 }
 
-/** Has the form begin with a preset, or empty. */
+/** Sets the preset that new forms start with; null for an empty form. */
 export function setInitialPreset(name: string | null): void {
   change(launchPresets.get().presets, name);
 }

@@ -6,11 +6,11 @@ import { findProblems, isValid, fieldProblem } from './validation.ts';
 import { EMPTY_DRAFT } from '../live/launchDraft.ts';
 
 describe('findProblems', () => {
-  it('finds nothing wrong with a form nobody touched', () => {
+  it('finds nothing wrong with an empty form', () => {
     expect(isValid(findProblems(EMPTY_DRAFT, []))).toBe(true);
   });
 
-  it.each(['30', '3600', ' 300 '])('takes an idle TTL of %j', (idleTtlSeconds) => {
+  it.each(['30', '3600', ' 300 '])('accepts an idle TTL of %j', (idleTtlSeconds) => {
     expect(findProblems({ ...EMPTY_DRAFT, idleTtlSeconds }, []).idleTtlSeconds).toBeUndefined();
   });
 
@@ -31,7 +31,7 @@ describe('findProblems', () => {
     );
   });
 
-  it('wants a key for every label, and every key once', () => {
+  it('requires a key for every label, and unique keys', () => {
     const labels = [
       { row: 1, key: 'team', value: 'qa' },
       { row: 2, key: '', value: 'lost' },
@@ -45,17 +45,17 @@ describe('findProblems', () => {
   });
 });
 
-describe('findProblems, about live views,', () => {
+describe('findProblems with a live view', () => {
   const withView = healthyWorker;
   const without = { ...healthyWorker, name: 'bare', supports_vnc: false };
   const draft = { ...EMPTY_DRAFT, vnc: true };
 
-  it('wants the worker that is named to have them', () => {
+  it('requires live views of the chosen worker', () => {
     expect(findProblems({ ...draft, worker: 'local' }, [withView, without]).vnc).toBeUndefined();
     expect(findProblems({ ...draft, worker: 'bare' }, [withView, without]).vnc).toMatch('bare');
   });
 
-  it('wants a healthy worker to have them when any will do', () => {
+  it('requires one healthy worker with live views if any worker may be used', () => {
     expect(findProblems(draft, [withView, without]).vnc).toBeUndefined();
     expect(findProblems(draft, [{ ...withView, healthy: false }, without]).vnc).toMatch(
       'No healthy worker',
@@ -63,26 +63,26 @@ describe('findProblems, about live views,', () => {
   });
 });
 
-it('a worker that has left the fleet can’t be asked', () => {
+it('reports a worker that has left the fleet', () => {
   expect(findProblems({ ...EMPTY_DRAFT, worker: 'eu' }, [healthyWorker]).worker).toMatch('eu');
 });
 
-it('labels beyond the size of a request are found before it is sent', () => {
+it('reports labels that exceed the maximum size of a request', () => {
   const labels = [{ row: 1, key: 'notes', value: 'ж'.repeat(33_000) }];
   expect(findProblems({ ...EMPTY_DRAFT, labels }, []).allLabels).toMatch('64 KiB');
 });
 
-describe('problemOf', () => {
+describe('fieldProblem', () => {
   it.each([
     ['invalid_field', 'idle_ttl_seconds: must be 30', 'idleTtlSeconds'],
     ['invalid_field', 'labels.team: must be a string', 'allLabels'],
     ['vnc_unsupported', 'worker "bare" has no VNC', 'vnc'],
     ['worker_not_found', 'Worker not found', 'worker'],
-  ])('brings %s to its field', (code, detail, field) => {
+  ])('assigns %s to its field', (code, detail, field) => {
     expect(fieldProblem(new ApiError(422, code, detail))).toEqual({ [field]: detail });
   });
 
-  it('leaves everything else to the whole form', () => {
+  it('assigns other errors to no field', () => {
     expect(fieldProblem(new ApiError(429, 'at_capacity', 'all 5 sessions are in use'))).toBeNull();
     expect(fieldProblem(new ApiError(422, 'invalid_field', 'headless: must be true'))).toBeNull();
     expect(fieldProblem(new Error('no answer'))).toBeNull();

@@ -3,20 +3,20 @@ import { ApiError } from '../api/client.ts';
 import type { WorkerStatus } from '../api/types.ts';
 import { type LabelRow, type LaunchDraft, toRequest } from '../live/launchDraft.ts';
 
-/** The API's bounds for a session's idle TTL, in seconds. */
+/** The API's limits for the idle TTL, in seconds. */
 export const IDLE_TTL_SECONDS = { min: 30, max: 3600 } as const;
-/** The longest start URL the API takes, in characters. */
+/** The longest start URL that the API accepts, in characters. */
 export const START_URL_MAX_LENGTH = 1024;
-/** The largest request that the API takes, in bytes. */
+/** The largest request that the API accepts, in bytes. */
 const BODY_MAX_BYTES = 65_536;
 
-/** What is wrong with a draft, by field; labels by the number of their row. */
+/** The problems of a draft by field; those of labels by row number. */
 export interface LaunchProblems {
   worker?: string;
   vnc?: string;
   idleTtlSeconds?: string;
   startUrl?: string;
-  /** What is wrong with the labels as a whole. */
+  /** A problem of all labels together. */
   allLabels?: string;
   labels: Record<number, string>;
 }
@@ -31,13 +31,13 @@ function idleTtlProblem(text: string): string | undefined {
 }
 
 function startUrlProblem(text: string): string | undefined {
-  // Counted in characters as the API does, not in UTF-16 units.
+  // Counted in code points as the API does, not in UTF-16 units.
   const length = Array.from(text.trim()).length;
   if (length <= START_URL_MAX_LENGTH) return undefined;
   return i18n.t('launch:problems.startUrl', { max: START_URL_MAX_LENGTH, length });
 }
 
-/** Whether a live view can be had is known before it is asked for. */
+/** Workers report whether they have live views, so the form can say so before the request. */
 function vncProblem(draft: LaunchDraft, workers: readonly WorkerStatus[]): string | undefined {
   if (!draft.vnc || workers.length === 0) return undefined;
   if (draft.worker === '') {
@@ -64,7 +64,7 @@ function labelProblems(rows: LabelRow[]): Record<number, string> {
   return problems;
 }
 
-/** What is wrong with a choice already while it is made: the message says what else could be chosen. */
+/** Problems that are shown while choosing; their messages name the alternatives. */
 export function findChoiceProblems(
   draft: LaunchDraft,
   workers: readonly WorkerStatus[],
@@ -78,7 +78,7 @@ export function findChoiceProblems(
   return problems;
 }
 
-/** Checks a draft by the API's own rules, so that most mistakes show before anything is sent. */
+/** Checks a draft by the API's rules, so that most mistakes are found before a request is sent. */
 export function findProblems(draft: LaunchDraft, workers: readonly WorkerStatus[]): LaunchProblems {
   const problems = findChoiceProblems(draft, workers);
   problems.labels = labelProblems(draft.labels);
@@ -92,12 +92,12 @@ export function findProblems(draft: LaunchDraft, workers: readonly WorkerStatus[
   return problems;
 }
 
-/** Whether nothing is wrong. */
+/** Whether there are no problems. */
 export function isValid({ labels, ...others }: LaunchProblems): boolean {
   return Object.keys(labels).length === 0 && Object.keys(others).length === 0;
 }
 
-/** The fields of the form by what the API calls them. */
+/** The form's fields by their names in the API. */
 const FIELDS: Readonly<Record<string, Exclude<keyof LaunchProblems, 'labels'>>> = {
   worker: 'worker',
   vnc: 'vnc',
@@ -105,7 +105,7 @@ const FIELDS: Readonly<Record<string, Exclude<keyof LaunchProblems, 'labels'>>> 
   start_url: 'startUrl',
   labels: 'allLabels',
 };
-/** The fields that a refusal is about which names none in its text. */
+/** The fields of errors whose text names no field, by error code. */
 const FIELDS_OF_CODES: Readonly<Record<string, Exclude<keyof LaunchProblems, 'labels'>>> = {
   worker_not_found: 'worker',
   vnc_unsupported: 'vnc',
@@ -113,7 +113,9 @@ const FIELDS_OF_CODES: Readonly<Record<string, Exclude<keyof LaunchProblems, 'la
   body_too_large: 'allLabels',
 };
 
-/** The field that the API's refusal is about, with its words on it; null when it is about none in particular. */
+/**
+ * The form's field that an error of the API is about, with its message; null if it is about no single field.
+ */
 export function fieldProblem(error: unknown): Partial<LaunchProblems> | null {
   if (!(error instanceof ApiError)) return null;
   const named = error.code === 'invalid_field' ? /^(\w+)[.:]/.exec(error.message)?.[1] : undefined;

@@ -4,7 +4,7 @@ import { ConcurrencyLimit } from './concurrencyLimit.ts';
 
 const { signal } = new AbortController();
 
-/** Something that lasts until it is told to end. */
+/** A task that runs until its `end` is called. */
 function held() {
   let end: () => void = () => undefined;
   const done = new Promise<void>((resolve) => {
@@ -14,7 +14,7 @@ function held() {
   return task;
 }
 
-it('lets the next in when one has left, in the order in which they came', async () => {
+it('starts queued tasks in order as others finish', async () => {
   const limit = new ConcurrencyLimit(1);
   const tasks = [held(), held(), held()];
   const results = tasks.map(({ run }) => limit.run(run, signal));
@@ -29,7 +29,7 @@ it('lets the next in when one has left, in the order in which they came', async 
   await Promise.all(results);
 });
 
-it('gives the place of one that failed to the next', async () => {
+it('starts the next task after one that failed', async () => {
   const limit = new ConcurrencyLimit(1);
   const failure = limit.run(() => Promise.reject(new Error('no')), signal);
   const next = limit.run(() => Promise.resolve('yes'), signal);
@@ -37,7 +37,7 @@ it('gives the place of one that failed to the next', async () => {
   await expect(next).resolves.toBe('yes');
 });
 
-it('keeps no place for one that has stopped waiting', async () => {
+it('skips a task that was aborted while it was queued', async () => {
   const limit = new ConcurrencyLimit(1);
   const first = held();
   const results = limit.run(first.run, signal);

@@ -1,17 +1,17 @@
-/** Lets so many through at a time; the others wait in line. */
+/** Runs a limited number of tasks at a time and queues the others. */
 export class ConcurrencyLimit {
   #free: number;
   readonly #queue: (() => void)[] = [];
 
-  /** @param limit how many are let in at once */
+  /** @param limit how many tasks run at a time */
   constructor(limit: number) {
     this.#free = limit;
   }
 
   /**
-   * Waits for a place and does something there.
+   * Runs a task as soon as there is room for it.
    *
-   * @throws the signal's reason, when it is aborted before there is a place
+   * @throws the signal's reason, if it is aborted while the task is queued
    */
   async run<T>(task: () => Promise<T>, signal: AbortSignal): Promise<T> {
     await this.#acquire(signal);
@@ -44,7 +44,7 @@ export class ConcurrencyLimit {
 
   #release(): void {
     const next = this.#queue.shift();
-    // The place goes from hand to hand: nobody who comes just now can slip in between.
+    // The slot is handed over directly, so that no new task can take it first.
     if (next) next();
     else this.#free += 1;
   }

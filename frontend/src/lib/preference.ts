@@ -3,16 +3,16 @@ import { Store } from './store.ts';
 const PREFIX = 'camofleet.';
 
 /**
- * Something that a person chose once and finds again on the next visit. Where the browser keeps nothing (private
- * windows, blocked storage) it lasts for the visit.
+ * A user's choice, kept in localStorage. Where the browser stores nothing (private windows, blocked storage)
+ * it lasts until the page is closed.
  */
 export class Preference<T> extends Store<T> {
   readonly #key: string;
 
   /**
-   * @param name what it is stored under
-   * @param fallback its value until something else is chosen
-   * @param isValid whether what was stored, by this version of the panel or another, is a value
+   * @param name its storage key
+   * @param fallback its value until the user chooses another
+   * @param isValid checks what was stored, possibly by another version of the panel
    */
   constructor(name: string, fallback: T, isValid: (value: unknown) => value is T) {
     super(read(PREFIX + name, fallback, isValid));
@@ -24,7 +24,7 @@ export class Preference<T> extends Store<T> {
     try {
       localStorage.setItem(this.#key, JSON.stringify(value));
     } catch {
-      // Full or forbidden: it lasts for this visit.
+      // Storage is full or blocked: the choice lasts until the page is closed.
     }
   }
 }
@@ -38,7 +38,7 @@ function read<T>(key: string, fallback: T, isValid: (value: unknown) => value is
   }
 }
 
-/** A check for a value that is one of these. */
+/** A type guard for a value that is one of these. */
 export function oneOf<const T extends string | number | boolean>(
   ...choices: readonly T[]
 ): (value: unknown) => value is T {

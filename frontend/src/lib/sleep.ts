@@ -1,4 +1,4 @@
-/** Waits for a time in ms, or until the signal is aborted. */
+/** Resolves after a time in ms, or earlier when the signal is aborted. */
 export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const timer = window.setTimeout(done, ms);

@@ -1,7 +1,4 @@
-/**
- * A value outside React that components can follow with `useSyncExternalStore`. It holds what the
- * API client learns on the side: tokens, reachability, the server's clock.
- */
+/** An observable value outside React; components follow it with `useStore`. */
 export class Store<T> {
   #value: T;
   readonly #listeners = new Set<() => void>();
@@ -10,10 +7,10 @@ export class Store<T> {
     this.#value = value;
   }
 
-  /** The value now. */
+  /** The current value. */
   readonly get = (): T => this.#value;
 
-  /** Calls back on every change; returns how to stop that. */
+  /** Subscribes to changes; returns the function that unsubscribes. */
   readonly subscribe = (listener: () => void): (() => void) => {
     this.#listeners.add(listener);
     return () => {
@@ -21,7 +18,7 @@ export class Store<T> {
     };
   };
 
-  /** Replaces the value and tells the listeners, unless it is the same one. */
+  /** Replaces the value and notifies the listeners, unless it is the same one. */
   set(value: T): void {
     if (Object.is(value, this.#value)) return;
     this.#value = value;

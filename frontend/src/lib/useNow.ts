@@ -26,21 +26,21 @@ function subscribe(listener: () => void): () => void {
 }
 
 function getNow(): number {
-  // Before the first subscription no tick keeps the value fresh. A second's grain, because React
-  // asks more than once and has to get the same answer.
+  // Without subscribers no timer updates the value. It is rounded to seconds because React reads it
+  // repeatedly and has to get the same value.
   if (timer === undefined) now = Math.floor(Date.now() / TICK_MS) * TICK_MS;
   return now;
 }
 
 /**
- * This machine's time in ms, anew every second. All countdowns share one timer, so they tick together
- * and a table of a hundred sessions costs one wake-up a second.
+ * The current time in ms, updated every second. All countdowns share one timer, so they tick together and a
+ * table of a hundred sessions causes one wake-up per second.
  */
 export function useNow(): number {
   return useSyncExternalStore(subscribe, getNow);
 }
 
-/** Like {@link useNow}, on the server's clock: what the API's times are to be compared with. */
+/** Like {@link useNow}, on the server's clock, for comparison with times from the API. */
 export function useServerNow(): number {
   return toServerTime(useNow());
 }

@@ -4,7 +4,7 @@ import { apiUrl } from '../api/base.ts';
 import { noteServerDate } from '../lib/serverClock.ts';
 import type { Change, Session, WorkerStatus } from '../api/types.ts';
 
-/** What comes out of `GET /events`. */
+/** The events of `GET /events`. */
 export type FleetEvent =
   | { name: 'snapshot'; data: { sessions: Session[]; workers: WorkerStatus[] } }
   | { name: 'session'; data: { change: Change; at: string; session: Session } }
@@ -13,17 +13,17 @@ export type FleetEvent =
   | { name: 'activity'; data: Record<string, string> }
   | { name: 'heartbeat'; data: { at: string } };
 
-/** The API refused the token that the stream was asked for with, or its lack. */
+/** The API answered 401 to the request for the stream. */
 export class StreamUnauthorized extends Error {
   override readonly name = 'StreamUnauthorized';
 }
 
-/** A stream that shows no sign of life for so long is cut: the server's own come every 20 s. */
+/** The stream is aborted after this long without data: the server sends a heartbeat every 20 s. */
 const SILENCE_LIMIT_MS = 50_000;
 
 interface StreamOptions {
   token: string | null;
-  /** The last event that was seen, to go on after it. */
+  /** The id of the last event received, to resume after it. */
   lastEventId: string | null;
   signal: AbortSignal;
   onOpen: () => void;
@@ -31,10 +31,10 @@ interface StreamOptions {
 }
 
 /**
- * Reads the event stream until it ends. `fetch` instead of `EventSource`: it can carry the token in a header, and tells
- * a refusal from a cut.
+ * Reads the event stream until it ends. It uses `fetch` instead of `EventSource`, which can neither send the
+ * token in a header nor tell a refusal from a lost connection.
  *
- * @throws StreamUnauthorized, or whatever cut the stream
+ * @throws StreamUnauthorized, or the error that ended the stream
  */
 export async function readEvents(options: StreamOptions): Promise<void> {
   const { token, lastEventId, signal, onOpen, onEvent } = options;

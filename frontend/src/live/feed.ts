@@ -5,24 +5,27 @@ import { access } from '../api/token.ts';
 import { readEvents, StreamUnauthorized, type FleetEvent } from './eventStream.ts';
 import type { FleetStore } from './fleetStore.ts';
 
-/** How the panel learns of changes at present, and since when (ms since the epoch). */
+/** How the panel gets changes at present, and since when (ms since the epoch). */
 export interface Connection {
-  /** `connecting`: nothing is known yet; `live`: from the event stream; `polling`: by asking; `offline`: not at all. */
+  /**
+   * `connecting`: nothing is known yet; `live`: event stream; `polling`: the stream is down, lists are
+   * polled; `offline`: neither works.
+   */
   mode: 'connecting' | 'live' | 'polling' | 'offline';
   since: number;
-  /** Why the API answers nothing else than refusals; null where it does not answer at all, or does. */
+  /** The reason if the API refuses all requests; null if it is unreachable, or answers. */
   refusal: string | null;
 }
 
-/** How often the API is asked while the stream is cut. */
+/** The poll interval while the event stream is down. */
 export const POLL_INTERVAL_MS = 5000;
-/** Waits before the stream is asked for again: after its first cut, its second, and all others. */
+/** Delays before reconnecting to the stream, by attempt; the last one repeats. */
 const RETRY_DELAYS_MS = [1000, 2000, 5000, 10_000];
 
-/** Something that happened to a session, for whoever wants to hear of it beside the store. */
+/** Called for each change of a session. */
 export type SessionListener = (event: Extract<FleetEvent, { name: 'session' }>['data']) => void;
 
-/** Keeps a {@link FleetStore} up to date: by the event stream, and by polling while that is cut. */
+/** Keeps a {@link FleetStore} current: by the event stream, and by polling while that is down. */
 export class Feed {
   readonly connection = new Store<Connection>({
     mode: 'connecting',
@@ -41,7 +44,7 @@ export class Feed {
     this.#store = store;
   }
 
-  /** Starts, or starts over with the token that there is now. */
+  /** Starts, or restarts with the current token. */
   start(): void {
     this.stop();
     this.#lastEventId = null;
@@ -51,14 +54,14 @@ export class Feed {
     void this.#follow(this.#run.signal);
   }
 
-  /** Stops for good, until the next start. */
+  /** Stops until the next start. */
   stop(): void {
     this.#run?.abort();
     this.#run = null;
     this.#stopPolling();
   }
 
-  /** Calls back on each change of a session; returns how to stop that. */
+  /** Subscribes to changes of sessions; returns the function that unsubscribes. */
   readonly onSession = (listener: SessionListener): (() => void) => {
     this.#listeners.add(listener);
     return () => {
@@ -67,7 +70,7 @@ export class Feed {
   };
 
   async #follow(signal: AbortSignal): Promise<void> {
-    // Asked anew each time: it changes while this waits.
+    // A function, because TypeScript would assume that the value does not change during an await.
     const stopped = () => signal.aborted;
     while (!stopped()) {
       const { token } = access.get();
@@ -144,7 +147,7 @@ export class Feed {
       const [sessions, workers] = await Promise.all([listSessions(signal), getWorkers(signal)]);
       if (obsolete()) return;
       this.#store.replaceAll(sessions, workers);
-      // This is newer than where the stream was left: it has to begin with a snapshot.
+      // The polled state is newer than the last event, so the stream has to begin with a snapshot.
       this.#lastEventId = null;
       this.#setMode('polling');
     } catch (error) {
@@ -156,7 +159,7 @@ export class Feed {
     this.#pollTimer = window.setTimeout(() => void this.#poll(signal), POLL_INTERVAL_MS);
   }
 
-  /** The time of the last change of mode stays while the mode does. */
+  /** `since` changes only with the mode. */
   #setMode(mode: Connection['mode'], refusal: string | null = null): void {
     const before = this.connection.get();
     if (before.mode === mode && before.refusal === refusal) return;

@@ -28,7 +28,7 @@ it('keeps the object of a session that did not change', () => {
   expect(byKey.get(sessionKey(newer))?.attached).toBe(1);
 });
 
-it('tells its listeners once for all changes of one turn', async () => {
+it('notifies its listeners once for all changes of one turn', async () => {
   const store = filled();
   await Promise.resolve();
   const listener = vi.fn();
@@ -40,7 +40,7 @@ it('tells its listeners once for all changes of one turn', async () => {
   expect(store.get().sessions).toHaveLength(1);
 });
 
-it('changes nothing about sessions that it does not know', () => {
+it('ignores changes of unknown sessions', () => {
   const store = filled();
   const before = store.get();
   store.patch({ worker: 'local', id: 'x' }, { status: 'DEAD' });
@@ -49,14 +49,14 @@ it('changes nothing about sessions that it does not know', () => {
   expect(store.get()).toBe(before);
 });
 
-it('shows a session of a silent worker as stale, also one that it hears of later', () => {
+it('marks the sessions of a silent worker as stale, also those added later', () => {
   const store = filled();
   store.setWorker({ ...healthyWorker, stale: true });
   store.upsert(aSession({ id: 'c', stale: false }));
   expect(store.get().sessions.map(({ stale }) => stale)).toEqual([true, true, true]);
 });
 
-it('keeps the workers that there still are, in the order of the fleet', () => {
+it('keeps the remaining workers in the order of the fleet', () => {
   const store = filled();
   store.keepWorkers(['early', healthyWorker.name]);
   store.setWorker({ ...healthyWorker, name: 'early' });
@@ -65,7 +65,7 @@ it('keeps the workers that there still are, in the order of the fleet', () => {
   expect(store.get().workers.map(({ name }) => name)).toEqual(['early']);
 });
 
-it('forgets everything when another fleet may be seen', () => {
+it('is empty after clear', () => {
   const store = filled();
   store.clear();
   expect(store.get()).toMatchObject({ known: false, sessions: [], workers: [] });

@@ -1,8 +1,8 @@
 import type { Session, WorkerStatus } from '../api/types.ts';
 
-/** All that the panel knows of the fleet, as it is now. */
+/** The panel's current knowledge of the fleet. */
 export interface FleetState {
-  /** Whether anything was ever learned; before that, empty lists say nothing. */
+  /** Whether any state has been received; until then empty lists mean nothing. */
   known: boolean;
   /** The live sessions, newest first. */
   sessions: readonly Session[];
@@ -12,33 +12,33 @@ export interface FleetState {
   workers: readonly WorkerStatus[];
 }
 
-/** What tells a session from all others: its worker and its id, as in a path. */
+/** Identifies a session across the fleet: its worker and its id, as in a path. */
 export function sessionKey({ worker, id }: Pick<Session, 'worker' | 'id'>): string {
   return `${worker}/${id}`;
 }
 
 const EMPTY: FleetState = { known: false, sessions: [], byKey: new Map(), workers: [] };
 
-/** ISO times of one form compare as texts; the two forms that there are differ only in their zone's sign. */
+/** ISO times compare as strings: the two forms in use differ only in how they write UTC. */
 function newestFirst(a: Session, b: Session): number {
   return a.created_at < b.created_at ? 1 : a.created_at > b.created_at ? -1 : 0;
 }
 
 /**
- * The one place where the fleet's state is kept: the event stream and the polls write to it, and every component reads
- * from it. A session that did not change stays the same object, so that only rows with news render again.
+ * The single place of the fleet's state: the event stream and the polls write to it, all components read from
+ * it. An unchanged session stays the same object, so that only changed rows re-render.
  */
 export class FleetStore {
   readonly #sessions = new Map<string, Session>();
   readonly #workers = new Map<string, WorkerStatus>();
   readonly #listeners = new Set<() => void>();
-  /** The workers' places in the fleet's order. */
+  /** The index of each worker in the fleet's order. */
   #order: ReadonlyMap<string, number> = new Map();
   #known = false;
   #state: FleetState | null = EMPTY;
   #notified = true;
 
-  /** The state now. It is the same object until something changes. */
+  /** The current state: the same object until something changes. */
   readonly get = (): FleetState => {
     this.#state ??= {
       known: this.#known,
@@ -49,7 +49,7 @@ export class FleetStore {
     return this.#state;
   };
 
-  /** Calls back after changes; returns how to stop that. */
+  /** Subscribes to changes; returns the function that unsubscribes. */
   readonly subscribe = (listener: () => void): (() => void) => {
     this.#listeners.add(listener);
     return () => {
@@ -57,7 +57,7 @@ export class FleetStore {
     };
   };
 
-  /** Takes in the whole state; what is not in it is gone. */
+  /** Replaces the whole state. */
   replaceAll(sessions: readonly Session[], workers: readonly WorkerStatus[]): void {
     const before = new Map(this.#sessions);
     this.#sessions.clear();
@@ -75,7 +75,7 @@ export class FleetStore {
     this.#changed();
   }
 
-  /** Takes in which workers there are; those that are not named are gone. */
+  /** Sets the workers' names and order; workers that are not listed are removed. */
   keepWorkers(names: readonly string[]): void {
     this.#order = new Map(names.map((name, place) => [name, place]));
     for (const name of this.#workers.keys()) {
@@ -88,7 +88,7 @@ export class FleetStore {
     return this.#order.get(name) ?? this.#order.size;
   }
 
-  /** Takes in a session as it is now. */
+  /** Adds or replaces a session. */
   upsert(session: Session): void {
     const key = sessionKey(session);
     const before = this.#sessions.get(key);
@@ -99,18 +99,18 @@ export class FleetStore {
     this.#changed();
   }
 
-  /** Changes some of what is known of a session that is there. */
+  /** Changes fields of a known session. */
   patch(session: Pick<Session, 'worker' | 'id'>, part: Partial<Session>): void {
     const before = this.#sessions.get(sessionKey(session));
     if (before) this.upsert({ ...before, ...part });
   }
 
-  /** Takes a session away. */
+  /** Removes a session. */
   remove(session: Pick<Session, 'worker' | 'id'>): void {
     if (this.#sessions.delete(sessionKey(session))) this.#changed();
   }
 
-  /** Takes in when sessions were last used, by their ids. */
+  /** Updates the times of last use, by session id. */
   noteActivity(lastSeen: Readonly<Record<string, string>>): void {
     for (const [key, session] of this.#sessions) {
       const at = lastSeen[session.id];
@@ -120,7 +120,7 @@ export class FleetStore {
     }
   }
 
-  /** Takes in a worker as it is now; its silence concerns its sessions too. */
+  /** Adds or replaces a worker, and marks its sessions as stale while it is silent. */
   setWorker(worker: WorkerStatus): void {
     const before = this.#workers.get(worker.name);
     this.#workers.set(worker.name, unchanged(before, worker));
@@ -133,7 +133,7 @@ export class FleetStore {
     this.#changed();
   }
 
-  /** Forgets everything: another token may see another fleet. */
+  /** Clears everything: another token may give access to another fleet. */
   clear(): void {
     this.#sessions.clear();
     this.#workers.clear();
@@ -141,7 +141,7 @@ export class FleetStore {
     this.#changed();
   }
 
-  /** Tells the listeners once for all changes of one turn: a thousand events are one rendering. */
+  /** Notifies the listeners once for all changes of one turn, so that a thousand events cause one render. */
   #changed(): void {
     this.#state = null;
     if (!this.#notified) return;
@@ -153,7 +153,7 @@ export class FleetStore {
   }
 }
 
-/** The known object, if the new one says the same. */
+/** The previous object if the new one has the same content. */
 function unchanged<T extends object>(before: T | undefined, now: T): T {
   return before !== undefined && JSON.stringify(before) === JSON.stringify(now) ? before : now;
 }

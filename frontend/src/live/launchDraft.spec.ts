@@ -3,11 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { EMPTY_DRAFT, toRequest } from './launchDraft.ts';
 
 describe('toRequest', () => {
-  it('leaves out what was left empty', () => {
+  it('omits empty fields', () => {
     expect(toRequest(EMPTY_DRAFT)).toEqual({ vnc: false });
   });
 
-  it('says everything that was filled in', () => {
+  it('contains all filled fields', () => {
     expect(
       toRequest({
         worker: 'eu',

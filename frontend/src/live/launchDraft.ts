@@ -1,13 +1,13 @@
 import type { Contexts, CreateSession, OnCrash, StartUrlWait } from '../api/types.ts';
 
-/** One label as it is typed: a row of two fields, with a key for React. */
+/** One label as typed: a row with two fields, numbered for React. */
 export interface LabelRow {
   row: number;
   key: string;
   value: string;
 }
 
-/** The launch form as it is filled in; an empty text means "the worker's default". */
+/** The fields of the launch form; an empty text means "the worker's default". */
 export interface LaunchDraft {
   worker: string;
   vnc: boolean;
@@ -20,7 +20,7 @@ export interface LaunchDraft {
   labels: LabelRow[];
 }
 
-/** A form nobody has touched yet. */
+/** An empty form. */
 export const EMPTY_DRAFT: LaunchDraft = {
   worker: '',
   vnc: false,
@@ -33,11 +33,11 @@ export const EMPTY_DRAFT: LaunchDraft = {
   labels: [],
 };
 
-/** The request a sound draft stands for; what was left empty is left out. */
+/** The create request for a valid draft; empty fields are omitted. */
 export function toRequest(draft: LaunchDraft): CreateSession {
   const request: CreateSession = { vnc: draft.vnc };
   if (draft.worker !== '') request.worker = draft.worker;
-  // A live view needs a window; the API would say headless=false itself.
+  // A live view needs a window; the API would set headless=false itself.
   if (draft.vnc) request.headless = false;
   else if (draft.headless !== '') request.headless = draft.headless === 'true';
   if (draft.idleTtlSeconds.trim() !== '') request.idle_ttl_seconds = Number(draft.idleTtlSeconds);

@@ -5,43 +5,43 @@ import type { Session } from '../api/types.ts';
 import type { Feed } from './feed.ts';
 import type { FleetStore } from './fleetStore.ts';
 
-/** One launch, from the request to what came of it. */
+/** One launch, from the request to its result. */
 export interface Launch {
-  /** What the request is called, by the panel and by the session that it makes. */
+  /** The id of the request, which its session carries too. */
   requestId: string;
-  /** The form as it was sent. */
+  /** The form that was submitted. */
   draft: LaunchDraft;
-  /** When it was sent, in ms of `performance.now()`. */
+  /** When it was submitted, in ms of `performance.now()`. */
   startedAt: number;
-  /** `asking`: no session is known of it yet; `starting`: there is one, which is INIT. */
+  /** `asking`: there is no session yet; `starting`: its session is INIT. */
   phase: 'asking' | 'starting' | 'ready' | 'failed' | 'cancelled';
-  /** The session as it was last seen by the launch. */
+  /** The latest known state of its session. */
   session: Session | null;
-  /** How long it took until the session was READY, or until it was clear that it won't be, in ms. */
+  /** How long it took until the session was READY or the launch had failed, in ms. */
   tookMs: number | null;
   /** Why it failed. */
   error: Error | null;
-  /** Whether its session is being ended because the person wants that. */
+  /** Whether the user has cancelled it and its session is being ended. */
   cancelling: boolean;
 }
 
-/** How many launches are kept in view; of more, the oldest that are over make room. */
+/** How many launches are kept; beyond that the oldest finished ones are dropped. */
 const MAX_LAUNCHES = 6;
 
-/** Whether nothing more will come of a launch. */
+/** Whether a launch has finished. */
 export function isOver({ phase }: Launch): boolean {
   return phase !== 'asking' && phase !== 'starting';
 }
 
-/** A name for a request that nobody else will think of. `crypto.randomUUID` is for https and localhost only. */
+/** A unique request id. `crypto.randomUUID` exists on https and localhost only. */
 function newRequestId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(12));
   return `panel-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
 }
 
 /**
- * The launches of this visit. The API answers a create request when its session is READY; that there is one is seen
- * before, in the fleet's state, for every session tells which request it is of.
+ * The launches since the page was loaded. The API answers a create request only when its session is READY;
+ * before that the session is recognized in the fleet's state by its request id.
  */
 export class Launches {
   readonly list = new Store<readonly Launch[]>([]);
@@ -57,7 +57,7 @@ export class Launches {
     });
   }
 
-  /** Launches a session; returns the name of the request. */
+  /** Launches a session; returns the request id. */
   start(draft: LaunchDraft): string {
     const requestId = newRequestId();
     const launch: Launch = {
@@ -78,7 +78,7 @@ export class Launches {
     return requestId;
   }
 
-  /** Ends the session of a launch that is not over. */
+  /** Ends the session of an unfinished launch. */
   async cancel(requestId: string): Promise<void> {
     const session = this.#find(requestId)?.session;
     if (!session) return;
@@ -92,12 +92,12 @@ export class Launches {
     this.#finish(requestId, { phase: 'cancelled' });
   }
 
-  /** Puts a launch out of view. */
+  /** Removes a launch from the list. */
   dismiss(requestId: string): void {
     this.list.set(this.list.get().filter((launch) => launch.requestId !== requestId));
   }
 
-  /** Forgets all launches: another token may see another fleet. */
+  /** Removes all launches: another token may give access to another fleet. */
   clear(): void {
     this.list.set([]);
   }
@@ -114,7 +114,7 @@ export class Launches {
     );
   }
 
-  /** The first word on how a launch came out is the one that counts. */
+  /** Only the first result of a launch counts. */
   #finish(requestId: string, part: Partial<Launch> & Pick<Launch, 'phase'>): void {
     const launch = this.#find(requestId);
     if (!launch || isOver(launch)) return;
@@ -144,7 +144,7 @@ export class Launches {
     }
   }
 
-  /** What the session tells of its end is kept beside what the answer to the request says. */
+  /** Keeps the session's end reason in addition to the error of the request. */
   #noteEnd(session: Session): void {
     const launch = this.#find(session.request_id);
     if (!launch) return;

@@ -7,7 +7,7 @@ import { aHistory, aSample } from '../test/fleetHistory.ts';
 import { renderPanel } from '../test/renderPanel.tsx';
 import { refusal, server } from '../test/server.ts';
 
-// Pictures are drawn on a canvas, which is for the end-to-end tests to look at.
+// jsdom has no canvas; the end-to-end tests look at the drawn charts.
 vi.mock('uplot', () => ({
   default: class {
     setData = () => undefined;
@@ -16,7 +16,7 @@ vi.mock('uplot', () => ({
   },
 }));
 
-/** Serves a history; returns how often it was asked for what. */
+/** Serves a history; returns the `after` of each request. */
 function serveHistory(history: FleetHistory): (string | null)[] {
   const asked: (string | null)[] = [];
   server.use(
@@ -35,12 +35,12 @@ async function chart(name: string) {
 }
 
 beforeEach(() => {
-  // jsdom has no media to ask about.
+  // jsdom has no matchMedia.
   vi.stubGlobal('matchMedia', () => new EventTarget());
 });
 
 describe('the fleet page', () => {
-  it('shows each chart with its figures in words', async () => {
+  it('shows each chart with its figures as text', async () => {
     serveHistory(
       aHistory(
         { creates: { ok: [2, 0, 0], failed: 1 } },
@@ -60,7 +60,7 @@ describe('the fleet page', () => {
     expect(document.title).toBe('Fleet · camofleet');
   });
 
-  it('says what a chart without lines would show, and how to get there', async () => {
+  it('explains a chart without data', async () => {
     serveHistory(aHistory({ viewers: null }));
     renderPanel({ path: '/fleet' });
     expect((await chart('Warm browsers')).getByText(/RUNNER_PREWARM_HEADLESS/)).toBeInTheDocument();
@@ -77,7 +77,7 @@ describe('the fleet page', () => {
     expect(cells.map((cell) => cell.textContent)).toEqual(['Clients', '1', '0', '2', '–']);
   });
 
-  it('remembers which time is to be shown', async () => {
+  it('remembers the chosen range', async () => {
     serveHistory(aHistory({ ends: { deleted: 5 } }, ...Array.from({ length: 100 }, () => ({}))));
     const user = renderPanel({ path: '/fleet' });
     expect((await chart('Ended sessions')).getByText('By request')).toBeInTheDocument();
@@ -87,7 +87,7 @@ describe('the fleet page', () => {
     await user.click(screen.getByRole('radio', { name: '30 min' }));
   });
 
-  it('asks for newer samples only', async () => {
+  it('requests newer samples only', async () => {
     const history = aHistory({});
     const asked = serveHistory(history);
     renderPanel({ path: '/fleet' });
@@ -97,7 +97,7 @@ describe('the fleet page', () => {
     expect(asked.slice(0, 2)).toEqual([null, aSample(0).at]);
   });
 
-  it('says why there are no figures', async () => {
+  it('shows the error when there are no figures', async () => {
     server.use(
       http.get('*/api/fleet/history', () => refusal(404, 'not_found', 'There is no such route')),
     );

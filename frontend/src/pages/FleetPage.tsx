@@ -13,11 +13,11 @@ import { useFleetHistory } from '../charts/useFleetHistory.ts';
 import { usePageTitle } from '../ui/usePageTitle.ts';
 import { useStore } from '../lib/useStore.ts';
 
-/** The times that can be shown, in minutes. */
+/** The ranges to choose from, in minutes. */
 const RANGES = ['5', '30', '60'] as const;
 const range = new Preference<(typeof RANGES)[number]>('fleet-range', '30', oneOf(...RANGES));
 
-/** The fleet's last hour, or a part of it, in charts. */
+/** Charts of the fleet's last hour, or a part of it. */
 export function FleetPage(): ReactNode {
   const { t } = useTranslation('fleet');
   usePageTitle(t('charts.title'));

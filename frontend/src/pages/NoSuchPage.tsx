@@ -4,7 +4,7 @@ import { Link } from 'react-router';
 
 import { usePageTitle } from '../ui/usePageTitle.ts';
 
-/** What an address shows that names no page. */
+/** The page for an unknown address. */
 export function NoSuchPage(): ReactNode {
   const { t } = useTranslation();
   usePageTitle(t('noSuchPage.title'));

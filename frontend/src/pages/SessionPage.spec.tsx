@@ -35,14 +35,14 @@ function entry(changes: Partial<HistoryEntry>): HistoryEntry {
 }
 
 interface Api {
-  /** What `GET /sessions/{worker}/{id}?ended=true` answers; a live session is known by the stream. */
+  /** The answer to `GET /sessions/{worker}/{id}?ended=true`; live sessions come from the event stream. */
   remembered?: () => Response;
   history?: HistoryEntry[];
 }
 
 const notFound = () => refusal(404, 'session_not_found', 'Session not found');
 
-/** Opens the page of a session, with the living ones in the fleet. */
+/** Opens the page of a session in a fleet with these live sessions. */
 function open(place: Session, living: Session[], { remembered, history }: Api = {}) {
   const stream = new Stream({ name: 'snapshot', data: { sessions: living, workers: [] } });
   server.use(
@@ -62,7 +62,7 @@ function open(place: Session, living: Session[], { remembered, history }: Api = 
   return { user, stream };
 }
 
-/** The page of a live session, once it is there. */
+/** Opens the page of a live session and waits until it is shown. */
 async function openLive(session: Session, api: Api = {}) {
   const opened = open(session, [session], api);
   await screen.findByText(session.status);
@@ -76,7 +76,7 @@ function fact(name: string): HTMLElement {
 }
 
 describe('the page of a live session', () => {
-  it('shows what is known of it', async () => {
+  it('shows its properties', async () => {
     const session = aSession(EVERYTHING);
     await openLive(session);
     expect(screen.getByRole('heading', { name: 'Session 3f2b8c1e' })).toBeInTheDocument();
@@ -95,7 +95,7 @@ describe('the page of a live session', () => {
     expect(screen.queryByText(/does not answer/)).not.toBeInTheDocument();
   });
 
-  it('follows its events, to its end and the reason of it', async () => {
+  it('follows its events until it ends, and shows the reason', async () => {
     const session = aSession();
     const ended = aSession({
       status: 'DEAD',
@@ -123,12 +123,12 @@ describe('the page of a live session', () => {
     expect(screen.queryByRole('heading', { name: 'Connect' })).not.toBeInTheDocument();
   });
 
-  it('says when its worker does not answer', async () => {
+  it('shows that its worker does not answer', async () => {
     await openLive(aSession({ stale: true }));
     expect(screen.getByText(/what was last known/)).toBeInTheDocument();
   });
 
-  it('tells its history, the latest first', async () => {
+  it('shows its history, the latest event first', async () => {
     await openLive(aSession(), {
       history: [
         entry({ change: 'created', request_id: 'req-17' }),
@@ -149,18 +149,18 @@ describe('the page of a live session', () => {
     expect(entries[3]).toHaveTextContent(local);
   });
 
-  it('says so when its worker keeps no history', async () => {
+  it('explains that its worker keeps no history', async () => {
     await openLive(aSession());
     expect(await screen.findByText(/Nothing is remembered/)).toBeInTheDocument();
   });
 
-  it('is found by a worker’s name of any letters', async () => {
+  it('works for a worker with any characters in its name', async () => {
     await openLive(aSession({ worker: 'a b/ä%' }));
     expect(fact('Worker')).toHaveTextContent('a b/ä%');
   });
 });
 
-describe('a session that is not among the living', () => {
+describe('a session that is not live', () => {
   it('is shown as the API remembers it', async () => {
     const ended = aSession({
       status: 'DEAD',
@@ -173,14 +173,14 @@ describe('a session that is not among the living', () => {
     expect(screen.getByText('nothing happened')).toBeInTheDocument();
   });
 
-  it('leads back when nobody knows it', async () => {
+  it('links to the sessions when the API does not know it', async () => {
     const { user } = open(aSession(), []);
     expect(await screen.findByText('There is no such session')).toBeInTheDocument();
     await user.click(screen.getByRole('link', { name: 'Go to the sessions' }));
     expect(screen.getByText('another page')).toBeInTheDocument();
   });
 
-  it('can be asked for again when the API was out of reach', async () => {
+  it('can be requested again after the API was unreachable', async () => {
     const ended = aSession({ status: 'DEAD', end_reason: 'deleted' });
     let reachable = false;
     const { user } = open(ended, [], {
@@ -193,8 +193,8 @@ describe('a session that is not among the living', () => {
   });
 });
 
-describe('what can be done on the page', () => {
-  it('touches the session and says so, or why not', async () => {
+describe('actions of the page', () => {
+  it('touch the session, and show success and failure', async () => {
     const session = aSession();
     const { user } = await openLive(session);
     server.use(http.post('*/touch', () => refusal(409, 'not_ready', 'It ended.'), { once: true }));
@@ -205,7 +205,7 @@ describe('what can be done on the page', () => {
     expect(await screen.findByText('Session 3f2b8c1e touched.')).toBeInTheDocument();
   });
 
-  it('ends the session, but not before that is confirmed', async () => {
+  it('end the session after a confirmation', async () => {
     const session = aSession({ attached: 1 });
     let over = false;
     const { user } = await openLive(session, {
@@ -227,7 +227,7 @@ describe('what can be done on the page', () => {
   });
 });
 
-describe('how to connect', () => {
+describe('connecting', () => {
   const program = () => screen.getByRole('tabpanel');
   const selected = () => screen.getByRole('tab', { selected: true });
 
@@ -237,7 +237,7 @@ describe('how to connect', () => {
     expect(selected()).toHaveFocus();
   }
 
-  it('offers a program for each client, by arrow keys too', async () => {
+  it('offers a snippet for each client, by arrow keys too', async () => {
     const session = aSession();
     const { user } = await openLive(session);
     const url = `ws://${window.location.host}${session.ws_endpoint}`;
@@ -251,7 +251,7 @@ describe('how to connect', () => {
     await choose(user, '{Home}', 'Node');
   });
 
-  it('copies the URL and the program, without the token in them', async () => {
+  it('copies the URL and the snippet, without the token', async () => {
     access.accept('s3cret');
     const { user } = await openLive(aSession());
     await user.click(screen.getByRole('button', { name: 'Copy URL' }));

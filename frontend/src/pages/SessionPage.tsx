@@ -16,7 +16,7 @@ import { useLiveSession } from '../hooks/fleet.ts';
 import { useRememberedSession } from '../hooks/queries.ts';
 import { usePageTitle } from '../ui/usePageTitle.ts';
 
-/** The page of one session, living or ended, which the address names. */
+/** The page of the live or ended session in the address. */
 export function SessionPage(): ReactNode {
   const { worker = '', id = '' } = useParams();
   return <PageOf key={`${worker}/${id}`} worker={worker} id={id} />;
@@ -30,7 +30,7 @@ function PageOf(place: SessionPlace): ReactNode {
   const remembered = useRememberedSession(place, live === undefined);
   if (live !== undefined && live !== lastLive) setLastLive(live);
 
-  // Between the end of a session and what the API says of it, the page stays as it was.
+  // While the API is asked about an ended session, its last live state stays visible.
   const ended = remembered.data?.status === 'DEAD' ? remembered.data : undefined;
   const session =
     live ?? ended ?? (remembered.isFetching ? lastLive : undefined) ?? remembered.data;

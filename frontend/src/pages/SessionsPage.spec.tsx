@@ -33,7 +33,7 @@ function row(shortId: string): Promise<HTMLElement> {
 }
 
 beforeEach(() => {
-  // A clock that stands still, so that no countdown depends on how fast the test runs.
+  // A fixed time, so that no countdown depends on how fast the test runs.
   vi.useFakeTimers({ toFake: ['Date'], now: NOW });
 });
 
@@ -42,7 +42,7 @@ afterEach(() => {
 });
 
 describe('the list', () => {
-  it('shows what there is to know about each session', async () => {
+  it('shows the properties of each session', async () => {
     serveFleet(watchable, headless);
     renderPanel();
     const first = within(await row('aaaaaaaa'));
@@ -59,7 +59,7 @@ describe('the list', () => {
     expect(second.getByRole('button', { name: /without a live view/ })).toBeDisabled();
   });
 
-  it('helps on when it is empty', async () => {
+  it('explains how to launch a session when it is empty', async () => {
     const user = renderPanel();
     expect(await screen.findByText('No session is running')).toBeInTheDocument();
     await user.click(screen.getByRole('button', { name: 'Launch the first session' }));
@@ -80,7 +80,7 @@ describe('the list', () => {
 });
 
 describe('touch', () => {
-  it('starts the countdown anew at once', async () => {
+  it('restarts the countdown at once', async () => {
     const idle = { ...headless, last_seen_at: secondsAgo(200) };
     serveFleet(idle);
     server.use(
@@ -97,7 +97,7 @@ describe('touch', () => {
     });
   });
 
-  it('says why it failed', async () => {
+  it('shows the error when it fails', async () => {
     serveFleet(headless);
     server.use(
       http.post('*/api/sessions/eu/:id/touch', () => refusal(404, 'x', 'Session not found')),
@@ -111,7 +111,7 @@ describe('touch', () => {
 });
 
 describe('end', () => {
-  it('asks first, and ends nothing when the answer is no', async () => {
+  it('asks for confirmation, and does nothing when it is cancelled', async () => {
     serveFleet(watchable);
     const user = renderPanel();
     await user.click(await screen.findByRole('button', { name: 'End aaaaaaaa' }));
@@ -122,7 +122,7 @@ describe('end', () => {
     expect(within(await row('aaaaaaaa')).getByText('READY')).toBeInTheDocument();
   });
 
-  it('takes the session out of the list', async () => {
+  it('removes the session from the list', async () => {
     serveFleet(watchable, headless);
     server.use(
       http.delete(`*/api/sessions/local/${watchable.id}`, () => {
@@ -138,7 +138,7 @@ describe('end', () => {
     expect(screen.getByText('bbbbbbbb')).toBeInTheDocument();
   });
 
-  it('shows the end at once and takes it back when the API refuses', async () => {
+  it('shows TERMINATING at once and rolls it back when the API refuses', async () => {
     let answer: () => void = () => undefined;
     const answered = new Promise<void>((resolve) => {
       answer = resolve;
@@ -161,7 +161,7 @@ describe('end', () => {
 });
 
 describe('ended sessions', () => {
-  it('are listed on demand, with reason and detail', async () => {
+  it('are listed on request, with reason and detail', async () => {
     const ended_at = secondsAgo(60);
     const fleet = serveFleet(headless);
     fleet.ended = [
@@ -193,8 +193,8 @@ describe('ended sessions', () => {
   });
 });
 
-describe('finding', () => {
-  it('narrows the list down by words, state, worker and label, and back', async () => {
+describe('filters and sorting', () => {
+  it('filter the list by words, state, worker and label, and can be cleared', async () => {
     serveFleet(watchable, headless, aSession({ id: 'eeeeeeee-5', status: 'INIT', worker: 'eu' }));
     const user = renderPanel();
     await row('aaaaaaaa');
@@ -222,7 +222,7 @@ describe('finding', () => {
     });
   });
 
-  it('sorts by the column that is clicked, and remembers it with the columns', async () => {
+  it('sort by the clicked column, and are remembered with the chosen columns', async () => {
     serveFleet(watchable, headless);
     const user = renderPanel();
     await row('aaaaaaaa');
@@ -248,8 +248,8 @@ describe('finding', () => {
   });
 });
 
-describe('several at once', () => {
-  it('are selected and ended together, and a refusal is told of each', async () => {
+describe('several sessions', () => {
+  it('are selected and ended together, with a notice for each refusal', async () => {
     const fleet = serveFleet(watchable, headless);
     server.use(
       http.delete(`*/api/sessions/local/${watchable.id}`, () => {

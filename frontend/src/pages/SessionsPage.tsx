@@ -23,7 +23,7 @@ import { PinnedPreviews } from '../wall/PinnedPreviews.tsx';
 
 const NO_SESSIONS: readonly Session[] = [];
 
-/** What the list is narrowed down to. The worker stands in the address, where other pages lead to it. */
+/** The filter of the list. Its worker is in the address, because other pages link to it. */
 function useSessionFilter(): [SessionFilter, (filter: SessionFilter) => void] {
   const [others, setOthers] = useState(NO_FILTER);
   const [address, setAddress] = useSearchParams();
@@ -37,7 +37,7 @@ function useSessionFilter(): [SessionFilter, (filter: SessionFilter) => void] {
   return [filter, setFilter];
 }
 
-/** The sessions of the fleet: the living, or those that ended last. */
+/** The live sessions of the fleet, or the most recently ended ones. */
 export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode {
   const { t } = useTranslation('sessions');
   const [showEnded, setShowEnded] = useState(false);
@@ -55,7 +55,7 @@ export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode 
   usePageTitle(title);
 
   const all = showEnded ? (ended.data ?? NO_SESSIONS) : live;
-  // Typing comes first; five thousand rows may follow a moment later.
+  // Deferred, so that typing stays responsive with five thousand rows.
   const applied = useDeferredValue(filter);
   const shown = useMemo(() => filterSessions(all, applied), [all, applied]);
   const chosen = useMemo(
@@ -192,14 +192,14 @@ export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode 
 
 interface EmptyListProps {
   waiting: boolean;
-  /** How many sessions the filter has left out. */
+  /** How many sessions the filter excludes. */
   hidden: number;
   showEnded: boolean;
   onLaunch: () => void;
   onClear: () => void;
 }
 
-/** An empty list, and what to do about it. */
+/** An empty list, with the possible next step. */
 function EmptyList({ waiting, hidden, showEnded, onLaunch, onClear }: EmptyListProps): ReactNode {
   const { t } = useTranslation(['sessions', 'panel']);
   if (waiting) return <p className="empty card">{t('panel:loading')}</p>;

@@ -10,7 +10,7 @@ import { wallLayout } from '../wall/preferences.ts';
 import { UNPIN_AFTER_MS, pins } from '../sessions/pins.ts';
 import { HOVER_MS } from '../wall/ScreenTile.tsx';
 
-// noVNC needs a canvas and a socket that jsdom has not; what it is given is all that matters here.
+// noVNC needs a canvas and a WebSocket, which jsdom lacks; the tests check its parameters.
 vi.mock('../vnc/ViewOnlyViewer.tsx', () => ({
   default: ({ sessionId, url }: { sessionId: string; url: string }) => (
     <div data-testid={`live-${sessionId}`}>{url}</div>
@@ -53,7 +53,7 @@ const [first, second] = sessionsWithScreens(2);
 if (!first || !second) throw new Error('two sessions');
 
 describe('the wall', () => {
-  it('has the pinned screens first, then the newest, and only sessions with a screen', async () => {
+  it('shows the pinned screens first, then the newest, and only sessions with a screen', async () => {
     serveFleet(...sessionsWithScreens(3), aSession({ id: 'headless' }));
     pins.set(['local/02aaaaaa']);
     openWall();
@@ -61,7 +61,7 @@ describe('the wall', () => {
     expect(tiles()).toEqual(['02aaaaaa', '00aaaaaa', '01aaaaaa']);
   });
 
-  it('moves nothing when a session comes, until the order is asked for', async () => {
+  it('keeps the order when a session is added, until it is sorted', async () => {
     const [newest, ...others] = sessionsWithScreens(3);
     if (!newest) throw new Error('three sessions');
     const fleet = serveFleet(...others);
@@ -78,7 +78,7 @@ describe('the wall', () => {
     expect(tiles()).toEqual(['00aaaaaa', '01aaaaaa', '02aaaaaa']);
   });
 
-  it('is paged by buttons and arrow keys, and keeps the tiles of a page in mind', async () => {
+  it('has pages for buttons and arrow keys, and remembers the number of tiles', async () => {
     serveFleet(...sessionsWithScreens(5));
     const user = openWall();
     await picture('00aaaaaa');
@@ -97,7 +97,7 @@ describe('the wall', () => {
     expect(localStorage.getItem('camofleet.wall.tiles')).toBe('4');
   });
 
-  it('is narrowed down by worker and label', async () => {
+  it('can be filtered by worker and label', async () => {
     const [one, other] = [
       withScreen('11111111', { worker: 'east', labels: { team: 'qa' } }),
       withScreen('22222222', { labels: { team: 'search' } }),
@@ -113,7 +113,7 @@ describe('the wall', () => {
     expect(tiles()).toHaveLength(2);
   });
 
-  it('has the whole window until Escape', async () => {
+  it('fills the window until Escape', async () => {
     serveFleet(first);
     const user = openWall();
     await picture('00aaaaaa');
@@ -123,7 +123,7 @@ describe('the wall', () => {
     expect(document.documentElement).not.toHaveAttribute('data-full-window');
   });
 
-  it('helps on when it is empty', async () => {
+  it('explains how to launch a session when it is empty', async () => {
     serveFleet(aSession());
     const user = openWall();
     expect(await screen.findByText('No live screens')).toBeInTheDocument();
@@ -131,7 +131,7 @@ describe('the wall', () => {
     expect(screen.getByRole('dialog', { name: 'Launch a session' })).toBeInTheDocument();
   });
 
-  it('says so where no worker has screens', async () => {
+  it('explains that no worker has live views', async () => {
     const fleet = serveFleet();
     fleet.workers = [{ ...healthyWorker, supports_vnc: false }];
     openWall();
@@ -139,7 +139,7 @@ describe('the wall', () => {
     expect(screen.queryByRole('button', { name: 'Launch a session' })).not.toBeInTheDocument();
   });
 
-  it('ends a session, but not before that is confirmed', async () => {
+  it('ends a session after a confirmation', async () => {
     const fleet = serveFleet(first);
     server.use(
       http.delete('*/api/sessions/local/:id', () => {
@@ -155,8 +155,8 @@ describe('the wall', () => {
   });
 });
 
-describe('a picture', () => {
-  it('is renewed once a second, with the token, and kept while nothing changes', async () => {
+describe('a screenshot', () => {
+  it('is requested once a second, with the token, and kept while nothing changes', async () => {
     access.accept('s3cret');
     serveFleet(first);
     openWall();
@@ -178,7 +178,7 @@ describe('a picture', () => {
     expect(screens.asked).toHaveLength(3);
   });
 
-  it('is asked for only while its tile is in sight', async () => {
+  it('is requested only while its tile is visible', async () => {
     let report: (seen: boolean) => void = () => undefined;
     vi.stubGlobal(
       'IntersectionObserver',
@@ -207,7 +207,7 @@ describe('a picture', () => {
     expect(screens.asked).toHaveLength(length);
   });
 
-  it('is not asked for while the tab is hidden', async () => {
+  it('is not requested while the tab is hidden', async () => {
     serveFleet(first);
     openWall();
     await picture('00aaaaaa');
@@ -225,7 +225,7 @@ describe('a picture', () => {
     });
   });
 
-  it('stays while there is no newer one, with the reason, and is asked for ever less often', async () => {
+  it('stays while a newer one fails, with the reason, and is requested less and less often', async () => {
     serveFleet(first);
     openWall();
     const { src } = await picture('00aaaaaa');
@@ -271,7 +271,7 @@ describe('a tile', () => {
     expect(isLive('00aaaaaa')).toBe(false);
   });
 
-  it('starts nothing for a pointer that passes by, nor for a finger that scrolls', async () => {
+  it('is not live for a pointer that passes over it, nor for a scrolling finger', async () => {
     serveFleet(first);
     const user = openWall();
     await picture('00aaaaaa');
@@ -297,7 +297,7 @@ describe('a tile', () => {
     expect(isLive('00aaaaaa')).toBe(false);
   });
 
-  it('is a picture again once there are too many live', async () => {
+  it('is a screenshot again when too many are live', async () => {
     serveFleet(...sessionsWithScreens(5));
     const user = openWall();
     await picture('04aaaaaa');
@@ -310,7 +310,7 @@ describe('a tile', () => {
     expect(screen.getAllByTestId(/^live-/)).toHaveLength(4);
   });
 
-  it('shows that its session restarts, in its place', async () => {
+  it('shows that its session restarts, without moving', async () => {
     const fleet = serveFleet(first, second);
     openWall();
     await picture('00aaaaaa');
@@ -342,7 +342,7 @@ describe('pins', () => {
     expect(pins.get()).toEqual(['local/01aaaaaa']);
   });
 
-  it('fall away with their sessions', async () => {
+  it('are removed when their sessions end', async () => {
     const fleet = serveFleet(first);
     pins.set(['local/00aaaaaa']);
     openWall();
@@ -353,7 +353,7 @@ describe('pins', () => {
     expect(pins.get()).toEqual([]);
   });
 
-  it('have previews beside the table, which can be put away', async () => {
+  it('are shown beside the table, and can be hidden', async () => {
     serveFleet(first, second);
     const user = openWall('/');
     await screen.findByRole('row', { name: /00aaaaaa/ });

@@ -21,7 +21,7 @@ import { ScreenTile } from '../wall/ScreenTile.tsx';
 import { useWall } from '../wall/useWall.ts';
 import { LayoutChoice, Pager } from '../wall/WallBar.tsx';
 
-/** The live screens of the fleet side by side, page by page. */
+/** The screens of the fleet as tiles, on pages. */
 export function WallPage({ onLaunch }: { onLaunch: () => void }): ReactNode {
   const { t } = useTranslation('wall');
   usePageTitle(t('title'));
@@ -80,7 +80,7 @@ export function WallPage({ onLaunch }: { onLaunch: () => void }): ReactNode {
           <LayoutChoice
             layout={layout}
             onChoose={(chosen) => {
-              // What stands first now stays on the page.
+              // The first tile of the page stays on the page.
               setWanted(Math.floor((page * layout) / chosen));
               wallLayout.set(chosen);
             }}
@@ -193,13 +193,13 @@ function WallFilters({ screens, filter, onFilter }: WallFiltersProps): ReactNode
 }
 
 interface NoScreensProps {
-  /** How many screens the filters have left out. */
+  /** How many screens the filter excludes. */
   hidden: number;
   onLaunch: () => void;
   onClear: () => void;
 }
 
-/** An empty wall, and what to do about it. */
+/** An empty wall, with the possible next step. */
 function NoScreens({ hidden, onLaunch, onClear }: NoScreensProps): ReactNode {
   const { t } = useTranslation(['wall', 'panel']);
   const { known, workers } = useFleet();

@@ -57,7 +57,7 @@ async function cardOf(name: string) {
 }
 
 describe('the workers page', () => {
-  it('shows what a worker is, how busy it is and what was checked', async () => {
+  it('shows the properties of a worker, its load and its checks', async () => {
     const fleet = serveFleet(
       aSession({ id: '1', worker: 'east' }),
       aSession({ id: '2', worker: 'east', status: 'INIT' }),
@@ -85,7 +85,7 @@ describe('the workers page', () => {
     expect(document.title).toBe('Workers · camofleet');
   });
 
-  it('says of a silent worker why, what to do, and since when, and puts it first', async () => {
+  it('explains why a worker is unreachable, what to do, and since when, and lists it first', async () => {
     const fleet = serveFleet();
     fleet.workers = [east, silent];
     renderPanel({ path: '/workers' });
@@ -101,7 +101,7 @@ describe('the workers page', () => {
     expect(names).toEqual(['worker-west', 'worker-east']);
   });
 
-  it('says of a failing check what to do', async () => {
+  it('explains what to do about a failing check', async () => {
     const fleet = serveFleet();
     const checks = { driver: 'restarting', engine: 'firefox' };
     const detail = {
@@ -120,7 +120,7 @@ describe('the workers page', () => {
     expect(card.getByText('Fails:')).toBeInTheDocument();
   });
 
-  it('takes a worker out of service and back, and says when that fails', async () => {
+  it('drains a worker and ends the drain, and shows an error when that fails', async () => {
     const fleet = serveFleet();
     fleet.workers = [east];
     const drained = { ...east, draining: true };
@@ -139,7 +139,7 @@ describe('the workers page', () => {
     expect(card.getByText('Draining')).toBeInTheDocument();
   });
 
-  it('forgets a worker that has gone', async () => {
+  it('removes a worker that has left the fleet', async () => {
     const fleet = serveFleet();
     fleet.workers = [east, silent];
     renderPanel({ path: '/workers' });
@@ -161,7 +161,7 @@ describe('the workers page', () => {
     expect(screen.queryByText(/does not answer/)).not.toBeInTheDocument();
   });
 
-  it('leads to the sessions of a worker', async () => {
+  it('links to the sessions of a worker', async () => {
     const fleet = serveFleet(
       aSession({ id: 'aaaaaaaa-1', worker: 'east' }),
       aSession({ id: 'bbbbbbbb-2', worker: 'west' }),
@@ -175,14 +175,14 @@ describe('the workers page', () => {
     expect(await screen.findByText('bbbbbbbb')).toBeInTheDocument();
   });
 
-  it('says where workers are named while there are none', async () => {
+  it('explains how to configure workers when there are none', async () => {
     serveFleet().workers = [];
     renderPanel({ path: '/workers' });
     expect(await screen.findByText('The fleet has no workers')).toBeInTheDocument();
     expect(screen.getByText(/^CONTROL_WORKERS=/)).toBeInTheDocument();
   });
 
-  it('speaks Russian', async () => {
+  it('is translated to Russian', async () => {
     language.set('ru');
     serveFleet().workers = [silent];
     renderPanel({ path: '/workers' });

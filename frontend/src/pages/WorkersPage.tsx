@@ -10,10 +10,10 @@ import { usePageTitle } from '../ui/usePageTitle.ts';
 type Counts = Readonly<Record<SessionStatus, number>>;
 
 const NONE: Counts = { INIT: 0, READY: 0, TERMINATING: 0, DEAD: 0 };
-/** What a worker is named in, for whoever has none yet. */
+/** An example of the setting, for a fleet without workers. */
 const EXAMPLE = `CONTROL_WORKERS='[{"name": "east", "url": "http://10.0.0.2:8080"}]'`;
 
-/** How many sessions each worker has, by state. */
+/** The number of sessions of each worker, by state. */
 function countByWorker(sessions: readonly Session[]): Map<string, Counts> {
   const counts = new Map<string, Counts>();
   for (const { worker, status } of sessions) {
@@ -23,7 +23,7 @@ function countByWorker(sessions: readonly Session[]): Map<string, Counts> {
   return counts;
 }
 
-/** The workers of the fleet, those first that need a look. */
+/** The workers of the fleet, unhealthy ones first. */
 export function WorkersPage(): ReactNode {
   const { t } = useTranslation(['fleet', 'panel']);
   usePageTitle(t('workers.title'));

@@ -5,7 +5,7 @@ import { useConnection } from '../hooks/fleet.ts';
 import { POLL_INTERVAL_MS } from '../live/feed.ts';
 import { timeOfDayText } from '../ui/format.ts';
 
-/** How the panel learns of changes at present, and since when. */
+/** The state of the connection to the API, and since when. */
 export function ConnectionState(): ReactNode {
   const { t } = useTranslation();
   const { mode, since } = useConnection();

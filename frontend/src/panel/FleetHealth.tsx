@@ -4,7 +4,7 @@ import { Link } from 'react-router';
 
 import { useFleet } from '../hooks/fleet.ts';
 
-/** The fleet's health in one line, and the way to its workers. */
+/** The fleet's health in one line, as a link to its workers. */
 export function FleetHealth(): ReactNode {
   const { t } = useTranslation('fleet');
   const { known, workers } = useFleet();

@@ -4,7 +4,7 @@ import { Trans, useTranslation } from 'react-i18next';
 import { useConnection } from '../hooks/fleet.ts';
 import { timeOfDayText } from '../ui/format.ts';
 
-/** Says since when the API has been out of reach, or why it refuses the panel, which keeps trying. */
+/** Shows since when the API has been unreachable, or why it refuses requests; the panel keeps retrying. */
 export function OfflineNote(): ReactNode {
   const { t } = useTranslation();
   const { mode, since, refusal } = useConnection();

@@ -13,11 +13,11 @@ function serveOpenFleet() {
   return fleet;
 }
 
-describe('a fleet that is open to everybody', () => {
+describe('a fleet without access control', () => {
   it.each(['/', '/wall', '/workers', '/fleet', '/nowhere', '/sessions/local/x'])(
-    'says so, with what to do about it, on %s',
+    'is warned about on %s, with what to do about it',
     async (path) => {
-      // Whatever else these pages ask for is of no interest here.
+      // The other requests of these pages don't matter here.
       server.use(http.get('*/api/*', () => new HttpResponse(null, { status: 404 })));
       serveOpenFleet();
       renderPanel({ path });
@@ -28,7 +28,7 @@ describe('a fleet that is open to everybody', () => {
     },
   );
 
-  it('says so in Russian, too', async () => {
+  it('is warned about in Russian too', async () => {
     serveOpenFleet();
     language.set('ru');
     renderPanel();
@@ -36,7 +36,7 @@ describe('a fleet that is open to everybody', () => {
     expect(note).toHaveTextContent(/Задайте CONTROL_API_TOKEN или слушайте только 127\.0\.0\.1/);
   });
 
-  it('is silent once it was put away, for as long as the tab is there', async () => {
+  it('is not warned about again in the tab after the warning was dismissed', async () => {
     serveOpenFleet();
     const user = renderPanel();
     await screen.findByText(/controls the fleet/);
@@ -47,7 +47,7 @@ describe('a fleet that is open to everybody', () => {
     expect(new OpenAccessDismissal().get()).toBe(false);
   });
 
-  it('is asked for once for each connection, and heard of when it is opened meanwhile', async () => {
+  it('is checked once per connection, and noticed when it changes', async () => {
     const fleet = serveFleet();
     renderPanel();
     await screen.findByText('Live');
@@ -61,7 +61,7 @@ describe('a fleet that is open to everybody', () => {
     expect(await screen.findByText(/controls the fleet/)).toBeInTheDocument();
   });
 
-  it('is no concern of a control that does not say', async () => {
+  it('causes no warning if control does not report it', async () => {
     const fleet = serveFleet();
     let asked = false;
     server.use(

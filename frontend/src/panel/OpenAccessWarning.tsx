@@ -9,19 +9,19 @@ import { IconButton } from '../ui/IconButton.tsx';
 const KEY = 'camofleet.openFleetNote';
 const DISMISSED = 'dismissed';
 
-/** Whether the person in front of this tab has put away the note that the fleet is open to everybody. */
+/** Whether the warning about unrestricted access was dismissed in this tab. */
 export class OpenAccessDismissal extends Store<boolean> {
   constructor() {
     super(readDismissed());
   }
 
-  /** Puts it away for as long as the tab is there. */
+  /** Dismisses it for as long as the tab exists. */
   dismiss(): void {
     this.set(true);
     try {
       sessionStorage.setItem(KEY, DISMISSED);
     } catch {
-      // Without storage it comes back with the next visit.
+      // Without storage the warning returns with the next visit.
     }
   }
 }
@@ -34,10 +34,10 @@ function readDismissed(): boolean {
   }
 }
 
-/** Whether this tab's note was put away. */
+/** Whether this tab's warning was dismissed. */
 export const openAccessDismissal = new OpenAccessDismissal();
 
-/** Says that the fleet is open to everybody, and what to do about it, until this tab has heard it. */
+/** Warns that everybody can control the fleet, and says what to do about it, until it is dismissed. */
 export function OpenAccessWarning(): ReactNode {
   const { t } = useTranslation();
   const open = useOpenAccess();

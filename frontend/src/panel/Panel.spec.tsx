@@ -7,7 +7,7 @@ import { renderPanel } from '../test/renderPanel.tsx';
 import { aSession, healthyWorker, refusal, serveFleet, server } from '../test/server.ts';
 
 describe('fleet health', () => {
-  it('leads to the workers', async () => {
+  it('links to the workers', async () => {
     const fleet = serveFleet();
     fleet.workers.push({
       ...healthyWorker,
@@ -33,7 +33,7 @@ describe('the access token', () => {
     server.use(http.get('*/api/*', guard));
   }
 
-  it('is asked for on a 401, tried, kept for the tab and sent', async () => {
+  it('is requested on a 401, tried, stored for the tab and sent', async () => {
     guardWith('s3cret');
     const user = renderPanel();
     const field = await screen.findByLabelText('Token');

@@ -20,7 +20,7 @@ import { SessionPage } from '../pages/SessionPage.tsx';
 import { SessionsPage } from '../pages/SessionsPage.tsx';
 import { useUnpinEnded } from '../sessions/pins.ts';
 
-// Loaded when they are gone to: most visits are to sessions.
+// Loaded on demand: most visits are to sessions.
 const WallPage = lazy(async () => ({ default: (await import('../pages/WallPage.tsx')).WallPage }));
 const WorkersPage = lazy(async () => ({
   default: (await import('../pages/WorkersPage.tsx')).WorkersPage,
@@ -29,7 +29,7 @@ const FleetPage = lazy(async () => ({
   default: (await import('../pages/FleetPage.tsx')).FleetPage,
 }));
 
-/** The panel: what all pages share, and the page that the address names. */
+/** The panel: the frame around all pages, and the page of the current address. */
 export function Panel(): ReactNode {
   const { t } = useTranslation();
   const [launchForm, setLaunchForm] = useState<LaunchStart | null>(null);
@@ -60,7 +60,7 @@ export function Panel(): ReactNode {
   );
 
   const startOver = () => {
-    // What was read with the other token is not for this one's eyes.
+    // Data that was read with the other token must not stay visible.
     store.clear();
     launches.clear();
     client.clear();
@@ -112,7 +112,7 @@ export function Panel(): ReactNode {
         <LaunchDialog workers={workers} start={launchForm} onClose={closeForm} />
       )}
       <div className="corner">
-        {/* The form has to say itself how its launch begins. */}
+        {/* The open form shows the progress of its own launch. */}
         {!launchForm && (
           <LaunchCards
             onForm={(draft) => {

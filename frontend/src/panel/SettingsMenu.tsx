@@ -9,11 +9,11 @@ import { Icon } from '../ui/icons.tsx';
 import { MenuPopup } from '../ui/Menu.tsx';
 
 interface SettingsMenuProps {
-  /** Gives the access token up; `null` where there is none. */
+  /** Removes the access token; `null` if there is none. */
   onForgetToken: (() => void) | null;
 }
 
-/** How a person wants the panel to look and to speak. */
+/** The user's settings: theme, language, and removing the token. */
 export function SettingsMenu({ onForgetToken }: SettingsMenuProps): ReactNode {
   const { t } = useTranslation();
   return (

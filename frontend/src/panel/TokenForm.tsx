@@ -5,7 +5,7 @@ import { access } from '../api/token.ts';
 import { usePageTitle } from '../ui/usePageTitle.ts';
 import { useStore } from '../lib/useStore.ts';
 
-/** Asks for the access token that the API wants. */
+/** Asks for the access token when the API requires one. */
 export function TokenForm({ onAccept }: { onAccept: () => void }): ReactNode {
   const { t } = useTranslation();
   usePageTitle(t('token.title'));

@@ -7,7 +7,7 @@ import { FleetHealth } from './FleetHealth.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { SettingsMenu } from './SettingsMenu.tsx';
 
-/** The pages that the bar leads to. */
+/** The pages of the navigation. */
 const PAGES = [
   { path: '/', name: 'sessions' },
   { path: '/wall', name: 'wall' },
@@ -16,13 +16,13 @@ const PAGES = [
 ] as const;
 
 interface TopBarProps {
-  /** Whether the API wants an access token first: there is nothing to go to until it has one. */
+  /** Whether the API requires an access token; without one there is no navigation. */
   signedOut: boolean;
   onLaunch: () => void;
   onForgetToken: (() => void) | null;
 }
 
-/** What stands above every page: where to go, how the fleet is, what can be done anywhere. */
+/** The header of every page: navigation, health, connection, actions. */
 export function TopBar({ signedOut, onLaunch, onForgetToken }: TopBarProps): ReactNode {
   const { t } = useTranslation();
   return (

@@ -8,7 +8,7 @@ import { aSession, serveFleet, server } from '../test/server.ts';
 import { language } from '../i18n/language.ts';
 import { texts } from '../i18n/texts.ts';
 
-/** The English texts that Russian has another text for; those with parameters can't be looked for as they are. */
+/** The English texts that have another text in Russian; texts with parameters are left out. */
 function englishOnly(english: object, russian: object): string[] {
   return Object.entries(english).flatMap(([key, value]: [string, unknown]) => {
     const other = (russian as Record<string, unknown>)[key];
@@ -17,7 +17,7 @@ function englishOnly(english: object, russian: object): string[] {
   });
 }
 
-/** Everything in the page that a person reads or hears. */
+/** All visible and accessible texts of the page. */
 function allTexts(): string[] {
   const found = [document.title];
   for (const element of document.body.querySelectorAll('*')) {
@@ -37,7 +37,7 @@ function leftInEnglish(): string[] {
   return allTexts().filter((text) => english.has(text));
 }
 
-it('changes every text of the list at once, those of rows that did not change too', async () => {
+it('changes every text of the list at once, also in rows that did not change', async () => {
   const fleet = serveFleet(
     aSession({
       id: 'aaaaaaaa-1',
@@ -89,7 +89,7 @@ it('changes every text of a session’s page', async () => {
   expect(screen.getByRole('dialog')).toHaveTextContent('Подключены 2 клиента');
 });
 
-it('says what went wrong in the language of the moment, also of what went wrong before', () => {
+it('explains errors in the current language, also earlier ones', () => {
   const error = new UnreachableError('foreign', 502);
   expect(errorText(error)).toBe('Something else than the API answered, with status 502.');
   language.set('ru');

@@ -19,8 +19,8 @@ afterEach(() => {
 
 const pass = (ms: number) => act(() => vi.advanceTimersByTimeAsync(ms));
 
-describe('while the event stream is there', () => {
-  it('shows what happens, without asking for it', async () => {
+describe('with the event stream', () => {
+  it('shows changes without requests', async () => {
     const fleet = serveFleet(first);
     renderPanel();
     await screen.findByText('aaaaaaaa');
@@ -38,7 +38,7 @@ describe('while the event stream is there', () => {
     expect(fleet.polls).toBe(0);
   });
 
-  it('marks the sessions of a worker that falls silent', async () => {
+  it('marks the sessions of a worker that becomes silent', async () => {
     const fleet = serveFleet(first);
     renderPanel();
     await screen.findByText('aaaaaaaa');
@@ -51,7 +51,7 @@ describe('while the event stream is there', () => {
     });
   });
 
-  it('moves a countdown when a session was used', async () => {
+  it('restarts a countdown when the session is used', async () => {
     const idle = { ...first, last_seen_at: new Date(Date.now() - 200_000).toISOString() };
     const fleet = serveFleet(idle);
     renderPanel();
@@ -64,8 +64,8 @@ describe('while the event stream is there', () => {
   });
 });
 
-describe('when the event stream is cut', () => {
-  it('asks for the lists until it is back, and says so', async () => {
+describe('without the event stream', () => {
+  it('polls the lists until the stream is back, and says so', async () => {
     const fleet = serveFleet(first);
     renderPanel();
     await screen.findByText('aaaaaaaa');
@@ -85,7 +85,7 @@ describe('when the event stream is cut', () => {
   it.each([
     ['there is no connection', () => HttpResponse.error()],
     ['a proxy answers for the API', () => HttpResponse.html('<h1>502</h1>', { status: 502 })],
-  ])('says that it is offline while %s, keeps the list, and comes back', async (_case, failure) => {
+  ])('says that it is offline while %s, keeps the list, and recovers', async (_case, failure) => {
     const fleet = serveFleet(first);
     renderPanel();
     await screen.findByText('aaaaaaaa');
@@ -99,7 +99,7 @@ describe('when the event stream is cut', () => {
     expect(screen.queryByText(/^Offline since/)).not.toBeInTheDocument();
   });
 
-  it('says why the API refuses the page, and goes on when it does not any more', async () => {
+  it('shows why the API refuses requests, and recovers', async () => {
     const reason = 'this server is not known as "other.example"';
     server.use(http.get('*/api/*', () => refusal(421, 'unknown_host', reason)));
     renderPanel();

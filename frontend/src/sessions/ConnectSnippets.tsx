@@ -18,10 +18,10 @@ const TITLES: Record<Language, string> = {
   dotnet: '.NET',
 };
 
-/** People who write one language do so every day. */
+/** Remembered, because most people use one language. */
 const language = new Preference<Language>('snippets', 'node', oneOf(...LANGUAGES));
 
-/** How to attach a Playwright client to a session: its URL, and programs that do it. */
+/** How to attach a Playwright client: the session's URL and a snippet for each language. */
 export function ConnectSnippets({ session }: { session: Session }): ReactNode {
   const { t } = useTranslation('session');
   const chosen = useStore(language);
@@ -81,7 +81,7 @@ function Program({ title, code }: { title: string; code: string }): ReactNode {
         <Icon name="copy" />
         {t('connect.copyProgram')}
       </button>
-      {/* Long lines scroll, and what scrolls has to be reachable for the keyboard. */}
+      {/* Long lines scroll, and scrollable content must be reachable by keyboard. */}
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
       <pre tabIndex={0} aria-label={name} role="region">
         <code>{code}</code>

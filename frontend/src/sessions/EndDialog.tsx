@@ -6,13 +6,13 @@ import { Dialog } from '../ui/Dialog.tsx';
 import { shortId } from './sessionText.ts';
 
 interface EndDialogProps {
-  /** Those that are to be ended: at least one. */
+  /** The sessions to end: at least one. */
   sessions: readonly Session[];
   onConfirm: () => void;
   onClose: () => void;
 }
 
-/** Asks whether sessions are really to be ended, and says what that means. */
+/** Asks for confirmation before sessions are ended. */
 export function EndDialog({ sessions, onConfirm, onClose }: EndDialogProps): ReactNode {
   const { t } = useTranslation(['session', 'panel']);
   const [first] = sessions;

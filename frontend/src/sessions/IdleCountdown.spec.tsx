@@ -20,7 +20,7 @@ function pass(seconds: number) {
   });
 }
 
-it('counts the idle TTL down second by second, to zero and not further', () => {
+it('counts the idle TTL down second by second, and stops at zero', () => {
   const session = aSession({ last_seen_at: '2024-05-01T11:59:30Z', idle_ttl_seconds: 60 });
   render(<IdleCountdown session={session} />);
   const timer = screen.getByRole('timer', { name: 'Idle TTL left' });
@@ -33,7 +33,7 @@ it('counts the idle TTL down second by second, to zero and not further', () => {
   expect(timer).toHaveTextContent('0:00');
 });
 
-it('starts anew when the session was seen again', () => {
+it('restarts when the session was used', () => {
   const { rerender } = render(
     <IdleCountdown session={aSession({ last_seen_at: '2024-05-01T11:56:00Z' })} />,
   );
@@ -42,7 +42,7 @@ it('starts anew when the session was seen again', () => {
   expect(screen.getByRole('timer')).toHaveTextContent('5:00');
 });
 
-it('goes by the server’s clock when this machine’s is off', () => {
+it('uses the server’s clock when this machine’s is off', () => {
   noteServerDate('Wed, 01 May 2024 12:10:00 GMT');
   render(<IdleCountdown session={aSession({ last_seen_at: '2024-05-01T12:09:00Z' })} />);
   expect(screen.getByRole('timer')).toHaveTextContent('4:00');

@@ -6,7 +6,7 @@ import { useServerNow } from '../lib/useNow.ts';
 import { clockText } from '../ui/format.ts';
 import { idleSecondsLeft } from './sessionText.ts';
 
-/** The time a session has left before its idle TTL ends it, counting down. */
+/** The remaining idle TTL of a session, counting down. */
 export function IdleCountdown({ session }: { session: Session }): ReactNode {
   const t = useTexts('sessions');
   const now = useServerNow();

@@ -6,20 +6,20 @@ import { IconButton } from '../ui/IconButton.tsx';
 import { LiveView } from './LiveView.tsx';
 
 interface LivePanelProps {
-  /** The session as last listed; the one that was opened, when it is not listed any more. */
+  /** The current state of the session, or the last known one after it has ended. */
   session: Session;
-  /** Whether the session is still among the living. */
+  /** Whether the session is still live. */
   alive: boolean;
   onClose: () => void;
 }
 
-/** A session's screen above the table that it was opened from, with a way out. */
+/** A session's live view above the table, with a close button. */
 export function LivePanel({ session, alive, onClose }: LivePanelProps): ReactNode {
   const { t } = useTranslation('live');
   const panel = useRef<HTMLDivElement>(null);
 
   useEffect(() => {
-    // The row that was clicked may be far down a long table.
+    // The clicked row may be far down a long table.
     panel.current?.scrollIntoView({ block: 'nearest' });
     panel.current?.focus({ preventScroll: true });
   }, [session.id]);

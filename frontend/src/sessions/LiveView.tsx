@@ -12,13 +12,13 @@ const InteractiveViewer = lazy(() => import('../vnc/InteractiveViewer.tsx'));
 
 interface LiveViewProps {
   session: Session;
-  /** Whether the session is still among the living. */
+  /** Whether the session is still live. */
   alive?: boolean;
-  /** More controls for its header. */
+  /** Additional controls for the header. */
   children?: ReactNode;
 }
 
-/** A session's screen with what belongs to it, and the way to a window of its own. */
+/** A session's live view with its header and a link to a separate window. */
 export function LiveView({ session, alive = true, children }: LiveViewProps): ReactNode {
   const { t } = useTranslation('live');
   const titleId = useId();
@@ -51,11 +51,11 @@ export function LiveView({ session, alive = true, children }: LiveViewProps): Re
   );
 }
 
-/** A link, so that it can also be copied or opened as a tab; a plain click makes it a window. */
+/** A link, so that it can be copied or opened in a tab; a plain click opens a window. */
 function OwnWindowLink({ address }: { address: string }): ReactNode {
   const { t } = useTranslation('live');
   const url = publicUrl(address);
-  // With an opener the new window inherits sessionStorage and with it the token; only on our own site.
+  // An opener shares sessionStorage, and with it the token, so it is allowed on the panel's own origin only.
   const own = url.origin === panelBase().origin;
   const open = (event: MouseEvent) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;

@@ -7,7 +7,7 @@ import { Icon } from '../ui/icons.tsx';
 import { togglePin, usePinned } from './pins.ts';
 import { useTexts } from '../i18n/useTexts.ts';
 
-/** Pins a session's screen: first on the wall, and beside the table. */
+/** Pins a session: its screen is first on the wall and shown beside the table. */
 export function PinButton({ session }: { session: Session }): ReactNode {
   const t = useTexts('wall');
   const pinned = usePinned(session);
@@ -25,7 +25,7 @@ export function PinButton({ session }: { session: Session }): ReactNode {
   );
 }
 
-/** The same with its name on it, for where there is room. */
+/** The same button with its title. */
 export function PinTextButton({ session }: { session: Session }): ReactNode {
   const t = useTexts('wall');
   const pinned = usePinned(session);

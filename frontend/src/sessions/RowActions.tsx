@@ -8,14 +8,14 @@ import { shortId } from './sessionText.ts';
 import { IconButton } from '../ui/IconButton.tsx';
 import { useTexts } from '../i18n/useTexts.ts';
 
-/** What a row's session can be asked for from the list. */
+/** Handlers of a row's actions. */
 export interface RowCallbacks {
   onWatch: (session: Session) => void;
   onTouch: (session: Session) => void;
   onEnd: (session: Session) => void;
 }
 
-/** What can be done with a live session, as buttons. */
+/** The actions on a live session, as buttons. */
 export function RowActions({
   session,
   onWatch,

@@ -7,7 +7,7 @@ import { PinTextButton } from './PinButton.tsx';
 import { EndDialog } from './EndDialog.tsx';
 import { Icon } from '../ui/icons.tsx';
 
-/** What can be done to a live session: touching and, after a question, ending it. */
+/** The actions on a live session: pin, touch, and end after a confirmation. */
 export function SessionActions({ session }: { session: Session }): ReactNode {
   const { t } = useTranslation('session');
   const [asking, setAsking] = useState(false);

@@ -10,7 +10,7 @@ import { Labels } from './SessionIdentity.tsx';
 import { IdleCountdown } from './IdleCountdown.tsx';
 import { Ago } from '../ui/Ago.tsx';
 
-/** All that is known of a session, as a list. */
+/** The properties of a session as a list. */
 export function SessionFacts({ session }: { session: Session }): ReactNode {
   const { t } = useTranslation('session');
   const { start_url: startUrl, start_url_error: startUrlError, request_id: requestId } = session;
@@ -88,7 +88,7 @@ function screenText(
   { status, headless, vnc_enabled: watchable, vnc }: Session,
 ): string {
   if (headless) return t('screens.none');
-  // Whether it could be watched is not remembered.
+  // The API does not remember whether an ended session had a live view.
   if (status === 'DEAD') return t('screens.window');
   if (!watchable) return t('screens.unwatchable');
   return vnc.password_protected ? t('screens.protected') : t('screens.watchable');
@@ -105,9 +105,9 @@ function Fact({ name, children }: { name: string; children: ReactNode }): ReactN
 
 interface CopyableProps {
   text: string;
-  /** What its button is called. */
+  /** The label of its button. */
   copy: string;
-  /** What was copied then. */
+  /** The name of the copied text in the notice. */
   what: string;
 }
 

@@ -17,15 +17,15 @@ interface SessionFiltersProps {
   columns: readonly SessionColumn[];
   layout: TableLayout;
   onLayout: (layout: TableLayout) => void;
-  /** Whether the state is a question: ended sessions have only one. */
+  /** Whether to offer a filter by state: ended sessions all have the same. */
   withState: boolean;
 }
 
-/** What narrows a list of sessions down, and which of its columns are shown. */
+/** The filters of a session list, and the choice of its columns. */
 export function SessionFilters(props: SessionFiltersProps): ReactNode {
   const { sessions, filter, onFilter, columns, layout, onLayout, withState } = props;
   const { t } = useTranslation('sessions');
-  // What there is to choose from may follow what the list shows a moment later.
+  // Options may lag behind the list, so that typing stays responsive.
   const known = useDeferredValue(sessions);
   const workers = useMemo(() => [...new Set(known.map(({ worker }) => worker))].sort(), [known]);
   const labels = useMemo(() => labelsOf(known), [known]);

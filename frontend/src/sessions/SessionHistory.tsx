@@ -9,14 +9,14 @@ import { POLL_INTERVAL_MS } from '../live/feed.ts';
 import { momentText, timeOfDayText } from '../ui/format.ts';
 import { changeText, changeTone } from './sessionText.ts';
 
-/** What happened to a session, the latest first. */
+/** The events of a session, the latest first. */
 export function SessionHistory({ session }: { session: Session }): ReactNode {
   const { t } = useTranslation(['session', 'panel']);
   const { data, error, refetch } = useHistory(session);
   const { mode } = useConnection();
 
-  // Events make this anew. While their stream is cut, it is asked for; and once more when that is back, for what was
-  // missed in between.
+  // Events invalidate the history. While their stream is down it is polled, and fetched once more when the
+  // stream is back, for events missed in between.
   useEffect(() => {
     void refetch({ cancelRefetch: false });
     if (mode === 'live') return;
@@ -35,7 +35,7 @@ export function SessionHistory({ session }: { session: Session }): ReactNode {
       {data ? (
         <ol className="timeline" aria-labelledby="history-title">
           {data.toReversed().map((entry, index) => (
-            // Entries are only ever added at the front.
+            // New entries come first, so the index from the end identifies an entry.
             <Entry key={data.length - index} entry={entry} />
           ))}
         </ol>

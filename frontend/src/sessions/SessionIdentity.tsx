@@ -7,14 +7,14 @@ import { shortId } from './sessionText.ts';
 import { IconButton } from '../ui/IconButton.tsx';
 import { useTexts } from '../i18n/useTexts.ts';
 
-/** A session's short id with a way to copy the whole, and the page it was started with. */
+/** A session's short id with a copy button, and its start URL or the error of loading it. */
 export function SessionIdentity({ session }: { session: Session }): ReactNode {
   const t = useTexts('sessions');
   const { id, start_url: startUrl, start_url_error: startUrlError } = session;
   return (
     <div className="identity">
       <span className="identity-id">
-        {/* The router's own links look through the whole page for a base address, each time. */}
+        {/* Not the router's Link, which queries the document for a base address on each render. */}
         <a href={`#${sessionPath(session)}`}>
           <code title={id}>{shortId(id)}</code>
         </a>
@@ -24,7 +24,7 @@ export function SessionIdentity({ session }: { session: Session }): ReactNode {
           onClick={() => void copyToClipboard(id, t('actions.id'))}
         />
       </span>
-      {/* A row has room for one of them, and what failed names the address. */}
+      {/* A row has room for one of the two, and the error names the URL. */}
       {startUrlError ? (
         <span className="identity-url problem" title={startUrlError}>
           {startUrlError}
@@ -40,7 +40,7 @@ export function SessionIdentity({ session }: { session: Session }): ReactNode {
   );
 }
 
-/** A session's labels, as `key=value` chips. */
+/** A session's labels as `key=value` chips. */
 export function Labels({ labels }: { labels: Record<string, string> }): ReactNode {
   const entries = Object.entries(labels);
   if (entries.length === 0) return <span className="quiet">–</span>;

@@ -9,25 +9,28 @@ import { RowActions, type RowCallbacks } from './RowActions.tsx';
 import type { SessionColumn } from './sessionColumns.tsx';
 import { useTexts } from '../i18n/useTexts.ts';
 
-/** Where rows are rows; on narrower windows each is a card. As in `sessions.css`. */
+/** From this width on rows are table rows, below it cards. Keep in sync with `sessions.css`. */
 const WIDE = '(min-width: 60.001rem)';
-/** The height of a row, in rem: two lines and some air. */
+/** The height of a row, in rem: two lines and padding. */
 const ROW_REM = 3.75;
-/** The height of a card before it is measured, and the space between two, in rem. */
+/** The estimated height of a card, and the gap between cards, in rem. */
 const [CARD_REM, CARD_GAP_REM] = [20, 0.75];
-/** How many rows beyond the visible ones are there already when they scroll into view. */
+/** How many rows beyond the visible ones are rendered. */
 const OVERSCAN = 6;
-/** How many rows come and go together: most of what a change of the page costs it costs for one row as for several. */
+/**
+ * Rows are added and removed in blocks of this size: a change of the page costs about as much for one row as
+ * for four.
+ */
 const BLOCK = 4;
 
-/** What the rows need of the table's own rows: they are the same to its sorting and its selection. */
+/** The part of the table's row that is used here. */
 interface TableRow {
   id: string;
   original: Session;
   getToggleSelectedHandler: () => (event: unknown) => void;
 }
 
-/** The rows to have in the page, in whole blocks. */
+/** The indexes of the rows to render, in whole blocks. */
 function inBlocks({ startIndex, endIndex, overscan, count }: Range): number[] {
   const first = Math.floor(Math.max(0, startIndex - overscan) / BLOCK) * BLOCK;
   const end = Math.min(count, Math.ceil((endIndex + overscan + 1) / BLOCK) * BLOCK);
@@ -37,22 +40,22 @@ function inBlocks({ startIndex, endIndex, overscan, count }: Range): number[] {
 interface SessionRowsProps {
   rows: readonly TableRow[];
   columns: readonly SessionColumn[];
-  /** The rows that are selected; without, none can be. */
+  /** The selected rows; without it rows can't be selected. */
   selected?: RowSelectionState;
-  /** What can be done with each session; without, nothing. */
+  /** The actions of each row; without it there are none. */
   actions?: RowCallbacks;
-  /** The session whose screen is shown, if any. */
+  /** The session whose live view is open, if any. */
   watchedId: string | null;
 }
 
 /**
- * The rows of a table that are in sight, and some beyond. Scrolling renders this alone, and of the rows only those that
- * are new: each has a place and, in a table, a height of its own, so that nothing has to be measured and no other row is
+ * The visible rows and some more. Scrolling renders only this component, and only new rows in it: each row is
+ * positioned absolutely with, in a table, a fixed height, so that nothing is measured and no other row is
  * laid out or painted again.
  */
 export function SessionRows(props: SessionRowsProps): ReactNode {
   const wide = useMediaQuery(WIDE);
-  // Anew where the layout changes: the heights of cards say nothing of those of rows.
+  // Remounted when the layout changes, because measured heights of cards don't apply to rows.
   return <VirtualRows key={String(wide)} wide={wide} {...props} />;
 }
 
@@ -63,14 +66,14 @@ function VirtualRows(props: SessionRowsProps & { wide: boolean }): ReactNode {
   const [rem] = useState(() => parseFloat(getComputedStyle(document.documentElement).fontSize));
   const height = Math.round((wide ? ROW_REM : CARD_REM) * (rem || 16));
   const t = useTexts('sessions');
-  // Looked up once for all rows.
+  // Translated once for all rows.
   const titles = useMemo(
     () => Object.fromEntries(columns.map(({ id }) => [id, t(`columns.${id}`)])),
     [columns, t],
   );
 
   useLayoutEffect(() => {
-    // Whatever stands above the rows may come and go with what the page shows.
+    // Content above the rows may appear and disappear.
     const measure = () => {
       const top = body.current?.getBoundingClientRect().top ?? 0;
       setOffset(Math.round(top + window.scrollY));
@@ -91,7 +94,7 @@ function VirtualRows(props: SessionRowsProps & { wide: boolean }): ReactNode {
     overscan: OVERSCAN,
     rangeExtractor: inBlocks,
     scrollMargin: offset,
-    // A row that comes a frame later is still ahead of its being seen.
+    // Rows are rendered ahead of the viewport, so they may be one frame late.
     useFlushSync: false,
   });
 
@@ -125,24 +128,24 @@ function VirtualRows(props: SessionRowsProps & { wide: boolean }): ReactNode {
 
 interface SessionRowProps {
   index: number;
-  /** How far it is below the first row, in pixels. */
+  /** The offset from the first row, in pixels. */
   top: number;
-  /** How high it is, in pixels; without, as high as its contents. */
+  /** The height in pixels; without it the row is as high as its content. */
   height?: number;
-  /** Told of the element whose height is its contents'. */
+  /** A ref to the element whose height has to be measured. */
   measure?: (element: HTMLTableRowElement | null) => void;
   session: Session;
   columns: readonly SessionColumn[];
-  /** The columns' titles, by their ids. */
+  /** The columns' titles by id. */
   titles: Record<string, string>;
-  /** Whether it is selected; without, it can't be. */
+  /** Whether it is selected; without it the row can't be selected. */
   selected?: boolean;
   onSelect?: (event: unknown) => void;
   watched: boolean;
   actions?: RowCallbacks;
 }
 
-/** A session that did not change is the same object, and so only rows with news render again. */
+/** Memoized: an unchanged session is the same object, so only changed rows re-render. */
 const SessionRow = memo(
   function SessionRow(props: SessionRowProps): ReactNode {
     const { index, top, height, measure, session, columns, titles } = props;
@@ -185,7 +188,7 @@ const SessionRow = memo(
       </tr>
     );
   },
-  // The handlers are new with each rendering of the table, and do the same.
+  // Handlers are ignored: they are new on each render of the table but do the same.
   (before, now) =>
     before.session === now.session &&
     before.index === now.index &&

@@ -20,7 +20,7 @@ import type { RowCallbacks } from './RowActions.tsx';
 import type { ColumnId, SessionColumn } from './sessionColumns.tsx';
 import { SessionRows } from './SessionRows.tsx';
 
-/** The widths of the columns of checkboxes and of buttons, in rem. */
+/** The widths of the checkbox and action columns, in rem. */
 const [PICK_WIDTH, ACTIONS_WIDTH] = [2.75, 11.25];
 
 const features = tableFeatures({
@@ -32,30 +32,30 @@ const features = tableFeatures({
 });
 const helper = createColumnHelper<typeof features, Session>();
 
-/** How a table is arranged: by which columns its rows are sorted, and which columns are out of sight. */
+/** The sorting and the hidden columns of a table. */
 export interface TableLayout {
   sorting: SortingState;
   hidden: string[];
 }
 
 interface SessionTableProps {
-  /** What the table shows, for assistive technology. */
+  /** The accessible name of the table. */
   name: string;
   sessions: readonly Session[];
   columns: readonly SessionColumn[];
   layout: TableLayout;
   onLayout: (layout: TableLayout) => void;
-  /** The rows that are selected, by the sessions' keys, and how that changes; without, none can be. */
+  /** The selected rows by session key; without it rows can't be selected. */
   selection?: { selected: RowSelectionState; onSelect: (selected: RowSelectionState) => void };
-  /** What can be done with each session; without, nothing. */
+  /** The actions of each row; without it there are none. */
   actions?: RowCallbacks;
-  /** The session whose screen is shown, if any. */
+  /** The session whose live view is open, if any. */
   watchedId?: string | null;
 }
 
 /**
- * Sessions as a table, on a narrow screen as a card each. Only what is in sight is in the page, so that five thousand
- * of them scroll as smoothly as five.
+ * Sessions as a table, on narrow screens as cards. Only visible rows are rendered, so that five thousand
+ * sessions scroll as smoothly as five.
  */
 export function SessionTable(props: SessionTableProps): ReactNode {
   const { name, sessions, columns, layout, onLayout, selection, actions, watchedId = null } = props;

@@ -9,7 +9,7 @@ const TONES: Record<SessionStatus, string> = {
   DEAD: 'badge bad',
 };
 
-/** Where a session is in its life, in the API's own word: logs, filters and metrics have the same. */
+/** A session's state by its name in the API, as it appears in logs, filters and metrics. */
 export function StatusBadge({ status }: { status: SessionStatus }): ReactNode {
   return <span className={TONES[status]}>{status}</span>;
 }

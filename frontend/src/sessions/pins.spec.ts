@@ -12,7 +12,7 @@ function fleet(worker = healthyWorker) {
   return store.get();
 }
 
-it('a session is pinned, and unpinned, and others keep their order', () => {
+it('a session can be pinned and unpinned, and others keep their order', () => {
   togglePin({ worker: 'local', id: 'b' });
   togglePin(session);
   togglePin({ worker: 'local', id: 'c' });
@@ -22,16 +22,16 @@ it('a session is pinned, and unpinned, and others keep their order', () => {
 });
 
 describe('pins', () => {
-  it('are lost with their sessions', () => {
+  it('end with their sessions', () => {
     expect(endedPins(['local/a', 'local/b', 'gone/a'], fleet())).toEqual(['local/b', 'gone/a']);
   });
 
-  it('wait for a worker that does not answer', () => {
+  it('are kept while their worker does not answer', () => {
     expect(endedPins(['local/b'], fleet({ ...healthyWorker, stale: true }))).toEqual([]);
     expect(endedPins(['local/b'], fleet({ ...healthyWorker, healthy: false }))).toEqual([]);
   });
 
-  it('wait until the fleet is known', () => {
+  it('are kept until the fleet is known', () => {
     expect(endedPins(['local/b'], new FleetStore().get())).toEqual([]);
   });
 });

@@ -6,8 +6,8 @@ import { useStore } from '../lib/useStore.ts';
 import { type FleetState, sessionKey } from '../live/fleetStore.ts';
 
 /**
- * How long a pinned session may be unheard of before it is taken for ended, in ms: a control that starts anew needs a
- * moment to know its workers' sessions again.
+ * How long a pinned session must be missing before it is unpinned, in ms: a restarted control takes a moment
+ * to learn its workers' sessions.
  */
 export const UNPIN_AFTER_MS = 5000;
 
@@ -17,10 +17,10 @@ function isListOfTexts(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((item) => typeof item === 'string');
 }
 
-/** The keys of the sessions that a person pinned, in the order of that. */
+/** The keys of the pinned sessions, in the order in which they were pinned. */
 export const pins = new Preference<readonly string[]>('pins', [], isListOfTexts);
 
-/** Pins a session, or unpins it. */
+/** Pins or unpins a session. */
 export function togglePin(place: Place): void {
   const key = sessionKey(place);
   const others = pins.get().filter((pin) => pin !== key);
@@ -33,7 +33,7 @@ export function usePinned(place: Place): boolean {
   return useSyncExternalStore(pins.subscribe, () => pins.get().includes(key));
 }
 
-/** The pins whose sessions are no more. What a silent worker has is not known, so its sessions stay pinned. */
+/** The pins whose sessions have ended. The sessions of a silent worker are unknown, so they stay pinned. */
 export function endedPins(
   pinned: readonly string[],
   { known, byKey, workers }: FleetState,
@@ -45,11 +45,11 @@ export function endedPins(
   );
 }
 
-/** Has pins fall away whose sessions have ended, for as long as a component is there. */
+/** Unpins sessions that have ended, while the component is mounted. */
 export function useUnpinEnded(): void {
   const { store } = useLiveFleet();
   const pinned = useStore(pins);
-  // As one text, so that nothing is rendered while it stays the same.
+  // A string, so that an equal list causes no render.
   const lost = useSyncExternalStore(
     store.subscribe,
     useCallback(() => JSON.stringify(endedPins(pinned, store.get())), [pinned, store]),

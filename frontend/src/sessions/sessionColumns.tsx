@@ -10,7 +10,7 @@ import { IdleCountdown } from './IdleCountdown.tsx';
 import { Ago } from '../ui/Ago.tsx';
 import { useTexts } from '../i18n/useTexts.ts';
 
-/** What names a column. */
+/** The id of a column. */
 export type ColumnId = Exclude<
   keyof (typeof texts)['en']['sessions']['columns'],
   'select' | 'actions'
@@ -18,16 +18,16 @@ export type ColumnId = Exclude<
 
 /** One column of a table of sessions. */
 export interface SessionColumn {
-  /** Names it, in the layout that is remembered and in the texts: `sessions:columns.…`. */
+  /** Its key in the stored layout and in the texts: `sessions:columns.…`. */
   id: ColumnId;
-  /** What sessions are sorted by in it; without, they can't be. */
+  /** The sort value; without it the column can't be sorted. */
   sortBy?: (session: Session) => string | number;
   cell: (session: Session) => ReactNode;
-  /** Its width, in rem; those without share what is left. */
+  /** Its width in rem; columns without one share the remaining width. */
   width?: number;
-  /** Whether it can't be hidden. */
+  /** Whether the column can't be hidden. */
   fixed?: boolean;
-  /** Whether it gives way where the window is not wide enough for all. */
+  /** Whether the column is left out on windows of medium width. */
   wideOnly?: boolean;
 }
 

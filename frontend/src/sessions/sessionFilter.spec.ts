@@ -32,7 +32,7 @@ describe('filterSessions', () => {
   });
 });
 
-it('knows whether it leaves anything out', () => {
+it('knows whether it excludes anything', () => {
   expect(isFiltering(NO_FILTER)).toBe(false);
   expect(isFiltering({ ...NO_FILTER, search: '  ' })).toBe(false);
   expect(isFiltering({ ...NO_FILTER, worker: 'east' })).toBe(true);

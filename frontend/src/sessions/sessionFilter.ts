@@ -1,8 +1,8 @@
 import type { Session, SessionStatus } from '../api/types.ts';
 
-/** Which sessions are to be shown; an empty text leaves a field open. */
+/** A filter of sessions; an empty text matches everything. */
 export interface SessionFilter {
-  /** Words that all have to occur in the id, worker, engine, labels or start URL. */
+  /** Words that must all occur in the id, worker, engine, labels or start URL. */
   search: string;
   status: '' | SessionStatus;
   worker: string;
@@ -10,15 +10,15 @@ export interface SessionFilter {
   label: string;
 }
 
-/** A filter that lets everything pass. */
+/** A filter that matches everything. */
 export const NO_FILTER: SessionFilter = { search: '', status: '', worker: '', label: '' };
 
-/** Whether a filter leaves anything out. */
+/** Whether a filter excludes anything. */
 export function isFiltering(filter: SessionFilter): boolean {
   return Object.values(filter).some((value: string) => value.trim() !== '');
 }
 
-/** A label as it is written everywhere. */
+/** A label as `key=value`. */
 export function labelText([key, value]: [string, string]): string {
   return `${key}=${value}`;
 }
@@ -29,7 +29,7 @@ function searchedText(session: Session): string {
   return texts.join(' ').toLowerCase();
 }
 
-/** The sessions that pass a filter, in their order. */
+/** The sessions that match a filter, in their order. */
 export function filterSessions(
   sessions: readonly Session[],
   { search, status, worker, label }: SessionFilter,
@@ -49,7 +49,7 @@ export function filterSessions(
   });
 }
 
-/** All labels of some sessions, as `key=value`, in alphabetical order. */
+/** All distinct labels of some sessions, as `key=value`, sorted. */
 export function labelsOf(sessions: readonly Session[]): string[] {
   const texts = sessions.flatMap(({ labels }) => Object.entries(labels).map(labelText));
   return [...new Set(texts)].sort();

@@ -1,6 +1,6 @@
 import type { SessionPlace } from '../api/client.ts';
 
-/** Where in the panel a session has its page. */
+/** The path of a session's page in the panel. */
 export function sessionPath({ worker, id }: SessionPlace): string {
   return `/sessions/${encodeURIComponent(worker)}/${encodeURIComponent(id)}`;
 }

@@ -10,22 +10,22 @@ const NOW = Date.parse('2024-05-01T12:00:00Z');
 describe('idleSecondsLeft', () => {
   const session = aSession({ last_seen_at: '2024-05-01T11:58:00Z', idle_ttl_seconds: 300 });
 
-  it('counts from when the session was last seen', () => {
+  it('counts from the last activity', () => {
     expect(idleSecondsLeft(session, NOW)).toBe(180);
   });
 
-  it('stays between nothing and a whole TTL', () => {
+  it('is between zero and the whole TTL', () => {
     expect(idleSecondsLeft(session, NOW + 600_000)).toBe(0);
     expect(idleSecondsLeft(session, NOW - 600_000)).toBe(300);
   });
 });
 
-it('puts end reasons into words', () => {
+it('translates end reasons', () => {
   expect(endReasonText('display_lost')).toBe('Display lost');
   expect(endReasonText(null)).toBe('Unknown');
 });
 
-it('writes times and reasons in the language of the moment', () => {
+it('formats times and reasons in the current language', () => {
   const start = new Date(NOW).toISOString();
   const later = new Date(NOW + 11_100_000).toISOString();
   expect(momentText(start)).toContain('May');
@@ -39,6 +39,6 @@ it('writes times and reasons in the language of the moment', () => {
   expect(agoText('2024-05-01T11:56:10Z', NOW)).toBe('3m ago');
 });
 
-it('shows a reason that it does not know as it came', () => {
+it('shows an unknown reason unchanged', () => {
   expect(endReasonText('eaten' as 'crashed')).toBe('eaten');
 });

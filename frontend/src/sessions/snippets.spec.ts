@@ -15,7 +15,7 @@ describe('snippets', () => {
   });
 
   it.each(LANGUAGES)(
-    'in %s takes the token from the environment where one is needed',
+    'in %s reads the token from the environment where one is needed',
     (language) => {
       const code = snippets(URL_, true)[language];
       expect(code).toContain(`"${URL_}?access_token="`);
@@ -24,11 +24,11 @@ describe('snippets', () => {
     },
   );
 
-  it('adds the token to a query that is there', () => {
+  it('appends the token to an existing query', () => {
     expect(snippets(`${URL_}?a=b`, true).node).toContain(`"${URL_}?a=b&access_token="`);
   });
 
-  it('is a program that Node can parse', () => {
+  it('for Node has valid syntax', () => {
     for (const tokenNeeded of [false, true]) {
       // eslint-disable-next-line @typescript-eslint/no-implied-eval -- parsed only, never called
       expect(() => new Function(snippets(URL_, tokenNeeded).node)).not.toThrow();

@@ -1,20 +1,20 @@
-/** The languages that Playwright has clients in. */
+/** The languages that Playwright has clients for. */
 export const LANGUAGES = ['node', 'python', 'java', 'dotnet'] as const;
 
 /** One of {@link LANGUAGES}. */
 export type Language = (typeof LANGUAGES)[number];
 
-/** Where a program finds the access token: nothing secret is in the snippet itself. */
+/** The environment variable with the access token: the snippets contain no secret. */
 export const TOKEN_VARIABLE = 'CONTROL_API_TOKEN';
 
-/** A page that answers from everywhere and has a title. */
+/** A page that is reachable from everywhere and has a title. */
 const SAMPLE_PAGE = 'https://example.com';
 
 type Expressions = Record<Language, string>;
 
 /**
- * The WebSocket URL as an expression of each language. An address as the browser's parser leaves it has neither quotation
- * marks nor backslashes in it, so that its literal is the same in all four.
+ * The WebSocket URL as an expression in each language. A URL serialized by the browser contains neither
+ * quotes nor backslashes, so its literal is the same in all four.
  */
 function urlExpressions(url: string, tokenNeeded: boolean): Expressions {
   const literal = JSON.stringify(url);
@@ -29,10 +29,10 @@ function urlExpressions(url: string, tokenNeeded: boolean): Expressions {
 }
 
 /**
- * Programs that attach to a session, open a page in it and print its title, ready to run.
+ * Complete programs that attach to a session, open a page and print its title.
  *
  * @param url the absolute WebSocket URL of the session, without a token
- * @param tokenNeeded whether the fleet wants an access token; it is then taken from the environment
+ * @param tokenNeeded whether the fleet needs an access token, which is then read from the environment
  */
 export function snippets(url: string, tokenNeeded: boolean): Record<Language, string> {
   const expressions = urlExpressions(url, tokenNeeded);

@@ -15,19 +15,19 @@ function isLayout(value: unknown): value is TableLayout {
   );
 }
 
-/** How the list of live sessions is arranged at first: the newest are looked for most. */
+/** The initial layout of the list of live sessions: the newest first. */
 export const DEFAULT_LIVE_LAYOUT: TableLayout = {
   sorting: [{ id: 'created', desc: true }],
   hidden: [],
 };
-/** The same for the list of ended ones. */
+/** The initial layout of the list of ended sessions. */
 export const DEFAULT_ENDED_LAYOUT: TableLayout = {
   sorting: [{ id: 'ended', desc: true }],
   hidden: ['engine', 'restarts'],
 };
 
-/** How the list of live sessions was arranged last. */
+/** The last layout of the list of live sessions. */
 export const liveLayout = new Preference('sessions.live', DEFAULT_LIVE_LAYOUT, isLayout);
 
-/** The same for the list of ended ones. */
+/** The last layout of the list of ended sessions. */
 export const endedLayout = new Preference('sessions.ended', DEFAULT_ENDED_LAYOUT, isLayout);

@@ -7,10 +7,10 @@ import { i18n } from '../i18n/i18n.ts';
 import { useEnd, useTouch } from '../hooks/mutations.ts';
 import { notifyError, notifyInfo } from '../ui/notices.ts';
 
-/** How many sessions are ended at once: enough to be quick, few enough to leave the fleet its breath. */
+/** How many sessions are ended at a time, so that a large selection does not flood the fleet. */
 const MAX_CONCURRENT = 6;
 
-/** Ends sessions, a few at a time, and says what came of it. */
+/** Ends sessions, a few at a time, and shows the results as notices. */
 export function useEndSessions(): (sessions: readonly Session[]) => Promise<void> {
   const { mutateAsync } = useEnd();
   return useCallback(
@@ -38,7 +38,7 @@ export function useEndSessions(): (sessions: readonly Session[]) => Promise<void
   );
 }
 
-/** Touches a session, and says what came of it; `busy` while it is under way. */
+/** Touches a session and shows the result as a notice; `busy` while the request is running. */
 export function useTouchSession(): { touch: (session: Session) => void; busy: boolean } {
   const { mutate, isPending } = useTouch();
   const touch = useCallback(

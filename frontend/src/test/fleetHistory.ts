@@ -1,9 +1,9 @@
 import type { FleetHistory, FleetSample } from '../api/types.ts';
 
-/** When the first sample of {@link aHistory} was taken, in ms since the epoch. */
+/** The time of the first sample of {@link aHistory}, in ms since the epoch. */
 export const HISTORY_START = Date.parse('2026-05-01T12:00:00.000Z');
 
-/** A sample of a quiet fleet, so many samples after the first. */
+/** A sample of an idle fleet, at this index of the history. */
 export function aSample(index: number, changes: Partial<FleetSample> = {}): FleetSample {
   return {
     at: new Date(HISTORY_START + index * 5000).toISOString(),
@@ -19,7 +19,7 @@ export function aSample(index: number, changes: Partial<FleetSample> = {}): Flee
   };
 }
 
-/** A history of samples that differ from a quiet fleet's. */
+/** A history of samples that differ from an idle fleet's. */
 export function aHistory(...changes: Partial<FleetSample>[]): FleetHistory {
   return {
     interval_seconds: 5,

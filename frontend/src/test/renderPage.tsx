@@ -11,19 +11,19 @@ import { createQueryClient } from '../hooks/queries.ts';
 import type { FleetEvent } from '../live/eventStream.ts';
 import { server } from './server.ts';
 
-/** A page as the panel has it: which addresses it is for, and which one is open. */
+/** A page with its route and the address that is open. */
 interface PageOptions {
   pattern: string;
   at: string;
   page: ReactNode;
 }
 
-/** A fleet's event stream that a test speaks into. */
+/** An event stream of the fleet, controlled by a test. */
 export class Stream {
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   readonly #first: FleetEvent;
 
-  /** @param first what a new listener is told */
+  /** @param first the event that each new subscriber gets */
   constructor(first: FleetEvent) {
     this.#first = first;
     server.use(
@@ -46,7 +46,7 @@ export class Stream {
   }
 }
 
-/** Keeps the fleet up to date while it is there, as the panel does. */
+/** Runs the fleet's feed while it is mounted, as the panel does. */
 function RunFeed({ fleet, children }: { fleet: LiveFleet; children: ReactNode }): ReactNode {
   useEffect(() => {
     fleet.feed.start();
@@ -57,7 +57,7 @@ function RunFeed({ fleet, children }: { fleet: LiveFleet; children: ReactNode })
   return children;
 }
 
-/** Renders one page with a fleet and a cache of its own; returns the person in front of it. */
+/** Renders one page with its own fleet and cache; returns the user's actions. */
 export function renderPage({ pattern, at, page }: PageOptions): UserEvent {
   const user = userEvent.setup();
   const fleet = new LiveFleet();

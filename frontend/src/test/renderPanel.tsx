@@ -8,12 +8,12 @@ import { createQueryClient } from '../hooks/queries.ts';
 import { Panel } from '../panel/Panel.tsx';
 
 interface RenderOptions {
-  /** The page that is opened. */
+  /** The initial path. */
   path?: string;
   user?: Parameters<typeof userEvent.setup>[0];
 }
 
-/** Renders the whole panel with a memory of its own; returns the person in front of it. */
+/** Renders the whole panel with its own fleet and cache; returns the user's actions. */
 export function renderPanel({ path = '/', user: options = {} }: RenderOptions = {}): UserEvent {
   const user = userEvent.setup(options);
   render(

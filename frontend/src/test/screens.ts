@@ -18,7 +18,7 @@ export function sessionsWithScreens(count: number): Session[] {
   );
 }
 
-/** What was asked of the screens, in order, and what they show. */
+/** Serves screenshots and records the requests for them. */
 export class Screens {
   asked: { id: string; width: number; tag: string | null; token: string | null }[] = [];
   shows = 'first';

@@ -5,7 +5,7 @@ import type { Change, Session, WorkerStatus, SessionDefaults } from '../api/type
 
 const ID = '3f2b8c1e-0000-4000-8000-000000000001';
 
-/** A living session, as the control role describes it. */
+/** A live session, as the control role describes it. */
 export function aSession(changes: Partial<Session> = {}): Session {
   const id = changes.id ?? ID;
   const now = new Date().toISOString();
@@ -61,7 +61,7 @@ export const healthyWorker: WorkerStatus = {
   },
 };
 
-/** A healthy worker that tells its defaults. */
+/** A healthy worker that reports its defaults. */
 export function aWorkerWith(name: string, defaults: Partial<SessionDefaults>): WorkerStatus {
   const facts = {
     sessions: 0,
@@ -94,19 +94,19 @@ export function aWorkerWith(name: string, defaults: Partial<SessionDefaults>): W
   return { ...healthyWorker, name, detail };
 }
 
-/** An error as the API puts it. */
+/** An error of the API. */
 export function refusal(status: number, code: string, detail: string) {
   return HttpResponse.json({ detail, code }, { status });
 }
 
-/** A fleet behind the API, at the network's edge: its lists, and the stream that tells what changes. */
+/** A fleet behind the mocked API: its lists, and the event stream. */
 export class FakeFleet {
   sessions: Session[];
   ended: Session[] = [];
   workers: WorkerStatus[] = [healthyWorker];
-  /** How often the lists were asked for. */
+  /** How often the lists were requested. */
   polls = 0;
-  /** Whether anybody may use it, and how often that was asked for. */
+  /** Whether access is unrestricted, and how often that was requested. */
   insecure = false;
   healthReads = 0;
   readonly #streams = new Set<ReadableStreamDefaultController<Uint8Array>>();
@@ -117,7 +117,7 @@ export class FakeFleet {
     this.sessions = sessions;
   }
 
-  /** What answers for it. */
+  /** Its request handlers. */
   readonly handlers = [
     http.get('*/api/events', () => this.#follow()),
     http.get('*/api/workers', () => HttpResponse.json(this.workers)),
@@ -158,12 +158,12 @@ export class FakeFleet {
     return new TextEncoder().encode(text);
   }
 
-  /** Sends an event to all who listen. */
+  /** Sends an event to all subscribers. */
   send(name: string, data: unknown): void {
     for (const stream of this.#streams) stream.enqueue(this.#frame(name, data));
   }
 
-  /** Something happens to a session. */
+  /** Changes a session and sends the event. */
   emitChange(change: Change, session: Session): void {
     this.sessions = this.sessions.filter(({ id }) => id !== session.id);
     if (change === 'ended') this.ended.unshift(session);
@@ -171,23 +171,23 @@ export class FakeFleet {
     this.send('session', { change, at: new Date().toISOString(), request_id: null, session });
   }
 
-  /** Ends all streams, and takes no new ones. */
+  /** Closes all streams and refuses new ones. */
   cut(): void {
     this.#cut = true;
     for (const stream of this.#streams) stream.close();
     this.#streams.clear();
   }
 
-  /** Takes streams again. */
+  /** Accepts streams again. */
   restore(): void {
     this.#cut = false;
   }
 }
 
-/** The API: an empty, healthy fleet until a test says otherwise. */
+/** The API: an empty, healthy fleet unless a test sets up another. */
 export const server = setupServer(...new FakeFleet().handlers);
 
-/** Has the API answer for a fleet with these sessions. */
+/** Serves a fleet with these sessions. */
 export function serveFleet(...sessions: Session[]): FakeFleet {
   const fleet = new FakeFleet(...sessions);
   server.use(...fleet.handlers);

@@ -19,14 +19,14 @@ import { DEFAULT_LAYOUT, previewsOpen, wallLayout } from '../wall/preferences.ts
 import { pins } from '../sessions/pins.ts';
 import { server } from './server.ts';
 
-// Nothing is laid out in jsdom, so nothing changes its size either.
+// jsdom has no layout, so no element changes its size.
 globalThis.ResizeObserver = class {
   observe = () => undefined;
   unobserve = () => undefined;
   disconnect = () => undefined;
 };
 
-// Nor is anything scrolled out of sight, until a test says so.
+// Every element is in view unless a test says otherwise.
 globalThis.IntersectionObserver = class {
   readonly root = null;
   readonly rootMargin = '';
@@ -43,7 +43,7 @@ globalThis.IntersectionObserver = class {
   disconnect = () => undefined;
   takeRecords = () => [];
 };
-// Nor is any window wide or narrow: what is shown is a desk's.
+// The media queries of a wide window match.
 window.matchMedia = (media) =>
   Object.assign(new EventTarget(), {
     media,
@@ -53,7 +53,7 @@ window.matchMedia = (media) =>
     removeListener: () => undefined,
   });
 
-// A ceiling, not a wait: a busy machine may take its time.
+// An upper limit for busy machines, not a delay.
 configure({ asyncUtilTimeout: 10_000 });
 
 beforeAll(() => {

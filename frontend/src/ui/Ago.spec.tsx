@@ -17,7 +17,7 @@ function pass(seconds: number) {
   });
 }
 
-it('keeps “how long ago” true', () => {
+it('“ago” is kept up to date', () => {
   render(<Ago timestamp="2024-05-01T11:59:50Z" />);
   expect(screen.getByText('10s ago')).toBeInTheDocument();
   pass(50);

@@ -5,10 +5,10 @@ import { useServerNow } from '../lib/useNow.ts';
 import { useStore } from '../lib/useStore.ts';
 import { agoText, momentText } from './format.ts';
 
-/** A moment as "how long ago", with the exact time on hover. */
+/** How long ago a time was, with the exact time as its tooltip. */
 export function Ago({ timestamp }: { timestamp: string }): ReactNode {
   const now = useServerNow();
-  // What it says is in the language of the moment.
+  // Re-renders when the language changes.
   useStore(language);
   return (
     <time dateTime={timestamp} title={momentText(timestamp)}>

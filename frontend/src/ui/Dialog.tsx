@@ -6,7 +6,7 @@ import { IconButton } from './IconButton.tsx';
 
 interface DialogProps {
   title: string;
-  /** Called when the person turns away: by Escape, the close button or a click beside it. */
+  /** Called on Escape, on the close button and on a click outside. */
   onClose: () => void;
   children: ReactNode;
 }

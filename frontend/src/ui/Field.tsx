@@ -4,7 +4,7 @@ interface FieldProps {
   label: string;
   hint?: string;
   problem?: string | undefined;
-  /** Renders the control with the attributes that tie it to its caption and its problem. */
+  /** Renders the control with the attributes that link it to its label and note. */
   children: (attributes: {
     id: string;
     'aria-describedby': string | undefined;
@@ -12,7 +12,7 @@ interface FieldProps {
   }) => ReactNode;
 }
 
-/** A form field: caption, control, and a hint that gives way to what is wrong. */
+/** A form field: label, control, and a hint that is replaced by the problem. */
 export function Field({ label, hint, problem, children }: FieldProps): ReactNode {
   const id = useId();
   const note = problem ?? hint;
@@ -40,7 +40,7 @@ interface ChoiceFieldProps<T extends string> {
   disabled?: boolean;
 }
 
-/** A form field with a list to choose from. */
+/** A form field with a select. */
 export function ChoiceField<T extends string>(props: ChoiceFieldProps<T>): ReactNode {
   const { label, value, choices, onChange, hint, problem, disabled = false } = props;
   return (

@@ -8,7 +8,7 @@ interface FilterSelectProps<T extends string> {
   onChange: (value: '' | T) => void;
 }
 
-/** A choice of one of several values, or of all. */
+/** A select with an option for all values. */
 export function FilterSelect<T extends string>({
   label,
   all,
@@ -16,7 +16,7 @@ export function FilterSelect<T extends string>({
   choices,
   onChange,
 }: FilterSelectProps<T>): ReactNode {
-  // What was chosen stays to be seen, and to be taken back, when the last session with it has gone.
+  // A chosen value stays in the list after the last session with it has gone, so that it can be deselected.
   const offered = value === '' || choices.includes(value) ? choices : [value, ...choices];
   return (
     <select

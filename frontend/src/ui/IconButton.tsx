@@ -4,16 +4,16 @@ import { Icon, type IconName } from './icons.tsx';
 
 interface IconButtonProps {
   icon: IconName;
-  /** What the button does and to what: its name for assistive technology and its tooltip. */
+  /** Its accessible name and tooltip. */
   label: string;
   onClick: () => void;
   disabled?: boolean;
   danger?: boolean;
-  /** For a button that switches something: whether that is on. */
+  /** For toggle buttons: whether it is on. */
   pressed?: boolean;
 }
 
-/** A button that shows an icon only. */
+/** A button with an icon only. */
 export function IconButton(props: IconButtonProps): ReactNode {
   const { icon, label, onClick, disabled = false, danger = false, pressed } = props;
   return (

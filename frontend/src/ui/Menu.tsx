@@ -7,7 +7,7 @@ interface MenuProps {
   label: string;
   items: { id: string; text: string }[];
   onChoose: (id: string) => void;
-  /** Whether the texts are short enough to stand side by side. */
+  /** Whether the items are short enough to be placed side by side. */
   short?: boolean;
 }
 
@@ -41,10 +41,11 @@ interface MenuPopupProps {
   children: ReactNode;
 }
 
-/** The card that a menu opens, with its entries. */
+/** The popup of a menu. */
 export function MenuPopup({ label, short = false, children }: MenuPopupProps): ReactNode {
   return (
-    // What is outside of an element that fills the screen is not seen. Without one `null` would mean to wait for it.
+    // In fullscreen mode only descendants of the fullscreen element are visible. `null` would make the portal
+    // wait.
     <Base.Portal container={(document.fullscreenElement as HTMLElement | null) ?? document.body}>
       <Base.Positioner className="menu-positioner" sideOffset={4} align="end">
         <Base.Popup

@@ -4,21 +4,21 @@ import type { ReactNode } from 'react';
 interface MeterProps {
   label: string;
   value: number;
-  /** What is there at most. */
+  /** The maximum. */
   max: number;
-  /** The value in words, `3 of 10`. */
+  /** The value as text, `3 of 10`. */
   text: string;
-  /** What the value is made of, or what else belongs to it. */
+  /** An additional remark, such as the parts of the value. */
   detail?: string;
 }
 
-/** How much of something is used, in figures and as a bar. */
+/** A value against its maximum, as a number and a bar. */
 export function Meter({ label, value, max, text, detail }: MeterProps): ReactNode {
   return (
     <Base.Root
       className="meter"
       value={Math.min(value, max)}
-      // An empty range would be none.
+      // The element needs a range that is not empty.
       max={Math.max(max, 1)}
       getAriaValueText={() => text}
     >

@@ -4,7 +4,7 @@ import { useTranslation } from 'react-i18next';
 import { dismiss, useNotices } from './notices.ts';
 import { IconButton } from './IconButton.tsx';
 
-/** What just worked or failed, in the corner of the window and read out to screen readers. */
+/** Notices in the corner of the window, announced by screen readers. */
 export function Notices(): ReactNode {
   const { t } = useTranslation();
   const notices = useNotices();

@@ -1,7 +1,7 @@
 import { Tabs as Base } from '@base-ui/react/tabs';
 import type { ReactNode } from 'react';
 
-/** One tab and what it shows. */
+/** One tab and its content. */
 export interface Tab<T extends string> {
   id: T;
   title: string;
@@ -9,14 +9,14 @@ export interface Tab<T extends string> {
 }
 
 interface TabsProps<T extends string> {
-  /** What the tabs are a choice of. */
+  /** The accessible name of the tab list. */
   label: string;
   tabs: Tab<T>[];
   selected: T;
   onSelect: (id: T) => void;
 }
 
-/** A choice of contents, of which one is shown; arrow keys go from tab to tab. */
+/** Tabs; the arrow keys move between them. */
 export function Tabs<T extends string>(props: TabsProps<T>): ReactNode {
   const { label, tabs, selected, onSelect } = props;
   return (

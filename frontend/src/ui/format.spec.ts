@@ -43,18 +43,18 @@ it.each([
   expect(durationText(new Date(NOW).toISOString(), end)).toBe(text);
 });
 
-it('says how long a setting is in its largest whole unit', () => {
+it('shows a setting in its largest whole unit', () => {
   expect(wholeUnitText(300)).toBe('5 min');
   expect(wholeUnitText(90)).toBe('90 sec');
   language.set('ru');
   expect(wholeUnitText(3600)).toMatch(/^1\sч$/);
 });
 
-it('is exact to the millisecond below ten seconds only', () => {
+it('shows milliseconds below ten seconds only', () => {
   expect(tookText(1234.4)).toBe('1.234 sec');
   expect(tookText(12_345)).toBe('12.3 sec');
 });
 
-it('counts in tenths', () => {
+it('shows tenths of seconds', () => {
   expect(elapsedText(2960)).toBe('3.0 sec');
 });

@@ -1,7 +1,7 @@
 import { i18n } from '../i18n/i18n.ts';
 import { locale } from '../i18n/language.ts';
 
-/** Seconds as a clock: `4:07`, `1:00:00`. Never below zero. */
+/** Seconds as a clock: `4:07`, `1:00:00`. Never negative. */
 export function clockText(seconds: number): string {
   const whole = Math.max(0, Math.ceil(seconds));
   const parts = [Math.floor(whole / 60) % 60, whole % 60];
@@ -18,7 +18,7 @@ const UNITS: [unit: string, seconds: number][] = [
   ['second', 1],
 ];
 
-/** Formatters by what they were made from: making one takes far longer than using it. */
+/** Cached formatters by locale and options: creating one is far slower than using it. */
 const formatters = new Map<string, unknown>();
 
 function formatter<T>(key: string, make: (locale: string) => T): T {
@@ -30,7 +30,7 @@ function formatter<T>(key: string, make: (locale: string) => T): T {
   return made;
 }
 
-/** A number with one digit after the point at most. */
+/** A number with at most one decimal. */
 export function numberText(value: number): string {
   return formatter(
     'number',
@@ -41,9 +41,9 @@ export function numberText(value: number): string {
 /**
  * A number with its unit.
  *
- * @param unit as `Intl.NumberFormat` names them: `millisecond`, `kilobyte-per-second`, …
- * @param digits how many digits follow the point at most
- * @param fixed whether so many follow it always, for what is counting
+ * @param unit a unit of `Intl.NumberFormat`: `millisecond`, `kilobyte-per-second`, …
+ * @param digits the maximum number of decimals
+ * @param fixed whether there are always that many decimals, for values that change while shown
  */
 export function unitText(
   value: number,
@@ -65,7 +65,7 @@ export function unitText(
   ).format(value);
 }
 
-/** Seconds in their two largest units, beyond a minute without seconds: `42s`, `12m`, `3h 5m`, `2d 1h`. */
+/** Seconds in their two largest units, without seconds from one minute on: `42s`, `12m`, `3h 5m`, `2d 1h`. */
 export function spanText(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   const found = UNITS.findIndex(([, size]) => whole >= size);
@@ -86,12 +86,12 @@ export function agoText(timestamp: string, now: number): string {
   const seconds = Math.max(0, Math.round((now - Date.parse(timestamp)) / 1000));
   const found = UNITS.find(([, size]) => seconds >= size);
   if (!found) return i18n.t('sessions:now');
-  // Intl's own words for this are too long for a column in Russian, or a number below zero.
+  // Intl.RelativeTimeFormat's texts are too long for a column in Russian.
   const [unit, size] = found;
   return i18n.t('sessions:ago', { time: unitText(Math.floor(seconds / size), unit, 'narrow') });
 }
 
-/** Seconds that a person set, in their largest whole unit: `5 min`, `90 sec`. */
+/** Seconds in their largest whole unit: `5 min`, `90 sec`. */
 export function wholeUnitText(seconds: number): string {
   const [unit, size] = UNITS.find(([, size]) => seconds > 0 && seconds % size === 0) ?? [
     'second',
@@ -100,22 +100,22 @@ export function wholeUnitText(seconds: number): string {
   return unitText(seconds / size, unit);
 }
 
-/** How long something took that is waited for, in seconds: to the millisecond below ten of them, to the tenth above. */
+/** A finished duration in seconds: with milliseconds below ten seconds, with tenths above. */
 export function tookText(ms: number): string {
   return unitText(ms / 1000, 'second', 'short', ms < 10_000 ? 3 : 1, true);
 }
 
-/** How long something is taking so far, in seconds, to the tenth. */
+/** A running duration in seconds, with tenths. */
 export function elapsedText(ms: number): string {
   return unitText(ms / 1000, 'second', 'short', 1, true);
 }
 
-/** How long something took, like {@link spanText}. */
+/** The time between two timestamps, like {@link spanText}. */
 export function durationText(from: string, to: string): string {
   return spanText((Date.parse(to) - Date.parse(from)) / 1000);
 }
 
-/** A moment in the person's own time zone and notation. */
+/** A time in the user's time zone and format. */
 export function momentText(timestamp: string): string {
   return formatter(
     'moment',
@@ -123,7 +123,7 @@ export function momentText(timestamp: string): string {
   ).format(new Date(timestamp));
 }
 
-/** A moment's time of day, likewise. */
+/** The time of day in the user's time zone and format. */
 export function timeOfDayText(
   moment: string | number,
   timeStyle: 'short' | 'medium' = 'medium',

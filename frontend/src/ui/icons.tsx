@@ -21,10 +21,10 @@ const PATHS = {
   touch: 'M20 12a8 8 0 1 1-2.3-5.7M20 3v4h-4',
 } as const;
 
-/** The names of the icons there are. */
+/** The names of the icons. */
 export type IconName = keyof typeof PATHS;
 
-/** A small line drawing. Always beside a text or inside of something that has a name of its own. */
+/** A decorative icon; the text beside it or the element around it carries the name. */
 export function Icon({ name }: { name: IconName }): ReactNode {
   return (
     <svg className="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">

@@ -1,15 +1,15 @@
 import { oneOf, Preference } from '../lib/preference.ts';
 
-/** The themes to choose from; `system` follows what the system prefers, also when that changes. */
+/** The themes; `system` follows the system's preference. */
 export const THEMES = ['system', 'light', 'dark'] as const;
 
 /** A theme of the panel. */
 export type Theme = (typeof THEMES)[number];
 
-/** The theme that a person chose. */
+/** The user's theme. */
 export const theme = new Preference<Theme>('theme', 'system', oneOf(...THEMES));
 
-// tokens.css says what the attribute does.
+// The attribute is used by tokens.css.
 function apply(): void {
   document.documentElement.dataset.theme = theme.get();
 }

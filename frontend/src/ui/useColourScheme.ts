@@ -20,7 +20,7 @@ function get(): 'light' | 'dark' {
   return window.matchMedia(DARK).matches ? 'dark' : 'light';
 }
 
-/** The scheme that is shown now, for what is drawn by script: styles follow it by themselves. */
+/** The current colour scheme, for drawing by script. */
 export function useColourScheme(): 'light' | 'dark' {
   return useSyncExternalStore(subscribe, get);
 }

@@ -1,17 +1,17 @@
 import { useEffect } from 'react';
 import { useSearchParams } from 'react-router';
 
-/** What says so in the page's address: it can be opened, on a screen that hangs on a wall, by a bookmark. */
+/** A query parameter, so that a wall display can open the page by a bookmark. */
 const PARAMETER = 'full';
 
-/** Whether the page has the whole window, without what stands above every page; and how to change that. */
+/** Whether the page fills the window, without the panel's header; and how to change that. */
 export function useFullWindow(): [full: boolean, setFull: (full: boolean) => void] {
   const [parameters, setParameters] = useSearchParams();
   const full = parameters.has(PARAMETER);
 
   useEffect(() => {
     if (!full) return;
-    // wall.css says what that hides.
+    // wall.css hides the header by this attribute.
     document.documentElement.dataset.fullWindow = '';
     return () => {
       delete document.documentElement.dataset.fullWindow;

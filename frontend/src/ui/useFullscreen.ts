@@ -3,20 +3,20 @@ import { type RefObject, useEffect, useState } from 'react';
 import { i18n } from '../i18n/i18n.ts';
 import { notifyError } from './notices.ts';
 
-/** An element's way to the whole of the person's screen and back. */
+/** The fullscreen state of an element. */
 export interface Fullscreen {
-  /** Whether this browser lets pages do that. */
+  /** Whether the browser allows fullscreen. */
   possible: boolean;
   on: boolean;
   toggle: () => void;
 }
 
-/** Lets an element fill the person's screen. */
+/** Lets an element be shown in fullscreen mode. */
 export function useFullscreen(element: RefObject<HTMLElement | null>): Fullscreen {
   const [on, setOn] = useState(false);
 
   useEffect(() => {
-    // Escape and the browser's own controls end it, too.
+    // Escape and the browser's own controls end it as well.
     const follow = () => {
       setOn(element.current !== null && document.fullscreenElement === element.current);
     };

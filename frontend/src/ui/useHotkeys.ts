@@ -1,9 +1,9 @@
 import { useEffect, useEffectEvent } from 'react';
 
-/** Where keys have a meaning of their own already. */
+/** Elements that handle keys themselves. */
 const OWN_KEYS = 'input, select, textarea, [role="dialog"], [role="menu"], [role="group"]';
 
-/** Lets single keys do something wherever the focus is on the page; `undefined` leaves a key alone. */
+/** Calls handlers for single keys pressed anywhere on the page; `undefined` ignores a key. */
 export function useHotkeys(handlers: Readonly<Record<string, (() => void) | undefined>>): void {
   const press = useEffectEvent((event: KeyboardEvent) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -1,6 +1,6 @@
 import { type RefObject, useEffect, useState } from 'react';
 
-/** Whether some of an element is in sight: scrolled to, in a tab that is shown. */
+/** Whether any part of an element is visible: scrolled into view, in a visible tab. */
 export function useInView(element: RefObject<Element | null>): boolean {
   const [reached, setReached] = useState(false);
   const [shown, setShown] = useState(() => document.visibilityState === 'visible');

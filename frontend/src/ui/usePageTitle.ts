@@ -1,6 +1,6 @@
 import { useEffect } from 'react';
 
-/** Names the page in the window's title, before the product's name. */
+/** Sets the window's title to the page's title and the product's name. */
 export function usePageTitle(title: string): void {
   useEffect(() => {
     document.title = `${title} · camofleet`;

@@ -12,13 +12,13 @@ import { useLiveQuality } from './useLiveQuality.ts';
 
 interface InteractiveViewerProps {
   sessionId: string;
-  /** The WebSocket of the live view. */
+  /** The WebSocket URL of the live view. */
   url: string;
 }
 
 /**
- * A session's screen, kept connected, and everything to work on it. It is the default export of its own chunk, because
- * it brings noVNC along and most visits to the panel never open a screen.
+ * A live view with all its controls. It is a chunk of its own because it contains noVNC, which most visits to
+ * the panel never need.
  */
 export default function InteractiveViewer({ sessionId, url }: InteractiveViewerProps): ReactNode {
   const { t } = useTranslation('live');

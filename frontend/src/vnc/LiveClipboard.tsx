@@ -7,14 +7,14 @@ import { notifyError, notifyInfo } from '../ui/notices.ts';
 import { CLIPBOARD_LIMIT, clipboardBytes } from './clipboard.ts';
 
 interface LiveClipboardProps {
-  /** What was copied last over there; null if nothing was. */
+  /** The last text copied in the session; null if there was none. */
   remoteText: string | null;
-  /** Whether texts can be sent: the view is connected and controlled. */
+  /** Whether texts can be sent: the view is connected and has control. */
   canSend: boolean;
   onSend: (text: string) => void;
 }
 
-/** The two clipboards, here and over there, side by side. */
+/** The session's clipboard and a text to send to it, side by side. */
 export function LiveClipboard({ remoteText, canSend, onSend }: LiveClipboardProps): ReactNode {
   const { t } = useTranslation('live');
   const id = useId();
@@ -44,7 +44,7 @@ export function LiveClipboard({ remoteText, canSend, onSend }: LiveClipboardProp
           event.preventDefault();
           const text = new FormData(event.currentTarget).get('text');
           if (typeof text !== 'string' || text === '') return;
-          // A form's texts end their lines as on paper; a page over there gets what was typed here.
+          // Forms submit CRLF line endings; the session gets the text as it was typed.
           const typed = text.replaceAll('\r\n', '\n');
           const bytes = clipboardBytes(typed);
           if (bytes > CLIPBOARD_LIMIT) {

@@ -10,8 +10,8 @@ interface LiveKeysProps {
 }
 
 /**
- * Keys that the keyboard here can't send. It is there only while the view is connected and controlled, so that what it
- * shows as held is held: when either ends, the keys are let go over there.
+ * Buttons for keys that the local browser keeps to itself. It is mounted only while the view is connected and
+ * has control, so that its state matches the remote keys: they are released when either ends.
  */
 export function LiveKeys({ onKey, onCtrlAltDel }: LiveKeysProps): ReactNode {
   const { t } = useTranslation('live');
@@ -64,7 +64,7 @@ export function LiveKeys({ onKey, onCtrlAltDel }: LiveKeysProps): ReactNode {
   );
 }
 
-/** A button that leaves the keyboard with the screen when it is clicked: Ctrl here, then C there. */
+/** A button that does not take the focus from the screen, so that Ctrl can be clicked and C typed. */
 function KeyButton(props: ComponentProps<'button'>): ReactNode {
   return (
     <button

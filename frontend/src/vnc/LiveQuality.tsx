@@ -4,7 +4,7 @@ import { useTranslation } from 'react-i18next';
 import { unitText } from '../ui/format.ts';
 import type { LiveQuality as Quality } from './useLiveQuality.ts';
 
-/** Below the first a person does not notice the way; above the second it is in the way. */
+/** Round trips up to the first are not noticeable; above the second they disturb. */
 const [GOOD_MS, BAD_MS] = [150, 500];
 
 function toneOf(roundTripMs: number | null): 'good' | 'busy' | 'bad' {
@@ -19,7 +19,7 @@ function rateText(bytesPerSecond: number): string {
     : unitText(kilobytes / 1000, 'megabyte-per-second', 'short', 1);
 }
 
-/** How well the live view can be used: the round trip to the fleet, and how much the screen sends. */
+/** The quality of the live view's connection: round trip and data rate. */
 export function LiveQuality({ quality }: { quality: Quality | null }): ReactNode {
   const { t } = useTranslation('live');
   if (!quality) return null;

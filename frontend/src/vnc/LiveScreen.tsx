@@ -7,19 +7,19 @@ import { type CredentialKind, type LiveStatus, statusText } from './status.ts';
 interface LiveScreenProps {
   sessionId: string;
   status: LiveStatus;
-  /** Goes on the element that gets the canvas. */
+  /** A ref for the element that gets the canvas. */
   screen: RefObject<HTMLDivElement | null>;
   onCredentials: (credentials: Partial<Record<CredentialKind, string>>) => void;
-  /** Called when the person asks for the keyboard back. */
+  /** Called when the user releases the keyboard. */
   onRelease: () => void;
 }
 
-/** The key that gives the keyboard back, which everything else would be lost to: Ctrl+Alt+Shift+X. */
+/** The shortcut that releases the keyboard from the live view: Ctrl+Alt+Shift+X. */
 function isReleaseKey(event: KeyboardEvent): boolean {
   return event.ctrlKey && event.altKey && event.shiftKey && event.code === 'KeyX';
 }
 
-/** A session's screen, or in its place what is in the way of it. */
+/** A session's screen, or the reason why it is not shown. */
 export function LiveScreen(props: LiveScreenProps): ReactNode {
   const { t } = useTranslation('live');
   const { sessionId, status, screen, onCredentials, onRelease } = props;

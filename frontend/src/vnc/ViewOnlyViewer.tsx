@@ -5,15 +5,15 @@ import { useLiveConnection } from './useLiveConnection.ts';
 
 interface ViewOnlyViewerProps {
   sessionId: string;
-  /** The WebSocket of the live view. */
+  /** The WebSocket URL of the live view. */
   url: string;
 }
 
 const WATCHING = { viewOnly: true, scaled: true };
 
 /**
- * A session's screen to look at, in whatever room it is given. It is the default export of its own chunk, because it
- * brings noVNC along.
+ * A live view without controls, in the size of its container. It is a chunk of its own because it contains
+ * noVNC.
  */
 export default function ViewOnlyViewer({ sessionId, url }: ViewOnlyViewerProps): ReactNode {
   const { status, screen, withConnection } = useLiveConnection(url, WATCHING);
@@ -27,7 +27,7 @@ export default function ViewOnlyViewer({ sessionId, url }: ViewOnlyViewerProps):
           connection.sendCredentials(credentials);
         });
       }}
-      // Nothing over there ever has the keyboard.
+      // It never has control, so there is nothing to release.
       onRelease={() => undefined}
     />
   );

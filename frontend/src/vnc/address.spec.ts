@@ -25,14 +25,14 @@ describe('parseLivePath', () => {
 const NOTHING = { key: null, token: null };
 
 describe('livePageSocket', () => {
-  it('is the gateway’s WebSocket beside the page', () => {
+  it('is the gateway’s WebSocket below the same prefix', () => {
     const page = new URL('http://fleet.test:9000/p/vnc/6900/?view_only=1#x');
     expect(livePageSocket(page, { prefix: '/p/', id: '6900' }, NOTHING).href).toBe(
       'ws://fleet.test:9000/p/websockify?token=6900',
     );
   });
 
-  it('is encrypted when the page is, and carries the key, or else the access token', () => {
+  it('is encrypted when the page is, and has the key, or else the access token', () => {
     const page = new URL('https://fleet.test/vnc/6900');
     const held = { key: 'k1', token: 's&t' };
     expect(livePageSocket(page, { prefix: '/', id: '6900' }, held).href).toBe(

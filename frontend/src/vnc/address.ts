@@ -1,4 +1,4 @@
-/** What the noVNC page's own address says. */
+/** The parts of the noVNC page's address. */
 export interface LiveAddress {
   /** The live view's id. */
   id: string;
@@ -7,8 +7,8 @@ export interface LiveAddress {
 }
 
 /**
- * Reads the id from the page's path: `/vnc/6900`, `/fleet/vnc/6900/`, `/vnc/6900/vnc.html`. Null
- * when the path names no live view.
+ * Reads the id from the page's path: `/vnc/6900`, `/fleet/vnc/6900/`, `/vnc/6900/vnc.html`. Null if the path
+ * has none.
  */
 export function parseLivePath(pathname: string): LiveAddress | null {
   const match = /^(.*?\/)vnc\/([^/]+)(?:\/|$)/.exec(pathname);
@@ -22,8 +22,8 @@ export function parseLivePath(pathname: string): LiveAddress | null {
 }
 
 /**
- * The WebSocket that belongs to a noVNC page, with the view's key, or else the access token where that is held: the key opens
- * this view alone, and addresses are written into the logs of proxies.
+ * The WebSocket URL of a noVNC page, with the view's key, or else the access token. The key is preferred
+ * because it opens this view alone, and URLs appear in the logs of proxies.
  */
 export function livePageSocket(
   page: URL,

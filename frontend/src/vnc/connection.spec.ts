@@ -8,7 +8,7 @@ import { type LiveStatus, statusText } from './status.ts';
 
 const t = i18n.getFixedT(null, 'screen');
 
-/** noVNC's client as the wrapper sees it: properties, methods that are recorded, and events. */
+/** A stand-in for noVNC's client: properties, recorded calls, and events. */
 class FakeRfb extends EventTarget {
   static made: FakeRfb[] = [];
   viewOnly = false;
@@ -35,7 +35,7 @@ class FakeRfb extends EventTarget {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 
-  /** Ends as noVNC does: first the socket's event, then its own. */
+  /** Closes as noVNC does: first the socket's event, then its own. */
   drop(reason = '', clean = true) {
     this.socket.dispatchEvent(new CloseEvent('close', { code: reason ? 1011 : 1006, reason }));
     this.emit('disconnect', { clean });
@@ -53,7 +53,7 @@ class FakeSocket extends EventTarget {
 }
 
 vi.mock('@novnc/novnc', () => ({
-  // Looked up late: this factory runs before the class above is defined.
+  // Looked up lazily: this factory runs before the class above is defined.
   get default() {
     return FakeRfb;
   },
@@ -117,7 +117,7 @@ describe('LiveConnection', () => {
     expect(FakeRfb.made).toHaveLength(delays.length + 1);
   });
 
-  it('starts over with the short wait once a connection has lasted', () => {
+  it('restarts with the short delay after a stable connection', () => {
     connect();
     newest().drop('', false);
     vi.advanceTimersByTime(1000);
@@ -130,7 +130,7 @@ describe('LiveConnection', () => {
     expect(FakeRfb.made).toHaveLength(4);
   });
 
-  it('does not take a connection that breaks at once for a good one', () => {
+  it('treats a connection that breaks at once as a failure', () => {
     connect();
     newest().drop('', false);
     vi.advanceTimersByTime(1000);
@@ -163,7 +163,7 @@ describe('LiveConnection', () => {
     vi.advanceTimersByTime(15_000);
     expect(first.disconnect).toHaveBeenCalledOnce();
     expect(statuses.at(-1)).toMatchObject({ loss: { kind: 'timeout' } });
-    // What noVNC reports afterwards about the abandoned attempt changes nothing.
+    // A late event of the abandoned attempt changes nothing.
     first.emit('disconnect', { clean: true });
     vi.advanceTimersByTime(1000);
     expect(FakeRfb.made).toHaveLength(2);
@@ -191,7 +191,7 @@ describe('LiveConnection', () => {
     vi.advanceTimersByTime(2000);
     expect(newest().options).toEqual({});
 
-    // What was wrong stays to be read for as long as a person needs to type.
+    // The error stays visible while the user types.
     newest().emit('credentialsrequired', { types: ['password'] });
     const refusal = { kind: 'refused', text: 'Authentication failed' };
     expect(statuses.at(-1)).toEqual({ state: 'protected', wanted: ['password'], refusal });
@@ -203,7 +203,7 @@ describe('LiveConnection', () => {
     expect(statuses.at(-1)).toMatchObject({ refusal: null });
   });
 
-  it('lets go of held keys before it stops controlling, and keeps the choice', () => {
+  it('releases held keys when it loses control, and keeps that mode on reconnect', () => {
     connect(undefined, false);
     newest().emit('connect');
     newest().sendKey.mockImplementation(() => {
@@ -217,7 +217,7 @@ describe('LiveConnection', () => {
     expect(newest().viewOnly).toBe(true);
   });
 
-  it('keeps the choice of the size, too', () => {
+  it('keeps the chosen scaling on reconnect', () => {
     connect();
     connection.setScaled(false);
     expect(newest().scaleViewport).toBe(false);
@@ -226,7 +226,7 @@ describe('LiveConnection', () => {
     expect(newest().scaleViewport).toBe(false);
   });
 
-  it('passes keys and texts on, both ways, and counts what the screen sends', () => {
+  it('passes keys and texts in both directions, and counts received bytes', () => {
     connect(undefined, false);
     connection.sendKey({ name: 'Esc', keysym: 0xff1b, code: 'Escape' });
     expect(newest().sendKey).toHaveBeenCalledWith(0xff1b, 'Escape', undefined);
@@ -243,7 +243,7 @@ describe('LiveConnection', () => {
     expect(connection.received).toBe(7);
   });
 
-  it('does not try an address the page may not open a second time', () => {
+  it('does not retry an address that the page may not open', () => {
     connect('ws://forbidden.test/');
     expect(statuses.at(-1)).toEqual({
       state: 'disconnected',
@@ -269,11 +269,11 @@ describe('LiveConnection', () => {
   });
 });
 
-describe('a LiveConnection whose gateway can be asked', () => {
+describe('a LiveConnection whose gateway provides view info', () => {
   const HERE = `ws://${window.location.host}/websockify?token=6900`;
   const KEYED = `${HERE}&key=k1`;
   const eventually = (check: () => void) => vi.waitFor(check, { timeout: 10_000 });
-  /** What was asked, by the questions' queries. */
+  /** The queries of the requests for view info. */
   let asked: string[];
   let answer: () => Response;
 
@@ -300,7 +300,7 @@ describe('a LiveConnection whose gateway can be asked', () => {
       expect(status?.state === 'disconnected' && status.retryAt).toEqual(expect.any(Number));
     });
 
-  /** Its WebSocket opens, and the screen is there. */
+  /** Its WebSocket opens, and the screen is shown. */
   function show() {
     newest().socket.dispatchEvent(new Event('open'));
     newest().emit('connect');
@@ -325,19 +325,16 @@ describe('a LiveConnection whose gateway can be asked', () => {
   it.each([
     ['the session and its key', 's1'],
     ['the key alone, as before another machine’s ports', null],
-  ])(
-    'asks for %s before it connects by a number alone, and keeps to it',
-    async (_case, session) => {
-      answer = shows(session, 'k1');
-      connect(HERE);
-      expect(FakeRfb.made).toHaveLength(0);
-      await connects(KEYED);
-      show();
-      newest().drop();
-      await connects(KEYED, KEYED);
-      expect(asked).toEqual(['?token=6900', '?token=6900&key=k1']);
-    },
-  );
+  ])('fetches %s before it connects by number alone, and keeps it', async (_case, session) => {
+    answer = shows(session, 'k1');
+    connect(HERE);
+    expect(FakeRfb.made).toHaveLength(0);
+    await connects(KEYED);
+    show();
+    newest().drop();
+    await connects(KEYED, KEYED);
+    expect(asked).toEqual(['?token=6900', '?token=6900&key=k1']);
+  });
 
   it('connects at once with a key, and stops for good when the session is over', async () => {
     answer = over;
@@ -360,7 +357,7 @@ describe('a LiveConnection whose gateway can be asked', () => {
     await staysAway(0);
   });
 
-  it('believes a gateway that may just have started only the third time that it knows no such view', async () => {
+  it('believes only the third time in a row that a view does not exist, because the gateway may have just started', async () => {
     answer = () => refusal(404, 'vnc_not_found', 'No');
     connect(KEYED);
     show();
@@ -384,14 +381,14 @@ describe('a LiveConnection whose gateway can be asked', () => {
     await staysAway(1);
   });
 
-  it('learns whose screen it shows as soon as the gateway can say', async () => {
+  it('learns the session of the screen as soon as the gateway knows it', async () => {
     answer = () => HttpResponse.error();
     connect(HERE);
     await connects(HERE);
     answer = shows('s1', 'k1');
     show();
     await wasAsked(2);
-    // Taken in before the screen is lost.
+    // The info arrives before the connection is lost.
     await vi.advanceTimersByTimeAsync(100);
     newest().drop();
     await connects(HERE, KEYED);
@@ -401,7 +398,7 @@ describe('a LiveConnection whose gateway can be asked', () => {
     ['named', 's2'],
     ['given a key', null],
   ])(
-    'does not take a session for its own that was %s only after the screen was lost',
+    'does not accept a session that was %s only after the connection was lost',
     async (_case, session) => {
       answer = () => HttpResponse.error();
       connect(HERE);
@@ -419,7 +416,7 @@ describe('a LiveConnection whose gateway can be asked', () => {
     ['knows no sessions', shows(null, null)],
     ['is an original', () => HttpResponse.json({ detail: 'Not Found' }, { status: 404 })],
     ['does not answer', () => HttpResponse.error()],
-  ])('goes on by the number where the gateway %s', async (_case, respond) => {
+  ])('continues by number where the gateway %s', async (_case, respond) => {
     answer = respond;
     connect(HERE);
     await connects(HERE);
@@ -430,7 +427,7 @@ describe('a LiveConnection whose gateway can be asked', () => {
     await connects(HERE, HERE);
   });
 
-  it('names what stands in the way of WebSockets, while none has ever opened', async () => {
+  it('reports that WebSockets are blocked if none has ever opened', async () => {
     answer = shows('s1', 'k1');
     connect(KEYED);
     newest().drop('', false);
@@ -444,7 +441,7 @@ describe('a LiveConnection whose gateway can be asked', () => {
     expect(statuses.at(-1)).toMatchObject({ loss: { kind: 'unreadable' } });
   });
 
-  it('takes no answer after it was closed', async () => {
+  it('ignores info that arrives after it was closed', async () => {
     answer = shows('s1', 'k1');
     connect(HERE);
     connection.close();

@@ -4,12 +4,12 @@ import type { RemoteKey } from './keys.ts';
 import type { LiveStatus, Loss } from './status.ts';
 import { fetchViewInfo, type ViewInfo, viewInfoUrl } from './viewInfo.ts';
 
-/** An attempt that has got nowhere after this long is given up. */
+/** Timeout of a connection attempt. */
 const CONNECT_TIMEOUT_MS = 15_000;
-/** A connection that lasted this long was a good one: the next loss starts with the short delay. */
+/** After a connection that lasted this long, retries start again with the short delay. */
 const STABLE_AFTER_MS = 10_000;
 /**
- * A view with a key is believed to be gone after being called unknown this often in a row: a control that has just
+ * A view with a key counts as gone after this many "not found" answers in a row: a control that has just
  * started does not know its workers yet.
  */
 const MAX_NOT_FOUND = 3;
@@ -17,7 +17,7 @@ const MAX_NOT_FOUND = 3;
 const FIRST_RETRY_DELAY_MS = 1000;
 const LONGEST_RETRY_DELAY_MS = 10_000;
 
-/** Keys a person may be holding while control is taken from the keyboard: keysym and code. */
+/** Keys that may be held when control is taken away: keysym and code. */
 const MODIFIER_KEYS: [number, string][] = [
   [0xffe1, 'ShiftLeft'],
   [0xffe2, 'ShiftRight'],
@@ -29,24 +29,24 @@ const MODIFIER_KEYS: [number, string][] = [
   [0xffec, 'MetaRight'],
 ];
 
-/** What a live view needs to begin. */
+/** The parameters of a live view. */
 export interface LiveConnectionOptions {
   /** The element that gets the canvas. */
   target: HTMLElement;
-  /** The WebSocket that leads to the VNC server, with the view's `key` where that is known. */
+  /** The WebSocket URL of the VNC server, with the view's `key` if it is known. */
   url: URL;
-  /** Watch only: no key, click or touch is passed on. */
+  /** View only: no keys, clicks or touches are sent. */
   viewOnly: boolean;
   /** Called on every change of state. */
   onStatus: (status: LiveStatus) => void;
-  /** Called with each text that is copied over there; noVNC hears of it only while it controls. */
+  /** Called with each text copied in the session; noVNC receives it only while it has control. */
   onClipboard?: (text: string) => void;
 }
 
-/** One try to connect: noVNC's client and what was learned about it on the way. */
+/** One connection attempt: noVNC's client and what is known about it. */
 interface Attempt {
   rfb: RFB;
-  /** The close event of its socket, which noVNC keeps to itself; null while it is open. */
+  /** The close event of its socket, which noVNC does not expose; null while it is open. */
   ending: { event: CloseEvent | null };
   refusal: Loss | null;
   connectedAt: number | null;
@@ -54,14 +54,13 @@ interface Attempt {
 }
 
 /**
- * A live view that keeps itself connected. It wraps noVNC's client, which knows one connection and
- * no second: this one notices the loss, says why, waits a growing while and tries again, until it
- * is closed or the session is over. The panel and the noVNC page both use it.
+ * A live view that reconnects. noVNC's client handles a single connection; this wrapper notices the loss,
+ * reports the reason, and retries with growing delays until it is closed or the session is over. The panel
+ * and the noVNC page both use it.
  *
- * It shows one session and never another: the number in its address is given to later sessions, too.
- * So it asks the gateway for the session's key before it connects by a number alone, and after each
- * loss whether the session is over. A gateway that can't be asked is trusted, as one of the
- * original has to be.
+ * It shows one session and never another, although the number in its address is reused for later sessions. So
+ * it gets the session's key from the gateway before it connects by number alone, and checks after each loss
+ * whether the session is over. A gateway that provides no view info, such as an original one, is trusted.
  */
 export class LiveConnection {
   readonly #options: LiveConnectionOptions;
@@ -69,17 +68,17 @@ export class LiveConnection {
   #scaled = true;
   #received = 0;
   #credentials: RfbCredentials | null = null;
-  /** Why the last credentials were of no use: said until others are. */
+  /** Why the last credentials were refused; shown until new ones are sent. */
   #lastRefusal: Loss | null = null;
   #attempt: Attempt | null = null;
-  /** The address, with the key as soon as that is known. */
+  /** The WebSocket URL, with the key as soon as it is known. */
   #url: URL;
-  /** The session that it shows; null while nobody has said. */
+  /** The id of its session; null until it is known. */
   #session: string | null = null;
-  /** Whether a WebSocket of it was ever open: then nothing on the way is in the way of WebSockets. */
+  /** Whether any WebSocket of it ever opened; then no proxy blocks WebSockets. */
   #opened = false;
   #infoRequest: AbortController | null = null;
-  /** How often in a row the gateway knew no such view. */
+  /** The number of "not found" answers in a row. */
   #notFoundInARow = 0;
   #failures = 0;
   #retryTimer: number | undefined;
@@ -90,7 +89,7 @@ export class LiveConnection {
     this.#viewOnly = options.viewOnly;
   }
 
-  /** Connects, and from then on reconnects until {@link close}, or until its session is over. */
+  /** Connects, and reconnects until {@link close} or until its session is over. */
   open(): void {
     this.#options.onStatus({ state: 'connecting' });
     if (this.#hasKey) {
@@ -104,56 +103,56 @@ export class LiveConnection {
     });
   }
 
-  /** Ends the connection for good and takes the canvas out of the page. */
+  /** Closes the connection for good and removes the canvas. */
   close(): void {
     clearTimeout(this.#retryTimer);
     this.#infoRequest?.abort();
     const attempt = this.#attempt;
     if (attempt) {
-      // Forgotten first: what noVNC still reports about it concerns nobody any more.
+      // Cleared first, so that noVNC's late events are ignored.
       this.#attempt = null;
       clearTimeout(attempt.timeout);
       attempt.rfb.disconnect();
     }
   }
 
-  /** Switches between watching and controlling without a new connection. */
+  /** Switches control on or off without reconnecting. */
   setViewOnly(viewOnly: boolean): void {
     this.#viewOnly = viewOnly;
     const rfb = this.#attempt?.rfb;
     if (!rfb || rfb.viewOnly === viewOnly) return;
-    // noVNC stops sending before it lets go of the keys: a held one would stay down over there.
+    // noVNC stops sending before it releases keys, so held ones would stay down in the session.
     if (viewOnly) for (const [keysym, code] of MODIFIER_KEYS) rfb.sendKey(keysym, code, false);
     rfb.viewOnly = viewOnly;
   }
 
-  /** Switches between a screen that is scaled to fit its element and one pixel for each pixel. */
+  /** Switches between scaling to the element's size and original size. */
   setScaled(scaled: boolean): void {
     this.#scaled = scaled;
     if (this.#attempt) this.#attempt.rfb.scaleViewport = scaled;
   }
 
-  /** How many bytes the screen has sent, over all connections. */
+  /** The number of bytes received, over all connections. */
   get received(): number {
     return this.#received;
   }
 
-  /** Presses a key (`true`), lets it go (`false`), or both; nothing while only watching. */
+  /** Presses a key (`true`), releases it (`false`), or both; ignored in view-only mode. */
   sendKey({ keysym, code }: RemoteKey, down?: boolean): void {
     this.#attempt?.rfb.sendKey(keysym, code, down);
   }
 
-  /** Presses Ctrl+Alt+Del, which the keyboard here would keep to itself. */
+  /** Sends Ctrl+Alt+Del, which the local system would intercept. */
   sendCtrlAltDel(): void {
     this.#attempt?.rfb.sendCtrlAltDel();
   }
 
-  /** Puts a text on the clipboard over there; nothing while only watching. */
+  /** Puts a text on the session's clipboard; ignored in view-only mode. */
   sendText(text: string): void {
     this.#attempt?.rfb.clipboardPasteFrom(text);
   }
 
-  /** Answers a server that asked for credentials; they are kept for reconnects. */
+  /** Sends the credentials that the server asked for, and keeps them for reconnects. */
   sendCredentials(credentials: RfbCredentials): void {
     const attempt = this.#attempt;
     if (!attempt) return;
@@ -163,7 +162,7 @@ export class LiveConnection {
     this.#options.onStatus({ state: 'connecting' });
   }
 
-  /** Puts the keyboard on the remote screen. */
+  /** Focuses the screen, so that it gets the keyboard. */
   focus(): void {
     this.#attempt?.rfb.focus({ preventScroll: true });
   }
@@ -172,7 +171,7 @@ export class LiveConnection {
     return Boolean(this.#url.searchParams.get('key'));
   }
 
-  /** Asks what the address leads to; the answer is taken unless another question or the end comes first. */
+  /** Fetches the view info; the result is ignored after another request or the close. */
   #fetchInfo(handle: (info: ViewInfo) => void): void {
     this.#infoRequest?.abort();
     const url = viewInfoUrl(this.#url);
@@ -186,17 +185,20 @@ export class LiveConnection {
     });
   }
 
-  /** Keeps to the session that an answer names; returns why there is nothing to see any more, if so. */
+  /**
+   * Checks that the address still leads to the same session; returns the reason if there is nothing to show
+   * any more.
+   */
   #checkSession(info: ViewInfo): Loss | null {
     if (info.state === 'unknown') return null;
     this.#notFoundInARow = info.state === 'absent' ? this.#notFoundInARow + 1 : 0;
     if (this.#hasKey && this.#notFoundInARow > 0 && this.#notFoundInARow < MAX_NOT_FOUND)
       return null;
     if (info.state !== 'shown') return { kind: info.state };
-    // A screen that all sessions share, or an original's.
+    // A shared screen, or an original gateway.
     if (info.session === null && info.key === null) return null;
     const named = this.#session !== null && info.session !== null;
-    // Without a name for what was shown before, only a key can tell that it was this session's.
+    // Before the session was known, only the key shows that it is still the same.
     const same = named ? this.#session === info.session : this.#hasKey || !this.#opened;
     if (!same) return { kind: 'over' };
     this.#rememberSession(info);
@@ -208,7 +210,7 @@ export class LiveConnection {
     if (key === null || this.#hasKey) return;
     this.#url = new URL(this.#url);
     this.#url.searchParams.set('key', key);
-    // The key opens this view alone, and addresses are written into the logs of proxies.
+    // The key opens this view alone, and URLs appear in the logs of proxies.
     this.#url.searchParams.delete('access_token');
   }
 
@@ -222,7 +224,7 @@ export class LiveConnection {
     try {
       const socket = new WebSocket(this.#url, ['binary']);
       const ending: Attempt['ending'] = { event: null };
-      // Before noVNC takes the socket, so that the reason is there when noVNC reports the end.
+      // Registered before noVNC's own listener, so that the reason is known when noVNC reports the close.
       socket.addEventListener('close', (event) => {
         ending.event = event;
       });
@@ -236,7 +238,7 @@ export class LiveConnection {
       const rfb = new RFB(target, socket, credentials ? { credentials } : {});
       attempt = { rfb, ending, refusal: null, connectedAt: null, timeout: undefined };
     } catch (error) {
-      // A URL this page may not open (ws: from an https: page) stays forbidden: no second try.
+      // A URL that this page may not open (ws: from an https: page) is not retried.
       const text = error instanceof Error ? error.message : String(error);
       this.#stop({ kind: 'reported', text });
       return;
@@ -266,7 +268,8 @@ export class LiveConnection {
         this.#lastRefusal = null;
         this.#options.onStatus({ state: 'connected' });
         if (this.#session !== null || this.#hasKey) return;
-        // The gateway could not say whose screen this is before; while it is shown, it is this one's.
+        // The gateway did not know the session before; while the screen is shown, its answer is about this
+        // session.
         this.#fetchInfo((info) => {
           if (this.#attempt === attempt && info.state === 'shown') this.#rememberSession(info);
         });
@@ -275,7 +278,7 @@ export class LiveConnection {
     rfb.addEventListener(
       'credentialsrequired',
       whileCurrent((event) => {
-        // A person types at their own pace.
+        // No timeout while the user types.
         clearTimeout(attempt.timeout);
         const { types: wanted } = event.detail;
         this.#options.onStatus({ state: 'protected', wanted, refusal: this.#lastRefusal });
@@ -284,7 +287,7 @@ export class LiveConnection {
     rfb.addEventListener(
       'securityfailure',
       whileCurrent((event) => {
-        // The same password would be refused again; the next attempt asks for another.
+        // The same password would be refused again, so the next attempt asks for another.
         this.#credentials = null;
         this.#lastRefusal = { kind: 'refused', text: event.detail.reason };
         attempt.refusal = this.#lastRefusal;
@@ -293,8 +296,7 @@ export class LiveConnection {
     rfb.addEventListener(
       'serververification',
       whileCurrent(() => {
-        // The gateway stands between this page and the VNC server and is trusted to know it; the
-        // server's key says nothing to the person watching.
+        // The gateway is trusted to know the VNC server; its key would mean nothing to the user.
         rfb.approveServer();
       }),
     );
@@ -346,7 +348,7 @@ export class LiveConnection {
   }
 }
 
-/** Why a connection ended, from the most telling source there is. */
+/** The reason of a lost connection, from the most specific source. */
 function lossOf(attempt: Attempt, clean: boolean): Loss {
   if (attempt.refusal !== null) return attempt.refusal;
   const text = attempt.ending.event?.reason.trim();
@@ -355,7 +357,7 @@ function lossOf(attempt: Attempt, clean: boolean): Loss {
   return { kind: clean ? 'lost' : 'unreadable' };
 }
 
-/** How long to wait before the next attempt after `failures` failed ones: 1, 2, 4, 8, 10, 10 … s. */
+/** The delay before the next attempt after `failures` failed ones: 1, 2, 4, 8, 10, 10 … s. */
 function reconnectDelay(failures: number): number {
   return Math.min(FIRST_RETRY_DELAY_MS * 2 ** Math.max(0, failures - 1), LONGEST_RETRY_DELAY_MS);
 }

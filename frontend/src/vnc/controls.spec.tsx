@@ -21,7 +21,7 @@ describe('LiveKeys', () => {
     return { onKey, onCtrlAltDel, user: userEvent.setup() };
   }
 
-  it('presses a key, and holds another until it is clicked again', async () => {
+  it('presses a key, and holds a modifier until it is clicked again', async () => {
     const { onKey, user } = renderKeys();
     await user.click(button('Esc'));
     expect(onKey.mock.lastCall).toEqual([expect.objectContaining({ keysym: 0xff1b })]);
@@ -39,10 +39,10 @@ describe('LiveKeys', () => {
     expect(onCtrlAltDel).toHaveBeenCalledOnce();
   });
 
-  it('has F1 to F12 in a menu, for the keyboard too', async () => {
+  it('has F1 to F12 in a menu that works by keyboard', async () => {
     const { onKey, user } = renderKeys();
     button('F keys').focus();
-    // The menu takes the focus a moment after the key that asked for it.
+    // The menu gets the focus shortly after the key that opens it.
     const focused = async (role: string, name: string) => {
       await waitFor(() => {
         expect(screen.getByRole(role, { name })).toHaveFocus();
@@ -66,7 +66,7 @@ describe('LiveKeys', () => {
 });
 
 describe('LiveClipboard', () => {
-  it('shows what was copied over there, to be copied here', async () => {
+  it('shows the text copied in the session, and copies it here', async () => {
     const user = userEvent.setup();
     render(<LiveClipboard remoteText={'ä\nb'} canSend onSend={vi.fn()} />);
     expect(screen.getByLabelText('Copied in the session')).toHaveValue('ä\nb');
@@ -74,7 +74,7 @@ describe('LiveClipboard', () => {
     expect(await navigator.clipboard.readText()).toBe('ä\nb');
   });
 
-  it('sends a text, and only with control', async () => {
+  it('sends a text only with control', async () => {
     const user = userEvent.setup();
     const onSend = vi.fn();
     const { rerender } = render(
@@ -91,13 +91,13 @@ describe('LiveClipboard', () => {
   });
 });
 
-describe('a text for the clipboard over there', () => {
+describe('a text for the session’s clipboard', () => {
   it.each([
     ['x'.repeat(CLIPBOARD_LIMIT), true],
     ['x'.repeat(CLIPBOARD_LIMIT + 1), false],
     // Two bytes each.
     ['ж'.repeat(CLIPBOARD_LIMIT / 2 + 1), false],
-  ])('is sent up to the limit, and refused in words above it', async (text, isSent) => {
+  ])('is sent up to the limit, and refused with a message above it', async (text, isSent) => {
     const user = userEvent.setup();
     const onSend = vi.fn();
     dismissAll();
@@ -126,7 +126,7 @@ describe('LiveQuality', () => {
     [24.4, 1_900, 'good', '24 ms · 2 kB/s'],
     [320, 2_340_000, 'busy', '320 ms · 2.3 MB/s'],
     [null, 0, 'bad', 'no answer · 0 kB/s'],
-  ])('says %s ms and %d bytes a second', (roundTripMs, bytesPerSecond, tone, text) => {
+  ])('shows %s ms and %d bytes per second', (roundTripMs, bytesPerSecond, tone, text) => {
     const { container } = render(<LiveQuality quality={{ roundTripMs, bytesPerSecond }} />);
     expect(container.firstElementChild).toHaveClass(tone);
     expect(container).toHaveTextContent(`Round trip ${text}`);

@@ -1,18 +1,18 @@
-/** A key as VNC knows it: what it means (an X11 keysym) and where it is (as in `KeyboardEvent.code`). */
+/** A key in VNC: its X11 keysym and its position (as in `KeyboardEvent.code`). */
 export interface RemoteKey {
   name: string;
   keysym: number;
   code: string;
 }
 
-/** Keys that can be held for those that follow. */
+/** Modifiers that can be held for the following keys. */
 export const HELD_KEYS: readonly RemoteKey[] = [
   { name: 'Ctrl', keysym: 0xffe3, code: 'ControlLeft' },
   { name: 'Alt', keysym: 0xffe9, code: 'AltLeft' },
   { name: 'Super', keysym: 0xffeb, code: 'MetaLeft' },
 ];
 
-/** Keys that the browser here, or the page's own keyboard use, takes for itself. */
+/** Keys that the local browser or the panel handles itself. */
 export const PRESSED_KEYS: readonly RemoteKey[] = [
   { name: 'Esc', keysym: 0xff1b, code: 'Escape' },
   { name: 'Tab', keysym: 0xff09, code: 'Tab' },

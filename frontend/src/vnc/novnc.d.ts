@@ -1,4 +1,4 @@
-/** The part of noVNC that this project uses; the package brings no types of its own. */
+/** The part of noVNC's API that this project uses; the package has no types. */
 declare module '@novnc/novnc' {
   export interface RfbCredentials {
     username?: string;

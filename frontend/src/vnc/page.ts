@@ -6,7 +6,7 @@ import { isSwitchedOn, livePageSocket, parseLivePath } from './address.ts';
 import { LiveConnection } from './connection.ts';
 import { type CredentialKind, type LiveStatus, statusText } from './status.ts';
 
-/** Only what this page shows: whoever watches a screen has to load it. */
+/** Only the texts of this page, to keep it small. */
 const t = createI18n({ en: { screen: enScreen }, ru: { screen: ruScreen } }).getFixedT(
   null,
   'screen',
@@ -50,8 +50,8 @@ function credentialForm(
 }
 
 /**
- * Turns an element into the live view that the page's address names, and connects at once. Plain
- * DOM: the page has one box of text to show, and everybody who watches a screen has to load it.
+ * Turns an element into the live view of the page's address, and connects. Plain DOM, because this page
+ * should load fast and has a single box of text to show.
  */
 export function startLivePage(root: HTMLElement, page: URL): void {
   const address = parseLivePath(page.pathname);
@@ -84,7 +84,7 @@ export function startLivePage(root: HTMLElement, page: URL): void {
     onStatus: show,
   });
   connection.open();
-  // Coming back to the window should not need a click before keys arrive.
+  // Returning to the window should not need a click before keys are sent.
   window.addEventListener('focus', () => {
     if (!viewOnly && !form) connection.focus();
   });

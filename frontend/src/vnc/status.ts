@@ -1,24 +1,24 @@
 import type { TFunction } from 'i18next';
 
-/** What a VNC server may ask for before it lets a viewer in. */
+/** The credentials that a VNC server may ask for. */
 export type CredentialKind = 'username' | 'password' | 'target';
 
-/** Why there is no connection any more. */
+/** The reason of a lost connection. */
 export type Loss =
-  /** In the words of the other side, or of the browser here. */
+  /** A reason in the words of the server or of the local browser. */
   | { kind: 'reported'; text: string }
-  /** The screen wants another password, or nobody at all; with its own reason, if it gave one. */
+  /** The VNC server refused the credentials or the viewer, with its reason if it gave one. */
   | { kind: 'refused'; text: string | undefined }
   | { kind: 'timeout' | 'lost' | 'unreadable' | 'unreachable' }
-  /** The session is there, and no WebSocket to its screen has ever opened. */
+  /** The session exists, but no WebSocket to its screen has ever opened. */
   | { kind: 'blocked' }
-  /** For good: the session is over, there is no such screen, or the address does not open it. */
+  /** Permanent: the session is over, the view does not exist, or the address lacks the key. */
   | { kind: 'over' | 'absent' | 'locked' };
 
-/** The state of a live view, as the screen shows it. */
+/** The state of a live view. */
 export type LiveStatus =
   | { state: 'connecting' }
-  /** It wants to know who asks; after a refusal, with what was wrong. */
+  /** Waiting for credentials; after a refusal with its reason. */
   | { state: 'protected'; wanted: CredentialKind[]; refusal: Loss | null }
   | { state: 'connected' }
   | { state: 'disconnected'; loss: Loss; retryAt: number | null };
@@ -32,10 +32,10 @@ function lossText(t: TFunction<'screen'>, loss: Loss): string {
 }
 
 /**
- * The state in words.
+ * Describes the state.
  *
- * @param t the texts of live screens in the language of the moment
- * @param now this moment (ms since the epoch), for the seconds until the next attempt
+ * @param t the texts of live screens in the current language
+ * @param now the current time (ms since the epoch), for the seconds until the next attempt
  */
 export function statusText(t: TFunction<'screen'>, status: LiveStatus, now: number): string {
   switch (status.state) {

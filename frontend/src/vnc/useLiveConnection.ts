@@ -3,28 +3,28 @@ import { type RefObject, useCallback, useEffect, useEffectEvent, useRef, useStat
 import { LiveConnection } from './connection.ts';
 import type { LiveStatus } from './status.ts';
 
-/** What the person in front of a live view has chosen. */
+/** The user's options of a live view. */
 export interface LiveChoices {
-  /** Watch only: no key, click or touch is passed on. */
+  /** View only: no keys, clicks or touches are sent. */
   viewOnly: boolean;
-  /** Whether the screen is scaled to fit. */
+  /** Whether the screen is scaled to its container. */
   scaled: boolean;
 }
 
-/** A live connection as a component uses it. */
+/** A live connection for use in a component. */
 export interface LiveConnectionHandle {
   status: LiveStatus;
-  /** Goes on the element that gets the canvas. */
+  /** A ref for the element that gets the canvas. */
   screen: RefObject<HTMLDivElement | null>;
-  /** The text that was copied last over there; null if none was. */
+  /** The last text copied in the session; null if there was none. */
   remoteText: string | null;
-  /** Does something with the connection, if there is one. */
+  /** Calls a function with the connection, if there is one. */
   withConnection: <T>(use: (connection: LiveConnection) => T) => T | undefined;
 }
 
 /**
- * Holds a {@link LiveConnection} for as long as the component is there. Another URL is another
- * connection; other choices keep the one there is.
+ * Keeps a {@link LiveConnection} open while the component is mounted. A new URL opens a new connection;
+ * changed options apply to the existing one.
  */
 export function useLiveConnection(url: string, choices: LiveChoices): LiveConnectionHandle {
   const { viewOnly, scaled } = choices;
@@ -58,7 +58,7 @@ export function useLiveConnection(url: string, choices: LiveChoices): LiveConnec
 
   useEffect(() => {
     connection.current?.setViewOnly(viewOnly);
-    // Whoever takes control wants to type.
+    // Taking control moves the keyboard focus to the screen.
     if (!viewOnly && status.state === 'connected') connection.current?.focus();
   }, [viewOnly, status.state]);
 

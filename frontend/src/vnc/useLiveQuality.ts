@@ -2,22 +2,22 @@ import { useEffect, useState } from 'react';
 
 import { measureRoundTrip } from '../api/client.ts';
 
-/** How well a live view can be used at present. */
+/** The current quality of a live view's connection. */
 export interface LiveQuality {
-  /** How long a small request to the API and its answer took; null if there was none. */
+  /** The round trip of a small API request; null if it failed. */
   roundTripMs: number | null;
-  /** What the screen has sent since the last look. */
+  /** The bytes received per second since the previous measurement. */
   bytesPerSecond: number;
 }
 
-/** Often enough to notice a bad connection, and too seldom to be one of its reasons. */
+/** Frequent enough to notice a bad connection, without adding load to it. */
 const MEASURE_INTERVAL_MS = 3000;
 
 /**
- * Looks at the connection again and again while `connected`. VNC has no ping that every server answers, so the way to the
- * API stands for the way to the screen: it is the same one up to the panel's origin.
+ * Measures the connection periodically while `connected`. Not every VNC server answers pings, so an API
+ * request is measured instead: it takes the same path up to the panel's origin.
  *
- * @param received how many bytes have come from the screen so far; the same function at each rendering
+ * @param received returns the number of bytes received so far; must be a stable function
  */
 export function useLiveQuality(connected: boolean, received: () => number): LiveQuality | null {
   const [quality, setQuality] = useState<LiveQuality | null>(null);

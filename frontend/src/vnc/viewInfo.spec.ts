@@ -7,23 +7,23 @@ import { fetchViewInfo, viewInfoUrl } from './viewInfo.ts';
 const HERE = window.location.host;
 const SHOWN = { session: '3f2b8c1e-0000-4000-8000-000000000001', key: 'k1' };
 
-describe('viewQuestion', () => {
+describe('viewInfoUrl', () => {
   it.each([
     [`ws://${HERE}/websockify?token=6900&key=k`, '/websockify/view?token=6900&key=k'],
     [`ws://${HERE}/a/b/websockify/?token=6900`, '/a/b/websockify/view?token=6900'],
-  ])('is beside the WebSocket %s', (socket, question) => {
+  ])('is below the WebSocket %s', (socket, question) => {
     expect(viewInfoUrl(new URL(socket))?.href).toBe(`${window.location.origin}${question}`);
   });
 
   it.each([`wss://${HERE}/websockify`, 'ws://vnc.test/websockify'])(
-    'is none where no page may read the answer: %s',
+    'is null for another origin, whose answers the page can’t read: %s',
     (socket) => {
       expect(viewInfoUrl(new URL(socket))).toBeNull();
     },
   );
 });
 
-describe('askView', () => {
+describe('fetchViewInfo', () => {
   const question = new URL('/websockify/view?token=6900', window.location.origin);
   const ask = (
     respond: () => Response | Promise<Response>,
@@ -49,7 +49,7 @@ describe('askView', () => {
     [503, 'restarting', 'unknown'],
     [404, 'not_found', 'unknown'],
     [404, 'constructor', 'unknown'],
-  ])('takes %i %s for %s', async (status, code, state) => {
+  ])('reads status %i with code %s as %s', async (status, code, state) => {
     expect(await ask(() => refusal(status, code, 'Because.'))).toEqual({ state });
   });
 
@@ -60,11 +60,11 @@ describe('askView', () => {
     ['other JSON', () => HttpResponse.json({ session: 6900 })],
     ['no object', () => HttpResponse.json(null)],
     ['a connection that breaks', () => HttpResponse.error()],
-  ])('learns nothing from %s', async (_case, respond) => {
+  ])('returns unknown for %s', async (_case, respond) => {
     expect(await ask(respond)).toEqual({ state: 'unknown' });
   });
 
-  it('learns nothing once nobody wants to know', async () => {
+  it('returns unknown when it is aborted', async () => {
     const stop = new AbortController();
     const answer = ask(() => {
       stop.abort();

@@ -1,13 +1,13 @@
-/** What the gateway says of a live view. */
+/** The gateway's information about a live view. */
 export type ViewInfo =
-  /** It shows this session, and opens with this key; each is null where the gateway does not know it. */
+  /** The view shows this session and opens with this key; each is null if the gateway does not know it. */
   | { state: 'shown'; session: string | null; key: string | null }
-  /** Nothing more to come: its session is over, there is no such view, or the address does not open it. */
+  /** Permanent: the session is over, the view does not exist, or the address does not open it. */
   | { state: 'over' | 'absent' | 'locked' }
-  /** No answer, or somebody else's: an original gateway's, a proxy's. */
+  /** No answer, or one of another server: an original gateway, a proxy. */
   | { state: 'unknown' };
 
-/** The gateway's refusals that another attempt would meet again, by their codes. */
+/** Error codes of the gateway that a retry would meet again. */
 const PERMANENT_REFUSALS: Readonly<Record<string, 'over' | 'absent' | 'locked'>> = {
   view_over: 'over',
   vnc_not_found: 'absent',
@@ -15,13 +15,14 @@ const PERMANENT_REFUSALS: Readonly<Record<string, 'over' | 'absent' | 'locked'>>
   view_key_required: 'locked',
 };
 
-/** An answer is a line of text; a gateway that needs longer for it is as good as silent. */
+/** The answer is one short line, so a slower gateway counts as not answering. */
 const TIMEOUT_MS = 5000;
 
 /**
- * Where to ask what a live view's WebSocket leads to. Null for one of another origin, whose answers no page may read.
+ * The URL of the view info for a live view's WebSocket. Null for another origin, whose answers a page can't
+ * read.
  *
- * @param socket the WebSocket's address
+ * @param socket the URL of the WebSocket
  */
 export function viewInfoUrl(socket: URL): URL | null {
   const url = new URL(socket);
@@ -31,17 +32,17 @@ export function viewInfoUrl(socket: URL): URL | null {
 }
 
 /**
- * Asks what a live view shows.
+ * Fetches the information about a live view.
  *
- * @param url what {@link viewInfoUrl} returned
- * @param signal ends the url, which is then answered with `unknown`
+ * @param url the result of {@link viewInfoUrl}
+ * @param signal aborts the request, which then resolves to `unknown`
  */
 export async function fetchViewInfo(url: URL, signal: AbortSignal): Promise<ViewInfo> {
   try {
     const response = await fetch(url, {
       headers: { Accept: 'application/json' },
       cache: 'no-store',
-      // To a proxy's login, if anywhere.
+      // A redirect would lead to a proxy's login page.
       redirect: 'error',
       signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
     });

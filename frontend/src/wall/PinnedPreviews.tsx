@@ -12,7 +12,7 @@ import { hasScreen } from './order.ts';
 import { pins } from '../sessions/pins.ts';
 import { ScreenTile } from './ScreenTile.tsx';
 
-/** The pinned screens, in small, beside whatever else is on the page; nothing while none is pinned. */
+/** The pinned screens as small tiles beside the table; nothing if there are none. */
 export function PinnedPreviews({ onEnd }: { onEnd: (session: Session) => void }): ReactNode {
   const { t } = useTranslation('wall');
   const { byKey } = useFleet();

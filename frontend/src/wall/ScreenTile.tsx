@@ -20,18 +20,21 @@ import { useScreenshot } from './useScreenshot.ts';
 
 const ViewOnlyViewer = lazy(() => import('../vnc/ViewOnlyViewer.tsx'));
 
-/** How long a pointer rests on a tile before it is live, in ms: one that only passes by starts nothing. */
+/** How long a pointer must rest on a tile before it goes live, in ms. */
 export const HOVER_MS = 300;
 
 interface ScreenTileProps {
   session: Session;
-  /** How it is live; undefined while it is a picture. */
+  /** The tile's live state; undefined while it shows a screenshot. */
   live: LiveTile | undefined;
   requests: LiveRequests;
   onEnd: (session: Session) => void;
 }
 
-/** A session's screen in small: a picture, renewed every second, that becomes the live view; and what is known of it. */
+/**
+ * A session's screen as a tile: a screenshot, renewed every second, that can become a live view; and the
+ * session's main properties.
+ */
 export const ScreenTile = memo(function ScreenTile(props: ScreenTileProps): ReactNode {
   const { session, live, requests, onEnd } = props;
   const { t } = useTranslation('wall');
@@ -114,7 +117,7 @@ function TileScreen({ session, live, requests }: TileScreenProps): ReactNode {
       className={reason === null && address !== null ? 'tile-screen' : 'tile-screen dimmed'}
       data-state={isLive ? 'live' : 'picture'}
       onPointerEnter={({ pointerType }) => {
-        // A finger that touches is no pointer that rests: its tap is a click.
+        // Touch has no hover; a tap is a click.
         if (pointerType === 'touch') return;
         hoverTimer.current = window.setTimeout(() => {
           onHover(key);
@@ -131,7 +134,7 @@ function TileScreen({ session, live, requests }: TileScreenProps): ReactNode {
           <ViewOnlyViewer sessionId={session.id} url={liveViewUrl(address, token).href} />
         </Suspense>
       )}
-      {/* Over the screen, so that its canvas takes neither clicks nor the wheel. */}
+      {/* Covers the screen, so that its canvas gets neither clicks nor wheel events. */}
       {address !== null && (
         <button
           type="button"
@@ -155,13 +158,13 @@ function TileScreen({ session, live, requests }: TileScreenProps): ReactNode {
 
 interface TileNoteProps {
   session: Session;
-  /** Why the picture is not what the screen shows now. */
+  /** Why the screenshot is not current. */
   problem: string | null;
-  /** Whether there is no picture yet. */
+  /** Whether there is no screenshot yet. */
   waiting: boolean;
 }
 
-/** What stands on a tile that can't show what there is. */
+/** Explains why a tile does not show the current screen. */
 function TileNote({ session, problem, waiting }: TileNoteProps): ReactNode {
   const { t } = useTranslation('wall');
   let text: string | null = waiting ? t('tile.waiting') : null;

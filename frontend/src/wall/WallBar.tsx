@@ -11,7 +11,7 @@ interface LayoutChoiceProps {
   onChoose: (layout: Layout) => void;
 }
 
-/** How many tiles a page of the wall has. */
+/** The choice of the number of tiles per page. */
 export function LayoutChoice({ layout, onChoose }: LayoutChoiceProps): ReactNode {
   const { t } = useTranslation('wall');
   return (
@@ -21,7 +21,7 @@ export function LayoutChoice({ layout, onChoose }: LayoutChoiceProps): ReactNode
       value={[String(layout)]}
       onValueChange={([chosen]) => {
         const next = LAYOUTS.find((tiles) => String(tiles) === chosen);
-        // Pressing the one that is on already changes nothing.
+        // Pressing the selected button changes nothing.
         if (next) onChoose(next);
       }}
     >
@@ -41,13 +41,13 @@ export function LayoutChoice({ layout, onChoose }: LayoutChoiceProps): ReactNode
 }
 
 interface PagerProps {
-  /** From 0. */
+  /** Zero-based. */
   page: number;
   pages: number;
   onTurn: (page: number) => void;
 }
 
-/** Which page of the wall is shown, and the way to the others. */
+/** The current page of the wall, with buttons for the previous and next. */
 export function Pager({ page, pages, onTurn }: PagerProps): ReactNode {
   const { t } = useTranslation('wall');
   if (pages === 1) return null;

@@ -10,14 +10,14 @@ it('a tile is live while the pointer is on it', () => {
   expect(leave(live, 'a')).toEqual([]);
 });
 
-it('a click keeps it live, and the next ends that', () => {
+it('a click keeps it live, and the next click ends that', () => {
   const live = press(hover([], 'a'), 'a');
   expect(leave(live, 'a')).toEqual([{ key: 'a', kept: true }]);
   expect(hover(live, 'a')).toBe(live);
   expect(press(live, 'a')).toEqual([]);
 });
 
-it('the oldest goes back to a picture when there are too many', () => {
+it('the oldest returns to a screenshot when too many are live', () => {
   const tiles = Array.from({ length: MAX_LIVE_TILES + 1 }, (_, place) => String(place));
   expect(keys(tiles.reduce<LiveTiles>(press, []))).toEqual(tiles.slice(1));
 });

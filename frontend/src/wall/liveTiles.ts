@@ -1,55 +1,55 @@
 import { useCallback, useMemo, useState } from 'react';
 
 /**
- * How many tiles are live at once. Each is a connection of its own, over which everything comes that moves on its screen,
- * drawn by the one thread that this page has; pictures once a second cost next to nothing.
+ * The maximum number of live tiles. Each has its own connection that transfers every change of its screen,
+ * all decoded by the page's one thread; screenshots once a second cost little.
  */
 export const MAX_LIVE_TILES = 4;
 
-/** A tile that shows its screen live. */
+/** A tile with a live view. */
 export interface LiveTile {
   key: string;
-  /** Whether it stays live until it is put back, and not only while the pointer is on it. */
+  /** Whether it stays live without the pointer on it. */
   kept: boolean;
 }
 
-/** The tiles that are live, the oldest first. */
+/** The live tiles, the oldest first. */
 export type LiveTiles = readonly LiveTile[];
 
-/** Makes a tile live; the oldest goes back to a picture when there are too many. */
+/** Makes a tile live; beyond the maximum the oldest returns to a screenshot. */
 export function activate(live: LiveTiles, tile: LiveTile): LiveTiles {
   return [...live.filter(({ key }) => key !== tile.key), tile].slice(-MAX_LIVE_TILES);
 }
 
-/** The pointer has come to a tile: it is live for now. */
+/** The pointer entered a tile: it is live until the pointer leaves. */
 export function hover(live: LiveTiles, key: string): LiveTiles {
   return live.some((tile) => tile.key === key) ? live : activate(live, { key, kept: false });
 }
 
-/** The pointer has left a tile. */
+/** The pointer left a tile. */
 export function leave(live: LiveTiles, key: string): LiveTiles {
   return live.filter((tile) => tile.key !== key || tile.kept);
 }
 
-/** A tile was clicked: it stays live, or is a picture again. */
+/** A tile was clicked: it stays live, or returns to a screenshot. */
 export function press(live: LiveTiles, key: string): LiveTiles {
   const kept = live.some((tile) => tile.key === key && tile.kept);
   return kept ? live.filter((tile) => tile.key !== key) : activate(live, { key, kept: true });
 }
 
-/** What tiles ask for, by their keys. */
+/** Events of tiles, by tile key. */
 export interface LiveRequests {
   onHover: (key: string) => void;
   onLeave: (key: string) => void;
   onPress: (key: string) => void;
-  /** The tile is to be a picture again, whatever made it live. */
+  /** The tile returns to a screenshot, whatever made it live. */
   onStop: (key: string) => void;
 }
 
-/** Keeps which of a page's tiles are live. */
+/** The live tiles of a page. */
 export function useLiveTiles(): { live: LiveTiles; requests: LiveRequests; stopAll: () => void } {
   const [live, setLive] = useState<LiveTiles>([]);
-  // One object for good: a tile that did not change is not rendered again.
+  // A stable object, so that unchanged tiles don't re-render.
   const requests = useMemo<LiveRequests>(
     () => ({
       onHover: (key) => {

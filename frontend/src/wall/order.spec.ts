@@ -7,7 +7,7 @@ const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((id) => aSession({ id, vnc_enabled
 const screens = (...listed: (typeof a)[]) => listed.flatMap((session) => session ?? []);
 
 describe('the order of the wall', () => {
-  it('opens with the pinned, in the order of their pins, and then the newest', () => {
+  it('starts with the pinned ones, in the order of their pins, then the newest', () => {
     expect(arrange([], screens(d, c, b, a), ['local/a', 'local/c'])).toEqual([
       'local/a',
       'local/c',
@@ -16,7 +16,7 @@ describe('the order of the wall', () => {
     ]);
   });
 
-  it('moves nothing for a session that comes', () => {
+  it('stays when a session is added', () => {
     expect(arrange(['local/b', 'local/a'], screens(d, c, b, a), [])).toEqual([
       'local/b',
       'local/a',
@@ -25,14 +25,14 @@ describe('the order of the wall', () => {
     ]);
   });
 
-  it('closes up where a session has ended', () => {
+  it('closes the gap when a session ends', () => {
     expect(arrange(['local/c', 'local/b', 'local/a'], screens(c, a), [])).toEqual([
       'local/c',
       'local/a',
     ]);
   });
 
-  it('pays no heed to pins of sessions that are not there', () => {
+  it('ignores pins of missing sessions', () => {
     expect(arrange([], screens(a), ['local/gone'])).toEqual(['local/a']);
   });
 });
@@ -46,12 +46,12 @@ it('a session has a screen while it starts and restarts, if it was launched with
 describe('a page of the wall', () => {
   const five = [1, 2, 3, 4, 5];
 
-  it('is cut out of the whole', () => {
+  it('is a slice of the list', () => {
     expect(pageOf(five, 2, 0)).toEqual({ page: 0, pages: 3, shown: [1, 2] });
     expect(pageOf(five, 2, 2)).toEqual({ page: 2, pages: 3, shown: [5] });
   });
 
-  it('is the last there is once those behind it are gone', () => {
+  it('is the last one when the wanted page no longer exists', () => {
     expect(pageOf(five, 4, 7)).toEqual({ page: 1, pages: 2, shown: [5] });
     expect(pageOf([], 4, 3)).toEqual({ page: 0, pages: 1, shown: [] });
   });

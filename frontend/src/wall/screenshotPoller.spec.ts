@@ -9,6 +9,6 @@ it.each([
   [350, 1, 480],
   [350, 2, 960],
   [4000, 2, 1280],
-])('a tile of %i px at %i× asks for a picture of %i', (element, ratio, width) => {
+])('a tile of %i px at %i× requests a screenshot of %i px', (element, ratio, width) => {
   expect(screenshotWidth(element, ratio)).toBe(width);
 });

@@ -3,35 +3,35 @@ import { sleep } from '../lib/sleep.ts';
 import { Store } from '../lib/store.ts';
 import { ConcurrencyLimit } from '../lib/concurrencyLimit.ts';
 
-/** How often a screen is asked for, in ms: a session's screen is looked at once a second, however many ask. */
+/** The poll interval, in ms; the server renews a screenshot once a second, for all clients together. */
 const INTERVAL_MS = 1000;
-/** Waits after failures in a row, in ms; the last is for all others. */
+/** Delays after consecutive failures, in ms; the last one repeats. */
 const RETRY_DELAYS_MS = [2000, 4000, 8000, 15_000, 30_000];
 /**
- * How many pictures are asked for at once. A worker that is frozen keeps a request for seconds, and a browser has six
- * connections for all of them: some have to be left for everything else.
+ * The maximum number of concurrent requests. A frozen worker holds a request for seconds, and a browser has
+ * six connections per origin; some must stay free for other requests.
  */
 const MAX_CONCURRENT = 3;
-/** The widths that pictures are asked for in, in pixels: few, so that all who look share them. */
+/** The widths that screenshots are requested in, in pixels: few, so that clients share them. */
 const WIDTHS = [160, 240, 320, 480, 640, 960, 1280];
 
 const limit = new ConcurrencyLimit(MAX_CONCURRENT);
 
-/** What is known of a screen by its pictures. */
+/** The state of a polled screenshot. */
 export interface PolledScreenshot {
-  /** The last picture, as an object URL; `null` before the first. */
+  /** The last screenshot as an object URL; `null` before the first. */
   url: string | null;
-  /** Why there is no newer one; `null` while all is well. */
+  /** Why there is no newer one; `null` if there is no problem. */
   problem: string | null;
 }
 
-/** The width to ask a picture in, for an element that is this wide in CSS pixels. */
+/** The width to request for an element of this width in CSS pixels. */
 export function screenshotWidth(elementWidth: number, devicePixelRatio: number): number {
   const wanted = elementWidth * devicePixelRatio;
   return WIDTHS.find((width) => width >= wanted) ?? Math.max(...WIDTHS);
 }
 
-/** Looks at a session's screen again and again, between {@link start} and {@link stop}, and keeps the last picture. */
+/** Polls a session's screenshots between {@link start} and {@link stop}, and keeps the last one. */
 export class ScreenshotPoller {
   readonly picture = new Store<PolledScreenshot>({ url: null, problem: null });
   readonly #place: SessionPlace;
@@ -42,27 +42,27 @@ export class ScreenshotPoller {
     this.#place = place;
   }
 
-  /** Begins to look, at pictures of this width in pixels. */
+  /** Starts polling screenshots of this width in pixels. */
   start(width: number): void {
     this.stop();
     this.#run = new AbortController();
     void this.#follow(width, this.#run.signal);
   }
 
-  /** Looks no more; the last picture stays. */
+  /** Stops polling; the last screenshot stays. */
   stop(): void {
     this.#run?.abort();
     this.#run = null;
   }
 
-  /** Stops, and gives the last picture's memory back. */
+  /** Stops polling and releases the last screenshot. */
   close(): void {
     this.stop();
     this.#show(null, null);
   }
 
   async #follow(width: number, signal: AbortSignal): Promise<void> {
-    // Asked anew each time: it changes while this waits.
+    // A function, because TypeScript would assume that the value does not change during an await.
     const stopped = () => signal.aborted;
     let failures = 0;
     while (!stopped()) {

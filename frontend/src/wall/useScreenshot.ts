@@ -7,8 +7,8 @@ import { useStore } from '../lib/useStore.ts';
 import { ScreenshotPoller, screenshotWidth, type PolledScreenshot } from './screenshotPoller.ts';
 
 /**
- * A session's screen as a picture for an element, in its width: renewed while it is `wanted` and the element is in sight,
- * and otherwise left as it was.
+ * A screenshot of a session in the width of an element: renewed while it is `wanted` and the element is
+ * visible, otherwise kept.
  */
 export function useScreenshot(
   { worker, id }: SessionPlace,

@@ -9,9 +9,9 @@ import { pins } from '../sessions/pins.ts';
 /** The screens of the fleet in the order of the wall. */
 export interface Wall {
   screens: readonly Session[];
-  /** Whether it is the order that the wall opens with; sessions that came since may stand elsewhere. */
+  /** Whether this is the initial order; sessions added later may be at the end. */
   newestFirst: boolean;
-  /** Puts them in that order again. */
+  /** Restores the initial order. */
   sort: () => void;
 }
 
@@ -19,7 +19,7 @@ function same(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((key, place) => key === b[place]);
 }
 
-/** Keeps the wall in order while sessions come and go: see {@link arrange}. */
+/** Keeps the wall's order stable while sessions come and go: see {@link arrange}. */
 export function useWall(): Wall {
   const { sessions, byKey } = useFleet();
   const pinned = useStore(pins);

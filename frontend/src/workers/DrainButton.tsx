@@ -6,7 +6,7 @@ import type { WorkerStatus } from '../api/types.ts';
 import { useDrain } from '../hooks/mutations.ts';
 import { notifyError } from '../ui/notices.ts';
 
-/** Takes a worker out of service, or back: its sessions go on either way. Nothing for one that can't be asked. */
+/** Drains a worker or ends the drain; its sessions continue. Hidden for a worker that does not answer. */
 export function DrainButton({ worker }: { worker: WorkerStatus }): ReactNode {
   const { t } = useTranslation('fleet');
   const { name, draining, detail } = worker;

@@ -23,7 +23,7 @@ interface WorkerCardProps {
   counts: Readonly<Record<SessionStatus, number>>;
 }
 
-/** All that is known of one worker. */
+/** The details of one worker. */
 export const WorkerCard = memo(function WorkerCard({ worker, counts }: WorkerCardProps): ReactNode {
   const { t } = useTranslation('fleet');
   const { name, sessions } = worker;

@@ -7,7 +7,7 @@ import { Icon } from '../ui/icons.tsx';
 
 type KnownCheck = keyof (typeof texts)['en']['fleet']['workers']['checks']['names'];
 
-/** Names checks in words; one that this panel does not know is named as it came. */
+/** Translates names of checks; an unknown one is shown unchanged. */
 export function useCheckName(): (name: string) => string {
   const { t } = useTranslation('fleet');
   return useCallback(
@@ -16,7 +16,7 @@ export function useCheckName(): (name: string) => string {
   );
 }
 
-/** All that was checked on a worker, and what was seen. */
+/** The health checks of a worker with their results. */
 export function WorkerChecks({ checks }: { checks: readonly WorkerCheck[] }): ReactNode {
   const { t } = useTranslation('fleet');
   const checkName = useCheckName();

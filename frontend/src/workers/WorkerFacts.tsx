@@ -6,7 +6,7 @@ import { useServerNow } from '../lib/useNow.ts';
 import { clockText, momentText, spanText } from '../ui/format.ts';
 import { Ago } from '../ui/Ago.tsx';
 
-/** What a worker is: where, since when, of which versions, and what its sessions get by default. */
+/** The properties of a worker: address, uptime, versions, defaults for sessions. */
 export function WorkerFacts({ worker }: { worker: WorkerStatus }): ReactNode {
   const { t } = useTranslation('fleet');
   const { detail, url } = worker;
@@ -34,7 +34,7 @@ export function WorkerFacts({ worker }: { worker: WorkerStatus }): ReactNode {
   );
 }
 
-/** A fact, if it is known. */
+/** A property, left out if it is unknown. */
 function Fact({ name, children }: { name: string; children: ReactNode }): ReactNode {
   if (children == null || children === false || children === '') return null;
   return (
@@ -45,7 +45,10 @@ function Fact({ name, children }: { name: string; children: ReactNode }): ReactN
   );
 }
 
-/** Since when a worker has been silent. One that answers does so about every second, which is no news. */
+/**
+ * The last contact with a silent worker. A worker that answers does so about every second, so its time is not
+ * shown.
+ */
 function Contact({ worker }: { worker: WorkerStatus }): ReactNode {
   const { t } = useTranslation('fleet');
   const { detail, url, last_contact: last } = worker;

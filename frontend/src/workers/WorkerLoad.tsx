@@ -10,7 +10,7 @@ interface WorkerLoadProps {
   counts: Readonly<Record<SessionStatus, number>>;
 }
 
-/** How busy a worker is: sessions against its capacity, warm browsers, display slots. */
+/** The load of a worker: sessions and capacity, warm browsers, display slots. */
 export function WorkerLoad({ worker, counts }: WorkerLoadProps): ReactNode {
   const { t } = useTranslation('fleet');
   const facts = 'error' in worker.detail ? null : worker.detail.facts;
@@ -46,7 +46,7 @@ export function WorkerLoad({ worker, counts }: WorkerLoadProps): ReactNode {
         />
       )}
       {pools.map(({ kind, pool }) => {
-        // Off is something to know; a worker that does not tell is nothing.
+        // A pool that is off is shown as such; a pool that the worker does not report is left out.
         if (pool === undefined) return null;
         const label = t(`workers.load.${kind}`);
         if (pool === null) {
@@ -78,7 +78,7 @@ interface PlainProps {
   children: ReactNode;
 }
 
-/** A figure without a bar: nothing is known that it could be measured against. */
+/** A value without a bar, because its maximum is unknown. */
 function Plain({ label, detail, children }: PlainProps): ReactNode {
   return (
     <p className="meter">

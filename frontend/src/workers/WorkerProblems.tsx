@@ -5,7 +5,7 @@ import { adviceFor, healthState, workerChecks } from './workerHealth.ts';
 import type { WorkerStatus } from '../api/types.ts';
 import { useCheckName } from './WorkerChecks.tsx';
 
-/** Why a worker is not as it should be, in plain words, and what to do about it. Nothing for one that is well. */
+/** Why a worker is not healthy, and what to do about it. Nothing for a healthy one. */
 export function WorkerProblems({ worker }: { worker: WorkerStatus }): ReactNode {
   const { t } = useTranslation('fleet');
   const checkName = useCheckName();

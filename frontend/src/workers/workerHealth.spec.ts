@@ -25,14 +25,14 @@ const broken: WorkerStatus = {
 };
 const leaving: WorkerStatus = { ...healthyWorker, name: 'leaving', draining: true };
 
-test('a worker’s health is one word', () => {
+test('healthState is one of four', () => {
   const words = [silent, broken, leaving, healthyWorker].map(healthState);
   expect(words).toEqual(['unreachable', 'degraded', 'draining', 'healthy']);
-  // A worker that was told to leave and then fell silent is of no use for the worse of two reasons.
+  // Unreachable takes precedence over draining.
   expect(healthState({ ...silent, draining: true })).toBe('unreachable');
 });
 
-test('the checks that fail come first', () => {
+test('failing checks come first', () => {
   const names = workerChecks(broken).map(({ name, fails }) => [name, fails]);
   expect(names).toEqual([
     ['driver', true],
@@ -42,7 +42,7 @@ test('the checks that fail come first', () => {
   expect(workerChecks(silent)).toEqual([]);
 });
 
-test('each failing check has an advice, also one that is not known', () => {
+test('each failing check has advice, also an unknown one', () => {
   expect(['driver', 'pool_headless', 'pool_vnc', 'egress'].map(adviceFor)).toEqual([
     'driver',
     'pool',
@@ -51,7 +51,7 @@ test('each failing check has an advice, also one that is not known', () => {
   ]);
 });
 
-test('workers that need a look come first, and then they go by name', () => {
+test('workers are sorted by health, then by name', () => {
   const other = { ...healthyWorker, name: 'a' };
   const names = worstFirst([healthyWorker, leaving, other, broken, silent]).map(({ name }) => name);
   expect(names).toEqual(['silent', 'broken', 'leaving', 'a', 'local']);
