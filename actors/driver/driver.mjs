@@ -2,12 +2,12 @@
 /**
  * The driver: hosts Playwright servers for camofleet.
  *
- * One JSON object a line: commands on stdin, events on stdout, lines for people on stderr. It ends, with all
- * its browsers, when stdin ends: that is how it learns that camofleet is gone.
+ * Commands arrive on stdin and events leave on stdout, one JSON object per line; stderr is the log. The
+ * driver exits, with all its browsers, when stdin is closed, which happens when camofleet exits.
  */
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
-// The order matters: stdout is secured and Node's functions are wrapped before any library sees them.
+// The order matters: stdout is taken over and Node's functions are wrapped before any library is loaded.
 import { log, onOutputLost, send } from './lib/output.mjs';
 import './lib/isolation.mjs';
 import './lib/patterns.mjs';
@@ -16,11 +16,12 @@ import { Host } from './lib/host.mjs';
 
 const host = new Host();
 
-/** Ends all browsers and then the driver, without waiting for anything. */
+/** Kills all browsers and exits at once. */
 function shutDown(reason) {
   const count = host.killAll();
   log(`${reason}: ended ${count} ${count === 1 ? 'browser' : 'browsers'}`);
-  // Playwright would first remove every profile; camofleet sweeps them, and the end must not wait for a disk.
+  // Playwright would first remove every profile; camofleet does that later, so the exit need not wait for the
+  // disk.
   process.removeAllListeners('exit');
   process.exit(0);
 }
@@ -28,11 +29,11 @@ function shutDown(reason) {
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => shutDown(signal));
 onOutputLost(() => shutDown('nobody reads the events'));
 
-// A crashed browser makes Playwright throw in places nobody can catch; the other browsers must live on.
-process.on('uncaughtException', (error) => log(`went on after an uncaught error: ${error?.stack ?? describe(error)}`));
-process.on('unhandledRejection', (error) => log(`went on after an unhandled rejection: ${error?.stack ?? describe(error)}`));
+// After a browser crash Playwright throws where nobody can catch it; the other browsers must continue.
+process.on('uncaughtException', (error) => log(`continued after an uncaught error: ${error?.stack ?? describe(error)}`));
+process.on('unhandledRejection', (error) => log(`continued after an unhandled rejection: ${error?.stack ?? describe(error)}`));
 
-// A fingerprint in the driver's own environment would reach every Camoufox.
+// A fingerprint in the driver's own environment would be inherited by every Camoufox.
 for (const name of Object.keys(process.env)) if (name.startsWith('CAMOU_CONFIG')) delete process.env[name];
 
 send({

@@ -1,36 +1,37 @@
 /**
- * Bounds the texts in what a browser says by itself: a page chooses most of them, and Playwright keeps the messages and
- * errors of each page, its last requests, the addresses of its frames and workers, and more for as long as a client knows of it.
+ * Limits the texts in events that a browser sends by itself. Most of them are chosen by pages, and Playwright
+ * keeps the console messages and errors of each page, its recent requests, the URLs of its frames and
+ * workers, and more, for as long as a client refers to them.
  *
- * Answers to what was asked of the browser are not shortened: they are what a client wanted, and are kept by nobody.
+ * Responses to commands are not shortened: they are what the client asked for, and are not kept.
  */
-import { cut } from './text.mjs';
+import { truncate } from './text.mjs';
 
-/** How many characters the long texts of a message may have together. */
+/** The maximum length of the long texts of one message, in characters. */
 const MESSAGE = 64 << 10;
-/** How much of all messages together counts as long texts, in characters. */
+/** The total of long texts after which a browser's messages are shortened more, in characters. */
 const TOTAL = 64 << 20;
-/** What is never shortened: numbers, keys, the ids of the protocols, and the names of files. */
+/** Never shortened: numbers, keys, protocol ids, and file names. */
 const SHORTEST = 256;
-/** What each value of a list counts for at least. */
+/** The minimum that each value of a list counts for. */
 const ITEM = 16;
-/** How deep the values of a message are looked into; browsers describe them less deep. */
+/** The maximum depth of values that is examined; browsers serialize less deeply. */
 const DEPTH = 32;
 
 /**
- * The kinds of messages: how many characters of a message are always allowed, and how many it may have once all of its kind
- * had more than that by `TOTAL` together. A page logs as much as it likes; what a browser says of requests, frames and others
- * is short, but for pages that want it to be long, and a client relies on it: no server takes headers as long as this.
+ * The kinds of messages: how many characters of a message are always allowed, and how many once the total of
+ * its kind exceeds `TOTAL`. Pages log without limit; other events (requests, frames) are short unless a page
+ * makes them long, and clients rely on them: no server accepts headers of this length.
  */
 const LOGGED = { always: 1 << 10 };
 const OTHER = { always: 32 << 10 };
 
-/** WebDriver BiDi's messages, and Juggler's, of what a page logs and of errors that it does not catch. */
+/** Log entries and uncaught errors of a page, in WebDriver BiDi and in Juggler. */
 const LOG_MESSAGES = new Set(['log.entryAdded', 'Runtime.console', 'Page.uncaughtError']);
 
 /**
- * Messages that hold what a client exchanges with a page, which is of no use in part: calls of a client's functions (they are
- * bounded while they wait for their answers), pictures, and the messages of WebSockets. Nothing of it is kept.
+ * Messages that are useless in part: calls of a client's functions (limited elsewhere while they wait for an
+ * answer), screencast frames, and WebSocket messages. Nothing of them is kept.
  */
 const WHOLE = new Set([
   'script.message',
@@ -40,13 +41,17 @@ const WHOLE = new Set([
   'Page.webSocketFrameReceived',
 ]);
 
-/** The body of a request, in Juggler's base64. One over the limit is left out: a part of it would be another body. */
+/**
+ * A request's body, as base64 in Juggler. A body over the limit is dropped, because a part of it would be
+ * another body.
+ */
 const MOST_POST_DATA = 4 << 20;
 
 /**
- * Bounds the messages of one browser.
+ * Creates the limit of one browser's messages.
  *
- * @returns {(message: object) => object} shortens the texts of a message in place, if the browser sent it by itself
+ * @returns {(message: object) => object} shortens the texts of a message in place, if the browser sent it by
+ * itself
  */
 export function messageBounds() {
   const totals = new Map();
@@ -54,7 +59,7 @@ export function messageBounds() {
     const { method, params } = message ?? {};
     if (method === undefined || !params || WHOLE.has(method)) return message;
     if (method === 'Page.dispatchMessageFromWorker') {
-      // Juggler wraps what a worker says in a text.
+      // Juggler wraps messages of workers in a string.
       if (params.message?.length > SHORTEST) params.message = JSON.stringify(bound(JSON.parse(params.message)));
       return message;
     }
@@ -69,13 +74,13 @@ export function messageBounds() {
   };
 }
 
-/** Shortens texts and lists in place until they have so many characters together, and says how many were taken. */
+/** Shortens texts and lists in place to a total of so many characters, and returns how many were used. */
 function shorten(params, most) {
   let left = most;
   const visit = (value, depth) => {
     if (typeof value === 'string') {
       if (value.length <= SHORTEST) return value;
-      const shortened = cut(value, Math.max(SHORTEST, left));
+      const shortened = truncate(value, Math.max(SHORTEST, left));
       left -= shortened.length;
       return shortened;
     }

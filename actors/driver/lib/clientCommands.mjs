@@ -1,10 +1,13 @@
 /**
- * What a browser's clients may have Playwright's server do. Its protocol is made for clients that own the machine: it starts
- * programs, opens servers, and reads and writes files by their paths. Clients here own a browser and nothing else. What
- * Playwright's own clients ask for over a network stays.
+ * Restricts what clients may ask of Playwright's server. Its protocol is made for clients that own the
+ * machine: it starts programs, opens servers, and reads and writes files by path. A session's client owns
+ * only a browser. What Playwright's own clients use over a network is allowed.
  */
 
-/** The objects of the protocol that belong to a browser; others start programs or are for clients on the same machine. */
+/**
+ * The protocol's objects that belong to a browser; others start programs or are for clients on the same
+ * machine.
+ */
 const OBJECTS = new Set([
   'Root',
   'Playwright',
@@ -32,23 +35,23 @@ const OBJECTS = new Set([
   'SocksSupport',
 ]);
 
-/** What these objects do beyond their browser: each by its object and its method, with what to do instead. */
+/** Methods of these objects that reach beyond the browser, with the alternative. */
 const METHODS = new Map([
-  ['Artifact.saveAs', 'have it streamed'],
-  ['Artifact.pathAfterFinished', 'have it streamed'],
+  ['Artifact.saveAs', 'stream it instead'],
+  ['Artifact.pathAfterFinished', 'stream it instead'],
   ['Browser.startServer', 'attach at the address of the session'],
   ['Browser.stopServer', 'end the session'],
   ['Browser.killForTests', 'end the session'],
   ['BrowserContext.enableRecorder', 'record with a browser of your own'],
 ]);
 
-/** Parameters that name files of this machine, wherever they stand. */
+/** Parameters that name local files, at any depth. */
 const FILES_TO_READ = ['localPaths', 'localDirectory'];
 
 /**
- * Checks what a client asks for, and takes out of it what would name a file of this machine without need.
+ * Checks a client's command, and removes parameters that name local files without need.
  *
- * @param {string} type what kind of object is asked
+ * @param {string} type the type of the object that is called
  * @param {{method: string, params?: object}} message the client's message; its parameters may be changed
  * @returns {string|null} why it is refused, or null
  */
@@ -59,8 +62,8 @@ export function refusalOf(type, { method, params }) {
   if (instead) return `${name} is not for clients of a session: ${instead}`;
   if (!params) return null;
   const file = FILES_TO_READ.find((field) => params[field] !== undefined);
-  if (file) return `${name}: no file of this machine is read ('${file}'); have it streamed`;
-  // Clients name these for themselves; here every recording has a name of its own in the session's directory.
+  if (file) return `${name}: files of the server are not read ('${file}'); stream it instead`;
+  // Clients choose these names; here every recording gets its own name in the session's directory.
   if (type === 'Tracing' && (method === 'tracingStart' || method === 'tracingStartChunk')) delete params.name;
   if (params.recordVideo) delete params.recordVideo.dir;
   delete params.tracesDir;

@@ -1,14 +1,14 @@
-/** Reads and checks the commands that camofleet sends, so that nothing past here meets a wrong type. */
-import { cut } from './text.mjs';
+/** Parses and validates camofleet's commands, so that the rest of the driver gets valid types. */
+import { truncate } from './text.mjs';
 
 const ENGINES = ['firefox', 'camoufox'];
 const WAITS = ['load', 'domcontentloaded'];
 const LONGEST_TIMEOUT_MS = 3_600_000;
 
-/** A command that is not understood; its message says what is wrong and what would be right. */
+/** An invalid command; its message says what is wrong and what would be valid. */
 export class InvalidCommand extends Error {
   /**
-   * The launch and the request that it was for, as far as it says: they have no other answer.
+   * The launch and request of the invalid command, if known, so that it can be answered.
    *
    * @type {string|null}
    */
@@ -18,11 +18,11 @@ export class InvalidCommand extends Error {
 }
 
 /**
- * Parses and checks one line from camofleet.
+ * Parses and validates one line from camofleet.
  *
  * @param {string} line one JSON object
  * @returns {object} the command, with every field that its type needs
- * @throws {InvalidCommand} when it is not a command of the protocol
+ * @throws {InvalidCommand} when it is not a valid command
  */
 export function parseCommand(line) {
   let command;
@@ -31,11 +31,11 @@ export function parseCommand(line) {
   } catch (error) {
     throw new InvalidCommand(`not JSON: ${error.message}`);
   }
-  if (!isObject(command)) throw new InvalidCommand('a command is one JSON object a line');
+  if (!isObject(command)) throw new InvalidCommand('a command is one JSON object per line');
   try {
     const check = CHECKS[command.type];
     if (!check) throw new InvalidCommand(`unknown type ${show(command.type)}: one of ${Object.keys(CHECKS).join(', ')}`);
-    if (command.type !== 'ping') need(command, 'id', isText, 'a text that is not empty');
+    if (command.type !== 'ping') requireField(command, 'id', isText, 'a non-empty string');
     check(command);
   } catch (error) {
     if (isText(command.id)) error.id = command.id;
@@ -47,32 +47,32 @@ export function parseCommand(line) {
 
 const CHECKS = {
   launch(command) {
-    need(command, 'options', isObject, 'an object');
+    requireField(command, 'options', isObject, 'an object');
     const options = command.options;
-    need(options, 'engine', (value) => ENGINES.includes(value), `one of ${ENGINES.join(', ')}`);
-    need(options, 'executable', isAbsolutePath, 'an absolute path');
-    need(options, 'directory', isAbsolutePath, 'an absolute path');
-    need(options, 'headless', isBoolean, 'true or false');
-    need(options, 'env', isMapOf(isString), "an object of texts, the browser's whole environment");
-    need(options, 'timeout_ms', isTimeout, `a whole number of milliseconds from 1 to ${LONGEST_TIMEOUT_MS}`);
-    allow(options, 'version', isText, 'a text or null', null);
-    allow(options, 'preferences', isMapOf(isPreference), 'an object of texts, whole numbers, true or false', {});
-    allow(options, 'block_webrtc', isBoolean, 'true or false', false);
-    allow(options, 'window', isWindow, 'null or {"width": n, "height": n} in pixels', null);
+    requireField(options, 'engine', (value) => ENGINES.includes(value), `one of ${ENGINES.join(', ')}`);
+    requireField(options, 'executable', isAbsolutePath, 'an absolute path');
+    requireField(options, 'directory', isAbsolutePath, 'an absolute path');
+    requireField(options, 'headless', isBoolean, 'true or false');
+    requireField(options, 'env', isMapOf(isString), "an object of strings, the browser's complete environment");
+    requireField(options, 'timeout_ms', isTimeout, `a whole number of milliseconds from 1 to ${LONGEST_TIMEOUT_MS}`);
+    optionalField(options, 'version', isText, 'a string or null', null);
+    optionalField(options, 'preferences', isMapOf(isPreference), 'an object of strings, whole numbers, true or false', {});
+    optionalField(options, 'block_webrtc', isBoolean, 'true or false', false);
+    optionalField(options, 'window', isWindow, 'null or {"width": n, "height": n} in pixels', null);
   },
   close() {},
   open(command) {
-    need(command, 'request', isText, 'a text that is not empty');
-    need(command, 'url', isText, 'a text that is not empty');
-    need(command, 'wait', (value) => WAITS.includes(value), `one of ${WAITS.join(', ')}`);
-    need(command, 'timeout_ms', isTimeout, `a whole number of milliseconds from 1 to ${LONGEST_TIMEOUT_MS}`);
+    requireField(command, 'request', isText, 'a non-empty string');
+    requireField(command, 'url', isText, 'a non-empty string');
+    requireField(command, 'wait', (value) => WAITS.includes(value), `one of ${WAITS.join(', ')}`);
+    requireField(command, 'timeout_ms', isTimeout, `a whole number of milliseconds from 1 to ${LONGEST_TIMEOUT_MS}`);
   },
   discard_contexts(command) {
-    need(command, 'request', isText, 'a text that is not empty');
+    requireField(command, 'request', isText, 'a non-empty string');
   },
   check(command) {
-    need(command, 'request', isText, 'a text that is not empty');
-    need(command, 'timeout_ms', isTimeout, `a whole number of milliseconds from 1 to ${LONGEST_TIMEOUT_MS}`);
+    requireField(command, 'request', isText, 'a non-empty string');
+    requireField(command, 'timeout_ms', isTimeout, `a whole number of milliseconds from 1 to ${LONGEST_TIMEOUT_MS}`);
   },
   ping() {},
 };
@@ -88,19 +88,19 @@ const isPixels = (value) => Number.isInteger(value) && value >= 1 && value <= 32
 const isWindow = (value) => isObject(value) && isPixels(value.width) && isPixels(value.height);
 const isMapOf = (holds) => (value) => isObject(value) && Object.values(value).every(holds);
 
-/** Throws unless the field is there and right. */
-function need(object, field, isRight, expected) {
-  if (!isRight(object[field])) throw new InvalidCommand(`${field} is ${show(object[field])}: it must be ${expected}`);
+/** Throws unless the field exists and is valid. */
+function requireField(object, field, isValid, expected) {
+  if (!isValid(object[field])) throw new InvalidCommand(`${field} is ${show(object[field])}: it must be ${expected}`);
 }
 
-/** Like `need`, but an absent or null field takes a default. */
-function allow(object, field, isRight, expected, fallback) {
+/** Like `requireField`, but a missing or null field gets a default. */
+function optionalField(object, field, isValid, expected, fallback) {
   if (object[field] === undefined || object[field] === null) object[field] = fallback;
-  else need(object, field, isRight, expected);
+  else requireField(object, field, isValid, expected);
 }
 
-/** Shows a wrong value, shortened. */
+/** Formats an invalid value, shortened. */
 function show(value) {
   const text = JSON.stringify(value) ?? 'missing';
-  return cut(text, 80);
+  return truncate(text, 80);
 }

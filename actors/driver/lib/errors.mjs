@@ -1,5 +1,5 @@
-/** Turns what Playwright and Node throw into one line that a person can act upon. */
-import { cut } from './text.mjs';
+/** Turns errors of Playwright and Node into one line that helps the user. */
+import { truncate } from './text.mjs';
 
 const LONGEST_ERROR = 1000;
 const MOST_BROWSER_LINES = 3;
@@ -11,7 +11,7 @@ const BOX_DRAWING = /[\u2500-\u257f]/g;
 /** `page.goto: Protocol error (browsingContext.navigate): unknown error Message: Error: ` and shorter ones. */
 const PLAYWRIGHT_PREFIX = /^(?:[a-zA-Z]+\.[a-zA-Z]+: )?(?:Protocol error \([\w.]+\): (?:unknown error )?)?(?:Message: )?(?:Error: )?/;
 
-/** Lines that every healthy Firefox prints too: they never say why one failed. */
+/** Lines that every healthy Firefox prints too, so they never explain a failure. */
 const CHATTER = [
   /running in headless mode/i,
   /Gtk-(WARNING|Message|CRITICAL)/,
@@ -23,18 +23,18 @@ const CHATTER = [
 ];
 
 /**
- * Makes a text one line: no terminal codes, no boxes, no runs of white space, no more than 1000 characters.
+ * Makes a text one line: no terminal codes, no boxes, single spaces, at most 1000 characters.
  *
  * @param {string} text any text
  * @returns {string} the line
  */
 export function oneLine(text) {
   const line = text.replace(TERMINAL_CODES, '').replace(BOX_DRAWING, ' ').replace(/\s+/g, ' ').trim();
-  return cut(line, LONGEST_ERROR);
+  return truncate(line, LONGEST_ERROR);
 }
 
 /**
- * Words an error without Playwright's call log and stack.
+ * Formats an error without Playwright's call log and stack.
  *
  * @param {unknown} error whatever was thrown
  * @returns {string} one line of at most 1000 characters
@@ -46,14 +46,14 @@ export function describe(error) {
 }
 
 /**
- * Words why a browser did not start: what Playwright says, how the process ended, and the lines the
- * browser itself printed that tell the cause.
+ * Explains why a browser did not start: Playwright's message, how the process ended, and the relevant lines
+ * of the browser's output.
  *
- * @param {unknown} error what the launch threw
+ * @param {unknown} error the launch error
  * @param {object} browser what is known of the browser
  * @param {string} browser.executable its path
- * @param {{code: number|null, signal: string|null}|null} browser.exit how it ended, or null if it did not by itself
- * @param {string[]} browser.output the last lines that it printed
+ * @param {{code: number|null, signal: string|null}|null} browser.exit how it ended, or null if it did not end by itself
+ * @param {string[]} browser.output the last lines of its output
  * @returns {string} one line of at most 1000 characters
  */
 export function describeLaunchFailure(error, browser) {
@@ -77,10 +77,10 @@ export function describeLaunchFailure(error, browser) {
 }
 
 /**
- * Finds the remedy for the launch failures that have a known one.
+ * Finds the remedy for known launch failures.
  *
- * @param {string} text everything that Playwright and the browser said
- * @returns {string|null} what to do, or null when the cause is not a known one
+ * @param {string} text the messages of Playwright and the browser
+ * @returns {string|null} what to do, or null when the cause is unknown
  */
 function remedyFor(text) {
   if (/as root in a regular user's session|\$HOME folder isn't owned/.test(text)) {

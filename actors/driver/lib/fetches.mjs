@@ -1,6 +1,7 @@
 /**
- * Bounds the HTTP requests that clients make from here (`page.request`, `context.request`, `route.fetch`): this process makes
- * them, and keeps the bodies of their answers, decompressed, until the client disposes of them, if ever.
+ * Limits the HTTP requests that the driver sends for clients (`page.request`, `context.request`,
+ * `route.fetch`): Playwright keeps the decompressed response bodies in this process until the client disposes
+ * of them, which few do.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import http from 'node:http';
@@ -8,22 +9,28 @@ import https from 'node:https';
 import zlib from 'node:zlib';
 import { currentScope } from './isolation.mjs';
 
-/** How large the body of one answer may be, decompressed, in bytes: a client gets it as one message of 1.4 times the size. */
+/**
+ * The maximum size of a response body, decompressed, in bytes; the client gets it as one message of 1.4 times
+ * the size.
+ */
 const LARGEST = 64 << 20;
-/** How many bytes the answers of one session may have together: one of the largest that arrives beside one that is kept. */
+/**
+ * The maximum total size of a session's responses, in bytes: one of the largest that arrives, and one that is
+ * kept.
+ */
 const MOST = 128 << 20;
-/** What an answer takes beside its body and headers. */
+/** The overhead of a response besides its body and headers. */
 const ANSWER = 1 << 10;
-/** Of how many answers that were dropped it is known that they were. */
+/** How many dropped responses are remembered as such. */
 const MOST_DROPPED = 10_000;
 
-/** The answer that the code at work receives. */
+/** The response that the current code receives. */
 const receiving = new AsyncLocalStorage();
 
-/** The answers of each launch. */
+/** The responses of each launch. */
 const launches = new WeakMap();
 
-/** All answers of a session. */
+/** All responses of a session. */
 class Answers {
   #bytes = 0;
   /** @type {Map<string, {bodies: Map, logs: Map, bytes: number}>} where each is kept, the oldest first */
@@ -31,7 +38,7 @@ class Answers {
   #dropped = new Set();
 
   /**
-   * Makes room for bytes that arrive, at the cost of the oldest answers that are kept: few clients dispose of any.
+   * Makes room for arriving bytes by dropping the oldest responses.
    *
    * @returns {boolean} whether there is room
    */
@@ -72,18 +79,18 @@ class Answers {
   }
 }
 
-/** An answer that arrives. */
+/** A response that arrives. */
 class Arriving {
   #answers;
   #bytes = 0;
-  /** @type {Error|null} why it was broken off */
+  /** @type {Error|null} why it was aborted */
   error = null;
 
   constructor(answers) {
     this.#answers = answers;
   }
 
-  /** Counts what arrives in a stream, and breaks it off when it is too much. */
+  /** Counts the bytes of a stream, and aborts it above the limit. */
   watch(stream) {
     const { push } = stream;
     stream.push = (chunk, ...rest) => {
@@ -95,7 +102,7 @@ class Arriving {
     };
   }
 
-  /** Ends the count: the whole body is counted with what is kept, if it is. */
+  /** Stops counting: a complete body is counted with the kept ones. */
   end() {
     this.#answers.giveBack(this.#bytes);
     this.#bytes = 0;
@@ -106,14 +113,14 @@ class Arriving {
     if (this.#answers.take(bytes) && this.#bytes <= LARGEST) return true;
     this.error ??= new Error(
       this.#bytes > LARGEST
-        ? `the answer's body is larger than ${LARGEST >> 20} MiB, the most that is taken here: let a page download it, or request it without the browser`
-        : `the answers that this session receives have more than ${MOST >> 20} MiB together: request fewer at once`,
+        ? `the response body is larger than ${LARGEST >> 20} MiB, the maximum here: let a page download it, or request it without the browser`
+        : `the responses that this session receives exceed ${MOST >> 20} MiB together: request fewer at once`,
     );
     return false;
   }
 }
 
-/** The codings that Playwright decodes. What they arrive as is not kept. */
+/** The content encodings that Playwright decodes. Their compressed form is not kept. */
 const CODED = /^(?:x-gzip|gzip|br|deflate)$/i;
 
 for (const module of [http, https]) {
@@ -141,12 +148,12 @@ for (const name of ['createGunzip', 'createInflate', 'createBrotliDecompress']) 
 const bounded = new WeakSet();
 
 /**
- * Bounds the requests of all contexts for them, once one is known: Playwright does not export what they are.
+ * Limits the requests of all contexts, once the first context exists: Playwright does not export their class.
  *
  * @param {object} context one of Playwright's `APIRequestContext`
  * @returns {void}
  */
-export function boundFetches(context) {
+export function limitFetches(context) {
   let proto = context;
   while (!Object.hasOwn(proto, 'fetchResponseBody')) proto = Object.getPrototypeOf(proto);
   if (bounded.has(proto)) return;
@@ -173,7 +180,7 @@ export function boundFetches(context) {
   proto.fetchResponseBody = function (progress, id) {
     const body = fetchResponseBody.call(this, progress, id);
     if (body === undefined && answersOf(currentScope())?.wasDropped(id)) {
-      throw new Error(`the body is gone: a session's answers may have ${MOST >> 20} MiB together, and later ones took its place; read it at once`);
+      throw new Error(`the body was dropped: a session's responses may have ${MOST >> 20} MiB together, and later ones took its place; read it at once`);
     }
     return body;
   };
@@ -183,7 +190,7 @@ export function boundFetches(context) {
   };
 }
 
-/** All answers of a launch; null outside of any. */
+/** The responses of the current launch; null outside of any. */
 function answersOf(scope) {
   if (!scope) return null;
   let answers = launches.get(scope);

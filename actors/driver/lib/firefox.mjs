@@ -1,10 +1,10 @@
-/** How a Firefox of either engine is asked to start: arguments, preferences, environment. */
+/** Launch options for a Firefox of either engine: arguments, preferences, environment. */
 import fs from 'node:fs';
 import path from 'node:path';
 
 /**
- * Switches off what a person who takes over a browser did not come for: first-run pages, prompts, banners.
- * camofleet's own preferences override these; Playwright's own defaults stay below them.
+ * Disables first-run pages, prompts and banners. camofleet's own preferences override these; Playwright's
+ * defaults have the lowest precedence.
  */
 const QUIET_PREFERENCES = Object.freeze({
   'app.normandy.enabled': false,
@@ -24,9 +24,10 @@ const QUIET_PREFERENCES = Object.freeze({
   'browser.translations.automaticallyPopup': false,
   'browser.uitour.enabled': false,
   'browser.warnOnQuit': false,
-  // Spare processes for pages to come: a third of an idle browser's memory, and of the time that its end takes.
+  // No preallocated content processes: they are a third of an idle browser's memory, and of the time it takes
+  // to end.
   'dom.ipc.processPrelaunch.enabled': false,
-  // A profile lives for minutes: room for years of history would be 8 MB to write and to remove each time.
+  // Profiles live for minutes: the default history database would mean 8 MB to write and remove each time.
   'places.database.growthIncrementKiB': 256,
   'places.favicons.growthIncrementKiB': 256,
   'datareporting.healthreport.uploadEnabled': false,
@@ -39,15 +40,15 @@ const QUIET_PREFERENCES = Object.freeze({
   'toolkit.telemetry.unified': false,
 });
 
-/** Switches WebRTC off, and the process that does nothing but carry its packets. */
+/** Disables WebRTC and its network process. */
 const NO_WEBRTC = Object.freeze({ 'media.peerconnection.enabled': false, 'network.process.enabled': false });
 
 /** The preference that makes Firefox read `chrome/userChrome.css` from its profile. */
 const OWN_STYLES = { 'toolkit.legacyUserProfileCustomizations.stylesheets': true };
 
 /**
- * Hides the striped address bar, the robot and the `webdriver-…` container label: no preference does
- * outside Mozilla's own test runs.
+ * Hides the striped address bar, the robot icon and the `webdriver-…` container label; the preferences for
+ * that work only in Mozilla's test runs.
  */
 const HIDE_REMOTE_CONTROL_CUES = `
 :root[remotecontrol] .urlbar-background { background-image: none !important; }
@@ -56,9 +57,9 @@ const HIDE_REMOTE_CONTROL_CUES = `
 `;
 
 /**
- * Builds what Playwright's `launchServer` needs for a stock Firefox over WebDriver BiDi.
+ * Builds Playwright's `launchServer` options for a stock Firefox over WebDriver BiDi.
  *
- * @param {object} options the checked options of a launch command
+ * @param {object} options the validated options of a launch command
  * @returns {object} options for `firefox.launchServer`
  */
 export function stockFirefoxOptions(options) {
@@ -77,16 +78,16 @@ export function stockFirefoxOptions(options) {
 }
 
 /**
- * The browser's environment: camofleet's, with this launch's temporary directory, without what would
- * override its fingerprint, without Mozilla's crash reporter, and with a virtual screen of the window's size
- * when it is headless.
+ * The browser's environment: camofleet's, with this launch's temporary directory, without variables that
+ * would override its fingerprint, without Mozilla's crash reporter, and with a virtual screen of the window's
+ * size when it is headless.
  *
- * @param {object} options the checked options of a launch command
+ * @param {object} options the validated options of a launch command
  * @returns {Record<string, string>} the complete environment
  */
 export function browserEnvironment(options) {
   const env = withoutFingerprint(options.env);
-  // A crash is camofleet's to tell of; the reporter is a process outside the browser's group.
+  // camofleet reports crashes itself, and the reporter would be a process outside of the browser's group.
   env.MOZ_CRASHREPORTER_DISABLE = '1';
   env.TMPDIR = temporaryDirectory(options.directory);
   if (options.headless && options.window) {
@@ -97,17 +98,17 @@ export function browserEnvironment(options) {
 }
 
 /**
- * Copies an environment without any `CAMOU_CONFIG…`: Camoufox would take an inherited one for its own.
+ * Copies an environment without any `CAMOU_CONFIG…`, which Camoufox would use as its fingerprint.
  *
  * @param {Record<string, string>} env an environment
- * @returns {Record<string, string>} a copy that holds no fingerprint
+ * @returns {Record<string, string>} a copy without a fingerprint
  */
 export function withoutFingerprint(env) {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('CAMOU_CONFIG')));
 }
 
 /**
- * Where everything temporary of a launch goes.
+ * The temporary directory of a launch.
  *
  * @param {string} directory the launch's directory
  * @returns {string} its temporary directory
@@ -117,10 +118,10 @@ export function temporaryDirectory(directory) {
 }
 
 /**
- * Finds the profile that Playwright made for a browser.
+ * Finds the profile that Playwright created for a browser.
  *
  * @param {string[]} args the browser's arguments
- * @returns {string|null} the profile's directory; null where the arguments name none
+ * @returns {string|null} the profile's directory; null if the arguments name none
  */
 export function profileOf(args) {
   const profile = args[args.findIndex((argument) => /^--?profile$/.test(argument)) + 1];
@@ -128,13 +129,13 @@ export function profileOf(args) {
 }
 
 /**
- * Prepares a profile just before its browser starts: only then is the directory known that Playwright made.
+ * Prepares a profile just before its browser starts, when the directory that Playwright created is known.
  *
- * Every window gets the size of the display, which no window manager would give it here. The profile says so as
- * if the user had left the last window like that, for `--width=1920` makes Firefox open `http://1920/` as well.
+ * Every window has to cover the display, which has no window manager. The profile says so as if the user had
+ * left the last window like that, because `--width=1920` makes Firefox open `http://1920/` as well.
  *
  * @param {string} profile the profile's directory
- * @param {object} options the checked options of a launch command
+ * @param {object} options the validated options of a launch command
  * @returns {void}
  * @throws {Error} when the profile can't be written
  */

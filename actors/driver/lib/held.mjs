@@ -1,12 +1,12 @@
 /**
- * Bounds what the clients of a session make this process keep for them: commands, calls and requests that wait for an
- * answer, and the answers of their own HTTP requests. Playwright itself keeps all of it for as long as it takes.
+ * Limits what this process holds for a session's clients: commands in progress, calls and requests that wait
+ * for a client's answer, and HTTP responses. Playwright itself holds them without a limit.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { currentScope } from './isolation.mjs';
-import { boundFetches } from './fetches.mjs';
+import { limitFetches } from './fetches.mjs';
 
-/** A sum of sizes that has a limit, in number and in bytes. */
+/** A total that is limited by number and by bytes. */
 class Holdings {
   #bytes = 0;
   #number = 0;
@@ -18,10 +18,11 @@ class Holdings {
   }
 
   /**
-   * Adds something, unless it is too much. One thing alone fits, however large: what it comes with has a limit of its own.
+   * Adds something, unless it exceeds the limits. A single item always fits, because its own size is limited
+   * elsewhere.
    *
    * @param {number} bytes its size
-   * @returns {(() => void)|null} takes it out again, once, however often it is called; null when it does not fit
+   * @returns {(() => void)|null} removes it again (idempotent); null when it does not fit
    */
   add(bytes) {
     if (this.#number > 0 && (this.#number >= this.#most.number || this.#bytes + bytes > this.#most.bytes)) return null;
@@ -37,45 +38,50 @@ class Holdings {
   }
 }
 
-/** Commands of clients that are being carried out. Each holds what it came with; one may come with 100 MiB. */
+/** Commands in progress. Each holds its message, which may have 100 MiB. */
 const COMMANDS = { bytes: 128 << 20, number: 10_000 };
 /** Calls of clients' functions by pages, which wait for the client. Each is held about three times. */
 const CALLS = { bytes: 64 << 20, number: 1_000 };
-/** Requests of pages that wait until a client says what becomes of them. */
+/** Requests of pages that wait for the client's route handler. */
 const ROUTES = { bytes: 64 << 20, number: 1_000 };
 
-/** Scripts that clients give to contexts and pages, which keep them for as long as the client has them. */
+/** Scripts that clients add to contexts and pages, which are kept as long as the client is connected. */
 const SCRIPTS = { bytes: 64 << 20, number: 10_000 };
 const GIVES_SCRIPT = new Set(['addInitScript', 'exposeBinding', 'registerSelectorEngine']);
-/** What one recording of requests (HAR) keeps: how many entries, and how many characters of bodies that are part of them. */
+/** The limits of a recording of requests (HAR): the number of entries, and the characters of bodies in them. */
 const RECORDING = { entries: 10_000, bodies: 64 << 20 };
-/** How many bytes a client may say of what it waits for, while it waits: it is for traces, and left out after that. */
+/**
+ * The limit of the log messages that a client sends while it waits, in bytes; they are for traces, and
+ * dropped above it.
+ */
 const MOST_WAITS = 8 << 20;
-/** What such a message takes beside its bytes. */
+/** The overhead of such a message. */
 const WAIT = 1 << 10;
 
 /** What is held for each launch. */
 const launches = new WeakMap();
 
-/** The size of the message from a client that is being worked on, in bytes. */
+/** The size of the client message that is being handled, in bytes. */
 const arrivals = new AsyncLocalStorage();
 
-/** The length of the call of a client's function that is being handed to it; there is no wait in between. */
+/** The size of the call of a client's function that is being sent to the client; this happens synchronously. */
 let calling = 0;
 
 /**
- * Emits an event of a client's socket such that the command in it knows how large it is.
+ * Emits an event of a client's socket so that the handler of the command can read the message's size.
  *
  * @template T
  * @param {unknown[]} event its name and arguments
  * @param {() => T} emit emits it
- * @returns {T} what that returns
+ * @returns {T} what `emit` returns
  */
 export function arriving([name, data], emit) {
   return name === 'message' ? arrivals.run(data.length ?? data.byteLength ?? 0, emit) : emit();
 }
 
-/** @returns {{commands: Holdings, calls: Holdings, routes: Holdings, scripts: Holdings}|null} what is held for the launch at work */
+/**
+ * @returns {{commands: Holdings, calls: Holdings, routes: Holdings, scripts: Holdings}|null} what is held for the current launch
+ */
 function holdings() {
   const scope = currentScope();
   if (!scope) return null;
@@ -88,29 +94,29 @@ function holdings() {
 }
 
 /**
- * Puts the bounds into Playwright's server.
+ * Installs the limits in Playwright's server.
  *
  * @param {object} core Playwright's bundle
  * @returns {void}
  */
-export function boundHeld({ server: { DispatcherConnection, Page } }) {
+export function limitHeld({ server: { DispatcherConnection, Page } }) {
   const { dispatch, registerDispatcher } = DispatcherConnection.prototype;
   DispatcherConnection.prototype.dispatch = async function (message) {
     const held = this._isInProcess ? null : holdings();
     if (!held) return dispatch.call(this, message);
     const size = arrivals.getStore() ?? 0;
-    // It has no answer.
+    // This command has no answer.
     if (message.method === '__waitInfo__') return fitsWaits(this, message, size) ? dispatch.call(this, message) : undefined;
     const refuse = (what, most, remedy) => {
-      this.onmessage({ id: message.id, error: { error: { name: 'Error', message: `${message.method}: ${tooMuch(what, most)}; ${remedy}`, stack: '' } } });
+      this.onmessage({ id: message.id, error: { error: { name: 'Error', message: `${message.method}: ${limitExceeded(what, most)}; ${remedy}`, stack: '' } } });
     };
     const release = held.commands.add(size);
-    if (!release) return refuse('commands of this session are being carried out', COMMANDS, 'wait for their answers');
+    if (!release) return refuse('commands of this session are in progress', COMMANDS, 'wait for their answers');
     try {
       const owner = GIVES_SCRIPT.has(message.method) && this._dispatcherByGuid.get(message.guid);
       if (owner) {
         const forget = held.scripts.add(size);
-        if (!forget) return refuse('scripts and functions are given to the pages of this session', SCRIPTS, 'close contexts that need them no more');
+        if (!forget) return refuse('scripts and functions were added to the pages of this session', SCRIPTS, 'close contexts that no longer need them');
         whenDisposed(owner, forget);
       }
       return await dispatch.call(this, message);
@@ -130,12 +136,12 @@ export function boundHeld({ server: { DispatcherConnection, Page } }) {
   };
 }
 
-/** What is done with the objects of Playwright's protocol that hold something, when they are made. */
+/** Handlers for new protocol objects that hold something, by type. */
 const HELD = {
   BindingCall(call, { calls }) {
     const release = calls.add(calling);
-    // The page's call fails with this.
-    if (!release) throw new Error(`${tooMuch('calls of this session wait for a client', CALLS)}; have them answered`);
+    // The page's call fails with this error.
+    if (!release) throw new Error(`${limitExceeded('calls of this session wait for a client', CALLS)}; answer them`);
     whenDisposed(call, release);
   },
   Route(dispatcher, { routes }) {
@@ -144,9 +150,10 @@ const HELD = {
     const headers = request.headers().reduce((sum, { name, value }) => sum + name.length + value.length, 0);
     const release = routes.add(request.url().length + headers + (request.postDataBuffer()?.length ?? 0));
     if (!release) {
-      // Not from within what hands it to the client, which takes this for a client that has no answer.
+      // Not synchronously in the code that notifies the client, which would treat it as a client without an
+      // answer.
       setImmediate(() => route.abort('blockedbyclient').catch(() => {}));
-      throw new Error(`${tooMuch('requests of this session wait for a client', ROUTES)}`);
+      throw new Error(`${limitExceeded('requests of this session wait for a client', ROUTES)}`);
     }
     whenDisposed(dispatcher, release);
     const checkNotHandled = dispatcher._checkNotHandled;
@@ -155,27 +162,27 @@ const HELD = {
       return checkNotHandled.call(this);
     };
   },
-  Tracing: ({ _object }) => boundRecordings(_object),
-  APIRequestContext: ({ _object }) => boundFetches(_object),
+  Tracing: ({ _object }) => limitRecordings(_object),
+  APIRequestContext: ({ _object }) => limitFetches(_object),
 };
 
 const bounded = new WeakSet();
 
-/** Bounds the recordings of requests, once something that makes them is known: Playwright does not export what it is. */
-function boundRecordings(tracing) {
+/** Limits the recordings of requests once the first recorder exists: Playwright does not export its class. */
+function limitRecordings(tracing) {
   const proto = Object.getPrototypeOf(tracing);
   if (bounded.has(proto)) return;
   bounded.add(proto);
   const { harStart } = proto;
   proto.harStart = function (...args) {
     const id = harStart.apply(this, args);
-    boundRecording(this.harRecorders.get(id));
+    limitRecording(this.harRecorders.get(id));
     return id;
   };
 }
 
-/** Leaves out of a recording what comes after its limits: the bodies, and then the requests. */
-function boundRecording(recorder) {
+/** Drops what exceeds the limits of a recording: first bodies, then requests. */
+function limitRecording(recorder) {
   const { onEntryStarted, onEntryFinished } = recorder;
   let entries = 0;
   let bodies = 0;
@@ -196,7 +203,7 @@ function boundRecording(recorder) {
   };
 }
 
-/** Calls back when an object of the protocol goes: it was answered, or its page or client is gone. */
+/** Calls back when a protocol object is disposed of: it was answered, or its page or client is gone. */
 function whenDisposed(dispatcher, release) {
   const onDispose = dispatcher._onDispose;
   dispatcher._onDispose = function () {
@@ -207,7 +214,7 @@ function whenDisposed(dispatcher, release) {
 
 const waits = new WeakMap();
 
-/** Whether what a client says of something that it waits for is still kept. */
+/** Whether a client's log messages about something it waits for are still kept. */
 function fitsWaits(connection, { params }, size) {
   const before = connection._waitOperations.size === 0 ? 0 : (waits.get(connection) ?? 0);
   const all = before + (params?.phase === 'after' ? 0 : size + WAIT);
@@ -216,6 +223,6 @@ function fitsWaits(connection, { params }, size) {
   return true;
 }
 
-function tooMuch(what, { bytes, number }) {
+function limitExceeded(what, { bytes, number }) {
   return `too many ${what}: at most ${number}, with ${bytes >> 20} MiB together`;
 }

@@ -1,11 +1,11 @@
-/** Carries out camofleet's commands on the browsers of this driver. */
+/** Executes camofleet's commands on the browsers of this driver. */
 import { InvalidCommand, parseCommand } from './commands.mjs';
 import { describe } from './errors.mjs';
 import { Launch } from './launch.mjs';
 import { send } from './output.mjs';
 import { discardContexts, openPage } from './pages.mjs';
 
-/** How long leaving and entering a browser may take when the command names no time, in milliseconds. */
+/** The default timeout for connecting to a browser, in milliseconds. */
 const ATTACH_TIMEOUT_MS = 10_000;
 
 /** All browsers of one driver process, by camofleet's ids. */
@@ -14,7 +14,7 @@ export class Host {
   #launches = new Map();
 
   /**
-   * Carries out one line from camofleet. Whatever goes wrong becomes an event; nothing is thrown.
+   * Executes one line from camofleet. Errors become events; nothing is thrown.
    *
    * @param {string} line one JSON object
    * @returns {void}
@@ -33,7 +33,7 @@ export class Host {
         send({ type: 'pong' });
         break;
       case 'check':
-        this.#inside(command, (_, launch) => launch.check(command.timeout_ms));
+        this.#inScope(command, (_, launch) => launch.check(command.timeout_ms));
         break;
       case 'launch':
         this.#launch(command);
@@ -42,18 +42,18 @@ export class Host {
         this.#close(command);
         break;
       case 'open':
-        this.#inside(command, (endpoint) =>
+        this.#inScope(command, (endpoint) =>
           openPage(endpoint, { url: command.url, wait: command.wait, timeout: command.timeout_ms }),
         );
         break;
       case 'discard_contexts':
-        this.#inside(command, (endpoint) => discardContexts(endpoint, ATTACH_TIMEOUT_MS));
+        this.#inScope(command, (endpoint) => discardContexts(endpoint, ATTACH_TIMEOUT_MS));
         break;
     }
   }
 
   /**
-   * Kills every browser at once, also those that are only starting. Returns when the signals are sent.
+   * Kills every browser at once, also those that are still starting. Returns when the signals are sent.
    *
    * @returns {number} how many browsers there were
    */
@@ -64,7 +64,7 @@ export class Host {
 
   async #launch({ id, options }) {
     if (this.#launches.has(id)) {
-      send({ type: 'invalid', id: null, request: null, error: `launch ${id} exists already: every launch needs an id of its own` });
+      send({ type: 'invalid', id: null, request: null, error: `launch ${id} exists already: every launch needs its own id` });
       return;
     }
     const launch = new Launch(id, options, () => this.#launches.values());
@@ -88,7 +88,7 @@ export class Host {
     else send({ type: 'exited', id, code: null, signal: null, requested: true, reason: 'unknown' });
   }
 
-  async #inside({ id, request }, work) {
+  async #inScope({ id, request }, work) {
     const launch = this.#launches.get(id);
     const endpoint = launch?.endpoint;
     let error = null;

@@ -1,21 +1,22 @@
 /**
- * Bounds the messages of a session's clients that have arrived in part: the sockets' library keeps their pieces until they
- * are whole, up to 100 MiB for each client.
+ * Limits the partially received messages of a session's clients: the WebSocket library buffers fragments
+ * until the message is complete, up to 100 MiB per client.
  */
 import { log } from './output.mjs';
 
-/** How many bytes of incomplete messages the clients of one session may have sent together. One message of 100 MiB fits. */
+/** The limit of a session's incomplete messages together, in bytes. One message of 100 MiB fits. */
 const MOST = 128 << 20;
-/** What a piece takes beside its bytes. */
+/** The overhead of a fragment. */
 const PIECE = 256;
-/** How long a client that is dropped may take to answer the close, in milliseconds. */
+/** How long a disconnected client may take to answer the close, in milliseconds. */
 const CLOSE_PATIENCE_MS = 2_000;
 
-/** How much of an incomplete message each client has sent, in bytes. */
+/** The size of each client's incomplete message, in bytes. */
 const incomplete = new WeakMap();
 
 /**
- * Watches what a client sends, and drops the one of its session that has most when it is too much.
+ * Watches a client's data; above the limit the client of the session with the largest incomplete message is
+ * disconnected.
  *
  * @param {object} socket a WebSocket of the `ws` library, just connected
  * @param {Set<object>} clients all sockets of the session
@@ -38,9 +39,9 @@ export function limitIncoming(socket, clients) {
   });
 }
 
-/** Reads nothing more of a client, gives the memory of its message back, and closes its connection. */
+/** Stops reading from a client, frees its incomplete message, and closes its connection. */
 function drop(socket, held) {
-  log(`a client was disconnected: the incomplete messages of its session have more than ${MOST >> 20} MiB, and its own ${held >> 20} MiB`);
+  log(`a client was disconnected: the incomplete messages of its session exceed ${MOST >> 20} MiB, and its own have ${held >> 20} MiB`);
   incomplete.delete(socket);
   const { _socket: connection, _receiver: receiver } = socket;
   connection.removeAllListeners('data');
@@ -49,6 +50,6 @@ function drop(socket, held) {
   receiver._bufferedBytes = 0;
   receiver._fragments.length = 0;
   // 1009, "message too big" (RFC 6455, section 7.4.1).
-  socket.close(1009, `the session's clients may have ${MOST >> 20} MiB of incomplete messages together`);
+  socket.close(1009, `the session's clients may have at most ${MOST >> 20} MiB of incomplete messages together`);
   setTimeout(() => socket.terminate(), CLOSE_PATIENCE_MS).unref();
 }

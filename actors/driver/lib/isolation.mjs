@@ -1,10 +1,10 @@
 /**
  * Keeps launches apart inside the one Node process.
  *
- * Playwright takes neither a temporary directory nor a hook for its child processes as an option, and a
- * profile directory of our own does not work with WebDriver BiDi. So the two Node functions it uses are
- * wrapped here: whatever runs on behalf of a launch (which AsyncLocalStorage knows, across awaits and the
- * sockets that its server accepts) gets that launch's directory and reports that launch's children.
+ * Playwright has options neither for a temporary directory nor for a hook on its child processes, and a
+ * custom profile directory does not work with WebDriver BiDi. So the two Node functions it uses are wrapped
+ * here: code that runs on behalf of a launch (tracked by AsyncLocalStorage, across awaits and accepted
+ * sockets) gets that launch's directory and reports that launch's children.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import childProcess from 'node:child_process';
@@ -13,15 +13,16 @@ import os from 'node:os';
 
 /**
  * @typedef {object} Scope
- * @property {string} temporaryDirectory where everything temporary of this launch belongs
- * @property {(command: string, args: string[]) => string[]} beforeSpawn is shown each child before it exists, and says
- *   with which arguments it starts; it throws to refuse it
- * @property {(command: string, child: import('node:child_process').ChildProcess) => void} adopt is called with each child
- *   process the moment it exists, so that even a half-launched browser is known
- * @property {(served: import('./playwright.mjs').Served) => void} onServer is given the browser's server once it listens
- * @property {(pattern: string) => void} onSlowPattern is called with a client's pattern whose match took too long;
- *   until `matching.closed` is false again, no pattern of the launch matches anything
- * @property {import('./patterns.mjs').Matching} matching what is known of its clients' patterns
+ * @property {string} temporaryDirectory the launch's temporary directory
+ * @property {(command: string, args: string[]) => string[]} beforeSpawn is called before each child is
+ * spawned, and returns the arguments for it; it throws to refuse it
+ * @property {(command: string, child: import('node:child_process').ChildProcess) => void} adopt is called
+ * with each child process as soon as it exists, so that even a half-launched browser is known
+ * @property {(served: import('./playwright.mjs').Served) => void} onServer is called with the browser's
+ * server once it listens
+ * @property {(pattern: string) => void} onSlowPattern is called with a client's pattern whose match took too
+ * long; until `matching.closed` is false again, no pattern of the launch matches anything
+ * @property {import('./patterns.mjs').Matching} matching the state of its clients' patterns
  */
 
 /** @type {AsyncLocalStorage<Scope>} */
@@ -31,17 +32,17 @@ const systemTmpdir = os.tmpdir;
 os.tmpdir = () => scopes.getStore()?.temporaryDirectory ?? systemTmpdir();
 
 const systemSpawn = childProcess.spawn;
-const deathWarrant = findDeathWarrant();
+const deathSignal = findDeathSignal();
 childProcess.spawn = function spawn(command, args, options) {
   const scope = scopes.getStore();
   if (!scope) return systemSpawn.call(this, command, args, options);
-  const child = systemSpawn.call(this, ...deathWarrant(command, scope.beforeSpawn(command, args)), options);
+  const child = systemSpawn.call(this, ...deathSignal(command, scope.beforeSpawn(command, args)), options);
   scope.adopt(command, child);
   return child;
 };
 
 /**
- * Finds out on whose behalf the current code runs.
+ * The scope of the launch that the current code runs for.
  *
  * @returns {Scope|undefined} the launch's scope; `undefined` outside of any launch
  */
@@ -53,7 +54,7 @@ export function currentScope() {
  * Runs a function, and everything it starts, on behalf of one launch.
  *
  * @template T
- * @param {Scope} scope whose temporary directory and children these are
+ * @param {Scope} scope the launch's scope
  * @param {() => T} work what to run
  * @returns {T} what the work returns
  */
@@ -62,7 +63,7 @@ export function runInScope(scope, work) {
 }
 
 /**
- * Ends a whole process group at once. A group that is gone already is no error.
+ * Kills a whole process group. A group that no longer exists is no error.
  *
  * @param {number|undefined} leader the group's id, which is its leader's process id
  * @returns {void}
@@ -77,25 +78,25 @@ export function killGroup(leader) {
 }
 
 /**
- * Ends what is left of a process group whose leader has ended and was reaped. While the group has a member its number is
- * nobody else's; a process that has it by now is a stranger, and the group is gone.
+ * Kills the rest of a process group whose leader has ended and was reaped. While the group has members, its
+ * number is not reused; if a process has that number now, it is unrelated and the group is gone.
  *
  * @param {number} leader the group's id, which was its leader's process id
  * @returns {void}
  */
-export function killRemains(leader) {
+export function killRemaining(leader) {
   if (!fs.existsSync(`/proc/${leader}`)) killGroup(leader);
 }
 
 /**
- * Finds out whether children can be made to die with this process.
+ * Checks whether children can be made to die with this process.
  *
- * The kernel kills such a child even when this process ends by SIGKILL, which no code in it can answer.
- * `setpriv` (util-linux) asks for that and then becomes the browser: same process id, same group.
+ * The kernel kills such a child even when this process ends by SIGKILL. `setpriv` (util-linux) requests that
+ * and then becomes the browser: same process id, same group.
  *
  * @returns {(command: string, args: string[]) => [string, string[]]} rewrites a command line
  */
-function findDeathWarrant() {
+function findDeathSignal() {
   const wrap = (command, args) => ['setpriv', ['--pdeathsig', 'KILL', '--', command, ...args]];
   const trial = childProcess.spawnSync(...wrap(process.execPath, ['--version']), { stdio: 'ignore' });
   if (trial.status === 0) return wrap;

@@ -1,30 +1,30 @@
-/** One launched browser: its Playwright server, its processes, and what it tells camofleet. */
+/** One launched browser: its Playwright server, its processes, and its events for camofleet. */
 import fs from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { firefox } from 'playwright-core';
 import { camoufoxOptions } from './camoufox.mjs';
 import { describeLaunchFailure } from './errors.mjs';
 import { stockFirefoxOptions, prepareProfile, profileOf, temporaryDirectory } from './firefox.mjs';
-import { killGroup, killRemains, runInScope } from './isolation.mjs';
+import { killGroup, killRemaining, runInScope } from './isolation.mjs';
 import { log } from './output.mjs';
 import { newMatching } from './patterns.mjs';
 import { browserVersion } from './pages.mjs';
 import { shareStartupCaches } from './startupCaches.mjs';
-import { cutBytes, cutLines } from './text.mjs';
-import { boundEncoder, isEncoder, watchEncoder } from './video.mjs';
+import { truncateBytes, truncateLines } from './text.mjs';
+import { limitEncoder, isEncoder, watchEncoder } from './video.mjs';
 
 const MOST_OUTPUT_LINES = 40;
 
-/** How many bytes of a line that a process prints are read. Playwright keeps the last lines of a browser. */
+/** How many bytes of an output line are read. Playwright keeps the last lines of a browser. */
 const LONGEST_LINE = 8 << 10;
 
 /** How long the end of a browser may wait for Playwright to remove its profile, in milliseconds. */
 const CLEANUP_PATIENCE_MS = 1000;
 
-/** The time of a launch is up. */
+/** The launch timed out. */
 class TooSlow extends Error {}
 
-/** Why a launch came to nothing, in one line; `timedOut` when its time was up. */
+/** Why a launch failed, in one line; `timedOut` if it took too long. */
 class LaunchFailure extends Error {
   constructor(message, cause) {
     super(message, { cause });
@@ -32,20 +32,20 @@ class LaunchFailure extends Error {
   }
 }
 
-/** How many patterns of its clients may take too long before the browser is ended. Each costs a third of a second. */
+/** How many slow patterns of its clients a browser survives. Each costs a third of a second. */
 const MOST_SLOW_PATTERNS = 3;
 
-/** The longest reason that a WebSocket's close frame holds, in bytes. */
+/** The longest reason of a WebSocket close frame, in bytes. */
 const LONGEST_REASON = 123;
 
-/** A browser from the command that asks for it to the end of its process. */
+/** A browser, from its launch command to the end of its process. */
 export class Launch {
   /** @type {'launching'|'ready'|'gone'} */
   #state = 'launching';
-  /** Whether somebody asked for its end. */
+  /** Whether its end was requested. */
   #closing = false;
-  /** Whether any process of it that still appears is to be killed at once. */
-  #doomed = false;
+  /** Whether further processes of it are to be killed at once. */
+  #killNewProcesses = false;
   #output = [];
   /** @type {{code: number|null, signal: string|null}|null} */
   #exited = null;
@@ -58,21 +58,21 @@ export class Launch {
   #server = null;
   /** @type {import('./playwright.mjs').Served|null} */
   #served = null;
-  /** The question to the browser that it has not answered yet. */
+  /** The pending health check of the browser. */
   #asked = null;
   #matching = newMatching();
   #encoders = new Set();
   #siblings;
 
   /**
-   * Why the driver itself ended the browser.
+   * Why the driver ended the browser by itself.
    *
    * @type {string|null}
    */
   ownReason = null;
 
   /**
-   * The directory of its profile, from the moment that its process is about to start.
+   * The directory of its profile, known just before its process starts.
    *
    * @type {string|null}
    */
@@ -80,8 +80,8 @@ export class Launch {
 
   /**
    * @param {string} id camofleet's id of this launch
-   * @param {object} options the checked options of its launch command
-   * @param {() => Iterable<Launch>} siblings the launches that there are when this one starts its process
+   * @param {object} options the validated options of its launch command
+   * @param {() => Iterable<Launch>} siblings the launches that exist when this one starts its process
    */
   constructor(id, options, siblings) {
     this.id = id;
@@ -94,7 +94,7 @@ export class Launch {
     return this.#state === 'ready' ? this.#server.wsEndpoint() : null;
   }
 
-  /** @returns {boolean} whether somebody asked for this browser's end */
+  /** @returns {boolean} whether this browser's end was requested */
   get closing() {
     return this.#closing;
   }
@@ -103,7 +103,7 @@ export class Launch {
    * Starts the browser and its server.
    *
    * @returns {Promise<{endpoint: string, pid: number, version: string}>} once clients may attach
-   * @throws {Error} with a readable one-line message, once nothing of the launch runs any more
+   * @throws {Error} with a readable one-line message, once no process of the launch runs any more
    */
   async start() {
     const deadline = new AbortController();
@@ -111,13 +111,13 @@ export class Launch {
       assertExecutable(this.options.executable);
       const starting = this.#bringUp();
       const version = await Promise.race([starting, this.#timeOut(deadline.signal)]);
-      if (this.#doomed || this.#exited) throw new Error('the browser ended while it started');
+      if (this.#killNewProcesses || this.#exited) throw new Error('the browser ended while it started');
       this.#state = 'ready';
       return { endpoint: this.#server.wsEndpoint(), pid: this.#main.pid, version };
     } catch (error) {
       // A browser that is killed below did not end by itself.
       const ownEnd = this.#exited;
-      this.#doomed = true;
+      this.#killNewProcesses = true;
       this.kill();
       if (this.#main) await this.#ended();
       this.#state = 'gone';
@@ -127,7 +127,7 @@ export class Launch {
     }
   }
 
-  /** Starts process and server, and asks for the version as a first client would. */
+  /** Starts process and server, and reads the version as a first client would. */
   async #bringUp() {
     const scope = {
       temporaryDirectory: temporaryDirectory(this.options.directory),
@@ -145,7 +145,7 @@ export class Launch {
         host: '127.0.0.1',
         port: 0,
         _sharedBrowser: true,
-        // The driver ends its browsers itself; Playwright's handlers would close them politely and late.
+        // The driver ends its browsers itself; Playwright's signal handlers would close them slowly.
         handleSIGINT: false,
         handleSIGTERM: false,
         handleSIGHUP: false,
@@ -155,15 +155,15 @@ export class Launch {
   }
 
   /**
-   * Asks the browser for an answer.
+   * Checks that the browser responds.
    *
-   * @param {number} timeout how long it may take, in milliseconds
+   * @param {number} timeout in milliseconds
    * @returns {Promise<void>} once it has answered
-   * @throws {Error} when it does not in time, or is not ready
+   * @throws {Error} when it does not answer in time, or is not ready
    */
   async check(timeout) {
     if (this.#state !== 'ready') throw new Error('the browser is not ready');
-    // One that hangs has one question to answer, however often it is asked.
+    // A hanging browser has at most one pending check.
     this.#asked ??= this.#served.answers().finally(() => (this.#asked = null));
     const deadline = new AbortController();
     try {
@@ -178,19 +178,19 @@ export class Launch {
     }
   }
 
-  /** A client's pattern took too long, and all sessions of this driver waited for it. */
+  /** A client's pattern took too long and delayed all sessions of this driver. */
   async #onSlowPattern(pattern) {
     const reason = `a client's pattern took too long to match, give a simpler one: ${pattern}`;
     log(`launch ${this.id}: ${reason}`);
-    if (this.#matching.condemned.size >= MOST_SLOW_PATTERNS) {
+    if (this.#matching.slow.size >= MOST_SLOW_PATTERNS) {
       this.ownReason ??= reason;
       this.kill();
     }
-    await this.#served?.disconnectClients(cutBytes(reason, LONGEST_REASON));
+    await this.#served?.disconnectClients(truncateBytes(reason, LONGEST_REASON));
     this.#matching.closed = false;
   }
 
-  /** Fails when the launch's time is up: `launchServer` itself takes a timeout and does not keep it. */
+  /** Rejects when the launch times out: `launchServer` has a timeout but does not keep it. */
   async #timeOut(signal) {
     const timeout = this.options.timeout_ms;
     await delay(timeout, null, { signal });
@@ -200,8 +200,7 @@ export class Launch {
   /**
    * Waits for the end of a browser that was ready.
    *
-   * @returns {Promise<{code: number|null, signal: string|null}>} how its process ended, once it is reaped and
-   *   Playwright has stopped touching its directory
+   * @returns {Promise<{code: number|null, signal: string|null}>} how its process ended, once it is reaped and Playwright no longer uses its directory
    */
   async ended() {
     const exit = await this.#ended();
@@ -209,14 +208,14 @@ export class Launch {
     return exit;
   }
 
-  /** Asks for the browser's end: now, and if it is only just starting, as soon as it exists. */
+  /** Ends the browser at once, or as soon as it exists if it is still starting. */
   close() {
     this.#closing = true;
-    this.#doomed = true;
+    this.#killNewProcesses = true;
     this.kill();
   }
 
-  /** Kills every process of this launch at once. Harmless when none runs. */
+  /** Kills all processes of this launch. Harmless when there are none. */
   kill() {
     for (const child of this.#children) killGroup(child.pid);
   }
@@ -228,7 +227,7 @@ export class Launch {
   }
 
   #beforeSpawn(command, args) {
-    if (isEncoder(command)) return boundEncoder(args, this.#encoders.size);
+    if (isEncoder(command)) return limitEncoder(args, this.#encoders.size);
     if (!this.#main) this.#beforeBrowser(args);
     return args;
   }
@@ -236,7 +235,7 @@ export class Launch {
   #beforeBrowser(args) {
     const profile = profileOf(args);
     if (!profile) return;
-    // Camoufox has a build and a start of its own.
+    // Camoufox has launch options of its own.
     const { engine, executable } = this.options;
     if (engine === 'firefox') shareStartupCaches(profile, this.#profilesOf(executable));
     this.profile = profile;
@@ -251,11 +250,11 @@ export class Launch {
     return [...this.#siblings()].filter(({ options, profile }) => profile && options.executable === executable).map(({ profile }) => profile);
   }
 
-  /** Takes charge of a child process. The first is the browser; clients may later start a video encoder. */
+  /** Records a child process. The first is the browser; later ones may be video encoders. */
   #adopt(command, child) {
     // Without a process id the spawn failed, and Playwright reports why.
     if (!child.pid) return;
-    for (const stream of [child.stdout, child.stderr]) if (stream) cutLines(stream, LONGEST_LINE);
+    for (const stream of [child.stdout, child.stderr]) if (stream) truncateLines(stream, LONGEST_LINE);
     this.#children.add(child);
     const isMain = !this.#main;
     if (isMain) this.#watchMain(child);
@@ -267,15 +266,15 @@ export class Launch {
       this.#children.delete(child);
       this.#encoders.delete(child);
       if (!isMain) return;
-      // What the browser started must not outlive it, and it can't end by itself once its leader is gone.
-      killRemains(child.pid);
+      // The browser's children must not outlive it, and don't end by themselves without their group's leader.
+      killRemaining(child.pid);
       this.#exited = { code, signal };
       this.#reportExit(this.#exited);
     });
-    if (this.#doomed) killGroup(child.pid);
+    if (this.#killNewProcesses) killGroup(child.pid);
   }
 
-  /** Keeps the last lines that the browser prints while it starts: they tell why it failed. */
+  /** Keeps the last output lines of the starting browser, which explain a failure. */
   #watchMain(child) {
     this.#main = child;
     for (const stream of [child.stdout, child.stderr]) {
@@ -292,7 +291,7 @@ export class Launch {
   }
 }
 
-/** Says what is wrong with an executable before any process is started for it. */
+/** Checks an executable before a process is started for it. */
 function assertExecutable(executable) {
   try {
     fs.accessSync(executable, fs.constants.X_OK);

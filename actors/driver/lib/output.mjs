@@ -1,8 +1,8 @@
 /**
- * The driver's two outputs: events for camofleet on stdout, lines for people on stderr.
+ * The driver's two outputs: events for camofleet on stdout, log lines on stderr.
  *
- * Importing this module takes stdout away from everybody else first, because one stray line
- * from a library would break the protocol.
+ * Importing this module takes stdout away from all other code, because one stray line from a library would
+ * break the protocol.
  */
 import { Console } from 'node:console';
 
@@ -10,16 +10,16 @@ const writeToStdout = process.stdout.write.bind(process.stdout);
 process.stdout.write = process.stderr.write.bind(process.stderr);
 globalThis.console = new Console({ stdout: process.stderr, stderr: process.stderr });
 
-// Losing the log's reader is no reason to end, and there is nowhere left to report it.
+// A closed log is no reason to exit, and there is nowhere left to report it.
 process.stderr.on('error', () => {});
 
 /**
- * Sends one event to camofleet as one JSON line, in which every text is well-formed: a page, a URL or a browser can
- * hold half a surrogate pair, which JSON's own parsers refuse.
+ * Sends one event to camofleet as one JSON line with well-formed texts: pages, URLs and browsers can contain
+ * lone surrogates, which strict JSON parsers refuse.
  *
- * A write that fails (camofleet is gone) surfaces through `onOutputLost`, never as an exception.
+ * A failed write (camofleet is gone) is reported by `onOutputLost`, never thrown.
  *
- * @param {{type: string, [field: string]: unknown}} event what happened
+ * @param {{type: string, [field: string]: unknown}} event the event
  * @returns {void}
  */
 export function send(event) {
@@ -27,7 +27,7 @@ export function send(event) {
 }
 
 /**
- * Calls back once nobody reads the events any more.
+ * Registers a callback for when nobody reads the events any more.
  *
  * @param {() => void} callback what to do then
  * @returns {void}
@@ -37,9 +37,9 @@ export function onOutputLost(callback) {
 }
 
 /**
- * Writes one line for people to stderr.
+ * Writes one line to the log on stderr.
  *
- * @param {string} text what happened, without a trailing line break
+ * @param {string} text the message, without a trailing line break
  * @returns {void}
  */
 export function log(text) {

@@ -1,15 +1,15 @@
 /**
- * What the driver does inside a running browser, as just another client of its shared server: contexts stay
- * when a client leaves, so what it opens is there for whoever attaches next.
+ * Actions inside a running browser, done as another client of its shared server. Contexts survive their
+ * client, so what is opened here is there for the next client.
  */
 import { firefox } from 'playwright-core';
 
 /**
- * Attaches to a browser, works in it, and leaves without closing anything.
+ * Connects to a browser, does something in it, and disconnects without closing anything.
  *
  * @template T
  * @param {string} endpoint the `ws://` address of its server
- * @param {number} timeout how long attaching may take, in milliseconds
+ * @param {number} timeout how long connecting may take, in milliseconds
  * @param {(browser: import('playwright-core').Browser) => Promise<T>} work what to do
  * @returns {Promise<T>} what the work returns
  * @throws {Error} when the server can't be reached or the work fails
@@ -19,13 +19,13 @@ async function visit(endpoint, timeout, work) {
   try {
     return await work(browser);
   } finally {
-    // On a connected browser this only disconnects; after a crash there is nothing to disconnect from.
+    // On a connected browser this only disconnects; after a crash it is disconnected already.
     await browser.close().catch(() => {});
   }
 }
 
 /**
- * Asks a browser for its version, which also proves that its server answers.
+ * Reads a browser's version, which also proves that its server answers.
  *
  * @param {string} endpoint the `ws://` address of its server
  * @param {number} timeout in milliseconds
@@ -37,13 +37,12 @@ export function browserVersion(endpoint, timeout) {
 }
 
 /**
- * Opens a URL in a new context and page as large as its window, and leaves both open.
+ * Opens a URL in a new context with a page of the window's size, and leaves both open.
  *
- * A page that fails to load stays too: a viewer then sees the browser's own error page.
+ * A page that fails to load stays open too, so that viewers see the browser's error page.
  *
  * @param {string} endpoint the `ws://` address of its server
- * @param {{url: string, wait: 'load'|'domcontentloaded', timeout: number}} request the URL, what to wait for,
- *   and how long in milliseconds
+ * @param {{url: string, wait: 'load'|'domcontentloaded', timeout: number}} request the URL, what to wait for, and how long in milliseconds
  * @returns {Promise<void>}
  * @throws {Error} when the URL can't be loaded in time
  */
@@ -56,10 +55,10 @@ export function openPage(endpoint, { url, wait, timeout }) {
 }
 
 /**
- * Closes every context of a browser, and so all pages and cookies in them.
+ * Closes every context of a browser, with its pages and cookies.
  *
  * @param {string} endpoint the `ws://` address of its server
- * @param {number} timeout in milliseconds, for attaching
+ * @param {number} timeout for connecting, in milliseconds
  * @returns {Promise<void>}
  * @throws {Error} when the server can't be reached or a context can't be closed
  */

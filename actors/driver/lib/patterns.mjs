@@ -1,46 +1,49 @@
 /**
- * Puts a time limit on the patterns that clients give.
+ * Limits the time of regular expressions from clients.
  *
- * `context.route(/(a+)+$/)` is matched here, in the process that all sessions of a driver share, and a backtracking
- * match of such a pattern takes longer than the universe is old. Playwright builds every pattern that comes over its
- * protocol, globs included, with `new RegExp`, while its own are literals. So the global constructor is replaced
- * before Playwright is loaded: what it makes on behalf of a launch is matched under V8's watchdog, which costs 30 µs
- * a match (docs/adr/0018-a-pattern-costs-only-its-own-session.md).
+ * `context.route(/(a+)+$/)` is matched in this process, which all sessions of a driver share, and such a
+ * backtracking pattern can take practically forever. Playwright builds every pattern that it gets over its
+ * protocol, globs included, with `new RegExp`, while its own patterns are literals. So the global constructor
+ * is replaced before Playwright is loaded: patterns created on behalf of a launch are matched under V8's
+ * watchdog, which costs 30 µs per match (docs/adr/0018-a-pattern-costs-only-its-own-session.md).
  */
 import vm from 'node:vm';
 import { currentScope } from './isolation.mjs';
-import { cut } from './text.mjs';
+import { truncate } from './text.mjs';
 
 /**
- * How long a match may take, in milliseconds: an honest one takes microseconds. A second attempt is for a machine
- * that did not let this process run during the first.
+ * The timeout of a match, in milliseconds; normal ones take microseconds. The second, longer attempt is for a
+ * machine that gave this process no CPU time during the first.
  */
 const LIMITS_MS = [100, 250];
 
 /**
- * How long all matches of a launch may take together, in milliseconds, and how much of that comes back in a second:
- * a hundred patterns that each stay below their limit would stop the others as well.
+ * The budget of all matches of a launch, in milliseconds, and how much of it is refilled per second: many
+ * patterns that each stay below their timeout would block the other sessions as well.
  */
 const BUDGET = { most: 500, perSecond: 200 };
 
-/** How many patterns of a launch that took too long are remembered, so that none of them costs its time again. */
-const MOST_CONDEMNED = 256;
+/** How many slow patterns of a launch are remembered, so that they are not tried again. */
+const MOST_REMEMBERED = 256;
 
-/** How much of a pattern is shown. */
+/** How many characters of a pattern are shown. */
 const SHOWN = 80;
 
-/** Without a quantifier or an alternative nothing can be tried in more than a handful of ways. */
+/** Without a quantifier or an alternative a pattern can't backtrack much. */
 const BRANCHING = /[*+?{|]/;
 
 const NativeRegExp = globalThis.RegExp;
 const nativeExec = NativeRegExp.prototype.exec;
 
-/** What the watched script runs: one match at a time, for a match calls nobody back. */
+/**
+ * The script that runs under the watchdog. There is one match at a time, because matching calls no other
+ * code.
+ */
 let job = null;
 const watched = vm.createContext({ run: () => job() });
 const watch = new vm.Script('run()');
 
-/** On whose behalf a limited pattern was made. */
+/** The launch that a limited pattern belongs to. */
 const owners = new WeakMap();
 
 const limited = Object.create(NativeRegExp.prototype);
@@ -48,7 +51,7 @@ const LimitedRegExp = new Proxy(NativeRegExp, {
   construct: (target, args) => limit(Reflect.construct(target, args)),
   apply(target, self, args) {
     const made = Reflect.apply(target, self, args);
-    // `RegExp(pattern)` hands a pattern back as it is.
+    // `RegExp(pattern)` returns an existing pattern unchanged.
     return made === args[0] ? made : limit(made);
   },
 });
@@ -58,11 +61,11 @@ define(limited, 'exec', function exec(text) {
   this.lastIndex = 0;
   return null;
 });
-// `split` makes another pattern with the constructor of the first.
+// `split` creates another pattern with the constructor of the first.
 define(limited, 'constructor', LimitedRegExp);
 globalThis.RegExp = LimitedRegExp;
 
-// Newer versions of Node have URL patterns, which may hold regular expressions.
+// Newer versions of Node have URL patterns, which may contain regular expressions.
 const urlPattern = globalThis.URLPattern?.prototype;
 if (urlPattern) {
   const { test, exec } = urlPattern;
@@ -75,7 +78,7 @@ if (urlPattern) {
   });
 }
 
-/** Limits a pattern that is made on behalf of a launch and could need it. */
+/** Limits a pattern if it is created on behalf of a launch and could backtrack. */
 function limit(pattern) {
   const scope = currentScope();
   if (!scope || !BRANCHING.test(pattern.source)) return pattern;
@@ -84,17 +87,17 @@ function limit(pattern) {
 }
 
 /**
- * Matches a pattern on behalf of a launch, which is notified when it took too long.
+ * Matches a pattern on behalf of a launch, which is notified if it took too long.
  *
  * @template T
  * @param {import('./isolation.mjs').Scope|undefined} scope the launch's scope; outside of any there is no limit
- * @param {string} pattern names the pattern
+ * @param {string} pattern identifies the pattern
  * @param {() => T} work the match
  * @returns {T|undefined} its result; `undefined` when it took too long, now or before
  */
 function withinLimits(scope, pattern, work) {
   if (!scope) return work();
-  if (scope.matching.closed || scope.matching.condemned.has(pattern)) return undefined;
+  if (scope.matching.closed || scope.matching.slow.has(pattern)) return undefined;
   for (const timeout of LIMITS_MS) {
     job = work;
     const started = performance.now();
@@ -111,15 +114,15 @@ function withinLimits(scope, pattern, work) {
   }
   const { matching } = scope;
   matching.closed = true;
-  if (matching.condemned.size < MOST_CONDEMNED) matching.condemned.add(pattern);
-  // Not from within the code that matches: it ends connections.
-  setImmediate(() => scope.onSlowPattern(cut(pattern, SHOWN)));
+  if (matching.slow.size < MOST_REMEMBERED) matching.slow.add(pattern);
+  // Not synchronously within the matching code, because this disconnects clients.
+  setImmediate(() => scope.onSlowPattern(truncate(pattern, SHOWN)));
   return undefined;
 }
 
 /**
- * Takes the time since then from a launch's budget, and says whether there was as much. What the machine gave to other
- * processes meanwhile is not the pattern's: a page with a thousand requests has a thousand matches.
+ * Charges the CPU time since then to a launch's budget, and returns whether there was enough. Time that the
+ * machine gave to other processes does not count: a page with a thousand requests causes a thousand matches.
  */
 function spend(matching, started, before) {
   const now = performance.now();
@@ -132,19 +135,20 @@ function spend(matching, started, before) {
 
 /**
  * @typedef {object} Matching
- * @property {number} left how long the launch's patterns may still take, in milliseconds
- * @property {number} at when that was so
- * @property {Set<string>} condemned the patterns that took too long: they match nothing any more
- * @property {boolean} closed whether nothing matches: the clients whose patterns took too long are being disconnected
+ * @property {number} left the remaining budget of the launch's patterns, in milliseconds
+ * @property {number} at when that was computed
+ * @property {Set<string>} slow the patterns that took too long: they match nothing any more
+ * @property {boolean} closed whether nothing matches, while the clients with slow patterns are being
+ * disconnected
  */
 
 /**
- * What is known of the patterns of a launch that has none yet.
+ * The initial state of a launch's patterns.
  *
  * @returns {Matching} for its scope
  */
 export function newMatching() {
-  return { left: BUDGET.most, at: performance.now(), condemned: new Set(), closed: false };
+  return { left: BUDGET.most, at: performance.now(), slow: new Set(), closed: false };
 }
 
 function define(object, name, value) {

@@ -1,13 +1,13 @@
 /**
- * The few things inside Playwright that its options do not reach: the browser behind a server, the WebSockets of its
- * clients, and where its video encoder is. All of them are here, so that a new version of Playwright is checked
- * against one file; the tests drive each of them.
+ * Access to Playwright's internals that its options don't cover: the browser behind a server, the WebSockets
+ * of its clients, and the path of its video encoder. All of it is in this file, to be checked with each new
+ * version of Playwright; the tests cover each part.
  */
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { messageBounds } from './browserMessages.mjs';
 import { refusalOf } from './clientCommands.mjs';
-import { arriving, boundHeld } from './held.mjs';
+import { arriving, limitHeld } from './held.mjs';
 import { limitIncoming } from './incoming.mjs';
 import { currentScope, runInScope } from './isolation.mjs';
 import { log } from './output.mjs';
@@ -15,17 +15,17 @@ import { log } from './output.mjs';
 const require = createRequire(import.meta.url);
 const core = require('playwright-core/lib/coreBundle');
 
-/** How many bytes may wait for a client that takes none of them for `STALL_MS`. */
+/** How many bytes may be buffered for a client that reads nothing for `STALL_MS`. */
 const CLIENT_BACKLOG = 32 << 20;
-/** How many bytes may wait for a client at all. */
+/** How many bytes may be buffered for a client at all. */
 const CLIENT_BACKLOG_LIMIT = 128 << 20;
-/** How long a client with a full backlog may take nothing, in milliseconds. */
+/** How long a client with a full buffer may read nothing, in milliseconds. */
 const STALL_MS = 5_000;
-/** How many bytes may wait for a browser before its clients are no longer read. */
+/** Above how many buffered bytes for a browser its clients are no longer read. */
 const BROWSER_BACKLOG = 32 << 20;
 /** How long a client may take to answer a close, in milliseconds. */
 const CLOSE_PATIENCE_MS = 2_000;
-/** How often a browser with a full backlog is asked whether its clients may be read again, in milliseconds. */
+/** How often a full browser buffer is checked, in milliseconds. */
 const RESUME_MS = 50;
 
 const { PlaywrightServer } = core.remote;
@@ -40,7 +40,7 @@ PlaywrightServer.prototype.listen = async function (...args) {
 const { DispatcherConnection } = core.server;
 const dispatch = DispatcherConnection.prototype.dispatch;
 DispatcherConnection.prototype.dispatch = function (message) {
-  // This process' own client is its own.
+  // The driver's own client may do everything.
   const type = this._isInProcess ? undefined : this._dispatcherByGuid.get(message.guid)?._type;
   const refusal = type === undefined ? null : refusalOf(type, message);
   if (refusal === null) return dispatch.call(this, message);
@@ -48,9 +48,9 @@ DispatcherConnection.prototype.dispatch = function (message) {
   return Promise.resolve();
 };
 
-boundHeld(core);
+limitHeld(core);
 
-/** A browser behind a Playwright server, and the connections on both of its sides. */
+/** A browser behind a Playwright server, with its connections to clients and to the browser. */
 export class Served {
   #browser;
   #sockets;
@@ -59,12 +59,12 @@ export class Served {
     this.#browser = browser;
     this.#sockets = sockets;
     sockets.on('connection', (socket) => {
-      // Node hands a connection to the server outside of the scope in which the server was made.
+      // Node delivers connections outside of the scope in which the server was created.
       const emit = socket.emit;
       socket.emit = (...args) => runInScope(scope, () => arriving(args, () => emit.apply(socket, args)));
       limitBacklog(socket);
       limitIncoming(socket, sockets.clients);
-      this.#holdBack(socket);
+      this.#pauseClient(socket);
     });
     const transport = browser._connection._transport;
     const onmessage = transport.onmessage;
@@ -73,23 +73,23 @@ export class Served {
   }
 
   /**
-   * Asks the browser's main process for an answer.
+   * Sends a command to the browser's main process.
    *
-   * @returns {Promise<void>} once it has answered; never, when it hangs
+   * @returns {Promise<void>} once it has answered; never resolves when the browser hangs
    * @throws {Error} when it is gone
    */
   async answers() {
     const browser = this.#browser;
-    // WebDriver BiDi of a stock Firefox; else Juggler, Camoufox' protocol.
+    // WebDriver BiDi of a stock Firefox, or Juggler, Camoufox' protocol.
     if (browser._browserSession) await browser._browserSession.send('session.status', {});
     else await browser.session.send('Browser.getInfo');
   }
 
   /**
-   * Ends the connections of all clients.
+   * Disconnects all clients.
    *
    * @param {string} reason at most 123 bytes, for the clients' logs
-   * @returns {Promise<void>} when they are closed: what the clients have set up in the browser ends with them
+   * @returns {Promise<void>} when they are closed; what the clients set up in the browser ends with them
    */
   async disconnectClients(reason) {
     const closed = [...this.#sockets.clients].map(async (socket) => {
@@ -103,14 +103,14 @@ export class Served {
     await Promise.allSettled(closed);
   }
 
-  /** @returns {number} how many bytes wait until the browser takes them */
+  /** @returns {number} how many bytes are buffered for the browser */
   get #backlog() {
     const transport = this.#browser._connection._transport;
     return transport._ws?.bufferedAmount ?? transport._pipeWrite?.writableLength ?? 0;
   }
 
-  /** Does not read a client whose commands the browser does not take: it would only fill this process. */
-  #holdBack(socket) {
+  /** Pauses a client while the browser does not read its commands, which would accumulate in this process. */
+  #pauseClient(socket) {
     let waiting = null;
     socket.on('message', () => {
       if (waiting || this.#backlog < BROWSER_BACKLOG) return;
@@ -125,7 +125,7 @@ export class Served {
   }
 }
 
-/** Drops a client that does not take what it is sent: the events of its pages would fill this process. */
+/** Disconnects a client that does not read; the events of its pages would accumulate in this process. */
 function limitBacklog(socket) {
   const send = socket.send;
   let stalled = null;
@@ -135,7 +135,7 @@ function limitBacklog(socket) {
       const taken = bytesTaken(socket);
       if (stalled?.taken !== taken) stalled = { taken, since: performance.now() };
       if (waiting > CLIENT_BACKLOG_LIMIT || performance.now() - stalled.since > STALL_MS) {
-        log(`a client that does not read was disconnected: ${waiting >> 20} MiB waited for it`);
+        log(`a client that does not read was disconnected: ${waiting >> 20} MiB were buffered for it`);
         socket.terminate();
         return undefined;
       }
@@ -146,7 +146,7 @@ function limitBacklog(socket) {
   };
 }
 
-/** How many bytes the kernel has taken for a client. */
+/** How many bytes the kernel has accepted for a client. */
 function bytesTaken(socket) {
   const handle = socket._socket?._handle;
   return handle ? handle.bytesWritten - handle.writeQueueSize : 0;

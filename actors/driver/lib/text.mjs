@@ -1,20 +1,20 @@
-/** Texts that are cut, and texts that others must be able to parse. */
+/** Truncating texts, and making them well-formed. */
 
 /**
- * Shortens a text to a number of characters, never in the middle of one: half of an emoji is no text, and a strict
- * JSON parser refuses the whole line that holds it. What is cut does not keep the whole text in the memory.
+ * Truncates a text to a number of characters, never inside one: strict JSON parsers refuse a line with half
+ * of a surrogate pair. The result does not keep the whole text in memory.
  *
  * @param {string} text any text
- * @param {number} most how many characters (Unicode code points) it may have, the ellipsis included
+ * @param {number} most the maximum number of Unicode code points, the ellipsis included
  * @returns {string} the text, or its beginning and an ellipsis
  */
-export function cut(text, most) {
+export function truncate(text, most) {
   if (text.length <= most) return text;
   let end = 0;
   for (let characters = 0; characters < most; characters += 1) {
     if (end >= text.length) return text;
     if (characters === most - 1) {
-      // The last one has its place only if it is the last of the text.
+      // The last character fits in place of the ellipsis only if the text ends there.
       return end + width(text, end) >= text.length ? text : `${copy(text.slice(0, end))}…`;
     }
     end += width(text, end);
@@ -22,41 +22,41 @@ export function cut(text, most) {
   return '';
 }
 
-/** How many code units the character has that begins there. */
+/** How many code units the character at this position has. */
 function width(text, index) {
   return text.codePointAt(index) > 0xffff ? 2 : 1;
 }
 
-/** A text of its own: a slice is a view of the text that it was taken from, which it keeps in the memory as a whole. */
+/** Copies a text: a slice is a view that keeps the whole original in memory. */
 function copy(text) {
   return JSON.parse(JSON.stringify(text));
 }
 
 /**
- * Shortens a text to a number of bytes of UTF-8, at the end of a character.
+ * Truncates a text to a number of bytes of UTF-8, at a character boundary.
  *
  * @param {string} text any text
- * @param {number} most how many bytes it may have
+ * @param {number} most the maximum number of bytes
  * @returns {string} its beginning
  */
-export function cutBytes(text, most) {
+export function truncateBytes(text, most) {
   const bytes = Buffer.from(text);
   if (bytes.length <= most) return text;
   let end = most;
-  // 10xxxxxx continues a character that began before it.
+  // A byte 10xxxxxx continues the preceding character.
   while (end > 0 && (bytes[end] & 0xc0) === 0x80) end -= 1;
   return bytes.subarray(0, end).toString();
 }
 
 /**
- * Cuts the lines that a stream brings before anything reads them: whoever collects lines keeps one until it ends, and a
- * page makes its browser print lines of any length.
+ * Truncates the lines of a stream before anything reads them: line readers buffer a line until it ends, and a
+ * page can make its browser print lines of any length.
  *
  * @param {import('node:stream').Readable} stream a stream of bytes that has not been read yet
  * @param {number} most how many bytes of a line are kept
  * @returns {void}
  */
-export function cutLines(stream, most) {
+export function truncateLines(stream, most) {
   const { push } = stream;
   let length = 0;
   stream.push = (chunk, ...rest) => {

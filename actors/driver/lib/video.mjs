@@ -1,27 +1,27 @@
 /**
- * Videos that clients record (`recordVideo`): encoded by the system's ffmpeg, and bounded.
+ * Videos that clients record (`recordVideo`): encoded by the system's ffmpeg, and limited.
  *
- * Playwright starts one encoder for each recorded page, which writes into the launch's directory until the page or its
- * context is closed.
+ * Playwright starts one encoder for each recorded page, which writes into the launch's directory until the
+ * page or its context is closed.
  */
 import fs from 'node:fs';
 import path from 'node:path';
 import { recordVideosWith } from './playwright.mjs';
 
-/** How long a video may become, in seconds; what comes after that is not in it. */
+/** The maximum duration of a video, in seconds; it does not contain what comes after. */
 const LONGEST_S = 3_600;
-/** How large a video may become, in bytes. At the encoder's bit rate of 1 Mbit/s an hour is 450 MB. */
+/** The maximum size of a video, in bytes. At the encoder's bit rate of 1 Mbit/s an hour is 450 MB. */
 const LARGEST = 256 << 20;
-/** How many videos of one browser may be recorded at once: an encoder takes 50 MB and a core's time. */
+/** The maximum number of concurrent recordings of a browser: an encoder takes 50 MB and a CPU core. */
 const MOST_AT_ONCE = 8;
-/** How many bytes of pictures may wait for an encoder; at most a second of large ones. */
+/** How many bytes of frames may be buffered for an encoder: at most a second of large ones. */
 const MOST_WAITING = 64 << 20;
 
 const ffmpeg = findFfmpeg();
 if (ffmpeg) recordVideosWith(ffmpeg);
 
 /**
- * Tells whether a child process is a video encoder.
+ * Whether a child process is a video encoder.
  *
  * @param {string} command its executable
  * @returns {boolean} whether it is
@@ -31,20 +31,20 @@ export function isEncoder(command) {
 }
 
 /**
- * Bounds an encoder that is about to start.
+ * Limits an encoder that is about to start.
  *
  * @param {string[]} args its arguments, the file last
- * @param {number} running how many there are already for the same browser
+ * @param {number} running how many encoders already run for the same browser
  * @returns {string[]} the arguments to start it with
  * @throws {Error} when there are too many
  */
-export function boundEncoder(args, running) {
-  if (running >= MOST_AT_ONCE) throw new Error(`${running} videos are being recorded in this browser, which is the most at once: close a page that is recorded`);
+export function limitEncoder(args, running) {
+  if (running >= MOST_AT_ONCE) throw new Error(`${running} videos are being recorded in this browser, which is the maximum: close a page that is recorded`);
   return [...args.slice(0, -1), '-t', String(LONGEST_S), '-fs', String(LARGEST), ...args.slice(-1)];
 }
 
 /**
- * Ends an encoder that does not keep up, so that the pictures for it do not pile up in the driver.
+ * Kills an encoder that is too slow, so that frames don't accumulate in the driver.
  *
  * @param {import('node:child_process').ChildProcess} child a running encoder
  * @param {() => void} end kills it
@@ -57,7 +57,7 @@ export function watchEncoder({ stdin }, end) {
   };
 }
 
-/** The first ffmpeg of the path; without one Playwright says what it lacks when a client wants a video. */
+/** The first ffmpeg in PATH; without one Playwright reports what is missing when a client records a video. */
 function findFfmpeg() {
   const folders = (process.env.PATH ?? '').split(path.delimiter).filter(path.isAbsolute);
   return folders.map((folder) => path.join(folder, 'ffmpeg')).find((file) => {

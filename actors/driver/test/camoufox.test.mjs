@@ -14,7 +14,7 @@ const installed = (() => {
 })();
 const skip = installed ? false : 'camoufox-js is not installed (its native module did not build)';
 
-/** The properties of a Camoufox that `camoufox-js` sets, and the two seeds that only Camoufox 2 knows. */
+/** The properties that `camoufox-js` sets, and the two seeds that only Camoufox 2 has. */
 const PROPERTIES = {
   str: 'navigator.userAgent navigator.doNotTrack navigator.appCodeName navigator.appName navigator.appVersion navigator.oscpu navigator.platform navigator.product headers.Accept-Encoding webGl:renderer webGl:vendor',
   uint: 'navigator.hardwareConcurrency navigator.maxTouchPoints screen.availHeight screen.availWidth screen.availTop screen.availLeft screen.height screen.width screen.colorDepth screen.pixelDepth window.outerHeight window.outerWidth window.innerHeight window.innerWidth window.history.length fonts:spacing_seed audio:seed',
@@ -26,8 +26,8 @@ const PROPERTIES = {
 };
 
 /**
- * Writes a stand-in Camoufox: it records how it was started and the first thing Playwright tells it over its
- * pipe (the preferences), complains, and ends.
+ * Writes a stand-in Camoufox that records its arguments and environment and Playwright's first message (the
+ * preferences), prints an error, and exits.
  */
 function standIn(directory) {
   const install = path.join(directory, 'install');
@@ -53,7 +53,7 @@ process.exit(1);
   return { executable, install, recorded: () => JSON.parse(fs.readFileSync(record, 'utf8')) };
 }
 
-/** Puts the fingerprint of an environment together again, as Camoufox does. */
+/** Joins the fingerprint of an environment, as Camoufox does. */
 function fingerprint(env) {
   const names = Object.keys(env).filter((name) => name.startsWith('CAMOU_CONFIG')).sort();
   for (const name of names) assert.ok(env[name].length <= 32_767, `${name} is ${env[name].length} characters long`);
@@ -62,7 +62,7 @@ function fingerprint(env) {
 
 const INHERITED = { CAMOU_CONFIG_9: '{"driver":1}', CAMOU_CONFIG: 'x' };
 
-test('starts Camoufox with a fingerprint of its own that fits the display', { skip }, withDriver(async (driver) => {
+test('starts Camoufox with its own fingerprint that fits the display', { skip }, withDriver(async (driver) => {
   const { executable, install, recorded } = standIn(driver.directory);
   const env = { PATH: process.env.PATH, HOME: driver.directory, DISPLAY: ':99', CAMOU_CONFIG_9: '{"launch":1}', OWN: 'kept' };
   const options = { engine: 'camoufox', executable, headless: false, env, preferences: { 'camofleet.test': 7 }, window: { width: 1920, height: 1080 } };
@@ -96,7 +96,7 @@ test('starts Camoufox with a fingerprint of its own that fits the display', { sk
   assert.deepEqual(fs.readdirSync(driver.systemTmp), []);
 }, INHERITED));
 
-test('names what a broken Camoufox install lacks', { skip }, withDriver(async (driver) => {
+test('reports what a broken Camoufox installation lacks', { skip }, withDriver(async (driver) => {
   const { executable, install } = standIn(driver.directory);
   const error = async (id) => {
     driver.launch(id, { engine: 'camoufox', executable });

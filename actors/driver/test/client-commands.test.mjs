@@ -1,4 +1,4 @@
-/** A client of a session has a browser, and nothing else of this machine. */
+/** A session's client has access to its browser and to nothing else of the machine. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
@@ -12,7 +12,7 @@ import { withDriver } from './harness.mjs';
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'client-'));
 test.after(() => fs.rmSync(directory, { recursive: true }));
 
-/** A client with a page, whose channels send what Playwright's own clients never do. */
+/** A client with a page, whose channels can send what Playwright's own clients never do. */
 function withClient(body) {
   return withDriver(async (driver) => {
     const { endpoint } = await driver.launched('a');
@@ -26,23 +26,23 @@ function withClient(body) {
   });
 }
 
-test('it reads no file of this machine, and brings its own', withClient(async ({ page }) => {
+test('a client reads no files of the server, and can upload its own', withClient(async ({ page }) => {
   const secret = path.join(directory, 'secret');
   fs.writeFileSync(secret, 'secret');
   await page.setContent('<input type=file><input type=file webkitdirectory>');
   const [single, whole] = [page.locator('input').first(), page.locator('input').last()];
   const element = await whole.elementHandle();
   for (const params of [{ localDirectory: secret }, { localDirectory: directory }, { localPaths: [secret] }]) {
-    await assert.rejects(element._elementChannel.setInputFiles({ ...params, timeout: 5000 }), /no file of this machine is read/);
+    await assert.rejects(element._elementChannel.setInputFiles({ ...params, timeout: 5000 }), /files of the server are not read/);
     const frame = page.mainFrame()._channel;
-    await assert.rejects(frame.setInputFiles({ selector: 'input', ...params, timeout: 5000 }), /no file of this machine is read/);
+    await assert.rejects(frame.setInputFiles({ selector: 'input', ...params, timeout: 5000 }), /files of the server are not read/);
   }
   assert.equal(await whole.evaluate((input) => input.files.length), 0);
   await single.setInputFiles(secret);
   assert.equal(await single.evaluate((input) => input.files[0].text()), 'secret');
 }));
 
-test('it writes no file of this machine, and keeps its own traces', withClient(async ({ browser, context, page }) => {
+test('a client writes no files of the server, and can save its own traces', withClient(async ({ browser, context, page }) => {
   const precious = path.join(directory, 'precious.network');
   fs.writeFileSync(precious, 'precious');
   const climbing = path.join('../'.repeat(20), directory, 'precious');
@@ -71,7 +71,7 @@ test('it writes no file of this machine, and keeps its own traces', withClient(a
   await traced.tracing.stop();
 }));
 
-test('it opens no other door to its browser, and starts no other program', withClient(async ({ browser, context }) => {
+test('a client opens no other access to its browser, and starts no other program', withClient(async ({ browser, context }) => {
   await assert.rejects(browser._channel.startServer({ title: 'x', host: '127.0.0.1', port: 0 }), /attach at the address of the session/);
   await assert.rejects(browser._channel.killForTests(), /end the session/);
   await assert.rejects(context._channel.enableRecorder({ mode: 'recording' }), /a browser of your own/);
@@ -81,22 +81,28 @@ test('it opens no other door to its browser, and starts no other program', withC
   }
 }));
 
-/** What looks like a file's name in Playwright's protocol and is none: names of things in a page, or for the client alone. */
+/**
+ * Parameters of Playwright's protocol that look like file names but are none: names inside a page, or for the
+ * client only.
+ */
 const NO_FILES = new Set([
   'BrowserContextClearCookies.path',
   'BrowserContextClearCookies.pathRegexSource',
   'BrowserContextClearCookies.pathRegexFlags',
-  // Both are kept below a directory of the browser's by Playwright's server.
+  // Both are stored below a directory of the browser by Playwright's server.
   'BrowserContextCreateTempFiles.rootDirName',
-  // Compared with where a client's script is.
+  // Compared with the location of a client's script.
   'DebuggerRunTo.file',
   'TracingTracingGroup.file',
-  // Made by `createTempFiles`.
+  // Created by `createTempFiles`.
   'FrameSetInputFiles.directoryStream',
   'ElementHandleSetInputFiles.directoryStream',
 ]);
 
-/** The methods of the protocol that Playwright's bundle declares, with the names of their parameters at any depth. */
+/**
+ * The methods of the protocol that Playwright's bundle declares, with the names of their parameters at any
+ * depth.
+ */
 function protocol() {
   const bundle = createRequire(import.meta.url).resolve('playwright-core/lib/coreBundle');
   const text = fs.readFileSync(bundle, 'utf8');
@@ -108,7 +114,7 @@ function protocol() {
   });
 }
 
-test('every parameter of the protocol that names a file is refused or taken out', () => {
+test('every parameter of the protocol that names a file is refused or removed', () => {
   const methods = protocol();
   assert.ok(methods.length > 200, `${methods.length} methods`);
   const objects = ['Root', 'Playwright', 'Browser', 'BrowserContext', 'BrowserType', 'Page', 'Frame', 'Worker', 'JSHandle', 'ElementHandle', 'Request',
@@ -122,7 +128,7 @@ test('every parameter of the protocol that names a file is refused or taken out'
     const method = name[type.length].toLowerCase() + name.slice(type.length + 1);
     for (const field of fields.filter((field) => /path|(?<!re)dir(?!ect)|file|folder|executable/i.test(field))) {
       if (NO_FILES.has(`${name}.${field}`)) continue;
-      // The one that is not at the top.
+      // The only one at the top level.
       const params = field === 'dir' ? { recordVideo: { dir: 'x' } } : { [field]: 'x' };
       const refused = refusalOf(type, { method, params }) !== null;
       assert.ok(refused || !JSON.stringify(params).includes('"x"'), `${name} may name a file: ${field}`);

@@ -8,7 +8,7 @@ import { withDriver } from './harness.mjs';
 
 const skip = spawnSync('Xvnc', ['-version']).error ? 'there is no Xvnc (tigervnc-standalone-server)' : false;
 
-/** Runs an X server without a window manager, of an unusual size, on a display number of its own choice. */
+/** Runs an X server without a window manager, of an unusual size, on a free display number. */
 async function withDisplay(directory, size, work) {
   const socket = path.join(directory, 'vnc.sock');
   const args = ['-displayfd', '3', '-geometry', `${size.width}x${size.height}`, '-SecurityTypes', 'None', '-rfbunixpath', socket, '-rfbport', '-1', '-nolisten', 'tcp'];
@@ -48,7 +48,7 @@ test('a window covers the display, and shows only what was opened', { skip }, wi
   });
 }));
 
-test('without a display it says what is missing', withDriver(async (driver) => {
+test('without a display the error says what is missing', withDriver(async (driver) => {
   driver.launch('a', { headless: false, env: { PATH: process.env.PATH, HOME: process.env.HOME } });
   assert.match((await driver.event('launch_failed')).error, /no DISPLAY.*set DISPLAY to a running X server/);
 }));

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { firefox } from 'playwright-core';
 import { groupMembers, until, withDriver } from './harness.mjs';
 
-/** Serves one page with a title on a loopback port for the time of a test. */
+/** Serves one page with a title on a loopback port during a test. */
 async function withPage(work) {
   const server = http.createServer((_, response) => response.end('<title>served</title><h1>hello</h1>'));
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -18,7 +18,7 @@ async function withPage(work) {
   }
 }
 
-test('launches, serves clients, and ends a browser', withDriver(async (driver) => {
+test('launches a browser, serves clients, and ends it', withDriver(async (driver) => {
   const ready = await driver.launched('a', { preferences: { 'camofleet.test': 'reached' }, window: { width: 1234, height: 800 } });
   assert.match(ready.endpoint, /^ws:\/\/127\.0\.0\.1:\d+\/[0-9a-f]{32}$/);
   assert.match(ready.browser_version, /^\d+\.\d/);
@@ -43,7 +43,7 @@ test('launches, serves clients, and ends a browser', withDriver(async (driver) =
   assert.equal(driver.events.filter(({ type }) => type === 'exited').length, 1);
 }));
 
-test('keeps browsers apart, and one crash leaves the other alone', withDriver(async (driver) => {
+test('keeps browsers apart, and a crash of one does not affect the other', withDriver(async (driver) => {
   const [a, b] = await Promise.all([driver.launched('a'), driver.launched('b')]);
   const inTmp = (id) => fs.readdirSync(path.join(driver.directoryOf(id), 'tmp')).map((name) => name.replace(/-\w+$/, '')).sort();
   for (const id of ['a', 'b']) {
@@ -65,7 +65,7 @@ test('keeps browsers apart, and one crash leaves the other alone', withDriver(as
   assert.deepEqual(fs.readdirSync(driver.systemTmp), []);
 }));
 
-test('opens a URL for whoever attaches later, and discards contexts', withDriver((driver) => withPage(async (url) => {
+test('opens a URL for clients that attach later, and discards contexts', withDriver((driver) => withPage(async (url) => {
   const { endpoint } = await driver.launched('a');
   const done = await driver.done({ type: 'open', id: 'a', url, wait: 'load', timeout_ms: 10_000 });
   assert.equal(done.error, null);

@@ -1,4 +1,4 @@
-/** Runs a real driver process for the tests, and looks at what it leaves behind. */
+/** Runs a real driver process for the tests, and checks what it leaves behind. */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -7,13 +7,13 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-/** The stock Firefox that the tests drive. */
+/** The stock Firefox for the tests. */
 export const FIREFOX = process.env.TEST_FIREFOX ?? '/usr/bin/firefox-esr';
 
 const DRIVER = fileURLToPath(new URL('../driver.mjs', import.meta.url));
 const PATIENCE_MS = 30_000;
 
-/** One driver process with directories of its own. */
+/** A driver process with its own directories. */
 export class TestDriver {
   events = [];
   stderr = '';
@@ -43,13 +43,13 @@ export class TestDriver {
   }
 
   /**
-   * Waits for the first event, past or to come, of a type and with the given fields.
+   * Waits for the first event, past or future, of a type and with the given fields.
    *
    * @param {string|RegExp} type the event's type, or a pattern of types
-   * @param {object} fields what else it must hold
-   * @param {number} since how many of the past events not to look at
+   * @param {object} fields other fields it must have
+   * @param {number} since how many past events to skip
    * @returns {Promise<object>} the event
-   * @throws {Error} when none comes within half a minute
+   * @throws {Error} when none arrives within half a minute
    */
   event(type, fields = {}, since = 0) {
     const isType = (name) => (type instanceof RegExp ? type.test(name) : type === name);
@@ -71,12 +71,12 @@ export class TestDriver {
     });
   }
 
-  /** The directory that a launch of this id gets. */
+  /** The directory of a launch. */
   directoryOf(id) {
     return path.join(this.directory, id);
   }
 
-  /** Asks for a launch; `options` override the defaults of a headless stock Firefox. */
+  /** Sends a launch command; `options` override the defaults of a headless stock Firefox. */
   launch(id, options = {}) {
     this.send({
       type: 'launch',
@@ -106,7 +106,7 @@ export class TestDriver {
     return outcome;
   }
 
-  /** Sends a command that is answered by `done`, and waits for that. */
+  /** Sends a command that is answered by `done`, and waits for the answer. */
   done(command) {
     const request = `request-${this.events.length}-${command.type}`;
     this.send({ ...command, request });
@@ -124,11 +124,11 @@ export class TestDriver {
 }
 
 /**
- * Runs a test with a driver that is stopped whatever happens.
+ * Runs a test with a driver that is always stopped afterwards.
  *
  * @param {(driver: TestDriver, context: object) => Promise<void>} body the test
  * @param {Record<string, string>} env added to the driver's environment
- * @returns {(context: object) => Promise<void>} what `test` wants
+ * @returns {(context: object) => Promise<void>} a function for `test`
  */
 export function withDriver(body, env) {
   return async (context) => {
@@ -148,12 +148,12 @@ export function writeExecutable(file, text) {
   return file;
 }
 
-/** Writes a "browser" that never becomes ready: it starts a child, tells both process ids, and waits. */
+/** Writes a "browser" that never becomes ready: it starts a child, prints both process ids, and waits. */
 export function writeSleeper(file, pidFile) {
   return writeExecutable(file, `#!/bin/sh\nsleep 600 &\necho "$$ $!" > "${pidFile}.new"\nmv "${pidFile}.new" "${pidFile}"\nwait\n`);
 }
 
-/** Tells whether a process runs; a zombie that its new parent has yet to reap does not. */
+/** Whether a process runs; a zombie that is not reaped yet does not. */
 export function isAlive(pid) {
   try {
     return !/^\d+ \(.*\) [ZX]/s.test(fs.readFileSync(`/proc/${pid}/stat`, 'utf8'));
@@ -162,7 +162,7 @@ export function isAlive(pid) {
   }
 }
 
-/** The processes of a process group that still run. */
+/** The running processes of a process group. */
 export function groupMembers(leader) {
   return fs.readdirSync('/proc').filter((entry) => {
     if (!/^\d+$/.test(entry) || !isAlive(entry)) return false;
@@ -176,9 +176,9 @@ export function groupMembers(leader) {
 }
 
 /**
- * Waits for a condition that no event announces.
+ * Polls a condition that no event announces.
  *
- * @throws {Error} when it does not hold within the time, in milliseconds
+ * @throws {Error} when it does not become true within the time, in milliseconds
  */
 export async function until(condition, what, patience = PATIENCE_MS) {
   const deadline = Date.now() + patience;

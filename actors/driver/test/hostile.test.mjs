@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { firefox } from 'playwright-core';
 import { until, withDriver } from './harness.mjs';
 
-test('a browser that is stopped does not answer, and one that goes on does', withDriver(async (driver) => {
+test('a check fails while a browser is stopped, and succeeds when it continues', withDriver(async (driver) => {
   const { pid } = await driver.launched('a');
   const check = (timeout_ms) => driver.done({ type: 'check', id: 'a', timeout_ms });
   assert.equal((await check(10_000)).error, null);
@@ -20,7 +20,7 @@ test('a browser that is stopped does not answer, and one that goes on does', wit
   assert.match((await driver.done({ type: 'check', id: 'z', timeout_ms: 100 })).error, /no browser z is ready/);
 }));
 
-/** A client that asks for more than it reads, in a process of its own. */
+/** A client, as a separate process, that requests more than it reads. */
 const FLOODED = path.join(import.meta.dirname, 'flooded.mjs');
 
 test('a client that reads nothing is disconnected before it fills the memory', withDriver(async (driver) => {
@@ -37,7 +37,7 @@ test('a client that reads nothing is disconnected before it fills the memory', w
     let most = 0;
     await until(() => {
       most = Math.max(most, memory());
-      return /a client that does not read was disconnected: \d+ MiB waited for it/.test(driver.stderr);
+      return /a client that does not read was disconnected: \d+ MiB were buffered for it/.test(driver.stderr);
     }, 'the client to be disconnected');
     assert.ok(most - before < 500, `the driver grew from ${before} to ${most} MiB`);
     assert.equal((await driver.done({ type: 'check', id: 'a', timeout_ms: 25_000 })).error, null, 'the browser lives on');
@@ -47,7 +47,7 @@ test('a client that reads nothing is disconnected before it fills the memory', w
   }
 }));
 
-test('a client saves downloads on its own machine, and names no file of this one', withDriver(async (driver) => {
+test('a client saves downloads on its own machine, and can name no file of the server', withDriver(async (driver) => {
   const { endpoint } = await driver.launched('a');
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'client-'));
   const browser = await firefox.connect(endpoint);
@@ -58,8 +58,8 @@ test('a client saves downloads on its own machine, and names no file of this one
     const [own, foreign] = ['own', 'foreign'].map((name) => path.join(directory, name));
     await download.saveAs(own);
     assert.equal(fs.readFileSync(own, 'utf8'), 'hello');
-    // What only a client of one's own making sends.
-    await assert.rejects(download._artifact._channel.saveAs({ path: foreign }), /have it streamed/);
+    // Only a modified client sends this.
+    await assert.rejects(download._artifact._channel.saveAs({ path: foreign }), /stream it instead/);
     assert.equal(fs.existsSync(foreign), false);
   } finally {
     await browser.close();
@@ -80,7 +80,7 @@ test("a page's console does not fill the memory", withDriver(async (driver) => {
   const { length } = await logged('😀'.repeat(70_000));
   assert.ok(length <= 2 * 65_535 + 1 && length > 2 * 65_000, `${length}`);
   assert.ok((await logged(Array.from({ length: 50 }, () => 'x'.repeat(10_000)))).length < 80_000);
-  // Past the total of a browser they are shorter still.
+  // Above the browser's total they are shorter still.
   await page.evaluate(() => {
     for (let left = 1100; left > 0; left -= 1) console.log('x'.repeat(1 << 16));
   });
@@ -88,7 +88,7 @@ test("a page's console does not fill the memory", withDriver(async (driver) => {
   await browser.close();
 }));
 
-test('texts are cut and told by whole characters', withDriver(async (driver) => {
+test('texts are truncated and sent by whole characters', withDriver(async (driver) => {
   await driver.launched('a');
   const url = `https://[${'😀'.repeat(700)}`;
   const open = await driver.done({ type: 'open', id: 'a', url, wait: 'load', timeout_ms: 10_000 });

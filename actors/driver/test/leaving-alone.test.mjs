@@ -1,4 +1,4 @@
-/** What the driver did not make, it neither removes nor ends. */
+/** The driver neither removes nor kills what it did not create. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -6,10 +6,10 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { killRemains } from '../lib/isolation.mjs';
+import { killRemaining } from '../lib/isolation.mjs';
 import { shareStartupCaches } from '../lib/startupCaches.mjs';
 
-/** A temporary directory with the given profiles: the texts of their files by their paths. */
+/** A temporary directory with the given profiles: file contents by path. */
 function profiles(context, files) {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'camofleet-profiles-'));
   context.after(() => fs.rmSync(directory, { recursive: true }));
@@ -34,13 +34,13 @@ test('a profile that has caches of its own keeps them', (context) => {
   assert.equal(fs.existsSync(at('kept/compatibility.ini')), false);
 });
 
-test('a profile that was had by a browser before keeps what tells so', (context) => {
+test('a profile that a browser used before keeps the file that says so', (context) => {
   const at = profiles(context, { ...DONOR, 'kept/compatibility.ini': 'own' });
   assert.equal(shareStartupCaches(at('kept'), [at('donor')]), false);
   assert.deepEqual([fs.readdirSync(at('kept')), fs.readFileSync(at('kept/compatibility.ini'), 'utf8')], [['compatibility.ini'], 'own']);
 });
 
-test('a new profile has nothing of donors that lack something, and all of the one that has it', (context) => {
+test('a new profile gets all caches of the first complete donor, and none of incomplete ones', (context) => {
   const at = profiles(context, { ...DONOR, 'new/prefs.js': '', 'poor/startupCache/scriptCache.bin': 'poor' });
   assert.equal(shareStartupCaches(at('new'), [at('poor')]), false);
   assert.deepEqual(fs.readdirSync(at('new')), ['prefs.js']);
@@ -48,11 +48,11 @@ test('a new profile has nothing of donors that lack something, and all of the on
   assert.equal(fs.readFileSync(at('new/startupCache/scriptCache.bin'), 'utf8'), 'donor');
 });
 
-test('a group is not ended by a number that a stranger has by now', async (context) => {
+test('a process group is not killed by a number that an unrelated process has by now', async (context) => {
   const stranger = spawn('sleep', ['600'], { detached: true, stdio: 'ignore' });
   context.after(() => stranger.kill('SIGKILL'));
   await once(stranger, 'spawn');
-  killRemains(stranger.pid);
+  killRemaining(stranger.pid);
   const status = fs.readFileSync(`/proc/${stranger.pid}/status`, 'utf8');
   assert.match(status, /^State:\t[^ZX]/m);
   assert.match(status, /^ShdPnd:\t0+$/m, 'no signal is on its way to it');

@@ -30,16 +30,16 @@ for (const [name, end] of [
   }));
 }
 
-test('a SIGKILL of the driver takes its browsers along', withDriver(async (driver) => {
+test('a SIGKILL of the driver kills the browsers', withDriver(async (driver) => {
   const { half, whole } = await busyDriver(driver);
   driver.process.kill('SIGKILL');
   await driver.exited;
   await until(() => groupMembers(whole).length === 0 && !isAlive(half[0]), 'the browsers to be gone', 2000);
-  // The stand-in's child is no browser: it does not follow its parent by itself.
+  // The stand-in's child is not a browser, so it does not die with its parent.
   if (isAlive(half[1])) process.kill(half[1], 'SIGKILL');
 }));
 
-test('losing the reader of its events ends the driver', async () => {
+test('the driver ends when nobody reads its events any more', async () => {
   const driver = new TestDriver();
   await driver.event('hello');
   driver.process.stdout.destroy();

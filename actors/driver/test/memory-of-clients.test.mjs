@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import zlib from 'node:zlib';
 import { MIB, Memory, driver, endpoint, serve, withPage } from './pressure.mjs';
 
-/** A client that has said that it will send so many bytes. */
+/** A client that has announced a message of so many bytes. */
 async function halfway(endpoint, declared) {
   const { hostname, port, pathname } = new URL(endpoint);
   const socket = net.connect(Number(port), hostname);
@@ -23,21 +23,21 @@ async function halfway(endpoint, declared) {
   await upgraded;
   socket.removeAllListeners('error').on('error', () => {});
   const head = Buffer.alloc(14);
-  // A text, masked (with nothing), of a length of 64 bits.
+  // The header of a masked text frame (mask zero) with a 64-bit length.
   head.set([0x81, 0xff]);
   head.writeBigUInt64BE(BigInt(declared), 2);
   socket.write(head);
   const closed = new Promise((resolve) => socket.once('close', resolve));
   return {
     socket,
-    /** Sends so many bytes, or until the connection is over. */
+    /** Sends so many bytes, or until the connection is closed. */
     send: (bytes) => Promise.race([new Promise((resolve) => socket.write(bytes, resolve)), closed]),
-    /** Resolves to what the server said, when it has closed the connection. */
+    /** Resolves to the received data when the server has closed the connection. */
     closed: closed.then(() => received.subarray(received.indexOf('\r\n\r\n') + 4)),
   };
 }
 
-test('incomplete messages of clients are bounded together, and one large message arrives', withPage(async ({ context, page }) => {
+test('incomplete messages of a session\'s clients have a common limit, and one large message arrives', withPage(async ({ context, page }) => {
   let received = 0;
   const server = await serve({ '/count': (response, request) => request.on('data', ({ length }) => (received += length)).on('end', () => response.end()) });
   const memory = new Memory();
@@ -48,8 +48,8 @@ test('incomplete messages of clients are bounded together, and one large message
   // A close frame: its length, its code (1009), its reason.
   assert.equal(over[0], 0x88);
   assert.equal(over.readUInt16BE(2), 1009);
-  assert.equal(over.subarray(4, 2 + over[1]).toString(), "the session's clients may have 128 MiB of incomplete messages together");
-  assert.match(driver.stderr, /a client was disconnected: the incomplete messages of its session have more than 128 MiB/);
+  assert.equal(over.subarray(4, 2 + over[1]).toString(), "the session's clients may have at most 128 MiB of incomplete messages together");
+  assert.match(driver.stderr, /a client was disconnected: the incomplete messages of its session exceed 128 MiB/);
   memory.grewLessThan(500, context);
   for (const { socket } of clients) socket.destroy();
   const sent = await page.request.post(`${server.url}/count`, { data: Buffer.alloc(60 * MIB) });
@@ -57,7 +57,7 @@ test('incomplete messages of clients are bounded together, and one large message
   server.close();
 }));
 
-test('the answers to requests of clients are bounded, one by one and together', withPage(async ({ context, page }) => {
+test('responses to clients\' requests are limited, each and together', withPage(async ({ context, page }) => {
   const chunk = Buffer.alloc(MIB, 'a');
   const bombs = Object.entries({ gzip: zlib.gzipSync, deflate: zlib.deflateSync, br: zlib.brotliCompressSync }).map(([coding, compress]) => [coding, compress(Buffer.alloc(100 * MIB), coding === 'br' ? { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 1 } } : {})]);
   const server = await serve({
@@ -77,37 +77,37 @@ test('the answers to requests of clients are bounded, one by one and together', 
   const { request } = page;
   const memory = new Memory();
   const started = performance.now();
-  const tooLarge = /the answer's body is larger than 64 MiB/;
+  const tooLarge = /the response body is larger than 64 MiB/;
   await assert.rejects(request.get(`${server.url}/endless`), tooLarge);
   for (const [coding] of bombs) await assert.rejects(request.get(`${server.url}/${coding}`), tooLarge, coding);
   const outcomes = await Promise.allSettled(Array.from({ length: 6 }, () => request.get(`${server.url}/endless`)));
-  for (const { reason } of outcomes) assert.match(reason.message, /larger than 64 MiB|have more than 128 MiB together/);
+  for (const { reason } of outcomes) assert.match(reason.message, /larger than 64 MiB|exceed 128 MiB together/);
   context.diagnostic(`ten were refused within ${Math.round(performance.now() - started)} ms`);
   assert.equal((await (await request.get(`${server.url}/coded`)).body()).length, 5 * MIB);
-  // Later answers take the place of earlier ones.
+  // Later responses replace earlier ones.
   const answers = [];
   for (let count = 0; count < 5; count += 1) answers.push(await request.get(`${server.url}/40`));
   assert.equal((await answers.at(-1).body()).length, 40 * MIB);
-  await assert.rejects(answers[0].body(), /a session's answers may have 128 MiB together/);
+  await assert.rejects(answers[0].body(), /a session's responses may have 128 MiB together/);
   for (const answer of answers) await answer.dispose();
   memory.grewLessThan(700, context);
-  // So do those that a route fetches.
+  // So do those fetched by a route.
   await page.route('**/routed', async (route) => route.fulfill({ response: await route.fetch({ url: `${server.url}/coded` }) }));
   assert.equal((await (await page.goto(`${server.url}/routed`)).body()).length, 5 * MIB);
   server.close();
 }));
 
-test('commands and scripts of clients are bounded', withPage(async ({ context, page }) => {
+test('commands and scripts of clients are limited', withPage(async ({ context, page }) => {
   const server = await serve({ '/silent': () => true });
   const memory = new Memory();
   const outcomes = Array.from({ length: 8 }, () => page.request.post(`${server.url}/silent`, { data: Buffer.alloc(20 * MIB) }).catch((error) => error));
   const refused = await Promise.race(outcomes);
-  assert.match(refused.message, /fetch: too many commands of this session are being carried out: at most 10000, with 128 MiB together; wait for their answers/);
+  assert.match(refused.message, /fetch: too many commands of this session are in progress: at most 10000, with 128 MiB together; wait for their answers/);
   server.close();
   await Promise.all(outcomes);
   const text = `/*${'x'.repeat(25 << 20)}*/`;
   for (let count = 0; count < 2; count += 1) await page.addInitScript({ content: text });
-  await assert.rejects(page.addInitScript({ content: text }), /too many scripts and functions are given to the pages of this session/);
+  await assert.rejects(page.addInitScript({ content: text }), /too many scripts and functions were added to the pages of this session/);
   await page.close();
   const next = await page.context().newPage();
   await next.addInitScript({ content: text });

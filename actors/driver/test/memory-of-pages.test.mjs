@@ -3,10 +3,10 @@ import fs from 'node:fs';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { messageBounds } from '../lib/browserMessages.mjs';
-import { cut, cutLines } from '../lib/text.mjs';
+import { truncate, truncateLines } from '../lib/text.mjs';
 import { MIB, Memory, withPage } from './pressure.mjs';
 
-test('every text of what a page logs and throws is short', withPage(async ({ page }) => {
+test('every text that a page logs or throws is shortened', withPage(async ({ page }) => {
   const [message, error, rejection] = await Promise.all([
     page.waitForEvent('console'),
     page.waitForEvent('pageerror', ({ message }) => message.includes('thrown')),
@@ -38,7 +38,7 @@ test('every text of what a page logs and throws is short', withPage(async ({ pag
   assert.ok(many.args().length < 5_000, `${many.args().length} arguments`);
 }));
 
-test('errors that a page does not catch do not fill the memory', withPage(async ({ context, page }) => {
+test('uncaught errors of a page do not fill the memory', withPage(async ({ context, page }) => {
   const memory = new Memory();
   // Firefox prints each of them, and Playwright keeps the last two hundred lines.
   const errors = page.evaluate(async () => {
@@ -54,7 +54,7 @@ test('errors that a page does not catch do not fill the memory', withPage(async 
   memory.grewLessThan(350, context);
 }));
 
-test('addresses that a page makes long are kept short', withPage(async ({ page }) => {
+test('long URLs of a page are kept shortened', withPage(async ({ page }) => {
   await page.setContent('<body>');
   await page.evaluate(() => (globalThis.pad = 'x'.repeat(3 << 20)));
   const [frame] = await Promise.all([
@@ -82,7 +82,7 @@ test('addresses that a page makes long are kept short', withPage(async ({ page }
   assert.equal(fs.statSync(await saved(download)).size, 3 << 20);
 }));
 
-/** Saves a download and says where. */
+/** Saves a download and returns its path. */
 async function saved(download) {
   const file = `${fs.mkdtempSync('/tmp/client-')}/file`;
   await download.saveAs(file);
@@ -90,7 +90,7 @@ async function saved(download) {
   return file;
 }
 
-test("what Camoufox' protocol says of a page is short as well, and whole where a part is of no use", () => {
+test("events of Camoufox' protocol are shortened too, but not where a part would be useless", () => {
   const bound = messageBounds();
   const long = 'x'.repeat(3 << 20);
   const length = (message) => JSON.stringify(bound(message)).length;
@@ -116,7 +116,8 @@ test("what Camoufox' protocol says of a page is short as well, and whole where a
   assert.ok(length({ method: 'Page.bindingCalled', params: { payload: long } }) > 3 << 20);
   assert.ok(length({ method: 'Network.requestWillBeSent', params: { url: 'u', postData: long } }) > 3 << 20);
   assert.ok(length({ id: 1, result: { value: long } }) > 3 << 20, 'answers are whole');
-  // Past the total of a browser less of a message is kept, and as much as a server takes of headers is untouched.
+  // Above the browser's total less of a message is kept, and headers up to the size that servers accept are
+  // unchanged.
   for (let left = 2500; left > 0; left -= 1) bound({ method: 'Page.workerCreated', params: { url: 'x'.repeat(70_000) } });
   assert.ok(length({ method: 'Page.workerCreated', params: { url: long } }) < 34_000);
   const headers = Array.from({ length: 90 }, (_, index) => ({ name: `x-${index}`, value: 'v'.repeat(300) }));
@@ -125,18 +126,18 @@ test("what Camoufox' protocol says of a page is short as well, and whole where a
   assert.equal(JSON.stringify(bound(request)), before);
 });
 
-test('a text that is cut keeps nothing of the rest in the memory', () => {
+test('a truncated text does not keep the rest in memory', () => {
   const kept = [];
   const before = process.memoryUsage();
-  for (let left = 100; left > 0; left -= 1) kept.push(cut(`${left}${'x'.repeat(8 << 20)}`, 1 << 16));
+  for (let left = 100; left > 0; left -= 1) kept.push(truncate(`${left}${'x'.repeat(8 << 20)}`, 1 << 16));
   const grown = (process.memoryUsage().rss - before.rss) / MIB;
   assert.ok(kept.every(({ length }) => length === 1 << 16));
   assert.ok(grown < 400, `${grown} MiB for ${kept.length} texts of 64 KiB`);
 });
 
-test('a line that a browser prints is not kept whole', async () => {
+test('a line that a browser prints is truncated', async () => {
   const stream = new Readable({ read() {} });
-  cutLines(stream, 10);
+  truncateLines(stream, 10);
   for (const part of ['short\n', 'x'.repeat(6), 'x'.repeat(60), `${'x'.repeat(60)}\nnext`, '\n', `\n${'y'.repeat(20)}`]) stream.push(Buffer.from(part));
   stream.push(null);
   const read = Buffer.concat(await stream.toArray()).toString();

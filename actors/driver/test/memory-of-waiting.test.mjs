@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { Memory, serve, withPage } from './pressure.mjs';
 
-test('calls that a client leaves unanswered fail once they are too many', withPage(async ({ context, page, browser }) => {
+test('calls that a client leaves unanswered fail above a limit', withPage(async ({ context, page, browser }) => {
   const memory = new Memory();
   let answer;
   const answered = new Promise((resolve) => (answer = resolve));
@@ -25,7 +25,7 @@ test('calls that a client leaves unanswered fail once they are too many', withPa
   assert.deepEqual((await outcomes).filter(Number), Array(4).fill(15 << 20), 'those that fitted were answered');
   assert.match((await outcomes).find((outcome) => typeof outcome === 'string'), /too many calls of this session wait for a client: at most 1000, with 64 MiB together/);
   memory.grewLessThan(700, context);
-  // Calls that nobody answers any more are forgotten with their pages.
+  // Calls that nobody will answer are dropped with their pages.
   const other = await (await browser.newContext()).newPage();
   await other.exposeBinding('unanswered', () => new Promise(() => {}));
   await other.evaluate(() => {
@@ -35,7 +35,7 @@ test('calls that a client leaves unanswered fail once they are too many', withPa
   assert.equal(await page.evaluate(() => globalThis.unanswered('x'.repeat(15 << 20))), 15 << 20);
 }));
 
-test('requests that a client leaves unanswered fail once they are too many', withPage(async ({ page }) => {
+test('requests that a client leaves unanswered fail above a limit', withPage(async ({ page }) => {
   const server = await serve({});
   await page.goto(server.url);
   const routes = [];
@@ -51,7 +51,7 @@ test('requests that a client leaves unanswered fail once they are too many', wit
   server.close();
 }));
 
-test('a recording of requests leaves out the bodies that are too much', withPage(async ({ browser }) => {
+test('a recording of requests omits bodies above a limit', withPage(async ({ browser }) => {
   const server = await serve({ '/large': (response) => response.end('x'.repeat(15 << 20)) });
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'client-'));
   const file = path.join(directory, 'requests.har');

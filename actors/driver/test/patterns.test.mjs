@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { firefox } from 'playwright-core';
 import { withDriver } from './harness.mjs';
 
-/** Serves an empty page below any path for the time of a test. */
+/** Serves an empty page at any path during a test. */
 async function withPage(work) {
   const server = http.createServer((_, response) => response.end('<title>served</title>'));
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -23,7 +23,7 @@ async function connect(endpoint) {
   return { browser, disconnected };
 }
 
-test("a client's pattern that backtracks without end costs its own session only", withDriver((driver) => withPage(async (url) => {
+test("a client's endlessly backtracking pattern affects its own session only", withDriver((driver) => withPage(async (url) => {
   const [hostile, bystander] = await Promise.all([driver.launched('hostile'), driver.launched('bystander')]);
   const { browser: other } = await connect(bystander.endpoint);
   const page = await (await other.newContext()).newPage();
@@ -42,10 +42,10 @@ test("a client's pattern that backtracks without end costs its own session only"
     return slowest;
   };
 
-  // Playwright matches all of these in the driver. Of the last, each takes less than a match may.
+  // Playwright matches all of these in the driver. Each match of the last one stays below the timeout.
   const many = Array.from({ length: 300 }, (_, index) => new RegExp(`/${'a*'.repeat(4)}-{${index + 1}}$`));
   let length = 60;
-  // Processor time, as the driver counts it: on a busy machine little of it makes a long match.
+  // CPU time, as the driver counts it: on a busy machine a match takes long with little of it.
   for (let took = 0; took < 20_000; length += 10) {
     const before = process.cpuUsage();
     many[0].test(`${url}${'a'.repeat(length)}!`);
@@ -73,7 +73,7 @@ test("a client's pattern that backtracks without end costs its own session only"
   await other.close();
 })));
 
-test('honest patterns match as ever', withDriver((driver) => withPage(async (url) => {
+test('normal patterns match as usual', withDriver((driver) => withPage(async (url) => {
   const { endpoint } = await driver.launched('a');
   const { browser } = await connect(endpoint);
   const context = await browser.newContext();

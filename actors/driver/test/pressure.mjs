@@ -1,4 +1,7 @@
-/** What the tests of a driver's memory share: two browsers of one driver, of which one is attacked, and its size. */
+/**
+ * Shared by the tests of a driver's memory: a driver with two browsers, one of which is attacked, and the
+ * driver's size.
+ */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import http from 'node:http';
@@ -22,7 +25,7 @@ export class Memory {
     return Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${driver.process.pid}/status`, 'utf8'))[1]) / 1024;
   }
 
-  /** Ends the watch; the driver must not have grown by more than this. */
+  /** Stops watching; the driver must not have grown by more than this. */
   grewLessThan(most, context) {
     clearInterval(this.#timer);
     const peak = Math.max(this.#most, this.now());
@@ -31,7 +34,10 @@ export class Memory {
   }
 }
 
-/** One driver for all tests of a file, with a browser that is attacked and one that has to go on answering. */
+/**
+ * One driver for all tests of a file, with a browser that is attacked and another that has to keep
+ * responding.
+ */
 export let driver;
 /** The address of the browser that is attacked. */
 export let endpoint;
@@ -42,7 +48,7 @@ before(async () => {
 });
 after(() => driver.stop());
 
-/** Runs a test with a client and a page of its own. */
+/** Runs a test with its own client and page. */
 export function withPage(body) {
   return async (context) => {
     const browser = await firefox.connect(endpoint);
@@ -59,7 +65,7 @@ export function withPage(body) {
   };
 }
 
-/** Serves answers by path on loopback. */
+/** Serves responses by path on loopback. */
 export async function serve(answers) {
   const server = http.createServer((request, response) => answers[request.url.split('?')[0]]?.(response, request) ?? response.end());
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));

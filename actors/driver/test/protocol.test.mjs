@@ -4,12 +4,12 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { isAlive, until, withDriver, writeExecutable, writeSleeper } from './harness.mjs';
 
-test('says hello with its versions and process id', withDriver(async (driver) => {
+test('sends hello with its versions and process id', withDriver(async (driver) => {
   const hello = await driver.event('hello');
   assert.deepEqual(hello, { type: 'hello', playwright: '1.62.1', node: process.versions.node, pid: driver.process.pid });
 }));
 
-test('answers what it does not understand, and goes on', withDriver(async (driver) => {
+test('answers invalid commands, and continues', withDriver(async (driver) => {
   const lines = [
     ['nonsense', /not JSON/],
     ['[1]', /one JSON object/],
@@ -30,7 +30,7 @@ test('answers what it does not understand, and goes on', withDriver(async (drive
   assert.match(errors.at(-1), /directory is "relative": it must be an absolute path/);
 }));
 
-test('refuses a second launch of the same id and work in a browser that is not there', withDriver(async (driver) => {
+test('refuses a second launch with the same id, and commands for a missing browser', withDriver(async (driver) => {
   const pidFile = path.join(driver.directory, 'pids');
   const executable = writeSleeper(path.join(driver.directory, 'sleeper'), pidFile);
   driver.launch('a', { executable });
@@ -40,7 +40,7 @@ test('refuses a second launch of the same id and work in a browser that is not t
   assert.match((await driver.done({ type: 'open', id: 'z', url: 'about:blank', wait: 'load', timeout_ms: 100 })).error, /no browser z/);
 }));
 
-test('words a failed launch in one line', withDriver(async (driver) => {
+test('describes a failed launch in one line', withDriver(async (driver) => {
   const broken = writeExecutable(
     path.join(driver.directory, 'bin', 'broken'),
     '#!/bin/sh\necho "*** You are running in headless mode." >&2\nprintf "\\033[31mlibxul.so: cannot open shared object file\\033[0m\\n" >&2\nexit 7\n',
@@ -63,7 +63,7 @@ test('words a failed launch in one line', withDriver(async (driver) => {
   await until(() => !pids.some(isAlive), 'the slow browser to be gone');
 }));
 
-test('close ends a launch that is still in progress', withDriver(async (driver) => {
+test('close cancels a launch in progress', withDriver(async (driver) => {
   const pidFile = path.join(driver.directory, 'pids');
   driver.launch('a', { executable: writeSleeper(path.join(driver.directory, 'sleeper'), pidFile) });
   await until(() => fs.existsSync(pidFile), 'the browser process');
@@ -71,7 +71,7 @@ test('close ends a launch that is still in progress', withDriver(async (driver) 
   driver.send({ type: 'close', id: 'a' });
   assert.equal((await driver.event('launch_failed', { id: 'a' })).error, 'closed before it was ready');
   await until(() => !pids.some(isAlive), 'its processes to be gone');
-  // Closing at once, before there is any process, must not be forgotten either.
+  // Closing before there is any process must work too.
   driver.launch('b', { executable: writeSleeper(path.join(driver.directory, 'sleeper'), pidFile) });
   driver.send({ type: 'close', id: 'b' });
   assert.equal((await driver.event('launch_failed', { id: 'b' })).error, 'closed before it was ready');

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { firefox } from 'playwright-core';
 import { until, withDriver } from './harness.mjs';
 
-/** The cache of compiled scripts in a launch's profile, as it is once its browser has written it, or read it. */
+/** The cache of compiled scripts in a launch's profile, once its browser has written or read it. */
 function cache(driver, id, name) {
   const tmp = path.join(driver.directoryOf(id), 'tmp');
   const profile = fs.readdirSync(tmp).find((entry) => entry.includes('profile'));
@@ -20,7 +20,7 @@ async function works({ endpoint }) {
   await client.close();
 }
 
-test('a browser starts with the start-up caches of one that runs, and hands them on', withDriver(async (driver) => {
+test('a browser starts with the start-up caches of a running one, and others start with its', withDriver(async (driver) => {
   await Promise.all([driver.launched('first'), driver.launched('too early')]);
   assert.equal(cache(driver, 'too early', 'scriptCache-current.bin'), undefined, 'there were none to have');
   await until(() => cache(driver, 'first', 'scriptCache.bin') && cache(driver, 'too early', 'scriptCache.bin'), 'the caches to be written');

@@ -8,7 +8,7 @@ import { groupMembers, isAlive, until, withDriver } from './harness.mjs';
 
 const skip = spawnSync('ffmpeg', ['-version']).error ? 'there is no ffmpeg' : false;
 
-/** The processes that encode a video into a directory, with their arguments. */
+/** The processes that encode videos into a directory, with their arguments. */
 function encoders(directory) {
   return fs.readdirSync('/proc').filter((entry) => /^\d+$/.test(entry)).flatMap((pid) => {
     try {
@@ -20,7 +20,7 @@ function encoders(directory) {
   });
 }
 
-test('a client records a video, which is bounded and goes with its browser', { skip }, withDriver(async (driver) => {
+test('a client records a video, which is limited and removed with its browser', { skip }, withDriver(async (driver) => {
   const { endpoint } = await driver.launched('a');
   const browser = await firefox.connect(endpoint);
   const size = { width: 320, height: 240 };
@@ -45,7 +45,7 @@ test('a client records a video, which is bounded and goes with its browser', { s
   await until(() => encoders(driver.directory).length === 8, 'the most encoders that one browser has');
   const outcomes = await Promise.all(opened.map((recorded) => recorded.close().then(() => 'saved', (error) => error.message)));
   const refused = outcomes.filter((outcome) => outcome !== 'saved');
-  assert.deepEqual(refused, ['page.close: 8 videos are being recorded in this browser, which is the most at once: close a page that is recorded']);
+  assert.deepEqual(refused, ['page.close: 8 videos are being recorded in this browser, which is the maximum: close a page that is recorded']);
 
   await (await browser.newContext({ recordVideo: { dir: driver.directory } })).newPage();
   const [last] = await until(() => encoders(driver.directory).length && encoders(driver.directory), 'another encoder');

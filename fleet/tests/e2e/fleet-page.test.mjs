@@ -49,7 +49,7 @@ test('sessions that come and go are on the charts, with their latency and the re
   page.on('pageerror', (error) => errors.push(String(error)));
   await page.goto(`${server.url}/#/fleet`);
   await figures(page, 'Sessions', /Ready 0, Starting 0, Ending 0/);
-  await figures(page, 'Warm browsers', /Headless 1, Headless, wanted 1/);
+  await figures(page, 'Warm browsers', /Headless 1, Headless, target 1/);
 
   const session = await server.create({ headless: true });
   const client = await attach(server, session);

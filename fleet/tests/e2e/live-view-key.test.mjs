@@ -135,7 +135,7 @@ test('a proxy that does not pass WebSockets is named as what stands in the way, 
   try {
     const page = await newPage();
     await page.goto(proxy.url + session.vnc.http);
-    await page.getByRole('status').filter({ hasText: 'does not pass Upgrade (WebSocket) requests. Trying again in' }).waitFor();
+    await page.getByRole('status').filter({ hasText: 'does not forward WebSocket upgrades. Trying again in' }).waitFor();
     const tried = page.sockets.length;
     await page.clock.fastForward(LONG_MS);
     await until(() => page.sockets.length > tried, 'another attempt');

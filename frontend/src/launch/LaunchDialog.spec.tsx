@@ -244,7 +244,7 @@ it('says why a session did not start, and retries with the same form', async () 
   expect(await cards().findByText('The session did not start')).toBeInTheDocument();
   expect(cards().getByText('the browser did not start')).toBeInTheDocument();
   expect(cards().getByText('no such executable')).toBeInTheDocument();
-  expect(cards().getByRole('link', { name: 'What happened to it' })).toHaveAttribute(
+  expect(cards().getByRole('link', { name: 'Show details' })).toHaveAttribute(
     'href',
     '/sessions/local/eeeeeeee-5',
   );
@@ -278,7 +278,7 @@ it('continues when the form is closed before there is a session', async () => {
   server.use(http.post('*/api/sessions', () => promise));
   await launch();
   await user.keyboard('{Escape}');
-  expect(cards().getByText('Asking for a session…')).toBeInTheDocument();
+  expect(cards().getByText('Requesting a session…')).toBeInTheDocument();
   resolve(refusal(503, 'no_slot', 'all 3 display slots are taken') as Response);
   expect(await cards().findByText('all 3 display slots are taken')).toBeInTheDocument();
 });
@@ -307,8 +307,8 @@ it('falls back to any worker when the worker of a preset has left the fleet', as
   savePreset('eastern', { ...EMPTY_DRAFT, worker: 'east', idleTtlSeconds: '90' });
   setInitialPreset('eastern');
   const { dialog } = await openForm();
-  expect(dialog.getByText(/for the worker “east”, which is not in the fleet/)).toBeInTheDocument();
-  expect(dialog.getByLabelText('Worker')).toHaveDisplayValue('Any that can');
+  expect(dialog.getByText(/for the worker “east”, which is no longer in the fleet/)).toBeInTheDocument();
+  expect(dialog.getByLabelText('Worker')).toHaveDisplayValue('Any suitable');
   expect(dialog.getByLabelText('Idle TTL, seconds')).toHaveValue('90');
 });
 

@@ -40,7 +40,7 @@ describe('findProblems', () => {
     ];
     expect(findProblems({ ...EMPTY_DRAFT, labels }, []).labels).toEqual({
       2: 'A label needs a key.',
-      3: 'The key “team” is there already.',
+      3: 'The key “team” is used twice.',
     });
   });
 });

@@ -64,8 +64,8 @@ describe('the fleet page', () => {
     serveHistory(aHistory({ viewers: null }));
     renderPanel({ path: '/fleet' });
     expect((await chart('Warm browsers')).getByText(/RUNNER_PREWARM_HEADLESS/)).toBeInTheDocument();
-    expect((await chart('Restarts')).getByText(/Nothing had to be restarted/)).toBeInTheDocument();
-    expect(screen.getByText(/served by a gateway of their own/)).toBeInTheDocument();
+    expect((await chart('Restarts')).getByText(/No browser was restarted/)).toBeInTheDocument();
+    expect(screen.getByText(/served by a separate gateway/)).toBeInTheDocument();
   });
 
   it('has all figures in a table', async () => {

@@ -125,7 +125,7 @@ describe('the page of a live session', () => {
 
   it('shows that its worker does not answer', async () => {
     await openLive(aSession({ stale: true }));
-    expect(screen.getByText(/what was last known/)).toBeInTheDocument();
+    expect(screen.getByText(/last known state/)).toBeInTheDocument();
   });
 
   it('shows its history, the latest event first', async () => {
@@ -151,7 +151,7 @@ describe('the page of a live session', () => {
 
   it('explains that its worker keeps no history', async () => {
     await openLive(aSession());
-    expect(await screen.findByText(/Nothing is remembered/)).toBeInTheDocument();
+    expect(await screen.findByText(/no longer available/)).toBeInTheDocument();
   });
 
   it('works for a worker with any characters in its name', async () => {

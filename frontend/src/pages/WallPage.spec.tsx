@@ -82,7 +82,7 @@ describe('the wall', () => {
     serveFleet(...sessionsWithScreens(5));
     const user = openWall();
     await picture('00aaaaaa');
-    await user.click(screen.getByRole('button', { name: '2 tiles a page' }));
+    await user.click(screen.getByRole('button', { name: '2 tiles per page' }));
     expect(screen.getByText('Page 1 of 3')).toBeInTheDocument();
     await user.click(screen.getByRole('button', { name: 'Next page' }));
     expect(tiles()).toEqual(['02aaaaaa', '03aaaaaa']);
@@ -91,7 +91,7 @@ describe('the wall', () => {
     expect(tiles()).toEqual(['04aaaaaa']);
     await user.keyboard('{ArrowLeft}');
     expect(screen.getByText('Page 2 of 3')).toBeInTheDocument();
-    await user.click(screen.getByRole('button', { name: '4 tiles a page' }));
+    await user.click(screen.getByRole('button', { name: '4 tiles per page' }));
     expect(tiles()).toContain('02aaaaaa');
     expect(wallLayout.get()).toBe(4);
     expect(localStorage.getItem('camofleet.wall.tiles')).toBe('4');
@@ -315,7 +315,7 @@ describe('a tile', () => {
     openWall();
     await picture('00aaaaaa');
     fleet.emitChange('restarting', { ...first, status: 'INIT', restarts: 1 });
-    expect(await screen.findByText('The browser is starting again…')).toBeInTheDocument();
+    expect(await screen.findByText('The browser is restarting…')).toBeInTheDocument();
     expect(tiles()).toEqual(['00aaaaaa', '01aaaaaa']);
   });
 });

@@ -75,7 +75,7 @@ describe('the workers page', () => {
       'aria-valuetext',
       '1 of 2',
     );
-    expect(card.getByText('1 on the way')).toBeInTheDocument();
+    expect(card.getByText('1 launching')).toBeInTheDocument();
     expect(card.getByText('firefox 153.0')).toBeInTheDocument();
     expect(card.getByText('1.60.0')).toBeInTheDocument();
     expect(card.getByText('3h')).toBeInTheDocument();
@@ -92,8 +92,8 @@ describe('the workers page', () => {
     const card = await cardOf('west');
     expect(card.getByText('Unreachable')).toBeInTheDocument();
     expect(card.getByText('It does not answer: connection refused.')).toBeInTheDocument();
-    expect(card.getByText(/whether the control role reaches http:\/\/10.0.0.3:8080/)).toBeVisible();
-    expect(card.getByText(/shown as they were last known/)).toBeInTheDocument();
+    expect(card.getByText(/that the control role can reach http:\/\/10.0.0.3:8080/)).toBeVisible();
+    expect(card.getByText(/shown in their last known state/)).toBeInTheDocument();
     expect(card.getByText(/^2 ?m.* ago$/)).toBeInTheDocument();
     const names = screen
       .getAllByRole('article')
@@ -133,9 +133,9 @@ describe('the workers page', () => {
     const card = await cardOf('east');
     await user.click(card.getByRole('button', { name: 'Drain on east' }));
     expect(await card.findByText('Draining')).toBeInTheDocument();
-    expect(card.getByText(/those that run go on/)).toBeInTheDocument();
-    await user.click(card.getByRole('button', { name: 'Put back on east' }));
-    expect(await screen.findByText('east stays as it is: It is too old')).toBeInTheDocument();
+    expect(card.getByText(/running ones continue/)).toBeInTheDocument();
+    await user.click(card.getByRole('button', { name: 'Resume on east' }));
+    expect(await screen.findByText('east was not changed: It is too old')).toBeInTheDocument();
     expect(card.getByText('Draining')).toBeInTheDocument();
   });
 

@@ -91,7 +91,7 @@ it('changes every text of a session’s page', async () => {
 
 it('explains errors in the current language, also earlier ones', () => {
   const error = new UnreachableError('foreign', 502);
-  expect(errorText(error)).toBe('Something else than the API answered, with status 502.');
+  expect(errorText(error)).toBe('Something other than the API answered, with status 502.');
   language.set('ru');
   expect(errorText(error)).toContain('статус 502');
 });

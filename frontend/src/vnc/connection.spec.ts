@@ -433,7 +433,7 @@ describe('a LiveConnection whose gateway provides view info', () => {
     newest().drop('', false);
     await willRetry();
     expect(statuses.at(-1)).toMatchObject({ loss: { kind: 'blocked' } });
-    expect(words()).toContain('does not pass Upgrade (WebSocket) requests.');
+    expect(words()).toContain('does not forward WebSocket upgrades.');
     await connects(KEYED, KEYED);
     show();
     newest().drop('', false);
