@@ -1,4 +1,4 @@
-/** What the measurements share: the helpers of the end-to-end tests, and a plain word where they can't be had. */
+/** Shared by the measurements: the helpers of the end-to-end tests, and a clear message if they are missing. */
 import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -11,11 +11,11 @@ function giveUp(text) {
 }
 
 /**
- * Imports helpers of the end-to-end tests. They use npm packages that `make build` does not install: where one of those, or
- * the binary, is missing, this says what to run, and ends the process.
+ * Imports helpers of the end-to-end tests. They use npm packages that `make build` does not install: if one
+ * of those, or the binary, is missing, this prints what to run and ends the process.
  *
  * @param {string[]} names their file names
- * @returns {Promise<object>} what they export, all in one
+ * @returns {Promise<object>} all their exports
  */
 export async function helpers(...names) {
   if (!fs.existsSync(BINARY)) giveUp(`${BINARY} is missing: run \`make build\` first, or name the binary in CAMOFLEET_BIN`);

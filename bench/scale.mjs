@@ -1,6 +1,6 @@
-// Measures how far one control goes: simulated workers on loopback addresses of their own, found by DNS, with live sessions.
-// Control is the real one. `node bench/scale.mjs [workers] [sessions on each] [seconds]`, after `make build` and
-// `make setup-tests`; the simulation takes a core of its own.
+// Measures the scale of one control: simulated workers on their own loopback addresses, found by DNS, with
+// live sessions. Only control is real. `node bench/scale.mjs [workers] [sessions on each] [seconds]`, after
+// `make build` and `make setup-tests`; the simulation takes a CPU core of its own.
 import fs from 'node:fs';
 import http from 'node:http';
 import { once } from 'node:events';
@@ -28,7 +28,7 @@ function session(worker) {
   };
 }
 
-/** One worker of the simulation: answers what control asks, and nothing behind it. */
+/** One simulated worker: it answers control's requests, without any browsers. */
 function simulate(name, count) {
   const sessions = new Map(Array.from({ length: count }, () => session(name)).map((each) => [each.id, each]));
   let listed = null;
@@ -86,7 +86,7 @@ async function timed(count, action) {
   return times;
 }
 
-/** Seconds of a process on all cores, so far. */
+/** The CPU seconds of a process so far. */
 function cpu(pid) {
   const fields = fs.readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
@@ -96,7 +96,7 @@ function resident(pid) {
   return Number(/^VmRSS:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
 }
 
-/** The share of a core that a process takes while so many seconds pass. */
+/** The CPU load of a process during so many seconds. */
 async function load(pid, seconds) {
   const [before, start] = [cpu(pid), performance.now()];
   await sleep(seconds * 1000);

@@ -1,6 +1,6 @@
-// Measures one camofleet on this machine: warm create, delete beside the kill of a bare launchServer's browser, cold
-// create beside a bare launchServer, displays, memory. Nothing else should run meanwhile.
-// `node bench/sessions.mjs [repetitions]`, after `make build` and `make setup-tests`.
+// Measures one camofleet on this machine: warm create, delete compared with killing the browser of a bare
+// launchServer, cold create compared with a bare launchServer, displays, memory. Nothing else should run
+// meanwhile. `node bench/sessions.mjs [repetitions]`, after `make build` and `make setup-tests`.
 import fs from 'node:fs';
 import path from 'node:path';
 import { createRequire } from 'node:module';
@@ -9,14 +9,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { helpers } from './helper.mjs';
 
 const { marked, Server } = await helpers('processes.mjs', 'server.mjs');
-/** How long a browser that is up goes on starting services that it does not need at once, in milliseconds. */
+/** How long a started browser keeps starting background services, in milliseconds. */
 const SETTLE = 4000;
 const repetitions = Number(process.argv[2] ?? 30);
 const executablePath = '/usr/bin/firefox-esr';
 const driver = fileURLToPath(new URL('../actors/driver/', import.meta.url));
 const { firefox } = createRequire(path.join(driver, 'driver.mjs'))('playwright-core');
 
-/** Prints the median, its quartiles and the extremes of some milliseconds. */
+/** Prints median, quartiles and extremes of some durations in milliseconds. */
 function report(name, times) {
   const sorted = times.toSorted((a, b) => a - b);
   const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))].toFixed(1);
@@ -30,7 +30,7 @@ async function timed(action) {
   return [performance.now() - start, result];
 }
 
-/** A process' share of memory in MB, memory that it shares with others counted in parts. */
+/** The memory of a process in MB (PSS). */
 function pss(pid) {
   const rollup = fs.readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
   return Number(/^Pss:\s+(\d+)/m.exec(rollup)[1]) / 1024;
@@ -40,7 +40,7 @@ function resident(pid) {
   return Number(/^VmRSS:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
 }
 
-/** Sums the memory of a server's processes by what they are. */
+/** Sums the memory of a server's processes by kind. */
 function memory(server) {
   const sums = { camofleet: pss(server.pid), driver: 0, display: 0, browsers: 0 };
   for (const { pid, argv } of marked(server.runBase)) {
@@ -58,12 +58,13 @@ async function warm(body, name) {
     await server.poolsFull();
     const [create, session] = await timed(() => server.create(body));
     creates.push(create);
-    // The pool's next browser is up and quiet before the delete is timed: both would fight for the cores otherwise.
+    // The delete is timed when the pool's next browser is up and idle, because both would compete for the
+    // CPU.
     await server.poolsFull();
     await sleep(SETTLE);
     const [ended] = await timed(() => server.end(session));
     deletes.push(ended);
-    // What the kernel and Playwright need for the same: the yardstick of this machine in this minute.
+    // The same with the kernel and Playwright alone, as a reference for this machine at this moment.
     const browser = await firefox.launchServer({ channel: 'moz-firefox', executablePath, headless: true });
     await sleep(SETTLE);
     const [killed] = await timed(() => browser.kill());
@@ -84,7 +85,7 @@ async function cold() {
     ours.push(create);
     await server.end(session);
     const [launch, browser] = await timed(() => firefox.launchServer({ channel: 'moz-firefox', executablePath, headless: true }));
-    // The first launch of a node pays for what all later ones share.
+    // The first launch includes one-time costs.
     if (i > 0) bare.push(launch);
     await browser.close();
   }

@@ -1,6 +1,6 @@
-// Measures what the wall costs: twelve sessions with a live view, whose pages change twice a second, without a viewer, as
-// pictures on the wall, and with four of them live. Nothing else should run meanwhile.
-// `node bench/wall.mjs [sessions] [seconds]`, after `make build` and `make setup-tests`.
+// Measures the cost of the wall: twelve sessions with a live view, whose pages change twice a second, without
+// a viewer, as screenshots on the wall, and with four of them live. Nothing else should run meanwhile. `node
+// bench/wall.mjs [sessions] [seconds]`, after `make build` and `make setup-tests`.
 import fs from 'node:fs';
 import path from 'node:path';
 import { execFileSync } from 'node:child_process';
@@ -9,12 +9,12 @@ import { helpers } from './helper.mjs';
 
 const { startChromium, xServers, Server, Site, until } = await helpers('chromium.mjs', 'processes.mjs', 'server.mjs', 'site.mjs', 'wait.mjs');
 const [sessions = 12, seconds = 20] = process.argv.slice(2).map(Number);
-/** As many tiles as the wall has live at once. */
+/** The wall's maximum of live tiles. */
 const LIVE = 4;
-/** How long browsers and pages go on with what they do at their start, in milliseconds. */
+/** How long browsers and pages are busy after their start, in milliseconds. */
 const SETTLE = 8000;
 const TICKS = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
-/** A page that moves as a busy one does: a line more and another colour of half of it, twice a second. */
+/** A busy page: twice a second it adds a line and changes the colour of half of itself. */
 const PAGE = `<!doctype html><title>busy</title><body style="font:24px sans-serif"><div id="half" style="height:50vh"></div><p id="line"></p><script>
   let count = 0;
   setInterval(() => {
@@ -24,7 +24,7 @@ const PAGE = `<!doctype html><title>busy</title><body style="font:24px sans-seri
   }, 500);
 </script>`;
 
-/** The fields of a process' stat after its name: the first is its state. */
+/** The fields of /proc/<pid>/stat after the name: the first is the state. */
 function stat(pid) {
   try {
     const text = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -34,13 +34,13 @@ function stat(pid) {
   }
 }
 
-/** How long a process has computed so far, in seconds; one that is gone counts for nothing. */
+/** The CPU seconds of a process so far; 0 if it no longer exists. */
 function computed(pid) {
   const fields = stat(pid);
   return fields ? (Number(fields[11]) + Number(fields[12])) / TICKS : 0;
 }
 
-/** The processes of the Chromium that this one has started. */
+/** The processes of the Chromium started here. */
 function chromiumProcesses() {
   const parents = new Map();
   for (const pid of fs.readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
@@ -53,7 +53,7 @@ function chromiumProcesses() {
   return family;
 }
 
-/** Sums what some processes have computed. */
+/** Sums the CPU seconds of some processes. */
 const sum = (pids) => pids.reduce((total, pid) => total + computed(pid), 0);
 
 async function measure(name, server, traffic) {
@@ -70,7 +70,7 @@ async function measure(name, server, traffic) {
   console.log(`${name}: of a core ${cores.join(', ')}; ${(rate('bytes') / 1000).toFixed(1)} kB/s, ${pictures}`);
 }
 
-/** Counts what comes to a page: requests that are answered, and frames of WebSockets. */
+/** Counts a page's incoming bytes: responses and WebSocket frames. */
 async function count(page, traffic) {
   const client = await page.context().newCDPSession(page);
   await client.send('Network.enable');
@@ -78,7 +78,7 @@ async function count(page, traffic) {
     if (response.url.includes('/screenshot')) traffic[response.status === 304 ? 'same' : 'pictures'] += 1;
   });
   client.on('Network.dataReceived', ({ encodedDataLength }) => (traffic.bytes += encodedDataLength));
-  // Binary frames come as base64.
+  // Binary frames are base64.
   client.on('Network.webSocketFrameReceived', ({ response }) => (traffic.bytes += (response.payloadData.length * 3) / 4));
 }
 

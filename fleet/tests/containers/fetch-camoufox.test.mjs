@@ -1,4 +1,4 @@
-/** What fetches Camoufox for the images, against a server in GitHub's place. */
+/** The script that fetches Camoufox for the images, against a server in GitHub's place. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
@@ -12,7 +12,7 @@ const SCRIPT = path.join(REPOSITORY, 'scripts/fetch-camoufox.sh');
 const VERSION = '999.0.1-beta.7';
 const ARCHIVE = `/v${VERSION}/camoufox-${VERSION}-lin.arm64.zip`;
 let home, archive, checksum, server, baseUrl;
-/** How many requests are answered with 503 before the archive is given. */
+/** How many requests are answered with 503 before the archive is served. */
 let failures = 0;
 let requests = [];
 
@@ -53,7 +53,7 @@ async function fetchCamoufox(version, settings = {}) {
   return { directory, ...(await run(SCRIPT, [version, directory], { env })) };
 }
 
-test('an archive with the right checksum is unpacked, with its version beside it', async () => {
+test('an archive with the right checksum is unpacked, with its version file', async () => {
   const { status, stderr, directory } = await fetchCamoufox(VERSION, { CAMOUFOX_SHA256: checksum });
   assert.deepEqual([status, stderr], [0, '']);
   assert.ok(fs.statSync(path.join(directory, 'camoufox-bin')).mode & 0o001, 'anybody may run it');
@@ -67,34 +67,34 @@ test('an archive with another checksum is refused, and nothing of it is unpacked
   assert.deepEqual(fs.readdirSync(directory), []);
 });
 
-test('a release whose checksum is unknown is not fetched, and the remedies are told', async () => {
+test('a release without a known checksum is not fetched, and the error names the remedies', async () => {
   const { status, stderr } = await fetchCamoufox(VERSION);
   assert.equal(status, 1);
   assert.match(stderr, /CAMOUFOX_SHA256.*CAMOUFOX=none/s);
   assert.deepEqual(requests, []);
 });
 
-test('a server that fails for a while is asked again', async () => {
+test('a request is retried while the server fails', async () => {
   failures = 2;
   const { status, stderr } = await fetchCamoufox(VERSION, { CAMOUFOX_SHA256: checksum });
   assert.equal(status, 0, stderr);
   assert.equal(requests.length, 3);
 });
 
-test('a release that is not there is told with its address and the remedies', async () => {
+test('a missing release is reported with its URL and the remedies', async () => {
   const { status, stderr } = await fetchCamoufox('1.2.3-beta.4', { CAMOUFOX_SHA256: checksum });
   assert.equal(status, 1);
   assert.match(stderr, /can't fetch http:\/\/127\.0\.0\.1:\d+\/v1\.2\.3-beta\.4\/camoufox-1\.2\.3-beta\.4-lin\.arm64\.zip.*CAMOUFOX_BASE_URL.*CAMOUFOX=none/s);
 });
 
-test('every archive of the default release has a checksum for both machines that images are built for', () => {
+test('every archive of the default release has a checksum for both architectures of the images', () => {
   const [, version] = /^ARG CAMOUFOX=(\S+)$/m.exec(fs.readFileSync(path.join(REPOSITORY, 'Dockerfile'), 'utf8'));
   const known = fs.readFileSync(path.join(REPOSITORY, 'scripts/camoufox.sha256'), 'utf8');
   for (const machine of ['x86_64', 'arm64']) assert.match(known, new RegExp(`^[0-9a-f]{64}  camoufox-${version}-lin\\.${machine}\\.zip$`, 'm'));
   assert.ok(fs.readFileSync(path.join(REPOSITORY, 'compose.yaml'), 'utf8').includes(`\${CAMOUFOX:-${version}}`));
 });
 
-test('without Camoufox nothing is asked for', async () => {
+test('without Camoufox nothing is requested', async () => {
   const { status, directory } = await fetchCamoufox('none');
   assert.equal(status, 0);
   assert.deepEqual([fs.readdirSync(directory), requests], [[], []]);

@@ -1,4 +1,4 @@
-/** compose.yaml as it is: a whole fleet in one container. */
+/** compose.yaml without a profile: a whole fleet in one container. */
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { request } from '../e2e/helpers/http.mjs';
@@ -7,7 +7,7 @@ import { Stack, test as stackTest } from './helpers/stack.mjs';
 import { attachAndRead, colouredUrl, showsColour } from './helpers/use.mjs';
 
 const ORANGE = [230, 120, 20];
-/** What `docker stop` waits before it kills. */
+/** How long `docker stop` waits before it kills. */
 const STOPPING_S = 10;
 let stack, container;
 const test = (name, body) => stackTest(() => stack, name, body);
@@ -20,14 +20,14 @@ before(async () => {
 
 after(() => stack?.down());
 
-test('its healthcheck passes, and the panel is there', async () => {
+test('its healthcheck passes, and it serves the panel', async () => {
   await until(() => container.passesHealthcheck(), 'the healthcheck to pass');
   const panel = await request('GET', `${stack.url}/`);
   assert.equal(panel.status, 200);
   assert.match(panel.text, /<title>/);
 });
 
-test('published on loopback it is nobody else’s: another name does not lead to it, and it does not call itself open', async () => {
+test('published on loopback only, it refuses other host names and does not report open access', async () => {
   for (const host of ['evil.example', 'evil.example:9000']) {
     const refused = await request('GET', `${stack.url}/sessions`, { headers: { host } });
     assert.deepEqual([refused.status, refused.json?.code], [421, 'unknown_host'], refused.text);
@@ -51,7 +51,7 @@ test('a live view shows the page of a session', async () => {
   await stack.end(session);
 });
 
-test('nobody in it is root, and nothing of its image can be written', async () => {
+test('no process runs as root, and no file of the image is writable', async () => {
   const session = await stack.create({ vnc: true });
   const processes = await container.processes();
   assert.ok(processes.some(({ name }) => /firefox|camoufox/.test(name)), 'there is a browser');
@@ -60,7 +60,7 @@ test('nobody in it is root, and nothing of its image can be written', async () =
   await stack.end(session);
 });
 
-test('a browser that is killed comes back, and leaves no zombie', async () => {
+test('a killed browser is restarted, and leaves no zombie', async () => {
   const session = await stack.create({ vnc: true });
   await container.shell('kill -9 $(cat /proc/[0-9]*/status | awk \'/^Name:/ { name = $2 } /^Pid:/ { if (name ~ /firefox|camoufox/) print $2 }\')');
   await until(async () => {
@@ -73,7 +73,7 @@ test('a browser that is killed comes back, and leaves no zombie', async () => {
   await until(async () => (await container.processes()).every(({ state }) => state !== 'Z'), 'all zombies to be reaped');
 });
 
-test('it is stopped in time with sessions in it, and ends with 0', async () => {
+test('it stops in time with live sessions, with exit status 0', async () => {
   await stack.create({ vnc: true });
   await stack.create({ headless: true });
   const started = performance.now();

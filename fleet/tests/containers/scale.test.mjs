@@ -1,4 +1,4 @@
-/** The profile `scale` of compose.yaml: hosts of browsers by number, found by the name that they share. */
+/** The profile `scale` of compose.yaml: a number of browser hosts, found by their common name. */
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { until } from '../e2e/helpers/wait.mjs';
@@ -7,7 +7,7 @@ import { attachAndRead, colouredUrl, showsColour } from './helpers/use.mjs';
 
 const OLIVE = [120, 130, 30];
 const HOSTS = 3;
-/** How long it may take until a change of the DNS records is known. */
+/** How long a change of the DNS records may take to be noticed. */
 const DISCOVERY_MS = 30_000;
 let stack;
 const test = (name, body) => stackTest(() => stack, name, body);
@@ -29,7 +29,7 @@ test('control finds all hosts by DNS', async () => {
   assert.ok(found.every(({ healthy, supports_vnc }) => healthy && supports_vnc));
 });
 
-test('sessions go to each of them, and clients attach to all', async () => {
+test('sessions are placed on each of them, and clients attach to all', async () => {
   const sessions = [];
   for (let count = 0; count < HOSTS; count += 1) sessions.push(await stack.create({ headless: true }));
   assert.equal(new Set(sessions.map(({ worker }) => worker)).size, HOSTS);
@@ -37,13 +37,13 @@ test('sessions go to each of them, and clients attach to all', async () => {
   for (const session of sessions) await stack.end(session);
 });
 
-test('a live screen of a host is shown by control', async () => {
+test('control shows the live view of a host', async () => {
   const session = await stack.create({ vnc: true, start_url: colouredUrl(OLIVE) });
   await showsColour(stack.wsUrl + session.vnc.ws, OLIVE);
   await stack.end(session);
 });
 
-test('a host that is drained gets no more sessions, and keeps the one it has', async () => {
+test('a drained host gets no more sessions, and keeps the one it has', async () => {
   const session = await stack.create({ headless: true });
   await stack.ask('POST', `/workers/${session.worker}/drain`);
   await until(async () => (await named(session.worker)).draining, 'control to see the host draining');
@@ -57,7 +57,7 @@ test('a host that is drained gets no more sessions, and keeps the one it has', a
   for (const one of [session, back, ...others]) await stack.end(one);
 });
 
-test('a host that goes is forgotten, and one that comes is found', async () => {
+test('a removed host is forgotten, and an added one is found', async () => {
   const [gone] = await stack.containers('scale-host');
   await gone.stop();
   await until(async () => (await workers()).length === HOSTS - 1, 'the host to be forgotten', DISCOVERY_MS);

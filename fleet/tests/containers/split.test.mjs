@@ -1,4 +1,4 @@
-/** The profile `split` of compose.yaml: each role in a container of its own. */
+/** The profile `split` of compose.yaml: each role in its own container. */
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { request } from '../e2e/helpers/http.mjs';
@@ -7,7 +7,7 @@ import { Stack, test as stackTest } from './helpers/stack.mjs';
 import { attachAndRead, colouredUrl, showsColour } from './helpers/use.mjs';
 
 const [TEAL, PLUM] = [[20, 140, 140], [120, 40, 110]];
-/** How long a container may take to be started anew and to have browsers again. */
+/** How long a container may take to restart until it has browsers again. */
 const RECOVERY_MS = 60_000;
 let stack;
 const test = (name, body) => stackTest(() => stack, name, body);
@@ -20,7 +20,7 @@ before(async () => {
 
 after(() => stack?.down());
 
-test('the single container stays out of it, and nobody is root', async () => {
+test('the single container is not part of it, and nothing runs as root', async () => {
   assert.deepEqual(await stack.containers('fleet'), []);
   for (const container of await stack.containers()) {
     assert.deepEqual((await container.processes()).filter(({ uid }) => uid !== 10001), [], await container.inspect('{{.Name}}'));
@@ -33,7 +33,7 @@ test('every healthcheck passes', async () => {
   }
 });
 
-test('no name of a stranger leads to any of its roles', async () => {
+test('none of its roles answers to an unknown host name', async () => {
   const headers = { host: 'evil.example' };
   for (const url of [`${stack.url}/sessions`, `${stack.gatewayUrl}/websockify/view?token=6900`, `${stack.uiUrl}/api/sessions`]) {
     assert.equal((await request('GET', url, { headers })).status, 421, url);
@@ -55,7 +55,7 @@ test('nginx serves the panel, its API and its events', async () => {
   assert.match(Buffer.from(value).toString(), /event: ?snapshot/);
 });
 
-test('sessions go to both workers, and clients attach through control and through nginx', async () => {
+test('sessions are placed on both workers, and clients attach through control and through nginx', async () => {
   const sessions = [await stack.create({ headless: true }), await stack.create({ headless: true })];
   assert.deepEqual(sessions.map(({ worker }) => worker).sort(), ['worker', 'worker-vnc']);
   await attachAndRead(stack, sessions[0]);
@@ -64,7 +64,7 @@ test('sessions go to both workers, and clients attach through control and throug
   for (const session of sessions) await stack.end(session);
 });
 
-test('a live screen shows its page through the gateway and through nginx', async () => {
+test('a live view shows its page through the gateway and through nginx', async () => {
   const session = await stack.create({ vnc: true, start_url: colouredUrl(TEAL) });
   assert.equal(session.worker, 'worker-vnc');
   const { host, search } = new URL(session.vnc.ws);
@@ -76,7 +76,7 @@ test('a live screen shows its page through the gateway and through nginx', async
   await stack.end(session);
 });
 
-test('a runner that crashes is started anew: its sessions are over, others are not, and new ones work', async () => {
+test('a crashed runner is restarted: its sessions are over, others continue, and new ones work', async () => {
   const [first, second] = [await stack.create({ headless: true }), await stack.create({ headless: true })];
   const [lost, kept] = first.worker === 'worker-vnc' ? [first, second] : [second, first];
   const runner = await stack.container('runner-vnc');
@@ -89,7 +89,7 @@ test('a runner that crashes is started anew: its sessions are over, others are n
   const again = await stack.create({ vnc: true, start_url: colouredUrl(PLUM) });
   console.log(`a crashed runner had a session again after ${((performance.now() - crashed) / 1000).toFixed(1)} s`);
   assert.notEqual(await runner.inspect('{{.State.StartedAt}}'), started);
-  // In this order: the client's window covers the page of the session.
+  // In this order, because the client's window covers the session's page.
   await showsColour(again.vnc.ws, PLUM);
   await attachAndRead(stack, again);
   for (const session of [kept, again]) await stack.end(session);

@@ -67,7 +67,7 @@ describe('a fleet of two hosts', () => {
     try {
       await west.getByText('Unreachable', { exact: true }).waitFor({ timeout: DETECTION_MS + SHOWN_WITHIN_MS });
       await west.getByText(/It does not answer: it did not answer within/).waitFor();
-      await west.getByText(`whether the control role reaches ${fleet.workerWest.url}`).waitFor();
+      await west.getByText(`that the control role can reach ${fleet.workerWest.url}`).waitFor();
       await west.locator('time').waitFor();
       await degraded(page).waitFor();
       const names = await page.getByRole('article').getByRole('heading', { level: 3 }).allInnerTexts();

@@ -7,13 +7,13 @@ export const REPOSITORY = fileURLToPath(new URL('../../../../', import.meta.url)
 const SCRIPT = path.join(REPOSITORY, 'scripts/containers.sh');
 
 /**
- * Runs a program to its end.
+ * Runs a program and waits for its end.
  *
  * @param {string} program its path or name
  * @param {string[]} args its arguments
- * @param {{env?: Record<string, string>, patience?: number}} options environment variables beside this process's own,
- *   and how long it may take, in milliseconds
- * @returns {Promise<{status: number, stdout: string, stderr: string}>} how it ended and what it wrote
+ * @param {{env?: Record<string, string>, patience?: number}} options additional environment variables, and a
+ * timeout in milliseconds
+ * @returns {Promise<{status: number, stdout: string, stderr: string}>} its exit status and output
  */
 export function run(program, args, { env = {}, patience = 60_000 } = {}) {
   return new Promise((resolve, reject) => {
@@ -26,7 +26,7 @@ export function run(program, args, { env = {}, patience = 60_000 } = {}) {
   });
 }
 
-/** Runs `scripts/containers.sh` with these words and expects it to succeed; tells what it printed. */
+/** Runs `scripts/containers.sh` with these arguments, expects success, and returns its output. */
 export async function containers(words, options) {
   const { status, stdout, stderr } = await run(SCRIPT, words, options);
   if (status !== 0) throw new Error(`containers.sh ${words.join(' ')} ended with ${status}: ${stderr || stdout}`);
@@ -44,12 +44,12 @@ export class Container {
     this.id = id;
   }
 
-  /** What the engine knows of it, by a Go template. */
+  /** Inspects it with a Go template. */
   inspect(template) {
     return engine('inspect', '--format', template, this.id);
   }
 
-  /** Runs a shell line in it, as its own user unless another is named; tells what it printed. */
+  /** Runs a shell command in it, as its default user unless another is given; returns the output. */
   shell(line, { user } = {}) {
     return engine('exec', ...(user === undefined ? [] : ['--user', user]), this.id, 'sh', '-c', line);
   }
@@ -59,18 +59,18 @@ export class Container {
     return engine('stop', '--time', String(seconds), this.id);
   }
 
-  /** Starts it once more. */
+  /** Starts it again. */
   start() {
     return engine('start', this.id);
   }
 
-  /** What it has written. */
+  /** Its log. */
   async log() {
     const { stdout, stderr } = await run(SCRIPT, ['engine', 'logs', '--tail', '200', this.id]);
     return stdout + stderr;
   }
 
-  /** Its processes, out of its own `/proc`: number, parent, user, state and name of each. */
+  /** Its processes, from its own `/proc`: id, parent, user, state and name of each. */
   async processes() {
     const line = 'for d in /proc/[0-9]*; do cat $d/status 2>/dev/null && echo ==; done';
     const blocks = (await this.shell(line)).split('==').filter((block) => block.includes('Pid:'));
@@ -83,11 +83,11 @@ export class Container {
   /** Kills camofleet in it, and so the container, as a crash does: its init can't be killed from inside. */
   async crash() {
     const camofleet = (await this.processes()).find(({ name }) => name === 'camofleet');
-    // The shell goes with the container, mostly before it can tell how it ended.
+    // The shell dies with the container, usually before it can return a status.
     await this.shell(`kill -9 ${camofleet.pid}`).catch(() => {});
   }
 
-  /** Runs its healthcheck; tells whether it passes. */
+  /** Runs its healthcheck; returns whether it passes. */
   async passesHealthcheck() {
     if (await this.#isPodman()) return (await run(SCRIPT, ['engine', 'healthcheck', 'run', this.id])).status === 0;
     return (await this.inspect('{{.State.Health.Status}}')) === 'healthy';

@@ -1,28 +1,29 @@
-/** One shape of compose.yaml, up under a project name of its own and on free ports of loopback. */
+/** One profile of compose.yaml, running under its own project name on free ports of loopback. */
 import { test as nodeTest } from 'node:test';
 import { request } from '../../e2e/helpers/http.mjs';
 import { freePort } from '../../e2e/helpers/ports.mjs';
 import { until } from '../../e2e/helpers/wait.mjs';
 import { Container, containers, engine } from './engine.mjs';
 
-/** How long a shape may take until it is healthy: three hosts at once on a small machine. */
+/** How long a profile may take to become healthy: three hosts at once on a small machine. */
 const STARTING_MS = 120_000;
 const ENDING_MS = 90_000;
-/** Docker's plugin and podman-compose name a container's project and service by the same labels. */
+/** Docker's plugin and podman-compose use the same labels for a container's project and service. */
 const PROJECT_LABEL = 'com.docker.compose.project';
 const SERVICE_LABEL = 'com.docker.compose.service';
 
-/** A running shape. */
+/** A running profile. */
 export class Stack {
   #words;
   #env;
 
   /**
-   * Brings a shape up and waits until its API calls it healthy.
+   * Starts a profile and waits until its API reports it as healthy.
    *
-   * @param {{profile?: string, services: string[], scale?: Record<string, number>}} shape as `compose up` is told
-   * @param {(health: object) => boolean} whole what must be true of `GET /health` beside its status
-   * @returns {Promise<Stack>} the shape, healthy
+   * @param {{profile?: string, services: string[], scale?: Record<string, number>}} shape the arguments of
+   * `compose up`
+   * @param {(health: object) => boolean} whole a condition on `GET /health` besides its status
+   * @returns {Promise<Stack>} the healthy profile
    */
   static async up(shape, whole = () => true) {
     const stack = new Stack();
@@ -50,14 +51,14 @@ export class Stack {
     this.startSeconds = (performance.now() - started) / 1000;
   }
 
-  /** `compose up` once more, with other numbers of containers. */
+  /** Runs `compose up` again, with other numbers of containers. */
   async scale(scale, services) {
     const numbers = Object.entries(scale).flatMap(([service, number]) => ['--scale', `${service}=${number}`]);
     const up = ['up', '-d', '--no-build', ...numbers, ...services];
     await containers([...this.#words, ...up], { env: this.#env, patience: STARTING_MS });
   }
 
-  /** Waits until the API calls the shape healthy. */
+  /** Waits until the API reports health. */
   healthy(whole = () => true, patience = 60_000) {
     return until(async () => {
       const health = await request('GET', `${this.url}/health`).catch(() => null);
@@ -65,15 +66,15 @@ export class Stack {
     }, 'the fleet to be healthy', patience);
   }
 
-  /** Takes it down, and whatever compose left. */
+  /** Stops it and removes everything that compose left. */
   async down() {
     await containers([...this.#words, 'down', '--volumes'], { env: this.#env, patience: ENDING_MS }).catch((error) => console.error(error.message));
-    // podman-compose forgets how many of a service there are, and then can't remove the network that they are on.
+    // podman-compose forgets the number of containers of a service, and then can't remove their network.
     for (const { id } of await this.containers()) await engine('rm', '--force', id);
     await engine('network', 'rm', `${this.project}_default`).catch(() => {});
   }
 
-  /** The containers of a service, or all, those that ended included. */
+  /** The containers of a service, or all, including exited ones. */
   async containers(service) {
     const filters = [`label=${PROJECT_LABEL}=${this.project}`, ...(service ? [`label=${SERVICE_LABEL}=${service}`] : [])];
     const ids = await engine('ps', '--all', '--no-trunc', '--quiet', ...filters.flatMap((filter) => ['--filter', filter]));
@@ -87,14 +88,14 @@ export class Stack {
     return container;
   }
 
-  /** What all its containers have written. */
+  /** The logs of all its containers. */
   async log() {
     const parts = [];
     for (const container of await this.containers()) parts.push(`---- ${await container.inspect('{{.Name}}')}\n${await container.log()}`);
     return parts.join('\n');
   }
 
-  /** One request to the API, whose answer must have this status; tells its JSON. */
+  /** Makes a request to the API, expects this status, and returns the JSON. */
   async ask(method, path, body, status = 200) {
     const answer = await request(method, this.url + path, { body });
     if (answer.status !== status) throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
@@ -111,17 +112,17 @@ export class Stack {
     return this.ask('DELETE', `/sessions/${worker}/${id}`);
   }
 
-  /** A session as it is now, or null. */
+  /** The current state of a session, or null. */
   async session({ id }) {
     return (await this.ask('GET', '/sessions')).find((session) => session.id === id) ?? null;
   }
 }
 
 /**
- * A test that shows what all containers of a shape have written when it fails.
+ * A test that prints the logs of all containers when it fails.
  *
- * @param {() => Stack} stack the shape
- * @param {string} name a sentence
+ * @param {() => Stack} stack the running profile
+ * @param {string} name the title
  * @param {() => Promise<void>} body the test
  */
 export function test(stack, name, body) {

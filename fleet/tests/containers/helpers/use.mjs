@@ -1,16 +1,17 @@
-/** What users do with a fleet: attach a Playwright client, look at a screen. */
+/** What users do with a fleet: attach a Playwright client, watch a screen. */
 import assert from 'node:assert/strict';
 import { abilities, attach, blankPage } from '../../e2e/helpers/playwright.mjs';
 import { Viewer } from '../../e2e/helpers/rfb.mjs';
 import { colouredPage } from '../../e2e/helpers/site.mjs';
 
-/** The address of a page that is one colour all over, without a server. */
+/** The URL of a page of a single colour, without a server. */
 export function colouredUrl(colour) {
   return `data:text/html,${encodeURIComponent(colouredPage(colour))}`;
 }
 
 /**
- * Attaches a client to a session, through this origin, and has it open a page, which finds what a desktop's browser has.
+ * Attaches a client to a session through this origin, and opens a page that checks for the features of a
+ * desktop browser.
  */
 export async function attachAndRead({ wsUrl }, session) {
   const browser = await attach({ wsUrl }, session);
@@ -24,7 +25,7 @@ export async function attachAndRead({ wsUrl }, session) {
   }
 }
 
-/** Looks at a live view until it shows a colour. */
+/** Polls a live view until it shows a colour. */
 export async function showsColour(url, colour) {
   const viewer = await Viewer.connect(url);
   try {

@@ -1,4 +1,4 @@
-/** One process of the real binary, in any of its roles, and what tests ask of all of them. */
+/** One process of the real binary, in any of its roles. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,48 +19,48 @@ const BINARY = process.env.CAMOFLEET_BIN ?? path.join(REPOSITORY, 'target/releas
 const OUR_SETTINGS = /^(RUNNER|WORKER|CONTROL|GATEWAY|CAMOFLEET|VNC|CAMOU)_|^(HTTP_(HOST|PORT)|WS_(READ|WRITE)_TIMEOUT_MS|TCP_.*_MS|MAX_CONCURRENT_SESSIONS|SHUTDOWN_GRACE_MS|RUST_LOG)$/;
 const LONGEST_LOG = 150;
 
-/** What the names of a role's own address begin with. */
+/** The prefix of each role's own address settings. */
 export const PREFIXES = { serve: 'CONTROL', control: 'CONTROL', worker: 'WORKER', runner: 'RUNNER', gateway: 'HTTP' };
 
-/** Processes that were not stopped yet, for a failing test to show their logs. */
+/** Running processes, whose logs are printed when a test fails. */
 const running = new Set();
 
-// Tests that are broken off leave nothing running either; what a process has started goes with it.
+// Aborted tests must leave nothing running either; children die with their parent.
 process.on('exit', () => {
   for (const camofleet of running) camofleet.kill('SIGKILL');
 });
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.once(signal, () => process.exit(1));
 
-/** The environment of a process: this one's own without anything that camofleet would read. */
+/** The environment of a process: this one's without any variables that camofleet reads. */
 function environment(settings) {
   const inherited = Object.entries(process.env).filter(([name]) => !OUR_SETTINGS.test(name));
   const driver = process.env.RUNNER_DRIVER_DIR ?? path.join(REPOSITORY, 'actors/driver');
   return { ...Object.fromEntries(inherited), RUNNER_DRIVER_DIR: driver, RUNNER_ENGINE: 'firefox', ...settings };
 }
 
-/** A directory for one test, below the system's temporary one. Short, for sockets have to fit in it. */
+/** A directory for one test, below the system's temporary one. Short, because socket paths are limited. */
 export function temporaryDirectory() {
   return fs.mkdtempSync(path.join(os.tmpdir(), 'e2e-'));
 }
 
-/** Starts the binary in a working directory that has no `.env` in it. */
+/** Starts the binary in a working directory without a `.env`. */
 function launch(args, cwd, settings, wrapper = []) {
   const [program, ...before] = [...wrapper, BINARY];
   return spawn(program, [...before, ...args], { cwd, env: environment(settings), stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-/** One camofleet. */
+/** A camofleet process. */
 export class Camofleet {
   /**
    * Starts a process and waits until it answers.
    *
-   * @param {'serve'|'control'|'worker'|'runner'|'gateway'} role what it is
-   * @param {Record<string, string>} settings by their environment names; pools are off, it listens on a free port of
-   *   loopback, and it has ranges of its own, unless something else is set here
-   * @param {{healthy?: boolean, ranges?: Ranges, runBase?: string, directory?: string, wrapper?: string[]}} options `healthy: false`: don't
-   *   wait until it calls itself healthy; `ranges`: which it is given, to be released with it; `runBase`: share the run
-   *   directory of another; `directory`: its working directory, removed with it; `wrapper`: what becomes the binary when
-   *   it has done something first, and its arguments
+   * @param {'serve'|'control'|'worker'|'runner'|'gateway'} role its role
+   * @param {Record<string, string>} settings by their environment names; by default pools are off, it listens
+   * on a free port of loopback, and has ranges of its own
+   * @param {{healthy?: boolean, ranges?: Ranges, runBase?: string, directory?: string, wrapper?: string[]}}
+   * options `healthy: false`: don't wait until it is healthy; `ranges`: its ranges, released with it;
+   * `runBase`: share the run directory of another; `directory`: its working directory, removed with it;
+   * `wrapper`: a program and its arguments that executes the binary
    * @returns {Promise<this>} the running process
    */
   static async start(role, settings = {}, { healthy = true, ...options } = {}) {
@@ -82,7 +82,7 @@ export class Camofleet {
       RUNNER_RUN_DIR: runBase,
       RUNNER_PREWARM_HEADLESS: '0',
       RUNNER_PREWARM_VNC: '0',
-      // Drawn faster than the default, and quite enough to be looked at.
+      // A lower resolution than the default, which is faster.
       RUNNER_VNC_RESOLUTION: '1024x768x24',
       ...ranges.settings(),
       ...settings,
@@ -120,19 +120,19 @@ export class Camofleet {
     return origin;
   }
 
-  /** Starts another one like it, which was killed, in its place: on its port, its ranges, and its run directory. */
+  /** Starts a replacement for this killed process, on its port, its ranges, and its run directory. */
   again(settings = {}) {
     running.delete(this);
     const port = { [`${PREFIXES[this.role]}_PORT`]: new URL(this.url).port };
     return new this.constructor(this.role, { ...this.#settings, ...port, ...settings }, this).up();
   }
 
-  /** All lines that it has logged. */
+  /** All lines of its log. */
   logLines() {
     return this.#log;
   }
 
-  /** The last lines that it has logged after the first `past` ones, without the tests' own questions. */
+  /** The lines of its log after the first `past` ones, without those of the tests' own requests. */
   log(past = 0) {
     return this.#log.slice(past).filter((line) => !/ GET \S+ 200 /.test(line)).slice(-LONGEST_LOG).join('\n');
   }
@@ -142,7 +142,7 @@ export class Camofleet {
     return request(method, `${this.url}${route}`, options);
   }
 
-  /** Makes a GET request and expects it to be answered; returns the JSON. */
+  /** Makes a GET request, expects success, and returns the JSON. */
   async read(route) {
     const answer = await this.request('GET', route);
     assert.equal(answer.status, 200, answer.text);
@@ -162,25 +162,25 @@ export class Camofleet {
     return this.read(`/sessions${ended ? '?ended=true' : ''}`);
   }
 
-  /** A session as it is now. */
+  /** The current state of a session. */
   session(session) {
     return this.read(pathOf(session));
   }
 
-  /** Ends a session and expects that to work. */
+  /** Ends a session and expects success. */
   async end(session) {
     const answer = await this.request('DELETE', pathOf(session));
     assert.deepEqual([answer.status, answer.json], [200, { id: session.id, status: 'DEAD' }]);
   }
 
-  /** Ends all sessions but one, so that a test that failed does not disturb the next. */
+  /** Ends all sessions but one, so that a failed test does not disturb the next. */
   async endAllBut(spared) {
     for (const session of await this.sessions()) {
       if (session.id !== spared?.id) await this.request('DELETE', pathOf(session));
     }
   }
 
-  /** Waits until a session is as wanted. */
+  /** Waits until a session matches. */
   sessionThat(session, condition, what, patience) {
     return until(
       async () => {
@@ -206,7 +206,7 @@ export class Camofleet {
     return parseMetrics((await this.request('GET', '/metrics')).text);
   }
 
-  /** Sends a signal to camofleet itself. */
+  /** Sends a signal to camofleet. */
   kill(signal) {
     this.#child.kill(signal);
   }
@@ -216,7 +216,7 @@ export class Camofleet {
     return within(this.exited, `camofleet ${this.role} to end`, patience);
   }
 
-  /** Waits until no process of it is left, zombies apart. */
+  /** Waits until none of its processes is left, zombies apart. */
   async nothingIsLeft(patience) {
     await until(() => marked(this.runBase).length === 0, 'all processes to be gone', patience).catch((error) => {
       throw new Error(`${error.message}:\n${shown(marked(this.runBase)).join('\n')}`, { cause: error });
@@ -239,7 +239,7 @@ export class Camofleet {
     }
   }
 
-  /** Ends whatever is left of it, without a question asked. */
+  /** Kills everything that is left of it. */
   discard() {
     running.delete(this);
     this.ranges.release();
@@ -248,7 +248,7 @@ export class Camofleet {
       try {
         process.kill(pid, 'SIGKILL');
       } catch {
-        // It has just ended by itself.
+        // It has just exited by itself.
       }
     }
     for (const file of displayFiles(this.displays)) fs.rmSync(file, { force: true });
@@ -256,17 +256,17 @@ export class Camofleet {
   }
 }
 
-/** Where the API has a session: a control names its worker, too. */
+/** The path of a session: control's includes the worker. */
 export function pathOf({ id, worker }) {
   return worker === undefined ? `/sessions/${id}` : `/sessions/${worker}/${id}`;
 }
 
 /**
- * Runs the binary to its end, for starts that are expected to fail.
+ * Runs the binary to its end, for starts that should fail.
  *
  * @param {string[]} args its arguments
  * @param {Record<string, string>} settings environment variables
- * @returns {Promise<{status: number|null, stdout: string, stderr: string}>} how it ended and what it wrote
+ * @returns {Promise<{status: number|null, stdout: string, stderr: string}>} its exit status and output
  */
 export async function run(args, settings = {}) {
   const directory = temporaryDirectory();
@@ -284,11 +284,11 @@ export async function run(args, settings = {}) {
 }
 
 /**
- * A test that shows what all running processes logged meanwhile when it fails.
+ * A test that prints the logs of all running processes when it fails.
  *
- * @param {string} name a sentence
+ * @param {string} name the title
  * @param {(context: import('node:test').TestContext) => Promise<void>} body the test
- * @param {object} options as `node:test` takes them
+ * @param {object} options those of `node:test`
  */
 export function test(name, body, options = {}) {
   nodeTest(name, options, async (context) => {

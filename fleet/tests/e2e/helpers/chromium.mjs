@@ -5,7 +5,7 @@ import { isColour } from './rfb.mjs';
 import { until } from './wait.mjs';
 
 const EXECUTABLE = process.env.TEST_CHROMIUM ?? '/usr/bin/chromium';
-/** Without a sandbox it also runs as root, and it talks to nobody but the page. */
+/** Without a sandbox it also runs as root; it visits only the tests' own pages. */
 const FLAGS = [
   '--no-sandbox',
   '--disable-gpu',
@@ -22,7 +22,7 @@ export function startChromium() {
 }
 
 /**
- * Waits until the picture of an element shows a colour in the middle of its left half, where no pointer is.
+ * Waits until the picture of an element has a colour in the middle of its left half, away from the pointer.
  *
  * @param {import('playwright-core').Locator} locator the element
  * @param {number[]} colour `[red, green, blue]`

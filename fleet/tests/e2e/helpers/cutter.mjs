@@ -1,15 +1,15 @@
-/** Stands between a browser and a camofleet, and can cut some of what passes. */
+/** A proxy between a browser and a camofleet that can cut some of the connections. */
 import { once } from 'node:events';
 import http from 'node:http';
 
-/** A proxy that passes everything on, until some of it is cut. */
+/** A proxy that forwards everything until some paths are cut. */
 export class Cutter {
   #server;
   #open = new Set();
   #cut = null;
 
   /**
-   * @param {string} target where requests go, `http://…`
+   * @param {string} target the server, `http://…`
    * @returns {Promise<Cutter>} the proxy, listening
    */
   static async before(target) {
@@ -38,13 +38,13 @@ export class Cutter {
     });
   }
 
-  /** Breaks off what is under way to paths like this, and lets nothing more through to them. */
+  /** Breaks the connections to matching paths, and refuses new ones. */
   cut(pattern) {
     this.#cut = pattern;
     for (const { path, response } of this.#open) if (pattern.test(path)) response.destroy();
   }
 
-  /** Lets everything through again. */
+  /** Forwards everything again. */
   mend() {
     this.#cut = null;
   }

@@ -1,4 +1,4 @@
-/** Plain HTTP and raw WebSocket handshakes, without the conveniences that would hide what was answered. */
+/** Plain HTTP and raw WebSocket handshakes, without conveniences that would hide the response. */
 import http from 'node:http';
 import net from 'node:net';
 import WebSocket from 'ws';
@@ -15,12 +15,13 @@ const PATIENCE_MS = 60_000;
  */
 
 /**
- * Makes one request on a connection of its own, so that none stays open behind a test.
+ * Makes one request on its own connection, so that none stays open after a test.
  *
  * @param {string} method for example `POST`
- * @param {string} url where to
- * @param {{body?: unknown, headers?: Record<string, string>}} options a body that is no text is sent as JSON
- * @returns {Promise<Answer>} whatever was answered, errors included
+ * @param {string} url the URL
+ * @param {{body?: unknown, headers?: Record<string, string>}} options a body that is not a string is sent as
+ * JSON
+ * @returns {Promise<Answer>} the response, errors included
  */
 export function request(method, url, { body, headers = {} } = {}) {
   return new Promise((resolve, reject) => {
@@ -34,7 +35,7 @@ export function request(method, url, { body, headers = {} } = {}) {
   });
 }
 
-/** Whether somebody takes connections at a port. */
+/** Whether a port accepts connections. */
 export function listens(host, port) {
   return new Promise((resolve) => {
     const socket = net.connect(port, host, () => resolve(true));
@@ -59,11 +60,12 @@ function parsed(text) {
 /**
  * Opens a WebSocket.
  *
- * @param {string} url where to, `ws://…`
- * @param {{protocols?: string[], headers?: Record<string, string>, onMessage?: (data: Buffer) => void}} options of
- *   the handshake; the first message may come together with its answer, so its taker is named here
- * @returns {Promise<{socket: WebSocket, refusal: null, closed: Promise<{code: number, reason: string}>}|{socket: null, refusal: Answer}>}
- *   an open socket, or the answer that refused the upgrade
+ * @param {string} url the URL, `ws://…`
+ * @param {{protocols?: string[], headers?: Record<string, string>, onMessage?: (data: Buffer) => void}}
+ * options of the handshake; `onMessage` is given here because the first message may arrive together with the
+ * response
+ * @returns {Promise<{socket: WebSocket, refusal: null, closed: Promise<{code: number, reason:
+ * string}>}|{socket: null, refusal: Answer}>} an open socket, or the response that refused the upgrade
  */
 export function openSocket(url, { protocols = [], headers = {}, onMessage = () => {} } = {}) {
   return new Promise((resolve, reject) => {

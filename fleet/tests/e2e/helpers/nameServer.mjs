@@ -1,4 +1,4 @@
-/** A name server of the test: what it is told, and nothing else. */
+/** A name server for tests, with the records that it is given. */
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import net from 'node:net';
@@ -7,7 +7,7 @@ import dnsPacket from 'dns-packet';
 /** Authoritative, and not to be cached. */
 const FLAGS = dnsPacket.AUTHORITATIVE_ANSWER;
 const TTL = 0;
-/** What goes into one datagram; who gets a longer answer cut short asks again over TCP. */
+/** The size limit of a UDP answer; a client whose answer is truncated asks again over TCP. */
 const DATAGRAM = 512;
 
 /** Answers on loopback. */
@@ -38,7 +38,7 @@ export class NameServer {
     return dnsPacket.encode({ type: 'response', id, flags: FLAGS | flags, questions, answers: flags ? [] : found });
   }
 
-  /** A message over TCP follows its length, in two bytes. */
+  /** A message over TCP has a length prefix of two bytes. */
   #serve(connection) {
     let received = Buffer.alloc(0);
     connection.on('error', () => connection.destroy());
@@ -60,12 +60,12 @@ export class NameServer {
     return `127.0.0.1:${this.#socket.address().port}`;
   }
 
-  /** What a name's A records are from now on. */
+  /** Sets the A records of a name. */
   setAddresses(name, addresses) {
     this.#records.set(`A ${name}`, addresses.map((data) => ({ type: 'A', name, ttl: TTL, data })));
   }
 
-  /** What a name's SRV records are from now on: hosts, each with a port. */
+  /** Sets the SRV records of a name: hosts, each with a port. */
   setServices(name, services) {
     const record = ({ target, port }) => ({ type: 'SRV', name, ttl: TTL, data: { target, port, priority: 0, weight: 0 } });
     this.#records.set(`SRV ${name}`, services.map(record));

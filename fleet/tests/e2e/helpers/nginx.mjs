@@ -10,12 +10,12 @@ import { until } from './wait.mjs';
 
 const REPOSITORY = fileURLToPath(new URL('../../../../', import.meta.url));
 const TEMPLATE = path.join(REPOSITORY, 'deploy/nginx/panel.conf.template');
-/** Where the set-up of the tests unpacks it. */
+/** Where the tests' set-up unpacks it. */
 const UNPACKED = path.join(REPOSITORY, 'fleet/tests/e2e/.nginx/usr/sbin/nginx');
 const PROGRAM = process.env.TEST_NGINX ?? UNPACKED;
 const PATIENCE_MS = 10_000;
 
-/** nginx with the panel, and with an ingress in front of it that cuts a path prefix off. */
+/** nginx with the panel, and with an ingress in front of it that strips a path prefix. */
 export class PanelNginx {
   #child;
   #directory;
@@ -23,7 +23,7 @@ export class PanelNginx {
   /**
    * Starts it and waits until it answers.
    *
-   * @param {{url: string}} server the camofleet whose API and live views it leads to
+   * @param {{url: string}} server the camofleet that it forwards the API and live views to
    * @returns {Promise<PanelNginx>} the running nginx
    */
   static async start({ url }) {
@@ -36,7 +36,7 @@ export class PanelNginx {
       PANEL_ROOT: path.join(REPOSITORY, 'frontend/dist'),
       CONTROL_URL: url,
       GATEWAY_URL: url,
-      // Never asked: all of its addresses are numbers.
+      // Never used: all its upstreams are IP addresses.
       NGINX_LOCAL_RESOLVERS: '127.0.0.1',
     };
     const panel = fs.readFileSync(TEMPLATE, 'utf8').replace(/\$\{(\w+)\}/g, (_, name) => values[name]);
@@ -75,7 +75,7 @@ export class PanelNginx {
     });
   }
 
-  /** Ends it; its directory goes with it. */
+  /** Stops it and removes its directory. */
   async stop() {
     this.#child.kill();
     await this.exited;

@@ -1,5 +1,5 @@
 /**
- * Stand-ins for the parts of the original, Camo-fleet: they speak its JSON to the letter, and know nothing of what
+ * Stand-ins for the parts of the original, Camo-fleet: they send exactly its JSON, without anything that
  * camofleet has added.
  */
 import assert from 'node:assert/strict';
@@ -10,10 +10,10 @@ import { WebSocketServer } from 'ws';
 
 const SESSION = /^\/sessions\/([^/?]+)(\/touch|\/ws)?$/;
 
-/** Times as Python writes them, with their offset and without. */
+/** Times as Python writes them, with and without an offset. */
 const pythonTime = { aware: '2026-01-31T12:00:00.123456+00:00', naive: '2026-01-31T12:00:00.123456' };
 
-/** The views of the two roles; both have the fields that `common` has. */
+/** The views of the two roles, based on the fields of `common`. */
 const VIEWS = {
   worker: (session) => ({
     browser: 'camoufox',
@@ -22,7 +22,7 @@ const VIEWS = {
     ws_endpoint: `/sessions/${session.id}/ws`,
     vnc: linksOf(session),
   }),
-  // Its browsers' own servers have paths that nobody can guess.
+  // The browsers' own servers have unguessable paths.
   runner: (session, url) => ({ vnc: session.vnc, ws_endpoint: `${url.replace('http', 'ws')}/${session.secret}`, vnc_info: linksOf(session) }),
 };
 
@@ -36,23 +36,23 @@ export class Original {
   #server = http.createServer((request, response) => this.#answer(request, response));
   #sockets = new WebSocketServer({ noServer: true });
   #sessions = new Map();
-  /** The bodies of the create requests that it got. */
+  /** The bodies of the create requests received. */
   bodies = [];
-  /** What it answers to everything below `/sessions` instead, if set: `[status, body]`. */
+  /** If set, the response to everything below `/sessions`: `[status, body]`. */
   refusal = null;
-  /** Requests that it leaves without an answer, by their method. */
+  /** The methods whose requests it leaves unanswered. */
   ignores = new Set();
-  /** The handshakes' headers. */
+  /** The headers of the handshakes. */
   handshakes = [];
 
   /**
-   * @param {'worker'|'runner'} role what it stands for
+   * @param {'worker'|'runner'} role the role of the original
    * @returns {Promise<Original>} the stand-in, listening
    */
   static async start(role) {
     const original = new Original(role);
     await once(original.#server.listen(0, '127.0.0.1'), 'listening');
-    // A test that fails without closing it does not wait for it.
+    // The test process need not wait for one that a failed test left open.
     original.#server.unref();
     original.url = `http://127.0.0.1:${original.#server.address().port}`;
     return original;
@@ -104,12 +104,12 @@ export class Original {
   async #answer(request, response) {
     const body = Buffer.concat(await request.toArray()).toString();
     if (this.ignores.has(request.method)) return;
-    // Like FastAPI, it takes no notice of query parameters that it does not know.
+    // Like FastAPI, it ignores unknown query parameters.
     const [status, answer] = this.#route(request.method, request.url.split('?')[0], body);
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
   }
 
-  /** Whoever attaches hears what it says, as it said it. */
+  /** Echoes everything to the attached client. */
   #upgrade(request, socket, head) {
     const known = ({ id, secret }) => request.url === (this.role === 'worker' ? `/sessions/${id}/ws` : `/${secret}`);
     if (![...this.#sessions.values()].some(known)) return socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n');
@@ -119,14 +119,14 @@ export class Original {
     });
   }
 
-  /** Gives it a session in any state. */
+  /** Adds a session in any state. */
   has(session) {
     const defaults = { headless: true, idle_ttl_seconds: 300, labels: {}, vnc: false, seen: new Date().toISOString() };
     const given = { ...defaults, id: randomUUID(), secret: randomUUID(), ...session };
     this.#sessions.set(given.id, given);
   }
 
-  /** Gives it so many sessions, each used a minute ago, and used again when it is touched. */
+  /** Adds so many sessions, last used a minute ago; a touch updates that. */
   fill(count) {
     const seen = new Date(Date.now() - 60_000).toISOString();
     for (let number = 0; number < count; number += 1) {
@@ -136,7 +136,7 @@ export class Original {
     }
   }
 
-  /** Its sessions end without anybody being told. */
+  /** Removes its sessions silently. */
   forget() {
     this.#sessions.clear();
   }

@@ -1,4 +1,7 @@
-/** Every page of the panel, and every state of one that a person looks at: what all tests go through that look at them. */
+/**
+ * Every page of the panel, and every state of one that looks different: the list for all tests of the panel's
+ * appearance.
+ */
 import { showsColour } from './chromium.mjs';
 import { COLOUR } from './showcase.mjs';
 
@@ -15,10 +18,10 @@ const pathOf = ({ worker, id }) => `sessions/${worker}/${id}`;
 
 /**
  * @typedef {object} PanelPage
- * @property {string} name what its screenshots are called
- * @property {(page: import('playwright-core').Page, showcase: import('./showcase.mjs').Showcase) => Promise<unknown>} open
- *   opens it and waits until what it is about is on the screen; in no language, for it is opened in all
- * @property {RegExp} [complaint] what its console may complain about
+ * @property {string} name the name of its screenshots
+ * @property {(page: import('playwright-core').Page, showcase: import('./showcase.mjs').Showcase) =>
+ * Promise<unknown>} open opens it and waits until its content is shown; independent of the language
+ * @property {RegExp} [complaint] expected messages of its console
  */
 
 /** @type {PanelPage[]} */
@@ -44,7 +47,7 @@ export const PAGES = [
   { name: 'vnc', open: (page, { server, watched }) => visit(page, server.url + watched.vnc.http, showsScreen) },
 ];
 
-/** Goes to an address, and then does or waits for one thing after the other: selectors have to be visible. */
+/** Opens a URL, and then waits for each selector to be visible or runs each function. */
 async function visit(page, url, ...steps) {
   await page.goto(url);
   for (const step of steps) {

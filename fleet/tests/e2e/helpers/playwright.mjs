@@ -5,16 +5,16 @@ import { createRequire } from 'node:module';
 /** The client's Playwright, which is also the driver's. */
 export const PLAYWRIGHT = createRequire(import.meta.url)('playwright-core/package.json').version;
 
-/** What a Playwright client calls itself: its server compares the versions. */
+/** The User-Agent of a Playwright client: the server compares the versions. */
 export const USER_AGENT = `Playwright/${PLAYWRIGHT} (x64; debian 12) node/20`;
 
-/** What it says in the handshake with which it attaches to a session. */
+/** The headers of its handshake when it attaches to a session. */
 export const CLIENT_HEADERS = { 'user-agent': USER_AGENT, 'x-playwright-browser': 'firefox' };
 
 /**
  * Attaches a client to a session.
  *
- * @param {import('./server.mjs').Server} server where the session is
+ * @param {import('./server.mjs').Server} server the session's server
  * @param {{ws_endpoint: string}} session as the API described it
  * @returns {Promise<import('playwright-core').Browser>} the attached browser; closing it only detaches
  */
@@ -23,10 +23,11 @@ export function attach(server, session) {
 }
 
 /**
- * What a page finds that a desktop's browser has, and one without the libraries for it has not.
+ * Checks a page for features of a desktop browser, which need system libraries.
  *
- * @param {import('playwright-core').Page} page a page of a browser with a display: headless Firefox has no WebGL
- * @returns {Promise<{webgl: boolean, h264: string}>} `h264` as `canPlayType` answers: empty for "no"
+ * @param {import('playwright-core').Page} page a page of a browser with a display: headless Firefox has no
+ * WebGL
+ * @returns {Promise<{webgl: boolean, h264: string}>} `h264` is the result of `canPlayType`: empty for "no"
  */
 export function abilities(page) {
   return page.evaluate(() => ({
@@ -35,7 +36,7 @@ export function abilities(page) {
   }));
 }
 
-/** Opens a blank page in a context of its own. */
+/** Opens a blank page in a new context. */
 export async function blankPage(browser) {
   return (await browser.newContext()).newPage();
 }

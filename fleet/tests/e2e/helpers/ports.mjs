@@ -1,8 +1,8 @@
-/** Ports that nobody has at the moment. */
+/** Free ports. */
 import { once } from 'node:events';
 import net from 'node:net';
 
-/** A port of loopback that nobody has at the moment. */
+/** A free port of loopback. */
 export async function freePort() {
   const server = net.createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

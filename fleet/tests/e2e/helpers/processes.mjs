@@ -1,4 +1,4 @@
-/** What belongs to a camofleet: its processes, found by their mark, and its files. */
+/** The processes of a camofleet, found by their environment mark, and its files. */
 import fs from 'node:fs';
 import path from 'node:path';
 
@@ -13,7 +13,7 @@ const MARK = 'CAMOFLEET_RUN_DIR=';
  * @property {Record<string, string>} env
  */
 
-/** Reads one process; null when it is gone, a zombie, or not ours to read. */
+/** Reads one process; null if it is gone, a zombie, or not readable. */
 function readProcess(pid) {
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -28,8 +28,8 @@ function readProcess(pid) {
 }
 
 /**
- * Lists the processes that carry the mark of a run directory below `base`. Zombies do not count: they wait for
- * whoever reaps orphans on this machine, and hold nothing.
+ * Lists the processes with the mark of a run directory below `base`. Zombies do not count: they hold nothing
+ * and only wait to be reaped.
  *
  * @param {string} base the `RUNNER_RUN_DIR` of the camofleet
  * @returns {Process[]} in order of their process ids
@@ -50,7 +50,7 @@ export function marked(base) {
     .filter(Boolean);
 }
 
-/** The browsers' main processes: those that were given a profile. */
+/** The browsers' main processes: those with a profile argument. */
 export function browsers(base) {
   return marked(base).filter(({ argv }) => argv.includes('--profile'));
 }
@@ -65,7 +65,7 @@ export function drivers(base) {
   return marked(base).filter(({ argv }) => argv.some((argument) => argument.endsWith('driver.mjs')));
 }
 
-/** Processes as lines, for a failed assertion to show. */
+/** Formats processes as lines, for failed assertions. */
 export function shown(processes) {
   return processes.map(({ pid, argv }) => `${pid} ${argv.join(' ').slice(0, 120)}`);
 }
@@ -75,12 +75,12 @@ export function isAlive(pid) {
   return readProcess(pid) !== null;
 }
 
-/** How many file descriptors a process holds. */
+/** The number of open file descriptors of a process. */
 export function countDescriptors(pid) {
   return fs.readdirSync(`/proc/${pid}/fd`).length;
 }
 
-/** What a process' file descriptors are, counted by kind, for a failed assertion to show. */
+/** The file descriptors of a process, counted by kind, for failed assertions. */
 export function describeDescriptors(pid) {
   const kinds = {};
   for (const fd of fs.readdirSync(`/proc/${pid}/fd`)) {
@@ -88,13 +88,13 @@ export function describeDescriptors(pid) {
       const kind = fs.readlinkSync(`/proc/${pid}/fd/${fd}`).replace(/:\[\d+\]$/, '');
       kinds[kind] = (kinds[kind] ?? 0) + 1;
     } catch {
-      // The descriptor with which the directory was read.
+      // The descriptor used to read the directory.
     }
   }
   return kinds;
 }
 
-/** How much of a process is in memory, in bytes. */
+/** The resident memory of a process, in bytes. */
 export function residentBytes(pid) {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
 }

@@ -1,10 +1,10 @@
-/** Machines that lack a program, or have one that does not work. */
+/** Environments without a program, or with a broken one. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 
 /**
- * Makes a directory to stand for PATH that holds these programs only.
+ * Makes a directory for PATH that contains only these programs.
  *
  * @param {string} home where to make it
  * @param {...string} programs their names

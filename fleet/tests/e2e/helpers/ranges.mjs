@@ -1,11 +1,11 @@
-/** Displays, ports and ids that no other camofleet on this machine is given. */
+/** Ranges of displays, ports and ids that no other camofleet on this machine uses. */
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import net from 'node:net';
 
-/** How many display slots a camofleet gets unless a test says otherwise. */
+/** The default number of display slots in tests. */
 const SLOTS = 12;
-/** Each block is held by a listener on a port of its own. */
+/** Each block is reserved by a listener on its own port. */
 const BLOCKS = 500;
 const BLOCK_SIZE = 20;
 const BLOCK_PORTS = 31_000;
@@ -15,10 +15,10 @@ export class Ranges {
   #claim;
 
   /**
-   * Takes a block that no other has, of this process or another.
+   * Reserves a free block across all processes.
    *
-   * @param {{slots?: number, firstDisplay?: number}} options how many slots it has; where its displays begin, if they
-   *   have to be those of another
+   * @param {{slots?: number, firstDisplay?: number}} options the number of slots; the first display, to reuse
+   * those of another
    */
   static async claim({ slots = SLOTS, firstDisplay } = {}) {
     const first = randomInt(BLOCKS);
@@ -39,7 +39,7 @@ export class Ranges {
     this.ids = range(40_000 + offset);
   }
 
-  /** The settings that give a runner these ranges. */
+  /** The settings that give these ranges to a runner. */
   settings() {
     const named = { DISPLAY: this.displays, PORT: this.ports, WS_PORT: this.ids };
     const bounds = ([name, { first, last }]) => [
@@ -49,7 +49,7 @@ export class Ranges {
     return Object.fromEntries(Object.entries(named).flatMap(bounds));
   }
 
-  /** Lets another have them. */
+  /** Releases the block. */
   release() {
     this.#claim.close();
   }

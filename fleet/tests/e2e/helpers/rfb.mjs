@@ -1,6 +1,6 @@
 /**
- * A minimal VNC client, over camofleet's WebSocket or a plain connection: it looks at pixels, types and clicks. It asks for raw
- * rectangles only, for a decoder of anything better would need tests of its own.
+ * A minimal VNC client, over camofleet's WebSocket or TCP: it reads pixels, types and clicks. It supports raw
+ * rectangles only, because other decoders would need tests of their own.
  */
 import { createCipheriv } from 'node:crypto';
 import net from 'node:net';
@@ -8,14 +8,14 @@ import { constants, deflateSync, inflateSync } from 'node:zlib';
 import { openSocket } from './http.mjs';
 import { until, within } from './wait.mjs';
 
-/** Messages of the server. */
+/** Message types of the server. */
 const [UPDATE, BELL, CUT_TEXT] = [0, 2, 3];
-/** Flags of the extended clipboard: text, and what is said of it. */
+/** Flags of the extended clipboard: text, and actions. */
 const [TEXT, CAPABILITIES, REQUEST, NOTIFY, PROVIDE] = [0, 24, 25, 27, 28].map((bit) => (1 << bit) >>> 0);
 const RAW = 0;
 const BYTES_PER_PIXEL = 4;
 
-/** One viewer. */
+/** A viewer. */
 export class Viewer {
   #socket;
   #received = Buffer.alloc(0);
@@ -30,7 +30,7 @@ export class Viewer {
    *
    * @param {string} url the tunnel's `ws://` address
    * @param {Record<string, string>} headers of the WebSocket's handshake
-   * @param {string|undefined} password what the server may ask for
+   * @param {string|undefined} password for the server's authentication
    * @returns {Promise<Viewer>} a viewer that knows the screen's size
    */
   static async connect(url, headers = {}, password = undefined) {
@@ -41,7 +41,7 @@ export class Viewer {
     if (refusal) throw new Error(`refused with ${refusal.status}: ${refusal.text}`);
     viewer.#socket = socket;
     viewer.protocol = socket.protocol;
-    /** How the WebSocket was closed. */
+    /** The close code and reason of the WebSocket. */
     viewer.closed = closed.then((end) => {
       viewer.#closed = end;
       viewer.#wake();
@@ -52,9 +52,9 @@ export class Viewer {
   }
 
   /**
-   * Connects to a VNC server's own port.
+   * Connects to the raw port of a VNC server.
    *
-   * @param {string} host where it is
+   * @param {string} host its host
    * @param {number} port its port
    * @returns {Promise<Viewer>} a viewer that knows the screen's size
    */
@@ -95,7 +95,7 @@ export class Viewer {
 
   async #shakeHands() {
     this.version = (await this.#read(12)).toString().trim();
-    // A Buffer, for the tunnel takes no message of text.
+    // A Buffer, because the tunnel refuses text messages.
     this.#socket.send(Buffer.from('RFB 003.008\n'));
     const kinds = [...(await this.#read((await this.#read(1))[0]))];
     if (kinds.length === 0) throw new Error(`refused: ${await this.#read((await this.#read(4)).readUInt32BE())}`);
@@ -115,13 +115,13 @@ export class Viewer {
     this.height = init.readUInt16BE(2);
     this.#screen = Buffer.alloc(this.width * this.height * BYTES_PER_PIXEL);
     this.name = (await this.#read(init.readUInt32BE(20))).toString();
-    // 32 bits a pixel, 24 of colour, little endian: blue, green, red, nothing.
+    // 32 bits per pixel, 24 of colour, little endian: blue, green, red, unused.
     this.#send(0, 0, 0, 0, 32, 24, 0, 1, short(255), short(255), short(255), 16, 8, 0, 0, 0, 0);
     this.#send(2, 0, short(1), 0, 0, 0, RAW);
   }
 
   /**
-   * Reads a rectangle of the screen as it is now.
+   * Reads the current content of a rectangle.
    *
    * @returns {Promise<number[][]>} its pixels as `[red, green, blue]`, row by row
    */
@@ -138,7 +138,7 @@ export class Viewer {
     return pixels;
   }
 
-  /** Takes in one message of the server; tells how many pixels came with it. */
+  /** Handles one message of the server; returns the number of pixels in it. */
   async #update() {
     const [kind] = await this.#read(1);
     if (kind === BELL) return 0;
@@ -152,7 +152,7 @@ export class Viewer {
     return count;
   }
 
-  /** Takes in what the session's clipboard has; asks for it where the server only says that there is something. */
+  /** Handles the session's clipboard; requests its text if the server only announces it. */
   async #cutText() {
     const length = (await this.#read(7)).readInt32BE(3);
     const body = await this.#read(Math.abs(length));
@@ -161,7 +161,7 @@ export class Viewer {
       return;
     }
     const flags = body.readUInt32BE(0);
-    // What the server could do.
+    // The server's capabilities.
     if (flags & CAPABILITIES) return;
     if (flags & NOTIFY && flags & TEXT) this.say([6, 0, 0, 0, ...long(-4), ...long(REQUEST | TEXT)]);
     if (!(flags & PROVIDE) || !(flags & TEXT)) return;
@@ -170,7 +170,7 @@ export class Viewer {
     this.#texts.push(text.replace(/\0$/, '').replaceAll('\r\n', '\n'));
   }
 
-  /** Lets the server speak the extended clipboard, which knows more than Latin letters. */
+  /** Enables the extended clipboard, which is not limited to Latin-1. */
   extendClipboard() {
     this.say([2, 0, ...short(2), ...long(RAW), 0xc0, 0xa1, 0xe5, 0xce]);
     this.say([6, 0, 0, 0, ...long(-8), ...long(CAPABILITIES | TEXT | REQUEST | NOTIFY | PROVIDE), ...long(20 << 20)]);
@@ -197,7 +197,7 @@ export class Viewer {
     return width * height;
   }
 
-  /** Waits until a spot of the screen, away from the pointer in its middle, has a colour all over. */
+  /** Waits until a spot of the screen, away from the pointer in its middle, has a single colour. */
   async shows(colour, patience = 20_000) {
     let seen;
     const [x, y] = [this.width >> 2, this.height >> 1];
@@ -228,8 +228,8 @@ export class Viewer {
   }
 
   /**
-   * Presses keys and lets them go, in the order in which they are given: a character, or a keysym, each on its own, or
-   * `[key, down]` for one half of a stroke.
+   * Presses and releases keys in order: a character or a keysym for a whole stroke, or `[key, down]` for half
+   * of one.
    */
   keys(...strokes) {
     const event = (key, down) => this.#send(4, down ? 1 : 0, 0, 0, long(keysymOf(key)));
@@ -240,58 +240,61 @@ export class Viewer {
     }
   }
 
-  /** Says where the pointer is and which buttons are down. */
+  /** Sends the pointer's position and the pressed buttons. */
   pointer(x, y, buttons) {
     this.#send(5, buttons, short(x), short(y));
   }
 
-  /** Puts a text of Latin letters on the session's clipboard. */
+  /** Puts a Latin-1 text on the session's clipboard. */
   clipboard(text) {
     const bytes = Buffer.from(text, 'latin1');
     this.say(Buffer.concat([Buffer.from([6, 0, 0, 0, ...long(bytes.length)]), bytes]));
   }
 
-  /** The same with any text, for a server that has asked for it by the extended clipboard. */
+  /** The same with any text, through the extended clipboard, when the server has requested it. */
   extendedClipboard(text) {
     const bytes = Buffer.from(`${text}\0`);
     const body = Buffer.concat([Buffer.from([0x10, 0, 0, 1]), deflateSync(Buffer.concat([Buffer.from(long(bytes.length)), bytes]))]);
     this.say(Buffer.concat([Buffer.from([6, 0, 0, 0, ...long(-body.length)]), body]));
   }
 
-  /** Sends bytes as they are. */
+  /** Sends raw bytes. */
   say(bytes) {
     this.#socket.send(Buffer.from(bytes));
   }
 
-  /** Reads nothing more. */
+  /** Stops reading. */
   pause() {
     this.#socket.pause();
   }
 
-  /** Leaves without a word. */
+  /** Drops the connection. */
   drop() {
     this.#socket.terminate?.();
     return this.closed;
   }
 
-  /** Leaves. */
+  /** Disconnects. */
   close() {
     this.#socket.close();
     return this.closed;
   }
 }
 
-/** The answer to VNC's challenge: encrypted by DES, with the password as the key, each byte from its other end. */
+/**
+ * The response to VNC's challenge: encrypted by DES with the password as the key, with the bits of each byte
+ * reversed.
+ */
 function answerTo(challenge, password) {
   const flipped = [...Buffer.from(password.padEnd(8, '\0'), 'latin1')].map((byte) =>
     Number.parseInt(byte.toString(2).padStart(8, '0').split('').reverse().join(''), 2),
   );
-  // Three times the same key is DES itself, which OpenSSL has put away.
+  // Triple DES with three equal keys is DES, which OpenSSL no longer offers.
   const cipher = createCipheriv('des-ede3-ecb', Buffer.from([...flipped, ...flipped, ...flipped]), null).setAutoPadding(false);
   return Buffer.concat([cipher.update(challenge), cipher.final()]);
 }
 
-/** The keysym of a character: its number, marked where it is not Latin-1. */
+/** The keysym of a character: its code point, marked if it is outside of Latin-1. */
 export function keysymOf(key) {
   if (typeof key === 'number') return key;
   const code = key.codePointAt(0);
@@ -306,7 +309,7 @@ function short(value) {
   return [value >> 8, value & 0xff];
 }
 
-/** Whether a pixel has a colour, as far as screens and PNGs keep it. */
+/** Whether a pixel has a colour, within the accuracy of screens and PNGs. */
 export function isColour(pixel, colour) {
   return colour.every((channel, index) => Math.abs(channel - pixel[index]) <= 3);
 }

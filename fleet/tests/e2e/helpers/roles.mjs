@@ -1,8 +1,8 @@
-/** The roles as processes of their own, and a whole fleet of them. */
+/** The roles as separate processes, and a whole fleet of them. */
 import { Camofleet } from './camofleet.mjs';
 import { Ranges } from './ranges.mjs';
 
-/** How long control may take to notice that a worker is gone, and that it is back, in milliseconds. */
+/** How long control may take to notice that a worker is gone, or back, in milliseconds. */
 export const DETECTION_MS = 5000;
 export const RECOVERY_MS = 10_000;
 
@@ -11,9 +11,9 @@ export function startControl(workers, settings = {}, options = {}) {
   return Camofleet.start('control', { CONTROL_WORKERS: JSON.stringify(workers), ...settings }, options);
 }
 
-/** Two hosts of the same fleet: a worker with a runner each, named east and west, below one control. */
+/** A fleet of two hosts: a worker with a runner each, named east and west, below one control. */
 export class Fleet {
-  /** All processes, by what they are; the one that was started last first. */
+  /** All processes by name; the most recently started first. */
   #members = new Map();
 
   /**
@@ -59,7 +59,7 @@ export class Fleet {
     this[member] = camofleet;
   }
 
-  /** Starts a member that was killed again, in its place. */
+  /** Restarts a killed member in its place. */
   async again(member) {
     this.#has(member, await this[member].again());
     return this[member];
@@ -70,12 +70,12 @@ export class Fleet {
     return worker === 'east' ? this.runnerEast : this.runnerWest;
   }
 
-  /** What control says of one worker. */
+  /** Control's status of one worker. */
   async status(name) {
     return (await this.control.read('/workers')).find((worker) => worker.name === name);
   }
 
-  /** Stops all of it, those first who call others. */
+  /** Stops all of it, callers first. */
   async stop() {
     try {
       for (const camofleet of [...this.#members.values()].reverse()) await camofleet.stop();
@@ -84,7 +84,7 @@ export class Fleet {
     }
   }
 
-  /** Ends whatever is left of it. */
+  /** Kills everything that is left of it. */
   discard() {
     for (const camofleet of this.#members.values()) camofleet.discard();
   }

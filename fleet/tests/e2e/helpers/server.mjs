@@ -1,4 +1,4 @@
-/** Runs the real binary as most people do: a whole `camofleet serve`, with ranges and directories of its own. */
+/** Runs the real binary as most people do: a whole `camofleet serve`, with its own ranges and directories. */
 import assert from 'node:assert/strict';
 import { Camofleet } from './camofleet.mjs';
 import { browsers, xServers } from './processes.mjs';
@@ -12,9 +12,10 @@ export class Server extends Camofleet {
   /**
    * Starts a server and waits until it answers.
    *
-   * @param {Record<string, string>} settings by their environment names; pools are off unless they are set here
-   * @param {{runBase?: string, slots?: number, healthy?: boolean}} options `runBase`: share the run directory of
-   *   another server; `slots`: how many display slots it has; `healthy: false`: don't wait until its driver is up
+   * @param {Record<string, string>} settings by their environment names; pools are off by default
+   * @param {{runBase?: string, slots?: number, healthy?: boolean}} options `runBase`: share the run directory
+   * of another server; `slots`: the number of display slots; `healthy: false`: don't wait until its driver is
+   * up
    * @returns {Promise<Server>} the running server
    */
   static async start(settings = {}, { slots, ...options } = {}) {
@@ -24,8 +25,8 @@ export class Server extends Camofleet {
   }
 
   /**
-   * Creates a session, and tells its browser's process. Without pools, and one at a time: the browser is the one
-   * that was not there before.
+   * Creates a session and finds its browser's process: without pools, and one at a time, it is the one that
+   * was not there before.
    */
   async createKnown(body) {
     const before = new Set(browsers(this.runBase).map(({ pid }) => pid));
@@ -40,7 +41,7 @@ export class Server extends Camofleet {
     return this.displays.first + id - this.firstVncId;
   }
 
-  /** The browser of a session with a live view, by the display that it is on. */
+  /** The browser of a session with a live view, found by its display. */
   browserOf(session) {
     const display = `:${this.displayOf(session)}`;
     return browsers(this.runBase).find(({ env }) => env.DISPLAY === display);
@@ -52,7 +53,7 @@ export class Server extends Camofleet {
     return xServers(this.runBase).find(({ argv }) => argv.includes(display));
   }
 
-  /** How many display slots are in use. */
+  /** The number of display slots in use. */
   async usedSlots() {
     return (await this.metrics()).value('camofleet_slots', { state: 'used' });
   }
@@ -62,7 +63,7 @@ export class Server extends Camofleet {
     return (await this.request('GET', '/health')).json.workers[0].detail.checks;
   }
 
-  /** Waits until the pools are as full as wanted. */
+  /** Waits until the pools have these fills. */
   async poolsFull(patience = 30_000) {
     await until(
       async () => {

@@ -1,4 +1,4 @@
-/** A fleet worth looking at, for the tests that look at every page of the panel. */
+/** A fleet with something to see on every page of the panel. */
 import { startChromium } from './chromium.mjs';
 import { Original } from './originals.mjs';
 import { startControl } from './roles.mjs';
@@ -6,11 +6,11 @@ import { Server } from './server.mjs';
 import { Site } from './site.mjs';
 import { until } from './wait.mjs';
 
-/** The colour of the start page where `showsColour` looks. */
+/** The colour of the start page where `showsColour` checks. */
 export const COLOUR = [15, 92, 99];
 const TOKEN = 'showcase';
 
-/** A start page with something to see on it. */
+/** A start page with visible content. */
 const START_PAGE = `<!doctype html>
 <html lang="en">
 <title>Harbour – timetable</title>
@@ -33,16 +33,16 @@ const START_PAGE = `<!doctype html>
   <div>Lighthouse Island <i>11:15</i></div>
 </section>`;
 
-/** Sessions in the states that a real one passes through too quickly to be looked at. */
+/** Sessions in states that real ones pass through too quickly to be seen. */
 const BUSY = [
   { status: 'INIT', labels: { team: 'search' } },
   { status: 'READY', labels: { team: 'shop', run: 'nightly-4711' } },
   { status: 'TERMINATING', labels: { team: 'qa' } },
 ];
 
-/** Real sessions, an empty fleet behind a token, one for everybody, and a fleet of stand-ins in trouble. */
+/** Real sessions, an empty fleet with a token, an open one, and a fleet of stand-ins with problems. */
 export class Showcase {
-  /** Starts all of it; what has to be there is there. */
+  /** Starts all of it. */
   static async start() {
     const showcase = new Showcase();
     try {
@@ -77,12 +77,12 @@ export class Showcase {
   }
 
   async #startGuarded() {
-    /** A fleet without sessions that wants `TOKEN`. */
+    /** An empty fleet that requires `TOKEN`. */
     this.guarded = await Server.start({ CONTROL_API_TOKEN: TOKEN }, { healthy: false });
   }
 
   async #startOpen() {
-    /** A fleet without sessions that whoever reaches this machine may use. */
+    /** An empty fleet that anyone who reaches this machine can control. */
     this.open = await Server.start({ CONTROL_HOST: '0.0.0.0' }, { healthy: false });
   }
 
@@ -91,7 +91,7 @@ export class Showcase {
     this.originals = [busy, silent];
     for (const session of BUSY) busy.has(session);
     silent.has({ labels: { team: 'shop' } });
-    /** A fleet with sessions in every state, and a worker that fell silent. */
+    /** A fleet with sessions in every state, and a worker that stopped answering. */
     this.troubled = await startControl([
       { name: 'berlin', url: busy.url },
       { name: 'lisbon', url: silent.url },
@@ -102,9 +102,9 @@ export class Showcase {
   }
 
   /**
-   * Opens a page of its own, which keeps what it complained about in `complaints`.
+   * Opens a page in a new context, which collects console errors in `complaints`.
    *
-   * @param {{theme?: 'light'|'dark', locale?: string}} how what the browser prefers
+   * @param {{theme?: 'light'|'dark', locale?: string}} how the browser's preferences
    */
   async newPage({ theme = 'light', locale = 'en-US' } = {}) {
     const context = await this.chromium.newContext({ colorScheme: theme, locale, reducedMotion: 'reduce', viewport: { width: 1440, height: 900 } });
@@ -116,12 +116,12 @@ export class Showcase {
     return page;
   }
 
-  /** Has a page know the token of the guarded fleet. */
+  /** Gives a page the token of the guarded fleet. */
   signIn(page) {
     return page.addInitScript((token) => sessionStorage.setItem('camofleet.token', token), TOKEN);
   }
 
-  /** Ends all of it. */
+  /** Stops all of it. */
   async stop() {
     await this.chromium?.close();
     for (const camofleet of [this.troubled, this.open, this.guarded, this.server]) await camofleet?.stop();

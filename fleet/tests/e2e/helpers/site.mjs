@@ -1,17 +1,17 @@
-/** A web site on loopback for browsers to visit, which remembers who came. */
+/** A web site on loopback that records visits. */
 import http from 'node:http';
 import { until } from './wait.mjs';
 
-/** What a page fetches that is to be noticed when it closes: the answer never ends. */
+/** A resource whose response never ends, so that the close of its page is noticed. */
 export const HOLD = '<script>fetch("/hold")</script>';
 
 /** A site with pages of the test's own. */
 export class Site {
   #server;
   #pages = new Map();
-  /** The paths that were asked for, with their queries, in order. */
+  /** The requested paths with their queries, in order. */
   visits = [];
-  /** How many pages with `HOLD` in them are open. */
+  /** The number of open pages that contain `HOLD`. */
   held = 0;
 
   /**
@@ -41,19 +41,19 @@ export class Site {
     });
   }
 
-  /** Waits for a visit whose path and query fit, among those after the first `past` ones. */
+  /** Waits for a visit whose path and query match, after the first `past` ones. */
   visit(pattern, past = 0, patience = 15_000) {
     return until(() => this.visits.slice(past).find((url) => pattern.test(url)), `a visit of ${pattern}`, patience);
   }
 
-  /** Closes the site, connections that are kept alive included. */
+  /** Closes the site, including idle connections. */
   close() {
     this.#server.closeAllConnections();
     return new Promise((resolve) => this.#server.close(resolve));
   }
 }
 
-/** A page that is one colour all over. */
+/** A page of a single colour. */
 export function colouredPage([red, green, blue], body = '') {
   return `<!doctype html><title>colour</title><style>html{background:rgb(${red},${green},${blue})}</style>${body}`;
 }

@@ -1,4 +1,4 @@
-/** TLS before a role, as an ingress or a service mesh puts it there. */
+/** TLS in front of a role, as with an ingress or a service mesh. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
@@ -6,11 +6,11 @@ import net from 'node:net';
 import path from 'node:path';
 import tls from 'node:tls';
 
-/** A certificate authority of the tests' own, and a certificate for a host from it. */
+/** A certificate authority of the tests, with a certificate for one host. */
 export class Authority {
   /**
    * @param {string} directory where its files go
-   * @param {string} host whom its one certificate names
+   * @param {string} host the host of its certificate
    */
   constructor(directory, host) {
     const file = (name) => path.join(directory, name);
@@ -21,18 +21,19 @@ export class Authority {
     fs.writeFileSync(file('host.ext'), `subjectAltName=DNS:${host}\nbasicConstraints=CA:FALSE\n`);
     const signed = ['-CA', file('ca.pem'), '-CAkey', file('ca.key'), '-CAcreateserial', '-extfile', file('host.ext')];
     openssl('x509', '-req', '-in', file('host.csr'), ...signed, '-out', file('host.pem'), '-days', '1');
-    /** Whom to trust, for `SSL_CERT_FILE`. */
+    /** The CA file for `SSL_CERT_FILE`. */
     this.file = file('ca.pem');
     this.identity = { cert: fs.readFileSync(file('host.pem')), key: fs.readFileSync(file('host.key')) };
   }
 }
 
 /**
- * Takes TLS connections and passes what is in them on.
+ * Accepts TLS connections and forwards their content.
  *
- * @param {Authority} authority whose certificate it shows
+ * @param {Authority} authority whose certificate it presents
  * @param {string} url where the plain connections go, `http://…`
- * @returns {Promise<{port: number, taken: () => number, close: () => void}>} its port, how many connections it took in
+ * @returns {Promise<{port: number, taken: () => number, close: () => void}>} its port, and how many
+ * connections it accepted
  */
 export async function terminateTls(authority, url) {
   const { hostname, port } = new URL(url);

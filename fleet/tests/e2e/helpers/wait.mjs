@@ -1,4 +1,4 @@
-/** Waiting, always for a condition and always with an end. */
+/** Waits for conditions, always with a timeout. */
 import { setTimeout as delay } from 'node:timers/promises';
 
 const POLL_MS = 20;
@@ -7,9 +7,9 @@ const POLL_MS = 20;
  * Waits until a condition holds.
  *
  * @template T
- * @param {() => T | Promise<T>} condition looked at again and again; a truthy value ends the wait
+ * @param {() => T | Promise<T>} condition polled; a truthy value ends the wait
  * @param {string} what is waited for, for the error
- * @param {number} patience how long, in milliseconds
+ * @param {number} patience the timeout, in milliseconds
  * @returns {Promise<T>} the truthy value
  * @throws {Error} when it does not hold in time
  */
@@ -24,12 +24,12 @@ export async function until(condition, what, patience = 20_000) {
 }
 
 /**
- * Bounds a wait for something that has no bound of its own.
+ * Adds a timeout to a promise.
  *
  * @template T
  * @param {Promise<T>} promise what is waited for
  * @param {string} what it is, for the error
- * @param {number} patience how long, in milliseconds
+ * @param {number} patience the timeout, in milliseconds
  * @returns {Promise<T>} what the promise resolves with
  * @throws {Error} when it does not resolve in time
  */
