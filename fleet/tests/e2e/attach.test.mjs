@@ -10,7 +10,7 @@ import { until, within } from './helpers/wait.mjs';
 
 const MEGABYTE = 1 << 20;
 
-/** A page that no encoder makes small: every pixel of its canvas is random. */
+/** An incompressible page: every pixel of its canvas is random. */
 const NOISE = `<!doctype html><title>noise</title><style>body{margin:0}canvas{display:block}</style>
   <canvas width=1200 height=2000></canvas>
   <script>
@@ -33,7 +33,7 @@ after(async () => {
   await site?.close();
 });
 
-test('a client attaches, takes a full-page screenshot over 5 MB, leaves, and finds its page when it comes back', async () => {
+test('a client attaches, takes a full-page screenshot over 5 MB, disconnects, and finds its page when it attaches again', async () => {
   const session = await server.create({ headless: true });
   assert.equal(session.attached, 0);
 
@@ -59,7 +59,7 @@ test('a client attaches, takes a full-page screenshot over 5 MB, leaves, and fin
   await server.end(session);
 });
 
-test('with contexts=discard they go when the last of two clients leaves, and not before', async () => {
+test('with contexts=discard contexts are closed when the last of two clients disconnects, not before', async () => {
   const session = await server.create({ headless: true, contexts: 'discard' });
   assert.equal(session.contexts, 'discard');
   const [first, second] = [await attach(server, session), await attach(server, session)];
@@ -79,7 +79,7 @@ test('with contexts=discard they go when the last of two clients leaves, and not
   await server.end(session);
 });
 
-test('50 MB pass through the relay in either direction', async () => {
+test('50 MB are relayed in each direction', async () => {
   const session = await server.create({ headless: true });
   const browser = await attach(server, session);
   const page = await blankPage(browser);
@@ -96,7 +96,7 @@ test('50 MB pass through the relay in either direction', async () => {
   await server.end(session);
 });
 
-test('clients of two sessions do not see one another', async () => {
+test('clients of two sessions do not see each other', async () => {
   const sessions = await Promise.all([server.create({ headless: true }), server.create({ headless: true })]);
   const clients = await Promise.all(sessions.map((session) => attach(server, session)));
   await blankPage(clients[0]);

@@ -1,4 +1,4 @@
-/** The measurements of bench/ say what to run first where a checkout was only built. */
+/** The measurements of bench/ name the missing command where only a checkout was built. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
@@ -12,7 +12,7 @@ const SCRIPTS = fs.readdirSync(path.join(REPOSITORY, 'bench')).filter((name) => 
 const E2E = 'fleet/tests/e2e';
 let checkout;
 
-/** Runs one in a copy of the checkout, with these files as the binary. */
+/** Runs one in a copy of the checkout, with these files in place of the binary. */
 function start(script, binary) {
   return new Promise((resolve) => {
     const env = { ...process.env, CAMOFLEET_BIN: binary };

@@ -1,4 +1,4 @@
-/** Things die: sessions do as `on_crash` says, and nobody else notices. */
+/** Crashes: sessions do what `on_crash` says, and others are not affected. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, afterEach, before, describe } from 'node:test';
@@ -17,7 +17,7 @@ let site;
 before(async () => (site = await Site.open({ '/': colouredPage(TEAL) })));
 after(() => site?.close());
 
-/** A session that has nothing to do with what dies, and a client that works in it. */
+/** An unrelated session with an attached client. */
 async function bystander(server) {
   const session = await server.create({ headless: true });
   const browser = await attach(server, session);
@@ -25,7 +25,7 @@ async function bystander(server) {
   await page.evaluate(() => (globalThis.memory = 'kept'));
   return {
     session,
-    /** Its client works on, in the same page of the same browser. */
+    /** Its client still works, in the same page of the same browser. */
     async worksOn() {
       assert.equal(await page.evaluate(() => globalThis.memory), 'kept');
       const { status, restarts, attached } = await server.session(session);
@@ -34,7 +34,7 @@ async function bystander(server) {
   };
 }
 
-/** The session is READY again under the same id, endpoint and live view, and its start URL is open again. */
+/** The session is READY again with the same id, endpoint and live view, and with its start URL. */
 async function cameBack(server, session, past) {
   const again = await server.sessionThat(session, ({ status, restarts }) => status === 'READY' && restarts === 1, 'READY again', SLOW);
   assert.deepEqual([again.ws_endpoint, again.vnc], [session.ws_endpoint, session.vnc]);
@@ -45,7 +45,7 @@ async function cameBack(server, session, past) {
   const client = await attach(server, again);
   const pages = client.contexts().flatMap((context) => context.pages());
   assert.equal(pages.length, 1);
-  // A client that attaches in the middle of a navigation hears of its end a moment later.
+  // A client that attaches during a navigation learns of its end a moment later.
   await until(() => pages[0].url() === `${site.url}/`, 'the client to see the page');
   await client.close();
 }
@@ -59,13 +59,13 @@ describe('with one driver', () => {
   afterEach(async () => {
     await server.endAllBut(innocent.session);
     const left = displayFiles(server.displays);
-    // One test's leftovers must not fail the next.
+    // The leftovers of one test must not fail the next.
     for (const file of left) fs.rmSync(file, { force: true });
     assert.deepEqual(left, [], 'a lock or socket of an X server is left');
   });
   after(() => server?.stop());
 
-  test('a killed browser comes back under the same id, and its client is closed with 1011 and the reason', async () => {
+  test('a killed browser is restarted under the same id, and its client is closed with 1011 and the reason', async () => {
     const session = await server.create({ vnc: true, start_url: site.url });
     await site.visit(/^\/$/);
     const headers = CLIENT_HEADERS;
@@ -83,7 +83,7 @@ describe('with one driver', () => {
     assert.equal(await server.usedSlots(), 0);
   });
 
-  test('with on_crash=end a killed browser ends its session as crashed, and its slot comes back', async () => {
+  test('with on_crash=end a killed browser ends its session as crashed, and its slot is released', async () => {
     const session = await server.create({ vnc: true, on_crash: 'end' });
     assert.equal(await server.usedSlots(), 1);
     process.kill(server.browserOf(session).pid, 'SIGKILL');
@@ -96,7 +96,7 @@ describe('with one driver', () => {
     await innocent.worksOn();
   });
 
-  test('a killed X server comes back with its browser, on the same live view', async () => {
+  test('a killed X server is restarted with its browser, on the same live view', async () => {
     const session = await server.create({ vnc: true, start_url: site.url });
     await site.visit(/^\/$/);
     const viewer = await Viewer.connect(server.wsUrl + session.vnc.ws);
@@ -119,7 +119,7 @@ describe('with one driver', () => {
     await innocent.worksOn();
   });
 
-  test('a browser that is killed whenever it is up stops coming back after three restarts', async () => {
+  test('a browser that is killed after every start is restarted three times at most', async () => {
     const { session, browser } = await server.createKnown({ headless: true });
     const spared = new Set(browsers(server.runBase).map(({ pid }) => pid).filter((pid) => pid !== browser.pid));
     for (let restarts = 0; restarts <= 3; restarts += 1) {
@@ -138,7 +138,7 @@ describe('with one driver', () => {
   });
 });
 
-test('a killed driver takes its own sessions along and no others', async () => {
+test('a killed driver ends its own sessions and no others', async () => {
   const server = await Server.start({ RUNNER_SESSIONS_PER_DRIVER: '2' });
   try {
     const { session: restarting, browser } = await server.createKnown({ headless: true });
@@ -157,7 +157,7 @@ test('a killed driver takes its own sessions along and no others', async () => {
     assert.notEqual(reason, '');
     const ended = await server.ended(ending);
     assert.equal(ended.end_reason, 'driver_lost');
-    // From now on, for a driver that nobody needs is given up again after a while.
+    // Continuously, because an unused driver is removed after a while.
     const bothUp = until(async () => (await server.checks()).driver.startsWith('2 up'), 'both drivers to be up');
     bothUp.catch(() => {});
     await until(() => !isAlive(browser.pid) && !isAlive(second.pid), "the driver's browsers to be gone", 2000);
@@ -176,7 +176,7 @@ test('a killed driver takes its own sessions along and no others', async () => {
   }
 });
 
-test('warm browsers and displays that die are replaced and never handed out', async () => {
+test('warm browsers and displays that die are replaced and never given to a session', async () => {
   const server = await Server.start({ RUNNER_PREWARM_HEADLESS: '1', RUNNER_PREWARM_VNC: '1' });
   try {
     await server.poolsFull(SLOW);
@@ -184,7 +184,7 @@ test('warm browsers and displays that die are replaced and never handed out', as
     assert.equal(victims.length, 3);
     for (const { pid } of victims) process.kill(pid, 'SIGKILL');
     await until(() => victims.every(({ pid }) => !isAlive(pid)), 'them to be dead', 2000);
-    // Asked for in the very moment in which the pools hold nothing but corpses.
+    // Requested while the pools contain only dead browsers.
     const sessions = await Promise.all([server.create({ headless: true }), server.create({ vnc: true })]);
     for (const session of sessions) {
       const client = await attach(server, session);

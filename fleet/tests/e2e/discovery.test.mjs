@@ -1,4 +1,4 @@
-/** Workers that two controls find by DNS: what they are called, how sessions and live views find them, how they go. */
+/** Workers that two controls find by DNS: their names, placement, live views, and removal. */
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { Camofleet, pathOf, run, test } from './helpers/camofleet.mjs';
@@ -15,7 +15,7 @@ const ORANGE = [230, 120, 20];
 
 let names, alpha, beta, control, other, site;
 
-/** A whole host at an address of its own: its VNC servers are reached there, too. */
+/** A whole host on its own address, which its VNC servers use too. */
 async function startHost(address) {
   const ranges = await Ranges.claim();
   return Camofleet.start('worker', { WORKER_HOST: address, WORKER_SUPPORTS_VNC: '1', RUNNER_VNC_BIND: address }, { ranges });
@@ -25,7 +25,7 @@ function startControl(discovery, settings = {}) {
   return Camofleet.start('control', { CONTROL_DISCOVERY: discovery, CONTROL_DISCOVERY_INTERVAL_SECONDS: '0.2', ...settings });
 }
 
-/** Tells which of the two there are. */
+/** Which of the two workers exist. */
 function register(...hosts) {
   const all = { alpha, beta };
   names.setServices('workers.test', hosts.map((name) => ({ target: `${name}.workers.test`, port: Number(new URL(all[name].url).port) })));
@@ -61,7 +61,7 @@ after(async () => {
   names?.close();
 });
 
-test('a worker is called by its host, and sessions go to all of them in turn', async () => {
+test('a worker is named after its host, and sessions are placed round robin', async () => {
   const workers = await workersAre(control, ['alpha', 'beta']);
   const { port } = new URL(alpha.url);
   assert.deepEqual([workers[0].url, workers[0].supports_vnc], [`http://127.0.0.2:${port}`, true]);
@@ -70,7 +70,7 @@ test('a worker is called by its host, and sessions go to all of them in turn', a
   for (const session of sessions) await control.end(session);
 });
 
-test('a worker without a name is called by its address, and the default of CONTROL_WORKERS is nobody', async () => {
+test('a worker without a name is named after its address, and the default of CONTROL_WORKERS is empty', async () => {
   const { hostname, port } = new URL(beta.url);
   names.setAddresses('plain.test', [hostname]);
   const plain = await startControl(`dns://plain.test:${port}?nameserver=${names.address}`);
@@ -82,7 +82,7 @@ test('a worker without a name is called by its address, and the default of CONTR
   }
 });
 
-test('what one control has made, the other serves at once', async () => {
+test('a session created by one control is served by the other at once', async () => {
   await workersAre(other, ['alpha', 'beta']);
   const session = await control.create({ headless: true });
   const browser = await attach(other, session);
@@ -94,7 +94,7 @@ test('what one control has made, the other serves at once', async () => {
   await other.end(session);
 });
 
-test('a live view is shown by either control under its worker’s name', async () => {
+test('either control shows a live view under its worker’s name', async () => {
   const session = await control.create({ worker: 'alpha', vnc: true, start_url: `${site.url}/orange` });
   const view = `alpha:${session.vnc_id}`;
   assert.deepEqual(keyless(session.vnc), { ws: `/websockify?token=${view}`, http: `/vnc/${view}`, password_protected: false });
@@ -114,7 +114,7 @@ test('a live view is shown by either control under its worker’s name', async (
   await control.end(session);
 });
 
-test('a drained worker keeps its sessions and gets no more, whichever control is asked', async () => {
+test('a drained worker keeps its sessions and gets no more, whichever control is used', async () => {
   const kept = await control.create({ headless: true, worker: 'alpha' });
   const drained = await control.request('POST', '/workers/alpha/drain');
   assert.deepEqual([drained.status, drained.json.draining, drained.json.sessions], [200, true, 1], drained.text);
@@ -137,7 +137,7 @@ test('a drained worker keeps its sessions and gets no more, whichever control is
   await control.end(session);
 });
 
-test('a health check tells by its status whether all is well', async () => {
+test('the status of a health check tells whether all is well', async () => {
   assert.deepEqual(await run(['health', '--url', control.url]), { status: 0, stdout: '', stderr: '' });
   assert.equal((await run(['health', '--url', alpha.url])).status, 0);
   const nobody = await run(['health', '--url', 'http://127.0.0.1:1']);
@@ -162,7 +162,7 @@ test('demand and capacity are metrics of every control', async () => {
   await control.end(session);
 });
 
-test('a worker whose record is gone finishes its sessions and goes, without a trace in the metrics', async () => {
+test('a worker whose record is gone finishes its sessions, and is removed from the metrics too', async () => {
   const session = await control.create({ headless: true, worker: 'alpha' });
   register('beta');
   await until(async () => {

@@ -1,4 +1,4 @@
-/** A page can fill the disk without a gesture: its session ends before that. */
+/** A page can fill the disk without user interaction; its session ends before that. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -10,7 +10,7 @@ import { Server, test } from './helpers/server.mjs';
 const LIMIT_MB = 96;
 const MEGABYTE = Buffer.alloc(1 << 20, 7);
 
-/** Pages that store more and more as long as they live, in the ways that a page has. */
+/** Pages that store more and more data, in all ways that a page can. */
 const PAGES = {
   '/downloads': '<iframe src="/endless?as=a"></iframe><iframe src="/endless?as=b"></iframe>',
   '/blob': '<script>fetch("/endless").then((answer) => answer.blob())</script>',
@@ -42,7 +42,7 @@ after(async () => {
 
 const address = (page) => `http://127.0.0.1:${site.address().port}${page}`;
 
-/** The session ends for what it stored, and nothing of that is left. */
+/** The session ended because of its disk usage, and its files are gone. */
 async function ends(session) {
   const ended = await server.ended(session, 15_000);
   assert.equal(ended.end_reason, 'disk_full');

@@ -1,4 +1,4 @@
-/** What camofleet's own environment holds does not change what its sessions are. */
+/** camofleet's own environment does not affect its sessions. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import http from 'node:http';
@@ -13,7 +13,7 @@ let directory;
 before(() => (directory = temporaryDirectory()));
 after(() => fs.rmSync(directory, { recursive: true, force: true }));
 
-/** What debuggers, shells and other programs leave in an environment. Each of them breaks or changes something. */
+/** Variables of debuggers, shells and other programs. Each of them would break or change something. */
 const STRANGERS = {
   PWDEBUG: '1',
   DEBUG: '*',
@@ -32,7 +32,7 @@ const STRANGERS = {
   AWS_SECRET_ACCESS_KEY: 'secret',
 };
 
-test('an environment full of strangers changes no create and no start URL, and reaches no child', async () => {
+test('a polluted environment affects no create and no start URL, and reaches no child', async () => {
   const server = await Server.start({ ...STRANGERS, TZ: 'Asia/Tokyo', RUNNER_PASS_ENVIRONMENT: 'PASSED_*', PASSED_ON: 'yes' });
   const site = http.createServer((_, response) => response.end('<title>here</title>')).listen(0, '127.0.0.1');
   try {
@@ -45,7 +45,7 @@ test('an environment full of strangers changes no create and no start URL, and r
     assert.ok(children.length > 5, 'drivers, browsers and an X server');
     for (const { argv, env } of children) {
       const strangers = Object.entries(STRANGERS).filter(([name, value]) => env[name] === value);
-      // Playwright says itself how a headless browser starts.
+      // Playwright's own way to start a headless browser.
       assert.deepEqual(strangers.filter(([name]) => name !== 'MOZ_HEADLESS'), [], argv.join(' '));
       assert.deepEqual([env.TZ, env.PASSED_ON], ['Asia/Tokyo', 'yes'], argv.join(' '));
     }
@@ -55,8 +55,8 @@ test('an environment full of strangers changes no create and no start URL, and r
   }
 });
 
-test('no directory of the user has to be there, or writable, and nothing is written to one', async () => {
-  // Not even root can make anything in a file.
+test('no directory of the user has to exist or be writable, and nothing is written to one', async () => {
+  // Not even root can create anything below a file.
   const file = path.join(directory, 'file');
   fs.writeFileSync(file, '');
   const server = await Server.start({ HOME: file, XDG_CACHE_HOME: file, XDG_CONFIG_HOME: file, XDG_DATA_HOME: file, XDG_RUNTIME_DIR: file });
@@ -70,7 +70,7 @@ test('no directory of the user has to be there, or writable, and nothing is writ
   }
 });
 
-test("the user's own fonts are there all the same", async () => {
+test("the user's own fonts are available nevertheless", async () => {
   const home = fs.mkdtempSync(path.join(directory, 'home-'));
   const font = fs.readdirSync('/usr/share/fonts', { recursive: true }).find((name) => name.endsWith('.ttf'));
   fs.mkdirSync(path.join(home, '.fonts'));

@@ -1,4 +1,4 @@
-/** The charts of the fleet in the panel: their figures follow what happens, and they are drawn. */
+/** The charts of the fleet in the panel: their figures are current, and they are drawn. */
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { startChromium } from './helpers/chromium.mjs';
@@ -6,7 +6,7 @@ import { attach } from './helpers/playwright.mjs';
 import { Server, test } from './helpers/server.mjs';
 import { until } from './helpers/wait.mjs';
 
-/** A sample is due every five seconds, and is asked for every two. */
+/** There is a sample every five seconds, polled every two. */
 const SHOWN_WITHIN_MS = 15_000;
 
 let server, chromium;
@@ -34,7 +34,7 @@ async function figures(page, chart, wanted) {
   return label;
 }
 
-/** How many different colours a chart's canvas has. */
+/** The number of different colours on a chart's canvas. */
 function coloursOf(page, chart) {
   const canvas = page.getByRole('region', { name: chart, exact: true }).locator('canvas');
   return canvas.evaluate((element) => {
@@ -43,7 +43,7 @@ function coloursOf(page, chart) {
   });
 }
 
-test('sessions that come and go are on the charts, with their latency and the reason of their ends', async (context) => {
+test('launches and ends of sessions are on the charts, with latency and end reason', async (context) => {
   const page = await chromium.newPage({ viewport: { width: 1440, height: 1200 } });
   const errors = [];
   page.on('pageerror', (error) => errors.push(String(error)));
@@ -65,11 +65,11 @@ test('sessions that come and go are on the charts, with their latency and the re
     assert.ok((await coloursOf(page, chart)) > 2, `${chart} is drawn`);
   }
 
-  // Whoever points into one chart reads all of them at that time.
+  // Pointing into one chart shows the figures of all charts at that time.
   await page.getByRole('region', { name: 'Sessions', exact: true }).locator('.u-over').hover();
   await page.getByRole('region', { name: 'Traffic', exact: true }).getByText(/^At \d/).waitFor();
 
-  // For the keyboard, and for who sees no picture.
+  // By keyboard, and without the pictures.
   await page.getByText('All figures as a table').focus();
   await page.keyboard.press('Enter');
   await page.getByRole('row', { name: /Ended sessions By request/ }).waitFor();

@@ -1,4 +1,4 @@
-/** A page of another origin that knows everything but the token, wherever it is opened, and the fleet that it is after. */
+/** An attacking page of another origin that knows everything but the token, opened in different browsers. */
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { after, before } from 'node:test';
@@ -7,7 +7,7 @@ import { attach, blankPage } from './helpers/playwright.mjs';
 import { Server, test } from './helpers/server.mjs';
 import { until } from './helpers/wait.mjs';
 
-/** What the page tries, in a browser; each try ends with what it got, or with "nothing". */
+/** The page's attacks, run in a browser; each returns its result, or "nothing". */
 const ATTACK = `<!doctype html><title>attack</title><script type="module">
   const parameters = new URLSearchParams(location.search);
   const [fleet, id, view, token] = ['fleet', 'id', 'view', 'token'].map((name) => parameters.get(name));
@@ -61,10 +61,10 @@ const ATTACK = `<!doctype html><title>attack</title><script type="module">
   await fetch('/got', { method: 'POST', body: JSON.stringify(got) });
 </script><body><iframe name="hidden"></iframe>`;
 const NOTHING = 'nothing';
-/** Names the test's own requests in the log. */
+/** Marks the test's own requests in the log. */
 const OWN = 'of-the-test';
 
-/** A site with the attack, a frame around whatever is named, and what the attack has got. */
+/** A site with the attack, a frame around a given URL, and the results of the attack. */
 class Evil {
   got = [];
 
@@ -100,14 +100,14 @@ after(async () => {
   evil?.close();
 });
 
-/** Lets the attack run where `visit` opens it, and holds the fleet to having given nothing away. */
+/** Runs the attack where `visit` opens it, and checks that the fleet revealed nothing. */
 async function attacked(visit, { fleet = server, session = victim, token = '' } = {}) {
   const parameters = new URLSearchParams({ fleet: fleet.url, id: session.id, view: session.vnc_id, token });
   const [past, said] = [evil.got.length, fleet.logLines().length];
   await visit(`${evil.url}/?${parameters}`);
   const got = await until(() => evil.got[past], 'the attack to be over', 40_000);
   for (const [name, what] of Object.entries(got)) assert.equal(what, NOTHING, name);
-  // Reads are in the log of a server whose level is debug; handshakes are in each.
+  // Reads are logged at level debug; handshakes always.
   const lines = fleet.logLines().slice(said).filter((line) => !line.endsWith(OWN));
   const answered = lines.map((line) => / (?:GET|POST|DELETE|OPTIONS|WS) (\S+) (\d{3}) /.exec(line)).filter(Boolean);
   const attempts = answered.filter(([, path]) => path !== '/');
@@ -116,14 +116,14 @@ async function attacked(visit, { fleet = server, session = victim, token = '' } 
   return got;
 }
 
-/** Nothing has changed but what the test itself has done. */
+/** Only the test's own actions changed anything. */
 async function isUntouched(sessions) {
   const live = await server.sessions();
   assert.deepEqual(live.map(({ id }) => id).sort(), sessions.map(({ id }) => id).sort());
   assert.equal((await server.read('/workers'))[0].draining, false);
 }
 
-test('a page that a session opens by its start URL gets nothing of the fleet', async () => {
+test('a page opened by a start URL gets nothing from the fleet', async () => {
   let attacker;
   await attacked(async (url) => {
     attacker = await server.create({ headless: true, start_url: url }, { headers: { 'x-request-id': OWN } });
@@ -132,7 +132,7 @@ test('a page that a session opens by its start URL gets nothing of the fleet', a
   await server.end(attacker);
 });
 
-test('a page that a Playwright client opens gets nothing of the fleet, with the right token either', async () => {
+test('a page opened by a Playwright client gets nothing from the fleet, even with the right token', async () => {
   const guarded = await Server.start({ CONTROL_API_TOKEN: 's3cret' });
   try {
     const headers = { authorization: 'Bearer s3cret' };
@@ -150,14 +150,14 @@ test('a page that a Playwright client opens gets nothing of the fleet, with the 
   }
 });
 
-test('a page in the operator’s own browser gets nothing of the fleet', async () => {
+test('a page in the operator’s own browser gets nothing from the fleet', async () => {
   const page = await chromium.newPage();
   await attacked((url) => page.goto(url));
   await isUntouched([victim]);
   await page.close();
 });
 
-test('a live view is shown in the frames of whoever is listed, and of nobody else', async () => {
+test('a live view can be framed by listed origins only', async () => {
   const other = await new Evil().open();
   const page = await chromium.newPage();
   const shown = `${server.url}${victim.vnc.http}`;

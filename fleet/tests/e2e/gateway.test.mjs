@@ -1,4 +1,4 @@
-/** The role gateway as a process: whose views it shows, whom it refuses, and when it lets go. */
+/** The role gateway as a process: which views it serves, what it refuses, and its timeouts. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,7 +11,7 @@ import { until, within } from './helpers/wait.mjs';
 
 const GREETING = 'RFB 003.008\n';
 
-/** As much of a VNC server as a gateway sees: it greets, and says again what it hears. */
+/** A minimal VNC server: it sends a greeting and echoes everything. */
 async function vncServer(greeting = GREETING) {
   const sockets = new Set();
   const server = net.createServer((socket) => {
@@ -38,7 +38,7 @@ async function view(url, options) {
   return { ...opened, heard, greeting: heard() };
 }
 
-/** A view is refused before the upgrade; returns the answer. */
+/** Expects that a view is refused before the upgrade; returns the response. */
 async function isRefused(url, status, code, options) {
   const { refusal } = await openSocket(url, options);
   assert.deepEqual([refusal?.status, refusal?.json.code], [status, code]);
@@ -47,7 +47,7 @@ async function isRefused(url, status, code, options) {
   return refusal;
 }
 
-/** A gateway whose first id, 7000, is that of a VNC server. */
+/** A gateway whose first id, 7000, belongs to a VNC server. */
 function startGateway(vnc, settings = {}) {
   return Camofleet.start('gateway', { VNC_WEB_RANGE: '7000-7004', VNC_BASE_PORT: String(vnc.port), ...settings });
 }
@@ -56,7 +56,7 @@ let vnc;
 before(async () => (vnc = await vncServer()));
 after(() => vnc?.close());
 
-/** Runs a body with a gateway of its own. */
+/** Runs a body with its own gateway. */
 const withGateway = (settings, body) => async (context) => {
   const gateway = await startGateway(vnc, settings);
   try {
@@ -79,7 +79,7 @@ describe('a gateway', () => {
     named?.close();
   });
 
-  test('the page is at the id, below it, and wherever an ingress has stripped it from', async () => {
+  test('the page is at the id, below it, and wherever an ingress has stripped the prefix', async () => {
     const page = await gateway.request('GET', '/vnc/7000');
     assert.equal(page.status, 200);
     assert.match(page.headers['content-type'], /^text\/html/);
@@ -97,7 +97,7 @@ describe('a gateway', () => {
     assert.deepEqual([bare.status, bare.json.code], [404, 'not_found']);
   });
 
-  test('a view is found by token, path or stripped prefix, with the subprotocol where it is offered', async () => {
+  test('a view is found by token, path or stripped prefix, with the offered subprotocol', async () => {
     for (const [route, options, protocol] of [
       ['/websockify?token=7000', {}, ''],
       ['/websockify?token=7000', { protocols: ['binary'] }, 'binary'],
@@ -115,7 +115,7 @@ describe('a gateway', () => {
     await until(() => vnc.sockets.size === 0, 'the connections to the server to be gone', 2000);
   });
 
-  test('a server that is named wins over the range, and needs no number', async () => {
+  test('a server in VNC_MAP_JSON takes precedence over the range, and its id need not be a number', async () => {
     for (const id of ['7001', 'lobby']) {
       const { socket, greeting } = await view(`${gateway.wsUrl}/websockify?token=${id}`);
       assert.equal(greeting, 'RFB 003.003\n');
@@ -123,7 +123,7 @@ describe('a gateway', () => {
     }
   });
 
-  test('an id that nobody has is refused', async () => {
+  test('an unknown id is refused', async () => {
     for (const route of ['/websockify?token=6999', '/websockify?token=7005', '/websockify?token=attic', '/websockify', '/vnc/7005/websockify']) {
       await isRefused(gateway.wsUrl + route, 404, 'vnc_not_found');
     }
@@ -140,7 +140,7 @@ describe('a gateway', () => {
     await until(async () => (await gateway.metrics()).value('camofleet_tunnels') === 0, 'the tunnel to be gone', 2000);
   });
 
-  test('a server that hangs up is told of with 1011', async () => {
+  test('a viewer is closed with 1011 when its server disconnects', async () => {
     const { closed } = await view(`${gateway.wsUrl}/websockify?token=7000`);
     for (const socket of vnc.sockets) socket.destroy();
     const { code, reason } = await within(closed, 'the viewer to be told');
@@ -150,7 +150,7 @@ describe('a gateway', () => {
 });
 
 test(
-  'with MAX_CONCURRENT_SESSIONS=1 a second viewer is told to come again, and gets in when the first has left',
+  'with MAX_CONCURRENT_SESSIONS=1 a second viewer is refused with Retry-After, and accepted when the first has left',
   withGateway({ MAX_CONCURRENT_SESSIONS: '1' }, async ({ wsUrl }) => {
     const url = `${wsUrl}/websockify?token=7000`;
     const { socket } = await view(url);
@@ -163,8 +163,8 @@ test(
 );
 
 test(
-  'VNC_DEFAULT_HOST is where the servers of the range are, and one that takes no connection is a 502',
-  // Loopback too, where nobody listens on this port.
+  'VNC_DEFAULT_HOST is the host of the range\'s servers, and one that refuses connections is a 502',
+  // Also loopback, but nothing listens on this port.
   withGateway({ VNC_DEFAULT_HOST: '127.0.0.2', TCP_CONNECT_TIMEOUT_MS: '500' }, async ({ wsUrl }) => {
     await isRefused(`${wsUrl}/websockify?token=7000`, 502, 'upstream_unreachable');
     const elsewhere = net.createServer((socket) => socket.end('RFB 003.889\n').on('error', () => {}));
@@ -176,8 +176,8 @@ test(
 );
 
 /**
- * A server that does not even refuse: it is stopped with its queue of connections full, and then Linux drops the
- * handshakes of all who come.
+ * A server that does not even refuse: it is stopped with a full accept queue, so Linux drops further
+ * handshakes.
  */
 async function fullServer() {
   const script = "const s = require('net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => console.log(s.address().port))";
@@ -197,7 +197,7 @@ async function fullServer() {
   return { port, close };
 }
 
-test('TCP_CONNECT_TIMEOUT_MS: a server that takes no notice is a 504 after that time', async () => {
+test('TCP_CONNECT_TIMEOUT_MS: a server that does not accept in time is a 504', async () => {
   const full = await fullServer();
   const gateway = await startGateway(full, { TCP_CONNECT_TIMEOUT_MS: '400' });
   try {
@@ -213,7 +213,7 @@ test('TCP_CONNECT_TIMEOUT_MS: a server that takes no notice is a 504 after that 
 });
 
 test(
-  'TCP_IDLE_TIMEOUT_MS: a view in which nothing moves is closed, and one in which something does is not',
+  'TCP_IDLE_TIMEOUT_MS: an idle view is closed, an active one is not',
   withGateway({ TCP_IDLE_TIMEOUT_MS: '1000' }, async ({ wsUrl }) => {
     const [idle, busy] = [await view(`${wsUrl}/websockify?token=7000`), await view(`${wsUrl}/websockify?token=7000`)];
     const typing = setInterval(() => busy.socket.send(Buffer.from('x')), 200);
@@ -229,7 +229,7 @@ test(
 );
 
 test(
-  'WS_READ_TIMEOUT_MS: a viewer that answers no pings is disconnected, and one that does stays',
+  'WS_READ_TIMEOUT_MS: a viewer that answers no pings is disconnected, one that does stays',
   withGateway({ WS_READ_TIMEOUT_MS: '2000', CONTROL_WS_PING_SECONDS: '1' }, async (gateway) => {
     const polite = await view(`${gateway.wsUrl}/websockify?token=7000`);
     const { port } = new URL(gateway.url);
@@ -250,8 +250,8 @@ test(
   }),
 );
 
-test('WS_WRITE_TIMEOUT_MS: a viewer that does not read what it is sent is disconnected', async () => {
-  // Whoever says anything to this server is sent pictures without end.
+test('WS_WRITE_TIMEOUT_MS: a viewer that does not read is disconnected', async () => {
+  // This server answers any message with endless data.
   const flood = net.createServer((socket) => {
     const picture = Buffer.alloc(1 << 16);
     const send = () => {
@@ -284,7 +284,7 @@ test('WS_WRITE_TIMEOUT_MS: a viewer that does not read what it is sent is discon
   }
 });
 
-test('SHUTDOWN_GRACE_MS: viewers may go on for so long, new ones are refused, and then all are told', async () => {
+test('SHUTDOWN_GRACE_MS: open views continue for that time, new ones are refused, and then all are closed with a reason', async () => {
   const gateway = await startGateway(vnc, { SHUTDOWN_GRACE_MS: '1500' });
   try {
     const url = `${gateway.wsUrl}/websockify?token=7000`;
@@ -305,7 +305,7 @@ test('SHUTDOWN_GRACE_MS: viewers may go on for so long, new ones are refused, an
   }
 });
 
-test('a gateway that is told to end when nobody watches ends at once', async () => {
+test('a gateway without viewers stops at once', async () => {
   const gateway = await startGateway(vnc);
   const started = Date.now();
   await gateway.stop();

@@ -1,4 +1,4 @@
-/** Things hang, or are made to: they count as crashed, and nobody else waits for them. */
+/** Hanging processes count as crashed, and nothing else waits for them. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,10 +11,10 @@ import { Server, test } from './helpers/server.mjs';
 import { Site } from './helpers/site.mjs';
 import { until, within } from './helpers/wait.mjs';
 
-/** Short enough to wait for, and long enough for a machine that has other things to do. */
+/** Short enough to wait for, and long enough for a busy machine. */
 const PULSE = { RUNNER_DRIVER_HEARTBEAT_SECONDS: '2', RUNNER_DRIVER_SILENCE_SECONDS: '8', RUNNER_BROWSER_SILENCE_SECONDS: '12', RUNNER_DISPLAY_SILENCE_SECONDS: '8' };
 const SLOW = 60_000;
-/** A client that asks for more than it reads, in a process of its own. */
+/** A client, as a separate process, that requests more than it reads. */
 const FLOODED = path.join(import.meta.dirname, '../../../actors/driver/test/flooded.mjs');
 
 let site;
@@ -26,7 +26,7 @@ describe('in a fleet with warm browsers', () => {
   before(async () => (server = await Server.start({ ...PULSE, RUNNER_PREWARM_HEADLESS: '1', CONTROL_WRITE_TIMEOUT: '3' })));
   after(() => server?.stop());
 
-  test('a stopped browser and a stopped X server end their sessions as crashed, and others live on', async () => {
+  test('a stopped browser and a stopped X server end their sessions as crashed, and others continue', async () => {
     const [frozen, dark, innocent] = await Promise.all([
       server.create({ vnc: true, on_crash: 'end' }),
       server.create({ vnc: true, on_crash: 'end' }),
@@ -47,7 +47,7 @@ describe('in a fleet with warm browsers', () => {
     await server.endAllBut();
   });
 
-  test('a stopped driver is killed with its browsers, none of which is handed out, and its sessions come back', async () => {
+  test('a stopped driver is killed with its browsers, none of which is given to a session, and its sessions are restarted', async () => {
     await until(async () => /^1 of 1 ready/.test((await server.checks()).pool_headless), 'a warm browser', SLOW);
     const session = await server.create({ headless: true });
     await until(async () => /^1 of 1 ready/.test((await server.checks()).pool_headless), 'a warm browser', SLOW);
@@ -63,7 +63,7 @@ describe('in a fleet with warm browsers', () => {
     await server.endAllBut();
   });
 
-  test("a client's pattern costs only its own session", async () => {
+  test("a client's slow pattern affects only its own session", async () => {
     const [hostile, innocent] = await Promise.all([server.create({ headless: true }), server.create({ headless: true })]);
     const [attacker, bystander] = await Promise.all([attach(server, hostile), attach(server, innocent)]);
     const page = await blankPage(bystander);
@@ -100,7 +100,7 @@ describe('in a fleet with warm browsers', () => {
     await server.endAllBut();
   });
 
-  test('nobody opens a file, and a half of an emoji loses nothing', async () => {
+  test('a client opens no file of the server, and half an emoji breaks nothing', async () => {
     const session = await server.create({ headless: true });
     const browser = await attach(server, session);
     for (const address of ['file:///etc/hostname', 'FILE:/etc/hostname', 'file://localhost/etc/hostname']) {

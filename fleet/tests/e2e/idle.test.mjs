@@ -1,4 +1,4 @@
-/** Idle sessions expire, whoever is attached without doing anything; busy ones live on. */
+/** Idle sessions expire, even with an idle client; active ones continue. */
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 import { openSocket } from './helpers/http.mjs';
@@ -7,9 +7,9 @@ import { Viewer } from './helpers/rfb.mjs';
 import { Server, test } from './helpers/server.mjs';
 import { until, within } from './helpers/wait.mjs';
 
-/** The shortest that the API takes: these tests wait it out, side by side. */
+/** The shortest TTL that the API accepts: these tests wait it out concurrently. */
 const TTL_SECONDS = 30;
-/** Longer than the time to live, after which a busy session must still be there. */
+/** Longer than the TTL; an active session must still be there after it. */
 const BUSY_SECONDS = TTL_SECONDS + 5;
 const PATIENCE_MS = 60_000;
 
@@ -19,7 +19,7 @@ after(() => server?.stop());
 
 const create = (body) => server.create({ idle_ttl_seconds: TTL_SECONDS, ...body });
 
-/** The session ended for its idle time, and at the right time. */
+/** The session expired, and at the right time. */
 async function expires(session) {
   const ended = await server.ended(session, PATIENCE_MS);
   assert.deepEqual([ended.status, ended.end_reason], ['DEAD', 'expired']);
@@ -27,7 +27,7 @@ async function expires(session) {
   assert.ok(idle >= TTL_SECONDS && idle < TTL_SECONDS + 3, `it ended after ${idle} s without activity`);
 }
 
-/** The session is there after more than its time to live, for something is done in it every few seconds. */
+/** The session outlives its TTL because of activity every few seconds. */
 async function livesOn(session, act) {
   const started = Date.now();
   let acted = 0;
@@ -47,7 +47,7 @@ async function livesOn(session, act) {
 }
 
 describe('idle time', { concurrency: true }, () => {
-  test('a session with a silent client expires, and the client is told why', async () => {
+  test('a session with a silent client expires, and the client gets the reason', async () => {
     const session = await create({ headless: true });
     const { closed } = await openSocket(server.wsUrl + session.ws_endpoint, { headers: CLIENT_HEADERS });
     await expires(session);
@@ -56,7 +56,7 @@ describe('idle time', { concurrency: true }, () => {
     assert.match(reason, /nothing happened in it for 30 s/);
   });
 
-  test('a session that a viewer merely watches expires', async () => {
+  test('a session that is only viewed expires', async () => {
     const session = await create({ vnc: true });
     const viewer = await Viewer.connect(server.wsUrl + session.vnc.ws);
     let watching = true;
@@ -69,20 +69,20 @@ describe('idle time', { concurrency: true }, () => {
     assert.equal(await server.usedSlots().then((used) => used <= 1), true, 'its slot is back');
   });
 
-  test('a session whose client works lives on', async () => {
+  test('a session whose client is active continues', async () => {
     const session = await create({ headless: true });
     const client = await attach(server, session);
     const page = await blankPage(client);
     await livesOn(session, () => page.evaluate(() => 6 * 7));
   });
 
-  test('a session whose viewer moves the pointer lives on', async () => {
+  test('a session whose viewer moves the pointer continues', async () => {
     const session = await create({ vnc: true });
     const viewer = await Viewer.connect(server.wsUrl + session.vnc.ws);
     await livesOn(session, () => viewer.click(300, 300));
   });
 
-  test('a session that is touched lives on', async () => {
+  test('a session that is touched continues', async () => {
     const session = await create({ headless: true });
     await livesOn(session, async () => {
       const answer = await server.request('POST', `/sessions/local/${session.id}/touch`);

@@ -1,4 +1,4 @@
-/** Workers that control finds by the API of a cluster: how soon, and that a rolling update refuses nothing. */
+/** Workers that control finds by a cluster's API: how soon, and that a rolling update refuses no create. */
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,7 +8,10 @@ import { attach } from './helpers/playwright.mjs';
 import { Viewer } from './helpers/rfb.mjs';
 import { until } from './helpers/wait.mjs';
 
-/** What a new pod is known within, and what the chart leaves between its readiness and the end of an old one. */
+/**
+ * The time within which a new pod is known, and the chart's delay between its readiness and the end of an old
+ * pod.
+ */
 const KNOWN_MS = 1000;
 const READY_MS = 2000;
 let api, control, old, fresh;
@@ -28,7 +31,7 @@ after(async () => {
   api?.close();
 });
 
-test('a pod is a worker when it is ready, within a second, and not before', async () => {
+test('a pod becomes a worker within a second after it is ready, and not before', async () => {
   await until(() => api.asked.watch > 0, 'the watch to begin');
   api.set({ old: pod(old, 'starting') });
   const started = performance.now();
@@ -42,7 +45,7 @@ test('a pod is a worker when it is ready, within a second, and not before', asyn
   assert.ok(known < KNOWN_MS, `${known} ms`);
 });
 
-test('a rolling update of one pod refuses no create, and its sessions go on', async () => {
+test('a rolling update of one pod refuses no create, and its sessions continue', async () => {
   const kept = await control.create({ headless: true });
   assert.equal(kept.worker, 'old');
   const answers = [];
@@ -55,7 +58,8 @@ test('a rolling update of one pod refuses no create, and its sessions go on', as
     }
   })();
   try {
-    // As Kubernetes and the chart do: the new pod is ready for a while, then the old one terminates and is drained.
+    // As Kubernetes and the chart do it: the new pod is ready for a while, then the old one is terminated and
+    // drained.
     api.set({ old: pod(old, 'ready'), fresh: pod(fresh, 'ready') });
     await sleep(READY_MS);
     const drained = run(['drain', '--url', old.url, '--timeout', '60']);
@@ -78,7 +82,7 @@ test('a rolling update of one pod refuses no create, and its sessions go on', as
   await until(async () => (await control.read('/workers')).length === 1, 'the old pod to be forgotten');
 });
 
-test('a drain that reaches its limit ends the sessions with their reason, and succeeds', async () => {
+test('a drain that reaches its limit ends the sessions with a reason, and succeeds', async () => {
   const session = await control.create({ headless: true });
   const client = await attach(control, session);
   const left = new Promise((resolve) => client.once('disconnected', resolve));
@@ -92,7 +96,7 @@ test('a drain that reaches its limit ends the sessions with their reason, and su
   assert.equal((await control.request('DELETE', '/workers/fresh/drain')).status, 200);
 });
 
-test('the end of another container before its own hook is no failure of the drain', async () => {
+test('a drain does not fail when another container ends before its own hook', async () => {
   const gone = await Camofleet.start('worker', {});
   const session = await gone.create({ headless: true });
   const drained = run(['drain', '--url', gone.url, '--timeout', '30']);
@@ -102,7 +106,7 @@ test('the end of another container before its own hook is no failure of the drai
   assert.equal((await drained).status, 0);
 });
 
-test('a drain brings the token that its environment has', async () => {
+test('a drain sends the token from its environment', async () => {
   const secured = await Camofleet.start('worker', { WORKER_API_TOKEN: 's3cret' });
   const drain = (settings, ...more) => run(['drain', '--url', secured.url, '--timeout', '1', ...more], settings);
   try {
@@ -118,7 +122,7 @@ test('a drain brings the token that its environment has', async () => {
   }
 });
 
-test('an API server that is replaced, or has forgotten, loses no worker', async () => {
+test('a restarted API server, or one that has forgotten its history, loses no worker', async () => {
   const { list, watch } = api.asked;
   api.cut();
   await until(() => api.asked.watch > watch, 'the watch to be resumed');
@@ -131,7 +135,7 @@ test('an API server that is replaced, or has forgotten, loses no worker', async 
   await control.request('DELETE', '/workers/old/drain');
 });
 
-test('a fleet with tokens, as the chart makes it, opens a live view by the key of its address alone', async () => {
+test('in a fleet with tokens, as the chart configures it, the key of its address opens a live view', async () => {
   const cluster = await KubernetesApi.start();
   const bases = { RUNNER_VNC_WS_BASE: 'ws://worker-vnc:6900', RUNNER_VNC_HTTP_BASE: 'http://worker-vnc:6900' };
   const host = await Camofleet.start('worker', { WORKER_HOST: '127.0.0.2', RUNNER_VNC_BIND: '127.0.0.2', WORKER_SUPPORTS_VNC: '1', WORKER_API_TOKEN: 'inner', ...bases });

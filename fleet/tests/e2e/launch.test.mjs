@@ -1,4 +1,7 @@
-/** The launch form of the panel in a real Chromium, over real browsers: from the form to a session, or to the reason why not. */
+/**
+ * The launch form of the panel in a real Chromium, with real browsers: from the form to a session, or to the
+ * reason of the failure.
+ */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -8,9 +11,9 @@ import { Server, temporaryDirectory, test } from './helpers/server.mjs';
 import { Site } from './helpers/site.mjs';
 
 const FINDING_MS = 15_000;
-/** How long a browser may take to start on a machine that is busy, in milliseconds. */
+/** How long a browser may take to start on a busy machine, in milliseconds. */
 const STARTING_MS = 40_000;
-/** What the server gives sessions that ask for nothing. */
+/** The server's defaults for sessions. */
 const DEFAULTS = { RUNNER_SESSION_DEFAULTS__IDLE_TTL_SECONDS: '600', RUNNER_SESSION_DEFAULTS__HEADLESS: 'true', RUNNER_START_URL_WAIT: 'domcontentloaded' };
 
 let site, chromium;
@@ -26,7 +29,7 @@ after(async () => {
   await site?.close();
 });
 
-/** Opens the panel as somebody who has never been there. */
+/** Opens the panel as a first-time visitor. */
 async function openPanel(server) {
   const page = await chromium.newPage({ viewport: { width: 1440, height: 900 } });
   page.setDefaultTimeout(FINDING_MS);
@@ -46,7 +49,7 @@ async function openForm(page) {
   return formOf(page);
 }
 
-/** Notes the states that launches are seen in from now on. */
+/** Records the states of launches from now on. */
 function watchStates(page) {
   return page.evaluate(() => {
     const seen = (globalThis.states = new Set());
@@ -55,11 +58,11 @@ function watchStates(page) {
   });
 }
 
-test('a session is launched from the form, seen from INIT to READY, and opened', async (context) => {
+test('a session is launched from the form, shown from INIT to READY, and opened', async (context) => {
   const server = await Server.start(DEFAULTS);
   try {
     const page = await openPanel(server);
-    // From the keyboard alone.
+    // By keyboard only.
     await page.getByRole('button', { name: 'Launch session' }).focus();
     await page.keyboard.press('Enter');
     const form = formOf(page);
@@ -101,7 +104,7 @@ test('a session is launched from the form, seen from INIT to READY, and opened',
   }
 });
 
-test('a launch that fails says why, and can be tried again as it was', async () => {
+test('a failed launch shows the reason, and can be retried with the same form', async () => {
   const directory = temporaryDirectory();
   const broken = path.join(directory, 'firefox');
   fs.writeFileSync(broken, '#!/bin/sh\nsleep 0.3\necho "this is no browser" >&2\nexit 3\n', { mode: 0o755 });
@@ -125,7 +128,7 @@ test('a launch that fails says why, and can be tried again as it was', async () 
   }
 });
 
-test('a live view that no worker has is refused in the form, before the launch', async () => {
+test('a live view that no worker supports is refused in the form, before the launch', async () => {
   const server = await Server.start({ WORKER_SUPPORTS_VNC: '0' });
   try {
     const page = await openPanel(server);
@@ -141,7 +144,7 @@ test('a live view that no worker has is refused in the form, before the launch',
   }
 });
 
-test('a preset is saved, survives a reload, is filled in, renamed and deleted', async () => {
+test('a preset is saved, survives a reload, and can be applied, renamed and deleted', async () => {
   const server = await Server.start();
   try {
     const page = await openPanel(server);
@@ -181,6 +184,6 @@ test('a preset is saved, survives a reload, is filled in, renamed and deleted', 
   }
 });
 
-test('the panel’s own code made no mistakes', () => {
+test('the panel’s own code caused no errors', () => {
   assert.deepEqual(complaints, []);
 });

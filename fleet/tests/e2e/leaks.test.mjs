@@ -1,4 +1,4 @@
-/** Sessions come and go; nothing of them stays. */
+/** Sessions leave nothing behind. */
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { attach, blankPage } from './helpers/playwright.mjs';
@@ -8,7 +8,7 @@ import { Server, test } from './helpers/server.mjs';
 import { until } from './helpers/wait.mjs';
 
 const CYCLES = 50;
-/** How many cycles run side by side: a launch is a processor's work, and there are at least two. */
+/** How many cycles run concurrently: a launch occupies a CPU core, and there are at least two. */
 const AT_ONCE = 2;
 const MEGABYTE = 1 << 20;
 
@@ -16,7 +16,7 @@ let server;
 before(async () => (server = await Server.start({ RUNNER_PREWARM_HEADLESS: '1', RUNNER_PREWARM_VNC: '1', RUNNER_VNC_RESOLUTION: '640x480x24' })));
 after(() => server?.stop());
 
-/** Creates a session, uses it now and then, and deletes it. */
+/** Creates a session, uses it sometimes, and deletes it. */
 async function cycle(number) {
   const vnc = number % 2 === 1;
   const session = await server.create(vnc ? { vnc } : { headless: true });
@@ -33,14 +33,14 @@ async function cycle(number) {
   await server.end(session);
 }
 
-/** What the server holds when it holds nothing but its two warm browsers. */
+/** The resources of the server with only its two warm browsers. */
 async function atRest() {
   await server.poolsFull();
   await until(async () => (await server.usedSlots()) === 1, "all slots but the pool's to be free");
   await until(async () => (await server.metrics()).value('camofleet_attachments') === 0, 'all clients to be gone');
   const [driver, ...others] = drivers(server.runBase);
   assert.deepEqual(others, []);
-  // Connections that the tests have closed are noticed a moment later.
+  // It takes a moment until connections closed by the tests are noticed.
   const steady = await steadyCount(() => countDescriptors(server.pid));
   return {
     resident: residentBytes(server.pid),
@@ -57,7 +57,7 @@ async function atRest() {
   };
 }
 
-/** A count that has not changed for a second. */
+/** A count that has been stable for a second. */
 async function steadyCount(count) {
   let [last, since] = [count(), Date.now()];
   await until(() => {
@@ -72,7 +72,7 @@ test('fifty sessions leave no process, descriptor, directory, slot, socket or me
   let early;
   for (let number = 0; number < CYCLES; number += AT_ONCE) {
     if (number === 10) early = await atRest();
-    // Every other time the pools are full again: half of the sessions are warm.
+    // Every second time the pools are full again, so half of the sessions are warm.
     if (number % (2 * AT_ONCE) === 0) await server.poolsFull();
     await Promise.all(Array.from({ length: AT_ONCE }, (_, index) => cycle(number + index)));
   }

@@ -1,4 +1,4 @@
-/** Clients that leave while their session is being built. */
+/** Clients that disconnect while their session is being created. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
@@ -8,7 +8,7 @@ import { browsers } from './helpers/processes.mjs';
 import { test } from './helpers/server.mjs';
 import { until } from './helpers/wait.mjs';
 
-/** One launch at a time, three roles: each hop has to pass on that the client has left. */
+/** One launch at a time, through three roles: each hop has to pass the disconnect on. */
 let [runner, worker, control] = [];
 before(async () => {
   runner = await Camofleet.start('runner', { RUNNER_LAUNCH_PERMITS: '1', RUNNER_LAUNCH_QUEUE: '8' });
@@ -19,7 +19,7 @@ after(async () => {
   for (const role of [control, worker, runner]) await role?.stop();
 });
 
-/** Asks for a session over a connection of its own. */
+/** Requests a session on its own connection. */
 async function ask(role) {
   const socket = net.connect(new URL(role.url).port, '127.0.0.1');
   socket.on('error', () => {});
@@ -51,7 +51,7 @@ for (const [how, leave] of [
   });
 }
 
-test('two hundred clients that have left keep an honest one waiting for no longer than one launch', async (context) => {
+test('two hundred disconnected clients delay another one by no more than one launch', async (context) => {
   const leaving = await Promise.all(Array.from({ length: 200 }, () => ask(control)));
   await until(async () => (await runner.sessions()).length > 0, 'the first to begin');
   for (const socket of leaving) socket.destroy();
@@ -69,7 +69,7 @@ test('two hundred clients that have left keep an honest one waiting for no longe
   assert.ok(ended.filter(({ end_reason: reason }) => reason === 'abandoned').length > 0);
 });
 
-test('creates beyond the line are told to come again, with the setting that bounds it', async () => {
+test('creates beyond the queue\'s limit are refused with Retry-After, and the error names the setting', async () => {
   const waiting = await Promise.all(Array.from({ length: 9 }, () => ask(runner)));
   await until(async () => (await runner.sessions()).length === 9, 'nine creates');
   const { status, headers, json } = await runner.request('POST', '/sessions', { body: { headless: true } });

@@ -1,4 +1,4 @@
-/** A live view is of one session, and never of the next one with its number: the pages that people see it in, in a real Chromium. */
+/** A live view shows one session, and never the next one with its number: the pages in a real Chromium. */
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { showsColour, startChromium } from './helpers/chromium.mjs';
@@ -19,7 +19,7 @@ const TYPEWRITER = colouredPage(
 const TOKEN = 's3cret';
 const BEARER = { headers: { authorization: `Bearer ${TOKEN}` } };
 const FINDING_MS = 15_000;
-/** Longer than any wait between two attempts to connect. */
+/** Longer than any delay between two connection attempts. */
 const LONG_MS = 120_000;
 
 let site, open, guarded, chromium;
@@ -37,7 +37,7 @@ after(async () => {
   await site?.close();
 });
 
-/** A page of its own, whose clock can be put forward; it counts the WebSockets that it opens. */
+/** A page whose clock can be advanced; it counts the WebSockets that it opens. */
 async function newPage() {
   const page = await (await chromium.newContext()).newPage();
   page.setDefaultTimeout(FINDING_MS);
@@ -53,7 +53,7 @@ async function newPage() {
 const screenOf = (page) => page.locator('[data-testid="live-screen"][data-state="connected"] canvas');
 const numberOf = ({ vnc }) => new URL(vnc.http, 'http://base').pathname;
 
-/** Types into the page on a screen, which has to show it. */
+/** Types into the page on a screen, and expects to see it. */
 async function type(page, text) {
   const past = site.visits.length;
   await screenOf(page).click();
@@ -62,19 +62,22 @@ async function type(page, text) {
   await site.visit(new RegExp(`^/typed\\?${text}$`), past);
 }
 
-/** Says that a screen is over, and why; nothing that a person or a timer does there leads to a WebSocket. */
+/**
+ * Expects that a screen is over with this reason, and that neither a user nor a timer opens another
+ * WebSocket.
+ */
 async function staysAway(page, words) {
   await page.getByRole('status').filter({ hasText: words }).waitFor();
   const before = page.sockets.length;
   await page.clock.fastForward(LONG_MS);
   await page.keyboard.type('lost');
-  // Comes after whatever the above has led to.
+  // After everything that the above may have started.
   await page.evaluate(() => fetch(location.href));
   assert.equal(page.sockets.length, before, page.sockets.join('\n'));
   assert.equal(await page.locator('canvas').count(), 0);
 }
 
-test('a view that was opened by its number is over with its session, though the next one has the number again', async () => {
+test('a view that was opened by its number is over with its session, although the next session has the same number', async () => {
   const first = await open.create({ vnc: true, start_url: site.url });
   const pages = [await newPage(), await newPage(), await newPage()];
   const [bare, keyed, panel] = pages;
@@ -106,7 +109,7 @@ test('a view that was opened by its number is over with its session, though the 
   await open.end(next);
 });
 
-test('with a token set the number alone shows nothing, the address that was handed out does, and so does the token', async () => {
+test('with a token set the number alone shows nothing; the published address does, and so does the token', async () => {
   const { json: session } = await guarded.request('POST', '/sessions', { ...BEARER, body: { vnc: true, start_url: site.url } });
   const [bare, keyed, trusted] = [await newPage(), await newPage(), await newPage()];
   await bare.goto(guarded.url + numberOf(session));
@@ -120,17 +123,17 @@ test('with a token set the number alone shows nothing, the address that was hand
   await showsColour(screenOf(trusted), GREEN);
   for (const page of [bare, keyed, trusted]) assert.deepEqual(page.complaints, []);
 
-  // A key that was never handed out opens no more than none.
+  // An invalid key is the same as none.
   const guess = await newPage();
   await guess.goto(`${guarded.url}${numberOf(session)}?key=${'0'.repeat(32)}`);
   await staysAway(guess, 'The session of this screen is over.');
   await Promise.all([bare, keyed, trusted, guess].map((page) => page.context().close()));
 });
 
-test('a proxy that does not pass WebSockets is named as what stands in the way, and the page goes on trying', async () => {
+test('a proxy that blocks WebSockets is named as the cause, and the page keeps retrying', async () => {
   const session = await open.create({ vnc: true, start_url: site.url });
   const proxy = await Cutter.before(open.url);
-  // What it does with a handshake.
+  // How it treats a handshake.
   proxy.cut(/\/websockify\?/);
   try {
     const page = await newPage();

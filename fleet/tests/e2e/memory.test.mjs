@@ -1,4 +1,4 @@
-/** What a flood of clients takes is given back when they have gone. */
+/** The memory of a flood of clients is released afterwards. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
@@ -13,7 +13,7 @@ const MEGABYTE = 1 << 20;
 /** Just below the limit of a body. */
 const BODY = Buffer.alloc(60_000, ' ');
 
-/** A client that has sent all of its body but the end. */
+/** A client that has sent its body except for the end. */
 async function unfinished(port) {
   const socket = net.connect(port, '127.0.0.1').on('error', () => {});
   await once(socket, 'connect');
@@ -22,7 +22,7 @@ async function unfinished(port) {
   return socket;
 }
 
-test('the memory of a thousand clients that sent large bodies is back seconds after they have gone', async (context) => {
+test('the memory of a thousand clients that sent large bodies is released seconds after they have disconnected', async (context) => {
   const control = await Camofleet.start('control', { CONTROL_WORKERS: '[{"name": "nowhere", "url": "http://127.0.0.1:1"}]' }, { healthy: false });
   try {
     const megabytes = () => residentBytes(control.pid) / MEGABYTE;

@@ -1,4 +1,4 @@
-/** Parts of the original beside parts of camofleet: either understands the other. */
+/** Parts of the original and of camofleet work together. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe } from 'node:test';
@@ -16,7 +16,7 @@ const MEGABYTE = 1 << 20;
 const SEEN = '2026-01-31T12:00:00.123Z';
 const WISH = { headless: true, idle_ttl_seconds: 60, start_url: 'https://example.com/', start_url_wait: 'none', labels: { team: 'a' }, vnc: false };
 
-/** Bytes and texts pass both ways as they are. */
+/** Bytes and texts pass unchanged in both directions. */
 async function relays(url, original) {
   const received = [];
   const { socket, closed } = await openSocket(url, {
@@ -38,7 +38,7 @@ async function relays(url, original) {
   await within(closed, 'the socket to be closed');
 }
 
-/** The original's refusals reach the caller in its own words. */
+/** The original's errors reach the caller unchanged. */
 async function passesRefusals(ours, original, session) {
   for (const [status, detail, retryable] of [
     [404, 'Session not found', false],
@@ -88,7 +88,7 @@ describe('our control over a worker of the original', () => {
     assert.deepEqual([ended.id, ended.status, ended.end_reason], [session.id, 'DEAD', 'deleted']);
   });
 
-  test('what it does not know is not asked of it, unless somebody wants it', async () => {
+  test('fields that it does not know are not sent to it, unless the request has them', async () => {
     const session = await control.create();
     assert.deepEqual(original.bodies.at(-1), { labels: {}, vnc: false });
     assert.deepEqual([session.headless, session.idle_ttl_seconds], [false, 300]);
@@ -108,12 +108,12 @@ describe('our control over a worker of the original', () => {
     await control.end(session);
   });
 
-  test('a refusal passes with its status and its words', async () => {
+  test('an error passes with its status and its text', async () => {
     await passesRefusals(control, original, await control.create());
     await control.endAllBut();
   });
 
-  test('a session that ends by itself goes from the list, and its worker stays healthy', async () => {
+  test('a session that ends by itself is removed from the list, and its worker stays healthy', async () => {
     await control.create();
     original.forget();
     await until(async () => (await control.sessions()).length === 0, 'the list to be empty', 3000);
@@ -143,7 +143,7 @@ describe('our worker over a runner of the original', () => {
     original?.close();
   });
 
-  test('it is asked for what nobody has asked for otherwise', async () => {
+  test('it gets the defaults for fields that the request leaves out', async () => {
     const session = await worker.create();
     assert.deepEqual(original.bodies.at(-1), { headless: false, idle_ttl_seconds: 300, labels: {}, vnc: false });
     await worker.end(session);
@@ -161,7 +161,7 @@ describe('our worker over a runner of the original', () => {
     }
   });
 
-  test('its sessions are those of a worker', async () => {
+  test('its sessions are shown as those of a worker', async () => {
     const session = await worker.create(WISH);
     assert.deepEqual(original.bodies.at(-1), WISH);
     const { status, browser, headless, worker_id: id, created_at: created, last_seen_at: seen, vnc_enabled: vnc } = session;
@@ -181,23 +181,23 @@ describe('our worker over a runner of the original', () => {
     await worker.end(session);
   });
 
-  test('a client attaches, where the runner says that the browser is', async () => {
+  test('a client attaches at the address that the runner reports', async () => {
     const session = await worker.create();
     await relays(worker.wsUrl + session.ws_endpoint, original);
     await worker.end(session);
   });
 
-  test('a refusal passes with its status and its words', async () => {
+  test('an error passes with its status and its text', async () => {
     await passesRefusals(worker, original, await worker.create());
     await worker.endAllBut();
   });
 });
 
-describe('what the original reads of ours', () => {
+describe('what the original reads from ours', () => {
   const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$/;
   const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
   const isLinks = ({ ws, http, password_protected: asks }) => [ws, http].every((link) => link === null || typeof link === 'string') && typeof asks === 'boolean';
-  /** What each field of a detail is, by the contract. */
+  /** The type of each field of a session, by the contract. */
   const COMMON = {
     id: (value) => UUID.test(value),
     status: (value) => ['INIT', 'READY', 'TERMINATING', 'DEAD'].includes(value),

@@ -1,4 +1,7 @@
-/** Processes of a fleet die, stop, or never answer: what the rest reports meanwhile, and how it recovers. */
+/**
+ * Processes of a fleet die, stop, or never answer: what the others report meanwhile, and how the fleet
+ * recovers.
+ */
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { after, before, describe } from 'node:test';
@@ -12,12 +15,12 @@ import { until, within } from './helpers/wait.mjs';
 
 const HEADERS = CLIENT_HEADERS;
 const READS = ['/sessions', '/workers', '/health'];
-/** What a read may take, whatever its workers do. */
+/** The limit of a read, whatever its workers do. */
 const READ_LIMIT_MS = 50;
-/** A machine that is busy with other tests holds a read up now and then; a read that waits for a worker is late each time. */
+/** On a busy machine a read is sometimes late; a read that waits for a worker is late every time. */
 const ROUNDS = 5;
 
-/** Reads all that is read often, and expects that no read waits for a worker. */
+/** Repeats all frequent reads, and expects that none waits for a worker. */
 async function readsAreQuick(control, context, times = 20) {
   let measured;
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -37,12 +40,12 @@ async function readsAreQuick(control, context, times = 20) {
   for (const [route, slowest] of Object.entries(measured)) assert.ok(slowest < READ_LIMIT_MS, `${route} took ${slowest} ms`);
 }
 
-/** A stopwatch that tells a test's report what it measured. */
+/** A stopwatch whose measurements are in the test's report. */
 function stopwatch(context) {
   const started = Date.now();
   return {
     note: (what) => context.diagnostic(`${what} after ${Date.now() - started} ms`),
-    /** Waits for a moment that is so far from the start. */
+    /** Waits for a moment relative to the start. */
     at: (moment) => delay(Math.max(0, started + moment - Date.now())),
   };
 }
@@ -57,10 +60,10 @@ describe('a fleet of two hosts', () => {
 
   const isHealthy = () => until(async () => (await fleet.status('east')).healthy, 'east to be healthy', RECOVERY_MS);
 
-  /** Resolves when control has noticed that east is of no use; begun at once, it may be waited for later. */
+  /** Resolves when control has noticed that east is unusable; may be started before it is awaited. */
   function unhealthyEast(clock, what) {
     const noticed = until(async () => !(await fleet.status('east')).healthy, 'east to be unhealthy', DETECTION_MS).then(() => clock.note(what));
-    // A test that fails before it waits for this has its own error.
+    // A test that fails before it awaits this has its own error.
     noticed.catch(() => {});
     return noticed;
   }
@@ -68,18 +71,18 @@ describe('a fleet of two hosts', () => {
   const find = async ({ id }) => (await control.sessions()).find((session) => session.id === id);
 
   /**
-   * What each of some roles reports of itself and of some sessions, a line each, at a moment that may be waited for
-   * while the test goes on.
+   * What some roles report of themselves and of some sessions, one line each, at a moment; may be awaited
+   * later.
    *
-   * @param {object} clock the test's stopwatch, which notes the lines
+   * @param {object} clock the test's stopwatch, which records the lines
    * @param {number} moment when, in milliseconds on that clock
-   * @param {Record<string, {id: string}>} sessions by the names that the lines give them
-   * @param {string[]} members those that run
+   * @param {Record<string, {id: string}>} sessions by their names in the lines
+   * @param {string[]} members the running roles
    * @returns {Promise<Record<string, string>>} the lines
    */
   function reports(clock, moment, sessions, members) {
     const lines = reportsAt(clock, moment, sessions, members);
-    // A test that fails before it waits for this has its own error.
+    // A test that fails before it awaits this has its own error.
     lines.catch(() => {});
     return lines;
   }
@@ -99,7 +102,7 @@ describe('a fleet of two hosts', () => {
     return lines;
   }
 
-  /** A session on either host, and a client on one of them. */
+  /** A session on each host, and a client on one of them. */
   async function twoSessions() {
     const [lost, spared] = [await control.create({ headless: true, worker: 'east' }), await control.create({ headless: true, worker: 'west' })];
     const { socket, closed } = await openSocket(control.wsUrl + lost.ws_endpoint, { headers: HEADERS });
@@ -107,14 +110,14 @@ describe('a fleet of two hosts', () => {
     return { lost, spared, closed };
   }
 
-  /** Nothing has happened to the host that lives, and it takes what the other does not. */
+  /** The healthy host is unaffected, and gets the creates that the other can't take. */
   async function restGoesOn(spared) {
     const { status, stale } = await find(spared);
     assert.deepEqual([status, stale, (await fleet.status('west')).healthy], ['READY', false, true]);
     const client = await attach(control, spared);
     assert.equal(await (await blankPage(client)).evaluate(() => 6 * 7), 42);
     await client.close();
-    // Two in a row: either would be the other host's turn.
+    // Two in a row: one of them would be the other host's turn.
     for (let count = 0; count < 2; count += 1) {
       const session = await control.create({ headless: true });
       assert.equal(session.worker, 'west');
@@ -122,7 +125,7 @@ describe('a fleet of two hosts', () => {
     }
   }
 
-  /** A session of a host that does not answer can be seen, and nothing can be done with it. */
+  /** A session of a host that does not answer is listed, but can't be used. */
   async function isOutOfReach(lost) {
     for (const [method, below] of [['DELETE', ''], ['POST', '/touch']]) {
       const answer = await control.request(method, `/sessions/east/${lost.id}${below}`);
@@ -134,7 +137,7 @@ describe('a fleet of two hosts', () => {
     assert.deepEqual([refusal?.status, refusal?.json.code], [502, 'upstream_unreachable']);
   }
 
-  test('a killed runner: nothing of it is left, its worker says so, and all is well once it is back', async (context) => {
+  test('a killed runner: none of its processes is left, its worker reports it, and all is well once it is back', async (context) => {
     const { lost, spared, closed } = await twoSessions();
     const shown = await fleet.runnerEast.create({ vnc: true });
     await until(async () => (await find(shown))?.status === 'READY', 'control to see it');
@@ -146,7 +149,7 @@ describe('a fleet of two hosts', () => {
     const afterASecond = reportAt(1000);
     await fleet.runnerEast.awaitEnd();
     await fleet.runnerEast.nothingIsLeft(2000);
-    // At once, and before anybody can know of it.
+    // At once, before anybody can have noticed.
     for (let count = 0; count < 2; count += 1) {
       const session = await control.create({ headless: true });
       assert.equal(session.worker, 'west');
@@ -154,7 +157,7 @@ describe('a fleet of two hosts', () => {
     }
     assert.equal((await within(closed, 'the client to be closed', 2000)).code, 1011);
     const { control: early, workerEast, ...others } = await afterASecond;
-    // The two hops between it and control may not have asked since.
+    // The two hops between it and control may not have polled since.
     assert.match(early, /^(ok|degraded); lost: READY(, stale)?; shown: READY(, stale)?; spared: READY$/);
     assert.match(workerEast, /^(ok|degraded); lost: READY(, stale)?; shown: READY(, stale)?$/);
     const untouched = { workerWest: 'ok; spared: READY', runnerWest: 'ok; spared: READY' };
@@ -179,7 +182,7 @@ describe('a fleet of two hosts', () => {
     await control.end(spared);
   });
 
-  test('a killed worker: its sessions are stale and live on, and are usable once it is back', async (context) => {
+  test('a killed worker: its sessions are stale and continue, and are usable once it is back', async (context) => {
     const { lost, spared, closed } = await twoSessions();
     const clock = stopwatch(context);
     fleet.workerEast.kill('SIGKILL');
@@ -214,7 +217,7 @@ describe('a fleet of two hosts', () => {
     for (const session of [lost, spared]) await control.end(session);
   });
 
-  test('a worker that stops answering: reads stay quick, and it is back when it goes on', async (context) => {
+  test('a worker that stops answering: reads stay fast, and it is back when it answers again', async (context) => {
     const session = await control.create({ headless: true, worker: 'east' });
     const clock = stopwatch(context);
     fleet.workerEast.kill('SIGSTOP');
@@ -236,12 +239,12 @@ describe('a fleet of two hosts', () => {
     await control.endAllBut();
   });
 
-  test('a killed control: the workers go on, and the next control finds their sessions', async (context) => {
+  test('a killed control: the workers continue, and the next control finds their sessions', async (context) => {
     const { lost, spared, closed } = await twoSessions();
     const clock = stopwatch(context);
     fleet.control.kill('SIGKILL');
     await fleet.control.awaitEnd();
-    // Its sockets died with it.
+    // Its sockets were closed with it.
     assert.equal((await within(closed, 'the client to be closed', 2000)).code, 1006);
     for (const [worker, { id }] of [[fleet.workerEast, lost], [fleet.workerWest, spared]]) {
       assert.equal((await worker.session({ id })).status, 'READY');
@@ -265,7 +268,7 @@ describe('a fleet of two hosts', () => {
   });
 });
 
-describe('a worker that takes connections and never answers', () => {
+describe('a worker that accepts connections and never answers', () => {
   let worker, control, silent;
   const sockets = new Set();
   before(async () => {
@@ -286,7 +289,7 @@ describe('a worker that takes connections and never answers', () => {
     await readsAreQuick(control, context);
   });
 
-  test('it is reported, and sessions go elsewhere', async () => {
+  test('it is reported, and sessions are placed elsewhere', async () => {
     const status = async () => (await control.read('/workers')).find(({ name }) => name === 'silent');
     await until(async () => /did not answer within/.test((await status()).detail.error), 'its silence to be reported', DETECTION_MS);
     assert.equal((await status()).healthy, false);
@@ -299,7 +302,7 @@ describe('a worker that takes connections and never answers', () => {
     }
   });
 
-  test('what names it is refused at once', async () => {
+  test('requests for it by name are refused at once', async () => {
     const started = Date.now();
     const answer = await control.request('POST', '/sessions', { body: { headless: true, worker: 'silent' } });
     assert.deepEqual([answer.status, answer.json.code], [502, 'upstream_unreachable'], answer.text);

@@ -1,4 +1,4 @@
-/** The panel in the language and the theme of the person in front of it: the browser's and the system's, until one is chosen. */
+/** The panel in the user's language and theme: the browser's and the system's, until another is chosen. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, before } from 'node:test';
@@ -8,7 +8,7 @@ import { Server, test } from './helpers/server.mjs';
 const TEXTS = new URL('../../../frontend/src/i18n/', import.meta.url);
 const readTexts = (language, file) => JSON.parse(fs.readFileSync(new URL(`${language}/${file}`, TEXTS), 'utf8'));
 
-/** The texts that English has another word for than Russian; those with parameters in them can't be looked for. */
+/** The English texts that differ in Russian; texts with parameters are left out. */
 function englishOnly(english, russian) {
   if (typeof english === 'string') return english === russian || /[{<]/.test(english) ? [] : [english];
   return Object.keys(english).flatMap((key) => englishOnly(english[key], russian[key] ?? ''));
@@ -30,7 +30,7 @@ after(async () => {
   await server?.stop();
 });
 
-/** Opens the panel in a browser of its own, which remembers nothing. */
+/** Opens the panel in a new browser context. */
 async function openPanel(options = {}, path = '') {
   const context = await chromium.newContext({ locale: 'en-US', viewport: { width: 1440, height: 900 }, ...options });
   const page = await context.newPage();
@@ -39,7 +39,7 @@ async function openPanel(options = {}, path = '') {
   return page;
 }
 
-/** Everything in a page that a person reads or hears and that is English. */
+/** All visible and accessible texts of a page that are English. */
 async function leftInEnglish(page) {
   const found = await page.evaluate(() => {
     const texts = [document.title];
@@ -55,7 +55,7 @@ async function leftInEnglish(page) {
 const backgroundOf = (page) => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
 const [LIGHT, DARK] = ['rgb(244, 246, 247)', 'rgb(14, 18, 22)'];
 
-test('the panel speaks Russian at once when that is chosen, on every page, and after a reload', async () => {
+test('the panel switches to Russian at once, on every page, and stays so after a reload', async () => {
   const page = await openPanel();
   await page.getByText(session.id.slice(0, 8)).waitFor();
   assert.ok((await leftInEnglish(page)).length > 10, 'it begins in English');
@@ -83,7 +83,7 @@ test('the panel speaks Russian at once when that is chosen, on every page, and a
   await page.getByRole('table', { name: 'Сессии' }).waitFor();
   assert.deepEqual(await leftInEnglish(page), []);
 
-  // The page with one live view keeps to it too.
+  // The page with a single live view follows the choice too.
   await page.goto(server.url + session.vnc.http);
   await page.getByRole('application', { name: 'Живой экран' }).waitFor();
   assert.equal(await page.locator('html').getAttribute('lang'), 'ru');
@@ -100,7 +100,7 @@ test('a browser that prefers Russian gets it, and English when that is chosen', 
   await page.context().close();
 });
 
-test('the theme is the system’s, also when that changes, until another is chosen, which is kept', async () => {
+test('the theme follows the system, also when that changes, until another is chosen, which is remembered', async () => {
   const page = await openPanel({ colorScheme: 'dark' });
   await page.getByRole('button', { name: 'Settings' }).waitFor();
   assert.equal(await backgroundOf(page), DARK);

@@ -1,10 +1,10 @@
-/** How sessions come to their end before the eyes of a person at the panel, in a real Chromium. */
+/** Ending sessions in the panel, in a real Chromium. */
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { startChromium } from './helpers/chromium.mjs';
 import { Server, test } from './helpers/server.mjs';
 
-/** The shortest that the API takes, in seconds. */
+/** The shortest TTL that the API accepts, in seconds. */
 const IDLE_TTL = 30;
 const FINDING_MS = 15_000;
 const EXPIRY_MS = (IDLE_TTL + 15) * 1000;
@@ -24,7 +24,7 @@ after(async () => {
   await server?.stop();
 });
 
-test('several sessions are ended together, and one that nobody uses counts down, expires, and says so', async () => {
+test('several sessions are ended together, and an idle one counts down, expires, and shows the reason', async () => {
   const idle = await server.create({ headless: true, idle_ttl_seconds: IDLE_TTL });
   const batch = [];
   for (let i = 0; i < 2; i += 1) batch.push(await server.create({ headless: true, labels: { batch: 'nightly' } }));

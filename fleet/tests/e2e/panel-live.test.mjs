@@ -1,4 +1,4 @@
-/** The panel keeps up with its fleet: by the event stream, without it, and with five thousand sessions. */
+/** The panel is kept current: with the event stream, without it, and with five thousand sessions. */
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 import { startChromium } from './helpers/chromium.mjs';
@@ -8,20 +8,20 @@ import { startControl } from './helpers/roles.mjs';
 import { Server, test } from './helpers/server.mjs';
 import { until } from './helpers/wait.mjs';
 
-/** How late a change may be on the screen. */
+/** How late a change may be shown. */
 const SHOWN_WITHIN_MS = 300;
 const MANY = 5000;
-/** How often the list is scrolled through with the wheel, how long each time in seconds, and how many pixels a second. */
+/** How often the list is scrolled, for how many seconds each, and at how many pixels per second. */
 const SCROLLS = { runs: 5, seconds: 2, speed: 1500 };
 /**
- * What is promised: the least frames a second, and how long a change that has arrived may take to be drawn, in
- * milliseconds. Only `QUIET=1` holds the panel to it (`bench/README.md`): elsewhere other tests run beside this one, and
- * the limits are ones that a list which draws every row is far beyond.
+ * The limits: the minimum of frames per second, and how long a received change may take to be drawn, in
+ * milliseconds. They apply with `QUIET=1` only (`bench/README.md`): otherwise other tests run at the same
+ * time, and the limits are such that a list without virtualization would exceed them by far.
  */
 const [FRAMES, DRAWN_WITHIN_MS] = process.env.QUIET === '1' ? [50, 50] : [10, 500];
 /**
- * What a second of scrolling may cost the page's main thread, in milliseconds of processor time: 8 for a frame, at 50 a
- * second. It is the same on a busy machine, where fewer frames bring more rows each.
+ * The limit of the main thread's CPU time per second of scrolling, in milliseconds: 8 per frame at 50 frames
+ * per second. It also holds on a busy machine, where fewer frames render more rows each.
  */
 const BUSY_MS = 400;
 
@@ -31,10 +31,10 @@ after(() => chromium?.close());
 
 const shortId = ({ id }) => id.slice(0, 8);
 
-/** Opens the panel in a page of its own, and waits until it follows the events. */
+/** Opens the panel in a new page, and waits until it follows the events. */
 async function openPanel(url) {
   const page = await chromium.newPage({ viewport: { width: 1440, height: 900 } });
-  // When the bytes arrived that tell of the last touch.
+  // When the bytes with the last touch arrived.
   await page.addInitScript(() => {
     const { read } = ReadableStreamDefaultReader.prototype;
     ReadableStreamDefaultReader.prototype.read = async function () {
@@ -48,7 +48,7 @@ async function openPanel(url) {
   return page;
 }
 
-/** Turns the wheel over the list, run by run; tells the frames and the work of the page's main thread for a second of each. */
+/** Scrolls the list by wheel; returns the frames and the main thread's CPU time per second of each run. */
 async function scrollThrough(page) {
   const { runs, seconds, speed } = SCROLLS;
   const devtools = await page.context().newCDPSession(page);
@@ -92,9 +92,9 @@ describe('with one server', () => {
     await server?.stop();
   });
 
-  test('a change on the fleet is on the screen at once', async (context) => {
+  test('a change in the fleet is shown at once', async (context) => {
     const page = await openPanel(server.url);
-    // When each text first came to stand in the page, and when it was gone, by the clock that the server has too.
+    // When each text appeared in the page, and when it was removed, on the clock that the server shares.
     await page.evaluate(() => {
       const seen = (globalThis.seen = {});
       new MutationObserver(() => {
@@ -116,7 +116,7 @@ describe('with one server', () => {
     await page.close();
   });
 
-  test('it polls while the event stream is cut, is offline while nothing answers, and is live again by itself', async () => {
+  test('it polls while the event stream is down, is offline while nothing answers, and is live again by itself', async () => {
     const page = await openPanel(cutter.url);
     cutter.cut(/\/events$/);
     await page.locator('.connection.polling').waitFor();
@@ -147,7 +147,7 @@ describe(`with ${MANY} sessions`, () => {
     original?.close();
   });
 
-  test('the list scrolls smoothly, and one change of one row is drawn at once', async (context) => {
+  test('the list scrolls smoothly, and a change of one row is drawn at once', async (context) => {
     const page = await openPanel(control.url);
     await page.locator('.count', { hasText: MANY.toLocaleString('en') }).waitFor();
     const rows = await page.locator('tbody tr').count();
@@ -171,7 +171,7 @@ describe(`with ${MANY} sessions`, () => {
     const drawn = page.evaluate(async (id) => {
       const timer = document.querySelector(`code[title="${id}"]`).closest('tr').querySelector('[role=timer]');
       await new Promise((resolve) => {
-        // A whole TTL is left after a touch; before it a minute has passed.
+        // A touch restores the whole TTL, of which a minute had passed.
         new MutationObserver(() => /^(5:00|4:5)/.test(timer.textContent) && resolve()).observe(timer, { childList: true, subtree: true, characterData: true });
       });
       await new Promise((resolve) => requestAnimationFrame(resolve));

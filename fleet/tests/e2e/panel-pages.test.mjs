@@ -1,6 +1,6 @@
 /**
- * Every page of the panel fits a desktop's window, a small laptop's and a phone's, in both languages, and keeps the rules of
- * WCAG 2.1 A and AA that a machine can check (axe), in both themes. With `SCREENSHOTS=all` (`make screenshots`) it also saves a
+ * Every page of the panel fits the windows of a desktop, a small laptop and a phone, in both languages, and meets the rules of
+ * WCAG 2.1 A and AA that can be checked automatically (axe), in both themes. With `SCREENSHOTS=all` (`make screenshots`) it also saves a
  * picture of each in `target/screenshots`; with `SCREENSHOTS=docs` (`make docs-screenshots`) those in `docs/screenshots`.
  */
 import assert from 'node:assert/strict';
@@ -12,7 +12,7 @@ import { PAGES } from './helpers/panelPages.mjs';
 import { test } from './helpers/server.mjs';
 import { Showcase } from './helpers/showcase.mjs';
 
-/** The last one's layout is what axe sees. */
+/** axe checks the layout of the last one. */
 const SIZES = [
   { width: 390, height: 844 },
   { width: 1024, height: 768 },
@@ -35,7 +35,7 @@ const LOOKS = [
 ];
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'];
 const GRAVE = ['serious', 'critical'];
-/** Base UI's traps for the focus around an open menu: who comes to one is led on, so that nobody is ever on it. */
+/** Base UI's focus guards around an open menu: they pass the focus on, so it never stays on them. */
 const FOCUS_GUARDS = '[data-base-ui-focus-guard]';
 
 let showcase;
@@ -47,14 +47,14 @@ before(async () => {
 });
 after(() => showcase?.stop());
 
-/** How far the page is wider than its window, once what a new size moves has moved. */
+/** How much wider than its window the page is, once the layout has settled. */
 const excess = (page) =>
   page.evaluate(async () => {
     for (let frame = 0; frame < 2; frame += 1) await new Promise((resolve) => requestAnimationFrame(resolve));
     return document.documentElement.scrollWidth - innerWidth;
   });
 
-/** The grave violations of what a page shows, each with the elements that it is about. */
+/** The serious and critical violations on a page, each with its elements. */
 async function violations(page) {
   await page.evaluate(axe.source);
   const found = await page.evaluate(

@@ -1,4 +1,4 @@
-/** What people see: the panel and the page with a live view, in a real Chromium. */
+/** The panel and the page with a live view, in a real Chromium. */
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { showsColour, startChromium } from './helpers/chromium.mjs';
@@ -22,7 +22,7 @@ const complaints = [];
 
 before(async () => {
   site = await Site.open({ '/': TYPEWRITER });
-  // One warm browser, as in everyday use: the panel's launch is then at once.
+  // One warm browser, as in everyday use, so that the panel's launch is fast.
   server = await Server.start({ RUNNER_PREWARM_VNC: '1' });
   chromium = await startChromium();
   page = await chromium.newPage();
@@ -37,7 +37,7 @@ after(async () => {
   await site?.close();
 });
 
-test('the live view page connects without a click, shows the screen, and takes what is typed', async () => {
+test('the live view page connects without a click, shows the screen, and sends what is typed', async () => {
   const past = site.visits.length;
   const session = await server.create({ vnc: true, start_url: site.url });
   await page.goto(server.url + session.vnc.http);
@@ -49,14 +49,14 @@ test('the live view page connects without a click, shows the screen, and takes w
   await page.keyboard.type('hello');
   await site.visit(/^\/typed\?hello/, past);
 
-  // A session that goes leaves the page with a reason, and nothing to try again.
+  // When its session ends, the page shows the reason and does not retry.
   await server.end(session);
   await page.locator('[data-testid="live-screen"][data-state="disconnected"]').waitFor();
   await page.getByRole('status').filter({ hasText: /^The session of this screen is over\.$/ }).waitFor();
   await page.goto('about:blank');
 });
 
-test('a session is launched from the form, watched, touched, and ended in the panel', async () => {
+test('a session is launched from the form, viewed, touched, and ended in the panel', async () => {
   await server.poolsFull();
   complaints.length = 0;
   await page.goto(server.url);
@@ -92,13 +92,13 @@ test('a session is launched from the form, watched, touched, and ended in the pa
 
   await page.getByRole('switch', { name: 'Show ended' }).check();
   await page.getByRole('table', { name: 'Ended sessions' }).getByText(name).first().waitFor();
-  // The live view's socket is closed with 1011, and the view is told that it is over (410): a browser may report both, and
-  // nothing else may go wrong.
+  // The live view's WebSocket is closed with 1011, and its view info is 410: a browser may log both, but
+  // nothing else.
   assert.deepEqual(complaints.filter((text) => !/WebSocket|status of 410/.test(text)), []);
 });
 
-test('the panel works below the prefix of an ingress that strips it', async () => {
-  // What such an ingress would ask for: everything relative to the page.
+test('the panel works behind an ingress that strips a prefix', async () => {
+  // All URLs must be relative to the page.
   const html = (await server.request('GET', '/')).text;
   const assets = [...html.matchAll(/(?:src|href)="([^"]+\.(?:js|css|svg))"/g)].map(([, address]) => address);
   assert.ok(assets.length > 0);
@@ -108,7 +108,7 @@ test('the panel works below the prefix of an ingress that strips it', async () =
   assert.match(answer.headers['cache-control'], /immutable/);
 });
 
-test("the API's page shows its routes below any path, and asks nobody else", async () => {
+test("the API's page shows its routes below any path, and requests nothing else", async () => {
   const past = complaints.length;
   const foreign = [];
   page.on('request', (request) => request.url().startsWith(server.url) || /^(data|blob):/.test(request.url()) || foreign.push(request.url()));

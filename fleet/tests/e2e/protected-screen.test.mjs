@@ -1,4 +1,4 @@
-/** A live screen with a password, before the eyes of a person: on its own page and in the panel, in a real Chromium. */
+/** A live view with a password, on its own page and in the panel, in a real Chromium. */
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { showsColour, startChromium } from './helpers/chromium.mjs';

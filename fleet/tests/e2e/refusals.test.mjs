@@ -1,4 +1,4 @@
-/** What can't be done is refused with the contract's status and code, as JSON, before any upgrade. */
+/** Invalid requests are refused with the contract's status and code, as JSON, before any upgrade. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -17,7 +17,7 @@ let directory;
 before(() => (directory = temporaryDirectory()));
 after(() => fs.rmSync(directory, { recursive: true, force: true }));
 
-/** An answer is a JSON error with this status and code; returns its text. */
+/** Expects a JSON error with this status and code; returns its text. */
 function isError(answer, status, code) {
   assert.deepEqual([answer.status, answer.json?.code], [status, code], answer.text);
   assert.match(answer.headers['content-type'], /^application\/json/);
@@ -25,14 +25,14 @@ function isError(answer, status, code) {
   return answer.json.detail;
 }
 
-/** A WebSocket is refused before its upgrade; returns the text. */
+/** Expects that a WebSocket is refused before the upgrade; returns the text. */
 async function isRefused(url, status, code, options = { headers: HEADERS }) {
   const { refusal } = await openSocket(url, options);
   assert.ok(refusal, `${url} was served`);
   return isError(refusal, status, code);
 }
 
-/** Runs a body with a server of its own. */
+/** Runs a body with its own server. */
 const withServer = (settings, body, options) => async () => {
   const server = await Server.start(settings, options);
   try {
@@ -43,7 +43,7 @@ const withServer = (settings, body, options) => async () => {
   }
 };
 
-/** Nothing that a failed launch began is left. */
+/** Nothing is left of a failed launch. */
 async function nothingBegan(server) {
   await until(() => browsers(server.runBase).length + xServers(server.runBase).length === 0, 'the failed launch to be gone', 2000);
   await until(async () => (await server.usedSlots()) === 0, 'its slot to be back', 2000);
@@ -51,7 +51,7 @@ async function nothingBegan(server) {
   assert.deepEqual(await server.sessions(), []);
 }
 
-describe('a request that is wrong in itself', () => {
+describe('an invalid request', () => {
   let server;
   before(async () => (server = await Server.start()));
   after(() => server?.stop());
@@ -80,11 +80,11 @@ describe('a request that is wrong in itself', () => {
     });
   }
 
-  test('422: a label that is no string is named with its key', async () => {
+  test('422: a label that is not a string is named with its key', async () => {
     assert.match(isError(await create({ labels: { team: 1 } }), 422, 'invalid_field'), /^labels\.team: /);
   });
 
-  test('422: a body that is no JSON object', async () => {
+  test('422: a body that is not a JSON object', async () => {
     for (const body of ['{', '[]', '"text"', 'null', '5']) isError(await create(body), 422, 'invalid_json');
   });
 
@@ -115,7 +115,7 @@ describe('a request that is wrong in itself', () => {
     assert.equal((await server.request('GET', `/sessions/mars/${NOBODY}`)).json.detail, 'Worker not found');
   });
 
-  test('405: routes that answer other methods', async () => {
+  test('405: other methods of a route', async () => {
     for (const [method, route] of [
       ['PUT', '/sessions'],
       ['DELETE', '/sessions'],
@@ -137,7 +137,7 @@ describe('a request that is wrong in itself', () => {
     isError(await server.request('GET', `/sessions/local/${NOBODY}/ws`, { headers }), 400, 'bad_websocket_handshake');
   });
 
-  test('404 before the upgrade: WebSockets to what does not exist', async () => {
+  test('404 before the upgrade: WebSockets of missing sessions', async () => {
     const { wsUrl } = server;
     assert.equal(await isRefused(`${wsUrl}/sessions/local/${NOBODY}/ws`, 404, 'session_not_found'), 'Session not found');
     await isRefused(`${wsUrl}/sessions/mars/${NOBODY}/ws`, 404, 'worker_not_found');
@@ -147,7 +147,7 @@ describe('a request that is wrong in itself', () => {
     await isRefused(`${wsUrl}/nothing`, 404, 'not_found');
   });
 
-  test('409: a session that is not READY can not be attached to, and one deleted while it starts is cancelled', async () => {
+  test('409: a session that is not READY refuses clients, and one deleted while it starts is cancelled', async () => {
     const creating = create({ headless: true });
     const session = await until(async () => (await server.sessions()).find(({ status }) => status === 'INIT'), 'the session to be there');
     assert.match(await isRefused(server.wsUrl + session.ws_endpoint, 409, 'session_not_ready'), /INIT/);
@@ -157,18 +157,18 @@ describe('a request that is wrong in itself', () => {
     await nothingBegan(server);
   });
 
-  test('428: a Playwright client of another version is told which one is right', async () => {
+  test('428: a Playwright client of another version gets the right one in the error', async () => {
     const session = await server.create({ headless: true });
     const headers = { ...CLIENT_HEADERS, 'user-agent': 'Playwright/1.40.0 (x64; debian 12) node/20' };
     const detail = await isRefused(server.wsUrl + session.ws_endpoint, 428, 'playwright_version_mismatch', { headers });
     assert.match(detail, /1\.40.*1\.62/);
-    // The refusal is one message, the count of clients another.
+    // The refusal and the client count are separate messages.
     await server.sessionThat(session, ({ attached }) => attached === 0, 'without clients');
     await server.end(session);
   });
 });
 
-test('401: where a token is set, REST and WebSockets ask for it, and take it from the header or the query', withServer({ CONTROL_API_TOKEN: 's3cret' }, async (server) => {
+test('401: where a token is set, REST and WebSockets require it, in the header or the query', withServer({ CONTROL_API_TOKEN: 's3cret' }, async (server) => {
   const ws = `/sessions/local/${NOBODY}/ws`;
   const right = { authorization: 'Bearer s3cret' };
   for (const headers of [{}, { authorization: 'Bearer other' }, { authorization: 's3cret' }]) {
@@ -182,11 +182,11 @@ test('401: where a token is set, REST and WebSockets ask for it, and take it fro
   await isRefused(server.wsUrl + ws, 404, 'session_not_found', { headers: right });
   await isRefused(`${server.wsUrl}${ws}?access_token=s3cret`, 404, 'session_not_found');
   await isRefused(`${server.wsUrl}/websockify?token=1&access_token=s3cret`, 404, 'vnc_not_found');
-  // Probes and the panel's own page need none.
+  // Probes and the panel's page need no token.
   for (const route of ['/health', '/']) assert.equal((await server.request('GET', route)).status, 200);
 }));
 
-test('429: at capacity a request is asked to come back, and is served when it does', withServer({ RUNNER_MAX_SESSIONS: '1' }, async (server) => {
+test('429: at capacity a request is refused with Retry-After, and accepted then', withServer({ RUNNER_MAX_SESSIONS: '1' }, async (server) => {
   const session = await server.create({ headless: true });
   const answer = await server.request('POST', '/sessions', { body: { headless: true } });
   assert.match(isError(answer, 429, 'at_capacity'), /RUNNER_MAX_SESSIONS/);
@@ -195,7 +195,7 @@ test('429: at capacity a request is asked to come back, and is served when it do
   await server.end(await server.create({ headless: true }));
 }));
 
-test('503: without a free slot there is no live view, and with one viewer too many no tunnel', withServer(
+test('503: without a free slot there is no live view, and above the limit of viewers no tunnel', withServer(
   { MAX_CONCURRENT_SESSIONS: '1' },
   async (server) => {
     const session = await server.create({ vnc: true });
@@ -223,7 +223,7 @@ test('503 and 400: without display tools a live view is refused, and everything 
   })();
 });
 
-test('502: a browser that ends at its start is an error with its exit status, and leaves nothing', withServer({ RUNNER_FIREFOX_PATH: '/bin/false' }, async (server) => {
+test('502: a browser that exits at its start is an error with its exit status, and leaves nothing', withServer({ RUNNER_FIREFOX_PATH: '/bin/false' }, async (server) => {
   const detail = isError(await server.request('POST', '/sessions', { body: { headless: true } }), 502, 'launch_failed');
   assert.match(detail, /exit status 1|code 1|status 1/);
   await nothingBegan(server);
@@ -258,7 +258,7 @@ test('504: a browser that takes too long is given up in time, and leaves nothing
   })();
 });
 
-test('502 and 504: an X server that ends, or says nothing, is an error, and leaves nothing', async () => {
+test('502 and 504: an X server that exits, or does not become ready, is an error, and leaves nothing', async () => {
   for (const [script, status, code, says] of [
     ['echo "no screens found" >&2; exit 3', 502, 'display_failed', /no screens found/],
     ['exec sleep 600', 504, 'launch_timed_out', /RUNNER_VNC_STARTUP_TIMEOUT_SECONDS/],

@@ -9,7 +9,7 @@ import { Original } from './helpers/originals.mjs';
 import { startControl } from './helpers/roles.mjs';
 import { until } from './helpers/wait.mjs';
 
-/** Nobody listens on loopback's port 1. */
+/** Nothing listens on port 1 of loopback. */
 const NOBODY = 'http://127.0.0.1:1';
 const ORIGIN = 'https://panel.example';
 
@@ -37,13 +37,13 @@ async function withControl(workers, settings, body) {
   });
 }
 
-/** What a role needs to start. */
+/** The settings that a role needs to start. */
 const NEEDS = { control: { CONTROL_WORKERS: '[]' }, worker: { WORKER_RUNNER_BASE_URL: NOBODY }, runner: {}, gateway: {} };
 
 for (const [role, needs] of Object.entries(NEEDS)) {
   const [host, port] = [`${PREFIXES[role]}_HOST`, `${PREFIXES[role]}_PORT`];
 
-  test(`${role}: ${host} and ${port} are where it listens, and a port in use is named`, async () => {
+  test(`${role}: ${host} and ${port} are the listening address, and a port in use is reported`, async () => {
     await withRole(role, { ...needs, [host]: '127.0.0.3' }, async (camofleet) => {
       assert.match(camofleet.url, /^http:\/\/127\.0\.0\.3:\d+$/);
       const taken = new URL(camofleet.url).port;
@@ -54,13 +54,13 @@ for (const [role, needs] of Object.entries(NEEDS)) {
     });
   });
 
-  test(`${role}: a port that is none stops the start`, async () => {
+  test(`${role}: an invalid port is a start error`, async () => {
     const { status, stderr } = await run([role], { ...needs, [port]: '70000' });
     assert.equal(status, 64, stderr);
     for (const part of [port, '70000', '65535']) assert.ok(stderr.includes(part), stderr);
   });
 
-  test(`${role}: it says what it has, as JSON, wherever nothing is`, async () => {
+  test(`${role}: an unknown path is a JSON 404 with the request id, and a wrong method a 405`, async () => {
     await withRole(role, needs, async (camofleet) => {
       const answer = await camofleet.request('GET', '/nowhere', { headers: { 'x-request-id': 'lost' } });
       assert.deepEqual([answer.status, answer.json.code, answer.headers['x-request-id']], [404, 'not_found', 'lost']);
@@ -86,7 +86,7 @@ for (const [role, needs] of Object.entries(NEEDS)) {
 }
 
 describe('a worker', () => {
-  test('WORKER_SUPPORTS_VNC unset: a live view is refused, whether its runner is near or far', async () => {
+  test('WORKER_SUPPORTS_VNC unset: a live view is refused, with a remote runner and without', async () => {
     for (const settings of [{}, NEEDS.worker]) {
       await withRole('worker', settings, async (worker) => {
         const answer = await worker.request('POST', '/sessions', { body: { vnc: true } });
@@ -112,7 +112,7 @@ describe('a worker', () => {
   });
 });
 
-/** A touch is given up after 0.4 s and a create after 0.8 s. */
+/** A touch times out after 0.4 s and a create after 0.8 s. */
 async function keepsItsTimeouts(ours, theirs) {
   await until(async () => (await ours.request('GET', '/health')).json.status === 'ok', 'it to be healthy');
   const session = await ours.create();
@@ -142,17 +142,17 @@ describe('a control', () => {
     });
   });
 
-  test('CONTROL_POLL_INTERVAL_SECONDS: nobody is looked at more often', async () => {
+  test('CONTROL_POLL_INTERVAL_SECONDS: workers are not polled more often', async () => {
     await withControl([{ name: 'old', url: original.url }], { CONTROL_POLL_INTERVAL_SECONDS: '30' }, async (control) => {
       const session = await control.create();
       original.forget();
-      // As an original worker would, it has forgotten the session; a touch finds out, a list does not.
+      // Like an original worker it has forgotten the session; a touch notices that, a list does not.
       assert.equal((await control.sessions()).length, 1);
       assert.equal((await control.request('POST', `${pathOf(session)}/touch`)).status, 404);
     });
   });
 
-  test('CONTROL_POLL_TIMEOUT_SECONDS and WORKER_POLL_TIMEOUT_SECONDS: who is slower than that is unhealthy', async () => {
+  test('CONTROL_POLL_TIMEOUT_SECONDS and WORKER_POLL_TIMEOUT_SECONDS: slower answers are unhealthy', async () => {
     const slow = http.createServer((request, response) => {
       const body = request.url.startsWith('/health') ? '{"status": "ok", "version": "1", "checks": {}}' : '[]';
       setTimeout(() => response.end(body), 400);
@@ -175,7 +175,7 @@ describe('a control', () => {
     slow.close();
   });
 
-  test('CONTROL_PLACEMENT: in turn, or where the fewest sessions are', async () => {
+  test('CONTROL_PLACEMENT: round robin, or where the fewest sessions are', async () => {
     const [a, b] = [await Original.start('worker'), await Original.start('worker')];
     const workers = [
       { name: 'a', url: a.url },
@@ -198,7 +198,7 @@ describe('a control', () => {
     for (const worker of [a, b]) worker.close();
   });
 
-  test('CONTROL_PUBLIC_API_PREFIX stands before the endpoints', async () => {
+  test('CONTROL_PUBLIC_API_PREFIX precedes the endpoints', async () => {
     await withControl([{ name: 'old', url: `${original.url}/` }], { CONTROL_PUBLIC_API_PREFIX: '/fleet/api/' }, async (control) => {
       const session = await control.create();
       assert.equal(session.ws_endpoint, `/fleet/api/sessions/old/${session.id}/ws`);
@@ -206,7 +206,7 @@ describe('a control', () => {
     });
   });
 
-  test('CONTROL_WORKERS: without any, nothing can be created, and it says so', async () => {
+  test('CONTROL_WORKERS: without any, creates are refused with the reason', async () => {
     await withControl([], {}, async (control) => {
       assert.deepEqual(await control.read('/health'), { status: 'degraded', workers: [], insecure: false });
       const answer = await control.request('POST', '/sessions', { body: {} });
@@ -215,7 +215,7 @@ describe('a control', () => {
     });
   });
 
-  test('CONTROL_WORKERS: a worker below a path, whose name has to be escaped', async () => {
+  test('CONTROL_WORKERS: a worker below a path, with a name that has to be escaped', async () => {
     const worker = await Camofleet.start('worker', { WORKER_ID: 'far' });
     const control = await startControl([{ name: 'east 1/ж', url: `${worker.url}/api` }]);
     const session = await control.create({ headless: true });
@@ -232,7 +232,7 @@ describe('a control', () => {
     ['a URL that is none', '[{"name": "a", "url": "worker:8080"}]'],
     ['a name twice', '[{"name": "a", "url": "http://a"}, {"name": "a", "url": "http://b"}]'],
   ]) {
-    test(`CONTROL_WORKERS with ${what} stops the start`, async () => {
+    test(`CONTROL_WORKERS with ${what} is a start error`, async () => {
       const { status, stderr } = await run(['control'], { CONTROL_WORKERS: value });
       assert.equal(status, 64, stderr);
       for (const part of ['CONTROL_WORKERS', JSON.stringify(value), 'a JSON array of workers']) assert.ok(stderr.includes(part), stderr);

@@ -31,7 +31,7 @@ after(async () => {
   await site?.close();
 });
 
-test('sessions go to the workers in turn, and each is one of its runner', async () => {
+test('sessions are placed on the workers in turn, and each is a session of its runner', async () => {
   const sessions = [];
   for (let count = 0; count < 3; count += 1) sessions.push(await control.create({ headless: true, labels: { count: String(count) } }));
   const [first, second, third] = sessions.map(({ worker }) => worker);
@@ -44,7 +44,7 @@ test('sessions go to the workers in turn, and each is one of its runner', async 
   }
 });
 
-test('what a runner is and has is told by its worker and by control, with the defaults of the worker', async () => {
+test('the facts of a runner are reported by its worker and by control, with the worker’s defaults', async () => {
   const { facts: runner } = await fleet.runnerEast.read('/health');
   const { facts: worker } = await fleet.workerEast.read('/health');
   const { url, last_contact: contact, detail } = await fleet.status('east');
@@ -53,7 +53,7 @@ test('what a runner is and has is told by its worker and by control, with the de
   assert.deepEqual([url, Date.now() - Date.parse(contact) < 5000], [fleet.workerEast.url, true]);
 });
 
-test('a Playwright client attaches through all hops, and leaves its page to the next', async () => {
+test('a Playwright client attaches through all hops, and the next one finds its page', async () => {
   const session = await control.create({ headless: true, worker: 'east' });
   const first = await attach(control, session);
   const page = await blankPage(first);
@@ -73,7 +73,7 @@ test('a Playwright client attaches through all hops, and leaves its page to the 
   await control.end(session);
 });
 
-test('a touch at control sets the clock at the runner', async () => {
+test('a touch at control restarts the idle clock of the runner', async () => {
   const session = await control.create({ headless: true, worker: 'west', idle_ttl_seconds: 31 });
   const touched = await control.request('POST', `${pathOf(session)}/touch`);
   assert.equal(touched.status, 200, touched.text);
@@ -83,7 +83,7 @@ test('a touch at control sets the clock at the runner', async () => {
   await control.end(session);
 });
 
-test('a viewer sees the page through the gateway, by the address of the runner and by that of control', async (context) => {
+test('a viewer sees the page through the gateway, by the runner’s address and by control’s', async (context) => {
   const session = await control.create({ vnc: true, start_url: `${site.url}/green` });
   const { first: id } = fleet.runnerWest.ranges.ids;
   const { port } = new URL(fleet.gateway.url);
@@ -112,13 +112,13 @@ test('a viewer sees the page through the gateway, by the address of the runner a
   await control.end(session);
   assert.deepEqual(xServers(fleet.runnerWest.runBase), []);
 
-  // The next session gets the number; who still has the address of the last one is told that it is over.
+  // The next session gets the number; the address of the last one is answered with "over".
   const next = await control.create({ vnc: true, start_url: `${site.url}/green` });
   assert.equal(next.vnc_id, session.vnc_id);
   const asked = (view) => fleet.gateway.request('GET', `/websockify/view?token=${view.vnc_id}&key=${keyOf(view.vnc.ws)}`);
   assert.deepEqual([(await asked(next)).status, (await asked(session)).status], [200, 410]);
   await assert.rejects(Viewer.connect(session.vnc.ws), /live view is over/);
-  // So are the pages that were open, the one included that was opened by the number alone.
+  // So are the open pages, including the one that was opened by number alone.
   for (const page of pages) await page.getByRole('status').filter({ hasText: 'The session of this screen is over.' }).waitFor();
   const { json: shown } = await fleet.gateway.request('GET', `/websockify/view?token=${id}`);
   assert.deepEqual(shown, { session: null, key: keyOf(next.vnc.ws) });
@@ -138,7 +138,7 @@ test('a delete at control ends the browser on its runner, and the next read show
   assert.deepEqual((await fleet.runnerOf(session).sessions()).length, 0);
 });
 
-test('what can not be done is refused with the same words at any distance', async () => {
+test('errors have the same text at any distance', async () => {
   const create = (body) => control.request('POST', '/sessions', { body });
   for (const [answer, status, code] of [
     [await create({ worker: 'east', vnc: true }), 400, 'vnc_unsupported'],
@@ -153,7 +153,7 @@ test('what can not be done is refused with the same words at any distance', asyn
   }
 });
 
-test('a handshake that can not be served is refused before its upgrade', async () => {
+test('an impossible handshake is refused before its upgrade', async () => {
   const session = await control.create({ headless: true, worker: 'west' });
   const url = control.wsUrl + session.ws_endpoint;
   const old = await openSocket(url, { headers: { ...CLIENT_HEADERS, 'user-agent': 'Playwright/1.10.0 (x64; debian 12) node/20' } });
@@ -167,7 +167,7 @@ test('a handshake that can not be served is refused before its upgrade', async (
   assert.deepEqual([lost.refusal?.status, lost.refusal?.json.code], [404, 'worker_not_found']);
 });
 
-test('why a session ended reaches its client through all hops', async () => {
+test('a session\'s end reason reaches its client through all hops', async () => {
   const session = await control.create({ headless: true, worker: 'east' });
   const { socket, closed } = await openSocket(control.wsUrl + session.ws_endpoint, { headers: HEADERS });
   assert.ok(socket, 'the client is attached');
@@ -177,7 +177,7 @@ test('why a session ended reaches its client through all hops', async () => {
   assert.match(reason, /the session ended: deleted/);
 });
 
-test('a request is named alike in the logs of all that serve it', async () => {
+test('a request has the same id in the logs of all roles that serve it', async () => {
   const logs = () => [control, fleet.workerWest, fleet.runnerWest].map((role) => role.logLines());
   const isIn = (id) => until(() => logs().every((lines) => lines.some((line) => line.includes(`request ${id}`))), `${id} in all logs`, 2000);
   const named = (id) => ({ 'x-request-id': id });
@@ -191,7 +191,7 @@ test('a request is named alike in the logs of all that serve it', async () => {
   await isIn('e2e-delete');
 });
 
-test('a request is named in every line that its launch, its start URL, its client and its end leave in the logs', async () => {
+test('a request id is in every log line of its launch, its start URL, its client and its end', async () => {
   const past = [control, fleet.workerWest, fleet.runnerWest].map((role) => [role, role.logLines().length]);
   const named = { 'x-request-id': 'e2e-every-line' };
   const body = { headless: true, worker: 'west', start_url: 'http://127.0.0.1:1/' };
@@ -204,7 +204,7 @@ test('a request is named in every line that its launch, its start URL, its clien
   await until(() => onRunner().some((line) => /a client left/.test(line)), 'the client to be gone');
   await control.request('DELETE', pathOf(session), { headers: named });
   const ofIt = (line) => line.includes(session.id) || line.includes(named['x-request-id']);
-  // Polls are requests of their own.
+  // Polls are separate requests.
   const lines = past.flatMap(([role, count]) => role.logLines().slice(count).filter((line) => ofIt(line) && !/ GET /.test(line)));
   for (const what of [/launch \d+: firefox .* is ready/, /is ready: firefox/, /the start URL of/, /WS .* opened/, /a client left/, /ended \(deleted\)/]) {
     assert.ok(lines.some((line) => what.test(line)), `${what} is among\n${lines.join('\n')}`);
@@ -212,7 +212,7 @@ test('a request is named in every line that its launch, its start URL, its clien
   assert.deepEqual(lines.filter((line) => !line.endsWith('request e2e-every-line')), []);
 });
 
-test('the endpoint of each role can be dialled from where its caller is', async () => {
+test('the endpoint of each role can be reached from where its caller is', async () => {
   const session = await control.create({ headless: true, worker: 'east' });
   const { ws_endpoint: absolute } = await fleet.runnerEast.session({ id: session.id });
   assert.equal(absolute, `${fleet.runnerEast.wsUrl}/sessions/${session.id}/ws`);

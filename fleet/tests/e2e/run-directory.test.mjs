@@ -1,4 +1,4 @@
-/** What lies beside camofleet's own files stays, and camofleet does without what is taken away from it. */
+/** Foreign files beside camofleet's are kept, and camofleet copes with files that are removed. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -10,7 +10,7 @@ let directory;
 before(() => (directory = temporaryDirectory()));
 after(() => fs.rmSync(directory, { recursive: true, force: true }));
 
-/** A directory as a user has it, and all that is in it. */
+/** A user's directory, with all its content. */
 function home() {
   const base = fs.mkdtempSync(path.join(directory, 'home-'));
   for (const file of ['Documents/thesis.odt', 'Documents/lock', '12-abcdef/lock', '13-abcdef/camofleet.json', 'photos/lock']) {
@@ -22,7 +22,7 @@ function home() {
 
 const tree = (base) => fs.readdirSync(base, { recursive: true }).sort();
 
-test("a user's folders in RUNNER_RUN_DIR stay, through a kill and a second start too", async () => {
+test("a user's directories in RUNNER_RUN_DIR are kept, also through a kill and a second start", async () => {
   const runBase = home();
   const before = tree(runBase);
   const own = path.join(runBase, `camofleet-${process.getuid()}`);
@@ -48,7 +48,7 @@ test("a user's folders in RUNNER_RUN_DIR stay, through a kill and a second start
   assert.deepEqual(tree(runBase), [...before, path.basename(own), `${path.basename(own)}/gate`].sort());
 });
 
-test('a link as RUNNER_RUN_DIR is refused, and what it leads to stays', async () => {
+test('a symbolic link as RUNNER_RUN_DIR is refused, and its target is kept', async () => {
   const [target, link] = [home(), path.join(directory, 'link')];
   const before = tree(target);
   fs.symlinkSync(target, link);
@@ -58,7 +58,7 @@ test('a link as RUNNER_RUN_DIR is refused, and what it leads to stays', async ()
   assert.deepEqual(tree(target), before);
 });
 
-test('a living camofleet keeps its directory when its lock file is cleared away and another one starts', async () => {
+test('a running camofleet keeps its directory when its lock file is removed and another one starts', async () => {
   const first = await Server.start();
   try {
     const session = await first.create({ headless: true });
@@ -75,7 +75,7 @@ test('a living camofleet keeps its directory when its lock file is cleared away 
   }
 });
 
-test('a run directory that is removed is made again for the next create', async () => {
+test('a removed run directory is created again for the next create', async () => {
   const server = await Server.start();
   try {
     const [own] = runDirectories(server.runBase);
@@ -83,7 +83,7 @@ test('a run directory that is removed is made again for the next create', async 
     const session = await server.create({ vnc: true });
     assert.deepEqual(runDirectories(server.runBase), [own]);
     await server.end(session);
-    // What nobody can mend is named by a check, before and after a create fails by it.
+    // A problem that can't be repaired is reported by a check, before and after a create fails because of it.
     fs.rmSync(server.runBase, { recursive: true });
     fs.writeFileSync(server.runBase, 'in the way');
     const refused = await server.request('POST', '/sessions', { body: { headless: true } });
@@ -93,7 +93,7 @@ test('a run directory that is removed is made again for the next create', async 
     assert.equal(workers[0].healthy, false);
     assert.match(workers[0].detail.checks.run_directory, new RegExp(own));
     fs.rmSync(server.runBase);
-    // A worker that is unhealthy gets what is asked of it by name.
+    // A request that names an unhealthy worker is sent to it.
     await server.create({ headless: true, worker: 'local' });
     assert.equal((await server.request('GET', '/health')).json.status, 'ok');
   } finally {
@@ -101,7 +101,7 @@ test('a run directory that is removed is made again for the next create', async 
   }
 });
 
-test('in a directory that others may write to it works in a private one, and notices what takes its place', async () => {
+test('in a directory that others can write to it uses a private one, and notices when that is replaced', async () => {
   const runBase = fs.mkdtempSync(path.join(directory, 'shared-'));
   fs.chmodSync(runBase, 0o777);
   const own = path.join(runBase, `camofleet-${process.getuid()}`);

@@ -1,4 +1,4 @@
-/** Pictures of sessions' screens, on real displays. */
+/** Screenshots of sessions, on real displays. */
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 import jpeg from 'jpeg-js';
@@ -22,20 +22,23 @@ before(async () => {
 
 after(() => site?.close());
 
-/** Asks for a picture of a session's screen, and decodes it. */
+/** Requests a screenshot of a session, and decodes it. */
 async function pictureOf(camofleet, session, width) {
   const answer = await camofleet.request('GET', `${pathOf(session)}/screenshot${width ? `?width=${width}` : ''}`);
   assert.deepEqual([answer.status, answer.headers['content-type'], answer.headers['cache-control']], [200, 'image/jpeg', 'no-store'], answer.text);
   return { bytes: answer.bytes, ...jpeg.decode(answer.bytes) };
 }
 
-/** The colour of a spot, by its place from the left and the top, each from 0 to 1. */
+/** The colour of a spot, by its position from the left and the top, each from 0 to 1. */
 function colourAt({ data, width, height }, left, top) {
   const at = 4 * (Math.floor(top * (height - 1)) * width + Math.floor(left * (width - 1)));
   return [...data.subarray(at, at + 3)];
 }
 
-/** Waits until a picture is one colour below the browser's own bars, away from the pointer in its middle. */
+/**
+ * Waits until a screenshot has a single colour below the browser's toolbar, away from the pointer in its
+ * middle.
+ */
 async function shows(camofleet, session, colour, width) {
   const spots = [[0, 0.3], [1, 0.3], [0, 1], [1, 1], [0.25, 0.5], [0.75, 0.5]];
   let seen;
@@ -52,18 +55,18 @@ async function shows(camofleet, session, colour, width) {
   return seen;
 }
 
-/** How many readings of screens came to this. */
+/** How many times screens were read with this result. */
 async function readings(camofleet, outcome = 'ok') {
   return (await camofleet.metrics()).value('camofleet_screen_capture_seconds_count', { outcome });
 }
 
-/** Tests that hold whatever serves the display. */
+/** Tests for every display server. */
 function takesPictures(backend) {
   let server;
   before(async () => (server = await Server.start({ RUNNER_VNC_BACKEND: backend })));
   after(() => server?.stop());
 
-  test(`${backend}: the picture shows the page as it is now, at the width that was asked for`, async () => {
+  test(`${backend}: the screenshot shows the current page, in the requested width`, async () => {
     const session = await server.create({ vnc: true, start_url: `${site.url}/green` });
     const small = await shows(server, session, GREEN, 320);
     assert.deepEqual([small.width, small.height], [320, 240]);
@@ -90,7 +93,7 @@ function takesPictures(backend) {
     assert.deepEqual([refused.status, refused.json.code], [404, 'session_not_found']);
   });
 
-  test(`${backend}: who asks within a second shares one reading, and after it there is another`, async () => {
+  test(`${backend}: requests within a second share one reading, and later ones cause another`, async () => {
     const session = await server.create({ vnc: true, start_url: `${site.url}/green` });
     await shows(server, session, GREEN, 320);
     await new Promise((resolve) => setTimeout(resolve, 1100));
@@ -101,7 +104,7 @@ function takesPictures(backend) {
     await pictureOf(server, session, 200);
     const made = (await readings(server)) - past;
     const took = performance.now() - began;
-    // A machine that is busy with other tests may need longer than the second for all of them: then there are more.
+    // On a busy machine they may take longer than the second; then there are more readings.
     assert.ok(made >= 1 && made <= 1 + Math.floor(took / 1000), `${made} readings in ${took.toFixed(0)} ms`);
     await new Promise((resolve) => setTimeout(resolve, 1100));
     await pictureOf(server, session, 320);
@@ -109,7 +112,7 @@ function takesPictures(backend) {
     await server.end(session);
   });
 
-  test(`${backend}: the one screen of RUNNER_VNC_LEGACY is read past its password, once for all sessions on it`, async () => {
+  test(`${backend}: the shared screen of RUNNER_VNC_LEGACY is read with its password, once for all sessions on it`, async () => {
     const [display, port] = backend === 'xvnc' ? [941, 18_941] : [942, 18_942];
     const legacy = await Server.start({
       RUNNER_VNC_BACKEND: backend,
@@ -135,17 +138,17 @@ function takesPictures(backend) {
   });
 }
 
-describe('a picture of the screen', () => {
+describe('a screenshot', () => {
   describe('of Xvnc', () => takesPictures('xvnc'));
   describe('of Xvfb with x11vnc', () => takesPictures('x11vnc'));
 });
 
-describe('a picture that can not be taken', () => {
+describe('an impossible screenshot', () => {
   let server;
   before(async () => (server = await Server.start()));
   after(() => server?.stop());
 
-  test('a session without a live view and a width that makes no sense are told so', async () => {
+  test('a session without a live view and an invalid width are errors', async () => {
     const session = await server.create({ headless: true });
     const blind = await server.request('GET', `${pathOf(session)}/screenshot`);
     assert.deepEqual([blind.status, blind.json.code], [409, 'no_live_view']);
@@ -158,7 +161,7 @@ describe('a picture that can not be taken', () => {
     await server.end(session);
   });
 
-  test('a VNC server that has stopped answering is given up after five seconds, and is looked at again', async () => {
+  test('a VNC server that does not answer is given up after five seconds, and read again later', async () => {
     const session = await server.create({ vnc: true, start_url: `${site.url}/green` });
     const { pid } = server.xServerOf(session);
     process.kill(pid, 'SIGSTOP');
@@ -177,8 +180,8 @@ describe('a picture that can not be taken', () => {
   });
 });
 
-describe('a picture from afar', () => {
-  test('it comes from the runner through worker and control, and is nobody\'s activity there', async () => {
+describe('a screenshot of a remote session', () => {
+  test('it comes from the runner through worker and control, and is no activity of the session', async () => {
     const fleet = await Fleet.start();
     try {
       const session = await fleet.control.create({ worker: 'west', vnc: true, start_url: `${site.url}/violet` });

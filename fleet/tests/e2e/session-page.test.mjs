@@ -1,4 +1,4 @@
-/** The page of one session in the panel, in a real Chromium, from the first look to the session's end. */
+/** The page of one session in the panel, in a real Chromium, until the session's end. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -13,7 +13,7 @@ import { until } from './helpers/wait.mjs';
 
 const TEAL = [20, 150, 160];
 const TITLE = 'a page with a title';
-/** Tells the site what is in its field and which F keys were pressed; a click anywhere focuses the field. */
+/** Reports the content of its field and the pressed F keys to the site; a click anywhere focuses the field. */
 const TYPEWRITER = colouredPage(
   TEAL,
   `<input autofocus><script>
@@ -50,7 +50,7 @@ async function openPage(server, { worker, id }) {
   return page;
 }
 
-/** Copies the Node program from the page and runs it, on a page that is there without the internet. */
+/** Copies the Node snippet from the page and runs it, with a local page instead of the one on the internet. */
 async function runProgram(page, environment = {}) {
   await page.getByRole('tab', { name: 'Node' }).click();
   await page.getByRole('button', { name: 'Copy program' }).click();
@@ -63,7 +63,7 @@ async function runProgram(page, environment = {}) {
   return { code, stdout };
 }
 
-test('a session is watched, controlled, connected to, touched and ended on its page', async () => {
+test('a session is viewed, controlled, connected to, touched and ended on its page', async () => {
   const server = await Server.start({ RUNNER_PREWARM_VNC: '1' });
   try {
     const session = await server.create({ vnc: true, start_url: site.url, labels: { team: 'search' } });
@@ -73,7 +73,7 @@ test('a session is watched, controlled, connected to, touched and ended on its p
     await canvas.waitFor();
     await showsColour(canvas, TEAL);
 
-    // Nothing goes there before control is taken.
+    // Nothing is sent before control is taken.
     const past = site.visits.length;
     await canvas.click();
     await page.getByRole('switch', { name: 'Control' }).check();
@@ -86,7 +86,7 @@ test('a session is watched, controlled, connected to, touched and ended on its p
     await page.getByRole('menuitem', { name: 'F2', exact: true }).click();
     await site.visit(/^\/key\?F2$/, past);
 
-    // One pixel for each pixel, as large as the window allows, and back.
+    // Original size, as large as the window allows, and back.
     const widthOf = async () => Math.round((await canvas.boundingBox()).width);
     const fitted = await widthOf();
     assert.ok(fitted < 1024);
@@ -98,7 +98,7 @@ test('a session is watched, controlled, connected to, touched and ended on its p
     await page.getByRole('button', { name: 'Leave fullscreen' }).click();
     await until(async () => (await widthOf()) === fitted, 'the screen to be as it was');
 
-    // The clipboard, there and back. A key of the toolbar is held for the one that follows from the keyboard.
+    // The clipboard in both directions. A key held by its button applies to the next key of the keyboard.
     await page.getByRole('button', { name: 'Clipboard' }).click();
     await page.getByLabel('Send to the session').fill(', wörld');
     await page.getByRole('button', { name: 'Send', exact: true }).click();
@@ -146,7 +146,7 @@ test('a session is watched, controlled, connected to, touched and ended on its p
     assert.equal((await server.ended(session)).end_reason, 'deleted');
     await page.close();
 
-    // So it is for those who come later, and nobody finds what never was.
+    // Later visitors see the same, and an unknown session is reported.
     const later = await openPage(server, session);
     await later.getByText('Ended by request').waitFor();
     await later.goto(`${server.url}/#/sessions/local/00000000-0000-4000-8000-000000000000`);
@@ -158,7 +158,7 @@ test('a session is watched, controlled, connected to, touched and ended on its p
   }
 });
 
-test('where a token is needed, the page shows the screen with it, and its program takes it from the environment', async () => {
+test('where a token is required, the page shows the screen, and its snippet reads the token from the environment', async () => {
   const token = 'page-s3cret';
   const server = await Server.start({ CONTROL_API_TOKEN: token }, { healthy: false });
   try {

@@ -1,5 +1,5 @@
-// What each setting of `serve` does to a running one. Parsing, layers and refusals of settings are unit tests of the
-// binary; the other roles' settings have tests of their own.
+// The effects of each setting of `serve`. Parsing, layers and errors of settings are unit tests of the
+// binary; the other roles' settings have their own tests.
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, describe } from 'node:test';
@@ -37,7 +37,7 @@ describe('with settings that differ from the defaults', () => {
       RUNNER_DISABLE_IPV6: 'false',
       RUNNER_DISABLE_WEBRTC: 'false',
       RUNNER_RESTART_LIMIT: '1',
-      // Longer than any launch here takes: the third crash is to fall into the second's window.
+      // Longer than any launch here, so that the third crash is within the second's window.
       RUNNER_RESTART_WINDOW_SECONDS: '20',
       RUNNER_VNC_HTTP_BASE: 'https://screens.example/a',
       RUNNER_VNC_WS_BASE: 'wss://screens.example/b',
@@ -48,13 +48,13 @@ describe('with settings that differ from the defaults', () => {
   });
   after(() => server?.stop());
 
-  test('a session takes what its request leaves open from the defaults', async () => {
+  test('a session gets the defaults for fields that its request leaves out', async () => {
     const { headless, idle_ttl_seconds, start_url, start_url_wait } = session;
     assert.deepEqual({ headless, idle_ttl_seconds, start_url, start_url_wait }, { headless: true, idle_ttl_seconds: 77, start_url: `${site.url}/?default`, start_url_wait: 'domcontentloaded' });
     await site.visit(/^\/\?default$/);
   });
 
-  test('network switches that are off leave their features on', async () => {
+  test('disabled network switches leave their features on', async () => {
     const [browser] = browsers(server.runBase);
     const written = preferences(browser);
     for (const name of ['network.http.http3.enable', 'network.dns.disableIPv6', 'media.peerconnection.enabled']) {
@@ -74,7 +74,7 @@ describe('with settings that differ from the defaults', () => {
     assert.equal((await server.request('GET', '/metrics')).status, 404);
   });
 
-  test('a silent client is pinged as often as the setting says', async () => {
+  test('a silent client is pinged at the configured interval', async () => {
     const socket = new WebSocket(server.wsUrl + session.ws_endpoint, { headers: CLIENT_HEADERS });
     let pings = 0;
     socket.on('ping', () => (pings += 1));
@@ -89,11 +89,11 @@ describe('with settings that differ from the defaults', () => {
     await server.end(viewed);
   });
 
-  test('restarts are counted within the window, and only so many are made', async () => {
+  test('restarts are counted within the window, and limited', async () => {
     const kill = () => process.kill(browsers(server.runBase)[0].pid, 'SIGKILL');
     kill();
     await server.sessionThat(session, ({ restarts, status }) => restarts === 1 && status === 'READY', 'restarted');
-    // The window of the first restart is over: this is the first of another.
+    // The window of the first restart is over, so this is the first of another.
     await delay(20_100);
     kill();
     await server.sessionThat(session, ({ restarts, status }) => restarts === 2 && status === 'READY', 'restarted again');
@@ -106,7 +106,7 @@ describe('with settings that differ from the defaults', () => {
 test('by default browsers have neither HTTP/3 nor IPv6 lookups nor WebRTC', async () => {
   const server = await Server.start({ WORKER_SESSION_DEFAULTS__IDLE_TTL_SECONDS: '88', WORKER_SESSION_DEFAULTS__HEADLESS: 'true', RUNNER_SESSION_DEFAULTS__IDLE_TTL_SECONDS: '77' });
   const session = await server.create();
-  // A worker's defaults win over its runner's.
+  // A worker's defaults take precedence over its runner's.
   assert.deepEqual([session.idle_ttl_seconds, session.headless], [88, true]);
   const written = preferences(browsers(server.runBase)[0]);
   for (const line of ['"network.http.http3.enable", false', '"network.dns.disableIPv6", true', '"media.peerconnection.enabled", false']) {
@@ -120,7 +120,7 @@ test('by default browsers have neither HTTP/3 nor IPv6 lookups nor WebRTC', asyn
   await server.stop();
 });
 
-test('network diagnostics show what came of a look at each address, and degrade nothing', async () => {
+test('network diagnostics show the result for each URL, and degrade nothing', async () => {
   const silent = net.createServer(() => {}).listen(0, '127.0.0.1');
   await once(silent, 'listening');
   const never = `http://127.0.0.1:${silent.address().port}/`;
@@ -133,7 +133,7 @@ test('network diagnostics show what came of a look at each address, and degrade 
   silent.close();
 });
 
-test('without WORKER_SUPPORTS_VNC live views are refused, also where the machine could', async () => {
+test('without WORKER_SUPPORTS_VNC live views are refused, also where they would work', async () => {
   const server = await Server.start({ WORKER_SUPPORTS_VNC: 'false' });
   const refused = await server.request('POST', '/sessions', { body: { vnc: true } });
   assert.deepEqual([refused.status, refused.json.code], [503, 'no_vnc_tooling']);
@@ -142,10 +142,10 @@ test('without WORKER_SUPPORTS_VNC live views are refused, also where the machine
   await server.stop();
 });
 
-test('at shutdown sessions have as long as the setting says', async () => {
+test('at shutdown sessions have the configured time', async () => {
   const server = await Server.start({ RUNNER_SHUTDOWN_TIMEOUT_SECONDS: '0.2' });
   await server.create({ vnc: true });
-  // The session's end waits for its driver, which waits for nothing any more.
+  // The session's end waits for its driver, which no longer answers.
   for (const { pid } of drivers(server.runBase)) process.kill(pid, 'SIGSTOP');
   const started = Date.now();
   server.kill('SIGTERM');
@@ -155,13 +155,13 @@ test('at shutdown sessions have as long as the setting says', async () => {
   await server.stop();
 });
 
-test('a Camoufox path that names nothing stops the start', async () => {
+test('a Camoufox path that does not exist is a start error', async () => {
   const { status, stderr } = await run(['serve'], { RUNNER_ENGINE: 'camoufox', RUNNER_CAMOUFOX_PATH: '/nowhere/camoufox-bin' });
   assert.equal(status, 69);
   assert.match(stderr, /RUNNER_CAMOUFOX_PATH/);
 });
 
-test('the host that is listened on is the one of the setting', async () => {
+test('it listens on the configured host', async () => {
   const server = await Server.start({ CONTROL_HOST: '127.0.0.2' });
   assert.match(server.url, /^http:\/\/127\.0\.0\.2:/);
   await server.stop();

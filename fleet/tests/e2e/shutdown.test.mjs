@@ -1,4 +1,4 @@
-/** camofleet ends, in order or not: nothing of it is left, and the next start finds a clean house. */
+/** camofleet ends, cleanly or not: nothing of it is left, and the next start is clean. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { openSocket } from './helpers/http.mjs';
@@ -10,7 +10,7 @@ import { until, within } from './helpers/wait.mjs';
 
 const POOLS = { RUNNER_PREWARM_HEADLESS: '1', RUNNER_PREWARM_VNC: '1' };
 
-/** A server with two warm and two live sessions, of both kinds each. */
+/** A server with two warm and two live sessions, each headless and with a live view. */
 async function busyServer(options) {
   const server = await Server.start(POOLS, options);
   await server.poolsFull();
@@ -20,7 +20,7 @@ async function busyServer(options) {
   return { server, sessions };
 }
 
-test('a SIGKILL of camofleet takes all its processes along within 2 seconds, and its next start sweeps up', async () => {
+test('a SIGKILL of camofleet ends all its processes within 2 seconds, and its next start cleans up', async () => {
   const runBase = temporaryDirectory();
   const { server } = await busyServer({ runBase });
   let next;
@@ -31,7 +31,7 @@ test('a SIGKILL of camofleet takes all its processes along within 2 seconds, and
     const [left, ...others] = runDirectories(runBase);
     assert.deepEqual(others, []);
 
-    // On the same displays, which are usable again only if the killed X servers' files are gone.
+    // On the same displays, which are usable only if the killed X servers' files were removed.
     next = await Server.start({ ...POOLS, RUNNER_VNC_DISPLAY_MIN: String(server.displays.first) }, { runBase });
     assert.ok(!fs.existsSync(left), 'the run directory of the killed one is swept');
     assert.equal(runDirectories(runBase).length, 1);
@@ -51,7 +51,7 @@ test('a SIGKILL of camofleet takes all its processes along within 2 seconds, and
   }
 });
 
-test('two camofleets share a run directory without sweeping one another', async () => {
+test('two camofleets share a run directory without removing each other\'s files', async () => {
   const runBase = temporaryDirectory();
   const first = await Server.start({}, { runBase });
   let second;
@@ -73,7 +73,7 @@ test('two camofleets share a run directory without sweeping one another', async 
   }
 });
 
-test('SIGTERM ends everything within 5 seconds with exit status 0, and tells clients and viewers', async () => {
+test('SIGTERM ends everything within 5 seconds with exit status 0, and clients and viewers get the reason', async () => {
   const { server, sessions } = await busyServer();
   try {
     const client = await openSocket(server.wsUrl + sessions[0].ws_endpoint, { headers: CLIENT_HEADERS });
@@ -93,7 +93,7 @@ test('SIGTERM ends everything within 5 seconds with exit status 0, and tells cli
   }
 });
 
-test('SIGTERM in the middle of launches ends them too, and answers those who wait', async () => {
+test('SIGTERM during launches ends them too, and answers their requests', async () => {
   const server = await Server.start({ ...POOLS, RUNNER_LAUNCH_PERMITS: '4' });
   try {
     const requests = [{ headless: true }, { vnc: true }].map((body) => server.request('POST', '/sessions', { body }));
@@ -113,7 +113,7 @@ test('SIGTERM in the middle of launches ends them too, and answers those who wai
   }
 });
 
-test('SIGINT, the Ctrl+C of a person, is as orderly', async () => {
+test('SIGINT (Ctrl+C) shuts down cleanly too', async () => {
   const server = await Server.start();
   try {
     await server.create({ headless: true });
@@ -125,7 +125,7 @@ test('SIGINT, the Ctrl+C of a person, is as orderly', async () => {
   }
 });
 
-test('SIGHUP ends it as SIGTERM does, unless it was started with nohup', async () => {
+test('SIGHUP shuts down like SIGTERM, unless it was started with nohup', async () => {
   const server = await Server.start();
   try {
     await server.create({ headless: true });

@@ -1,4 +1,4 @@
-/** Starts that can't succeed: one line that names the remedy, and an exit status that says whose fault it is. */
+/** Failing starts: one line that names the remedy, and an exit status that tells the kind of error. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import net from 'node:net';
@@ -16,7 +16,7 @@ let directory;
 before(() => (directory = temporaryDirectory()));
 after(() => fs.rmSync(directory, { recursive: true, force: true }));
 
-/** The binary ends with a status and says one line about it, and nothing else. */
+/** Expects that the binary exits with a status and prints only one line about it. */
 async function refuses({ args = ['serve'], settings = {}, status, says }) {
   const { status: actual, stdout, stderr } = await run(args, settings);
   assert.equal(actual, status, stderr);
@@ -32,14 +32,14 @@ test('without a browser', () =>
     says: [/apt-get install firefox-esr/, /RUNNER_FIREFOX_PATH/, /camoufox/i],
   }));
 
-test('without the engine that is asked for', () =>
+test('without the configured engine', () =>
   refuses({
     settings: { RUNNER_ENGINE: 'camoufox', HOME: directory, XDG_CACHE_HOME: directory },
     status: UNAVAILABLE,
     says: [/no Camoufox found/, /camoufox-js fetch/],
   }));
 
-test('with a browser path that names nothing', () =>
+test('with a browser path that does not exist', () =>
   refuses({
     settings: { RUNNER_FIREFOX_PATH: '/nowhere/firefox' },
     status: UNAVAILABLE,
@@ -73,7 +73,7 @@ test('on a port that is in use', async () => {
   }
 });
 
-test('with a run directory that can not be made', async () => {
+test('with a run directory that can not be created', async () => {
   const file = path.join(directory, 'file');
   fs.writeFileSync(file, '');
   await refuses({ settings: { RUNNER_RUN_DIR: path.join(file, 'below') }, status: UNAVAILABLE, says: [/RUNNER_RUN_DIR/] });
@@ -82,7 +82,7 @@ test('with a run directory that can not be made', async () => {
 test('with a settings file that can not be read', () =>
   refuses({ args: ['serve', '--config', '/nowhere/fleet.toml'], status: BAD_SETTINGS, says: [/cannot read \/nowhere\/fleet\.toml/, /No such file/] }));
 
-test('with a settings file that is no TOML', async () => {
+test('with a settings file that is not valid TOML', async () => {
   const file = path.join(directory, 'broken.toml');
   fs.writeFileSync(file, '[runner\nmax_sessions = 1\n');
   await refuses({ args: ['serve', '--config', file], status: BAD_SETTINGS, says: [/broken\.toml/] });
@@ -99,7 +99,7 @@ describe('with a setting that is', () => {
   }
 });
 
-test('with an option that does not exist, it says so and exits like for a bad setting', async () => {
+test('with an unknown option, it says so and exits like for an invalid setting', async () => {
   const { status, stderr } = await run(['serve', '--prot', '1']);
   assert.equal(status, BAD_SETTINGS);
   assert.match(stderr, /--prot/);
@@ -121,7 +121,7 @@ test('without display tools it starts, warns in one line, and is healthy', async
   }
 });
 
-test('where chroot is refused in user namespaces, browsers are told to do without them, and work', async () => {
+test('where chroot is refused in user namespaces, browsers run without them', async () => {
   const refusing = path.dirname(standIn(directory, 'unshare', 'exit 1'));
   const server = await Server.start({ PATH: `${refusing}:${process.env.PATH}` });
   try {
@@ -136,7 +136,7 @@ test('where chroot is refused in user namespaces, browsers are told to do withou
   }
 });
 
-test('a session that is asked for as soon as camofleet says that it is up is created', async () => {
+test('a session requested as soon as camofleet reports that it is up is created', async () => {
   const server = await Server.start({}, { healthy: false });
   try {
     await server.create({ headless: true });
@@ -145,7 +145,7 @@ test('a session that is asked for as soon as camofleet says that it is up is cre
   }
 });
 
-test('the version and the settings in force are told without starting anything', async () => {
+test('the version and the current settings are printed without starting anything', async () => {
   const version = await run(['--version']);
   assert.deepEqual([version.status, version.stderr], [0, '']);
   assert.match(version.stdout, /^camofleet \d+\.\d+\.\d+ \(([0-9a-f]{12}|unknown commit)\)\n$/);

@@ -26,7 +26,7 @@ after(async () => {
   await site?.close();
 });
 
-/** What a browser may do with a page, as an answer's headers say it. */
+/** The response headers that restrict what a page may do. */
 const POLICY = [
   'content-security-policy',
   'cross-origin-opener-policy',
@@ -36,7 +36,7 @@ const POLICY = [
 ];
 const policyOf = ({ headers }) => POLICY.map((name) => headers[name]);
 
-test('its files have the headers that the binary sends, and what it only passes on has no others', async () => {
+test('its files have the binary\'s headers, and forwarded responses have no additional ones', async () => {
   const own = await server.request('GET', '/');
   const [script] = /assets\/[^"]+\.js/.exec(own.text);
   const files = ['/', '/index.html', `/${script}`, '/nothing-here', '/vnc.html'];
@@ -59,7 +59,7 @@ for (const [where, address] of [
   ['at the root', () => `${nginx.url}/`],
   ['below a path that an ingress cuts off', () => nginx.prefixedUrl],
 ]) {
-  test(`${where} it is live, shows a screen, and hands out addresses that work`, async () => {
+  test(`${where} it is live, shows a screen, and shows addresses that work`, async () => {
     const context = await chromium.newContext({ permissions: ['clipboard-read', 'clipboard-write'] });
     const page = await context.newPage();
     page.setDefaultTimeout(FINDING_MS);
@@ -70,7 +70,7 @@ for (const [where, address] of [
     await page.goto(address());
     await page.getByRole('status').filter({ hasText: 'Live' }).waitFor();
 
-    // Told by the event stream, through every proxy, at once.
+    // By the event stream, through every proxy, at once.
     const session = await server.create({ vnc: true, start_url: site.url });
     const table = page.getByRole('table', { name: 'Sessions', exact: true });
     await table.getByText('READY').waitFor();

@@ -69,7 +69,7 @@ test('everything answers below / and below /api alike', async () => {
   await viewer.close();
 });
 
-test('the public prefix of an ingress is put before the endpoint', async () => {
+test('the public prefix of an ingress precedes the endpoint', async () => {
   const prefixed = await Server.start({ CONTROL_PUBLIC_API_PREFIX: '/api' });
   try {
     const view = await prefixed.create({ headless: true });
@@ -83,7 +83,7 @@ test('the public prefix of an ingress is put before the endpoint', async () => {
   }
 });
 
-test('a start URL that can not be opened is shown on its session, which stays READY', async () => {
+test('a start URL that can not be opened is reported by its session, which stays READY', async () => {
   const closed = await Site.open();
   await closed.close();
   const failed = await server.create({ headless: true, start_url: closed.url });
@@ -103,7 +103,7 @@ test('with start_url_wait none nothing is opened', async () => {
   await server.end(idle);
 });
 
-test('health tells engine, display, driver and pools', async () => {
+test('health reports engine, display, driver and pools', async () => {
   const { status, workers } = (await server.request('GET', '/health')).json;
   const [{ detail, ...local }, ...others] = workers;
   assert.deepEqual([status, others], ['ok', []]);
@@ -124,7 +124,7 @@ test('health tells engine, display, driver and pools', async () => {
   assert.deepEqual((await server.request('GET', '/workers')).json, workers);
 });
 
-test('the facts of a worker are what the checks tell, as values', async () => {
+test('the facts of a worker are the values of its checks', async () => {
   const [{ detail }] = await server.read('/workers');
   const { engine, node, started_at: started, ...facts } = detail.facts;
   assert.match(engine.version, /^\d+\.\d+/);
@@ -148,7 +148,7 @@ test('the facts of a worker are what the checks tell, as values', async () => {
   ]);
 });
 
-test('the metrics tell what has happened', async () => {
+test('the metrics count what has happened', async () => {
   const viewer = await Viewer.connect(server.wsUrl + session.vnc.ws);
   const client = await attach(server, session);
   await server.end(await server.create({ headless: true }));
@@ -190,7 +190,7 @@ test('the metrics tell what has happened', async () => {
   await viewer.close();
 });
 
-test('a page of another origin may not use the API unless its origin is listed, and with * it may read', async () => {
+test('a page of another origin may use the API only if its origin is listed, and with * it may read', async () => {
   const headers = { origin: 'https://panel.example' };
   const stranger = await server.request('GET', '/sessions', { headers });
   assert.deepEqual([stranger.status, stranger.json.code, stranger.headers['access-control-allow-origin']], [403, 'cross_origin', undefined]);

@@ -37,7 +37,7 @@ async function complaint(control) {
   return until(async () => /certificate/i.test(await error()) && error(), 'the certificate to be complained of', DETECTION_MS);
 }
 
-test('calls and clients of control go to a worker, and of the worker to its runner, over TLS', async () => {
+test('control’s requests and clients reach a worker, and the worker’s reach its runner, over TLS', async () => {
   const control = await controlOver('localhost', authority.file);
   try {
     const session = await control.create({ headless: true });
@@ -53,7 +53,7 @@ test('calls and clients of control go to a worker, and of the worker to its runn
   }
 });
 
-test('a worker whose authority is not trusted is not used, and the reason is shown', async () => {
+test('a worker with an untrusted authority is not used, and the reason is shown', async () => {
   const strangers = temporaryDirectory();
   const control = await controlOver('localhost', new Authority(strangers, 'localhost').file, { healthy: false });
   try {
@@ -68,7 +68,7 @@ test('a worker whose authority is not trusted is not used, and the reason is sho
   }
 });
 
-test('a certificate for another host is not taken', async () => {
+test('a certificate for another host is not accepted', async () => {
   const control = await controlOver('127.0.0.1', authority.file, { healthy: false });
   try {
     assert.match(await complaint(control), /NotValidForName|not valid for/i);

@@ -1,4 +1,4 @@
-/** What viewers type arrives as they typed it: any text in any script, shortcuts, and nothing that stays down. */
+/** What viewers type arrives correctly: any text in any script, shortcuts, and no key stays down. */
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -20,7 +20,7 @@ const EDITOR = colouredPage(
     for (const kind of ['mousedown', 'mouseup']) document.addEventListener(kind, (event) => (buttons = event.buttons));
   </script>`,
 );
-/** What a session's clipboard takes, in bytes, and gives; and what it gives by x11vnc. */
+/** The limits of a session's clipboard in bytes: for input, for output, and for output by x11vnc. */
 const CLIPBOARD_LIMIT = 1 << 20;
 const CUT_BUFFER_LIMIT = 128 << 10;
 const SENTENCE = 'съешь же ещё этих мягких французских булок, да выпей чаю';
@@ -29,7 +29,7 @@ const OLD_CYRILLIC = Object.fromEntries(
   [...'юабцдефгхийклмнопярстужвьызшэщчъЮАБЦДЕФГХИЙКЛМНОПЯРСТУЖВЬЫЗШЭЩЧЪ'].map((letter, at) => [letter, 0x6c0 + at]),
 );
 const [CONTROL, SHIFT, BACKSPACE, TAB, CAPS_LOCK, END] = [0xffe3, 0xffe1, 0xff08, 0xff09, 0xffe5, 0xff57];
-/** 500 characters of many scripts, no two alike. */
+/** 500 different characters of many scripts. */
 const CHARACTERS = [
   ...range(0xc0, 24),
   ...range(0x391, 17),
@@ -54,7 +54,7 @@ let site;
 before(async () => (site = await Site.open({ '/editor': EDITOR })));
 after(() => site?.close());
 
-/** Tests that hold whatever serves the display. */
+/** Tests for every display server. */
 function typesEverything(settings, programs, extended) {
   let server, session, browser, page, viewer;
   const value = () => page.evaluate(() => document.querySelector('textarea').value);
@@ -63,7 +63,7 @@ function typesEverything(settings, programs, extended) {
     viewer.click(900, 700);
     return viewer;
   };
-  /** Empties the text, and forgets what was pressed. */
+  /** Clears the text and the recorded keys. */
   const clear = () =>
     page.evaluate(() => {
       document.querySelector('textarea').value = '';
@@ -87,7 +87,7 @@ function typesEverything(settings, programs, extended) {
     await server?.stop();
   });
 
-  test(`${programs}: a sentence in Russian arrives whole, from the first letter of a fresh session on`, async () => {
+  test(`${programs}: a sentence in Russian arrives completely, from the first letter in a fresh session on`, async () => {
     assert.equal(new Set(CHARACTERS).size, 500);
     viewer.keys(...[...SENTENCE].map((letter) => OLD_CYRILLIC[letter] ?? letter));
     await shows(SENTENCE);
@@ -97,17 +97,17 @@ function typesEverything(settings, programs, extended) {
     await clear();
   });
 
-  test(`${programs}: 500 different characters of many scripts arrive, typed as fast as the connection takes them`, async () => {
+  test(`${programs}: 500 different characters of many scripts arrive, typed as fast as the connection allows`, async () => {
     viewer.keys(...CHARACTERS);
     await shows(CHARACTERS.join(''));
     await clear();
-    // And once more the first ones, whose keys mean something else by now.
+    // And again the first ones, whose keys have other meanings by now.
     viewer.keys(...CHARACTERS.slice(0, 100));
     await shows(CHARACTERS.slice(0, 100).join(''));
     await clear();
   });
 
-  test(`${programs}: capitals, signs and digits arrive whatever Shift the viewer's own layout needs for them`, async () => {
+  test(`${programs}: capitals, signs and digits arrive whatever Shift state the viewer's own layout needs`, async () => {
     viewer.keys(...'Aa7&/?Ж');
     viewer.keys([SHIFT, true], ...'Ab/7', 'ж', [SHIFT, false], ...'c/');
     await shows('Aa7&/?ЖAb/7жc/');
@@ -115,11 +115,11 @@ function typesEverything(settings, programs, extended) {
     viewer.keys(CAPS_LOCK, ...'Aa1', CAPS_LOCK, 0xffb1);
     await shows('Aa11');
     await clear();
-    // Of a key that is held, a viewer sends the beginning again and again.
+    // While a key is held, a viewer sends its press repeatedly.
     viewer.keys(['x', true], ['x', true], ['x', true], ['x', false], BACKSPACE);
     await shows('xx');
     await clear();
-    // The X server repeats nothing by itself, for longer than it would wait until it does.
+    // The X server repeats nothing by itself, for longer than its repeat delay.
     viewer.keys(['y', true]);
     await delay(900);
     viewer.keys(['y', false], 'z');
@@ -127,7 +127,7 @@ function typesEverything(settings, programs, extended) {
     await clear();
   });
 
-  test(`${programs}: shortcuts on a Cyrillic, Greek or Hebrew layout do what the keys' caps say`, async () => {
+  test(`${programs}: shortcuts on a Cyrillic, Greek or Hebrew layout do what the key caps say`, async () => {
     const shortcut = (...letters) => viewer.keys([CONTROL, true], ...letters, [CONTROL, false]);
     viewer.keys(...'abc');
     shortcut(OLD_CYRILLIC.ф, OLD_CYRILLIC.с);
@@ -139,7 +139,7 @@ function typesEverything(settings, programs, extended) {
     await clear();
   });
 
-  test(`${programs}: a clipboard text of a mebibyte arrives whole`, async () => {
+  test(`${programs}: a clipboard text of a mebibyte arrives completely`, async () => {
     const paste = async (character, length) => {
       viewer.click(900, 700);
       await clear();
@@ -160,7 +160,7 @@ function typesEverything(settings, programs, extended) {
     await paste('ж', CLIPBOARD_LIMIT / 2);
   });
 
-  test(`${programs}: what the page copies comes to a viewer who only watches, and what is too long is said in the log`, async () => {
+  test(`${programs}: text copied in the page reaches a view-only viewer, and too long text is logged`, async () => {
     const watcher = await Viewer.connect(server.wsUrl + session.vnc.ws, {}, settings.VNC_PASSWORD);
     await watcher.pixels(0, 0, 8, 8);
     if (extended) watcher.extendClipboard();
@@ -180,7 +180,7 @@ function typesEverything(settings, programs, extended) {
       ).catch((error) => assert.fail(`${error.message}; last came ${seen?.length} characters: ${seen?.slice(0, 20)}`));
     };
     await arrives('first line\nséconde');
-    // Without the extended clipboard VNC knows Latin-1 alone.
+    // Without the extended clipboard VNC supports only Latin-1.
     await arrives('съешь ж', extended ? undefined : '????? ?');
     const limit = extended ? CLIPBOARD_LIMIT : CUT_BUFFER_LIMIT;
     await arrives('y'.repeat(limit));
@@ -192,12 +192,12 @@ function typesEverything(settings, programs, extended) {
     await clear();
   });
 
-  test(`${programs}: a viewer that holds more than a keyboard has silences nobody`, async () => {
+  test(`${programs}: a viewer that holds more keys than a keyboard has blocks nobody`, async () => {
     const greedy = await connect();
     const says = (text) => server.logLines().filter((line) => line.includes(text)).length;
     const [none, full] = ['left none for others; they are let go', 'a viewer holds 256 keys down; it presses no more until it lets some of them go'];
     const before = [none, full].map(says);
-    // Every key that means something, every one that is free to mean anything, and many that no keyboard has.
+    // Every key with a meaning, every free one, and many that no keyboard has.
     greedy.keys(...[...range(0x21, 94), ...CHARACTERS.slice(0, 200)].map((character) => [character, true]));
     for (let scancode = 1; scancode <= 300; scancode += 1) greedy.say([255, 0, 0, 1, 0, 0, 0, 0x61, 0, 0, scancode >> 8, scancode & 0xff]);
     await until(() => says(full) > before[1], 'the log to say it');
@@ -212,7 +212,7 @@ function typesEverything(settings, programs, extended) {
     await clear();
   });
 
-  test(`${programs}: what a viewer holds is let go when it leaves, and others go on`, async () => {
+  test(`${programs}: held keys are released when their viewer disconnects, and others are not affected`, async () => {
     const other = await connect();
     other.keys([CONTROL, true], ['ф', true], [SHIFT, true]);
     other.pointer(600, 500, 1);

@@ -1,4 +1,4 @@
-/** Viewers of a screen are held to limits, each refused or disconnected with its reason, and none is in the way of others. */
+/** Viewers of a screen are limited, each refused or disconnected with a reason, and don't affect each other. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
@@ -11,10 +11,10 @@ import { Server, test } from './helpers/server.mjs';
 import { until, within } from './helpers/wait.mjs';
 
 const MEBIBYTE = 1 << 20;
-/** How much a process may grow by everything that is not held against the limits. */
+/** How much a process may grow by what the limits don't cover. */
 const SLACK = 24 * MEBIBYTE;
 
-/** A connection that says these bytes and no more. */
+/** A connection that sends only these bytes. */
 async function connection(port, bytes = '') {
   const socket = net.connect(port, '127.0.0.1');
   socket.on('error', () => {});
@@ -34,7 +34,7 @@ for (const backend of ['xvnc', 'x11vnc']) {
     after(() => server?.stop());
     const connect = () => Viewer.connectTo('127.0.0.1', port);
 
-    test(`${backend}: connections that say nothing, or break off, disturb nobody`, async () => {
+    test(`${backend}: connections that send nothing, or break, affect nobody`, async () => {
       const started = Date.now();
       const silent = await Promise.all(Array.from({ length: 400 }, () => connection(port)));
       const xServer = server.xServerOf(session).pid;
@@ -49,14 +49,14 @@ for (const backend of ['xvnc', 'x11vnc']) {
       for (const socket of silent) socket.destroy();
     });
 
-    test(`${backend}: of 20 viewers at once as many get in as may, and the others hear why not`, async () => {
+    test(`${backend}: of 20 concurrent viewers as many are accepted as allowed, and the others get the reason`, async () => {
       const comeAll = async () => {
         const viewers = await Promise.allSettled(Array.from({ length: 20 }, connect));
         const inside = viewers.filter(({ status }) => status === 'fulfilled').map(({ value }) => value);
         const reasons = viewers.filter(({ status }) => status === 'rejected').map(({ reason }) => reason.message);
         assert.ok(inside.length <= 16, `${inside.length} got in`);
         if (inside.length === 16) return { inside, reasons };
-        // A viewer of the test before has a moment to let go of what it held.
+        // A viewer of the previous test may take a moment to release its place.
         await Promise.all(inside.map((viewer) => viewer.close()));
         return null;
       };
@@ -68,7 +68,7 @@ for (const backend of ['xvnc', 'x11vnc']) {
       await Promise.all(inside.map((viewer) => viewer.close()));
     });
 
-    test(`${backend}: a clipboard text that declares too much is refused before it comes`, async () => {
+    test(`${backend}: a clipboard text that declares too large a size is refused before it is sent`, async () => {
       const raw = await connect();
       raw.say([6, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff]);
       await within(raw.closed, 'the raw connection to be closed');
@@ -90,7 +90,7 @@ describe('a live view', () => {
   after(() => server?.stop());
   const view = () => server.wsUrl + session.vnc.ws;
 
-  test('a frame that declares 2^62 bytes is refused with 1009 before any of them is kept', async () => {
+  test('a frame that declares 2^62 bytes is refused with 1009 before any of them is buffered', async () => {
     const { socket, closed } = await openSocket(view());
     const before = residentBytes(server.pid);
     const connection = socket._socket;
@@ -106,12 +106,12 @@ describe('a live view', () => {
     assert.ok(grown < SLACK, `it grew by ${grown} bytes`);
   });
 
-  test('a viewer that takes nothing is disconnected, and its place is another one\u2019s', async () => {
+  test('a viewer that reads nothing is disconnected, and its place is free for another', async () => {
     const everything = [3, 0, 0, 0, 0, 0, 0x07, 0x80, 0x04, 0x38];
     for (const connect of [() => Viewer.connectTo('127.0.0.1', server.ranges.ports.first), () => Viewer.connect(view())]) {
       const lazy = await until(() => connect().catch(() => null), 'a place');
       lazy.pause();
-      // Raw pixels of the whole screen, until all buffers on the way are full.
+      // Raw pixels of the whole screen, until all buffers on the path are full.
       const asking = setInterval(() => lazy.say(everything), 20);
       await assert.rejects(connect(), /1 viewers already/);
       await (await until(() => connect().catch(() => null), 'the lazy one to be disconnected')).close();
@@ -120,7 +120,7 @@ describe('a live view', () => {
     }
   });
 
-  test('a viewer whose VNC server takes nothing hears that it is so', async () => {
+  test('a viewer gets a reason when its VNC server reads nothing', async () => {
     const viewer = await until(() => Viewer.connect(view()).catch(() => null), 'a place');
     const { pid } = server.xServerOf(session);
     process.kill(pid, 'SIGSTOP');

@@ -1,4 +1,4 @@
-/** Live views: the screen is read and driven through the tunnel. */
+/** Live views: the screen is read and controlled through the tunnel. */
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 import { listens, openSocket, request } from './helpers/http.mjs';
@@ -12,7 +12,7 @@ import { within } from './helpers/wait.mjs';
 
 const GREEN = [20, 160, 70];
 const VIOLET = [120, 40, 200];
-/** Tells the site what was typed; a click anywhere focuses it. */
+/** Reports what was typed to the site; a click anywhere focuses the field. */
 const TYPEWRITER = colouredPage(
   VIOLET,
   `<input autofocus><script>
@@ -30,7 +30,7 @@ before(async () => {
 
 after(() => site?.close());
 
-/** Tests that hold whatever serves the display. */
+/** Tests for every display server. */
 function behavesAsALiveView(settings, programs) {
   let server;
   before(async () => (server = await Server.start(settings)));
@@ -46,7 +46,7 @@ function behavesAsALiveView(settings, programs) {
     const viewer = await Viewer.connect(server.wsUrl + session.vnc.ws);
     assert.deepEqual([viewer.protocol, viewer.width, viewer.height], ['binary', 1024, 768]);
     await viewer.shows(VIOLET);
-    // The window covers the whole display: the page reaches its last corner.
+    // The window covers the whole display, including its last corner.
     const corner = await viewer.pixels(1020, 764, 4, 4);
     assert.deepEqual(corner, Array(16).fill(VIOLET));
     viewer.click(512, 384);
@@ -68,7 +68,7 @@ describe('with Xvfb and x11vnc', () => behavesAsALiveView({ RUNNER_VNC_BACKEND: 
 
 describe('the raw VNC port', () => {
   for (const backend of ['xvnc', 'x11vnc']) {
-    test(`${backend}: it listens where RUNNER_VNC_BIND says and nowhere else, and input there is activity`, async () => {
+    test(`${backend}: it listens on RUNNER_VNC_BIND only, and its input is activity`, async () => {
       const server = await Server.start({ RUNNER_VNC_BIND: '127.0.0.2', RUNNER_VNC_BACKEND: backend });
       try {
         const session = await server.create({ vnc: true, start_url: `${site.url}/green` });
@@ -97,7 +97,7 @@ describe('the raw VNC port', () => {
 describe('the shared screen of RUNNER_VNC_LEGACY', () => {
   const [DISPLAY, VNC_PORT, WS_PORT, PASSWORD] = [931, 18_931, 18_932, 's3cret'];
   for (const backend of ['xvnc', 'x11vnc']) {
-    test(`${backend}: all sessions are on it, its port shows it to who has the password, and it comes back`, async () => {
+    test(`${backend}: all sessions are on it, its port shows it with the password, and it is restarted`, async () => {
       const server = await Server.start({
         RUNNER_VNC_BACKEND: backend,
         RUNNER_VNC_LEGACY: '1',
@@ -131,7 +131,7 @@ describe('the shared screen of RUNNER_VNC_LEGACY', () => {
         process.kill(pid, 'SIGKILL');
         await within(viewer.closed, 'the viewer to go with its screen');
         await server.sessionThat(session, (view) => view.restarts >= 1 && view.status === 'READY', 'built anew', 30_000);
-        // The panel's own gateway leads there too.
+        // The panel's own gateway shows it too.
         const tunnel = await Viewer.connect(server.wsUrl + session.vnc.ws, {}, PASSWORD);
         await tunnel.shows(VIOLET);
         await tunnel.close();
@@ -151,13 +151,13 @@ describe('the gateway', () => {
   });
   after(() => server?.stop());
 
-  test('X-Forwarded-Prefix names the live view where an ingress has stripped it from the path', async () => {
+  test('X-Forwarded-Prefix names the live view where an ingress has stripped its prefix', async () => {
     const viewer = await Viewer.connect(`${server.wsUrl}/websockify`, { 'x-forwarded-prefix': `/vnc/${session.vnc_id}` });
     await viewer.shows(GREEN);
     await viewer.close();
   });
 
-  test('several viewers see the same screen, and what an attached client does on it', async () => {
+  test('several viewers see the same screen, and the actions of an attached client', async () => {
     const viewers = await Promise.all([1, 2].map(() => Viewer.connect(server.wsUrl + session.vnc.ws)));
     for (const viewer of viewers) await viewer.shows(GREEN);
     const browser = await attach(server, session);
@@ -171,13 +171,13 @@ describe('the gateway', () => {
     for (const viewer of viewers) await viewer.close();
   });
 
-  test('the subprotocol is echoed only where it was offered', async () => {
+  test('the subprotocol is echoed only if it was offered', async () => {
     const { socket } = await openSocket(server.wsUrl + session.vnc.ws);
     assert.equal(socket.protocol, '');
     socket.close();
   });
 
-  test('a viewer whose session ends is told so with 1011', async () => {
+  test('a viewer is closed with 1011 when its session ends', async () => {
     const viewer = await Viewer.connect(server.wsUrl + session.vnc.ws);
     await server.end(session);
     const { code, reason } = await within(viewer.closed, 'the tunnel to be closed');

@@ -1,4 +1,4 @@
-/** The wall of screens and the pinned previews, in a real Chromium, with the screens of real sessions on them. */
+/** The wall of screens and the pinned previews, in a real Chromium, with real sessions. */
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,9 +12,12 @@ const GREEN = [20, 160, 70];
 const VIOLET = [120, 40, 200];
 const ORANGE = [240, 130, 20];
 const FINDING_MS = 15_000;
-/** A change is on its tile within two seconds: the screen is looked at once a second. The rest is for a busy machine. */
+/**
+ * A change is on its tile within two seconds, because screens are polled once a second; the rest is for a
+ * busy machine.
+ */
 const CHANGED_WITHIN_MS = 5000;
-/** What would go on asking for pictures has asked by then. */
+/** A remaining poll would have been sent within this time. */
 const TWO_LOOKS_MS = 2200;
 
 let site, chromium;
@@ -45,10 +48,10 @@ async function openPage(url) {
   return page;
 }
 
-/** Where the pointer is on no tile. */
+/** A place outside of all tiles. */
 const moveAway = (page) => page.mouse.move(2, 2);
 
-test('screens are on the wall as they are now, live under the pointer, pinned first, and nobody looks once the page is left', async (context) => {
+test('tiles show current screens, live under the pointer, pinned first, and polling stops when the page is left', async (context) => {
   const server = await Server.start();
   try {
     const [older, newer] = [
@@ -126,7 +129,7 @@ test('screens are on the wall as they are now, live under the pointer, pinned fi
   }
 });
 
-test('where a token is needed, pictures come with it', async () => {
+test('where a token is required, screenshots are requested with it', async () => {
   const token = 'wall-s3cret';
   const server = await Server.start({ CONTROL_API_TOKEN: token }, { healthy: false });
   try {

@@ -1,11 +1,11 @@
-/** The page of the workers in the panel: how each is, why it is not well, and what it has to do. */
+/** The page of the workers in the panel: their health, the reason of problems, and their load. */
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 import { startChromium } from './helpers/chromium.mjs';
 import { DETECTION_MS, Fleet, RECOVERY_MS } from './helpers/roles.mjs';
 import { Server, test } from './helpers/server.mjs';
 
-/** How long a change of a worker may take to be on the screen. */
+/** How long a change of a worker may take to be shown. */
 const SHOWN_WITHIN_MS = 5000;
 
 let chromium;
@@ -27,7 +27,7 @@ function shows(card, meter, text) {
   return figures.waitFor({ timeout: SHOWN_WITHIN_MS });
 }
 
-test('a worker’s load, pools, versions and checks are shown and follow what happens', async () => {
+test('a worker’s load, pools, versions and checks are shown and kept current', async () => {
   const server = await Server.start({ RUNNER_PREWARM_HEADLESS: '1', RUNNER_MAX_SESSIONS: '7' });
   try {
     await server.poolsFull();
@@ -59,7 +59,7 @@ describe('a fleet of two hosts', () => {
 
   const degraded = (page) => page.getByRole('link', { name: 'Fleet degraded 1 of 2 workers' });
 
-  test('a worker that stops answering comes first and says why and since when, until it goes on', async () => {
+  test('a worker that stops answering comes first with the reason and the time, until it answers again', async () => {
     const page = await openWorkers(fleet.control.url);
     const west = cardOf(page, 'west');
     await west.getByText('Healthy', { exact: true }).waitFor();
@@ -80,7 +80,7 @@ describe('a fleet of two hosts', () => {
     await page.close();
   });
 
-  test('a worker whose runner is gone says so, and that it is back', async () => {
+  test('a worker whose runner is gone shows that, and shows when it is back', async () => {
     const page = await openWorkers(fleet.control.url);
     const east = cardOf(page, 'east');
     await east.getByText('Healthy', { exact: true }).waitFor();

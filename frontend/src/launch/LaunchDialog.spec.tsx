@@ -307,7 +307,9 @@ it('falls back to any worker when the worker of a preset has left the fleet', as
   savePreset('eastern', { ...EMPTY_DRAFT, worker: 'east', idleTtlSeconds: '90' });
   setInitialPreset('eastern');
   const { dialog } = await openForm();
-  expect(dialog.getByText(/for the worker “east”, which is no longer in the fleet/)).toBeInTheDocument();
+  expect(
+    dialog.getByText(/for the worker “east”, which is no longer in the fleet/),
+  ).toBeInTheDocument();
   expect(dialog.getByLabelText('Worker')).toHaveDisplayValue('Any suitable');
   expect(dialog.getByLabelText('Idle TTL, seconds')).toHaveValue('90');
 });

@@ -18,7 +18,7 @@ describe('filterSessions', () => {
     ['nothing', {}, all],
     ['a part of the id', { search: 'aa' }, [shop]],
     ['the URL in any case', { search: 'EXAMPLE' }, [search]],
-    ['all of sessionsWithScreens words', { search: 'west team=search' }, [search]],
+    ['all of several words', { search: 'west team=search' }, [search]],
     ['words of different sessions', { search: 'west shop' }, []],
     ['a state', { status: 'INIT' as const }, [search]],
     ['a worker', { worker: 'east' }, [shop]],

@@ -17,7 +17,7 @@ export interface LiveTile {
 export type LiveTiles = readonly LiveTile[];
 
 /** Makes a tile live; beyond the maximum the oldest returns to a screenshot. */
-export function activate(live: LiveTiles, tile: LiveTile): LiveTiles {
+function activate(live: LiveTiles, tile: LiveTile): LiveTiles {
   return [...live.filter(({ key }) => key !== tile.key), tile].slice(-MAX_LIVE_TILES);
 }
 

@@ -1,7 +1,7 @@
 import type { WorkerStatus } from '../api/types.ts';
 
 /** The health states of a worker, the worst first. */
-export const HEALTH_STATES = ['unreachable', 'degraded', 'draining', 'healthy'] as const;
+const HEALTH_STATES = ['unreachable', 'degraded', 'draining', 'healthy'] as const;
 /** One of {@link HEALTH_STATES}. */
 export type HealthState = (typeof HEALTH_STATES)[number];
 

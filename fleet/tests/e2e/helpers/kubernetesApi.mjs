@@ -1,4 +1,4 @@
-/** The API server of a cluster, as far as discovery asks it: EndpointSlices, listed and watched, by HTTP. */
+/** A cluster's API server as discovery uses it: EndpointSlices, listed and watched, over HTTP. */
 import { once } from 'node:events';
 import http from 'node:http';
 
@@ -9,12 +9,12 @@ const GONE = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure'
 export class KubernetesApi {
   #server = http.createServer((request, response) => this.#answer(new URL(request.url, 'http://api'), response));
   #version = 1;
-  /** The slices by their names, and what has happened to them since the oldest version that is remembered. */
+  /** The slices by name, and their changes since the oldest remembered version. */
   #slices = new Map();
   #happened = [];
   #remembered = 1;
   #watches = new Set();
-  /** How often each was asked for. */
+  /** How often each was requested. */
   asked = { list: 0, watch: 0 };
 
   /** Starts one without pods. */
@@ -25,7 +25,7 @@ export class KubernetesApi {
     return api;
   }
 
-  /** What discovery is told to follow. */
+  /** The discovery source for it. */
   get discovery() {
     return `kubernetes://workers.fleet?api=http://127.0.0.1:${this.#server.address().port}`;
   }
@@ -53,9 +53,9 @@ export class KubernetesApi {
   }
 
   /**
-   * Says what there is from now on, in a slice for each pod: those that listen on different ports are in different ones.
+   * Sets the pods, with a slice for each: pods that listen on different ports are in different slices.
    *
-   * @param {Record<string, {url: string, state: 'starting'|'ready'|'terminating'}>} pods by their names
+   * @param {Record<string, {url: string, state: 'starting'|'ready'|'terminating'}>} pods by name
    */
   set(pods) {
     for (const name of this.#slices.keys()) {
@@ -85,12 +85,12 @@ export class KubernetesApi {
     for (const watch of this.#watches) watch.write(line);
   }
 
-  /** Breaks all connections off, as an API server that is replaced does. */
+  /** Breaks all connections, as a replaced API server does. */
   cut() {
     this.#server.closeAllConnections();
   }
 
-  /** Forgets what has happened: who watches from before has to list anew. */
+  /** Forgets all changes, so that watchers have to list again. */
   forget() {
     this.#happened = [];
     this.#version += 1;

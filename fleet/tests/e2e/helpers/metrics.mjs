@@ -1,9 +1,10 @@
 /** Reads Prometheus' text format. */
 
 /**
- * @param {string} text what `/metrics` answered
- * @returns {{value: (name: string, labels?: Record<string, string>) => number, families: Map<string, string>}}
- *   `value` finds one sample, 0 where there is none; `families` are the metrics' names and types
+ * @param {string} text the response of `/metrics`
+ *
+ * @returns {{value: (name: string, labels?: Record<string, string>) => number, families: Map<string,
+ * string>}} `value` finds one sample, 0 if there is none; `families` are the metrics' names and types
  */
 export function parseMetrics(text) {
   const samples = new Map();
