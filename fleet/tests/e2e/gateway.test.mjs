@@ -294,7 +294,7 @@ test('SHUTDOWN_GRACE_MS: open views continue for that time, new ones are refused
     await until(async () => (await openSocket(url)).refusal?.json.code === 'draining', 'new viewers to be refused', 1000);
     await isRefused(url, 503, 'draining');
     open.socket.send(Buffer.from('still here\n'));
-    await until(() => open.heard().includes('still here'), 'the open view to go on', 1000);
+    await until(() => open.heard().includes('still here'), 'the open view to continue', 1000);
     const { code, reason } = await within(open.closed, 'the viewer to be told', 4000);
     assert.ok(Date.now() - started >= 1400, 'not before the grace is over');
     assert.equal(code, 1011);

@@ -56,7 +56,7 @@ describe('in a fleet with warm browsers', () => {
     const other = await server.create({ headless: true });
     const page = await blankPage(await attach(server, other));
     await page.goto(site.url);
-    assert.equal(await page.title(), 'here', 'a browser that is handed out works');
+    assert.equal(await page.title(), 'here', 'a browser given to a session works');
     await server.sessionThat(session, ({ status, restarts }) => status === 'READY' && restarts === 1, 'READY again', SLOW);
     assert.equal(isAlive(pid), false);
     assert.equal((await server.session(other)).restarts, 0);

@@ -126,10 +126,10 @@ test('a restarted API server, or one that has forgotten its history, loses no wo
   const { list, watch } = api.asked;
   api.cut();
   await until(() => api.asked.watch > watch, 'the watch to be resumed');
-  assert.equal(api.asked.list, list, 'it goes on where it was');
+  assert.equal(api.asked.list, list, 'it resumes where it was');
   api.forget();
   api.cut();
-  await until(() => api.asked.list > list, 'the list to be read anew');
+  await until(() => api.asked.list > list, 'the list to be read again');
   api.set({ fresh: pod(fresh, 'ready'), old: pod(old, 'ready') });
   await until(async () => (await names()).join() === 'fresh,old', 'both to be workers');
   await control.request('DELETE', '/workers/old/drain');

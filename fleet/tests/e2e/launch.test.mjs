@@ -161,7 +161,7 @@ test('a preset is saved, survives a reload, and can be applied, renamed and dele
 
     await page.reload();
     await openForm(page);
-    assert.equal(await ttl.inputValue(), '', 'nothing is filled in that was not asked for');
+    assert.equal(await ttl.inputValue(), '', 'fields that were not requested stay empty');
     await choose('menuitemradio', 'brief');
     assert.equal(await ttl.inputValue(), '45');
     await choose('menuitem', 'Open the form with it');

@@ -78,7 +78,7 @@ test('fifty sessions leave no process, descriptor, directory, slot, socket or me
   }
   const late = await atRest();
   assert.deepEqual(late.counts, early.counts, JSON.stringify([early.kinds, late.kinds], null, 1));
-  assert.equal(late.driver, early.driver, 'the driver has lived through it all');
+  assert.equal(late.driver, early.driver, 'the driver has survived');
   const grown = (late.resident - early.resident) / MEGABYTE;
   context.diagnostic(`camofleet holds ${(late.resident / MEGABYTE).toFixed(1)} MB, ${grown.toFixed(1)} MB more than after ten`);
   assert.ok(grown <= 5, `${grown} MB more than after ten sessions`);

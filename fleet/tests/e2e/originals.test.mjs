@@ -32,7 +32,7 @@ async function relays(url, original) {
   socket.send('ж'.repeat(MEGABYTE / 2));
   await until(() => received.length === 3, 'three messages to come back');
   assert.deepEqual([received[0][0].toString(), received[0][1]], ['{"id":1}', false]);
-  assert.ok(received[1][1] && received[1][0].equals(large), 'a message of 1 MB comes back as it was');
+  assert.ok(received[1][1] && received[1][0].equals(large), 'a message of 1 MB is echoed unchanged');
   assert.equal(received[2][0].toString(), 'ж'.repeat(MEGABYTE / 2));
   socket.close(1000);
   await within(closed, 'the socket to be closed');

@@ -234,7 +234,7 @@ describe('a fleet of two hosts', () => {
     }
     const back = stopwatch(context);
     await isHealthy();
-    back.note('a worker that goes on is in use again');
+    back.note('a continued worker is in use again');
     assert.equal((await find(session)).stale, false);
     await control.endAllBut();
   });

@@ -58,7 +58,7 @@ const [LIGHT, DARK] = ['rgb(244, 246, 247)', 'rgb(14, 18, 22)'];
 test('the panel switches to Russian at once, on every page, and stays so after a reload', async () => {
   const page = await openPanel();
   await page.getByText(session.id.slice(0, 8)).waitFor();
-  assert.ok((await leftInEnglish(page)).length > 10, 'it begins in English');
+  assert.ok((await leftInEnglish(page)).length > 10, 'it starts in English');
   await page.getByRole('button', { name: 'Settings' }).click();
   await page.getByRole('menuitemradio', { name: 'Русский' }).click();
   const menu = page.getByRole('menu', { name: 'Настройки' });
@@ -78,7 +78,7 @@ test('the panel switches to Russian at once, on every page, and stays so after a
   await page.reload();
   await page.getByRole('heading', { name: 'Подключение' }).waitFor();
   assert.equal(await page.locator('html').getAttribute('lang'), 'ru');
-  assert.equal(await page.getByRole('tab', { name: 'Python' }).getAttribute('aria-selected'), 'true', 'another choice is remembered beside it');
+  assert.equal(await page.getByRole('tab', { name: 'Python' }).getAttribute('aria-selected'), 'true', 'the other choice is remembered too');
   await page.goto(server.url);
   await page.getByRole('table', { name: 'Сессии' }).waitFor();
   assert.deepEqual(await leftInEnglish(page), []);

@@ -125,7 +125,7 @@ describe('with one server', () => {
     await row.waitFor();
     cutter.cut(/\/api\//);
     await page.getByRole('alert').filter({ hasText: 'Offline since' }).waitFor();
-    assert.ok(await row.isVisible(), 'what was known stays');
+    assert.ok(await row.isVisible(), 'the last known state stays');
     cutter.mend();
     await page.locator('.connection.live').waitFor();
     await server.end(session);

@@ -64,7 +64,7 @@ test('a Playwright client attaches through all hops, and the next one finds its 
   await control.sessionThat(session, ({ attached }) => attached === 1, 'with one client', 3000);
   await first.close();
   const view = await control.sessionThat(session, ({ attached }) => attached === 0, 'without clients', 3000);
-  assert.ok(Date.parse(view.last_seen_at) > Date.parse(session.last_seen_at), 'what a client does counts as activity');
+  assert.ok(Date.parse(view.last_seen_at) > Date.parse(session.last_seen_at), 'actions of a client are activity');
 
   const second = await attach(control, session);
   const pages = second.contexts().flatMap((context) => context.pages());
@@ -132,7 +132,7 @@ test('a delete at control ends the browser on its runner, and the next read show
   assert.equal(isAlive(pid), false);
   assert.deepEqual(await control.sessions(), []);
   const place = `/sessions/${session.worker}/${session.id}`;
-  assert.equal((await control.request('GET', place)).status, 404, 'the original’s clients poll for this');
+  assert.equal((await control.request('GET', place)).status, 404, 'clients of the original poll for this');
   const view = await control.read(`${place}?ended=true`);
   assert.deepEqual([view.status, view.end_reason], ['DEAD', 'deleted']);
   assert.deepEqual((await fleet.runnerOf(session).sessions()).length, 0);

@@ -190,7 +190,7 @@ describe('a screenshot of a remote session', () => {
         const picture = await shows(camofleet, known, VIOLET, 320);
         assert.deepEqual([picture.width, picture.height], [320, 240]);
       }
-      assert.equal(await readings(fleet.control), 0, 'only the runner looks at screens');
+      assert.equal(await readings(fleet.control), 0, 'only the runner reads screens');
       assert.ok((await readings(fleet.runnerWest)) > 0);
       assert.equal((await fleet.runnerWest.session({ id: session.id })).last_seen_at, session.last_seen_at);
       await fleet.control.end(session);

@@ -112,7 +112,7 @@ test('a session is viewed, controlled, connected to, touched and ended on its pa
     const copied = page.getByLabel('Copied in the session');
     await until(async () => (await copied.inputValue()) === 'hello, wörld', 'the text of the session to arrive');
     await page.keyboard.press('Control+Alt+Shift+X');
-    assert.equal(await page.getByRole('switch', { name: 'Control' }).isChecked(), false, 'the keyboard is back');
+    assert.equal(await page.getByRole('switch', { name: 'Control' }).isChecked(), false, 'the keyboard is released');
 
     const ownWindow = page.waitForEvent('popup');
     await page.getByRole('link', { name: 'Own window' }).click();

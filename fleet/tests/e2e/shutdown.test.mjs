@@ -33,7 +33,7 @@ test('a SIGKILL of camofleet ends all its processes within 2 seconds, and its ne
 
     // On the same displays, which are usable only if the killed X servers' files were removed.
     next = await Server.start({ ...POOLS, RUNNER_VNC_DISPLAY_MIN: String(server.displays.first) }, { runBase });
-    assert.ok(!fs.existsSync(left), 'the run directory of the killed one is swept');
+    assert.ok(!fs.existsSync(left), 'the run directory of the killed one is removed');
     assert.equal(runDirectories(runBase).length, 1);
     await next.poolsFull();
     assert.deepEqual(

@@ -58,7 +58,7 @@ function behavesAsALiveView(settings, programs) {
     const before = Date.parse(session.last_seen_at);
     const { last_seen_at: lastSeen, start_url_error: error } = await server.session(session);
     assert.equal(error, null);
-    assert.ok(Date.parse(lastSeen) > before, 'what a viewer does counts as activity');
+    assert.ok(Date.parse(lastSeen) > before, 'input of a viewer is activity');
     await server.end(session);
   });
 }
@@ -76,7 +76,7 @@ describe('the raw VNC port', () => {
         const viewer = await Viewer.connectTo('127.0.0.2', server.ranges.ports.first);
         await viewer.shows(GREEN);
         const watched = Date.parse((await server.session(session)).last_seen_at);
-        assert.equal(watched, Date.parse(session.last_seen_at), 'to watch is no activity');
+        assert.equal(watched, Date.parse(session.last_seen_at), 'watching is no activity');
         viewer.type('x');
         const touched = (view) => Date.parse(view.last_seen_at) > watched;
         await server.sessionThat(session, touched, 'touched by a key stroke');
@@ -130,7 +130,7 @@ describe('the shared screen of RUNNER_VNC_LEGACY', () => {
         const [{ pid }] = xServers(server.runBase);
         process.kill(pid, 'SIGKILL');
         await within(viewer.closed, 'the viewer to go with its screen');
-        await server.sessionThat(session, (view) => view.restarts >= 1 && view.status === 'READY', 'built anew', 30_000);
+        await server.sessionThat(session, (view) => view.restarts >= 1 && view.status === 'READY', 'the session to be restarted', 30_000);
         // The panel's own gateway shows it too.
         const tunnel = await Viewer.connect(server.wsUrl + session.vnc.ws, {}, PASSWORD);
         await tunnel.shows(VIOLET);

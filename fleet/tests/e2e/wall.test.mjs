@@ -63,7 +63,7 @@ test('tiles show current screens, live under the pointer, pinned first, and poll
     await showsColour(pictureOf(page, newer), VIOLET);
     const order = () => page.getByRole('article').evaluateAll((tiles) => tiles.map((tile) => tile.ariaLabel.split(' ')[1]));
     assert.deepEqual(await order(), [newer, older].map(shortId), 'the newest first');
-    assert.equal(await tunnels(server), 0, 'a picture is no viewer');
+    assert.equal(await tunnels(server), 0, 'a screenshot is not a viewer');
 
     const browser = await attach(server, older);
     const [tab] = browser.contexts().flatMap((contexts) => contexts.pages());
@@ -79,7 +79,7 @@ test('tiles show current screens, live under the pointer, pinned first, and poll
     await coverOf(page, older).hover();
     await showsColour(liveOf(page, older), ORANGE);
     assert.equal(await tunnels(server), 1);
-    assert.equal((await server.session(older)).last_seen_at, idle.last_seen_at, 'who only watches does nothing');
+    assert.equal((await server.session(older)).last_seen_at, idle.last_seen_at, 'a view-only viewer sends nothing');
     await moveAway(page);
     await until(async () => (await tunnels(server)) === 0, 'the live view to end with the pointer gone');
     await coverOf(page, older).click();
