@@ -188,7 +188,8 @@ impl Options {
 }
 
 fn api_base(text: &str) -> Result<Url, String> {
-    topology::api_base(text).ok_or_else(|| "it is no http(s) URL, such as http://127.0.0.1:9000".to_owned())
+    topology::api_base(text)
+        .map_err(|why| format!("{why}; an http(s) URL such as http://127.0.0.1:9000 is needed"))
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use camofleet_actors::fleet::discovery::{
     Discovery, Endpoints, Lookup, NameLookup, NameServers, Place, ServiceName, Source,
 };
-use camofleet_actors::fleet::{FleetParts, GatewayParts, Placement};
+use camofleet_actors::fleet::{FleetParts, GatewayParts};
 use camofleet_actors::metrics::Metrics;
 use camofleet_actors::model::events::EventBus;
 use camofleet_actors::model::links::LinkTemplates;
@@ -17,20 +17,20 @@ use camofleet_actors::worker::WorkerBuilder;
 use camofleet_web::Surface;
 use url::Url;
 
-use super::worker::{remote_settings, remote_worker, token_of};
-use super::{Failure, Wiring, control_web_settings, listen, metrics, tunnel_settings};
+use super::listen::{Listen, control_web};
+use super::worker::{CONNECT_TIMEOUT, remote_worker, token_of};
+use super::{Failure, Wiring, metrics, tunnel_settings};
 use crate::machine;
 use crate::session_log;
 use crate::settings::topology::{DiscoveryEntry, Registry};
-use crate::settings::types;
-use crate::settings::validated::Settings;
+use crate::settings::{ControlSettings, Settings};
 
 /// Its callers are other containers and hosts.
 const EVERYWHERE: &str = "0.0.0.0";
 
 pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
     let control = &settings.control;
-    let listener = listen(&control.listen, EVERYWHERE)?;
+    let listener = Listen::control(control, EVERYWHERE).bind()?;
     let (metrics, events) = (metrics()?, EventBus::default());
     if control.workers.is_empty() && control.discovery.is_empty() {
         log::warn!(
@@ -49,8 +49,8 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
             let remote = RemoteSettings {
                 token: token_of(entry.token.as_ref().or(control.workers_token.as_ref())),
                 supports_vnc: entry.supports_vnc,
-                links: LinkTemplates { ws: entry.vnc_ws.clone(), http: entry.vnc_http.clone() },
-                ..remote_settings(entry.name.clone(), RemoteRole::Worker, entry.url.clone(), &control.calls)
+                links: entry.links.clone(),
+                ..remote_settings(control, entry.name.clone(), entry.url.clone())
             };
             remote_worker(remote, &metrics, events.clone())
         })
@@ -60,13 +60,10 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
     Ok(Wiring {
         surface: Surface::Control,
         listener,
-        web: control_web_settings(&settings),
+        web: control_web(&settings),
         fleet: FleetParts {
             workers,
-            placement: match control.placement {
-                types::Placement::RoundRobin => Placement::RoundRobin,
-                types::Placement::LeastSessions => Placement::LeastSessions,
-            },
+            placement: control.placement,
             discovery,
             gateway: Some(GatewayParts {
                 settings: tunnel_settings(&settings.gateway),
@@ -98,59 +95,69 @@ fn discovery(
     if control.discovery.is_empty() {
         return Ok(None);
     }
-    let unfollowed = |why| Failure::Unavailable(format!("CONTROL_DISCOVERY can't be followed: {why}"));
+    let refused = |why| Failure::Unavailable(format!("CONTROL_DISCOVERY can't be used: {why}"));
     let sources: Vec<Source> = control.discovery.iter().filter_map(source).collect();
-    let name_servers = Rc::new(NameServers::new(&sources).map_err(unfollowed)?);
+    let name_servers = Rc::new(NameServers::new(&sources).map_err(refused)?);
     let place = |entry: &DiscoveryEntry| {
-        let lookup: Rc<dyn Lookup> = match (&entry.registry, source(entry)) {
-            (Registry::Kubernetes { namespace, api }, _) => Rc::new(endpoints(entry, namespace, api)?),
-            (Registry::Dns(_), Some(source)) => Rc::new(NameLookup::new(Rc::clone(&name_servers), source)),
-            (Registry::Dns(_), None) => return Err("it names nobody".to_owned()),
+        let lookup: Rc<dyn Lookup> = match &entry.registry {
+            Registry::Dns(source) => Rc::new(NameLookup::new(Rc::clone(&name_servers), source.clone())),
+            Registry::Kubernetes { service, namespace, port, api } => {
+                let cluster = match api {
+                    Some(api) => cluster_at(api.clone()),
+                    None => own_cluster("CONTROL_DISCOVERY with kubernetes://")?,
+                };
+                let namespace = namespace.clone().unwrap_or_else(|| cluster.namespace.clone());
+                let service = ServiceName { name: service.clone(), namespace, port: *port };
+                Rc::new(Endpoints::watch(&cluster, service)?)
+            }
         };
-        let (entry, calls) = (entry.clone(), control.calls.clone());
-        let token = token_of(control.workers_token.as_ref());
-        let relayed = LinkTemplates::relayed(&control.public_pages_prefix);
-        let (metrics, events) = (metrics.clone(), events.clone());
+        let (supports_vnc, mut links) = (entry.supports_vnc, entry.links.clone());
+        if links == LinkTemplates::default() {
+            // Live views of a worker without public addresses of its own are shown by this process.
+            links = LinkTemplates::relayed(&control.public_pages_prefix);
+        }
+        let (control, metrics, events) = (control.clone(), metrics.clone(), events.clone());
         let build = move |name: String, url| {
-            let remote = RemoteSettings {
-                token: token.clone(),
-                supports_vnc: entry.supports_vnc,
-                links: match (&entry.vnc_ws, &entry.vnc_http) {
-                    // A view of a worker that nobody has given an address of its own is shown by this process.
-                    (None, None) => relayed.clone(),
-                    (ws, http) => LinkTemplates { ws: ws.clone(), http: http.clone() },
-                },
-                ..remote_settings(name, RemoteRole::Worker, url, &calls)
-            };
+            let remote =
+                RemoteSettings { supports_vnc, links: links.clone(), ..remote_settings(&control, name, url) };
             remote_worker(remote, &metrics, events.clone()).1
         };
         Ok(Place { lookup, build: Box::new(build) })
     };
     let places: Result<Vec<Place>, String> = control.discovery.iter().map(place).collect();
-    Ok(Some(Discovery::new(places.map_err(unfollowed)?, control.discovery_interval)))
+    Ok(Some(Discovery::new(places.map_err(refused)?, control.discovery_interval)))
 }
 
 /// What name servers are asked for an entry, if they are.
 fn source(entry: &DiscoveryEntry) -> Option<Source> {
-    let Registry::Dns(name_server) = entry.registry else { return None };
-    Some(Source { name: entry.name.clone(), port: entry.port, name_server })
+    match &entry.registry {
+        Registry::Dns(source) => Some(source.clone()),
+        Registry::Kubernetes { .. } => None,
+    }
 }
 
-/// Begins to watch the Service of an entry.
-fn endpoints(
-    entry: &DiscoveryEntry,
-    namespace: &Option<String>,
-    api: &Option<Url>,
-) -> Result<Endpoints, String> {
-    let cluster = match api {
-        Some(api) => {
-            let namespace = "default".to_owned();
-            Cluster { api: api.clone(), authority: None, token: None, namespace }
-        }
-        None => own_cluster("CONTROL_DISCOVERY with kubernetes://")?,
-    };
-    let namespace = namespace.clone().unwrap_or_else(|| cluster.namespace.clone());
-    Endpoints::watch(&cluster, ServiceName { name: entry.name.clone(), namespace, port: entry.port })
+/// A worker on another machine, as far as all of them are alike.
+fn remote_settings(control: &ControlSettings, name: String, url: Url) -> RemoteSettings {
+    RemoteSettings {
+        name,
+        role: RemoteRole::Worker,
+        url,
+        token: token_of(control.workers_token.as_ref()),
+        supports_vnc: false,
+        links: LinkTemplates::default(),
+        default_idle_ttl: None,
+        default_headless: None,
+        poll_interval: control.poll_interval,
+        poll_timeout: control.poll_timeout,
+        connect_timeout: CONNECT_TIMEOUT.min(control.request_timeout),
+        request_timeout: control.request_timeout,
+        create_timeout: control.create_timeout,
+    }
+}
+
+/// A cluster whose API needs no credentials: `kubectl proxy`.
+fn cluster_at(api: Url) -> Cluster {
+    Cluster { api, authority: None, token: None, namespace: "default".to_owned() }
 }
 
 /// The cluster that this process is a pod of, for this setting.

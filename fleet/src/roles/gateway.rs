@@ -5,14 +5,13 @@ use camofleet_actors::model::events::EventBus;
 use camofleet_actors::views::gateway::{PortMap, Targets};
 use camofleet_web::{Surface, WebSettings};
 
-use super::{
-    Failure, Role, Wiring, bind, check_token, control_web_settings, metrics, plain_greeting, tunnel_settings,
-};
-use crate::settings::validated::Settings;
+use super::listen::{Listen, bind, control_web};
+use super::{Failure, Role, Wiring, metrics, plain_greeting, tunnel_settings};
+use crate::settings::Settings;
 
 pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
     let gateway = &settings.gateway;
-    check_token(&settings.control.listen)?;
+    Listen::control(&settings.control, &gateway.host).check_token()?;
     let listener = bind(&gateway.host, gateway.port, ("HTTP_HOST", "HTTP_PORT"))?;
     let metrics = metrics()?;
     let ports = PortMap {
@@ -29,9 +28,9 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
     Ok(Wiring {
         surface: Surface::Gateway,
         listener,
-        web: WebSettings { metrics_path: "/metrics".to_owned(), ..control_web_settings(&settings) },
+        web: WebSettings { metrics_path: "/metrics".to_owned(), ..control_web(&settings) },
         metrics,
-        // Nothing is told here.
+        // No session is made here: nothing happens that could be published.
         events: EventBus::default(),
         fleet: FleetParts { gateway: Some(parts), ..FleetParts::default() },
         cluster: None,

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use camofleet_actors::display::{DisplaySettings, DisplayTools, Geometry, ViewerLimits, VncBackend};
+use camofleet_actors::display::{DisplaySettings, DisplayTools, ViewerLimits};
 use camofleet_actors::driver::DriverSettings;
-use camofleet_actors::host::engine::{Engine, EngineKind, EngineSearch};
+use camofleet_actors::host::engine::{Engine, EngineSearch};
 use camofleet_actors::host::rundir::RunDir;
 use camofleet_actors::host::slots::SlotRanges;
 use camofleet_actors::launch::prewarm::PoolSettings;
@@ -19,13 +19,11 @@ use camofleet_actors::process::{Os, SystemOs};
 use camofleet_actors::supervision::{Intensity, PulseSettings};
 use camofleet_actors::worker::WorkerBuilder;
 use camofleet_actors::worker::{DiagnosticsSettings, LocalWorker, WorkerParts, WorkerSettings};
-use camofleet_api::session::StartUrlWait;
 use tokio::sync::watch;
 
 use super::{Failure, legacy};
 use crate::machine;
-use crate::settings::types;
-use crate::settings::validated::RunnerSettings;
+use crate::settings::{RunnerSettings, Settings};
 
 /// What this machine has for browsers.
 pub(super) struct Host {
@@ -59,14 +57,14 @@ impl Host {
             .map_err(|error| Failure::Unavailable(format!("can't reap processes: {error}")))?;
         let os: Arc<dyn Os> = Arc::new(os);
         let engine = find_engine(runner, os.as_ref()).map_err(Failure::Unavailable)?;
-        let node = os.find_program(&runner.driver.node).ok_or_else(|| {
-            let name = runner.driver.node.display();
+        let node = os.find_program(&runner.node_path).ok_or_else(|| {
+            let name = runner.node_path.display();
             Failure::Unavailable(format!(
                 "no Node.js at '{name}'; install Node 20, or name it with RUNNER_NODE_PATH"
             ))
         })?;
         let executable = std::env::current_exe().ok();
-        let driver_dir = machine::driver_directory(runner.driver.dir.as_deref(), executable.as_deref())
+        let driver_dir = machine::driver_directory(runner.driver_dir.as_deref(), executable.as_deref())
             .map_err(Failure::Unavailable)?;
         Ok(Self { os, engine, node, driver_dir })
     }
@@ -77,12 +75,13 @@ impl Host {
     /// There is no place for its files.
     pub fn worker(
         self,
-        runner: &RunnerSettings,
+        settings: &Settings,
         options: LocalOptions,
         metrics: &Metrics,
         events: EventBus,
     ) -> Result<(String, WorkerBuilder), Failure> {
         let Self { os, engine, node, driver_dir } = self;
+        let runner = &settings.runner;
         let name = options.name.to_owned();
         let base = runner.run_dir.clone().unwrap_or_else(machine::default_run_base);
         let run_dir = RunDir::create(&base, os.as_ref()).map_err(|error| {
@@ -98,14 +97,11 @@ impl Host {
         let driver = DriverSettings {
             node,
             directory: driver_dir,
-            sessions_per_driver: runner.driver.sessions_per_driver.get(),
+            sessions_per_driver: runner.sessions_per_driver,
             env: env.clone(),
-            pulse: PulseSettings {
-                interval: runner.pulse.driver_heartbeat,
-                silence: runner.pulse.driver_silence,
-            },
+            pulse: PulseSettings { interval: runner.driver_heartbeat, silence: runner.driver_silence },
         };
-        let worker = worker_settings(runner, options, engine, driver, env, os.as_ref());
+        let worker = worker_settings(settings, options, engine, driver, env, os.as_ref());
         let displays = worker.launch.display.tools.as_ref().map_or("none", DisplayTools::name);
         log::info!(
             "engine: {}; displays: {displays}; run directory: {}",
@@ -130,99 +126,79 @@ fn find_engine(runner: &RunnerSettings, os: &dyn Os) -> Result<Engine, String> {
     let home = std::env::var_os("HOME").map(std::path::PathBuf::from);
     let cache = std::env::var_os("XDG_CACHE_HOME").map(std::path::PathBuf::from);
     let search = EngineSearch {
-        wanted: match runner.engine.choice {
-            types::Engine::Auto => None,
-            types::Engine::Camoufox => Some(EngineKind::Camoufox),
-            types::Engine::Firefox => Some(EngineKind::Firefox),
-        },
-        camoufox_path: runner.engine.camoufox_path.clone(),
-        firefox_path: runner.engine.firefox_path.clone(),
+        wanted: runner.engine,
+        camoufox_path: runner.camoufox_path.clone(),
+        firefox_path: runner.firefox_path.clone(),
         cache_dir: cache.or_else(|| home.map(|home| home.join(".cache"))),
     };
     search.find(os)
 }
 
 fn worker_settings(
-    runner: &RunnerSettings,
+    settings: &Settings,
     options: LocalOptions,
     engine: Engine,
     driver: DriverSettings,
     env: Vec<(String, String)>,
     os: &dyn Os,
 ) -> WorkerSettings {
-    let defaults = &runner.session_defaults;
-    let backend = match runner.vnc.backend {
-        types::VncBackend::Auto => VncBackend::Auto,
-        types::VncBackend::Xvnc => VncBackend::Xvnc,
-        types::VncBackend::X11vnc => VncBackend::X11vnc,
-    };
-    let types::Resolution { width, height, depth } = runner.vnc.resolution;
-    let pool = |target| PoolSettings { target, check_interval: runner.prewarm.check_interval };
+    let runner = &settings.runner;
+    let pool = |target| PoolSettings { target, check_interval: runner.prewarm_check_interval };
     WorkerSettings {
         name: options.name.to_owned(),
         host_name: machine::host_name(),
         offers_vnc: options.offers_vnc,
         defaults: SessionDefaults {
-            headless: defaults.headless,
-            idle_ttl: defaults.idle_ttl,
-            start_url: defaults.start_url.clone(),
-            start_url_wait: match defaults.start_url_wait {
-                types::StartUrlWait::Load => StartUrlWait::Load,
-                types::StartUrlWait::DomContentLoaded => StartUrlWait::DomContentLoaded,
-                types::StartUrlWait::None => StartUrlWait::None,
-            },
-            start_url_schemes: defaults.start_url_schemes.clone(),
+            headless: settings.default_headless(),
+            idle_ttl: settings.default_idle_ttl(),
+            start_url: runner.default_start_url.clone(),
+            start_url_wait: runner.start_url_wait,
+            start_url_schemes: runner.start_url_schemes.clone(),
         },
-        max_sessions: runner.max_sessions.get(),
-        restart_intensity: Intensity {
-            limit: usize::try_from(runner.restarts.limit).unwrap_or(usize::MAX),
-            within: runner.restarts.window,
-        },
+        max_sessions: runner.max_sessions,
+        restart_intensity: Intensity { limit: runner.restart_limit, within: runner.restart_window },
         slots: SlotRanges {
-            displays: runner.vnc.displays.clone(),
-            vnc_ports: runner.vnc.ports.clone(),
-            vnc_ids: runner.vnc.ids.clone(),
+            displays: runner.vnc_displays.clone(),
+            vnc_ports: runner.vnc_ports.clone(),
+            vnc_ids: runner.vnc_ids.clone(),
         },
         launch: LaunchSettings {
             engine,
-            // Whoever may open them as a start URL may open them in any other way.
-            file_pages: defaults.start_url_schemes.iter().any(|scheme| scheme == "file"),
+            // Who may open them as a start URL may open them in any other way.
+            file_pages: runner.start_url_schemes.iter().any(|scheme| scheme == "file"),
             switches: NetworkSwitches {
-                disable_http3: runner.engine.disable_http3,
-                disable_ipv6: runner.engine.disable_ipv6,
-                disable_webrtc: runner.engine.disable_webrtc,
+                disable_http3: runner.disable_http3,
+                disable_ipv6: runner.disable_ipv6,
+                disable_webrtc: runner.disable_webrtc,
             },
-            timeout: runner.launch.timeout,
-            permits: runner.launch.permits.get(),
-            queue: QueueSettings {
-                length: runner.launch.queue_length,
-                patience: runner.launch.queue_patience,
-            },
-            disk_limit: runner.launch.disk_limit,
+            timeout: runner.launch_timeout,
+            permits: runner.launch_permits,
+            queue: QueueSettings { length: runner.launch_queue, patience: runner.launch_queue_patience },
+            disk_limit: runner.session_disk_limit,
             display: DisplaySettings {
-                tools: DisplayTools::find(backend, os),
-                geometry: Geometry { width, height, depth },
-                bind: runner.vnc.bind,
+                tools: DisplayTools::find(runner.vnc_backend, os),
+                geometry: runner.vnc_resolution,
+                bind: runner.vnc_bind,
                 viewers: ViewerLimits {
-                    count: runner.vnc.viewers,
-                    write_timeout: runner.vnc.write_timeout,
+                    count: runner.vnc_viewers,
+                    write_timeout: runner.vnc_write_timeout,
                     open: options.open_views,
                 },
-                shared: runner.vnc.legacy.as_ref().map(legacy::display),
-                startup_timeout: runner.vnc.startup_timeout,
+                shared: settings.legacy_vnc.as_ref().map(legacy::display),
+                startup_timeout: runner.vnc_startup_timeout,
                 links: options.links,
                 env: env.clone(),
-                pulse: pulse(runner.pulse.display_silence),
+                pulse: pulse(runner.display_silence),
             },
             env,
             user_fonts: machine::user_fonts(|name| std::env::var_os(name).map(PathBuf::from)),
-            browser_pulse: pulse(runner.pulse.browser_silence),
+            browser_pulse: pulse(runner.browser_silence),
         },
         driver,
-        headless_pool: pool(runner.prewarm.headless),
-        vnc_pool: pool(runner.prewarm.vnc),
+        headless_pool: pool(runner.prewarm_headless),
+        vnc_pool: pool(runner.prewarm_vnc),
         diagnostics: DiagnosticsSettings {
-            urls: runner.diagnostics.clone(),
+            urls: runner.network_diagnostics.clone(),
             timeout: runner.diagnostics_timeout,
         },
     }

@@ -4,16 +4,16 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use camofleet_actors::display::{Geometry, SharedDisplaySettings, VncPassword, reachable};
+use camofleet_actors::display::{SharedDisplaySettings, reachable};
 use camofleet_actors::fleet::GatewayParts;
 use camofleet_actors::metrics::Metrics;
 use camofleet_actors::views::gateway::Targets;
 use camofleet_web::server::{Server, ServerSettings};
 use camofleet_web::{AppState, Surface};
 
-use super::{Failure, at_address, bind, tunnel_settings};
-use crate::settings::types::Resolution;
-use crate::settings::validated::{LegacyVncSettings, ListenSettings, Settings};
+use super::listen::{Listen, at_address};
+use super::{Failure, tunnel_settings};
+use crate::settings::{LegacyVncSettings, RunnerSettings, Settings};
 
 /// One screen has few viewers.
 const THREADS: usize = 1;
@@ -28,12 +28,11 @@ impl ScreenServer {
     /// Binds its port, at the address where the role itself listens.
     pub fn listen(
         screen: &LegacyVncSettings,
-        role: &ListenSettings,
-        default_host: &str,
+        runner: &RunnerSettings,
+        role: &Listen<'_>,
     ) -> Result<Self, Failure> {
-        let host = role.host.as_deref().unwrap_or(default_host);
-        let listener = bind(host, screen.ws_port, (role.names.0, "WS_PORT"))?;
-        Ok(Self { listener, assets: screen.web_assets.clone() })
+        let listener = role.bind_beside(screen.ws_port, "WS_PORT")?;
+        Ok(Self { listener, assets: runner.vnc_web_assets.clone() })
     }
 
     /// Starts to serve, with what the role's own server works with.
@@ -55,7 +54,7 @@ impl ScreenServer {
 
 /// The gateway that leads every viewer to the shared screen.
 pub(super) fn gateway(settings: &Settings, screen: &LegacyVncSettings, metrics: &Metrics) -> GatewayParts {
-    let host = reachable(settings.runner.vnc.bind);
+    let host = reachable(settings.runner.vnc_bind);
     GatewayParts {
         settings: tunnel_settings(&settings.gateway),
         targets: Targets::Shared(SocketAddr::new(host, screen.vnc_port)),
@@ -65,11 +64,10 @@ pub(super) fn gateway(settings: &Settings, screen: &LegacyVncSettings, metrics: 
 
 /// The shared display.
 pub(super) fn display(screen: &LegacyVncSettings) -> SharedDisplaySettings {
-    let Resolution { width, height, depth } = screen.resolution;
     SharedDisplaySettings {
         display: screen.display,
-        geometry: Geometry { width, height, depth },
+        geometry: screen.resolution,
         vnc_port: screen.vnc_port,
-        password: screen.password.as_ref().map(|password| VncPassword::new(password.expose())),
+        password: screen.password.clone(),
     }
 }

@@ -4,12 +4,13 @@ mod control;
 mod gateway;
 mod host;
 mod legacy;
+mod listen;
 mod runner;
 mod serve;
 mod worker;
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -21,19 +22,17 @@ use camofleet_actors::model::events::EventBus;
 use camofleet_actors::net::kubernetes::Cluster;
 use camofleet_actors::process::raise_open_files;
 use camofleet_actors::supervision::install_panic_hook;
-use camofleet_actors::views::gateway::{DrainTunnels, GatewaySettings};
+use camofleet_actors::views::gateway::{self as tunnels, DrainTunnels};
 use camofleet_actors::worker::ShutDown;
 use camofleet_web::server::ServerSettings;
-use camofleet_web::{
-    AccessSettings, AppState, CorsOrigins, Reach, SharedFeed, Surface, ViewerSettings, WebSettings,
-};
+use camofleet_web::{AppState, SharedFeed, Surface, WebSettings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::TaskTracker;
 
 use self::legacy::ScreenServer;
+use self::listen::{at_address, origin, warn_of_access};
 use crate::memory;
-use crate::settings::types;
-use crate::settings::validated::{self, ListenSettings, Settings};
+use crate::settings::{GatewaySettings, Settings};
 
 /// How long clients and viewers may take to read why they are closed.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -225,125 +224,10 @@ fn ignores_hangup() -> bool {
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
-/// Binds what a role listens on; `default_host` is its address where the settings leave it to the role.
-fn listen(listen: &ListenSettings, default_host: &str) -> Result<TcpListener, Failure> {
-    check_token(listen)?;
-    let (host, port) = (listen.host.as_deref().unwrap_or(default_host), listen.port);
-    bind(host, port, listen.names)
-}
-
-/// Binds an address; `names` are the settings that hold its host and its port.
-fn bind(host: &str, port: u16, names: (&str, &str)) -> Result<TcpListener, Failure> {
-    let refused = |error: std::io::Error| {
-        let remedy = match error.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                format!("another program listens there; end it, or choose another {}", names.1)
-            }
-            std::io::ErrorKind::PermissionDenied => format!("choose a {} from 1024 on", names.1),
-            _ => format!("choose another {}", names.0),
-        };
-        Failure::Unavailable(format!("can't listen on {host}:{port}: {error}; {remedy}"))
-    };
-    let addresses: Vec<_> = (host, port).to_socket_addrs().map_err(refused)?.collect();
-    TcpListener::bind(addresses.as_slice()).map_err(refused)
-}
-
-/// The URL that a browser on this machine reaches a listener by.
-fn origin(address: SocketAddr) -> String {
-    match address.ip() {
-        ip if !ip.is_unspecified() => format!("http://{address}"),
-        // "Every address" is none that can be called.
-        _ => format!("http://127.0.0.1:{}", address.port()),
-    }
-}
-
-/// What the web surface of a role takes from its settings, and from those that all roles share.
-fn web_settings(listen: &ListenSettings, settings: &Settings) -> WebSettings {
-    let api_token = listen.api_token.as_ref().map(|token| token.expose().to_owned());
-    WebSettings {
-        access: AccessSettings {
-            cors_origins: match &listen.cors_origins {
-                types::CorsOrigins::Any => CorsOrigins::Any,
-                types::CorsOrigins::Listed(origins) => CorsOrigins::List(origins.clone()),
-            },
-            public_hosts: listen.public_hosts.clone(),
-            reach: match listen.published_at {
-                Some(address) if address.is_loopback() => Reach::Containers,
-                _ => Reach::Everywhere,
-            },
-            open_views: open_views(listen, settings),
-            api_token,
-            frame_ancestors: settings.control.frame_ancestors.clone(),
-            names: listen.access_names(),
-        },
-        // Known when the listener is.
-        address: String::new(),
-        metrics_path: listen.metrics_endpoint.clone(),
-        public_api_prefix: String::new(),
-        ping_interval: settings.control.ws_ping,
-        write_timeout: listen.write_timeout,
-        viewer: ViewerSettings {
-            read_timeout: settings.gateway.ws_read_timeout,
-            write_timeout: settings.gateway.ws_write_timeout,
-        },
-    }
-}
-
-/// The same for the roles that stand before the whole fleet.
-fn control_web_settings(settings: &Settings) -> WebSettings {
-    let control = &settings.control;
-    WebSettings {
-        public_api_prefix: control.public_api_prefix.clone(),
-        ..web_settings(&control.listen, settings)
-    }
-}
-
-/// Whether live views open by their numbers alone.
-fn open_views(listen: &ListenSettings, settings: &Settings) -> bool {
-    match settings.runner.vnc.open_ids {
-        types::OpenIds::Auto => listen.api_token.is_none(),
-        types::OpenIds::Open => true,
-        types::OpenIds::Closed => false,
-    }
-}
-
-/// What is known of a surface once it listens.
-fn at_address(web: WebSettings, address: SocketAddr) -> WebSettings {
-    let reach = if address.ip().is_loopback() { Reach::Machine } else { web.access.reach };
-    let access = AccessSettings { reach, ..web.access };
-    WebSettings { address: address.to_string(), access, ..web }
-}
-
-/// Says in the log whom the settings let in.
-fn warn_of_access(access: &AccessSettings) {
-    if let Some(warning) = access.warning() {
-        log::warn!("{warning}");
-    }
-    if access.cors_origins == CorsOrigins::Any {
-        let name = access.names.cors_origins;
-        let what = match access.api_token {
-            Some(_) => "whatever needs no token",
-            None => "every session, its live screen's address included",
-        };
-        log::warn!("{name} is *: every page that a browser shows can read {what}; list origins instead");
-    }
-}
-
-/// Refuses to start without a token where one is required.
-fn check_token(listen: &ListenSettings) -> Result<(), Failure> {
-    if listen.require_token && listen.api_token.is_none() {
-        let (token, required) = (listen.access_names().api_token, listen.require_token_name());
-        return Err(Failure::Unavailable(format!(
-            "{required} is set and {token} is not: set it, for instance to the output of 'openssl rand -hex 24'"
-        )));
-    }
-    Ok(())
-}
-
 /// How a gateway treats its tunnels.
-fn tunnel_settings(gateway: &validated::GatewaySettings) -> GatewaySettings {
-    GatewaySettings {
-        max_tunnels: gateway.max_concurrent_sessions.get(),
+fn tunnel_settings(gateway: &GatewaySettings) -> tunnels::GatewaySettings {
+    tunnels::GatewaySettings {
+        max_tunnels: gateway.max_concurrent_sessions,
         connect_timeout: gateway.tcp_connect_timeout,
         idle_timeout: gateway.tcp_idle_timeout,
         write_timeout: gateway.ws_write_timeout,

@@ -11,24 +11,26 @@ use camofleet_web::Surface;
 
 use super::host::{Host, LocalOptions};
 use super::legacy::{self, ScreenServer};
-use super::{Failure, Wiring, control_web_settings, listen, metrics, open_views, tunnel_settings};
+use super::listen::{Listen, control_web};
+use super::{Failure, Wiring, metrics, tunnel_settings};
 use crate::session_log;
-use crate::settings::validated::Settings;
+use crate::settings::Settings;
 
 /// Whoever runs everything on one machine is its only user, until a setting says otherwise.
 const LOOPBACK: &str = "127.0.0.1";
 
 pub(super) fn wire(mut settings: Settings) -> Result<Wiring, Failure> {
     // A tunnel here ends at a screen here, which waits no longer than its own limit: the viewer is to hear the reason.
-    let limit = settings.runner.vnc.write_timeout;
+    let limit = settings.runner.vnc_write_timeout;
     settings.gateway.ws_write_timeout = settings.gateway.ws_write_timeout.min(limit);
     let host = Host::find(&settings.runner)?;
-    let listener = listen(&settings.control.listen, LOOPBACK)?;
+    let listen = Listen::control(&settings.control, LOOPBACK);
+    let listener = listen.bind()?;
     let (metrics, events) = (metrics()?, EventBus::default());
-    let vnc = &settings.runner.vnc;
-    let screen = match &vnc.legacy {
+    let runner = &settings.runner;
+    let screen = match &settings.legacy_vnc {
         None => None,
-        Some(screen) => Some(ScreenServer::listen(screen, &settings.control.listen, LOOPBACK)?),
+        Some(screen) => Some(ScreenServer::listen(screen, runner, &listen)?),
     };
     let prefix = &settings.control.public_pages_prefix;
     let relative = match &screen {
@@ -40,19 +42,19 @@ pub(super) fn wire(mut settings: Settings) -> Result<Wiring, Failure> {
         },
     };
     let options = LocalOptions {
-        open_views: open_views(&settings.control.listen, &settings),
+        open_views: listen.open_views(&settings),
         name: "local",
         offers_vnc: settings.worker.supports_vnc.unwrap_or(true),
         links: LinkBases {
-            ws: vnc.ws_base.clone().or(relative.ws),
-            http: vnc.http_base.clone().or(relative.http),
+            ws: runner.vnc_ws_base.clone().or(relative.ws),
+            http: runner.vnc_http_base.clone().or(relative.http),
         },
     };
     let driver_dir = host.driver_dir.clone();
-    let worker = host.worker(&settings.runner, options, &metrics, events.clone())?;
+    let worker = host.worker(&settings, options, &metrics, events.clone())?;
     // Runs as long as the bus does: as the process.
     actix_rt::spawn(session_log::write(events.subscribe()));
-    let gateway = match &vnc.legacy {
+    let gateway = match &settings.legacy_vnc {
         Some(screen) => legacy::gateway(&settings, screen, &metrics),
         None => GatewayParts {
             settings: tunnel_settings(&settings.gateway),
@@ -60,11 +62,11 @@ pub(super) fn wire(mut settings: Settings) -> Result<Wiring, Failure> {
             metrics: metrics.clone(),
         },
     };
-    let token_needed = settings.control.listen.api_token.is_some();
+    let token_needed = settings.control.api_token.is_some();
     Ok(Wiring {
         surface: Surface::Control,
         listener,
-        web: control_web_settings(&settings),
+        web: control_web(&settings),
         fleet: FleetParts {
             workers: vec![worker],
             gateway: Some(gateway),

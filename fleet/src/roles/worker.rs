@@ -14,37 +14,37 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::host::{Host, LocalOptions};
-use super::{Failure, Role, Wiring, listen, metrics, open_views, plain_greeting, web_settings};
+use super::listen::Listen;
+use super::{Failure, Role, Wiring, metrics, plain_greeting};
 use crate::machine;
 use crate::session_log;
 use crate::settings::types::Secret;
-use crate::settings::validated::{CallSettings, Settings, WorkerSettings};
+use crate::settings::{Settings, WorkerSettings};
 
-/// Its callers are other containers and hosts.
-const EVERYWHERE: &str = "0.0.0.0";
 /// What the original's worker asks its runner for when neither the request nor a setting says.
 const DEFAULT_IDLE_TTL: Duration = Duration::from_secs(300);
 /// How long another machine may take to accept a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
+    let listen = Listen::worker(&settings.worker);
     let (metrics, events) = (metrics()?, EventBus::default());
     let (listener, worker) = match settings.worker.runner_url.clone() {
         Some(url) => {
-            let listener = listen(&settings.worker.listen, EVERYWHERE)?;
-            (listener, remote_runner(&settings.worker, url, &metrics, events.clone()))
+            let listener = listen.bind()?;
+            (listener, remote_worker(remote_runner(&settings.worker, url), &metrics, events.clone()))
         }
         None => {
             let host = Host::find(&settings.runner)?;
-            let listener = listen(&settings.worker.listen, EVERYWHERE)?;
-            let vnc = &settings.runner.vnc;
+            let listener = listen.bind()?;
+            let runner = &settings.runner;
             let options = LocalOptions {
-                open_views: open_views(&settings.worker.listen, &settings),
+                open_views: listen.open_views(&settings),
                 name: "runner",
                 offers_vnc: settings.worker.supports_vnc.unwrap_or(false),
-                links: LinkBases { ws: vnc.ws_base.clone(), http: vnc.http_base.clone() },
+                links: LinkBases { ws: runner.vnc_ws_base.clone(), http: runner.vnc_http_base.clone() },
             };
-            (listener, host.worker(&settings.runner, options, &metrics, events.clone())?)
+            (listener, host.worker(&settings, options, &metrics, events.clone())?)
         }
     };
     // Runs as long as the bus does: as the process.
@@ -53,7 +53,7 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
     Ok(Wiring {
         surface: Surface::Worker { id },
         listener,
-        web: web_settings(&settings.worker.listen, &settings),
+        web: listen.web(&settings),
         metrics,
         events,
         fleet: FleetParts { workers: vec![worker], ..FleetParts::default() },
@@ -65,49 +65,28 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
     })
 }
 
-fn remote_runner(
-    worker: &WorkerSettings,
-    url: Url,
-    metrics: &Metrics,
-    events: EventBus,
-) -> (String, WorkerBuilder) {
-    let settings = RemoteSettings {
+/// A runner on another machine.
+fn remote_runner(worker: &WorkerSettings, url: Url) -> RemoteSettings {
+    RemoteSettings {
+        name: "runner".to_owned(),
+        role: RemoteRole::Runner,
+        url,
         token: token_of(worker.runner_token.as_ref()),
         supports_vnc: worker.supports_vnc.unwrap_or(false),
+        links: LinkTemplates::default(),
         default_idle_ttl: Some(worker.default_idle_ttl.unwrap_or(DEFAULT_IDLE_TTL)),
         default_headless: Some(worker.default_headless.unwrap_or(false)),
-        ..remote_settings("runner".to_owned(), RemoteRole::Runner, url, &worker.calls)
-    };
-    remote_worker(settings, metrics, events)
+        poll_interval: worker.poll_interval,
+        poll_timeout: worker.poll_timeout,
+        connect_timeout: CONNECT_TIMEOUT.min(worker.request_timeout),
+        request_timeout: worker.request_timeout,
+        create_timeout: worker.create_timeout,
+    }
 }
 
 /// The token to present to another machine, if it has one.
 pub(super) fn token_of(secret: Option<&Secret>) -> Option<String> {
     secret.map(|secret| secret.expose().to_owned())
-}
-
-/// Another machine with nothing special about it.
-pub(super) fn remote_settings(
-    name: String,
-    role: RemoteRole,
-    url: Url,
-    calls: &CallSettings,
-) -> RemoteSettings {
-    RemoteSettings {
-        name,
-        role,
-        url,
-        token: None,
-        supports_vnc: false,
-        links: LinkTemplates::default(),
-        default_idle_ttl: None,
-        default_headless: None,
-        poll_interval: calls.poll_interval,
-        poll_timeout: calls.poll_timeout,
-        connect_timeout: CONNECT_TIMEOUT.min(calls.request_timeout),
-        request_timeout: calls.request_timeout,
-        create_timeout: calls.create_timeout,
-    }
 }
 
 /// The builder of a remote worker.

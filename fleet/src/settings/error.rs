@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use strsim::osa_distance;
 use thiserror::Error;
 
 /// The exit status of a start with bad settings or a bad command line (`EX_USAGE` of sysexits).
@@ -11,7 +12,7 @@ pub const EXIT_BAD_SETTINGS: u8 = 64;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SettingsError {
     /// A value that its setting doesn't allow.
-    #[error("{name}: {given} (from {source_name}) is not {allowed}")]
+    #[error("{name}: {given} (from {source_name}) is not {allowed}{}", reason(.cause))]
     Value {
         /// The setting.
         name: &'static str,
@@ -21,6 +22,8 @@ pub enum SettingsError {
         source_name: String,
         /// What would be right.
         allowed: String,
+        /// What is wrong, where that says more.
+        cause: Option<String>,
     },
     /// A range that ends before it begins.
     #[error("{min_name}: {min} (from {min_source}) is above {max_name}, which is {max} (from {max_source})")]
@@ -64,12 +67,17 @@ pub enum SettingsError {
         /// What is wrong, and where.
         reason: String,
     },
-    /// A setting that is read as something else than its definition says: a fault of the program.
-    #[error("{name}: the setting is not defined as it is used; please report this as a bug")]
-    Definition {
-        /// The setting.
-        name: &'static str,
-    },
+}
+
+/// A cause may quote what it found: on one line, and not at length.
+fn reason(cause: &Option<String>) -> String {
+    const LONGEST: usize = 200;
+    let Some(cause) = cause else { return String::new() };
+    let line = cause.replace(char::is_control, " ");
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!(": {}…", &line[..end]),
+        None => format!(": {line}"),
+    }
 }
 
 fn suggestion(nearest: &Option<String>) -> String {
@@ -78,28 +86,17 @@ fn suggestion(nearest: &Option<String>) -> String {
 
 /// The candidate most like `name`, if one is like it at all.
 pub fn nearest(name: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
-    let tolerated = 2.max(name.chars().count() / 3);
-    candidates
-        .map(|candidate| (edit_distance(name, &candidate), candidate))
-        .filter(|(distance, _)| *distance <= tolerated)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    within(name, candidates, 2.max(name.chars().count() / 3))
 }
 
-/// How many characters have to be added, removed or replaced to get from one text to the other.
-fn edit_distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut distances: Vec<usize> = (0..=to.len()).collect();
-    for (row, from_char) in from.chars().enumerate() {
-        let mut diagonal = row;
-        distances[0] = row + 1;
-        for (column, to_char) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(from_char != *to_char);
-            diagonal = distances[column + 1];
-            distances[column + 1] = replaced.min(diagonal + 1).min(distances[column] + 1);
-        }
-    }
-    distances[to.len()]
+/// The candidate most like `name` of those that are at most so many edits away: characters that are added, removed,
+/// replaced or swapped.
+fn within(name: &str, candidates: impl Iterator<Item = String>, edits: usize) -> Option<String> {
+    candidates
+        .map(|candidate| (osa_distance(name, &candidate), candidate))
+        .filter(|(distance, _)| *distance <= edits)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]
@@ -124,10 +121,14 @@ mod tests {
 
     #[test]
     fn edits_are_additions_removals_and_replacements() {
-        for (from, to, distance) in
-            [("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("same", "same", 0)]
-        {
-            assert_eq!(edit_distance(from, to), distance, "{from} to {to}");
+        for (from, to, distance) in [
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("kitten", "sitting", 3),
+            ("same", "same", 0),
+            ("prot", "port", 1),
+        ] {
+            assert_eq!(osa_distance(from, to), distance, "{from} to {to}");
         }
     }
 }

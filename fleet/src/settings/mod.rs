@@ -1,9 +1,9 @@
-//! Settings: raw → merged → validated.
+//! Settings: texts of several layers, merged, and read into types.
 //!
-//! [`definitions`] lists every setting once. [`sources`] reads the layers — built-in defaults,
+//! [`definitions`] lists every setting once, with its Rust type. [`sources`] reads the layers — built-in defaults,
 //! `config/default.toml`, the file of `--config`, `.env`, the environment, the command line — and lays the later
-//! over the earlier, as texts that know where they stand. [`validation`] turns the texts into the types of
-//! [`validated`], and is the last place where a setting is a text.
+//! over the earlier, as texts that know where they stand. [`kinds`] reads a text into its type: the one of the actors or of
+//! the web surface that works with it, where they have one.
 
 mod definitions;
 #[cfg(test)]
@@ -11,19 +11,46 @@ mod documents;
 mod env_file;
 mod error;
 mod kinds;
-mod reader;
 mod report;
 mod sources;
 #[cfg(test)]
 mod tests;
 pub mod topology;
 pub mod types;
-pub mod validated;
-mod validation;
 
+use std::time::Duration;
+
+use definitions::DEFAULT_WORKERS;
+pub use definitions::{ControlSettings, GatewaySettings, LegacyVncSettings, RunnerSettings, WorkerSettings};
 pub use error::{EXIT_BAD_SETTINGS, SettingsError};
 pub use sources::{Assignment, InForce, Overrides, Surroundings};
-use validated::Settings;
+
+/// Everything there is to set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// What runs the browsers.
+    pub runner: RunnerSettings,
+    /// What stands between a control and one runner.
+    pub worker: WorkerSettings,
+    /// What places sessions on workers.
+    pub control: ControlSettings,
+    /// What carries VNC traffic.
+    pub gateway: GatewaySettings,
+    /// The one shared screen, where that is wanted.
+    pub legacy_vnc: Option<LegacyVncSettings>,
+}
+
+impl Settings {
+    /// How long a session may be idle whose request does not say: as its worker says, else its runner.
+    pub fn default_idle_ttl(&self) -> Duration {
+        self.worker.default_idle_ttl.unwrap_or(self.runner.default_idle_ttl)
+    }
+
+    /// Whether a session is headless whose request does not say, likewise.
+    pub fn default_headless(&self) -> bool {
+        self.worker.default_headless.unwrap_or(self.runner.default_headless)
+    }
+}
 
 /// Settings that passed every check.
 #[derive(Debug)]
@@ -44,10 +71,23 @@ impl Loaded {
 }
 
 /// Reads, merges and checks the settings.
-pub fn load(surroundings: &Surroundings<'_>, overrides: &Overrides) -> Result<Loaded, SettingsError> {
-    let merged = sources::merge(surroundings, overrides)?;
-    let settings = validation::validate(&merged.values, &surroundings.working_directory)?;
-    Ok(Loaded { settings, in_force: merged.values, warnings: merged.warnings })
+pub fn load(surroundings: &Surroundings, overrides: &Overrides) -> Result<Loaded, SettingsError> {
+    let (texts, warnings) = sources::merge(surroundings, overrides)?;
+    let runner = RunnerSettings::read(&texts)?;
+    let mut control = ControlSettings::read(&texts)?;
+    let default_workers = topology::workers(DEFAULT_WORKERS);
+    if !control.discovery.is_empty() && default_workers.as_ref() == Ok(&control.workers) {
+        // Who names places where workers are found has not asked for the default one.
+        control.workers.clear();
+    }
+    let settings = Settings {
+        legacy_vnc: if runner.vnc_legacy { Some(LegacyVncSettings::read(&texts)?) } else { None },
+        worker: WorkerSettings::read(&texts)?,
+        gateway: GatewaySettings::read(&texts)?,
+        control,
+        runner,
+    };
+    Ok(Loaded { settings, in_force: texts.all(), warnings })
 }
 
 /// Reads, merges and checks the settings of this process.
@@ -59,7 +99,7 @@ pub fn load_for_process(overrides: &Overrides) -> Result<Loaded, SettingsError> 
     let surroundings = Surroundings {
         working_directory,
         executable: std::env::current_exe().ok(),
-        environment: &|name| std::env::var_os(name),
+        environment: std::env::vars_os().collect(),
     };
     load(&surroundings, overrides)
 }

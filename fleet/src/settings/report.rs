@@ -8,7 +8,7 @@ use super::topology;
 /// Every setting in force, as `NAME=value` with its source behind it; secrets are masked.
 pub fn report(in_force: &[InForce], explain: bool) -> String {
     let assignments: Vec<String> =
-        in_force.iter().map(|value| format!("{}={}", value.setting.name, shown(value))).collect();
+        in_force.iter().map(|value| format!("{}={}", value.setting.name, printable(value))).collect();
     // A long value pushes its own source aside, not everybody's.
     let width =
         assignments.iter().map(|text| text.chars().count()).filter(|width| *width <= 64).max().unwrap_or(0);
@@ -31,7 +31,7 @@ pub fn report(in_force: &[InForce], explain: bool) -> String {
 /// What stands for a secret.
 const MASKED: &str = "********";
 
-fn shown(value: &InForce) -> String {
+fn printable(value: &InForce) -> String {
     match &value.text {
         None => String::new(),
         Some(_) if value.setting.is_secret() => MASKED.to_owned(),

@@ -1,7 +1,8 @@
 //! Where settings come from: the layers, read one by one and laid over each other, every value still knowing
 //! its source.
 
-use std::ffi::OsString;
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,13 +19,13 @@ const BUILT_IN: &str = "the built-in default";
 const NOWHERE: &str = "not set";
 
 /// What the settings are read from, beside the command line.
-pub struct Surroundings<'a> {
+pub struct Surroundings {
     /// Where `.env` and `config/default.toml` are looked for, and what relative paths start from.
     pub working_directory: PathBuf,
     /// The running program; a checkout's `config/default.toml` is found from it.
     pub executable: Option<PathBuf>,
-    /// Looks up an environment variable.
-    pub environment: &'a dyn Fn(&str) -> Option<OsString>,
+    /// The environment's variables.
+    pub environment: HashMap<OsString, OsString>,
 }
 
 /// What the command line says about settings.
@@ -51,7 +52,7 @@ pub struct Assignment {
 #[derive(Debug, Clone)]
 pub struct InForce {
     /// The setting.
-    pub setting: &'static Setting,
+    pub setting: Setting,
     /// Its text; `None` for an optional setting that nobody set.
     pub text: Option<String>,
     /// Where the text stands.
@@ -60,20 +61,23 @@ pub struct InForce {
 
 /// All layers laid over each other.
 #[derive(Debug)]
-pub struct Merged {
-    /// Every setting, in the order of its definition.
-    pub values: Vec<InForce>,
-    /// What deserves a line in the log, but doesn't stop the start.
-    pub warnings: Vec<String>,
+pub struct Texts {
+    merged: Map<String, Node>,
+    /// Where relative paths start from.
+    pub working_directory: PathBuf,
 }
 
-/// Reads every layer and lays the later over the earlier.
-pub fn merge(surroundings: &Surroundings<'_>, overrides: &Overrides) -> Result<Merged, SettingsError> {
+/// Reads every layer and lays the later over the earlier. Beside the texts come the warnings: what deserves a line in the
+/// log, but doesn't stop the start.
+pub fn merge(
+    surroundings: &Surroundings,
+    overrides: &Overrides,
+) -> Result<(Texts, Vec<String>), SettingsError> {
     let mut warnings = Vec::new();
     let mut layers = Vec::new();
     if let Some((path, text)) = default_file(surroundings)? {
         let (layer, unknown) = toml_layer(&path, &text)?;
-        // This file may belong to another program that was started here, so that its keys are its own affair.
+        // This file may belong to another program that was started here: a key that is no setting is not an error.
         warnings.extend(unknown.iter().map(ToString::to_string));
         layers.push(layer);
     }
@@ -89,10 +93,12 @@ pub fn merge(surroundings: &Surroundings<'_>, overrides: &Overrides) -> Result<M
     layers.push(env_file_layer(surroundings)?);
     layers.push(environment_layer(surroundings)?);
     layers.push(command_line_layer(overrides)?);
-    let shown =
+    let secrets =
         overrides.assignments.iter().filter(|given| find(&given.name).is_some_and(Setting::is_secret));
-    warnings.extend(shown.map(|Assignment { name, flag, .. }| {
-        format!("{flag} {name}=… is shown to everybody on this machine by 'ps'; set it in the environment or in .env")
+    warnings.extend(secrets.map(|Assignment { name, flag, .. }| {
+        format!(
+            "'ps' shows {flag} {name}=… to every user of this machine; set it in the environment or in .env"
+        )
     }));
 
     let merged = layers
@@ -101,28 +107,35 @@ pub fn merge(surroundings: &Surroundings<'_>, overrides: &Overrides) -> Result<M
         .build()
         .and_then(|config| config.collect())
         .map_err(|error| SettingsError::Malformed { path: "settings".into(), reason: error.to_string() })?;
-    let values = SETTINGS.iter().map(|setting| in_force(setting, &merged)).collect();
-    Ok(Merged { values, warnings })
+    Ok((Texts { merged, working_directory: surroundings.working_directory.clone() }, warnings))
 }
 
-fn in_force(setting: &'static Setting, merged: &Map<String, Node>) -> InForce {
-    let key = setting.toml_key();
-    let mut segments = key.split('.');
-    let mut node = segments.next().and_then(|table| merged.get(table));
-    for segment in segments {
-        node = node.and_then(|node| match &node.kind {
-            ValueKind::Table(table) => table.get(segment),
-            _ => None,
-        });
+impl Texts {
+    /// Every setting, in the order of the definitions.
+    pub fn all(&self) -> Vec<InForce> {
+        SETTINGS.iter().map(|setting| self.in_force(*setting)).collect()
     }
-    let Some(node) = node else {
-        let source = if setting.default.is_some() { BUILT_IN } else { NOWHERE };
-        return InForce { setting, text: setting.default.map(str::to_owned), source: source.to_owned() };
-    };
-    let text = as_text(node);
-    // Nothing, given for a setting that may be unset, takes back what an earlier layer says.
-    let text = if text.trim().is_empty() && setting.default.is_none() { None } else { Some(text) };
-    InForce { setting, text, source: node.origin().unwrap_or(NOWHERE).to_owned() }
+
+    /// The text of a setting, and where it stands.
+    pub fn in_force(&self, setting: Setting) -> InForce {
+        let key = setting.toml_key();
+        let mut segments = key.split('.');
+        let mut node = segments.next().and_then(|table| self.merged.get(table));
+        for segment in segments {
+            node = node.and_then(|node| match &node.kind {
+                ValueKind::Table(table) => table.get(segment),
+                _ => None,
+            });
+        }
+        let Some(node) = node else {
+            let source = if setting.default.is_some() { BUILT_IN } else { NOWHERE };
+            return InForce { setting, text: setting.default.map(str::to_owned), source: source.to_owned() };
+        };
+        let text = as_text(node);
+        // An empty text for an optional setting takes back what an earlier layer says.
+        let text = if text.trim().is_empty() && setting.default.is_none() { None } else { Some(text) };
+        InForce { setting, text, source: node.origin().unwrap_or(NOWHERE).to_owned() }
+    }
 }
 
 /// A TOML value as it would be written in the environment.
@@ -165,7 +178,7 @@ impl Source for Layer {
 }
 
 /// The nearest `config/default.toml`: in the working directory, else in the checkout the program was built in.
-fn default_file(surroundings: &Surroundings<'_>) -> Result<Option<(PathBuf, String)>, SettingsError> {
+fn default_file(surroundings: &Surroundings) -> Result<Option<(PathBuf, String)>, SettingsError> {
     let in_checkout = surroundings
         .executable
         .as_deref()
@@ -220,29 +233,31 @@ fn collect_leaves(key: String, node: Node, leaves: &mut Vec<(String, Node)>) {
     }
 }
 
-fn env_file_layer(surroundings: &Surroundings<'_>) -> Result<Layer, SettingsError> {
+fn env_file_layer(surroundings: &Surroundings) -> Result<Layer, SettingsError> {
     let path = Path::new(ENV_FILE);
     let mut layer = Layer::default();
     let text = read_if_there(&surroundings.working_directory.join(path))
         .map_err(|error| unreadable(path, &error))?;
-    for (setting, value) in env_file::parse(path, &text.unwrap_or_default())? {
+    let settings = env_file::parse(path, &text.unwrap_or_default())?;
+    for (setting, value) in settings {
         layer.set(setting, value, ENV_FILE);
     }
     Ok(layer)
 }
 
-fn environment_layer(surroundings: &Surroundings<'_>) -> Result<Layer, SettingsError> {
+fn environment_layer(surroundings: &Surroundings) -> Result<Layer, SettingsError> {
     const ORIGIN: &str = "the environment";
     let mut layer = Layer::default();
     for setting in SETTINGS.iter() {
-        let Some(value) = (surroundings.environment)(setting.name) else { continue };
-        let value = value.into_string().map_err(|_| SettingsError::Value {
+        let Some(value) = surroundings.environment.get(OsStr::new(setting.name)) else { continue };
+        let value = value.to_str().ok_or_else(|| SettingsError::Value {
             name: setting.name,
             given: "the value".to_owned(),
             source_name: ORIGIN.to_owned(),
             allowed: "valid UTF-8".to_owned(),
+            cause: None,
         })?;
-        layer.set(setting, value, ORIGIN);
+        layer.set(setting, value.to_owned(), ORIGIN);
     }
     Ok(layer)
 }

@@ -3,16 +3,20 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
-use std::num::NonZeroUsize;
+use std::num::NonZeroU64;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use camofleet_actors::display::{Geometry, VncBackend};
+use camofleet_actors::fleet::Placement;
+use camofleet_actors::model::links::LinkTemplates;
+use camofleet_api::session::StartUrlWait;
+use camofleet_web::CorsOrigins;
+
 use super::topology::{VncMap, WorkerEntry};
-use super::types::{CorsOrigins, Engine, OpenIds, Placement, Resolution, StartUrlWait, VncBackend};
-use super::validated::*;
 use super::*;
 
 /// A machine to load settings on: a working directory and an environment of its own.
@@ -60,7 +64,7 @@ impl Host {
         let surroundings = Surroundings {
             working_directory: self.work(),
             executable: Some(self.root.path().join("checkout/target/release/camofleet")),
-            environment: &|name| self.environment.get(name).cloned(),
+            environment: self.environment.iter().map(|(name, value)| (name.into(), value.clone())).collect(),
         };
         load(&surroundings, &self.overrides)
     }
@@ -79,111 +83,114 @@ impl Host {
 #[test]
 fn a_machine_without_any_settings_gets_the_documented_defaults() {
     let settings = Host::new().settings();
-    let count = |number| NonZeroUsize::new(number).unwrap();
-    let permits = settings.runner.launch.permits;
-    let listen = |host: &str, port, names| ListenSettings {
-        host: Some(host.to_owned()),
-        port,
-        names,
-        cors_origins: CorsOrigins::Listed(Vec::new()),
-        published_at: None,
-        public_hosts: None,
-        api_token: None,
-        require_token: false,
-        metrics_endpoint: "/metrics".to_owned(),
-        write_timeout: Duration::from_secs(30),
-    };
-    let calls = |create| CallSettings {
-        request_timeout: Duration::from_secs(10),
-        create_timeout: Duration::from_secs(create),
-        poll_interval: Duration::from_secs(1),
-        poll_timeout: Duration::from_millis(1500),
-    };
     let expected = Settings {
         runner: RunnerSettings {
-            listen: listen("0.0.0.0", 8070, ("RUNNER_HOST", "RUNNER_PORT")),
-            diagnostics: Vec::new(),
+            host: "0.0.0.0".to_owned(),
+            port: 8070,
+            cors_origins: CorsOrigins::List(Vec::new()),
+            public_hosts: None,
+            api_token: None,
+            require_token: false,
+            metrics_endpoint: "/metrics".to_owned(),
+            write_timeout: Duration::from_secs(30),
+            default_idle_ttl: Duration::from_secs(300),
+            default_headless: false,
+            default_start_url: None,
+            start_url_schemes: Vec::new(),
+            start_url_wait: StartUrlWait::Load,
+            engine: None,
+            camoufox_path: None,
+            firefox_path: None,
+            disable_http3: true,
+            disable_ipv6: true,
+            disable_webrtc: true,
+            driver_dir: None,
+            node_path: "node".into(),
+            sessions_per_driver: 8,
+            driver_heartbeat: Duration::from_secs(5),
+            driver_silence: Duration::from_secs(15),
+            browser_silence: Duration::from_secs(20),
+            display_silence: Duration::from_secs(15),
+            max_sessions: 100,
+            launch_permits: settings.runner.launch_permits,
+            launch_queue: 64,
+            launch_queue_patience: Duration::from_secs(30),
+            launch_timeout: Duration::from_secs(30),
+            session_disk_limit: NonZeroU64::new(1 << 30),
+            restart_limit: 3,
+            restart_window: Duration::from_secs(300),
+            prewarm_headless: 1,
+            prewarm_vnc: 1,
+            prewarm_check_interval: Duration::from_secs(2),
+            vnc_backend: VncBackend::Auto,
+            vnc_resolution: Geometry { width: 1920, height: 1080, depth: 24 },
+            vnc_startup_timeout: Duration::from_secs(5),
+            vnc_viewers: 16,
+            vnc_write_timeout: Duration::from_secs(30),
+            vnc_displays: 100..=199,
+            vnc_ports: 5900..=5999,
+            vnc_ids: 6900..=6999,
+            vnc_bind: std::net::Ipv4Addr::LOCALHOST.into(),
+            vnc_ws_base: None,
+            vnc_http_base: None,
+            vnc_open_ids: None,
+            vnc_legacy: false,
+            vnc_web_assets: "/usr/share/novnc".into(),
+            network_diagnostics: Vec::new(),
             diagnostics_timeout: Duration::from_secs(8),
-            session_defaults: SessionDefaults {
-                idle_ttl: Duration::from_secs(300),
-                headless: false,
-                start_url: None,
-                start_url_wait: StartUrlWait::Load,
-                start_url_schemes: Vec::new(),
-            },
-            engine: EngineSettings {
-                choice: Engine::Auto,
-                camoufox_path: None,
-                firefox_path: None,
-                disable_http3: true,
-                disable_ipv6: true,
-                disable_webrtc: true,
-            },
-            driver: DriverSettings { dir: None, node: "node".into(), sessions_per_driver: count(8) },
-            pulse: PulseSettings {
-                driver_heartbeat: Duration::from_secs(5),
-                driver_silence: Duration::from_secs(15),
-                browser_silence: Duration::from_secs(20),
-                display_silence: Duration::from_secs(15),
-            },
-            launch: LaunchSettings {
-                permits,
-                queue_length: 64,
-                queue_patience: Duration::from_secs(30),
-                timeout: Duration::from_secs(30),
-                disk_limit: std::num::NonZeroU64::new(1 << 30),
-            },
-            vnc: VncSettings {
-                backend: VncBackend::Auto,
-                displays: 100..=199,
-                ports: 5900..=5999,
-                ids: 6900..=6999,
-                resolution: Resolution { width: 1920, height: 1080, depth: 24 },
-                startup_timeout: Duration::from_secs(5),
-                viewers: 16,
-                write_timeout: Duration::from_secs(30),
-                bind: std::net::Ipv4Addr::LOCALHOST.into(),
-                ws_base: None,
-                http_base: None,
-                open_ids: OpenIds::Auto,
-                legacy: None,
-            },
-            prewarm: PrewarmSettings { headless: 1, vnc: 1, check_interval: Duration::from_secs(2) },
-            restarts: RestartSettings { limit: 3, window: Duration::from_secs(300) },
-            max_sessions: count(100),
             run_dir: None,
             pass_environment: Vec::new(),
             shutdown_timeout: Duration::from_secs(4),
         },
         worker: WorkerSettings {
-            listen: listen("0.0.0.0", 8080, ("WORKER_HOST", "WORKER_PORT")),
+            host: "0.0.0.0".to_owned(),
+            port: 8080,
+            cors_origins: CorsOrigins::List(Vec::new()),
+            public_hosts: None,
+            api_token: None,
+            require_token: false,
+            metrics_endpoint: "/metrics".to_owned(),
+            write_timeout: Duration::from_secs(30),
             id: None,
             runner_url: None,
             runner_token: None,
             supports_vnc: None,
             default_idle_ttl: None,
             default_headless: None,
-            calls: calls(50),
+            request_timeout: Duration::from_secs(10),
+            create_timeout: Duration::from_secs(50),
+            poll_interval: Duration::from_secs(1),
+            poll_timeout: Duration::from_millis(1500),
         },
         control: ControlSettings {
-            listen: ListenSettings { host: None, ..listen("", 9000, ("CONTROL_HOST", "CONTROL_PORT")) },
+            host: None,
+            port: 9000,
+            cors_origins: CorsOrigins::List(Vec::new()),
+            published_at: None,
+            public_hosts: None,
+            frame_ancestors: "'self'".to_owned(),
             workers: vec![WorkerEntry {
                 name: "local".to_owned(),
                 url: "http://worker:8080".parse().unwrap(),
                 token: None,
                 supports_vnc: false,
-                vnc_ws: None,
-                vnc_http: None,
+                links: LinkTemplates::default(),
             }],
+            workers_token: None,
             discovery: Vec::new(),
             discovery_interval: Duration::from_secs(2),
             pod_deletion_cost: false,
             placement: Placement::RoundRobin,
-            calls: calls(60),
+            request_timeout: Duration::from_secs(10),
+            create_timeout: Duration::from_secs(60),
+            poll_interval: Duration::from_secs(1),
+            poll_timeout: Duration::from_millis(1500),
+            metrics_endpoint: "/metrics".to_owned(),
+            write_timeout: Duration::from_secs(30),
             public_api_prefix: String::new(),
             public_pages_prefix: String::new(),
-            frame_ancestors: "'self'".to_owned(),
-            workers_token: None,
+            api_token: None,
+            require_token: false,
             ws_ping: Duration::from_secs(20),
         },
         gateway: GatewaySettings {
@@ -195,11 +202,12 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
             vnc_map: VncMap::new(),
             ws_read_timeout: Duration::from_secs(120),
             ws_write_timeout: Duration::from_secs(120),
-            shutdown_grace: Duration::from_secs(30),
-            max_concurrent_sessions: count(1000),
+            max_concurrent_sessions: 1000,
             tcp_connect_timeout: Duration::from_secs(5),
             tcp_idle_timeout: Duration::from_secs(300),
+            shutdown_grace: Duration::from_secs(30),
         },
+        legacy_vnc: None,
     };
     assert_eq!(settings, expected);
 }
@@ -211,7 +219,7 @@ fn each_layer_wins_over_the_ones_before_it() {
         host = add(std::mem::replace(&mut host, Host::new()));
         let loaded = host.load().unwrap();
         let in_force = loaded.in_force.iter().find(|value| value.setting.name == "CONTROL_PORT").unwrap();
-        assert_eq!((loaded.settings.control.listen.port, in_force.source.as_str()), (port, source));
+        assert_eq!((loaded.settings.control.port, in_force.source.as_str()), (port, source));
     };
     expect(&|host| host, 9000, "the built-in default");
     expect(&|host| host.file("config/default.toml", "[control]\nport = 1"), 1, "config/default.toml");
@@ -228,9 +236,9 @@ fn a_layer_leaves_what_it_does_not_name() {
         .file("config/default.toml", "[runner]\nprewarm_vnc = 2\n[runner.session_defaults]\nheadless = true")
         .env("RUNNER_SESSION_DEFAULTS__IDLE_TTL_SECONDS", "60")
         .settings();
-    assert_eq!(settings.runner.prewarm.vnc, 2);
-    assert!(settings.runner.session_defaults.headless);
-    assert_eq!(settings.runner.session_defaults.idle_ttl, Duration::from_secs(60));
+    assert_eq!(settings.runner.prewarm_vnc, 2);
+    assert!(settings.runner.default_headless);
+    assert_eq!(settings.runner.default_idle_ttl, Duration::from_secs(60));
 }
 
 #[test]
@@ -238,8 +246,8 @@ fn the_checkout_of_the_program_is_the_second_place_for_the_default_file() {
     let host = Host::new()
         .file("../checkout/config/default.toml", "[control]\nport = 1")
         .file("../checkout/target/release/x", "");
-    assert_eq!(host.settings().control.listen.port, 1);
-    assert_eq!(host.file("config/default.toml", "[control]\nport = 2").settings().control.listen.port, 2);
+    assert_eq!(host.settings().control.port, 1);
+    assert_eq!(host.file("config/default.toml", "[control]\nport = 2").settings().control.port, 2);
 }
 
 #[test]
@@ -258,14 +266,11 @@ fn toml_values_may_have_their_own_types_or_be_texts() {
             "#,
         )
         .settings();
-    assert_eq!(settings.runner.prewarm.check_interval, Duration::from_millis(500));
-    assert_eq!(settings.runner.prewarm.vnc, 3);
-    assert!(!settings.runner.engine.disable_webrtc);
-    assert_eq!(settings.runner.session_defaults.start_url.as_deref(), Some("a.example"));
-    assert_eq!(
-        settings.control.listen.cors_origins,
-        CorsOrigins::Listed(vec!["https://a.example".to_owned()])
-    );
+    assert_eq!(settings.runner.prewarm_check_interval, Duration::from_millis(500));
+    assert_eq!(settings.runner.prewarm_vnc, 3);
+    assert!(!settings.runner.disable_webrtc);
+    assert_eq!(settings.runner.default_start_url.as_deref(), Some("a.example"));
+    assert_eq!(settings.control.cors_origins, CorsOrigins::List(vec!["https://a.example".to_owned()]));
     assert_eq!(settings.gateway.tcp_idle_timeout, Duration::from_secs(60));
 }
 
@@ -286,7 +291,7 @@ fn a_bad_value_is_told_with_its_name_its_source_and_what_is_allowed() {
         ),
         (
             Host::new().file("my.toml", "[control]\ncors_origins = [\"a\", \"b\"]").config("my.toml"),
-            r#"CONTROL_CORS_ORIGINS: "[\"a\",\"b\"]" (from my.toml) is not * or origins such as https://panel.example, as a JSON array or separated by commas"#,
+            r#"CONTROL_CORS_ORIGINS: "[\"a\",\"b\"]" (from my.toml) is not * or origins such as https://panel.example, as a JSON array or separated by commas: "a": not a URL: relative URL without a base"#,
         ),
         (
             Host::new().set("RUNNER_DISABLE_IPV6", ""),
@@ -312,6 +317,121 @@ fn a_long_value_is_cut_and_stays_on_one_line() {
 }
 
 #[test]
+fn what_is_wrong_with_a_list_is_said_of_the_entry_that_is_wrong() {
+    for (name, value, cause) in [
+        ("CONTROL_WORKERS", "a:8080", "expected value at line 1 column 1"),
+        (
+            "CONTROL_WORKERS",
+            r#"[{"name": "a", "url": "http://a"}"#,
+            "EOF while parsing a list at line 1 column 33",
+        ),
+        ("CONTROL_WORKERS", r#"[{"name": "a"}]"#, "[0]: missing field `url` at line 1 column 14"),
+        (
+            "CONTROL_WORKERS",
+            r#"[{"name": "a", "url": "http://a"}, {"name": "b", "url": "b", "supports_vnc": "yes"}]"#,
+            r#"[1].supports_vnc: invalid type: string "yes", expected a boolean at line 1 column 82"#,
+        ),
+        (
+            "CONTROL_WORKERS",
+            r#"[{"name": "a", "url": "http://a"}, {"name": "b", "url": "b:8080"}]"#,
+            r#"[1].url: its scheme is "b", not http or https"#,
+        ),
+        (
+            "CONTROL_WORKERS",
+            r#"[{"name": "a", "url": "http://a"}, {"name": "a", "url": "http://b"}]"#,
+            r#"[1].name: [0] has the name "a" too"#,
+        ),
+        (
+            "CONTROL_WORKERS",
+            r#"[{"name": "", "url": "http://a"}]"#,
+            "[0].name: it has to be one line that is not empty",
+        ),
+        (
+            "CONTROL_WORKERS",
+            r#"[{"name": "a", "url": "http://a", "vnc_ws": "http://a/{id}"}]"#,
+            r#"[0].vnc_ws: its scheme is "http", not ws or wss"#,
+        ),
+        (
+            "CONTROL_WORKERS",
+            r#"[{"name": "a", "url": "http://a", "vnc_http": "http://a/{ID}"}]"#,
+            "[0].vnc_http: it has a blank, or a placeholder other than {id}, {host} and {worker}",
+        ),
+        (
+            "CONTROL_DISCOVERY",
+            "dns://a, http://b",
+            r#""http://b": its scheme is "http", not dns or kubernetes"#,
+        ),
+        (
+            "CONTROL_DISCOVERY",
+            "dns://a?nameserver=ns",
+            r#""dns://a?nameserver=ns": nameserver: "ns" is not an IP address, with or without a port"#,
+        ),
+        (
+            "CONTROL_DISCOVERY",
+            r#"[{"url": "kubernetes://Workers"}]"#,
+            r#"[0].url: "Workers" is not the name of a Service or a namespace"#,
+        ),
+        ("CONTROL_DISCOVERY", "dns://a?api=b", r#""dns://a?api=b": dns:// has no parameter "api""#),
+        ("CONTROL_DISCOVERY", "dns://a/b", r#""dns://a/b": it has more than a name, a port and a query"#),
+        ("RUNNER_NETWORK_DIAGNOSTICS", "http://a, b", r#""b": not a URL: relative URL without a base"#),
+        ("RUNNER_VNC_WS_BASE", "wss://a/?b", "it has a query or a fragment"),
+        ("WORKER_RUNNER_BASE_URL", "http://", "not a URL: empty host"),
+        (
+            "CONTROL_CORS_ORIGINS",
+            "https://a, https://b/c",
+            r#""https://b/c": an origin has a scheme, a host and at most a port"#,
+        ),
+        (
+            "CONTROL_CORS_ORIGINS",
+            r#"["https://a", 5]"#,
+            "invalid type: integer `5`, expected a string at line 1 column 15",
+        ),
+        ("CONTROL_PUBLIC_HOSTS", "a, b/c", r#""b/c": not a host name"#),
+        ("RUNNER_START_URL_SCHEMES", "file, 1", r#""1": not a scheme"#),
+        ("CONTROL_FRAME_ANCESTORS", "self, none", "none has to stand alone"),
+        ("RUNNER_PASS_ENVIRONMENT", "A, B C", r#""B C": not the name of a variable"#),
+        ("VNC_WEB_RANGE", "6904-6900", "6904 is above 6900"),
+        ("VNC_WEB_RANGE", "6900-70000", r#""70000": number too large to fit in target type"#),
+        ("VNC_MAP_JSON", r#"{"6900": {"host": "a"}}"#, r"6900: missing field `port` at line 1 column 22"),
+        (
+            "VNC_MAP_JSON",
+            r#"{"6900": {"host": "", "port": 1}}"#,
+            r#""6900": an id, a host and a port are needed"#,
+        ),
+    ] {
+        let error = Host::new().env(name, value).error();
+        assert!(error.starts_with(&format!("{name}: ")), "{error}");
+        assert!(error.ends_with(&format!(": {cause}")), "{error}\n{cause}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said_at_no_length_and_without_secrets() {
+    let long = format!(r#"[{{"name": "a", "url": "http://a", "supports_vnc": "{}"}}]"#, "yes".repeat(1000));
+    assert!(Host::new().env("CONTROL_WORKERS", &long).error().len() < 900);
+    for (token, cause) in [
+        ("47114711", "[0].token: it has to be a text at line 1 column "),
+        (r#""4711 4711""#, "[0].token: it has to be printable ASCII characters without blanks"),
+        (r#"["4711"]"#, "[0].token: it has to be a text at line 1 column "),
+        ("4711x", "[0].token: it has to be a text at line 1 column "),
+        (r#""4711" "#, "[0].url: not a URL: relative URL without a base"),
+    ] {
+        let value = format!(r#"[{{"name": "a", "url": "4711", "token": {token}}}]"#);
+        let error = Host::new().env("CONTROL_WORKERS", &value).error();
+        assert!(!error.contains("4711"), "{error}");
+        assert!(error.contains(cause), "{error}");
+    }
+}
+
+#[test]
+fn what_only_the_shared_screen_reads_may_be_anything_without_it() {
+    let host = || Host::new().env("DISPLAY", "localhost:10.0").env("VNC_PORT", "tcp://10.0.0.1:5900");
+    assert_eq!(host().settings().legacy_vnc, None);
+    let error = host().env("RUNNER_VNC_LEGACY", "1").error();
+    assert!(error.starts_with(r#"DISPLAY: "localhost:10.0" (from the environment)"#), "{error}");
+}
+
+#[test]
 fn an_environment_that_is_not_text_is_refused() {
     let mut host = Host::new();
     host.environment.insert("RUNNER_ENGINE".to_owned(), OsString::from_vec(vec![0xff]));
@@ -331,7 +451,7 @@ fn a_key_that_is_no_setting_is_refused_in_the_file_that_was_named() {
         ),
         ("[telemetry]\nenabled = true", "telemetry.enabled (from my.toml) is not a setting"),
         ("runner = 5", "runner (from my.toml) is not a setting"),
-        ("[control.listen.port]\nnumber = 5", "control.listen.port.number (from my.toml) is not a setting"),
+        ("[control.port]\nnumber = 5", "control.port.number (from my.toml) is not a setting"),
     ] {
         assert!(Host::new().file("my.toml", text).config("my.toml").error().starts_with(expected), "{text}");
     }
@@ -340,7 +460,7 @@ fn a_key_that_is_no_setting_is_refused_in_the_file_that_was_named() {
 #[test]
 fn a_key_that_is_no_setting_is_a_warning_in_the_default_file() {
     let loaded = Host::new().file("config/default.toml", "[control]\nprot = 1\nport = 2").load().unwrap();
-    assert_eq!(loaded.settings.control.listen.port, 2);
+    assert_eq!(loaded.settings.control.port, 2);
     let expected = "control.prot (from config/default.toml) is not a setting; did you mean control.port?";
     assert_eq!(loaded.warnings, [expected]);
 }
@@ -376,8 +496,8 @@ fn the_worker_s_session_defaults_win_over_the_runner_s_wherever_they_stand() {
         .env("RUNNER_SESSION_DEFAULTS__IDLE_TTL_SECONDS", "50")
         .env("RUNNER_SESSION_DEFAULTS__HEADLESS", "false")
         .settings();
-    assert_eq!(settings.runner.session_defaults.idle_ttl, Duration::from_secs(40));
-    assert!(settings.runner.session_defaults.headless);
+    assert_eq!(settings.default_idle_ttl(), Duration::from_secs(40));
+    assert!(settings.default_headless());
 }
 
 #[test]
@@ -385,23 +505,23 @@ fn relative_paths_start_from_the_working_directory_and_bare_programs_stay_bare()
     let host = Host::new().env("RUNNER_RUN_DIR", "run").env("RUNNER_DRIVER_DIR", "/opt/driver");
     let runner = host.settings().runner;
     assert_eq!(runner.run_dir, Some(host.work().join("run")));
-    assert_eq!(runner.driver.dir, Some(PathBuf::from("/opt/driver")));
+    assert_eq!(runner.driver_dir, Some(PathBuf::from("/opt/driver")));
     for (given, expected) in [
         ("node20", PathBuf::from("node20")),
         ("./node", host.work().join("./node")),
         ("/usr/bin/node", "/usr/bin/node".into()),
     ] {
         let runner = Host::new().env("RUNNER_NODE_PATH", given).settings().runner;
-        assert_eq!(runner.driver.node.file_name(), expected.file_name(), "{given}");
-        assert_eq!(runner.driver.node.is_absolute(), expected.is_absolute(), "{given}");
+        assert_eq!(runner.node_path.file_name(), expected.file_name(), "{given}");
+        assert_eq!(runner.node_path.is_absolute(), expected.is_absolute(), "{given}");
     }
 }
 
 #[test]
 fn launch_permits_are_the_number_of_cores_unless_they_are_named() {
     let cores = std::thread::available_parallelism().unwrap();
-    assert_eq!(Host::new().settings().runner.launch.permits, cores);
-    assert_eq!(Host::new().env("RUNNER_LAUNCH_PERMITS", "5").settings().runner.launch.permits.get(), 5);
+    assert_eq!(Host::new().settings().runner.launch_permits, cores.get());
+    assert_eq!(Host::new().env("RUNNER_LAUNCH_PERMITS", "5").settings().runner.launch_permits, 5);
 }
 
 #[test]

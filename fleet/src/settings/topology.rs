@@ -1,59 +1,110 @@
 //! Settings that say where other parts are: workers, runners, VNC servers.
+//!
+//! Each reader returns what is wrong, and with which entry: the path of a JSON value (`[1].vnc_ws`), or the entry itself.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
+use camofleet_actors::fleet::discovery::Source;
+use camofleet_actors::model::links::LinkTemplates;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::types::Secret;
+use super::kinds::excerpt;
+use super::types::{Secret, read_entries};
 
 /// One entry of `CONTROL_WORKERS`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct WorkerEntry {
     /// Its name: shown to people, and part of its sessions' addresses.
     pub name: String,
     /// Where its API is.
     pub url: Url,
-    /// The token that it asks for.
-    #[serde(default)]
+    /// The token that it requires.
     pub token: Option<Secret>,
     /// Whether it takes sessions with a live view.
-    #[serde(default)]
     pub supports_vnc: bool,
-    /// The public address of a view's WebSocket, with `{id}`, `{host}` and `{worker}`.
-    #[serde(default)]
-    pub vnc_ws: Option<String>,
-    /// The public address of a view's page, likewise.
-    #[serde(default)]
-    pub vnc_http: Option<String>,
+    /// The public addresses of its live views.
+    pub links: LinkTemplates,
 }
 
-/// Reads a JSON array of workers; `None` also for names that are not unique and addresses that are none.
-pub fn workers(text: &str) -> Option<Vec<WorkerEntry>> {
-    let mut workers: Vec<WorkerEntry> = serde_json::from_str(text).ok()?;
-    for worker in &mut workers {
-        // An env file for several setups leaves what it does not use empty.
-        for link in [&mut worker.vnc_ws, &mut worker.vnc_http] {
-            *link = link.take().filter(|link| !link.trim().is_empty());
+/// Reads JSON.
+///
+/// # Errors
+/// What is wrong, after the path of the value that it is wrong with.
+fn json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        match &*error.path().to_string() {
+            "." | "?" => error.inner().to_string(),
+            path => format!("{path}: {}", error.inner()),
         }
-    }
-    let sound = |worker: &WorkerEntry| {
-        let named = !worker.name.trim().is_empty() && !worker.name.contains(char::is_control);
-        named
-            && is_base(&worker.url, &["http", "https"])
-            && worker.token.as_ref().is_none_or(|token| token.is_sendable())
-            && worker.vnc_ws.as_deref().is_none_or(|link| is_template(link, &["ws", "wss"]))
-            && worker.vnc_http.as_deref().is_none_or(|link| is_template(link, &["http", "https"]))
-    };
-    let unique = |(index, worker): (usize, &WorkerEntry)| {
-        workers[..index].iter().all(|other| other.name != worker.name)
-    };
-    (workers.iter().all(sound) && workers.iter().enumerate().all(unique)).then_some(workers)
+    })?;
+    deserializer.end().map_err(|error| error.to_string())?;
+    Ok(value)
 }
 
-/// Whether a text has a token in it that nobody is to read.
+/// Reads a JSON array of workers.
+///
+/// # Errors
+/// The first entry that is none, or whose name an earlier one has.
+pub fn workers(text: &str) -> Result<Vec<WorkerEntry>, String> {
+    #[derive(Deserialize)]
+    struct Written {
+        name: String,
+        url: String,
+        token: Option<Secret>,
+        #[serde(default)]
+        supports_vnc: bool,
+        vnc_ws: Option<String>,
+        vnc_http: Option<String>,
+    }
+    let mut workers: Vec<WorkerEntry> = Vec::new();
+    for (index, entry) in json::<Vec<Written>>(text)?.into_iter().enumerate() {
+        let wrong = |field: &str, why: &str| format!("[{index}].{field}: {why}");
+        if entry.name.trim().is_empty() || entry.name.contains(char::is_control) {
+            return Err(wrong("name", "it has to be one line that is not empty"));
+        }
+        if let Some(earlier) = workers.iter().position(|worker| worker.name == entry.name) {
+            return Err(wrong("name", &format!("[{earlier}] has the name {} too", excerpt(&entry.name))));
+        }
+        if entry.token.as_ref().is_some_and(|token| !token.is_sendable()) {
+            return Err(wrong("token", "it has to be printable ASCII characters without blanks"));
+        }
+        workers.push(WorkerEntry {
+            name: entry.name,
+            url: api_base(&entry.url).map_err(|why| wrong("url", &why))?,
+            token: entry.token,
+            supports_vnc: entry.supports_vnc,
+            links: link_templates(entry.vnc_ws, entry.vnc_http).map_err(|why| format!("[{index}].{why}"))?,
+        });
+    }
+    Ok(workers)
+}
+
+/// The public addresses of live views, with `{id}`, `{host}` and `{worker}`. An env file for several setups leaves those
+/// that it does not use empty.
+fn link_templates(ws: Option<String>, http: Option<String>) -> Result<LinkTemplates, String> {
+    let template = |field: &str, text: Option<String>, schemes: &[&str]| {
+        let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return Ok(None) };
+        let filled = text.replace("{id}", "6900").replace("{host}", "host").replace("{worker}", "worker");
+        if filled.contains(['{', '}', ' ']) {
+            return Err(format!(
+                "{field}: it has a blank, or a placeholder other than {{id}}, {{host}} and {{worker}}"
+            ));
+        }
+        base(&filled, schemes).map_err(|why| format!("{field}: {why}"))?;
+        Ok(Some(text))
+    };
+    Ok(LinkTemplates {
+        ws: template("vnc_ws", ws, &["ws", "wss"])?,
+        http: template("vnc_http", http, &["http", "https"])?,
+    })
+}
+
+/// Whether a text has a token in it that must not be printed.
 pub fn has_token(text: &str) -> bool {
     text.contains("\"token\"")
 }
@@ -70,83 +121,88 @@ pub fn masked(text: &str) -> Option<String> {
 /// One entry of `CONTROL_DISCOVERY`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DiscoveryEntry {
-    /// The name that stands for workers.
-    pub name: String,
-    /// The port that they listen on; `None` is the one that is registered with them.
-    pub port: Option<u16>,
-    /// Who knows them.
+    /// Where the workers are registered.
     pub registry: Registry,
     /// Whether they take sessions with a live view.
     pub supports_vnc: bool,
-    /// The public address of a view's WebSocket, with `{id}`, `{host}` and `{worker}`.
-    pub vnc_ws: Option<String>,
-    /// The public address of a view's page, likewise.
-    pub vnc_http: Option<String>,
+    /// The public addresses of their live views.
+    pub links: LinkTemplates,
 }
 
-/// Who knows the workers of a name.
+/// Where workers are registered.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Registry {
-    /// A name server: this one, or the machine's own.
-    Dns(Option<SocketAddr>),
-    /// A Kubernetes cluster.
+    /// At a name server.
+    Dns(Source),
+    /// In a Kubernetes cluster.
     Kubernetes {
+        /// The name of their Service.
+        service: String,
         /// The namespace; `None` is this pod's own.
         namespace: Option<String>,
-        /// The address of its API; `None` where this process is a pod of it.
+        /// The port that they listen on; `None` is the one of the Service.
+        port: Option<u16>,
+        /// The address of the cluster's API; `None` where this process is a pod of it.
         api: Option<Url>,
     },
 }
 
-/// Reads `dns://` and `kubernetes://` URLs that are separated by commas, or a JSON array of them with what `CONTROL_WORKERS` says of a worker.
-pub fn discovery(text: &str) -> Option<Vec<DiscoveryEntry>> {
-    #[derive(Default, Deserialize)]
+/// Reads `dns://` and `kubernetes://` URLs that are separated by commas, or a JSON array of objects with such a `url` and
+/// the fields of `CONTROL_WORKERS` that concern live views.
+///
+/// # Errors
+/// The first entry that is none.
+pub fn discovery(text: &str) -> Result<Vec<DiscoveryEntry>, String> {
+    #[derive(Deserialize)]
     struct Written {
         url: String,
         #[serde(default)]
         supports_vnc: bool,
-        #[serde(default)]
         vnc_ws: Option<String>,
-        #[serde(default)]
         vnc_http: Option<String>,
     }
-    let entries: Vec<Written> = if text.starts_with('[') {
-        serde_json::from_str(text).ok()?
-    } else {
-        let urls = text.split(',').map(str::trim).filter(|url| !url.is_empty());
-        urls.map(|url| Written { url: url.to_owned(), ..Written::default() }).collect()
+    if !text.starts_with('[') {
+        return read_entries(text, |url| {
+            Ok(DiscoveryEntry {
+                registry: registry(url)?,
+                supports_vnc: false,
+                links: LinkTemplates::default(),
+            })
+        });
+    }
+    let read = |(index, entry): (usize, Written)| {
+        Ok(DiscoveryEntry {
+            registry: registry(&entry.url).map_err(|why| format!("[{index}].url: {why}"))?,
+            supports_vnc: entry.supports_vnc,
+            links: link_templates(entry.vnc_ws, entry.vnc_http).map_err(|why| format!("[{index}].{why}"))?,
+        })
     };
-    let read = |entry: Written| {
-        let url = Url::parse(&entry.url).ok()?;
-        let plain = url.fragment().is_none() && url.username().is_empty() && matches!(url.path(), "" | "/");
-        let (mut name_server, mut api) = (None, None);
-        for (name, value) in url.query_pairs() {
-            match (url.scheme(), name.as_ref()) {
-                ("dns", "nameserver") => name_server = Some(address_of_name_server(&value)?),
-                ("kubernetes", "api") => api = Some(api_base(&value)?),
-                _ => return None,
-            }
+    json::<Vec<Written>>(text)?.into_iter().enumerate().map(read).collect()
+}
+
+fn registry(text: &str) -> Result<Registry, String> {
+    let url = base(text, &["dns", "kubernetes"])?;
+    if url.fragment().is_some() || !url.username().is_empty() || !matches!(url.path(), "" | "/") {
+        return Err("it has more than a name, a port and a query".to_owned());
+    }
+    let (mut name_server, mut api) = (None, None);
+    for (name, value) in url.query_pairs() {
+        match (url.scheme(), name.as_ref()) {
+            ("dns", "nameserver") => name_server = Some(address_of_name_server(&value)?),
+            ("kubernetes", "api") => api = Some(api_base(&value).map_err(|why| format!("api: {why}"))?),
+            (scheme, name) => return Err(format!("{scheme}:// has no parameter {}", excerpt(name))),
         }
-        let present = |link: Option<String>| link.filter(|link| !link.trim().is_empty());
-        let (vnc_ws, vnc_http) = (present(entry.vnc_ws), present(entry.vnc_http));
-        let sound = plain
-            && is_base(&url, &["dns", "kubernetes"])
-            && vnc_ws.as_deref().is_none_or(|link| is_template(link, &["ws", "wss"]))
-            && vnc_http.as_deref().is_none_or(|link| is_template(link, &["http", "https"]));
-        let host = url.host_str().filter(|_| sound)?;
-        let (name, registry) = if url.scheme() == "dns" {
-            (host, Registry::Dns(name_server))
-        } else {
-            let (name, namespace) =
-                host.split_once('.').map_or((host, None), |(name, rest)| (name, Some(rest)));
-            let namespace = namespace.map(str::to_owned);
-            let named = is_label(name) && namespace.as_deref().is_none_or(is_label);
-            (name, named.then_some(Registry::Kubernetes { namespace, api })?)
-        };
-        let (name, port, supports_vnc) = (name.to_owned(), url.port(), entry.supports_vnc);
-        Some(DiscoveryEntry { name, port, registry, supports_vnc, vnc_ws, vnc_http })
-    };
-    entries.into_iter().map(read).collect()
+    }
+    let (host, port) = (url.host_str().unwrap_or_default(), url.port());
+    if url.scheme() == "dns" {
+        return Ok(Registry::Dns(Source { name: host.to_owned(), port, name_server }));
+    }
+    let (service, namespace) = host.split_once('.').map_or((host, None), |(name, rest)| (name, Some(rest)));
+    if let Some(bad) = [Some(service), namespace].into_iter().flatten().find(|name| !is_label(name)) {
+        return Err(format!("{} is not the name of a Service or a namespace", excerpt(bad)));
+    }
+    let (service, namespace) = (service.to_owned(), namespace.map(str::to_owned));
+    Ok(Registry::Kubernetes { service, namespace, port, api })
 }
 
 /// What Kubernetes calls a Service or a namespace (RFC 1123): it becomes part of a path and of a selector.
@@ -159,68 +215,84 @@ fn is_label(name: &str) -> bool {
 }
 
 /// A name server's address, its port 53 unless it says another.
-fn address_of_name_server(text: &str) -> Option<SocketAddr> {
+fn address_of_name_server(text: &str) -> Result<SocketAddr, String> {
     let without_port = || text.trim_matches(['[', ']']).parse().ok().map(|ip| SocketAddr::new(ip, 53));
-    text.parse().ok().or_else(without_port)
+    let address = text.parse().ok().or_else(without_port);
+    address
+        .ok_or_else(|| format!("nameserver: {} is not an IP address, with or without a port", excerpt(text)))
 }
 
-/// An absolute URL of one of these schemes, with a host.
-fn is_base(url: &Url, schemes: &[&str]) -> bool {
-    schemes.contains(&url.scheme()) && url.has_host()
-}
-
-/// The same once its placeholders are filled in.
-fn is_template(text: &str, schemes: &[&str]) -> bool {
-    let filled = text.replace("{id}", "6900").replace("{host}", "host").replace("{worker}", "worker");
-    !filled.contains(['{', '}', ' ']) && Url::parse(&filled).is_ok_and(|url| is_base(&url, schemes))
+/// An absolute URL of one of these schemes, with a host. The error does not repeat it: it may have a password.
+fn base(text: &str, schemes: &[&str]) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("not a URL: {error}"))?;
+    if !schemes.contains(&url.scheme()) {
+        return Err(format!("its scheme is {}, not {}", excerpt(url.scheme()), schemes.join(" or ")));
+    }
+    if url.has_host() { Ok(url) } else { Err("it has no host".to_owned()) }
 }
 
 /// Reads the address of an API.
-pub fn api_base(text: &str) -> Option<Url> {
-    Url::parse(text).ok().filter(|url| is_base(url, &["http", "https"]))
+///
+/// # Errors
+/// It is no http(s) URL.
+pub fn api_base(text: &str) -> Result<Url, String> {
+    base(text, &["http", "https"])
 }
 
 /// Reads what public addresses begin with.
-pub fn link_base(text: &str) -> Option<String> {
-    let url = Url::parse(text).ok()?;
-    let plain = url.query().is_none() && url.fragment().is_none();
-    (plain && is_base(&url, &["ws", "wss", "http", "https"])).then(|| text.trim_end_matches('/').to_owned())
+///
+/// # Errors
+/// It is no URL, or has a query.
+pub fn link_base(text: &str) -> Result<String, String> {
+    let url = base(text, &["ws", "wss", "http", "https"])?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("it has a query or a fragment".to_owned());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
 }
 
 /// Reads URLs, as a JSON array or separated by commas.
-pub fn urls(text: &str) -> Option<Vec<Url>> {
-    let entries: Vec<String> = if text.starts_with('[') {
-        serde_json::from_str(text).ok()?
-    } else {
-        text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
-    };
-    entries.iter().map(|entry| api_base(entry)).collect()
+///
+/// # Errors
+/// The first entry that is no http(s) URL.
+pub fn urls(text: &str) -> Result<Vec<Url>, String> {
+    read_entries(text, api_base)
 }
 
 /// Reads `6900-6904`, or a single number.
-pub fn id_range(text: &str) -> Option<RangeInclusive<u16>> {
+///
+/// # Errors
+/// An end is no number, or the range ends before it begins.
+pub fn id_range(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let end = |text: &str| text.trim().parse::<u16>().map_err(|error| format!("{}: {error}", excerpt(text)));
     let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let (first, last): (u16, u16) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-    (first <= last).then_some(first..=last)
+    let (first, last) = (end(first)?, end(last)?);
+    if first <= last { Ok(first..=last) } else { Err(format!("{first} is above {last}")) }
 }
 
 /// VNC servers by the id of their view.
 pub type VncMap = BTreeMap<String, (String, u16)>;
 
 /// Reads `{"<id>": {"host": …, "port": …}}`.
-pub fn vnc_map(text: &str) -> Option<VncMap> {
+///
+/// # Errors
+/// The first entry that is none.
+pub fn vnc_map(text: &str) -> Result<VncMap, String> {
     #[derive(Deserialize)]
     struct Server {
         host: String,
         port: u16,
     }
     if text.is_empty() {
-        return Some(VncMap::new());
+        return Ok(VncMap::new());
     }
-    let servers: BTreeMap<String, Server> = serde_json::from_str(text).ok()?;
-    let sound =
-        servers.iter().all(|(id, server)| !id.is_empty() && !server.host.is_empty() && server.port > 0);
-    sound.then(|| servers.into_iter().map(|(id, server)| (id, (server.host, server.port))).collect())
+    let read = |(id, server): (String, Server)| {
+        if id.is_empty() || server.host.is_empty() || server.port == 0 {
+            return Err(format!("{}: an id, a host and a port are needed", excerpt(&id)));
+        }
+        Ok((id, (server.host, server.port)))
+    };
+    json::<BTreeMap<String, Server>>(text)?.into_iter().map(read).collect()
 }
 
 #[cfg(test)]
@@ -234,9 +306,12 @@ mod tests {
                 {"name": "b", "url": "https://user:pw@b/base", "supports_vnc": true, "vnc_ws": "wss://vnc-{id}.x/{host}", "vnc_http": "", "zone": 1}]"#,
         )
         .unwrap();
-        assert_eq!((read[0].name.as_str(), read[0].supports_vnc, &read[0].vnc_ws), ("a", false, &None));
-        assert_eq!((read[1].vnc_ws.as_deref(), &read[1].vnc_http), (Some("wss://vnc-{id}.x/{host}"), &None));
-        assert_eq!(workers("[]"), Some(Vec::new()));
+        assert_eq!((read[0].name.as_str(), read[0].supports_vnc, &read[0].links.ws), ("a", false, &None));
+        assert_eq!(
+            (read[1].links.ws.as_deref(), &read[1].links.http),
+            (Some("wss://vnc-{id}.x/{host}"), &None)
+        );
+        assert_eq!(workers("[]"), Ok(Vec::new()));
         for bad in [
             "",
             "{}",
@@ -249,42 +324,41 @@ mod tests {
             r#"[{"name": "a", "url": "http://a", "vnc_http": "https://x/{ID}"}]"#,
             r#"[{"name": "a", "url": "http://a", "supports_vnc": "yes"}]"#,
         ] {
-            assert_eq!(workers(bad), None, "{bad}");
+            assert_eq!(workers(bad).ok(), None, "{bad}");
         }
     }
 
     #[test]
     fn discovery_is_names_by_commas_or_a_json_array_with_more_to_say() {
-        let plain = |name: &str, port| DiscoveryEntry {
-            name: name.to_owned(),
-            port,
-            registry: Registry::Dns(None),
+        let at = |name: &str, port, name_server| DiscoveryEntry {
+            registry: Registry::Dns(Source { name: name.to_owned(), port, name_server }),
             supports_vnc: false,
-            vnc_ws: None,
-            vnc_http: None,
+            links: LinkTemplates::default(),
         };
+        let plain = |name: &str, port| at(name, port, None);
         assert_eq!(
             discovery("dns://workers.fleet.svc:8080, dns://_http._tcp.more"),
-            Some(vec![plain("workers.fleet.svc", Some(8080)), plain("_http._tcp.more", None)])
+            Ok(vec![plain("workers.fleet.svc", Some(8080)), plain("_http._tcp.more", None)])
         );
-        assert_eq!(discovery(""), Some(Vec::new()));
+        assert_eq!(discovery(""), Ok(Vec::new()));
         let read = discovery(
             r#"[{"url": "dns://w:8080/?nameserver=127.0.0.1:5353", "supports_vnc": true, "vnc_ws": "",
                  "vnc_http": "https://{worker}.example/{id}"}]"#,
         );
         let expected = DiscoveryEntry {
-            registry: Registry::Dns(Some(([127, 0, 0, 1], 5353).into())),
             supports_vnc: true,
-            vnc_http: Some("https://{worker}.example/{id}".to_owned()),
-            ..plain("w", Some(8080))
+            links: LinkTemplates { ws: None, http: Some("https://{worker}.example/{id}".to_owned()) },
+            ..at("w", Some(8080), Some(([127, 0, 0, 1], 5353).into()))
         };
-        assert_eq!(read, Some(vec![expected]));
+        assert_eq!(read, Ok(vec![expected]));
         for (text, port) in [("dns://w?nameserver=10.0.0.2", 53), ("dns://w?nameserver=[fd00::2]:54", 54)] {
-            let Registry::Dns(Some(address)) = discovery(text).unwrap()[0].registry else { panic!("{text}") };
-            assert_eq!(address.port(), port, "{text}");
+            let Registry::Dns(source) = &discovery(text).unwrap()[0].registry else { panic!("{text}") };
+            assert_eq!(source.name_server.map(|address| address.port()), Some(port), "{text}");
         }
         let pods = |name: &str, port, namespace: Option<&str>, api: Option<&str>| DiscoveryEntry {
             registry: Registry::Kubernetes {
+                service: name.to_owned(),
+                port,
                 namespace: namespace.map(str::to_owned),
                 api: api.map(|api| Url::parse(api).unwrap()),
             },
@@ -298,7 +372,7 @@ mod tests {
                 pods("w", None, Some("f"), Some("http://127.0.0.1:8001")),
             ),
         ] {
-            assert_eq!(discovery(text), Some(vec![expected]), "{text}");
+            assert_eq!(discovery(text), Ok(vec![expected]), "{text}");
         }
         for bad in [
             "workers:8080",
@@ -317,16 +391,16 @@ mod tests {
             r#"[{"supports_vnc": true}]"#,
             r#"[{"url": "dns://w", "vnc_ws": "http://x/{id}"}]"#,
         ] {
-            assert_eq!(discovery(bad), None, "{bad}");
+            assert_eq!(discovery(bad).ok(), None, "{bad}");
         }
     }
 
     #[test]
     fn bases_are_urls_without_a_query() {
-        assert_eq!(link_base("ws://gateway:6900/").as_deref(), Some("ws://gateway:6900"));
-        assert_eq!(link_base("https://[::1]/fleet").as_deref(), Some("https://[::1]/fleet"));
+        assert_eq!(link_base("ws://gateway:6900/").as_deref(), Ok("ws://gateway:6900"));
+        assert_eq!(link_base("https://[::1]/fleet").as_deref(), Ok("https://[::1]/fleet"));
         for bad in ["gateway:6900", "/fleet", "http://h/?a=b", "ftp://h", ""] {
-            assert_eq!(link_base(bad), None, "{bad}");
+            assert_eq!(link_base(bad).ok(), None, "{bad}");
         }
     }
 
@@ -336,27 +410,27 @@ mod tests {
             let read: Vec<String> = urls(text).unwrap().iter().map(Url::to_string).collect();
             assert_eq!(read, ["https://a.example/", "http://b:1/"]);
         }
-        assert_eq!(urls(""), Some(Vec::new()));
-        assert_eq!(urls("a.example"), None);
+        assert_eq!(urls(""), Ok(Vec::new()));
+        assert_eq!(urls("a.example").ok(), None);
     }
 
     #[test]
     fn ranges_and_maps_say_which_server_an_id_has() {
-        assert_eq!(id_range("6900-6904"), Some(6900..=6904));
-        assert_eq!(id_range("6900"), Some(6900..=6900));
+        assert_eq!(id_range("6900-6904"), Ok(6900..=6904));
+        assert_eq!(id_range("6900"), Ok(6900..=6900));
         for bad in ["6904-6900", "a-b", "6900-", "", "1-99999"] {
-            assert_eq!(id_range(bad), None, "{bad}");
+            assert_eq!(id_range(bad).ok(), None, "{bad}");
         }
         let map = vnc_map(r#"{"6900": {"host": "10.0.0.7", "port": 5901}}"#).unwrap();
         assert_eq!(map["6900"], ("10.0.0.7".to_owned(), 5901));
-        assert_eq!(vnc_map(""), Some(VncMap::new()));
+        assert_eq!(vnc_map(""), Ok(VncMap::new()));
         for bad in [
             "[]",
             r#"{"6900": {"host": "h"}}"#,
             r#"{"6900": {"host": "", "port": 1}}"#,
             r#"{"1": {"host": "h", "port": 70000}}"#,
         ] {
-            assert_eq!(vnc_map(bad), None, "{bad}");
+            assert_eq!(vnc_map(bad).ok(), None, "{bad}");
         }
     }
 }

@@ -1,12 +1,20 @@
-//! Types that a setting's text becomes.
+//! The types of the actors and of the web surface that settings are read into, and the few that only settings have.
 
 use std::fmt;
 
-use serde::Deserialize;
+use camofleet_actors::display::{Geometry, VncBackend};
+use camofleet_actors::fleet::Placement;
+use camofleet_actors::host::engine::EngineKind;
+use camofleet_api::session::StartUrlWait;
+use camofleet_web::CorsOrigins;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use url::Url;
 
-/// A setting that is one of a few words.
-pub trait Choice: Sized + Copy + 'static {
+use super::kinds::excerpt;
+
+/// A type whose values are written as words.
+pub trait Choice: Sized + 'static {
     /// The words, as they are written in a settings file.
     const WORDS: &'static [&'static str];
 
@@ -14,20 +22,14 @@ pub trait Choice: Sized + Copy + 'static {
     fn from_word(word: &str) -> Option<Self>;
 }
 
-macro_rules! choices {
-    ($(#[$about:meta])* $name:ident { $($(#[$meaning:meta])* $variant:ident = $word:literal,)+ }) => {
-        $(#[$about])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name {
-            $($(#[$meaning])* $variant,)+
-        }
-
-        impl Choice for $name {
+macro_rules! choice {
+    ($type:ty { $($word:literal => $value:expr,)+ }) => {
+        impl Choice for $type {
             const WORDS: &'static [&'static str] = &[$($word),+];
 
             fn from_word(word: &str) -> Option<Self> {
                 match word {
-                    $($word => Some(Self::$variant),)+
+                    $($word => Some($value),)+
                     _ => None,
                 }
             }
@@ -35,166 +37,163 @@ macro_rules! choices {
     };
 }
 
-choices! {
-    /// Which browser to run.
-    Engine {
-        /// Camoufox where it is installed, else the system's Firefox.
-        Auto = "auto",
-        /// Camoufox only.
-        Camoufox = "camoufox",
-        /// The system's Firefox only.
-        Firefox = "firefox",
+choice! {
+    Option<EngineKind> {
+        "auto" => None,
+        "camoufox" => Some(EngineKind::Camoufox),
+        "firefox" => Some(EngineKind::Firefox),
     }
 }
 
-choices! {
-    /// What provides a display and its VNC server.
+choice! {
     VncBackend {
-        /// Xvnc where it is installed, else Xvfb with x11vnc.
-        Auto = "auto",
-        /// TigerVNC's Xvnc, display and VNC server in one.
-        Xvnc = "xvnc",
-        /// Xvfb, shown by x11vnc.
-        X11vnc = "x11vnc",
+        "auto" => Self::Auto,
+        "xvnc" => Self::Xvnc,
+        "x11vnc" => Self::X11vnc,
     }
 }
 
-choices! {
-    /// How far a start URL has to load.
+choice! {
     StartUrlWait {
-        /// Until the page's load event.
-        Load = "load",
-        /// Until the document is parsed.
-        DomContentLoaded = "domcontentloaded",
-        /// The start URL isn't opened at all.
-        None = "none",
+        "load" => Self::Load,
+        "domcontentloaded" => Self::DomContentLoaded,
+        "none" => Self::None,
     }
 }
 
-choices! {
-    /// Which of the workers that fit is asked first.
+choice! {
     Placement {
-        /// Each in turn.
-        RoundRobin = "round_robin",
-        /// The one with the fewest sessions.
-        LeastSessions = "least_sessions",
+        "round_robin" => Self::RoundRobin,
+        "least_sessions" => Self::LeastSessions,
     }
 }
 
-choices! {
-    /// Whether a live view opens by its number alone.
-    OpenIds {
-        /// Where no token is set.
-        Auto = "auto",
-        /// Always.
-        Open = "true",
-        /// Never.
-        Closed = "false",
+choice! {
+    Option<bool> {
+        "auto" => None,
+        "true" => Some(true),
+        "false" => Some(false),
     }
 }
 
-/// The size of a display.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Resolution {
-    /// Pixels across.
-    pub width: u16,
-    /// Pixels down.
-    pub height: u16,
-    /// Bits a pixel: 16 or 24.
-    pub depth: u8,
+/// Reads `1920x1080x24`; `None` also for a size that no browser can use.
+pub fn resolution(text: &str) -> Option<Geometry> {
+    let mut parts = text.split(['x', 'X']);
+    let (width, height) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    let depth = parts.next()?.parse().ok()?;
+    let side = 320..=7680;
+    let fits = side.contains(&width) && side.contains(&height) && [16, 24].contains(&depth);
+    (fits && parts.next().is_none()).then_some(Geometry { width, height, depth })
 }
 
-impl Resolution {
-    /// Reads `1920x1080x24`; `None` also for a size that no browser can use.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split(['x', 'X']);
-        let (width, height) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        let depth = parts.next()?.parse().ok()?;
-        let side = 320..=7680;
-        let fits = side.contains(&width) && side.contains(&height) && [16, 24].contains(&depth);
-        (fits && parts.next().is_none()).then_some(Self { width, height, depth })
+/// Reads the origins whose pages may call the API, as a JSON array or separated by commas.
+///
+/// # Errors
+/// The first entry that is no origin.
+pub fn cors_origins(text: &str) -> Result<CorsOrigins, String> {
+    if entries(text)?.iter().any(|entry| entry == "*") {
+        return Ok(CorsOrigins::Any);
     }
-}
-
-/// The web pages that may call the API.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CorsOrigins {
-    /// All of them may read, without credentials.
-    Any,
-    /// These origins (`https://panel.example`), written as browsers send them.
-    Listed(Vec<String>),
-}
-
-impl CorsOrigins {
-    /// Reads a JSON array or a comma-separated list.
-    pub fn parse(text: &str) -> Option<Self> {
-        let entries = entries(text)?;
-        if entries.iter().any(|entry| entry == "*") {
-            return Some(Self::Any);
-        }
-        entries.iter().map(|entry| origin(entry)).collect::<Option<_>>().map(Self::Listed)
-    }
+    read_entries(text, origin).map(CorsOrigins::List)
 }
 
 /// An origin as a browser writes it: lower case, no default port, nothing after the port.
-fn origin(text: &str) -> Option<String> {
-    let url = Url::parse(text).ok()?;
+fn origin(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).map_err(|error| format!("not a URL: {error}"))?;
     let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
     let named = url.username().is_empty() && url.password().is_none() && !text.contains('*');
-    (url.origin().is_tuple() && bare && named).then(|| url.origin().ascii_serialization())
+    if !url.origin().is_tuple() || !bare || !named {
+        return Err("an origin has a scheme, a host and at most a port".to_owned());
+    }
+    Ok(url.origin().ascii_serialization())
 }
 
 /// Names of hosts: exact ones, and `*.example.com` for every name below one.
-pub fn hosts(text: &str) -> Option<Vec<String>> {
-    let name = |entry: String| {
+///
+/// # Errors
+/// The first entry that is none.
+pub fn hosts(text: &str) -> Result<Vec<String>, String> {
+    read_entries(text, |entry| {
         // A port is not compared: people copy what their browser shows.
         let named = entry
             .split_once(':')
-            .map_or(&*entry, |(host, port)| if port.parse::<u16>().is_ok() { host } else { &*entry });
+            .map_or(entry, |(host, port)| if port.parse::<u16>().is_ok() { host } else { entry });
         let host = named.strip_prefix("*.").unwrap_or(named);
         let plain = |char: char| char.is_ascii_alphanumeric() || "-_.:[]".contains(char);
-        (!host.is_empty() && host.chars().all(plain))
-            .then(|| named.trim_end_matches('.').to_ascii_lowercase())
-    };
-    entries(text)?.into_iter().map(name).collect()
+        if host.is_empty() || !host.chars().all(plain) {
+            return Err("not a host name".to_owned());
+        }
+        Ok(named.trim_end_matches('.').to_ascii_lowercase())
+    })
 }
 
 /// Schemes of URLs, without the colon.
-pub fn schemes(text: &str) -> Option<Vec<String>> {
-    let scheme = |entry: String| {
+///
+/// # Errors
+/// The first entry that is none.
+pub fn schemes(text: &str) -> Result<Vec<String>, String> {
+    read_entries(text, |entry| {
         let name = entry.trim_end_matches(':').to_ascii_lowercase();
         let sound = name.starts_with(|char: char| char.is_ascii_lowercase())
             && name.chars().all(|char| char.is_ascii_alphanumeric() || "+-.".contains(char));
-        sound.then_some(name)
-    };
-    entries(text)?.into_iter().map(scheme).collect()
+        if sound { Ok(name) } else { Err("not a scheme".to_owned()) }
+    })
 }
 
 /// Who may frame pages, as CSP's `frame-ancestors` has it: `none`, `self`, `*` or origins, as in `self, https://a.example`.
-pub fn frame_ancestors(text: &str) -> Option<String> {
-    let entries = entries(text)?;
-    if entries.is_empty() || entries.iter().any(|entry| entry.trim_matches('\'') == "none") {
-        return (entries.len() <= 1).then(|| "'none'".to_owned());
+///
+/// # Errors
+/// The first entry that is none of them, or `none` beside others.
+pub fn frame_ancestors(text: &str) -> Result<String, String> {
+    let given = entries(text)?;
+    if given.is_empty() || given.iter().any(|entry| entry.trim_matches('\'') == "none") {
+        return match given.len() {
+            0 | 1 => Ok("'none'".to_owned()),
+            _ => Err("none has to stand alone".to_owned()),
+        };
     }
-    let source = |entry: String| match entry.trim_matches('\'') {
-        "self" => Some("'self'".to_owned()),
-        "*" => Some("*".to_owned()),
+    let sources = read_entries(text, |entry| match entry.trim_matches('\'') {
+        "self" => Ok("'self'".to_owned()),
+        "*" => Ok("*".to_owned()),
         origin_text => origin(origin_text),
+    })?;
+    Ok(sources.join(" "))
+}
+
+/// Names of environment variables, which a `*` may end.
+///
+/// # Errors
+/// The first entry that is none, or that there is none.
+pub fn variables(text: &str) -> Result<Vec<String>, String> {
+    let names: Vec<String> = match text.starts_with('[') {
+        true => entries(text)?,
+        false => text.split(',').map(|name| name.trim().to_owned()).collect(),
     };
-    entries.into_iter().map(source).collect::<Option<Vec<_>>>().map(|sources| sources.join(" "))
+    for name in &names {
+        let stem = name.strip_suffix('*').unwrap_or(name);
+        if name.is_empty() || !stem.chars().all(|char| char.is_ascii_alphanumeric() || char == '_') {
+            return Err(format!("{}: not the name of a variable", excerpt(name)));
+        }
+    }
+    Ok(names)
 }
 
 /// A JSON array of texts, or texts separated by commas.
-fn entries(text: &str) -> Option<Vec<String>> {
+fn entries(text: &str) -> Result<Vec<String>, String> {
     if text.starts_with('[') {
-        return serde_json::from_str(text).ok();
+        return serde_json::from_str(text).map_err(|error| error.to_string());
     }
-    Some(text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect())
+    Ok(text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect())
+}
+
+/// Reads each entry of such a list; the error names the first one that is wrong.
+pub fn read_entries<T>(text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+    let read = |entry: String| read(&entry).map_err(|why| format!("{}: {why}", excerpt(&entry)));
+    entries(text)?.into_iter().map(read).collect()
 }
 
 /// Text that neither a log line nor a panic message may show.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
@@ -220,17 +219,25 @@ impl fmt::Debug for Secret {
     }
 }
 
+impl<'de> Deserialize<'de> for Secret {
+    /// The error does not say what is there instead of a text, which may be the secret.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer);
+        text.map(Self).map_err(|_| D::Error::custom("it has to be a text"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_resolution_has_three_parts_within_limits() {
-        let full_hd = Resolution { width: 1920, height: 1080, depth: 24 };
+        let full_hd = Geometry { width: 1920, height: 1080, depth: 24 };
         for (text, expected) in [
             ("1920x1080x24", Some(full_hd)),
             ("1920X1080X24", Some(full_hd)),
-            ("320x7680x16", Some(Resolution { width: 320, height: 7680, depth: 16 })),
+            ("320x7680x16", Some(Geometry { width: 320, height: 7680, depth: 16 })),
             ("319x1080x24", None),
             ("1920x7681x24", None),
             ("1920x1080x32", None),
@@ -239,14 +246,14 @@ mod tests {
             ("x1080x24", None),
             ("", None),
         ] {
-            assert_eq!(Resolution::parse(text), expected, "{text}");
+            assert_eq!(resolution(text), expected, "{text}");
         }
     }
 
     #[test]
     fn origins_are_a_json_array_or_a_comma_separated_list() {
         let listed = |entries: &[&str]| {
-            Some(CorsOrigins::Listed(entries.iter().map(|entry| (*entry).to_owned()).collect()))
+            Some(CorsOrigins::List(entries.iter().map(|entry| (*entry).to_owned()).collect()))
         };
         for (text, expected) in [
             ("*", Some(CorsOrigins::Any)),
@@ -267,7 +274,7 @@ mod tests {
             ("null", None),
             (r#"["https://a.example""#, None),
         ] {
-            assert_eq!(CorsOrigins::parse(text), expected, "{text}");
+            assert_eq!(cors_origins(text).ok(), expected, "{text}");
         }
     }
 
@@ -275,14 +282,14 @@ mod tests {
     fn hosts_schemes_and_ancestors_are_lists() {
         let list =
             |entries: &[&str]| Some(entries.iter().map(|entry| (*entry).to_owned()).collect::<Vec<_>>());
-        assert_eq!(hosts("Fleet.example., *.b.example"), list(&["fleet.example", "*.b.example"]));
-        assert_eq!(hosts("fleet.example:9480"), list(&["fleet.example"]), "a port is not compared");
-        assert_eq!(hosts(r#"["[::1]"]"#), list(&["[::1]"]));
+        assert_eq!(hosts("Fleet.example., *.b.example").ok(), list(&["fleet.example", "*.b.example"]));
+        assert_eq!(hosts("fleet.example:9480").ok(), list(&["fleet.example"]), "a port is not compared");
+        assert_eq!(hosts(r#"["[::1]"]"#).ok(), list(&["[::1]"]));
         for bad in ["https://a.example", "a/b", "*.", "*"] {
-            assert_eq!(hosts(bad), None, "{bad}");
+            assert_eq!(hosts(bad).ok(), None, "{bad}");
         }
-        assert_eq!(schemes("file:, moz-extension"), list(&["file", "moz-extension"]));
-        assert_eq!(schemes("fi le"), None);
+        assert_eq!(schemes("file:, moz-extension").ok(), list(&["file", "moz-extension"]));
+        assert_eq!(schemes("fi le").ok(), None);
         for (text, sources) in [
             ("none", Some("'none'")),
             ("", Some("'none'")),
@@ -292,7 +299,7 @@ mod tests {
             ("self, none", None),
             ("a.example; script-src *", None),
         ] {
-            assert_eq!(frame_ancestors(text).as_deref(), sources, "{text}");
+            assert_eq!(frame_ancestors(text).ok().as_deref(), sources, "{text}");
         }
     }
 
