@@ -5,15 +5,20 @@ use std::path::Path;
 use super::definitions::{Setting, find};
 use super::error::SettingsError;
 
-/// The settings that a `.env` file gives. Other programs' variables are skipped, and so are lines of theirs that
-/// can't be read.
-pub fn parse(path: &Path, text: &str) -> Result<Vec<(&'static Setting, String)>, SettingsError> {
+/// What a `.env` file gives: settings, and the names of other programs' variables.
+type Variables = (Vec<(&'static Setting, String)>, Vec<String>);
+
+/// Reads a `.env` file. Lines of other programs that can't be read are skipped.
+pub fn parse(path: &Path, text: &str) -> Result<Variables, SettingsError> {
     let malformed = |reason: String| SettingsError::Malformed { path: path.to_owned(), reason };
     let text: String = text.strip_prefix('\u{feff}').unwrap_or(text).lines().map(quoted).collect();
-    let mut settings = Vec::new();
+    let (mut settings, mut others) = (Vec::new(), Vec::new());
     for assignment in dotenvy::from_read_iter(text.as_bytes()) {
         match assignment {
-            Ok((name, value)) => settings.extend(find(&name).map(|setting| (setting, value))),
+            Ok((name, value)) => match find(&name) {
+                Some(setting) => settings.push((setting, value)),
+                None => others.push(name),
+            },
             Err(dotenvy::Error::LineParse(..)) => {}
             Err(error) => return Err(malformed(error.to_string())),
         }
@@ -28,7 +33,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Vec<(&'static Setting, String)>,
         Some(setting) => {
             Err(malformed(format!("a quote of {}, or of a line before it, is not closed", setting.name)))
         }
-        None => Ok(settings),
+        None => Ok((settings, others)),
     }
 }
 
@@ -62,7 +67,7 @@ mod tests {
 
     fn read(text: &str) -> Result<Vec<(&'static str, String)>, String> {
         parse(Path::new(".env"), text)
-            .map(|settings| settings.into_iter().map(|(setting, value)| (setting.name, value)).collect())
+            .map(|(settings, _)| settings.into_iter().map(|(setting, value)| (setting.name, value)).collect())
             .map_err(|error| error.to_string())
     }
 

@@ -91,7 +91,7 @@ pub fn nearest(name: &str, candidates: impl Iterator<Item = String>) -> Option<S
 
 /// The candidate most like `name` of those that are at most so many edits away: characters that are added, removed,
 /// replaced or swapped.
-fn within(name: &str, candidates: impl Iterator<Item = String>, edits: usize) -> Option<String> {
+pub fn within(name: &str, candidates: impl Iterator<Item = String>, edits: usize) -> Option<String> {
     candidates
         .map(|candidate| (osa_distance(name, &candidate), candidate))
         .filter(|(distance, _)| *distance <= edits)

@@ -11,7 +11,7 @@ use config::{Config, FileFormat, Format, Map, Source, Value as Node, ValueKind};
 
 use super::definitions::{SETTINGS, Setting, find};
 use super::env_file;
-use super::error::{SettingsError, nearest};
+use super::error::{SettingsError, nearest, within};
 
 const DEFAULT_FILE: &str = "config/default.toml";
 const ENV_FILE: &str = ".env";
@@ -90,8 +90,12 @@ pub fn merge(
         }
         layers.push(layer);
     }
-    layers.push(env_file_layer(surroundings)?);
-    layers.push(environment_layer(surroundings)?);
+    let (layer, misspelled) = env_file_layer(surroundings)?;
+    layers.push(layer);
+    warnings.extend(misspelled);
+    let (layer, misspelled) = environment_layer(surroundings)?;
+    layers.push(layer);
+    warnings.extend(misspelled);
     layers.push(command_line_layer(overrides)?);
     let secrets =
         overrides.assignments.iter().filter(|given| find(&given.name).is_some_and(Setting::is_secret));
@@ -233,19 +237,19 @@ fn collect_leaves(key: String, node: Node, leaves: &mut Vec<(String, Node)>) {
     }
 }
 
-fn env_file_layer(surroundings: &Surroundings) -> Result<Layer, SettingsError> {
+fn env_file_layer(surroundings: &Surroundings) -> Result<(Layer, Vec<String>), SettingsError> {
     let path = Path::new(ENV_FILE);
     let mut layer = Layer::default();
     let text = read_if_there(&surroundings.working_directory.join(path))
         .map_err(|error| unreadable(path, &error))?;
-    let settings = env_file::parse(path, &text.unwrap_or_default())?;
+    let (settings, others) = env_file::parse(path, &text.unwrap_or_default())?;
     for (setting, value) in settings {
         layer.set(setting, value, ENV_FILE);
     }
-    Ok(layer)
+    Ok((layer, misspelled(others.iter().map(String::as_str), ENV_FILE)))
 }
 
-fn environment_layer(surroundings: &Surroundings) -> Result<Layer, SettingsError> {
+fn environment_layer(surroundings: &Surroundings) -> Result<(Layer, Vec<String>), SettingsError> {
     const ORIGIN: &str = "the environment";
     let mut layer = Layer::default();
     for setting in SETTINGS.iter() {
@@ -259,7 +263,33 @@ fn environment_layer(surroundings: &Surroundings) -> Result<Layer, SettingsError
         })?;
         layer.set(setting, value.to_owned(), ORIGIN);
     }
-    Ok(layer)
+    let names = surroundings.environment.keys().filter_map(|name| name.to_str());
+    Ok((layer, misspelled(names, ORIGIN)))
+}
+
+/// A warning for each of these variables that is no setting, but almost one. Other programs' variables begin in the same
+/// way too (`RUNNER_TEMP`): only a small difference is taken for a mistake.
+fn misspelled<'a>(names: impl Iterator<Item = &'a str>, source_name: &str) -> Vec<String> {
+    let warning = |name: &'a str| {
+        let rest = ["RUNNER_", "WORKER_", "CONTROL_"].iter().find_map(|prefix| name.strip_prefix(prefix))?;
+        if find(name).is_some() || is_service_variable(name) {
+            return None;
+        }
+        let nearest = within(name, SETTINGS.iter().map(|setting| setting.name.to_owned()), rest.len() / 4)?;
+        let (name, source_name) = (name.to_owned(), source_name.to_owned());
+        Some(SettingsError::Unknown { name, source_name, nearest: Some(nearest) }.to_string())
+    };
+    let mut warnings: Vec<String> = names.filter_map(warning).collect();
+    // An environment has no order: sorted, the same variables always give the same lines.
+    warnings.sort();
+    warnings
+}
+
+/// Whether Kubernetes sets a variable for each Service of the namespace: `CONTROL_SERVICE_HOST`, `CONTROL_PORT_9000_TCP`.
+fn is_service_variable(name: &str) -> bool {
+    name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || ["_TCP", "_UDP", "_SCTP"].iter().any(|protocol| name.contains(protocol)) && name.contains("_PORT_")
 }
 
 fn command_line_layer(overrides: &Overrides) -> Result<Layer, SettingsError> {

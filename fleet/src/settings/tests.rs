@@ -474,6 +474,56 @@ fn names_that_are_no_setting_are_refused_on_the_command_line_and_ignored_in_the_
 }
 
 #[test]
+fn a_misspelled_name_in_the_environment_is_warned_of() {
+    let host = Host::new()
+        .file(".env", "RUNNER_ENGIN=auto\nENGIN=auto")
+        .env("CONTROL_PROT", "9001")
+        .env("WORKER_SESSION_DEFAULTS_IDLE_TTL_SECONDS", "60");
+    let expected = [
+        "RUNNER_ENGIN (from .env) is not a setting; did you mean RUNNER_ENGINE?",
+        "CONTROL_PROT (from the environment) is not a setting; did you mean CONTROL_PORT?",
+        "WORKER_SESSION_DEFAULTS_IDLE_TTL_SECONDS (from the environment) is not a setting; did you mean \
+         WORKER_SESSION_DEFAULTS__IDLE_TTL_SECONDS?",
+    ];
+    assert_eq!(host.load().unwrap().warnings, expected);
+}
+
+#[test]
+fn other_programs_variables_are_not_warned_of() {
+    let mut host = Host::new();
+    // What Kubernetes sets for Services of such names, and what systems for builds set.
+    for name in [
+        "CONTROL_SERVICE_HOST",
+        "CONTROL_SERVICE_PORT",
+        "CONTROL_SERVICE_PORT_HTTP",
+        "CONTROL_PORT_9000_TCP",
+        "CONTROL_PORT_9000_TCP_ADDR",
+        "CONTROL_PORT_9000_TCP_PORT",
+        "CONTROL_PORT_9000_TCP_PROTO",
+        "WORKER_VNC_SERVICE_HOST",
+        "WORKER_VNC_PORT",
+        "WORKER_VNC_PORT_6900_UDP",
+        "RUNNER_ARCH",
+        "RUNNER_DEBUG",
+        "RUNNER_ENVIRONMENT",
+        "RUNNER_NAME",
+        "RUNNER_OS",
+        "RUNNER_TEMP",
+        "RUNNER_TOOL_CACHE",
+        "RUNNER_TRACKING_ID",
+        "RUNNER_USER",
+        "RUNNER_WORKSPACE",
+        "WORKER_CONNECTIONS",
+        "WORKER_PID",
+        "WORKER_PROCESSES",
+        "CONTROL_URL",
+    ] {
+        host = host.env(name, "1");
+    }
+    assert_eq!(host.load().unwrap().warnings, [""; 0]);
+}
+
+#[test]
 fn files_that_cannot_be_used_are_told_in_one_line() {
     let missing = Host::new().config("missing.toml").error();
     assert_eq!(missing, "cannot read missing.toml: No such file or directory (os error 2)");
