@@ -30,46 +30,46 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Subcommands {
-    /// Run a whole fleet in one process: API, panel, browsers and live screens (the default)
+    /// Run a whole fleet in one process: API, panel, browsers and live views (the default)
     Serve(Options),
-    /// Run a control-plane over the workers that CONTROL_WORKERS names, and the panel
+    /// Run a control plane over the workers of CONTROL_WORKERS and CONTROL_DISCOVERY, and the panel
     Control(Options),
-    /// Run a worker before a runner, elsewhere (WORKER_RUNNER_BASE_URL) or in the same process
+    /// Run a worker in front of a runner, elsewhere (WORKER_RUNNER_BASE_URL) or in the same process
     Worker(Options),
     /// Run one host's browsers, for a worker
     Runner(Options),
     /// Run a gateway to a runner's live views
     Gateway(Options),
-    /// Ask a running camofleet whether it is well: exit 0 if it is, 1 and a line that says why if not
+    /// Check the health of a running camofleet: exit 0 if it is healthy, else 1 with one line that says why
     Health {
-        /// Where its API is
+        /// The URL of its API
         #[arg(long, value_name = "URL", value_parser = api_base, default_value = "http://127.0.0.1:9000")]
         url: Url,
-        /// Be content with any answer
+        /// Accept any answer
         #[arg(long)]
         alive: bool,
-        /// The environment variable that has its access token, if it asks for one
+        /// The environment variable with its access token, if it requires one
         #[arg(long, value_name = "NAME")]
         token_env: Option<String>,
     },
-    /// Have a running worker or runner take no more sessions, wait until the last one has ended, and end those that are left
-    /// when the time is over
+    /// Drain a running worker or runner: it takes no more sessions; wait until the last one has ended, and end those that are
+    /// left when the time is over
     Drain {
-        /// Where its API is
+        /// The URL of its API
         #[arg(long, value_name = "URL", value_parser = api_base, default_value = "http://127.0.0.1:8080")]
         url: Url,
-        /// Give the sessions this many seconds, then end them
+        /// End the sessions that are left after this many seconds
         #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
         timeout: u64,
-        /// The environment variable that has its access token, if it asks for one
+        /// The environment variable with its access token, if it requires one
         #[arg(long, value_name = "NAME")]
         token_env: Option<String>,
     },
-    /// Print every setting in force, and where it comes from
+    /// Print every setting in force, and its source
     Config {
         #[command(flatten)]
         options: Options,
-        /// Print what each setting does as well
+        /// Print the meaning of each setting too
         #[arg(long)]
         explain: bool,
     },
@@ -80,28 +80,28 @@ struct Options {
     /// Read settings from this TOML file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Set one setting, by the name it has in the environment; may be repeated
+    /// Set one setting, by its environment name; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
     set: Vec<(String, String)>,
-    /// Listen on this address (CONTROL_HOST, or the like of another role)
+    /// Listen on this address (CONTROL_HOST, or the setting of the role)
     #[arg(long)]
     host: Option<String>,
-    /// Listen on this port (CONTROL_PORT, or the like of another role)
+    /// Listen on this port (CONTROL_PORT, or the setting of the role)
     #[arg(long)]
     port: Option<String>,
-    /// Log at this level: off, error, warn, info, debug or trace; RUST_LOG can say more
+    /// Log at this level: off, error, warn, info, debug or trace; RUST_LOG can be more precise
     #[arg(long, value_name = "LEVEL")]
     log: Option<LevelFilter>,
 }
 
-/// What a command line asks for.
+/// A parsed command line.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Invocation {
     /// What to do.
     pub command: Command,
-    /// What it says about settings.
+    /// The settings that it gives.
     pub overrides: Overrides,
-    /// How much to log, where it says so.
+    /// The log level, where it is given.
     pub log: Option<LevelFilter>,
 }
 
@@ -110,20 +110,22 @@ pub struct Invocation {
 pub enum Command {
     /// Run a role.
     Run(Role),
-    /// Ask a running camofleet.
+    /// Send a request to a running camofleet.
     Probe(Probe),
     /// Print the settings in force.
     Config {
-        /// With what each of them does.
+        /// With the meaning of each.
         explain: bool,
     },
 }
 
-/// Reads a command line, the program's name included. Where there is nothing to run (help, version, a mistake),
-/// what there is to say has been said, and the exit status comes back.
+/// Reads a command line, the program's name included.
+///
+/// # Errors
+/// There is nothing to run (help, version, a mistake): the text has been printed, and this is the exit status.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, ExitCode> {
     read(arguments).map_err(|error| {
-        // With standard output or error closed there is nobody left to tell.
+        // With standard output or error closed nobody can read it.
         let _ = error.print();
         ExitCode::from(exit_status(&error))
     })
@@ -133,13 +135,13 @@ fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, cla
     CommandLine::try_parse_from(arguments).map(CommandLine::into_invocation)
 }
 
-/// Asking for help or the version is no mistake.
+/// Help and version are not mistakes.
 fn exit_status(error: &clap::Error) -> u8 {
     if error.use_stderr() { EXIT_BAD_SETTINGS } else { 0 }
 }
 
 impl CommandLine {
-    /// Options may stand before the command and after it; those after it win.
+    /// Options may stand before and after the command; those after it take precedence.
     fn into_invocation(self) -> Invocation {
         let (command, after) = match self.command {
             None => (Command::Run(Role::Serve), None),
@@ -193,7 +195,7 @@ fn api_base(text: &str) -> Result<Url, String> {
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("there is no = in it")?;
+    let (name, value) = text.split_once('=').ok_or("it has no =")?;
     Ok((name.trim().to_owned(), value.to_owned()))
 }
 

@@ -1,4 +1,4 @@
-//! What this machine has: a driver, Node, an environment for children, a place for run directories.
+//! What roles need of this machine: the driver, the environment of child processes, a place for run directories.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,11 +7,11 @@ use camofleet_actors::driver::SCRIPT;
 use camofleet_actors::net::kubernetes::Cluster;
 use url::Url;
 
-/// What children inherit, by name; `*` at the end stands for any rest. Everything else stays with camofleet: a variable that
-/// one of a dozen libraries in a driver, a browser or an X server happens to read changes what every session is.
+/// The variables that child processes inherit; `*` at the end stands for any rest. All others are withheld: a variable that
+/// some library in a driver, a browser or an X server happens to read would change every session.
 const INHERITED: [&str; 31] = [
     "PATH",
-    // Languages, texts and times.
+    // Language and time zone.
     "LANG",
     "LANGUAGE",
     "LC_*",
@@ -19,21 +19,20 @@ const INHERITED: [&str; 31] = [
     "LOCALE_ARCHIVE",
     "TZ",
     "TZDIR",
-    // Who the user is.
+    // The name of the user.
     "USER",
     "LOGNAME",
-    // Where the system keeps what programs share. The user's own directories, XDG_CACHE_HOME and the like, are each
-    // browser's own, below its HOME.
+    // Directories of the system that programs share. The user's own, such as XDG_CACHE_HOME, are below each browser's HOME.
     "XDG_DATA_DIRS",
     "XDG_CONFIG_DIRS",
     "FONTCONFIG_FILE",
     "FONTCONFIG_PATH",
     "FONTCONFIG_SYSROOT",
-    // Whom TLS trusts: the browser's certificates are its own, Node's are the machine's.
+    // Trusted certificates: a browser has its own, Node uses the machine's.
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "NODE_EXTRA_CA_CERTS",
-    // How the machine gets out: Firefox takes the system's proxy where nothing else is set, and Node the same.
+    // The machine's proxies: Firefox and Node use them where nothing else is set.
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "ALL_PROXY",
@@ -44,13 +43,14 @@ const INHERITED: [&str; 31] = [
     "all_proxy",
     "ftp_proxy",
     "no_proxy",
-    // What software draws with where there is no GPU, and which GPU where there is one.
+    // Rendering without a GPU, and the choice of one.
     "LIBGL_ALWAYS_SOFTWARE",
     "DRI_PRIME",
     "__EGL_VENDOR_LIBRARY_FILENAMES",
 ];
 
-/// What `RUNNER_PASS_ENVIRONMENT` can't add: camofleet's own settings, a token among them, and what it sets itself.
+/// Variables that `RUNNER_PASS_ENVIRONMENT` can't add: camofleet's own settings, which include tokens, and those that it sets
+/// itself.
 const WITHHELD: [&str; 11] = [
     "RUNNER_*",
     "WORKER_*",
@@ -65,9 +65,9 @@ const WITHHELD: [&str; 11] = [
     "CAMOU_PREFS*",
 ];
 
-/// The environment that drivers, browsers and X servers start from: what they need of this process' own `variables`, and
-/// those that `more` names besides. Their `HOME` is the run directory, and a browser's is its launch's: nobody else's
-/// settings are read there, and nothing has to be writable but what camofleet made.
+/// The environment of drivers, browsers and X servers: those of this process' `variables` that they need, and those that
+/// `more` names. Their `HOME` is the run directory, and a browser's is its launch directory: no settings of the user are read
+/// there, and only directories that camofleet made have to be writable.
 pub fn child_environment(
     variables: impl Iterator<Item = (String, String)>,
     more: &[String],
@@ -88,8 +88,8 @@ pub fn child_environment(
     kept
 }
 
-/// The fonts of the user that camofleet runs as, which browsers find in their own `HOME` too: where they are there, and
-/// where they really are.
+/// Directories with fonts of the user that camofleet runs as: the path of each below a browser's `HOME`, and the directory
+/// that it links to.
 pub fn user_fonts(variable: impl Fn(&str) -> Option<PathBuf>) -> Vec<(PathBuf, PathBuf)> {
     let below_home = |path: &str| variable("HOME").map(|home| home.join(path));
     let places = [
@@ -109,39 +109,39 @@ pub fn user_fonts(variable: impl Fn(&str) -> Option<PathBuf>) -> Vec<(PathBuf, P
     found.filter(|(_, target)| target.is_absolute() && std::fs::read_dir(target).is_ok()).collect()
 }
 
-/// Makes Firefox do without user namespaces: what it finds out by itself it keeps in this variable, and doesn't find out
-/// again where that is set (`CanCreateUserNamespace` in its `security/sandbox/linux/SandboxInfo.cpp`).
+/// Makes Firefox do without user namespaces: it caches the result of its own check in this variable, and skips the check where
+/// the variable is set (`CanCreateUserNamespace` in its `security/sandbox/linux/SandboxInfo.cpp`).
 const NO_USER_NAMESPACES: (&str, &str) = ("MOZ_ASSUME_USER_NS", "0");
 
-/// What browsers need in their environment to survive their own sandbox here.
+/// A variable without which browsers would crash in their own sandbox on this machine.
 ///
-/// Firefox shuts its processes in by chroot(2), in a user namespace of its own. The system call filters of Podman and
-/// CRI-O allow the namespace, but the call only to containers with `CAP_SYS_CHROOT`, and Firefox crashes of that.
+/// Firefox sandboxes its processes by chroot(2) in a user namespace. The system call filters of Podman and CRI-O allow the
+/// namespace, but chroot(2) only with `CAP_SYS_CHROOT`, and Firefox crashes when it is refused.
 pub fn sandbox_environment() -> Option<(String, String)> {
-    let tried = Command::new("unshare")
+    let outcome = Command::new("unshare")
         .args(["--user", "--map-root-user", "--root=/", "true"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();
-    match tried {
+    match outcome {
         Ok(status) if !status.success() => {
             log::info!(
-                "browsers are shut in without user namespaces, which can't be entered and rooted here"
+                "browsers are sandboxed without user namespaces: chroot is refused in them on this machine"
             );
             let (name, value) = NO_USER_NAMESPACES;
             Some((name.to_owned(), value.to_owned()))
         }
-        // Where it can't be tried, Firefox finds out by itself.
+        // Without unshare(1) Firefox' own check decides.
         _ => None,
     }
 }
 
-/// Finds the driver: where the settings say, beside the checkout that the binary was built in, or beside its
+/// Finds the directory of the driver: the one of the setting, in the checkout that the binary was built in, or beside its
 /// installation.
 ///
 /// # Errors
-/// One line that says where it was looked for, or what its directory lacks.
+/// One line with the places that were searched, or with what the directory lacks.
 pub fn driver_directory(named: Option<&Path>, executable: Option<&Path>) -> Result<PathBuf, String> {
     let home = executable.and_then(Path::parent);
     let beside = |path: &str| home.map(|home| home.join(path));
@@ -169,26 +169,27 @@ pub fn driver_directory(named: Option<&Path>, executable: Option<&Path>) -> Resu
     found.canonicalize().map_err(|error| format!("{}: {error}", found.display()))
 }
 
-/// What this machine calls itself.
+/// The host name of this machine.
 pub fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     if name.trim().is_empty() { "worker".to_owned() } else { name.trim().to_owned() }
 }
 
-/// The Kubernetes cluster that this process is a pod of, by the variables and files that every pod has
+/// The Kubernetes cluster of this pod, by the variables and files that every pod has
 /// (<https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/>).
 ///
 /// # Errors
-/// It is none, or has no service account; the text names the remedy.
+/// This process is not in a pod, or the pod has no service account; the text names the remedy.
 pub fn cluster(setting: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Cluster, String> {
     let account = Path::new("/var/run/secrets/kubernetes.io/serviceaccount");
     let (host, port) = (environment("KUBERNETES_SERVICE_HOST"), environment("KUBERNETES_SERVICE_PORT"));
     let (Some(host), Some(port)) = (host, port) else {
-        return Err(format!("{setting} is for pods of Kubernetes, and this is none"));
+        return Err(format!("{setting} needs a pod of Kubernetes, and this process runs in none"));
     };
     let host = if host.contains(':') { format!("[{host}]") } else { host };
-    let api = Url::parse(&format!("https://{host}:{port}"))
-        .map_err(|error| format!("KUBERNETES_SERVICE_HOST and _PORT name no API: {error}"))?;
+    let api = Url::parse(&format!("https://{host}:{port}")).map_err(|error| {
+        format!("KUBERNETES_SERVICE_HOST and _PORT are not the address of an API: {error}")
+    })?;
     let namespace = std::fs::read_to_string(account.join("namespace")).map_err(|error| {
         format!(
             "{setting} needs a service account: {}: {error}; set automountServiceAccountToken",
@@ -203,7 +204,7 @@ pub fn cluster(setting: &str, environment: &dyn Fn(&str) -> Option<String>) -> R
     })
 }
 
-/// Where run directories go unless the settings say: one place for each user.
+/// Where run directories are made by default: one place for each user.
 pub fn default_run_base() -> PathBuf {
     std::env::temp_dir().join(format!("camofleet-{}", nix::unistd::geteuid()))
 }

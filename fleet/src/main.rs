@@ -1,7 +1,7 @@
 //! camofleet: a self-hosted fleet of anti-detect browsers.
 //!
-//! This crate reads the settings and wires the parts: `camofleet-actors` does the work, `camofleet-web` shows it to
-//! the outside. It has no handlers of its own.
+//! This crate reads the settings and wires the parts: `camofleet-actors` does the work, `camofleet-web` serves it over HTTP.
+//! It has no handlers of its own.
 
 mod cli;
 mod machine;
@@ -19,7 +19,7 @@ use settings::{EXIT_BAD_SETTINGS, Loaded, Overrides};
 
 /// Something the machine lacks (sysexits' `EX_UNAVAILABLE`): a browser, Node, a free port.
 const EXIT_UNAVAILABLE: u8 = 69;
-/// The fleet gave itself up (sysexits' `EX_SOFTWARE`): whoever started it should start it anew.
+/// The fleet gave up (sysexits' `EX_SOFTWARE`): it has to be started again.
 const EXIT_FAILED: u8 = 70;
 
 fn main() -> ExitCode {
@@ -28,10 +28,10 @@ fn main() -> ExitCode {
         Err(status) => return status,
     };
     match command {
-        // It needs no settings, and a health check should not fail by them.
-        Command::Probe(asked) => probe::run(&asked),
+        // It needs no settings: a bad one must not fail a health check.
+        Command::Probe(probe) => probe::run(&probe),
         Command::Config { explain } => with_settings(&overrides, log, |loaded| {
-            // Whoever closes the pipe early (`| head`) has seen enough.
+            // A reader may close the pipe early (`| head`).
             let _ = std::io::stdout().write_all(loaded.report(explain).as_bytes());
             ExitCode::SUCCESS
         }),
@@ -45,11 +45,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// Reads the settings, starts the log, and goes on.
+/// Reads the settings, starts the log, and continues.
 fn with_settings(
     overrides: &Overrides,
     log: Option<log::LevelFilter>,
-    go_on: impl FnOnce(Loaded) -> ExitCode,
+    then: impl FnOnce(Loaded) -> ExitCode,
 ) -> ExitCode {
     let loaded = match settings::load_for_process(overrides) {
         Ok(loaded) => loaded,
@@ -59,16 +59,16 @@ fn with_settings(
     for warning in &loaded.warnings {
         log::warn!("{warning}");
     }
-    go_on(loaded)
+    then(loaded)
 }
 
-/// One line for people, whatever the log level.
+/// Prints one line to standard error, whatever the log level.
 fn complain(text: &str, status: u8) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "camofleet: {text}");
     ExitCode::from(status)
 }
 
-/// `RUST_LOG` can say more than the option; without either, what a person wants to read of a normal hour.
+/// `RUST_LOG` can be more precise than the option; the default is `info`.
 fn start_logging(level: Option<log::LevelFilter>) {
     let default = level.unwrap_or(log::LevelFilter::Info);
     let mut builder = env_logger::Builder::new();

@@ -1,5 +1,6 @@
-//! The commands that ask a running camofleet: `health`, for health checks, and `drain`, for whoever is about to stop it.
+//! The commands that send requests to a running camofleet: `health` for health checks, and `drain` before it is stopped.
 
+use std::env::VarError;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,48 +10,53 @@ use url::Url;
 
 use crate::settings::EXIT_BAD_SETTINGS;
 
-/// It was asked, and it is not as it should be.
-const EXIT_NOT_WELL: u8 = 1;
-/// There were still sessions although they were told to end (sysexits' `EX_TEMPFAIL`).
+/// It is not healthy, or did not answer.
+const EXIT_UNHEALTHY: u8 = 1;
+/// There were still sessions after all had been ended (sysexits' `EX_TEMPFAIL`).
 const EXIT_STILL_BUSY: u8 = 75;
 
-/// What is asked, and whom.
+/// A request to a running camofleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
     /// Where its API is.
     pub url: Url,
-    /// The environment variable with its access token: on the command line everybody on this machine could read it.
+    /// The environment variable with its access token: on the command line every user of this machine could read the token.
     pub token_env: Option<String>,
-    /// What is asked.
+    /// What is requested.
     pub question: Question,
 }
 
-/// What is asked.
+/// What is requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
-    /// Is it well?
+    /// Whether it is healthy.
     Health {
-        /// Any answer will do.
+        /// Any answer counts.
         alive: bool,
     },
-    /// Of a worker or a runner: take no more sessions; is the last one gone?
+    /// That a worker or a runner takes no more sessions, and when its last one has ended.
     Drain {
-        /// How long to wait for that before the rest of them is ended.
+        /// How long to wait before the sessions that are left are ended.
         limit: Duration,
     },
 }
 
-/// Asks, and says in one line what is not as it should be.
+/// The token in an environment variable.
+fn token_of(name: &str) -> Result<String, String> {
+    let unusable = match std::env::var(name) {
+        Ok(token) if !token.is_empty() => return Ok(token),
+        Ok(_) => "is empty",
+        Err(VarError::NotPresent) => "is not set",
+        Err(VarError::NotUnicode(_)) => "is not valid UTF-8",
+    };
+    Err(format!("--token-env names {name}, which {unusable}"))
+}
+
+/// Sends the request, and prints one line if something is wrong.
 pub fn run(Probe { url, token_env, question }: &Probe) -> ExitCode {
-    let token = match token_env.as_deref().map(|name| (name, std::env::var(name))) {
-        None => None,
-        Some((_, Ok(token))) if !token.is_empty() => Some(token),
-        Some((name, _)) => {
-            return super::complain(
-                &format!("--token-env names {name}, which is not set"),
-                EXIT_BAD_SETTINGS,
-            );
-        }
+    let token = match token_env.as_deref().map(token_of).transpose() {
+        Ok(token) => token,
+        Err(text) => return super::complain(&text, EXIT_BAD_SETTINGS),
     };
     let address = Address { url: url.clone(), token };
     let outcome = System::new().block_on(async {
@@ -58,22 +64,22 @@ pub fn run(Probe { url, token_env, question }: &Probe) -> ExitCode {
             Question::Health { alive } => probe::health(&address, *alive).await.map(|()| None),
             Question::Drain { limit } => {
                 let ended = probe::drain(&address, *limit).await?;
-                let had = || {
+                let ended_line = || {
                     format!(
                         "{url} had {} left after {} s, which were ended",
                         probe::count(ended),
                         limit.as_secs()
                     )
                 };
-                Ok((ended > 0).then(had))
+                Ok((ended > 0).then(ended_line))
             }
         }
     });
     match outcome {
         Ok(None) => ExitCode::SUCCESS,
-        // Nothing has gone wrong: whoever reads the log of a hook is to know.
+        // Not an error, but worth a line in the log of a hook.
         Ok(Some(text)) => super::complain(&text, 0),
-        Err(ProbeFailure::NotWell(text)) => super::complain(&text, EXIT_NOT_WELL),
+        Err(ProbeFailure::NotWell(text)) => super::complain(&text, EXIT_UNHEALTHY),
         Err(ProbeFailure::StillBusy(text)) => super::complain(&text, EXIT_STILL_BUSY),
     }
 }

@@ -1,17 +1,17 @@
-//! The log of the fleet's sessions: a listener of the event bus that writes one line for each change.
+//! The log of sessions: a subscriber of the event bus that logs one line for each change.
 
 use camofleet_actors::model::events::{Change, Heard, SessionEvent, Subscription};
 use camofleet_actors::model::session::SessionView;
 use camofleet_api::ids::RequestId;
 
-/// Writes lines until the bus is gone.
+/// Logs until the bus is dropped.
 pub async fn write(mut events: Subscription) {
     while let Some(heard) = events.next().await {
         match heard {
             Heard::Event(event) => {
                 let SessionEvent { worker, view, change, by, .. } = event.as_ref();
-                let by = by.clone().or_else(|| asked_for_by(view, change));
-                if by.is_none() && is_told_elsewhere(change) {
+                let by = by.clone().or_else(|| creating_request(view, change));
+                if by.is_none() && is_logged_elsewhere(change) {
                     continue;
                 }
                 if let Some((level, mut line)) = line(worker, view, change) {
@@ -26,16 +26,16 @@ pub async fn write(mut events: Subscription) {
     }
 }
 
-/// The request that a change is owed to where another role made the change: one that asked for the session is, until the
-/// session has broken for the first time.
-fn asked_for_by(view: &SessionView, change: &Change) -> Option<RequestId> {
+/// The request behind a change that another role made: the one that created the session, until the session has crashed for
+/// the first time.
+fn creating_request(view: &SessionView, change: &Change) -> Option<RequestId> {
     let first =
         matches!(change, Change::Created | Change::Ready | Change::StartUrlFailed) && view.restarts == 0;
     view.spec.request_id.clone().filter(|_| first)
 }
 
-/// What a role does by itself has a request; without one it was seen on another role, whose log has the line.
-fn is_told_elsewhere(change: &Change) -> bool {
+/// These changes have a request on the role that makes them; without one they were seen on another role, which logs them.
+fn is_logged_elsewhere(change: &Change) -> bool {
     matches!(change, Change::Created | Change::Attached | Change::Detached)
 }
 
@@ -43,7 +43,7 @@ fn line(worker: &str, view: &SessionView, change: &Change) -> Option<(log::Level
     use log::Level::{Debug, Info, Warn};
     let session = format!("session {worker}/{}", view.spec.id);
     Some(match change {
-        Change::Created => (Debug, format!("{session} was asked for")),
+        Change::Created => (Debug, format!("{session} was requested")),
         Change::Ready => {
             let mut line = format!("{session} is ready: {}", view.browser);
             if let Some(version) = &view.browser_version {
@@ -65,7 +65,7 @@ fn line(worker: &str, view: &SessionView, change: &Change) -> Option<(log::Level
         }
         // The access log has it.
         Change::Touched => return None,
-        Change::Forgotten => (Info, format!("{session} is gone from its machine, which does not tell why")),
+        Change::Forgotten => (Info, format!("{session} is gone from its machine, which gives no reason")),
         Change::Ending => (Debug, format!("{session} is being ended")),
         Change::Ended => {
             let ending = view.ending.as_ref()?;

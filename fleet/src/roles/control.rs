@@ -1,4 +1,4 @@
-//! The role `control`: what stands before many workers, and the panel.
+//! The role `control`: a control plane over many workers, and the panel.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::session_log;
 use crate::settings::topology::{DiscoveryEntry, Registry};
 use crate::settings::{ControlSettings, Settings};
 
-/// Its callers are other containers and hosts.
+/// Its clients are other containers and hosts.
 const EVERYWHERE: &str = "0.0.0.0";
 
 pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
@@ -34,7 +34,7 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
     let (metrics, events) = (metrics()?, EventBus::default());
     if control.workers.is_empty() && control.discovery.is_empty() {
         log::warn!(
-            "CONTROL_WORKERS is empty and CONTROL_DISCOVERY unset: there is nobody to place sessions on"
+            "CONTROL_WORKERS is empty and CONTROL_DISCOVERY unset: there is no worker to place sessions on"
         );
     }
     let cluster = match control.pod_deletion_cost {
@@ -55,7 +55,7 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
             remote_worker(remote, &metrics, events.clone())
         })
         .collect();
-    // Runs as long as the bus does: as the process.
+    // Runs as long as the event bus, which is as long as the process.
     actix_rt::spawn(session_log::write(events.subscribe()));
     Ok(Wiring {
         surface: Surface::Control,
@@ -85,7 +85,7 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
     })
 }
 
-/// Where more workers are found, if anywhere.
+/// The places where more workers are discovered, if there are any.
 fn discovery(
     settings: &Settings,
     metrics: &Metrics,
@@ -128,7 +128,7 @@ fn discovery(
     Ok(Some(Discovery::new(places.map_err(refused)?, control.discovery_interval)))
 }
 
-/// What name servers are asked for an entry, if they are.
+/// What is looked up at a name server for an entry, if it is for one.
 fn source(entry: &DiscoveryEntry) -> Option<Source> {
     match &entry.registry {
         Registry::Dns(source) => Some(source.clone()),
@@ -136,7 +136,7 @@ fn source(entry: &DiscoveryEntry) -> Option<Source> {
     }
 }
 
-/// A worker on another machine, as far as all of them are alike.
+/// What all workers on other machines have in common.
 fn remote_settings(control: &ControlSettings, name: String, url: Url) -> RemoteSettings {
     RemoteSettings {
         name,
@@ -160,7 +160,7 @@ fn cluster_at(api: Url) -> Cluster {
     Cluster { api, authority: None, token: None, namespace: "default".to_owned() }
 }
 
-/// The cluster that this process is a pod of, for this setting.
+/// The cluster of this pod, which this setting needs.
 fn own_cluster(setting: &str) -> Result<Cluster, String> {
     machine::cluster(setting, &|name| std::env::var(name).ok())
 }

@@ -30,7 +30,7 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
         listener,
         web: WebSettings { metrics_path: "/metrics".to_owned(), ..control_web(&settings) },
         metrics,
-        // No session is made here: nothing happens that could be published.
+        // There are no sessions here, and so no events.
         events: EventBus::default(),
         fleet: FleetParts { gateway: Some(parts), ..FleetParts::default() },
         cluster: None,

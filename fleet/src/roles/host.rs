@@ -1,4 +1,4 @@
-//! One host's browsers: the local worker of the roles that have one.
+//! One host's browsers: the local worker of the roles that run some.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use super::{Failure, legacy};
 use crate::machine;
 use crate::settings::{RunnerSettings, Settings};
 
-/// What this machine has for browsers.
+/// The programs of this machine that run browsers.
 pub(super) struct Host {
     os: Arc<dyn Os>,
     engine: Engine,
@@ -34,21 +34,21 @@ pub(super) struct Host {
     pub driver_dir: PathBuf,
 }
 
-/// What a role decides about its worker.
+/// What differs between the roles.
 pub(super) struct LocalOptions {
     /// Its name.
     pub name: &'static str,
     /// Whether it takes sessions with a live view, where the machine can.
     pub offers_vnc: bool,
-    /// What the addresses of its live views begin with.
+    /// The base URLs of its live views.
     pub links: LinkBases,
-    /// Whether its screens open without the key of their session.
+    /// Whether its live views open without the key of their session.
     pub open_views: bool,
 }
 
 impl Host {
-    /// Finds the browser, Node and the driver. Nothing is started and no file is made, so that a role can still be
-    /// refused for another reason.
+    /// Finds the browser, Node and the driver. It starts nothing and makes no file, so that the role can still refuse to start
+    /// for another reason.
     ///
     /// # Errors
     /// What the machine lacks.
@@ -63,7 +63,9 @@ impl Host {
                 "no Node.js at '{name}'; install Node 20, or name it with RUNNER_NODE_PATH"
             ))
         })?;
-        let executable = std::env::current_exe().ok();
+        let executable = std::env::current_exe()
+            .inspect_err(|error| log::warn!("the path of this program is unknown: {error}"))
+            .ok();
         let driver_dir = machine::driver_directory(runner.driver_dir.as_deref(), executable.as_deref())
             .map_err(Failure::Unavailable)?;
         Ok(Self { os, engine, node, driver_dir })
@@ -72,7 +74,7 @@ impl Host {
     /// The builder of the host's worker.
     ///
     /// # Errors
-    /// There is no place for its files.
+    /// The run directory can't be made.
     pub fn worker(
         self,
         settings: &Settings,
@@ -164,7 +166,7 @@ fn worker_settings(
         },
         launch: LaunchSettings {
             engine,
-            // Who may open them as a start URL may open them in any other way.
+            // Where they are allowed as a start URL, they may be opened in any other way too.
             file_pages: runner.start_url_schemes.iter().any(|scheme| scheme == "file"),
             switches: NetworkSwitches {
                 disable_http3: runner.disable_http3,
@@ -204,7 +206,7 @@ fn worker_settings(
     }
 }
 
-/// The pulse of what may be silent for so long: it is polled often enough to be found within a quarter more.
+/// Polls often enough to notice this silence within a quarter more of its time.
 fn pulse(silence: Duration) -> PulseSettings {
     const LONGEST: Duration = Duration::from_secs(5);
     PulseSettings { interval: (silence / 4).min(LONGEST), silence }

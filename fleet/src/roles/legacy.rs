@@ -1,4 +1,4 @@
-//! The one shared screen of `RUNNER_VNC_LEGACY`: its display, the gateway to it, and the port where it is shown.
+//! The one shared screen of `RUNNER_VNC_LEGACY`: its display, the gateway to it, and the server of its page.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -18,14 +18,14 @@ use crate::settings::{LegacyVncSettings, RunnerSettings, Settings};
 /// One screen has few viewers.
 const THREADS: usize = 1;
 
-/// What serves the screen's page and WebSocket.
+/// The server of the screen's page and WebSocket.
 pub(super) struct ScreenServer {
     listener: TcpListener,
     assets: PathBuf,
 }
 
 impl ScreenServer {
-    /// Binds its port, at the address where the role itself listens.
+    /// Binds its port, at the address that the role itself listens on.
     pub fn listen(
         screen: &LegacyVncSettings,
         runner: &RunnerSettings,
@@ -35,13 +35,13 @@ impl ScreenServer {
         Ok(Self { listener, assets: runner.vnc_web_assets.clone() })
     }
 
-    /// Starts to serve, with what the role's own server works with.
+    /// Starts the server, with the state of the role's own.
     pub fn serve(self, state: AppState, shutdown_timeout: Duration) -> Result<Server, Failure> {
         let unavailable = |error: std::io::Error| Failure::Unavailable(error.to_string());
         let address = self.listener.local_addr().map_err(unavailable)?;
         let assets = Some(self.assets).filter(|assets| assets.is_dir());
         let page = assets.as_ref().map_or("camofleet's own".to_owned(), |dir| dir.display().to_string());
-        log::info!("the shared screen is shown on {address}; its page is {page}");
+        log::info!("the shared screen is served on {address}; its page is {page}");
         let state = AppState {
             surface: Surface::SharedScreen { assets },
             settings: at_address(state.settings, address),

@@ -137,7 +137,7 @@ impl<'a> Listen<'a> {
     }
 }
 
-/// The web surface of the roles that clients and people reach the whole fleet by.
+/// The web surface of the roles that serve the whole fleet.
 pub(super) fn control_web(settings: &Settings) -> WebSettings {
     let control = &settings.control;
     WebSettings {
@@ -178,7 +178,7 @@ pub(super) fn at_address(web: WebSettings, address: SocketAddr) -> WebSettings {
     WebSettings { address: address.to_string(), access, ..web }
 }
 
-/// Logs whom the settings let in without a token.
+/// Warns of settings that let strangers in.
 pub(super) fn warn_of_access(access: &AccessSettings) {
     if let Some(warning) = access.warning() {
         log::warn!("{warning}");

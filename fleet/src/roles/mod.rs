@@ -1,4 +1,4 @@
-//! The roles: five small wirings of the same parts. What they share of a process' life is here.
+//! The roles: five small wirings of the same parts. What all of them do from start to exit is here.
 
 mod control;
 mod gateway;
@@ -34,17 +34,17 @@ use self::listen::{at_address, origin, warn_of_access};
 use crate::memory;
 use crate::settings::{GatewaySettings, Settings};
 
-/// How long clients and viewers may take to read why they are closed.
+/// How long clients and viewers have to read the reason why they are closed.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// What a process is.
+/// The role of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// A whole fleet.
     Serve,
-    /// What stands before many workers.
+    /// A control plane over many workers.
     Control,
-    /// What stands before one runner.
+    /// A worker in front of one runner.
     Worker,
     /// One host's browsers.
     Runner,
@@ -65,11 +65,11 @@ impl Role {
     }
 }
 
-/// Why the role ended other than by being told to.
+/// Why a role ended without a signal.
 pub enum Failure {
     /// The machine lacks something; the text names the remedy.
     Unavailable(String),
-    /// The fleet could not be kept up.
+    /// The fleet could not be kept running.
     GaveUp(String),
 }
 
@@ -82,7 +82,7 @@ pub fn run(role: Role, settings: Settings) -> Result<(), Failure> {
     if let Err(error) = raise_open_files() {
         log::warn!("the limit on open files could not be raised: {error}");
     }
-    // The signal that tells children of camofleet's death follows the thread that starts them: this one.
+    // Children get their signal of the parent's death when the thread that started them ends: this one, the main thread.
     System::new().block_on(async {
         actix_rt::spawn(memory::keep_trimmed());
         let wiring = match role {
@@ -104,15 +104,15 @@ struct Wiring {
     metrics: Metrics,
     events: EventBus,
     fleet: FleetParts,
-    /// Whom the workers' pods are told to, and what their loss would cost.
+    /// The cluster whose pods get deletion costs.
     cluster: Option<Cluster>,
-    /// Where the one shared screen is shown, if there is one.
+    /// The server of the one shared screen, if there is one.
     screen: Option<ScreenServer>,
-    /// How long viewers may go on when the process is told to end.
+    /// How long viewers stay connected after the signal to stop.
     grace: Duration,
-    /// How long everything else has for its end.
+    /// How long everything else has to end.
     shutdown_timeout: Duration,
-    /// What is said once it is up, given the URL that it is reached by.
+    /// What is printed once it is up, given its URL.
     greeting: Box<dyn FnOnce(&str) -> String>,
 }
 
@@ -124,7 +124,7 @@ impl Wiring {
         let address = listener.local_addr().map_err(|error| Failure::Unavailable(error.to_string()))?;
         let history = History::default();
         if self.surface == Surface::Control {
-            // Runs as long as the event bus does: as the process.
+            // Runs as long as the event bus, which is as long as the process.
             let readings = FleetReadings {
                 directory: directory.clone(),
                 gateway: gateway.clone(),
@@ -164,7 +164,7 @@ impl Wiring {
             handles.push(server.handle());
             serving.push(actix_rt::spawn(server));
         }
-        // Nobody may be reading; the log has its own stream.
+        // Standard output may be closed; the log has its own stream.
         let _ = std::io::stdout().write_all((self.greeting)(&origin(address)).as_bytes());
 
         let outcome = tokio::select! {
@@ -177,33 +177,41 @@ impl Wiring {
             }
         };
         if let (false, Ok(gateway)) = (grace.is_zero(), gateway.get()) {
-            // Answered when the last viewer is gone; a gateway that breaks down meanwhile has none.
+            // Answered when the last viewer has left; a gateway that crashes meanwhile has none.
             let _ = gateway.send(DrainTunnels { grace }).await;
         }
         if tokio::time::timeout(shutdown_timeout, fleet.send(ShutDown)).await.is_err() {
             log::warn!("sessions did not end within {shutdown_timeout:?}; their processes are killed");
         }
         sockets.close();
-        // Clients and viewers are being told why; who does not read has gone.
+        // Clients and viewers get the reason; those that do not read it are cut off.
         let _ = tokio::time::timeout(FAREWELL, sockets.wait()).await;
         for (handle, serving) in handles.iter().zip(serving) {
             handle.stop(false).await;
-            let _ = serving.await;
+            if let Ok(Err(error)) = serving.await {
+                log::warn!("a server ended badly: {error}");
+            }
         }
         outcome
     }
 }
 
-/// Resolves with the signal's name when the process is asked to end.
+/// Resolves with the name of the signal when the process gets one that ends it.
 async fn interrupted() -> &'static str {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        log::error!("signals can't be received; end camofleet with SIGKILL");
-        return std::future::pending().await;
-    };
-    // A terminal that is closed. Who started it with nohup(1) wants it to go on.
-    let mut hangup = if ignores_hangup() { None } else { signal(SignalKind::hangup()).ok() };
+    let (mut terminate, mut interrupt) =
+        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
+            (Err(error), _) | (_, Err(error)) => {
+                log::error!("signals can't be received: {error}; end camofleet with SIGKILL");
+                return std::future::pending().await;
+            }
+        };
+    // A terminal was closed. Started with nohup(1), the process ignores that.
+    let hangup = if ignores_hangup() { None } else { Some(signal(SignalKind::hangup())) };
+    let mut hangup = hangup.transpose().unwrap_or_else(|error| {
+        log::warn!("SIGHUP can't be received: {error}");
+        None
+    });
     let hung_up = async {
         match &mut hangup {
             Some(hangup) => hangup.recv().await,
@@ -224,7 +232,7 @@ fn ignores_hangup() -> bool {
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
-/// How a gateway treats its tunnels.
+/// The settings of a gateway's tunnels.
 fn tunnel_settings(gateway: &GatewaySettings) -> tunnels::GatewaySettings {
     tunnels::GatewaySettings {
         max_tunnels: gateway.max_concurrent_sessions,
@@ -238,7 +246,7 @@ fn metrics() -> Result<Metrics, Failure> {
     Metrics::new().map_err(|error| Failure::GaveUp(error.to_string()))
 }
 
-/// What a role without a panel says when it is up.
+/// What a role without a panel prints when it is up.
 fn plain_greeting(role: Role) -> Box<dyn FnOnce(&str) -> String> {
     Box::new(move |origin| format!("\ncamofleet {} is up.   API: {origin}/\n\n", role.as_str()))
 }

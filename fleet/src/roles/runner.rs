@@ -31,7 +31,7 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
         }
     };
     let worker = host.worker(&settings, options, &metrics, events.clone())?;
-    // Runs as long as the bus does: as the process.
+    // Runs as long as the event bus, which is as long as the process.
     actix_rt::spawn(session_log::write(events.subscribe()));
     Ok(Wiring {
         surface: Surface::Runner,

@@ -16,11 +16,11 @@ use super::{Failure, Wiring, metrics, tunnel_settings};
 use crate::session_log;
 use crate::settings::Settings;
 
-/// Whoever runs everything on one machine is its only user, until a setting says otherwise.
+/// A whole fleet on one machine has one user by default.
 const LOOPBACK: &str = "127.0.0.1";
 
 pub(super) fn wire(mut settings: Settings) -> Result<Wiring, Failure> {
-    // A tunnel here ends at a screen here, which waits no longer than its own limit: the viewer is to hear the reason.
+    // A tunnel here ends at a screen here. It must not wait longer than the screen, or the viewer would not get the reason.
     let limit = settings.runner.vnc_write_timeout;
     settings.gateway.ws_write_timeout = settings.gateway.ws_write_timeout.min(limit);
     let host = Host::find(&settings.runner)?;
@@ -35,7 +35,7 @@ pub(super) fn wire(mut settings: Settings) -> Result<Wiring, Failure> {
     let prefix = &settings.control.public_pages_prefix;
     let relative = match &screen {
         None => LinkBases::below(prefix),
-        // The gateway here leads to the one screen too, whatever the id.
+        // This gateway leads to the shared screen too, whatever the id.
         Some(_) => LinkBases {
             ws: Some(format!("{prefix}/websockify?token=screen")),
             http: Some(format!("{prefix}/vnc/screen")),
@@ -52,7 +52,7 @@ pub(super) fn wire(mut settings: Settings) -> Result<Wiring, Failure> {
     };
     let driver_dir = host.driver_dir.clone();
     let worker = host.worker(&settings, options, &metrics, events.clone())?;
-    // Runs as long as the bus does: as the process.
+    // Runs as long as the event bus, which is as long as the process.
     actix_rt::spawn(session_log::write(events.subscribe()));
     let gateway = match &settings.legacy_vnc {
         Some(screen) => legacy::gateway(&settings, screen, &metrics),
@@ -77,14 +77,14 @@ pub(super) fn wire(mut settings: Settings) -> Result<Wiring, Failure> {
         metrics,
         events,
         screen,
-        // Viewers go with the sessions they watch.
+        // Viewers leave with the sessions that they watch.
         grace: Duration::ZERO,
         shutdown_timeout: settings.runner.shutdown_timeout,
         greeting: Box::new(move |origin| greeting(origin, &driver_dir, token_needed)),
     })
 }
 
-/// Says where the panel is, and shows a first script that works as it stands.
+/// The address of the panel, and a first script that works unchanged.
 fn greeting(origin: &str, driver_dir: &Path, token_needed: bool) -> String {
     let modules = driver_dir.join("node_modules");
     let (headers, query) = match token_needed {

@@ -1,4 +1,4 @@
-//! The role `worker`: what stands before one runner, elsewhere or in the same process.
+//! The role `worker`: a worker in front of one runner, elsewhere or in the same process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::session_log;
 use crate::settings::types::Secret;
 use crate::settings::{Settings, WorkerSettings};
 
-/// What the original's worker asks its runner for when neither the request nor a setting says.
+/// What the original's worker requests of its runner when neither the request nor a setting has it.
 const DEFAULT_IDLE_TTL: Duration = Duration::from_secs(300);
 /// How long another machine may take to accept a connection.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -47,7 +47,7 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
             (listener, host.worker(&settings, options, &metrics, events.clone())?)
         }
     };
-    // Runs as long as the bus does: as the process.
+    // Runs as long as the event bus, which is as long as the process.
     actix_rt::spawn(session_log::write(events.subscribe()));
     let id = settings.worker.id.clone().unwrap_or_else(machine::host_name);
     Ok(Wiring {

@@ -1,4 +1,4 @@
-//! `.env`: read without touching the process's own environment.
+//! `.env`, read without a change of the process's environment.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Variables, SettingsError> {
             Err(error) => return Err(malformed(error.to_string())),
         }
     }
-    // The parser doesn't say which line it gave up on, and an open quote swallows the lines after it.
+    // The parser doesn't say which line is malformed, and an open quote takes the lines after it with it.
     let lost = text
         .lines()
         .filter_map(assigned)
@@ -40,7 +40,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Variables, SettingsError> {
 /// The line with its value in quotes, if it gives one of our settings a bare value.
 ///
 /// `dotenvy` reads bare values as a shell does: quotes vanish from `["*"]`, and a blank is an error. Env files of
-/// the Python services and of Docker Compose hold bare JSON, which has to arrive as it stands.
+/// the Python services and of Docker Compose have bare JSON, which has to be read unchanged.
 fn quoted(line: &str) -> String {
     let quoted =
         assigned(line).filter(|(_, _, value)| !value.starts_with(['"', '\''])).map(|(_, start, value)| {

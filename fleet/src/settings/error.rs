@@ -1,4 +1,4 @@
-//! What can be wrong with settings, each told in one line.
+//! What can be wrong with settings, each in one line.
 
 use std::path::PathBuf;
 
@@ -16,9 +16,9 @@ pub enum SettingsError {
     Value {
         /// The setting.
         name: &'static str,
-        /// The value in quotes, or a stand-in for a secret.
+        /// The value in quotes, or a replacement for a secret.
         given: String,
-        /// Where the value stands.
+        /// The source of the value.
         source_name: String,
         /// What would be right.
         allowed: String,
@@ -32,13 +32,13 @@ pub enum SettingsError {
         min_name: &'static str,
         /// The lower bound.
         min: u16,
-        /// Where the lower bound stands.
+        /// The source of the lower bound.
         min_source: String,
         /// The setting of the upper bound.
         max_name: &'static str,
         /// The upper bound.
         max: u16,
-        /// Where the upper bound stands.
+        /// The source of the upper bound.
         max_source: String,
     },
     /// A name that no setting has.
@@ -46,7 +46,7 @@ pub enum SettingsError {
     Unknown {
         /// The name as given.
         name: String,
-        /// Where it stands.
+        /// Its source.
         source_name: String,
         /// The most similar name there is.
         nearest: Option<String>,
@@ -84,12 +84,12 @@ fn suggestion(nearest: &Option<String>) -> String {
     nearest.as_ref().map(|name| format!("; did you mean {name}?")).unwrap_or_default()
 }
 
-/// The candidate most like `name`, if one is like it at all.
+/// The candidate most similar to `name`, if one is similar enough.
 pub fn nearest(name: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
     within(name, candidates, 2.max(name.chars().count() / 3))
 }
 
-/// The candidate most like `name` of those that are at most so many edits away: characters that are added, removed,
+/// The candidate most similar to `name` of those that are at most so many edits away: characters that are added, removed,
 /// replaced or swapped.
 pub fn within(name: &str, candidates: impl Iterator<Item = String>, edits: usize) -> Option<String> {
     candidates

@@ -1,4 +1,4 @@
-//! What the text of a setting may be, how it is read, and how that is said to a person.
+//! The kinds of values: what a text may be, how it is read into its Rust type, and how an error describes it.
 
 use std::net::IpAddr;
 use std::num::NonZeroU64;
@@ -44,7 +44,7 @@ pub enum Kind {
     Host,
     /// A path of the HTTP surface.
     HttpPath,
-    /// A path that is put before others; `/` is none.
+    /// A path that is put before others; `/` is empty.
     HttpPrefix,
     /// Origins for CORS.
     Origins,
@@ -56,15 +56,15 @@ pub enum Kind {
     FrameAncestors,
     /// The size of a display.
     Resolution,
-    /// Other machines that sessions are placed on.
+    /// Workers.
     Workers,
-    /// Names that stand for such machines.
+    /// Names that stand for workers.
     Discovery,
     /// The address of another part's API.
     ApiBase,
     /// What public addresses begin with.
     LinkBase,
-    /// Addresses to look at.
+    /// Addresses to request.
     Urls,
     /// Names of environment variables; a `*` at the end of one stands for any rest.
     Variables,
@@ -96,12 +96,12 @@ impl Kind {
             Self::Program => "a path or the name of a program".to_owned(),
             Self::Host => "an IP address or a host name".to_owned(),
             Self::Workers => "a JSON array of workers, each with a 'name' of its own and an http(s) 'url', and where wanted \
-                              'token' (what it asks for), 'supports_vnc' (true or false), 'vnc_ws' (a ws(s) URL) and 'vnc_http' (an http(s) URL), in \
+                              'token' (which it requires), 'supports_vnc' (true or false), 'vnc_ws' (a ws(s) URL) and 'vnc_http' (an http(s) URL), in \
                               which {id}, {host} and {worker} are filled in"
                 .to_owned(),
             Self::Discovery => "URLs such as dns://workers.fleet.svc:8080 or kubernetes://workers.fleet:8080, separated by \
-                                commas, or a JSON array of objects with such a 'url' and what CONTROL_WORKERS says of a worker; \
-                                ?nameserver=10.0.0.2:53 or ?api=http://127.0.0.1:8001 names who is asked"
+                                commas, or a JSON array of objects with such a 'url' and the fields of CONTROL_WORKERS for live views; \
+                                ?nameserver=10.0.0.2:53 or ?api=http://127.0.0.1:8001 names the server to ask"
                 .to_owned(),
             Self::ApiBase => "an http(s) URL such as http://runner:8070".to_owned(),
             Self::LinkBase => "a URL without a query, such as wss://fleet.example".to_owned(),
@@ -137,7 +137,7 @@ impl Kind {
     }
 }
 
-/// Why a text is refused: what there is to add to [`Kind::allowed`], if anything.
+/// Why a text is refused, where that is more than [`Kind::allowed`] says.
 pub type Cause = Option<String>;
 
 /// A kind, and how its texts are read into a Rust type.
@@ -188,7 +188,7 @@ pub fn excerpt(text: &str) -> String {
     }
 }
 
-/// An error that [`Kind::allowed`] says all about.
+/// `None` becomes an error about which [`Kind::allowed`] says everything.
 fn plain<T>(value: Option<T>) -> Result<T, Cause> {
     value.ok_or(None)
 }
@@ -202,7 +202,7 @@ pub const fn integer<T: TryFrom<u64>>(min: u64, max: u64) -> Parser<T> {
     parser(Kind::Integer { min, max }, |given| plain(T::try_from(given.whole_number()?).ok()))
 }
 
-/// A number of processor cores; 0 is all that there are.
+/// A number of processor cores; 0 stands for all of this machine's.
 pub const fn cores(max: u64) -> Parser<usize> {
     parser(Kind::Integer { min: 0, max }, |given| {
         let number = plain(usize::try_from(given.whole_number()?).ok())?;
@@ -337,7 +337,7 @@ fn switch(text: &str) -> Option<bool> {
     }
 }
 
-/// An IPv6 address loses its brackets, because that is how sockets want it.
+/// An IPv6 address loses its brackets: sockets take it without.
 fn host(text: &str) -> Option<String> {
     let unbracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     if let Ok(address) = unbracketed.unwrap_or(text).parse::<IpAddr>() {
@@ -348,7 +348,7 @@ fn host(text: &str) -> Option<String> {
             && label.chars().all(|char| char.is_ascii_alphanumeric() || "-_".contains(char))
             && !label.starts_with('-')
     };
-    // A name of digits and dots only is a mistyped address, and would be looked up in vain.
+    // A name of digits and dots only is a mistyped address: no lookup would find it.
     let mistyped_address = text.chars().all(|char| char.is_ascii_digit() || char == '.');
     (!mistyped_address && text.len() <= 253 && text.split('.').all(label)).then(|| text.to_owned())
 }

@@ -2,7 +2,7 @@
 //!
 //! [`definitions`] lists every setting once, with its Rust type. [`sources`] reads the layers — built-in defaults,
 //! `config/default.toml`, the file of `--config`, `.env`, the environment, the command line — and lays the later
-//! over the earlier, as texts that know where they stand. [`kinds`] reads a text into its type: the one of the actors or of
+//! over the earlier, as texts that keep their source. [`kinds`] reads a text into its type: the one of the actors or of
 //! the web surface that works with it, where they have one.
 
 mod definitions;
@@ -25,7 +25,7 @@ pub use definitions::{ControlSettings, GatewaySettings, LegacyVncSettings, Runne
 pub use error::{EXIT_BAD_SETTINGS, SettingsError};
 pub use sources::{Assignment, InForce, Overrides, Surroundings};
 
-/// Everything there is to set.
+/// All settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// What runs the browsers.
@@ -41,7 +41,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// How long a session may be idle whose request does not say: as its worker says, else its runner.
+    /// The idle TTL of a session whose request names none: the worker's setting, else the runner's.
     pub fn default_idle_ttl(&self) -> Duration {
         self.worker.default_idle_ttl.unwrap_or(self.runner.default_idle_ttl)
     }
@@ -57,14 +57,14 @@ impl Settings {
 pub struct Loaded {
     /// The settings.
     pub settings: Settings,
-    /// The text behind each of them, and where it stands.
+    /// The text of each of them, and its source.
     pub in_force: Vec<InForce>,
-    /// What deserves a line in the log, but doesn't stop the start.
+    /// Lines for the log, about what does not stop the start.
     pub warnings: Vec<String>,
 }
 
 impl Loaded {
-    /// Every setting in force with its source, one a line; `explain` puts its meaning above each.
+    /// Every setting in force with its source, one a line; with `explain` its meaning is above each.
     pub fn report(&self, explain: bool) -> String {
         report::report(&self.in_force, explain)
     }
@@ -77,7 +77,7 @@ pub fn load(surroundings: &Surroundings, overrides: &Overrides) -> Result<Loaded
     let mut control = ControlSettings::read(&texts)?;
     let default_workers = topology::workers(DEFAULT_WORKERS);
     if !control.discovery.is_empty() && default_workers.as_ref() == Ok(&control.workers) {
-        // Who names places where workers are found has not asked for the default one.
+        // Where workers are discovered, the default worker is not wanted.
         control.workers.clear();
     }
     let settings = Settings {

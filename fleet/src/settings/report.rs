@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use super::sources::InForce;
 use super::topology;
 
-/// Every setting in force, as `NAME=value` with its source behind it; secrets are masked.
+/// Every setting in force, as `NAME=value` and its source; secrets are masked.
 pub fn report(in_force: &[InForce], explain: bool) -> String {
     let assignments: Vec<String> =
         in_force.iter().map(|value| format!("{}={}", value.setting.name, printable(value))).collect();
-    // A long value pushes its own source aside, not everybody's.
+    // A long value shifts its own source only.
     let width =
         assignments.iter().map(|text| text.chars().count()).filter(|width| *width <= 64).max().unwrap_or(0);
     let mut report = String::new();
@@ -28,7 +28,7 @@ pub fn report(in_force: &[InForce], explain: bool) -> String {
     report.trim_start().to_owned()
 }
 
-/// What stands for a secret.
+/// Printed instead of a secret.
 const MASKED: &str = "********";
 
 fn printable(value: &InForce) -> String {

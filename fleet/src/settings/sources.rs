@@ -1,5 +1,4 @@
-//! Where settings come from: the layers, read one by one and laid over each other, every value still knowing
-//! its source.
+//! Where settings come from: the layers, read one by one and merged; every value keeps its source.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -18,9 +17,9 @@ const ENV_FILE: &str = ".env";
 const BUILT_IN: &str = "the built-in default";
 const NOWHERE: &str = "not set";
 
-/// What the settings are read from, beside the command line.
+/// What the settings are read from, besides the command line.
 pub struct Surroundings {
-    /// Where `.env` and `config/default.toml` are looked for, and what relative paths start from.
+    /// Where `.env` and `config/default.toml` are searched, and what relative paths start from.
     pub working_directory: PathBuf,
     /// The running program; a checkout's `config/default.toml` is found from it.
     pub executable: Option<PathBuf>,
@@ -31,9 +30,9 @@ pub struct Surroundings {
 /// What the command line says about settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
-    /// A settings file beside the usual ones.
+    /// A settings file besides the usual ones.
     pub config_file: Option<PathBuf>,
-    /// Single settings; of two for the same setting the later wins.
+    /// Single settings; a later one takes precedence.
     pub assignments: Vec<Assignment>,
 }
 
@@ -44,22 +43,22 @@ pub struct Assignment {
     pub name: String,
     /// Its value.
     pub value: String,
-    /// The flag that says so.
+    /// The flag that gives it.
     pub flag: &'static str,
 }
 
-/// A setting with the text that is in force, and where that text stands.
+/// A setting with the text that is in force, and its source.
 #[derive(Debug, Clone)]
 pub struct InForce {
     /// The setting.
     pub setting: Setting,
-    /// Its text; `None` for an optional setting that nobody set.
+    /// Its text; `None` for an optional setting that is not set.
     pub text: Option<String>,
-    /// Where the text stands.
+    /// Where the text comes from.
     pub source: String,
 }
 
-/// All layers laid over each other.
+/// All layers, merged.
 #[derive(Debug)]
 pub struct Texts {
     merged: Map<String, Node>,
@@ -67,8 +66,7 @@ pub struct Texts {
     pub working_directory: PathBuf,
 }
 
-/// Reads every layer and lays the later over the earlier. Beside the texts come the warnings: what deserves a line in the
-/// log, but doesn't stop the start.
+/// Reads and merges the layers: a later one takes precedence. Also returns warnings, which do not stop the start.
 pub fn merge(
     surroundings: &Surroundings,
     overrides: &Overrides,
@@ -120,7 +118,7 @@ impl Texts {
         SETTINGS.iter().map(|setting| self.in_force(*setting)).collect()
     }
 
-    /// The text of a setting, and where it stands.
+    /// The text of a setting, and its source.
     pub fn in_force(&self, setting: Setting) -> InForce {
         let key = setting.toml_key();
         let mut segments = key.split('.');
@@ -191,11 +189,11 @@ fn default_file(surroundings: &Surroundings) -> Result<Option<(PathBuf, String)>
     let candidates = [(PathBuf::from(DEFAULT_FILE), Some(surroundings.working_directory.join(DEFAULT_FILE)))]
         .into_iter()
         .chain([(in_checkout.clone().unwrap_or_default(), in_checkout)]);
-    for (shown, path) in candidates {
+    for (name, path) in candidates {
         let Some(path) = path else { continue };
-        if let Some(text) = read_if_there(&path).map_err(|error| unreadable(&shown, &error))? {
-            let shown = if shown.is_absolute() { path.canonicalize().unwrap_or(shown) } else { shown };
-            return Ok(Some((shown, text)));
+        if let Some(text) = read_if_there(&path).map_err(|error| unreadable(&name, &error))? {
+            let name = if name.is_absolute() { path.canonicalize().unwrap_or(name) } else { name };
+            return Ok(Some((name, text)));
         }
     }
     Ok(None)

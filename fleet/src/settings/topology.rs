@@ -1,4 +1,4 @@
-//! Settings that say where other parts are: workers, runners, VNC servers.
+//! Settings with the addresses of other parts: workers, runners, VNC servers.
 //!
 //! Each reader returns what is wrong, and with which entry: the path of a JSON value (`[1].vnc_ws`), or the entry itself.
 
@@ -18,7 +18,7 @@ use super::types::{Secret, read_entries};
 /// One entry of `CONTROL_WORKERS`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkerEntry {
-    /// Its name: shown to people, and part of its sessions' addresses.
+    /// Its name, which is part of its sessions' addresses.
     pub name: String,
     /// Where its API is.
     pub url: Url,
@@ -49,7 +49,7 @@ fn json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 /// Reads a JSON array of workers.
 ///
 /// # Errors
-/// The first entry that is none, or whose name an earlier one has.
+/// The first entry that is not a worker, or whose name an earlier one has.
 pub fn workers(text: &str) -> Result<Vec<WorkerEntry>, String> {
     #[derive(Deserialize)]
     struct Written {
@@ -151,7 +151,7 @@ pub enum Registry {
 /// the fields of `CONTROL_WORKERS` that concern live views.
 ///
 /// # Errors
-/// The first entry that is none.
+/// The first entry that is malformed.
 pub fn discovery(text: &str) -> Result<Vec<DiscoveryEntry>, String> {
     #[derive(Deserialize)]
     struct Written {
@@ -205,7 +205,7 @@ fn registry(text: &str) -> Result<Registry, String> {
     Ok(Registry::Kubernetes { service, namespace, port, api })
 }
 
-/// What Kubernetes calls a Service or a namespace (RFC 1123): it becomes part of a path and of a selector.
+/// Whether it can be the name of a Service or a namespace (RFC 1123): it becomes part of a path and of a selector.
 fn is_label(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=63).contains(&name.len())
@@ -234,7 +234,7 @@ fn base(text: &str, schemes: &[&str]) -> Result<Url, String> {
 /// Reads the address of an API.
 ///
 /// # Errors
-/// It is no http(s) URL.
+/// It is not an http(s) URL.
 pub fn api_base(text: &str) -> Result<Url, String> {
     base(text, &["http", "https"])
 }
@@ -242,7 +242,7 @@ pub fn api_base(text: &str) -> Result<Url, String> {
 /// Reads what public addresses begin with.
 ///
 /// # Errors
-/// It is no URL, or has a query.
+/// It is not a URL, or has a query.
 pub fn link_base(text: &str) -> Result<String, String> {
     let url = base(text, &["ws", "wss", "http", "https"])?;
     if url.query().is_some() || url.fragment().is_some() {
@@ -254,7 +254,7 @@ pub fn link_base(text: &str) -> Result<String, String> {
 /// Reads URLs, as a JSON array or separated by commas.
 ///
 /// # Errors
-/// The first entry that is no http(s) URL.
+/// The first entry that is not an http(s) URL.
 pub fn urls(text: &str) -> Result<Vec<Url>, String> {
     read_entries(text, api_base)
 }
@@ -262,7 +262,7 @@ pub fn urls(text: &str) -> Result<Vec<Url>, String> {
 /// Reads `6900-6904`, or a single number.
 ///
 /// # Errors
-/// An end is no number, or the range ends before it begins.
+/// An end is not a number, or the range ends before it begins.
 pub fn id_range(text: &str) -> Result<RangeInclusive<u16>, String> {
     let end = |text: &str| text.trim().parse::<u16>().map_err(|error| format!("{}: {error}", excerpt(text)));
     let (first, last) = text.split_once('-').unwrap_or((text, text));
@@ -276,7 +276,7 @@ pub type VncMap = BTreeMap<String, (String, u16)>;
 /// Reads `{"<id>": {"host": …, "port": …}}`.
 ///
 /// # Errors
-/// The first entry that is none.
+/// The first entry that is malformed.
 pub fn vnc_map(text: &str) -> Result<VncMap, String> {
     #[derive(Deserialize)]
     struct Server {

@@ -1,4 +1,4 @@
-//! The types of the actors and of the web surface that settings are read into, and the few that only settings have.
+//! How settings are read into the types of the actors and of the web surface that have no parser of their own.
 
 use std::fmt;
 
@@ -89,7 +89,7 @@ pub fn resolution(text: &str) -> Option<Geometry> {
 /// Reads the origins whose pages may call the API, as a JSON array or separated by commas.
 ///
 /// # Errors
-/// The first entry that is no origin.
+/// The first entry that is not an origin.
 pub fn cors_origins(text: &str) -> Result<CorsOrigins, String> {
     if entries(text)?.iter().any(|entry| entry == "*") {
         return Ok(CorsOrigins::Any);
@@ -111,10 +111,10 @@ fn origin(text: &str) -> Result<String, String> {
 /// Names of hosts: exact ones, and `*.example.com` for every name below one.
 ///
 /// # Errors
-/// The first entry that is none.
+/// The first entry that is malformed.
 pub fn hosts(text: &str) -> Result<Vec<String>, String> {
     read_entries(text, |entry| {
-        // A port is not compared: people copy what their browser shows.
+        // A port is ignored: it comes along when an address is copied from a browser.
         let named = entry
             .split_once(':')
             .map_or(entry, |(host, port)| if port.parse::<u16>().is_ok() { host } else { entry });
@@ -130,7 +130,7 @@ pub fn hosts(text: &str) -> Result<Vec<String>, String> {
 /// Schemes of URLs, without the colon.
 ///
 /// # Errors
-/// The first entry that is none.
+/// The first entry that is malformed.
 pub fn schemes(text: &str) -> Result<Vec<String>, String> {
     read_entries(text, |entry| {
         let name = entry.trim_end_matches(':').to_ascii_lowercase();
@@ -140,7 +140,7 @@ pub fn schemes(text: &str) -> Result<Vec<String>, String> {
     })
 }
 
-/// Who may frame pages, as CSP's `frame-ancestors` has it: `none`, `self`, `*` or origins, as in `self, https://a.example`.
+/// The pages that may frame ours, as CSP's `frame-ancestors` has it: `none`, `self`, `*` or origins, as in `self, https://a.example`.
 ///
 /// # Errors
 /// The first entry that is none of them, or `none` beside others.
@@ -163,7 +163,7 @@ pub fn frame_ancestors(text: &str) -> Result<String, String> {
 /// Names of environment variables, which a `*` may end.
 ///
 /// # Errors
-/// The first entry that is none, or that there is none.
+/// The first entry that is malformed, or an empty list.
 pub fn variables(text: &str) -> Result<Vec<String>, String> {
     let names: Vec<String> = match text.starts_with('[') {
         true => entries(text)?,
@@ -192,7 +192,7 @@ pub fn read_entries<T>(text: &str, read: impl Fn(&str) -> Result<T, String>) -> 
     entries(text)?.into_iter().map(read).collect()
 }
 
-/// Text that neither a log line nor a panic message may show.
+/// A text that must not be printed, neither in the log nor in a panic message.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 

@@ -30,9 +30,9 @@ settings! {
         ids: RangeInclusive<u16> = required("VNC_WEB_RANGE", "6900-6904", ID_RANGE),
         /// The port of the VNC server of the first of these ids; the others follow in order.
         vnc_base_port: u16 = required("VNC_BASE_PORT", "5900", TCP_PORT),
-        /// VNC servers that the role gateway finds by their ids alone; these win.
+        /// VNC servers that the role gateway finds by id; they take precedence over VNC_BASE_PORT.
         vnc_map: VncMap = or_empty("VNC_MAP_JSON", VNC_MAP),
-        /// How long a viewer may say nothing, answers to pings included, before its connection is closed.
+        /// How long a viewer may be silent, without even answering pings, before its connection is closed.
         ws_read_timeout: Duration = required("WS_READ_TIMEOUT_MS", "120000", milliseconds(1000, 86_400_000)),
         /// How long a viewer may take to read what it is sent.
         ws_write_timeout: Duration = required("WS_WRITE_TIMEOUT_MS", "120000", milliseconds(1000, 86_400_000)),
@@ -42,7 +42,8 @@ settings! {
         tcp_connect_timeout: Duration = required("TCP_CONNECT_TIMEOUT_MS", "5000", milliseconds(1, 600_000)),
         /// How long a VNC connection may be silent in both directions before it is closed.
         tcp_idle_timeout: Duration = required("TCP_IDLE_TIMEOUT_MS", "300000", milliseconds(1000, 86_400_000)),
-        /// How long viewers of the role gateway may go on when it is shut down. In serve they go with their sessions.
+        /// How long viewers of the role gateway stay connected once it is stopped. In serve they leave with their
+        /// sessions.
         shutdown_grace: Duration = required("SHUTDOWN_GRACE_MS", "30000", milliseconds(0, 3_600_000)),
     }
 }
@@ -58,7 +59,7 @@ settings! {
         vnc_port: u16 = required("VNC_PORT", "5900", TCP_PORT),
         /// The port of its noVNC page and WebSocket.
         ws_port: u16 = required("WS_PORT", "6900", TCP_PORT),
-        /// The password that its VNC server asks for; unset: none.
+        /// The password that its VNC server requires; unset: none.
         password: Option<VncPassword> = optional("VNC_PASSWORD", VNC_PASSWORD),
     }
 }

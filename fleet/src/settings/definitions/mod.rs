@@ -56,7 +56,7 @@ impl Setting {
         format!("{}.{}", self.section.table, rest.to_ascii_lowercase().replace("__", "."))
     }
 
-    /// What it does and, where that doesn't go without saying, what it may be.
+    /// What it does and, where that is not obvious, what it may be.
     pub fn explanation(&self) -> String {
         match self.kind {
             Kind::Switch | Kind::Path | Kind::Program => self.help.to_owned(),

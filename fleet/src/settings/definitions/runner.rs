@@ -26,26 +26,26 @@ settings! {
         host: String = required("RUNNER_HOST", "0.0.0.0", HOST),
         /// The port that the role runner listens on; 0 takes a free one.
         port: u16 = required("RUNNER_PORT", "8070", LISTEN_PORT),
-        /// The origins whose pages may use the role runner; * lets all of them read, and change nothing.
+        /// The origins whose pages may call the role runner; * lets all of them read, and change nothing.
         cors_origins: CorsOrigins = required("RUNNER_CORS_ORIGINS", "[]", ORIGINS),
-        /// The names by which the role runner may be addressed beside localhost; unset: any, unless it listens on
-        /// loopback alone.
+        /// The host names that the role runner accepts besides localhost; unset: any, unless it listens on loopback
+        /// only.
         public_hosts: Option<Vec<String>> = optional("RUNNER_PUBLIC_HOSTS", HOSTS),
-        /// A token that every API call of the role runner has to bring; unset: none is asked for.
+        /// The token that every API request to the role runner must carry; unset: none is required.
         api_token: Option<Secret> = optional("RUNNER_API_TOKEN", TOKEN),
         /// Whether the role runner refuses to start without a token.
         require_token: bool = required("RUNNER_REQUIRE_TOKEN", "false", SWITCH),
-        /// Where the role runner has its metrics.
+        /// The path of the role runner's Prometheus metrics.
         metrics_endpoint: String = required("RUNNER_METRICS_ENDPOINT", "/metrics", HTTP_PATH),
-        /// Seconds after which the role runner disconnects a peer of a relay that takes nothing.
+        /// Seconds after which the role runner disconnects a peer of a relay that reads nothing.
         write_timeout: Duration = required("RUNNER_WRITE_TIMEOUT", "30", WRITE_TIMEOUT),
-        /// Seconds without activity after which a session ends, when its request names none.
+        /// Seconds without activity after which a session ends, unless its request says otherwise.
         default_idle_ttl: Duration = required("RUNNER_SESSION_DEFAULTS__IDLE_TTL_SECONDS", "300", IDLE_TTL),
         /// Whether a session is headless when its request does not say.
         default_headless: bool = required("RUNNER_SESSION_DEFAULTS__HEADLESS", "false", SWITCH),
         /// The page a session opens when its request names none.
         default_start_url: Option<String> = optional("RUNNER_SESSION_DEFAULTS__START_URL", text(1024)),
-        /// Schemes that a start URL may have beside http, https, data and about:blank, such as file.
+        /// Schemes that a start URL may have besides http, https, data and about:blank, such as file.
         start_url_schemes: Vec<String> = or_empty("RUNNER_START_URL_SCHEMES", SCHEMES),
         /// How far a start URL has to load; none leaves the first tab blank.
         start_url_wait: StartUrlWait = required("RUNNER_START_URL_WAIT", "load", choice()),
@@ -67,31 +67,32 @@ settings! {
         node_path: PathBuf = required("RUNNER_NODE_PATH", "node", PROGRAM),
         /// How many browsers one driver process serves before another one is started.
         sessions_per_driver: usize = required("RUNNER_SESSIONS_PER_DRIVER", "8", integer(1, 64)),
-        /// How often a driver process is polled; one that has not answered by the next time gets no more launches.
+        /// How often a driver process is polled; one that has not answered before the next poll gets no more launches.
         driver_heartbeat: Duration = required("RUNNER_DRIVER_HEARTBEAT_SECONDS", "5", seconds(0.1, 60.0)),
-        /// How long a driver process may leave a poll unanswered; then it hangs, and is killed with its browsers.
+        /// How long a driver process may leave a poll unanswered before it counts as hung and is killed with its
+        /// browsers.
         driver_silence: Duration = required("RUNNER_DRIVER_SILENCE_SECONDS", "15", seconds(1.0, MAX_INTERVAL)),
-        /// How long a browser may leave a poll unanswered; then it hangs, and counts as crashed.
+        /// How long a browser may leave a poll unanswered before it counts as hung, and so as crashed.
         browser_silence: Duration = required(
             "RUNNER_BROWSER_SILENCE_SECONDS", "20", seconds(1.0, MAX_INTERVAL),
         ),
-        /// How long an X or VNC server may leave a poll unanswered; then it hangs, and counts as crashed. Keep it below
-        /// RUNNER_BROWSER_SILENCE_SECONDS: the browser on it hangs with it.
+        /// How long an X or VNC server may leave a poll unanswered before it counts as hung, and so as crashed. Keep it
+        /// below RUNNER_BROWSER_SILENCE_SECONDS: a browser hangs with its display.
         display_silence: Duration = required(
             "RUNNER_DISPLAY_SILENCE_SECONDS", "15", seconds(1.0, MAX_INTERVAL),
         ),
         /// How many sessions may exist at once; a request beyond that is answered 429.
         max_sessions: usize = required("RUNNER_MAX_SESSIONS", "100", integer(1, 10_000)),
-        /// How many browsers may be starting at once; 0 is the number of processor cores.
+        /// How many browsers may be launched at once; 0 is the number of processor cores.
         launch_permits: usize = required("RUNNER_LAUNCH_PERMITS", "0", cores(64)),
-        /// How many creates may wait for the launch of their browser to begin; those beyond are answered 503.
+        /// How many create requests may wait for their launch to start; those beyond are answered 503.
         launch_queue: usize = required("RUNNER_LAUNCH_QUEUE", "64", integer(0, 10_000)),
-        /// How long each of them may wait before it is answered 503; less than WORKER_CREATE_TIMEOUT, or that is
-        /// answered first.
+        /// How long a create request may wait before it is answered 503; keep it below WORKER_CREATE_TIMEOUT, or that
+        /// limit is reached first.
         launch_queue_patience: Duration = required("RUNNER_LAUNCH_QUEUE_SECONDS", "30", seconds(0.1, 3600.0)),
         /// How long the launch of a browser may take.
         launch_timeout: Duration = required("RUNNER_LAUNCH_TIMEOUT_SECONDS", "30", seconds(1.0, 300.0)),
-        /// How many MiB of the disk a session's files, downloads among them, may take before it ends; 0 is no limit.
+        /// How many MiB of disk a session's files, downloads included, may take before the session ends; 0 is no limit.
         session_disk_limit: Option<NonZeroU64> = required(
             "RUNNER_SESSION_DISK_MB", "1024", mebibytes(1_048_576),
         ),
@@ -99,11 +100,11 @@ settings! {
         restart_limit: usize = required("RUNNER_RESTART_LIMIT", "3", integer(0, 100)),
         /// The span of time in which restarts are counted.
         restart_window: Duration = required("RUNNER_RESTART_WINDOW_SECONDS", "300", seconds(1.0, MAX_INTERVAL)),
-        /// How many headless browsers stand ready to be handed out.
+        /// How many headless browsers are kept ready.
         prewarm_headless: usize = required("RUNNER_PREWARM_HEADLESS", "1", integer(0, 64)),
-        /// How many browsers with a display stand ready; off by itself where the display tools are missing.
+        /// How many browsers with a display are kept ready; none where the display tools are missing.
         prewarm_vnc: usize = required("RUNNER_PREWARM_VNC", "1", integer(0, 64)),
-        /// How often the prewarm pools are checked, beside the refill after every take.
+        /// How often the prewarm pools are checked, besides the refill after every take.
         prewarm_check_interval: Duration = required(
             "RUNNER_PREWARM_CHECK_INTERVAL_SECONDS", "2.0", seconds(0.1, 3600.0),
         ),
@@ -117,7 +118,7 @@ settings! {
         ),
         /// How many viewers may watch one screen at once; others are refused with the reason.
         vnc_viewers: usize = required("RUNNER_VNC_VIEWERS", "16", integer(1, 1000)),
-        /// How long a viewer may take nothing of what its screen sends.
+        /// How long a viewer may read nothing of what its screen sends before it is disconnected.
         vnc_write_timeout: Duration = required("RUNNER_VNC_WRITE_TIMEOUT_SECONDS", "30", seconds(1.0, 3600.0)),
         /// The X display numbers that sessions take.
         vnc_displays: RangeInclusive<u16> = range(
@@ -139,29 +140,30 @@ settings! {
         ),
         /// The address that VNC servers listen on: one that a gateway on another host can reach, or 0.0.0.0 for all.
         vnc_bind: IpAddr = required("RUNNER_VNC_BIND", "127.0.0.1", ADDRESS),
-        /// What the WebSocket address of a live view begins with, before /websockify?token={id}; unset: it has none,
-        /// and in serve one relative to the panel.
+        /// The base URL of live views' WebSockets, to which /websockify?token={id} is added; unset: they have no such
+        /// address, and in serve one relative to the panel.
         vnc_ws_base: Option<String> = optional("RUNNER_VNC_WS_BASE", LINK_BASE),
-        /// What the page address of a live view begins with, before /vnc/{id}; unset: it has none, and in serve one
-        /// relative to the panel.
+        /// The base URL of live views' pages, to which /vnc/{id} is added; unset: they have no such address, and in
+        /// serve one relative to the panel.
         vnc_http_base: Option<String> = optional("RUNNER_VNC_HTTP_BASE", LINK_BASE),
-        /// Whether a live view opens by its number alone, without the key that its address carries; auto: where no
-        /// token is set. Every role of a split fleet has to be given it.
+        /// Whether a live view opens by its number alone, without the key in its address; auto: where no token is set.
+        /// Set it alike for every role of a split fleet.
         vnc_open_ids: Option<bool> = required("RUNNER_VNC_OPEN_IDS", "auto", choice()),
         /// One shared display, VNC server and noVNC for all sessions, instead of one for each.
         vnc_legacy: bool = required("RUNNER_VNC_LEGACY", "0", SWITCH),
         /// The noVNC files that legacy VNC serves; without such a directory it serves its own page.
         vnc_web_assets: PathBuf = required("RUNNER_VNC_WEB_ASSETS_PATH", "/usr/share/novnc", PATH),
-        /// Addresses to request once at the start; the results are shown among the checks of /health.
+        /// Addresses to request once at the start; the results are among the checks of /health.
         network_diagnostics: Vec<Url> = or_empty("RUNNER_NETWORK_DIAGNOSTICS", URLS),
         /// How long each of these addresses may take to answer.
         diagnostics_timeout: Duration = required(
             "RUNNER_DIAGNOSTICS_TIMEOUT_SECONDS", "8", seconds(0.1, 300.0),
         ),
-        /// Where profiles and sockets live while sessions do; unset: camofleet-<user id> in the temporary directory.
+        /// Where the profiles and sockets of running sessions are kept; unset: camofleet-<user id> in the temporary
+        /// directory.
         run_dir: Option<PathBuf> = optional("RUNNER_RUN_DIR", PATH),
         /// Environment variables that drivers, browsers and displays inherit besides the few that they always do;
-        /// NAME_* is all that begin so.
+        /// NAME_* stands for all that begin with NAME_.
         pass_environment: Vec<String> = or_empty("RUNNER_PASS_ENVIRONMENT", VARIABLES),
         /// How long sessions have to end at shutdown before their processes are killed.
         shutdown_timeout: Duration = required("RUNNER_SHUTDOWN_TIMEOUT_SECONDS", "4", seconds(0.1, 300.0)),

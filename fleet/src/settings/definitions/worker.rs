@@ -18,34 +18,32 @@ settings! {
         host: String = required("WORKER_HOST", "0.0.0.0", HOST),
         /// The port that the role worker listens on; 0 takes a free one.
         port: u16 = required("WORKER_PORT", "8080", LISTEN_PORT),
-        /// The origins whose pages may use the role worker; * lets all of them read, and change nothing.
+        /// The origins whose pages may call the role worker; * lets all of them read, and change nothing.
         cors_origins: CorsOrigins = required("WORKER_CORS_ORIGINS", "[]", ORIGINS),
-        /// The names by which the role worker may be addressed beside localhost; unset: any, unless it listens on
-        /// loopback alone.
+        /// The host names that the role worker accepts besides localhost; unset: any, unless it listens on loopback
+        /// only.
         public_hosts: Option<Vec<String>> = optional("WORKER_PUBLIC_HOSTS", HOSTS),
-        /// A token that every API call of the role worker has to bring; unset: none is asked for.
+        /// The token that every API request to the role worker must carry; unset: none is required.
         api_token: Option<Secret> = optional("WORKER_API_TOKEN", TOKEN),
         /// Whether the role worker refuses to start without a token.
         require_token: bool = required("WORKER_REQUIRE_TOKEN", "false", SWITCH),
-        /// Where the role worker has its metrics.
+        /// The path of the role worker's Prometheus metrics.
         metrics_endpoint: String = required("WORKER_METRICS_ENDPOINT", "/metrics", HTTP_PATH),
-        /// Seconds after which the role worker disconnects a peer of a relay that takes nothing.
+        /// Seconds after which the role worker disconnects a peer of a relay that reads nothing.
         write_timeout: Duration = required("WORKER_WRITE_TIMEOUT", "30", WRITE_TIMEOUT),
-        /// What the role worker calls itself in its sessions' worker_id; unset: the name of its machine.
+        /// The worker_id of the role worker's sessions; unset: the name of its machine.
         id: Option<String> = optional("WORKER_ID", text(253)),
         /// The runner of the role worker, such as http://127.0.0.1:8070; unset: the worker runs one in its own process.
         runner_url: Option<Url> = optional("WORKER_RUNNER_BASE_URL", API_BASE),
         /// The token that the role worker presents to its runner: the runner's RUNNER_API_TOKEN.
         runner_token: Option<Secret> = optional("WORKER_RUNNER_TOKEN", TOKEN),
-        /// Whether sessions may have a live view; unset: in the role worker not, in serve where the machine can.
+        /// Whether sessions may have a live view; unset: no in the role worker, and in serve where the machine can.
         supports_vnc: Option<bool> = optional("WORKER_SUPPORTS_VNC", SWITCH),
-        /// Wins over RUNNER_SESSION_DEFAULTS__IDLE_TTL_SECONDS wherever it is set; unset, a worker asks a remote runner
-        /// for 300.
+        /// Overrides RUNNER_SESSION_DEFAULTS__IDLE_TTL_SECONDS; unset, a worker requests 300 from a remote runner.
         default_idle_ttl: Option<Duration> = optional("WORKER_SESSION_DEFAULTS__IDLE_TTL_SECONDS", IDLE_TTL),
-        /// Wins over RUNNER_SESSION_DEFAULTS__HEADLESS wherever it is set; unset, a worker asks a remote runner for
-        /// false.
+        /// Overrides RUNNER_SESSION_DEFAULTS__HEADLESS; unset, a worker requests false from a remote runner.
         default_headless: Option<bool> = optional("WORKER_SESSION_DEFAULTS__HEADLESS", SWITCH),
-        /// How many seconds a remote runner may take to answer anything but a create.
+        /// How many seconds a remote runner may take to answer a request other than a create.
         request_timeout: Duration = required("WORKER_REQUEST_TIMEOUT", "10", PATIENCE),
         /// How many seconds a remote runner may take to create a session: its launch timeouts and a margin.
         create_timeout: Duration = required("WORKER_CREATE_TIMEOUT", "50", PATIENCE),
