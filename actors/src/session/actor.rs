@@ -1,19 +1,17 @@
 //! The session actor: builds its parts, watches them, keeps its clock, and takes everything down at the end.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::session::{EndReason, OnCrash, Status};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::attachment::AttachmentId;
-use super::clients::Client;
-use super::lifecycle::Lifecycle;
+use super::clients::Clients;
+use super::lifecycle::{Before, Lifecycle};
 use crate::display::Camera;
 use crate::host::engine::EngineKind;
 use crate::host::slots::SlotLease;
@@ -30,7 +28,8 @@ use crate::supervision::{Backoff, ChildExited, Intensity, Lifeline, RestartWindo
 
 /// Waits between restarts after a crash: the first is made at once.
 const RESTART_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
-/// Told to the worker on every change of a session; the last one shows it DEAD.
+
+/// Notifies the worker of every change of a session; the last one shows it DEAD.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct SessionChanged {
@@ -51,9 +50,9 @@ pub(crate) struct SessionParts {
     pub intensity: Intensity,
     /// The pool that may have a fitting browser.
     pub pool: Option<Addr<PrewarmPool>>,
-    /// Who waits for it.
+    /// The client that requested it.
     pub claimant: Claimant,
-    /// Told once: when the session is ready, or why it never will be.
+    /// Answered once: when the session is ready, or why it never will be.
     pub ready: oneshot::Sender<Result<ReadySession>>,
 }
 
@@ -64,63 +63,77 @@ pub(crate) struct ReadySession {
     pub warm: bool,
 }
 
+/// A launch that is under way: the first, or one after a crash.
+pub(super) struct Launching {
+    /// Gives it up.
+    pub cancel: CancellationToken,
+    /// The request that created the session; `None` in a restart, which no request causes.
+    pub by: Option<RequestId>,
+    /// Waits for the session to be ready; `None` in a restart.
+    pub ready: Option<oneshot::Sender<Result<ReadySession>>>,
+}
+
+impl Launching {
+    /// A launch after a crash.
+    fn again() -> Self {
+        Self { cancel: CancellationToken::new(), by: None, ready: None }
+    }
+}
+
+/// The end of a session, from its beginning on.
+pub(super) struct End {
+    pub ending: Ending,
+    /// The request that ends it, if one does.
+    pub by: Option<RequestId>,
+    /// Everybody who waits for it.
+    pub waiters: Vec<oneshot::Sender<()>>,
+}
+
 /// One session.
 pub(crate) struct Session {
     pub(super) _lifeline: Lifeline<SessionId>,
     pub(super) spec: Arc<SessionSpec>,
-    /// The request that its next step is owed to: the one that asked for it, until it is READY, and the one that ends it.
-    pub(super) by: Option<RequestId>,
     pub(super) engine: EngineKind,
     pub(super) launcher: Launcher,
     pub(super) worker: Recipient<SessionChanged>,
-    pub(super) life: Lifecycle,
+    pub(super) life: Lifecycle<Launching, Launched, End>,
     pub(super) activity: ActivityClock,
     pub(super) window: RestartWindow,
-    pub(super) pool: Option<Addr<PrewarmPool>>,
-    pub(super) launched: Option<Launched>,
     /// Kept through a restart, so that the live view keeps its id.
     pub(super) slot: Option<Arc<SlotLease>>,
-    /// Fires to give up a launch that is under way.
-    pub(super) launching: Option<CancellationToken>,
-    /// Who waits for it, until the actor runs.
-    claimant: Option<Claimant>,
-    pub(super) ready: Option<oneshot::Sender<Result<ReadySession>>>,
-    /// Everybody who waits for the end.
-    pub(super) enders: Vec<oneshot::Sender<()>>,
-    pub(super) attachments: HashMap<AttachmentId, Client>,
-    pub(super) last_attachment: AttachmentId,
-    /// Closed when the contexts that are being discarded are gone.
-    pub(super) discarding: Option<watch::Receiver<()>>,
+    pub(super) clients: Clients,
     pub(super) browser_version: Option<String>,
     pub(super) start_url_error: Option<String>,
-    pub(super) ending: Option<Ending>,
 }
 
 impl Session {
     pub fn start(parts: SessionParts) -> Addr<Self> {
-        Actor::start(Self {
-            _lifeline: Lifeline::new(parts.parent, parts.spec.id, 0),
-            by: parts.spec.request_id.clone(),
-            spec: parts.spec,
-            engine: parts.engine,
-            launcher: parts.launcher,
-            worker: parts.worker,
-            life: Lifecycle::new(),
-            activity: ActivityClock::new(),
-            window: RestartWindow::new(parts.intensity),
-            pool: parts.pool,
-            launched: None,
-            slot: None,
-            launching: None,
-            claimant: Some(parts.claimant),
-            ready: Some(parts.ready),
-            enders: Vec::new(),
-            attachments: HashMap::new(),
-            last_attachment: 0,
-            discarding: None,
-            browser_version: None,
-            start_url_error: None,
-            ending: None,
+        let SessionParts { spec, engine, launcher, worker, parent, intensity, pool, claimant, ready } = parts;
+        Self::create(|ctx| {
+            let cancel = CancellationToken::new();
+            let first = Launching { cancel, by: spec.request_id.clone(), ready: Some(ready) };
+            let mut session = Self {
+                _lifeline: Lifeline::new(parent, spec.id, 0),
+                spec,
+                engine,
+                launcher,
+                worker,
+                life: Lifecycle::new(first),
+                activity: ActivityClock::new(),
+                window: RestartWindow::new(intensity),
+                slot: None,
+                clients: Clients::default(),
+                browser_version: None,
+                start_url_error: None,
+            };
+            session.publish(Change::Created);
+            session.watch_idle_time(ctx);
+            session.watch_claimant(claimant, ctx);
+            match pool {
+                Some(pool) => session.take_warm(pool, ctx),
+                None => session.launch(None, Duration::ZERO, ctx),
+            }
+            session
         })
     }
 
@@ -134,9 +147,9 @@ impl Session {
             vnc: self.vnc(),
             endpoint: None,
             start_url_error: self.start_url_error.clone(),
-            attached: self.attachments.len(),
+            attached: self.clients.len(),
             restarts: self.life.restarts(),
-            ending: self.ending.clone(),
+            ending: self.life.end().map(|end| end.ending.clone()),
         })
     }
 
@@ -151,8 +164,10 @@ impl Session {
         Some(VncView { links: view.links.with_key(key), key: Some(key.clone()), ..view })
     }
 
+    /// Publishes a step of the session's life, as caused by the request that created it, or that ends it.
     pub(super) fn publish(&self, change: Change) {
-        self.publish_by(change, self.by.clone());
+        let by = self.creator().or_else(|| self.life.end().and_then(|end| end.by.clone()));
+        self.publish_by(change, by);
     }
 
     pub(super) fn publish_by(&self, change: Change, by: Option<RequestId>) {
@@ -160,8 +175,14 @@ impl Session {
         self.worker.do_send(SessionChanged { view: self.view(), change, by });
     }
 
-    /// A part of the session is gone: it is built anew, or ends.
-    pub(super) fn part_lost(&mut self, cause: EndReason, detail: String, ctx: &mut Context<Self>) {
+    /// A part of the session is gone: it is launched again, or ends. Of a launch that failed this is what is left.
+    pub(super) fn part_lost(
+        &mut self,
+        cause: EndReason,
+        detail: String,
+        left: Option<Launched>,
+        ctx: &mut Context<Self>,
+    ) {
         let restart = self.spec.on_crash == OnCrash::Restart;
         let attempt = if restart { self.window.admit(Instant::now()) } else { None };
         let Some(attempt) = attempt else {
@@ -171,79 +192,132 @@ impl Session {
             } else {
                 detail
             };
-            return self.terminate(cause, detail, ctx);
+            return self.fail(cause, detail, left, ctx);
         };
-        if self.life.restart().is_err() {
-            return;
-        }
+        let old = match self.life.restart(Launching::again()) {
+            Ok(Before::Ready(launched)) => Some(launched),
+            Ok(Before::Launching(failed)) => {
+                // It is still the launch of the same request, if that waits.
+                if let Some(launching) = self.life.launching_mut() {
+                    (launching.by, launching.ready) = (failed.by, failed.ready);
+                }
+                left
+            }
+            Err(_) => return,
+        };
         self.launcher.metrics.restarted(cause);
-        self.close_attachments(&format!("the session is being restarted: {detail}"));
+        self.clients.close(&format!("the session is being restarted: {detail}"));
         self.start_url_error = None;
         self.publish(Change::Restarting { cause, detail });
-        let old = self.launched.take();
         self.launch(old, RESTART_BACKOFF.delay(attempt, fastrand::f64()), ctx);
     }
 
-    /// Begins the end. A second reason comes too late and changes nothing.
+    /// Ends the session: what it has is taken down, or its launch is given up. A second reason comes too late and changes
+    /// nothing.
     pub(super) fn terminate(&mut self, reason: EndReason, detail: String, ctx: &mut Context<Self>) {
-        if self.life.terminate().is_err() {
-            return;
-        }
-        if let Some(ready) = self.ready.take() {
-            let _ = ready.send(Err(match reason {
-                EndReason::Shutdown => Error::Draining,
-                EndReason::DriverLost => Error::DriverLost { detail: detail.clone() },
-                _ => Error::Cancelled,
-            }));
-        }
-        self.ending = Some(Ending { at: jiff::Timestamp::now(), reason, detail });
-        self.publish(Change::Ending);
-        match &self.launching {
+        self.terminate_by(reason, detail, self.creator(), ctx);
+    }
+
+    fn terminate_by(
+        &mut self,
+        reason: EndReason,
+        detail: String,
+        by: Option<RequestId>,
+        ctx: &mut Context<Self>,
+    ) {
+        match self.begin_end(reason, detail, by) {
             // What comes of the launch, comes to `on_launched`.
-            Some(launching) => launching.cancel(),
-            None => self.wind_down(ctx),
+            Some(Before::Launching(cancel)) => cancel.cancel(),
+            Some(Before::Ready(launched)) => self.wind_down(Some(launched), ctx),
+            None => {}
         }
     }
 
-    pub(super) fn wind_down(&mut self, ctx: &mut Context<Self>) {
-        self.close_attachments(&self.farewell());
-        let launched = self.launched.take();
+    /// Ends a session whose part is lost, or whose launch has failed: `left` is what there is of that launch.
+    pub(super) fn fail(
+        &mut self,
+        reason: EndReason,
+        detail: String,
+        left: Option<Launched>,
+        ctx: &mut Context<Self>,
+    ) {
+        match self.begin_end(reason, detail, self.creator()) {
+            Some(Before::Launching(_)) => self.wind_down(left, ctx),
+            Some(Before::Ready(launched)) => self.wind_down(Some(launched), ctx),
+            None => {}
+        }
+    }
+
+    /// The request that created the session, until it is ready.
+    fn creator(&self) -> Option<RequestId> {
+        self.life.launching().and_then(|launching| launching.by.clone())
+    }
+
+    /// Notifies everybody of the end that begins; returns what the session was until now, unless it was ending already.
+    fn begin_end(
+        &mut self,
+        reason: EndReason,
+        detail: String,
+        by: Option<RequestId>,
+    ) -> Option<Before<CancellationToken, Launched>> {
+        let ending = Ending { at: jiff::Timestamp::now(), reason, detail: detail.clone() };
+        let before = match self.life.terminate(End { ending, by, waiters: Vec::new() }).ok()? {
+            Before::Ready(launched) => Before::Ready(launched),
+            Before::Launching(Launching { cancel, ready, .. }) => {
+                if let Some(ready) = ready {
+                    let _ = ready.send(Err(match reason {
+                        EndReason::Shutdown => Error::Draining,
+                        EndReason::DriverLost => Error::DriverLost { detail },
+                        _ => Error::Cancelled,
+                    }));
+                }
+                Before::Launching(cancel)
+            }
+        };
+        self.publish(Change::Ending);
+        Some(before)
+    }
+
+    /// Takes down what is left of the session, and finishes it.
+    pub(super) fn wind_down(&mut self, left: Option<Launched>, ctx: &mut Context<Self>) {
+        self.clients.close(&self.farewell());
         let gone = async move {
-            if let Some(launched) = launched {
+            if let Some(launched) = left {
                 launched.dismantle().await;
             }
         };
         ctx.spawn(gone.into_actor(self).map(|(), this, ctx| this.finish(ctx)));
     }
 
-    /// What clients hear when the session ends.
+    /// What clients are told when the session ends.
     pub(super) fn farewell(&self) -> String {
-        let detail = self.ending.as_ref().map(|ending| ending.detail.as_str()).unwrap_or_default();
+        let detail = self.life.end().map(|end| end.ending.detail.as_str()).unwrap_or_default();
         format!("the session ended: {detail}")
     }
 
     fn finish(&mut self, ctx: &mut Context<Self>) {
-        // The ids go back before anybody hears that the session is over.
+        // The ids go back before anybody is notified that the session is over.
         self.slot = None;
         // Their clients were told; the last news of them comes too late.
-        self.attachments.clear();
+        self.clients.forget();
         if self.life.dead().is_err() {
             log::error!("session {} was taken down in state {}", self.spec.id, self.life.status());
         }
-        if let Some(ending) = &mut self.ending {
-            ending.at = jiff::Timestamp::now();
-            self.launcher.metrics.ended(ending.reason);
+        let mut waiters = Vec::new();
+        if let Some(end) = self.life.end_mut() {
+            end.ending.at = jiff::Timestamp::now();
+            self.launcher.metrics.ended(end.ending.reason);
+            waiters = std::mem::take(&mut end.waiters);
         }
         self.publish(Change::Ended);
-        for ender in self.enders.drain(..) {
-            let _ = ender.send(());
+        for waiter in waiters {
+            let _ = waiter.send(());
         }
         ctx.stop();
     }
 
-    /// Ends the session when who asked for it leaves before it was taken: nobody else knows of it.
-    fn watch_claimant(&mut self, ctx: &mut Context<Self>) {
-        let Some(claimant) = self.claimant.take() else { return };
+    /// Ends the session when the client that requested it disconnects before it was answered: nobody else knows of it.
+    fn watch_claimant(&mut self, claimant: Claimant, ctx: &mut Context<Self>) {
         ctx.spawn(claimant.left().into_actor(self).map(|left, this, ctx| {
             if left {
                 let detail = "the client that asked for it left before it was answered".to_owned();
@@ -275,16 +349,6 @@ impl Session {
 
 impl Actor for Session {
     type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Context<Self>) {
-        self.publish(Change::Created);
-        self.watch_idle_time(ctx);
-        self.watch_claimant(ctx);
-        match self.pool.take() {
-            Some(pool) => self.take_warm(pool, ctx),
-            None => self.launch(None, Duration::ZERO, ctx),
-        }
-    }
 }
 
 impl Handler<ChildExited<PartKey>> for Session {
@@ -292,7 +356,7 @@ impl Handler<ChildExited<PartKey>> for Session {
 
     fn handle(&mut self, exited: ChildExited<PartKey>, ctx: &mut Context<Self>) {
         // An earlier launch's part, or one of a launch that is still under way and reports its failure itself.
-        if self.launched.as_ref().is_none_or(|launched| launched.launch != exited.key.launch) {
+        if self.life.ready().is_none_or(|launched| launched.launch != exited.key.launch) {
             return;
         }
         let cause = match exited.key.part {
@@ -300,9 +364,7 @@ impl Handler<ChildExited<PartKey>> for Session {
             LaunchPart::Driver => EndReason::DriverLost,
             LaunchPart::Display => EndReason::DisplayLost,
         };
-        if self.life.status() == Status::Ready {
-            self.part_lost(cause, exited.reason.to_string(), ctx);
-        }
+        self.part_lost(cause, exited.reason.to_string(), None, ctx);
     }
 }
 
@@ -320,12 +382,11 @@ impl Handler<EndSession> for Session {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, end: EndSession, ctx: &mut Context<Self>) -> Self::Result {
-        let (ended, gone) = oneshot::channel();
-        self.enders.push(ended);
-        if matches!(self.life.status(), Status::Init | Status::Ready) {
-            self.by = end.by;
+        self.terminate_by(end.reason, end.detail, end.by, ctx);
+        let (waiter, gone) = oneshot::channel();
+        if let Some(end) = self.life.end_mut() {
+            end.waiters.push(waiter);
         }
-        self.terminate(end.reason, end.detail, ctx);
         Box::pin(async {
             // A session that breaks down while it ends is gone too.
             let _ = gone.await;
@@ -368,7 +429,9 @@ impl Handler<UseCamera> for Session {
             return Err(Error::NoLiveView);
         }
         let status = self.life.status();
-        let ready = self.launched.as_ref().filter(|_| status == Status::Ready);
-        ready.and_then(|launched| launched.camera.clone()).ok_or(Error::SessionNotReady { status })
+        self.life
+            .ready()
+            .and_then(|launched| launched.camera.clone())
+            .ok_or(Error::SessionNotReady { status })
     }
 }

@@ -1,10 +1,11 @@
 //! A session's attached clients: their admission, their number, their leaving.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use actix::prelude::*;
 use camofleet_api::ids::RequestId;
-use camofleet_api::session::{Contexts, Status};
+use camofleet_api::session::Contexts;
 use tokio::sync::watch;
 
 use super::actor::Session;
@@ -38,9 +39,24 @@ enum ClientAttachment {
     Connected(Recipient<CloseAttachment>),
 }
 
-impl Session {
-    pub(super) fn close_attachments(&mut self, reason: &str) {
-        for client in self.attachments.values_mut() {
+/// The clients of a session.
+#[derive(Default)]
+pub(super) struct Clients {
+    admitted: HashMap<AttachmentId, Client>,
+    last_id: AttachmentId,
+    /// Closed when the contexts that are being discarded are gone.
+    discarding: Option<watch::Receiver<()>>,
+}
+
+impl Clients {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.admitted.len()
+    }
+
+    /// Closes all of them, with this reason.
+    pub fn close(&mut self, reason: &str) {
+        for client in self.admitted.values_mut() {
             match &client.attachment {
                 // One message for each client.
                 ClientAttachment::Connected(close) => {
@@ -53,6 +69,11 @@ impl Session {
                 ClientAttachment::TooLate(_) => {}
             }
         }
+    }
+
+    /// Forgets all of them: their ends are no longer of interest.
+    pub fn forget(&mut self) {
+        self.admitted.clear();
     }
 }
 
@@ -68,7 +89,7 @@ impl Handler<Attach> for Session {
     type Result = ResponseActFuture<Self, Result<AttachmentTicket>>;
 
     fn handle(&mut self, Attach { by }: Attach, _: &mut Context<Self>) -> Self::Result {
-        let discarding = self.discarding.clone();
+        let discarding = self.clients.discarding.clone();
         // The contexts of a client that is let in meanwhile would be discarded with the others.
         let discarded = async {
             if let Some(mut discarding) = discarding {
@@ -82,15 +103,14 @@ impl Handler<Attach> for Session {
 
 impl Session {
     fn admit(&mut self, by: RequestId, ctx: &mut Context<Self>) -> Result<AttachmentTicket> {
-        let status = self.life.status();
-        let Some(launched) = self.launched.as_ref().filter(|_| status == Status::Ready) else {
-            return Err(Error::SessionNotReady { status });
+        let Some(launched) = self.life.ready() else {
+            return Err(Error::SessionNotReady { status: self.life.status() });
         };
-        if self.attachments.len() >= MOST_CLIENTS {
+        if self.clients.len() >= MOST_CLIENTS {
             return Err(Error::TooManyClients { limit: MOST_CLIENTS });
         }
-        self.last_attachment += 1;
-        let id = self.last_attachment;
+        self.clients.last_id += 1;
+        let id = self.clients.last_id;
         let ticket = AttachmentTicket {
             upstream: Upstream {
                 url: launched.endpoint.clone(),
@@ -105,7 +125,8 @@ impl Session {
             session: ctx.address().recipient(),
             lifeline: Lifeline::new(ctx.address().recipient(), id, launched.launch),
         };
-        self.attachments.insert(id, Client { by: by.clone(), attachment: ClientAttachment::Connecting });
+        let client = Client { by: by.clone(), attachment: ClientAttachment::Connecting };
+        self.clients.admitted.insert(id, client);
         self.activity.touch();
         self.publish_by(Change::Attached, Some(by));
         Ok(ticket)
@@ -116,7 +137,7 @@ impl Handler<AttachmentStarted> for Session {
     type Result = ();
 
     fn handle(&mut self, started: AttachmentStarted, _: &mut Context<Self>) {
-        let reason = match self.attachments.get_mut(&started.id) {
+        let reason = match self.clients.admitted.get_mut(&started.id) {
             Some(client) => match &client.attachment {
                 ClientAttachment::TooLate(reason) => reason.clone(),
                 _ => {
@@ -136,18 +157,18 @@ impl Handler<ChildExited<AttachmentId>> for Session {
     type Result = ();
 
     fn handle(&mut self, exited: ChildExited<AttachmentId>, ctx: &mut Context<Self>) {
-        let Some(Client { by, .. }) = self.attachments.remove(&exited.key) else { return };
+        let Some(Client { by, .. }) = self.clients.admitted.remove(&exited.key) else { return };
         self.publish_by(Change::Detached, Some(by.clone()));
-        let last = self.attachments.is_empty() && self.spec.contexts == Contexts::Discard;
+        let last = self.clients.admitted.is_empty() && self.spec.contexts == Contexts::Discard;
         // The generation is the launch that the client was attached to.
         let Some(launched) =
-            self.launched.as_ref().filter(|launched| last && launched.launch == exited.generation)
+            self.life.ready().filter(|launched| last && launched.launch == exited.generation)
         else {
             return;
         };
         let discard = launched.driver.send(InBrowser::DiscardContexts { launch: launched.launch });
         let (under_way, discarding) = watch::channel(());
-        self.discarding = Some(discarding);
+        self.clients.discarding = Some(discarding);
         let discard = tokio::time::timeout(DISCARD_TIMEOUT, discard).into_actor(self);
         ctx.spawn(discard.map(move |discarded, this, _| {
             let error = match discarded {
@@ -162,7 +183,7 @@ impl Handler<ChildExited<AttachmentId>> for Session {
                     this.spec.id
                 );
             }
-            this.discarding = None;
+            this.clients.discarding = None;
             drop(under_way);
         }));
     }

@@ -1,4 +1,4 @@
-//! How a session comes up: with a browser of its pool, or one that is launched for it; at first, and after a crash.
+//! How a session launches: with a browser of its pool, or one that is started for it; at first, and after a crash.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,9 +6,8 @@ use std::time::Duration;
 use actix::prelude::*;
 use camofleet_api::ids::RequestId;
 use camofleet_api::session::{EndReason, StartUrlWait, Status};
-use tokio_util::sync::CancellationToken;
 
-use super::actor::{ReadySession, Session};
+use super::actor::{Launching, ReadySession, Session};
 use super::disk::until_over;
 use crate::driver::InBrowser;
 use crate::launch::launched::Launched;
@@ -24,11 +23,11 @@ const START_URL_TIMEOUT: Duration = Duration::from_secs(60);
 impl Session {
     /// Builds the parts, after taking down what is left of earlier ones and a wait.
     pub(super) fn launch(&mut self, old: Option<Launched>, wait: Duration, ctx: &mut Context<Self>) {
-        let cancel = CancellationToken::new();
-        self.launching = Some(cancel.clone());
-        let (launcher, parent, by) = (self.launcher.clone(), ctx.address().recipient(), self.by.clone());
-        // A restart has its place; who asks for a new session may be refused one.
-        let asked_for = if self.ready.is_some() { LaunchFor::Create } else { LaunchFor::Upkeep };
+        let Some(Launching { cancel, by, ready }) = self.life.launching() else { return };
+        let (cancel, by) = (cancel.clone(), by.clone());
+        // A restart has its place; a create may be refused one.
+        let purpose = if ready.is_some() { LaunchFor::Create } else { LaunchFor::Upkeep };
+        let (launcher, parent) = (self.launcher.clone(), ctx.address().recipient());
         let window = match &self.slot {
             Some(slot) => Window::Slot(Arc::clone(slot)),
             None if self.spec.headless => Window::None,
@@ -43,14 +42,13 @@ impl Session {
                 () = cancel.cancelled() => return Err(Error::Cancelled),
                 () = tokio::time::sleep(wait) => {}
             }
-            launcher.launch(window, parent, asked_for, by, &cancel).await
+            launcher.launch(window, parent, purpose, by, &cancel).await
         };
         ctx.spawn(launch.into_actor(self).map(|launched, this, ctx| this.on_launched(launched, false, ctx)));
     }
 
     /// Takes a browser from the pool; if none waits there, or it dies on the way, one is launched.
     pub(super) fn take_warm(&mut self, pool: Addr<PrewarmPool>, ctx: &mut Context<Self>) {
-        self.launching = Some(CancellationToken::new());
         let parent = ctx.address().recipient();
         let take = async move {
             // Each of a pool's browsers may hang with the same driver: two are asked, and then one is launched.
@@ -67,10 +65,7 @@ impl Session {
             None
         };
         ctx.spawn(take.into_actor(self).map(|warm, this, ctx| match warm {
-            _ if this.life.status() != Status::Init => {
-                this.launched = warm;
-                this.wind_down(ctx);
-            }
+            _ if this.life.status() != Status::Init => this.wind_down(warm, ctx),
             Some(warm) if warm.loss().is_none() => this.on_launched(Ok(warm), true, ctx),
             // Nobody has to know.
             dead => this.launch(dead, Duration::ZERO, ctx),
@@ -78,32 +73,27 @@ impl Session {
     }
 
     fn on_launched(&mut self, launched: Result<Launched>, warm: bool, ctx: &mut Context<Self>) {
-        self.launching = None;
-        let failure = match launched {
-            Ok(launched) => {
-                let loss = launched.loss().cloned();
-                self.slot = launched.slot.clone();
-                launched.show_session(self.activity.clone(), self.spec.view_key.clone());
-                self.browser_version = Some(launched.version.clone());
-                self.launched = Some(launched);
-                loss.map(Error::from)
-            }
-            Err(error) => Some(error),
-        };
         if self.life.status() == Status::Terminating {
-            return self.wind_down(ctx);
+            return self.wind_down(launched.ok(), ctx);
         }
-        if let Some(failure) = failure {
-            return self.launch_failed(failure, ctx);
+        let launched = match launched {
+            Ok(launched) => launched,
+            Err(error) => return self.launch_failed(error, None, ctx),
+        };
+        self.slot = launched.slot.clone();
+        launched.show_session(self.activity.clone(), self.spec.view_key.clone());
+        self.browser_version = Some(launched.version.clone());
+        if let Some(loss) = launched.loss().cloned() {
+            return self.launch_failed(loss.into(), Some(launched), ctx);
         }
-        if let Err(illegal) = self.life.launched() {
-            return log::error!("session {}: {illegal}", self.spec.id);
-        }
+        let Launching { by, ready, .. } = match self.life.launched(launched) {
+            Ok(launching) => launching,
+            Err(illegal) => return log::error!("session {}: {illegal}", self.spec.id),
+        };
         // Its idle time starts when it can be used.
         self.activity.touch();
-        self.publish(Change::Ready);
-        let by = self.by.take();
-        if let Some(ready) = self.ready.take() {
+        self.publish_by(Change::Ready, by.clone());
+        if let Some(ready) = ready {
             // Nobody listens when the request was broken off: `watch_claimant` ends the session.
             let _ = ready.send(Ok(ReadySession { view: self.view(), warm }));
         }
@@ -114,15 +104,15 @@ impl Session {
     /// Ends the session when the files of this launch take more than they may. Started again, the same page would fill the
     /// disk again.
     fn watch_disk(&mut self, ctx: &mut Context<Self>) {
-        let (Some(limit), Some(launched)) = (self.launcher.settings.disk_limit, &self.launched) else {
+        let (Some(limit), Some(launched)) = (self.launcher.settings.disk_limit, self.life.ready()) else {
             return;
         };
         let launch = launched.launch;
         let directory = self.launcher.run_dir.launch_path(launch);
         let over = until_over(Arc::clone(&self.launcher.os), directory, limit.get());
         ctx.spawn(over.into_actor(self).map(move |used, this, ctx| {
-            let current = this.launched.as_ref().is_some_and(|launched| launched.launch == launch);
-            if current && this.life.status() == Status::Ready {
+            let current = this.life.ready().is_some_and(|launched| launched.launch == launch);
+            if current {
                 let detail = format!(
                     "its files take {} MB of the disk, more than RUNNER_SESSION_DISK_MB ({}) allows",
                     used >> 20,
@@ -133,24 +123,26 @@ impl Session {
         }));
     }
 
-    fn launch_failed(&mut self, error: Error, ctx: &mut Context<Self>) {
+    /// A launch came to nothing, or to a browser that is lost already: `left` is what there is to take down.
+    fn launch_failed(&mut self, error: Error, left: Option<Launched>, ctx: &mut Context<Self>) {
         // Nothing is wrong with a launch that went with its driver: the session is treated like one that was up.
         if let Error::DriverLost { detail } = error {
-            return self.part_lost(EndReason::DriverLost, detail, ctx);
+            return self.part_lost(EndReason::DriverLost, detail, left, ctx);
         }
         let text = error.to_string();
-        match self.ready.take() {
+        let Some(launching) = self.life.launching_mut() else { return };
+        match launching.ready.take() {
             Some(ready) => {
                 let _ = ready.send(Err(error));
-                self.terminate(EndReason::LaunchFailed, text, ctx);
+                self.fail(EndReason::LaunchFailed, text, left, ctx);
             }
             // It was up before: one more failure of its restart.
-            None => self.part_lost(EndReason::LaunchFailed, text, ctx),
+            None => self.part_lost(EndReason::LaunchFailed, text, left, ctx),
         }
     }
 
     fn open_start_url(&mut self, by: Option<RequestId>, ctx: &mut Context<Self>) {
-        let (Some(url), Some(launched)) = (self.spec.start_url.clone(), &self.launched) else { return };
+        let (Some(url), Some(launched)) = (self.spec.start_url.clone(), self.life.ready()) else { return };
         if self.spec.start_url_wait == StartUrlWait::None {
             return;
         }
@@ -164,7 +156,7 @@ impl Session {
             timeout: START_URL_TIMEOUT,
         });
         ctx.spawn(open.into_actor(self).map(move |opened, this, _| {
-            let current = this.launched.as_ref().is_some_and(|launched| launched.launch == launch);
+            let current = this.life.ready().is_some_and(|launched| launched.launch == launch);
             // A browser that is gone has its own story.
             if let (true, Ok(Err(error))) = (current, opened) {
                 this.start_url_error = Some(error.replace(&url, &shown));

@@ -1,8 +1,8 @@
-//! The life of a session as a pure state machine.
+//! The life of a session as a pure state machine, whose states carry what belongs to them.
 
 use camofleet_api::session::Status;
 
-/// Something that was asked of a session in a state that does not allow it.
+/// A move that a session in this state can't make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a session that is {from} can't become {to}")]
 pub struct IllegalMove {
@@ -12,67 +12,124 @@ pub struct IllegalMove {
     pub to: Status,
 }
 
-/// The state of one session.
+/// A state, with its data: `L` while the session launches, `R` once it is ready, `E` from its end on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lifecycle {
-    status: Status,
-    restarts: u32,
+enum Phase<L, R, E> {
+    Init(L),
+    Ready(R),
+    Ending { end: E, dead: bool },
 }
 
-impl Default for Lifecycle {
-    fn default() -> Self {
-        Self::new()
+impl<L, R, E> Phase<L, R, E> {
+    fn status(&self) -> Status {
+        match self {
+            Self::Init(_) => Status::Init,
+            Self::Ready(_) => Status::Ready,
+            Self::Ending { dead: false, .. } => Status::Terminating,
+            Self::Ending { dead: true, .. } => Status::Dead,
+        }
     }
 }
 
-impl Lifecycle {
-    /// A session that was just asked for.
-    pub fn new() -> Self {
-        Self { status: Status::Init, restarts: 0 }
+/// What a session was until its end, or its restart, began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Before<L, R> {
+    /// It was launching.
+    Launching(L),
+    /// It was ready.
+    Ready(R),
+}
+
+/// The state of one session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lifecycle<L, R, E> {
+    phase: Phase<L, R, E>,
+    restarts: u32,
+}
+
+impl<L, R, E> Lifecycle<L, R, E> {
+    /// A session that launches for the first time.
+    pub fn new(launching: L) -> Self {
+        Self { phase: Phase::Init(launching), restarts: 0 }
     }
 
     /// Where it stands.
     pub fn status(&self) -> Status {
-        self.status
+        self.phase.status()
     }
 
-    /// How often it was built anew after a crash.
+    /// How often it was restarted after a crash.
     pub fn restarts(&self) -> u32 {
         self.restarts
     }
 
-    fn go(&mut self, from: &[Status], to: Status) -> Result<(), IllegalMove> {
-        if !from.contains(&self.status) {
-            return Err(IllegalMove { from: self.status, to });
+    /// The launch that is under way, while it is INIT.
+    pub fn launching(&self) -> Option<&L> {
+        match &self.phase {
+            Phase::Init(launching) => Some(launching),
+            _ => None,
         }
-        self.status = to;
-        Ok(())
     }
 
-    /// Its parts are up: INIT → READY.
+    /// The same, to change it.
+    pub fn launching_mut(&mut self) -> Option<&mut L> {
+        match &mut self.phase {
+            Phase::Init(launching) => Some(launching),
+            _ => None,
+        }
+    }
+
+    /// Its parts, while it is READY.
+    pub fn ready(&self) -> Option<&R> {
+        match &self.phase {
+            Phase::Ready(parts) => Some(parts),
+            _ => None,
+        }
+    }
+
+    /// Its end, once that has begun.
+    pub fn end(&self) -> Option<&E> {
+        match &self.phase {
+            Phase::Ending { end, .. } => Some(end),
+            _ => None,
+        }
+    }
+
+    /// The same, to change it.
+    pub fn end_mut(&mut self) -> Option<&mut E> {
+        match &mut self.phase {
+            Phase::Ending { end, .. } => Some(end),
+            _ => None,
+        }
+    }
+
+    /// Its parts are up: INIT → READY. Returns what belonged to the launch.
     ///
     /// # Errors
-    /// From any other state.
-    pub fn launched(&mut self) -> Result<(), IllegalMove> {
-        self.go(&[Status::Init], Status::Ready)
+    /// From any other state; the parts are dropped then.
+    pub fn launched(&mut self, parts: R) -> Result<L, IllegalMove> {
+        match std::mem::replace(&mut self.phase, Phase::Ready(parts)) {
+            Phase::Init(launching) => Ok(launching),
+            other => Err(self.stay(other, Status::Ready)),
+        }
     }
 
-    /// A part broke and is built anew: READY → INIT, or INIT again when the new one broke too.
+    /// A part broke, and another launch begins: READY → INIT, or INIT again when the new one broke too.
     ///
     /// # Errors
     /// When it is ending or ended.
-    pub fn restart(&mut self) -> Result<(), IllegalMove> {
-        self.go(&[Status::Ready, Status::Init], Status::Init)?;
+    pub fn restart(&mut self, launching: L) -> Result<Before<L, R>, IllegalMove> {
+        let before = self.leave(Phase::Init(launching))?;
         self.restarts += 1;
-        Ok(())
+        Ok(before)
     }
 
     /// Its end begins: INIT or READY → TERMINATING.
     ///
     /// # Errors
     /// When it began before.
-    pub fn terminate(&mut self) -> Result<(), IllegalMove> {
-        self.go(&[Status::Init, Status::Ready], Status::Terminating)
+    pub fn terminate(&mut self, end: E) -> Result<Before<L, R>, IllegalMove> {
+        self.leave(Phase::Ending { end, dead: false })
     }
 
     /// Nothing is left: TERMINATING → DEAD.
@@ -80,7 +137,30 @@ impl Lifecycle {
     /// # Errors
     /// From any other state.
     pub fn dead(&mut self) -> Result<(), IllegalMove> {
-        self.go(&[Status::Terminating], Status::Dead)
+        match &mut self.phase {
+            Phase::Ending { dead: dead @ false, .. } => {
+                *dead = true;
+                Ok(())
+            }
+            other => Err(IllegalMove { from: other.status(), to: Status::Dead }),
+        }
+    }
+
+    /// Moves on from INIT or READY.
+    fn leave(&mut self, next: Phase<L, R, E>) -> Result<Before<L, R>, IllegalMove> {
+        let to = next.status();
+        match std::mem::replace(&mut self.phase, next) {
+            Phase::Init(launching) => Ok(Before::Launching(launching)),
+            Phase::Ready(parts) => Ok(Before::Ready(parts)),
+            other => Err(self.stay(other, to)),
+        }
+    }
+
+    /// Puts back the state of a session that can't make a move.
+    fn stay(&mut self, phase: Phase<L, R, E>, to: Status) -> IllegalMove {
+        let from = phase.status();
+        self.phase = phase;
+        IllegalMove { from, to }
     }
 }
 
@@ -88,20 +168,35 @@ impl Lifecycle {
 mod tests {
     use super::*;
 
-    type Move = fn(&mut Lifecycle) -> Result<(), IllegalMove>;
+    type Life = Lifecycle<(), (), ()>;
+    type Move = fn(&mut Life) -> Result<(), IllegalMove>;
 
     const MOVES: [(&str, Move, &[Status], Status); 4] = [
-        ("launched", Lifecycle::launched, &[Status::Init], Status::Ready),
-        ("restart", Lifecycle::restart, &[Status::Init, Status::Ready], Status::Init),
-        ("terminate", Lifecycle::terminate, &[Status::Init, Status::Ready], Status::Terminating),
-        ("dead", Lifecycle::dead, &[Status::Terminating], Status::Dead),
+        ("launched", |life| life.launched(()), &[Status::Init], Status::Ready),
+        ("restart", |life| life.restart(()).map(drop), &[Status::Init, Status::Ready], Status::Init),
+        (
+            "terminate",
+            |life| life.terminate(()).map(drop),
+            &[Status::Init, Status::Ready],
+            Status::Terminating,
+        ),
+        ("dead", Life::dead, &[Status::Terminating], Status::Dead),
     ];
+
+    fn at(status: Status) -> Life {
+        let phase = match status {
+            Status::Init => Phase::Init(()),
+            Status::Ready => Phase::Ready(()),
+            Status::Terminating | Status::Dead => Phase::Ending { end: (), dead: status == Status::Dead },
+        };
+        Lifecycle { phase, restarts: 0 }
+    }
 
     #[test]
     fn every_move_is_allowed_from_its_states_and_refused_from_all_others() {
         for (name, make, allowed, to) in MOVES {
             for from in Status::ALL {
-                let mut life = Lifecycle { status: from, restarts: 0 };
+                let mut life = at(from);
                 let expected = if allowed.contains(&from) { Ok(()) } else { Err(IllegalMove { from, to }) };
                 assert_eq!(make(&mut life), expected, "{name} from {from}");
                 let status = if expected.is_ok() { to } else { from };
@@ -112,12 +207,25 @@ mod tests {
 
     #[test]
     fn only_restarts_that_happen_are_counted() {
-        let mut life = Lifecycle::new();
-        life.launched().unwrap();
-        life.restart().unwrap();
-        life.restart().unwrap();
-        life.terminate().unwrap();
-        assert!(life.restart().is_err());
+        let mut life = Life::new(());
+        life.launched(()).unwrap();
+        life.restart(()).unwrap();
+        life.restart(()).unwrap();
+        life.terminate(()).unwrap();
+        assert!(life.restart(()).is_err());
         assert_eq!(life.restarts(), 2);
+    }
+
+    #[test]
+    fn what_belongs_to_a_state_is_there_while_it_lasts_and_handed_back_after() {
+        let mut life = Lifecycle::new("launch 1");
+        assert_eq!((life.launching(), life.ready(), life.end()), (Some(&"launch 1"), None, None));
+        assert_eq!(life.launched("parts"), Ok("launch 1"));
+        assert_eq!((life.launching(), life.ready(), life.end()), (None, Some(&"parts"), None));
+        assert_eq!(life.restart("launch 2"), Ok(Before::Ready("parts")));
+        assert_eq!(life.terminate("end"), Ok(Before::Launching("launch 2")));
+        assert!(life.launched("too late").is_err());
+        life.dead().unwrap();
+        assert_eq!((life.launching(), life.ready(), life.end()), (None, None, Some(&"end")));
     }
 }
