@@ -266,7 +266,7 @@ RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \
     && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx
 WORKDIR /src
 ENTRYPOINT ["/usr/bin/tini", "--"]
-CMD ["scripts/dev.sh"]
+CMD ["scripts/dev.sh", "--backend"]
 
 # ---- a whole fleet ----
 FROM screens AS fleet

@@ -4,7 +4,9 @@
 #                       TOKEN=1 makes an access token first, as make token does
 #   make token          writes access tokens into .env, which camofleet and compose read, and prints the one for clients
 #   make build          the same without starting: leaves target/release/camofleet
-#   make test           every test of every language
+#   make dev            starts backend and panel, which are rebuilt and reloaded at every change, until Ctrl-C
+#   make check          what to run before a commit: quick lints and tests of what has changed
+#   make test           every test of every language, without optimisation; SUITES="rust driver" only these
 #   make test-deploy    of these, the tests of the Helm chart and all else in deploy/
 #   make lint           formatting, lints, types, and the direction of dependencies
 #   make images         the container images of all targets, and the size of each; CAMOUFOX=none does without Camoufox
@@ -19,9 +21,9 @@ SHELL := /bin/bash
 
 # The binary has a promised place, whatever the caller's environment says.
 export CARGO_TARGET_DIR := $(CURDIR)/target
-export CAMOFLEET_BIN := $(CARGO_TARGET_DIR)/release/camofleet
+BINARY := $(CARGO_TARGET_DIR)/release/camofleet
 
-.PHONY: setup setup-tests build run token test test-deploy lint images test-containers docs docs-serve screenshots docs-screenshots k8s-manifests settings-docs api-docs sbom clean
+.PHONY: setup setup-tests build run token dev check test test-deploy lint images test-containers docs docs-serve screenshots docs-screenshots k8s-manifests settings-docs api-docs sbom clean
 
 setup:
 	@scripts/setup.sh
@@ -33,19 +35,24 @@ build: setup
 	@scripts/build.sh
 
 run: build $(if $(TOKEN),token)
-	@exec "$(CAMOFLEET_BIN)" serve $(ARGS)
+	@exec "$(BINARY)" serve $(ARGS)
 
 # Makes the access tokens that .env lacks, and prints the one for clients.
 token:
 	@scripts/token.sh
 
+# Started by exec, so that Ctrl-C ends it and not only the shell in between.
+dev:
+	@exec scripts/dev.sh $(ARGS)
+
+check: setup-tests
+	@exec scripts/check.sh
+
 test: setup-tests
-	@scripts/build.sh
-	@scripts/test.sh
+	@exec scripts/test.sh $(SUITES)
 
 test-deploy: setup-tests
-	@scripts/build.sh
-	@scripts/test.sh deploy
+	@exec scripts/test.sh deploy
 
 lint: setup-tests
 	@scripts/lint.sh
@@ -66,12 +73,12 @@ docs-serve: setup-tests
 
 # Pictures of a real fleet with real browsers: every page of the panel in every size, and those that the documents show.
 screenshots: setup-tests
-	@scripts/build.sh
+	@scripts/build.sh --tests
 	@cd fleet/tests/e2e && SCREENSHOTS=all node --test --test-timeout=300000 panel-pages.test.mjs
 	@echo "$(CARGO_TARGET_DIR)/screenshots"
 
 docs-screenshots: setup-tests
-	@scripts/build.sh
+	@scripts/build.sh --tests
 	@cd fleet/tests/e2e && SCREENSHOTS=docs node --test --test-timeout=300000 panel-pages.test.mjs
 
 # Writes deploy/k8s, which is made from the Helm chart.

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Builds the web pages and the release binary, which carries them.
+# Builds the web pages and camofleet, which carries them.
 #
-#   scripts/build.sh               both
+#   scripts/build.sh               the pages and the release binary
 #   scripts/build.sh --frontend    only the pages
+#   scripts/build.sh --tests       the pages, and without optimisation the binary and all tests in Rust: what the tests run
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -26,6 +27,9 @@ build_frontend() {
 }
 
 build_frontend
-if [ "${1:-}" != --frontend ]; then
-  step "building camofleet" cargo build --quiet --release --locked --package camofleet
-fi
+case ${1:-} in
+  --frontend) ;;
+  # In one command: what the tests need of the libraries and what the binary needs of them is compiled once.
+  --tests) step "building camofleet and its tests" cargo build --locked --workspace --bins --tests ;;
+  *) step "building camofleet" cargo build --release --locked --package camofleet ;;
+esac

@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh            what building and running need
 #   scripts/setup.sh --tests    what tests and lints need as well
+#   scripts/setup.sh --dev      what make dev needs as well as building and running
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -19,6 +20,8 @@ if [ "${1:-}" = --tests ]; then
   packages+=(chromium openssl python3-venv)
   npm_packages+=(fleet/tests/e2e docs)
   python_packages+=(fleet/tests/api deploy/tests)
+elif [ "${1:-}" = --dev ]; then
+  packages+=(entr)
 fi
 
 require_toolchains() {
@@ -140,10 +143,13 @@ download_nginx() {
 require_toolchains
 if $tests; then require_lint_tools; fi
 install_packages
-if $tests; then unpack_nginx; fi
+# Side by side: each of them waits for the network or keeps one processor busy. apt-get is first, because they may need what it
+# installs.
+if $tests; then lane unpack_nginx; fi
 for directory in "${npm_packages[@]}"; do
-  install_npm_packages "$directory"
+  lane install_npm_packages "$directory"
 done
 for directory in "${python_packages[@]}"; do
-  install_python_packages "$directory"
+  lane install_python_packages "$directory"
 done
+join_lanes

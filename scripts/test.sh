@@ -1,49 +1,72 @@
 #!/usr/bin/env bash
-# Runs test suites to their ends, prints one line for each, shows the output of those that failed, and closes
-# with "N passed, N failed".
+# Builds camofleet and its tests without optimisation, and runs the test suites to their ends. Says how far each is, prints a
+# line when one has ended, and the output of those that failed, and closes with "N passed, N failed".
 #
-#   scripts/test.sh            every suite
-#   scripts/test.sh deploy     this one: frontend, rust, driver, deploy, api or e2e
+#   scripts/test.sh                   every suite
+#   scripts/test.sh deploy driver     these: frontend, rust, deploy, driver, api, e2e or e2e-exacting
+#
+#   CAMOFLEET_BIN   the binary under test; unset: the one that is built here
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 
-logs=${CARGO_TARGET_DIR:-target}/test-logs
+target=${CARGO_TARGET_DIR:-$PWD/target}
+logs=$target/test-logs
 mkdir -p "$logs"
 rm -f "$logs"/*
 export NO_COLOR=1
+export CAMOFLEET_BIN=${CAMOFLEET_BIN:-$target/debug/camofleet}
 passed=0
 failed=0
 failures=
 
-readonly suites=(frontend rust driver deploy api e2e)
-readonly wanted=${1:-}
-[[ -z "$wanted" || " ${suites[*]} " == *" $wanted "* ]] || fail "there is no suite $wanted; the suites are ${suites[*]}"
+readonly suites=(frontend rust deploy driver api e2e e2e-exacting)
+readonly with_binary=(rust deploy api e2e e2e-exacting)
+readonly wanted=("$@")
+for name in "${wanted[@]}"; do
+  [[ " ${suites[*]} " == *" $name "* ]] || fail "there is no suite $name; the suites are ${suites[*]}"
+done
 
 chosen() {
-  [ -z "$wanted" ] || [ "$1" = "$wanted" ]
+  [ ${#wanted[@]} -eq 0 ] || [[ " ${wanted[*]} " == *" $1 "* ]]
 }
 
 # A suite that hangs ends the run with what it printed so far, instead of never.
-readonly longest=30m
+longest=${LONGEST_SUITE:-30m}
 
-# Runs a suite and notes how it ended; safe to be sent to the background.
+# Runs a suite, notes how it ended and how long it took, and prints its result.
 run() {
-  local suite=$1 started=$SECONDS status=0
+  local suite=$1 status=0 started=$SECONDS reporter
   shift
   chosen "$suite" || return 0
-  timeout --foreground --kill-after=10 "$longest" "$@" >"$logs/$suite.log" 2>&1 </dev/null || status=$?
+  # It is known already to have failed.
+  if [ -f "$logs/$suite.status" ]; then
+    summarise "$suite"
+    return
+  fi
+  : >"$logs/$suite.log"
+  printf '%s …\n' "$suite"
+  report_progress "$suite" "$logs/$suite.log" &
+  reporter=$!
+  # It gets a process group of its own, all of which is ended when it takes too long.
+  timeout --kill-after=10 "$longest" "$@" >"$logs/$suite.log" 2>&1 </dev/null &
+  echo $! >"$logs/$suite.pid"
+  wait $! || status=$?
+  rm -f "$logs/$suite.pid"
+  end_progress "$reporter"
   echo "$status $((SECONDS - started))" >"$logs/$suite.status"
+  summarise "$suite"
 }
 
-run_npm() {
-  local suite=$1 directory=$2
-  chosen "$suite" || return 0
-  if has_npm_script "$directory" test; then
-    run "$suite" npm --prefix "$directory" test
-  else
-    echo skipped >"$logs/$suite.status"
-  fi
+# Ends the suites that run, which are not in the process groups of their lanes, and the script with a status.
+break_off() {
+  local pid file
+  trap - INT TERM
+  for pid in "${lanes[@]}"; do kill -- "-$pid" 2>/dev/null || true; done
+  for file in "$logs"/*.pid; do
+    if [ -f "$file" ]; then kill "$(cat "$file")" 2>/dev/null || true; fi
+  done
+  exit "$1"
 }
 
 # How many tests passed and failed, by the summaries of cargo test, node --test (TAP or spec), vitest and anything else
@@ -65,51 +88,87 @@ name_failures() {
     /^ *FAIL /                   { sub(/^ *FAIL +/, ""); print }
     /^(FAILED|ERROR) .*::/       { sub(/^[A-Z]+ /, ""); sub(/ - .*/, ""); print }
     /^✖ failing tests:$/         { listed = 1; next }
+    /^ℹ tests /                  { listed = 0 }
     listed && /^✖ /              { sub(/^✖ /, ""); print }
   ' "$1" | sort --unique
 }
 
-# Prints a suite's closing line and adds it to the sums.
-close() {
+# A suite's numbers of tests that passed and failed, its exit status and its seconds.
+result_of() {
   local suite=$1 status duration suite_passed suite_failed
-  chosen "$suite" || return 0
   read -r status duration <"$logs/$suite.status"
-  if [ "$status" = skipped ]; then
-    printf '%-9s skipped: it has no tests\n' "$suite"
-    return
-  fi
   read -r suite_passed suite_failed < <(count_tests "$logs/$suite.log")
   # A suite can also fail as a whole, by not compiling for instance, or by finding no test at all.
   if [ "$suite_failed" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$suite_passed" -eq 0 ]; }; then suite_failed=1; fi
-  passed=$((passed + suite_passed))
-  failed=$((failed + suite_failed))
-  printf '%-9s %d passed, %d failed (%d s)\n' "$suite" "$suite_passed" "$suite_failed" "$duration"
-  if [ "$suite_failed" -gt 0 ]; then
-    printf -- '---- %s (%s) ----\n' "$suite" "$logs/$suite.log"
-    [ "$status" -ne 124 ] || printf '… ended after %s\n' "$longest"
-    tail -n 400 "$logs/$suite.log"
-    printf -- '---- end of %s ----\n' "$suite"
-    # Once more at the very end, where it is looked for first.
-    failures+=$(name_failures "$logs/$suite.log" | sed "s/^/failed: $suite: /")$'\n'
-  fi
+  echo "$suite_passed $suite_failed $status $duration"
 }
 
-# The suites with real browsers have the machine to themselves: their time limits are measured, not padded.
-run_npm frontend frontend &
-run rust cargo test --locked --workspace --no-fail-fast
-wait
-close frontend
-close rust
-run_npm driver actors/driver
-close driver
-run deploy deploy/tests/run
-close deploy
-run api fleet/tests/api/run
-close api
-run_npm e2e fleet/tests/e2e
-close e2e
+# Prints a suite's closing line as soon as it has ended.
+summarise() {
+  local suite_passed suite_failed status duration
+  read -r suite_passed suite_failed status duration < <(result_of "$1")
+  printf '%-12s %d passed, %d failed (%d s)\n' "$1" "$suite_passed" "$suite_failed" "$duration"
+}
 
-[ -n "$wanted" ] || printf 'all suites took %d s\n' "$SECONDS"
+# Adds a suite to the sums, and prints its log when it failed.
+close() {
+  local suite=$1 suite_passed suite_failed status duration names
+  chosen "$suite" || return 0
+  # Its lane was broken off.
+  [ -f "$logs/$suite.status" ] || { echo "1 0" >"$logs/$suite.status"; : >>"$logs/$suite.log"; }
+  read -r suite_passed suite_failed status duration < <(result_of "$suite")
+  passed=$((passed + suite_passed))
+  failed=$((failed + suite_failed))
+  [ "$suite_failed" -gt 0 ] || return 0
+  printf -- '---- %s (%s) ----\n' "$suite" "$logs/$suite.log"
+  [ "$status" -ne 124 ] || printf '… ended after %s\n' "$longest"
+  without_progress "$logs/$suite.log" | tail -n 400
+  printf -- '---- end of %s ----\n' "$suite"
+  # Once more at the very end, where it is looked for first.
+  names=$(name_failures "$logs/$suite.log")
+  failures+=$(printf '%s\n' "${names:-as a whole, with status $status}" | sed "s/^/failed: $suite: /")$'\n'
+}
+
+run_frontend() { run frontend npm --prefix frontend test; }
+run_deploy() { run deploy deploy/tests/run; }
+run_tolerant() { run e2e fleet/tests/e2e/run tolerant; }
+run_driver_and_api() {
+  run driver npm --prefix actors/driver test
+  run api fleet/tests/api/run
+}
+
+# Builds what the chosen suites test.
+build() {
+  local suite
+  for suite in "${with_binary[@]}"; do
+    if chosen "$suite"; then
+      scripts/build.sh --tests
+      return
+    fi
+  done
+}
+
+# The panel's tests need no binary, and take what the compiler leaves of the processors.
+lane run_frontend
+if ! build; then
+  # They could only test what was built before.
+  for suite in "${with_binary[@]}"; do
+    echo "not run: camofleet does not build" >"$logs/$suite.log"
+    echo "1 0" >"$logs/$suite.status"
+  done
+fi
+lane run_deploy
+run rust cargo test --locked --workspace --no-fail-fast
+join_lanes || true
+# Of the suites with real browsers these bear company. The limits of time and memory in the last one are measured, not padded:
+# it has the machine to itself.
+lane run_driver_and_api
+lane run_tolerant
+join_lanes || true
+run e2e-exacting fleet/tests/e2e/run exacting
+
+for suite in "${suites[@]}"; do close "$suite"; done
+printf 'all suites took %d s\n' "$SECONDS"
 printf '%s' "$failures"
 printf '%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ]

@@ -15,7 +15,7 @@ import yaml
 from chart import REPOSITORY, render
 
 HERE = Path(__file__).resolve().parent
-BINARY = Path(os.environ.get("CAMOFLEET_BIN") or REPOSITORY / "target/release/camofleet")
+BINARY = Path(os.environ.get("CAMOFLEET_BIN") or REPOSITORY / "target/debug/camofleet")
 VALUES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((HERE / "values").glob("*.yaml"))}
 # What camofleet would read from this process' own environment.
 OUR_SETTINGS = re.compile(
@@ -38,7 +38,7 @@ def objects(values):
 @functools.lru_cache(None)
 def camofleet(*arguments, settings=(), directory="/"):
     """Runs the binary with these settings and no others."""
-    assert BINARY.is_file(), f"{BINARY} is missing: run `make build`, or name the binary in CAMOFLEET_BIN"
+    assert BINARY.is_file(), f"{BINARY} is missing: run `scripts/build.sh --tests`, or name the binary in CAMOFLEET_BIN"
     inherited = {name: value for name, value in os.environ.items() if not OUR_SETTINGS.match(name)}
     return subprocess.run(
         [BINARY, *arguments], cwd=directory, env=inherited | dict(settings), text=True, timeout=30,

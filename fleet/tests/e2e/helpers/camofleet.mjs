@@ -15,7 +15,7 @@ import { Ranges } from './ranges.mjs';
 import { until, within } from './wait.mjs';
 
 const REPOSITORY = fileURLToPath(new URL('../../../../', import.meta.url));
-const BINARY = process.env.CAMOFLEET_BIN ?? path.join(REPOSITORY, 'target/release/camofleet');
+const BINARY = process.env.CAMOFLEET_BIN ?? path.join(REPOSITORY, 'target/debug/camofleet');
 const OUR_SETTINGS = /^(RUNNER|WORKER|CONTROL|GATEWAY|CAMOFLEET|VNC|CAMOU)_|^(HTTP_(HOST|PORT)|WS_(READ|WRITE)_TIMEOUT_MS|TCP_.*_MS|MAX_CONCURRENT_SESSIONS|SHUTDOWN_GRACE_MS|RUST_LOG)$/;
 const LONGEST_LOG = 150;
 
