@@ -34,14 +34,17 @@ sources() {
     \( -name '*.rs' -o -name 'Cargo.*' -o -name '*.mjs' \) -print
 }
 
-# entr ends with 2 when there is a new file, which it does not know of yet.
+# entr ends with 2 when there is a new file, and with 1 when one has gone: then it needs another list.
 run_backend() {
-  local status=2
-  while [ "$status" -eq 2 ]; do
+  local status
+  while true; do
     status=0
     sources | entr -d -n -r cargo run --locked --package camofleet -- serve "${options[@]}" || status=$?
+    case $status in
+      1 | 2) sleep 1 ;;
+      *) return "$status" ;;
+    esac
   done
-  return "$status"
 }
 
 # shellcheck disable=SC2317 # called by lane
