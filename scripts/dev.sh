@@ -27,7 +27,8 @@ done
 ui_port=${UI_PORT:-5173}
 
 scripts/setup.sh --dev
-scripts/build.sh --frontend
+# The web crate compiles with whichever pages are there; those that change come from the panel's server.
+if [ ! -f frontend/dist/index.html ] || ! $panel; then scripts/build.sh --frontend; fi
 
 sources() {
   find Cargo.toml Cargo.lock api actors web fleet \( -name node_modules -o -path fleet/tests \) -prune -o \
