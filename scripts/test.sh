@@ -15,6 +15,7 @@ logs=$target/test-logs
 mkdir -p "$logs"
 rm -f "$logs"/*
 export NO_COLOR=1
+if [ -n "${CAMOFLEET_BIN:-}" ]; then printf 'the binary under test is %s\n' "$CAMOFLEET_BIN"; fi
 export CAMOFLEET_BIN=${CAMOFLEET_BIN:-$target/debug/camofleet}
 passed=0
 failed=0
