@@ -35,6 +35,11 @@ chosen() {
 # A suite that hangs ends the run with what it printed so far, instead of never.
 longest=${LONGEST_SUITE:-30m}
 
+# How far a suite is: the number of results that it has printed.
+progress_of() {
+  awk '/^ *(✔|✖|✓|×|❯) / || /^(not )?ok [0-9]/ || /^test .* \.\.\. / { results += 1 } END { if (results) print ", " results " results" }' "$1"
+}
+
 # Runs a suite, notes how it ended and how long it took, and prints its result.
 run() {
   local suite=$1 status=0 started=$SECONDS reporter
