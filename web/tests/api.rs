@@ -2,8 +2,11 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+
 use awc::http::StatusCode;
 use camofleet_actors::testing::fake_os::Fault;
+use camofleet_actors::views::gateway::{PortMap, Targets};
 use camofleet_web::{CorsOrigins, Surface};
 use serde_json::{Value, json};
 use support::{Options, api, view_key};
@@ -119,9 +122,14 @@ async fn handshakes_that_cannot_be_served_are_refused_before_the_upgrade() {
     let session = api.create(r#"{"vnc":true}"#).await;
     let path = format!("/sessions/local/{}/ws", session["id"].as_str().unwrap());
     assert_error(api.refused_handshake(&path).await, 502, "upstream_unreachable");
-    assert_error(api.refused_handshake("/websockify?token=6900").await, 502, "upstream_unreachable");
     let (_, shown) = api.get(path.trim_end_matches("/ws")).await;
     assert_eq!(shown["attached"], 0, "a client whose browser was not reached does not count");
+    api.stop().await;
+    // Nothing listens on the port of the screen.
+    let ports =
+        PortMap { named: BTreeMap::new(), host: "127.0.0.1".to_owned(), ids: 6900..=6900, base_port: 1 };
+    let api = support::api(Options { targets: Targets::Ports(ports), ..Options::default() }).await;
+    assert_error(api.refused_handshake("/websockify?token=6900").await, 502, "upstream_unreachable");
     api.stop().await;
 }
 

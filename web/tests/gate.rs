@@ -214,22 +214,18 @@ async fn every_answer_says_what_a_browser_may_do_with_it() {
 
 #[actix_web::test]
 async fn a_live_view_opens_by_its_key_and_by_its_number_only_where_that_was_said() {
-    // The fake machine's VNC servers listen nowhere: who is let in finds nobody.
-    let (let_in, over) = (refused(502, "upstream_unreachable"), refused(410, "view_over"));
+    // Whoever is let in hears the fake machine's screen.
+    let (let_in, over) = ((101, "RFB 003.008".to_owned()), refused(410, "view_over"));
     let open = api(Options::default()).await;
     let session = open.create(r#"{"vnc":true}"#).await;
     let key = view_key(&session["vnc"]);
     let shake =
-        async |api: &Api, query: &str| refusal(api.refused_handshake(&format!("/websockify?{query}")).await);
+        async |api: &Api, query: &str| refusal(api.opened_view(&format!("/websockify?{query}"), "").await);
     assert_eq!(shake(&open, "token=6900").await, let_in);
     assert_eq!(shake(&open, &format!("token=6900&key={key}")).await, let_in);
     assert_eq!(shake(&open, &format!("token=6900&key={}", "0".repeat(32))).await, over);
     let keyed = format!("/websockify?token=6900&key={key}");
-    assert_eq!(
-        refusal(open.refused_handshake_with(&keyed, EVIL).await),
-        let_in,
-        "who has the address was given it"
-    );
+    assert_eq!(refusal(open.opened_view(&keyed, EVIL).await), let_in, "who has the address was given it");
     let (_, shown) = open.get("/websockify/view?token=6900").await;
     assert_eq!(shown, json!({"session": session["id"], "key": key}));
     let path = format!("/sessions/local/{}", session["id"].as_str().unwrap());

@@ -26,14 +26,15 @@ use tokio_util::sync::CancellationToken;
 use self::camera::{Lens, Line};
 use self::keyboard::Keyboard;
 use self::parts::{DisplayParts, Screen};
-use self::viewers::Stage;
+use self::viewers::{Arrivals, Stage};
 use crate::host::rundir::{LaunchDir, RunDir};
 use crate::host::slots::SlotLease;
 use crate::metrics::Metrics;
 use crate::model::error::{Error, Result};
 use crate::model::links::LinkBases;
+use crate::model::screen::ScreenHandle;
 use crate::model::session::VncView;
-use crate::process::{Connections, Os};
+use crate::process::Os;
 use crate::supervision::PulseSettings;
 use crate::supervision::part::{Adopt, Answer, CheckAlive, LaunchPart, PartBond};
 
@@ -77,6 +78,7 @@ impl DisplaySettings {
     pub(crate) fn view(&self, slot: &SlotLease) -> VncView {
         VncView {
             id: Some(slot.vnc_id),
+            screen: Some(slot.screen.clone()),
             server: Some(SocketAddr::new(reachable(self.bind), slot.vnc_port)),
             links: self.links.links(slot.vnc_id),
             key: None,
@@ -87,6 +89,7 @@ impl DisplaySettings {
     pub(crate) fn shared_view(&self, shared: &SharedDisplaySettings) -> VncView {
         VncView {
             id: None,
+            screen: None,
             server: Some(SocketAddr::new(reachable(self.bind), shared.vnc_port)),
             links: ViewLinks {
                 ws: self.links.ws.clone(),
@@ -99,7 +102,7 @@ impl DisplaySettings {
 }
 
 /// The address by which a machine itself reaches what listens there: "every address" is none that can be called.
-pub fn reachable(bind: IpAddr) -> IpAddr {
+fn reachable(bind: IpAddr) -> IpAddr {
     match bind {
         IpAddr::V4(bind) if bind.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(bind) if bind.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -139,7 +142,7 @@ enum Viewers {
 }
 
 /// Serves all who look at a screen, for as long as this is polled.
-async fn serve(lens: Lens, line: Line, arriving: Connections, stage: Stage) {
+async fn serve(lens: Lens, line: Line, arriving: Arrivals, stage: Stage) {
     join(viewers::serve(stage, arriving), camera::serve(lens, line)).await;
 }
 
@@ -158,7 +161,7 @@ impl Display {
         let tools =
             settings.tools.as_ref().map_err(|remedy| Error::NoVncTooling { remedy: remedy.clone() })?;
         let failed = |error: io::Error| Error::DisplayFailed { detail: error.to_string() };
-        let arriving = listen(os, SocketAddr::new(settings.bind, slot.vnc_port))?;
+        let arriving = listen(os, SocketAddr::new(settings.bind, slot.vnc_port), &slot.screen)?;
         let screen = Screen {
             display: slot.display,
             name: format!("camofleet {}", slot.vnc_id),
@@ -225,13 +228,14 @@ pub(crate) fn authority_file(dir: &LaunchDir) -> PathBuf {
     dir.path().join("Xauthority")
 }
 
-/// Takes the port where viewers come in.
-fn listen(os: &Arc<dyn Os>, address: SocketAddr) -> Result<Connections> {
-    os.listen(address).map_err(|error| Error::DisplayFailed {
+/// Takes the port where viewers come in, and those that come by the handle.
+fn listen(os: &Arc<dyn Os>, address: SocketAddr, screen: &ScreenHandle) -> Result<Arrivals> {
+    let port = os.listen(address).map_err(|error| Error::DisplayFailed {
         detail: format!(
             "its viewers can't come in at {address}: {error}; end who listens there, or move RUNNER_VNC_PORT_MIN/MAX"
         ),
-    })
+    })?;
+    Ok(Arrivals { port, local: screen.listen() })
 }
 
 fn too_slow(limit: Duration) -> Error {

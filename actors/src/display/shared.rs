@@ -13,7 +13,7 @@ use super::camera::Lens;
 use super::keyboard::{Keyboard, Outlet};
 use super::parts::{DisplayParts, Screen};
 use super::password::VncPassword;
-use super::viewers::Stage;
+use super::viewers::{Arrivals, Stage};
 use super::{
     Camera, DisplaySettings, DisplayTools, Geometry, ScreenSessions, ViewerLimits, finish_later, listen,
     serve, too_slow, xauthority,
@@ -21,7 +21,8 @@ use super::{
 use crate::host::rundir::{LaunchDir, RunDir};
 use crate::metrics::Metrics;
 use crate::model::error::{Error, Result};
-use crate::process::{Connections, Os};
+use crate::model::screen::ScreenHandle;
+use crate::process::Os;
 use crate::supervision::{ChildExited, Generation, Lifeline};
 
 /// The one screen that all sessions with a window share.
@@ -43,6 +44,8 @@ pub(crate) struct SharedScreen {
     pub settings: SharedDisplaySettings,
     /// Everybody on it: input of a viewer is activity of all of them, for nobody can tell whom it was meant for.
     pub clocks: ScreenSessions,
+    /// Leads viewers of this process to it.
+    pub handle: ScreenHandle,
     /// What it is reached by, while it is up.
     up: watch::Sender<Option<ScreenAccess>>,
 }
@@ -58,7 +61,8 @@ pub(crate) struct ScreenAccess {
 
 impl SharedScreen {
     pub fn new(settings: SharedDisplaySettings) -> Self {
-        Self { settings, clocks: ScreenSessions::default(), up: watch::Sender::new(None) }
+        let (clocks, handle) = (ScreenSessions::default(), ScreenHandle::default());
+        Self { settings, clocks, handle, up: watch::Sender::new(None) }
     }
 
     pub fn is_up(&self) -> bool {
@@ -140,7 +144,7 @@ impl SharedDisplay {
     }
 
     /// Starts the programs; what comes of it is ready.
-    fn come_up(&self) -> impl Future<Output = Result<(DisplayParts, Connections)>> + use<> {
+    fn come_up(&self) -> impl Future<Output = Result<(DisplayParts, Arrivals)>> + use<> {
         let begun = self.begin();
         let limit = self.settings.startup_timeout;
         async move {
@@ -159,12 +163,13 @@ impl SharedDisplay {
         }
     }
 
-    fn begin(&self) -> Result<(DisplayParts, super::parts::Starting, Connections)> {
+    fn begin(&self) -> Result<(DisplayParts, super::parts::Starting, Arrivals)> {
         let failed = |error: std::io::Error| Error::DisplayFailed { detail: error.to_string() };
         let remedy = |remedy: &String| Error::NoVncTooling { remedy: remedy.clone() };
         let tools = self.settings.tools.as_ref().map_err(remedy)?;
         let shared = &self.screen.settings;
-        let arriving = listen(&self.os, SocketAddr::new(self.settings.bind, shared.vnc_port))?;
+        let arriving =
+            listen(&self.os, SocketAddr::new(self.settings.bind, shared.vnc_port), &self.screen.handle)?;
         let password_file = match &shared.password {
             None => None,
             Some(password) => {
@@ -192,7 +197,7 @@ impl SharedDisplay {
         super::authority_file(&self.dir)
     }
 
-    fn on_up(&mut self, up: Result<(DisplayParts, Connections)>, ctx: &mut Context<Self>) {
+    fn on_up(&mut self, up: Result<(DisplayParts, Arrivals)>, ctx: &mut Context<Self>) {
         let (parts, arriving) = match up {
             Ok(up) => up,
             Err(error) => return self.give_up(error.to_string(), ctx),

@@ -1,5 +1,8 @@
-//! The viewers of a screen: camofleet listens for them and carries their bytes to the VNC server and back, so that
-//! what they do is known to be done, whichever way they came, and nothing of it is left when they leave.
+//! The viewers of a screen: camofleet takes them and carries their bytes to the VNC server and back, so that what they do
+//! is known to be done, whichever way they came, and nothing of it is left when they leave.
+//!
+//! They come by the screen's TCP port, or by its [`ScreenHandle`](crate::model::screen::ScreenHandle) from the gateway of this
+//! process, which has checked their key; from there on all are served alike.
 //!
 //! Their keys it takes out and presses itself ([`keyboard`](super::keyboard)). The VNC server hears of a viewer only when
 //! that has said something: whoever connects and says nothing disturbs nobody.
@@ -13,14 +16,18 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use camofleet_api::view::ViewKey;
 use futures_util::future::{AbortHandle, Abortable, BoxFuture, abortable};
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::stream::{FuturesUnordered, poll_fn};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::codec::FramedRead;
+use tokio_util::io::{CopyToBytes, SinkWriter, StreamReader};
+use tokio_util::sync::PollSender;
 
 use super::keyboard::{Hands, Keyboard, Typed};
 use crate::model::activity::ActivityClock;
+use crate::model::screen::LocalViewer;
 use crate::net::patience::{write_all_within, write_some_within};
 use crate::net::rfb::{KeyStroke, PointerState, Said, ViewerMessage, ViewerMessages};
 use crate::process::{Connection, Connections, Os};
@@ -107,17 +114,26 @@ impl ScreenSessions {
     }
 }
 
-/// What a gateway says before its viewer's first word where that has brought the key of a live view: this, and the key.
+/// What a gateway of another process says before its viewer's first word where that has brought the key of a live view: this,
+/// and the key.
 /// The VNC port is not asked: whoever shows a session that is over has to be refused there, where it is known.
 const KEY_PREAMBLE: &[u8; 12] = b"CAMOFLEETKEY";
 
-/// What a gateway says to learn the key of the session that a screen shows, for a page that was opened by the number of the
+/// What such a gateway says to learn the key of the session that a screen shows, for a page that was opened by the number of the
 /// view: the answer is the key, or just the end of the connection. As long as a protocol version.
 pub(crate) const KEY_QUESTION: &[u8; 12] = b"CAMOFLEETASK";
 
 /// The bytes of [`KEY_PREAMBLE`] and a key.
 pub(crate) fn key_preamble(key: &ViewKey) -> Vec<u8> {
     [KEY_PREAMBLE, key.as_str().as_bytes()].concat()
+}
+
+/// The two ways in which viewers come.
+pub(super) struct Arrivals {
+    /// By the TCP port.
+    pub port: Connections,
+    /// By the handle.
+    pub local: mpsc::Receiver<LocalViewer>,
 }
 
 /// A screen, as its viewers are served.
@@ -181,7 +197,7 @@ impl<'a, T: 'a> Strangers<'a, T> {
 }
 
 /// Serves everybody who connects, for as long as this is polled; dropped, it disconnects them and gives its port back.
-pub(super) async fn serve(stage: Stage, mut arriving: Connections) {
+pub(super) async fn serve(stage: Stage, Arrivals { mut port, mut local }: Arrivals) {
     let (mut silent, mut leaving) = (Strangers::new(), Strangers::new());
     let mut watching = FuturesUnordered::new();
     // Said once, however many come.
@@ -190,10 +206,10 @@ pub(super) async fn serve(stage: Stage, mut arriving: Connections) {
     loop {
         let paused = failing && Instant::now() < paused_until;
         tokio::select! {
-            viewer = arriving.next(), if !paused => match viewer {
+            viewer = port.next(), if !paused => match viewer {
                 Some(Ok(viewer)) => {
                     failing = false;
-                    silent.push(greet(viewer));
+                    silent.push(greet(viewer, None));
                 }
                 Some(Err(error)) => {
                     if !std::mem::replace(&mut failing, true) {
@@ -203,6 +219,9 @@ pub(super) async fn serve(stage: Stage, mut arriving: Connections) {
                 }
                 None => return,
             },
+            Some(LocalViewer { input, pictures, reason }) = local.recv() => {
+                silent.push(greet(local_connection(input, pictures), Some(reason)));
+            }
             // Those who are in go on meanwhile.
             () = sleep_until(paused_until), if paused => {}
             Some(greeted) = silent.next() => match greeted {
@@ -237,6 +256,15 @@ struct Greeted {
     version: [u8; 12],
     /// The key of a live view, where its gateway has brought one.
     key: Option<String>,
+    /// Takes why it is disconnected, for the gateway of this process; `None` for who came by the port.
+    reason: Option<oneshot::Sender<String>>,
+}
+
+/// A viewer's two queues, as a connection.
+fn local_connection(mut input: mpsc::Receiver<Bytes>, pictures: mpsc::Sender<Bytes>) -> Connection {
+    let input = poll_fn(move |cx| input.poll_recv(cx).map(|piece| piece.map(io::Result::Ok)));
+    let pictures = PollSender::new(pictures).sink_map_err(|_| io::ErrorKind::BrokenPipe);
+    Box::new(tokio::io::join(StreamReader::new(input), SinkWriter::new(CopyToBytes::new(pictures))))
 }
 
 impl Stage {
@@ -251,7 +279,8 @@ impl Stage {
         match &greeted.key {
             Some(key) if self.clocks.opens(key) => None,
             Some(_) => Some("This live view is over: its session has ended"),
-            None if self.limits.open => None,
+            // Whoever came by the handle has shown its key to the gateway, or needs none.
+            None if self.limits.open || greeted.reason.is_some() => None,
             None => Some(
                 "This screen opens by the address that its session shows, with its key; RUNNER_VNC_OPEN_IDS=true opens it \
                  without",
@@ -261,7 +290,7 @@ impl Stage {
 }
 
 /// Exchanges protocol versions with a viewer, in the VNC server's place; `None` for one that is none.
-async fn greet(mut viewer: Connection) -> Option<Greeted> {
+async fn greet(mut viewer: Connection, reason: Option<oneshot::Sender<String>>) -> Option<Greeted> {
     let mut version = [0; 12];
     let mut key = None;
     let said = timeout(FIRST_WORD, async {
@@ -278,7 +307,7 @@ async fn greet(mut viewer: Connection) -> Option<Greeted> {
     });
     match said.await {
         Ok(Ok(())) if version.starts_with(b"RFB ") || version == *KEY_QUESTION => {
-            Some(Greeted { viewer, version, key })
+            Some(Greeted { viewer, version, key, reason })
         }
         _ => None,
     }
@@ -332,8 +361,8 @@ async fn show(stage: &Stage, greeted: Greeted) {
             return refuse(greeted, format!("The VNC server of this screen does not answer: {error}")).await;
         }
     };
-    let Greeted { viewer, version, .. } = greeted;
-    let (from_viewer, to_viewer) = tokio::io::split(viewer);
+    let Greeted { viewer, version, reason, .. } = greeted;
+    let (mut from_viewer, mut to_viewer) = tokio::io::split(viewer);
     let (mut from_server, to_server) = tokio::io::split(server);
     let limit = stage.limits.write_timeout;
     let mut input = Input {
@@ -344,13 +373,25 @@ async fn show(stage: &Stage, greeted: Greeted) {
         keys: HashMap::new(),
         overfull: false,
     };
-    let done = tokio::select! {
-        done = carry(&mut from_server, to_viewer, limit) => done,
-        done = input.follow(from_viewer, &version) => done,
+    let (done, told) = tokio::select! {
+        done = carry(&mut from_server, &mut to_viewer, limit) => (done, false),
+        // It declared more than it may send, or is not taken from.
+        done = input.follow(&mut from_viewer, &version) => {
+            let told = done.as_ref().is_err_and(|error| {
+                matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::TimedOut)
+            });
+            (done, told)
+        }
     };
     if let Err(error) = done {
         log::info!("a viewer is disconnected: {error}");
+        if let Some(reason) = reason.filter(|_| told) {
+            // Its gateway may have gone first.
+            let _ = reason.send(error.to_string());
+        }
     }
+    // It hears of the end now, and not after what may take the VNC server time.
+    drop((from_viewer, to_viewer));
     let farewell = async {
         input.leave().await;
         drain(&mut from_server).await
@@ -362,7 +403,7 @@ async fn show(stage: &Stage, greeted: Greeted) {
 /// Moves pictures until the server's end, which is passed on. Nothing more is read until the viewer has taken it all.
 async fn carry(
     reader: &mut ReadHalf<Connection>,
-    mut writer: WriteHalf<Connection>,
+    writer: &mut WriteHalf<Connection>,
     limit: Duration,
 ) -> io::Result<()> {
     let mut buffer = vec![0; PICTURE_BUFFER];
@@ -371,7 +412,7 @@ async fn carry(
         if count == 0 {
             return writer.shutdown().await;
         }
-        write_all_within(&mut writer, &buffer[..count], limit, "it").await?;
+        write_all_within(writer, &buffer[..count], limit, "it").await?;
     }
 }
 
@@ -414,7 +455,7 @@ struct Input<'a> {
 
 impl Input<'_> {
     /// Passes on what a viewer says, message by message, until its end.
-    async fn follow(&mut self, from_viewer: ReadHalf<Connection>, version: &[u8; 12]) -> io::Result<()> {
+    async fn follow(&mut self, from_viewer: &mut ReadHalf<Connection>, version: &[u8; 12]) -> io::Result<()> {
         let decoder = ViewerMessages::after_version(version, self.stage.asks_password);
         let mut messages = FramedRead::with_capacity(from_viewer, decoder, INPUT_BUFFER);
         let handshake = if self.stage.asks_password { PASSWORD } else { HANDSHAKE };
@@ -429,7 +470,7 @@ impl Input<'_> {
                     } else {
                         format!("its handshake took longer than {} s", handshake.as_secs())
                     };
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, problem));
+                    return Err(io::Error::other(problem));
                 }
             };
             let Some(ViewerMessage { said, bytes }) = message.transpose()? else { return Ok(()) };

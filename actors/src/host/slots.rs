@@ -1,4 +1,4 @@
-//! Display slots: a display number, a raw VNC port and a VNC id that belong together.
+//! Display slots: a display number, a raw VNC port and a VNC id that belong together, and the handle to the screen on them.
 //!
 //! The three are taken at the same offset of their ranges, so that an external gateway, which computes
 //! `port = VNC_BASE_PORT + (id - first id)`, finds the right server without asking anybody.
@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 use crate::model::error::{Error, Result};
+use crate::model::screen::ScreenHandle;
 use crate::process::Os;
 
 /// The three ranges that slots are cut from; the shortest decides how many there are.
@@ -83,6 +84,7 @@ impl Slots {
             display: self.ranges.displays.start() + offset,
             vnc_port: self.ranges.vnc_ports.start() + offset,
             vnc_id: self.ranges.vnc_ids.start() + offset,
+            screen: ScreenHandle::default(),
             offset,
             free: self.free.clone(),
         })
@@ -113,6 +115,8 @@ pub struct SlotLease {
     pub vnc_port: u16,
     /// The id that viewers name.
     pub vnc_id: u16,
+    /// Leads viewers of this process to its screen, and to no other that has these numbers later.
+    pub screen: ScreenHandle,
     offset: u16,
     free: Free,
 }

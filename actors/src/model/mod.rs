@@ -5,4 +5,5 @@ pub mod claim;
 pub mod error;
 pub mod events;
 pub mod links;
+pub mod screen;
 pub mod session;

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::error::{Error, Result};
 use crate::model::activity::ActivityClock;
+use crate::model::screen::ScreenHandle;
 
 /// Schemes that a request's start URL may always have.
 const START_URL_SCHEMES: [&str; 3] = ["http", "https", "data"];
@@ -145,7 +146,10 @@ fn with_scheme(url: &str) -> String {
 pub struct VncView {
     /// The id that the gateway's page and WebSocket carry; `None` where the worker names none.
     pub id: Option<u16>,
-    /// The VNC server, for a gateway on the same machine; `None` for a session of another one.
+    /// Leads viewers to the screen, for a gateway in the same process; `None` for a session of another one, and where all
+    /// sessions share one screen, which is the worker's.
+    pub screen: Option<ScreenHandle>,
+    /// The TCP port of the screen, for VNC programs and gateways of other processes; `None` for a session of another machine.
     pub server: Option<SocketAddr>,
     /// The addresses to show.
     pub links: ViewLinks,
@@ -231,7 +235,12 @@ impl SessionView {
     /// The same for who may see that there is a session, and not its screen.
     #[must_use]
     pub fn keyless(&self) -> Self {
-        let vnc = self.vnc.clone().map(|vnc| VncView { links: vnc.links.without_key(), key: None, ..vnc });
+        let vnc = self.vnc.clone().map(|vnc| VncView {
+            links: vnc.links.without_key(),
+            key: None,
+            screen: None,
+            ..vnc
+        });
         Self { vnc, ..self.clone() }
     }
 }

@@ -177,6 +177,7 @@ impl RemoteWorker {
             checks: outage.as_ref().map_or_else(|| self.known.checks(), |why| self.settings.role.fails(why)),
             unreachable: outage,
             supports_vnc: self.settings.supports_vnc,
+            screen: None,
             draining: self.draining || facts.as_ref().is_some_and(|facts| facts.draining),
             facts,
             machine: Some(Machine { url: self.settings.at(""), last_contact: self.contact.last_answer() }),

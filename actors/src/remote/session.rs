@@ -32,7 +32,7 @@ pub(super) fn view_of(session: Session, settings: &RemoteSettings) -> SessionVie
         let key = session.vnc_key.clone().or_else(|| links.key());
         let (name, host) = (&settings.name, settings.host());
         let links = settings.links.apply(links, id.as_deref(), key.as_ref(), name, host);
-        VncView { id: id.and_then(|id| id.parse().ok()), server: None, links, key }
+        VncView { id: id.and_then(|id| id.parse().ok()), screen: None, server: None, links, key }
     });
     let ending = session.end_reason.map(|reason| Ending {
         at: session.ended_at.unwrap_or(session.last_seen_at).0,

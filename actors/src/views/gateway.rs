@@ -1,7 +1,6 @@
 //! The gateway actor: admits viewers to live views, counts them, and drains them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +14,10 @@ use url::Url;
 use crate::metrics::Metrics;
 use crate::model::activity::ActivityClock;
 use crate::model::error::{Error, Result};
+use crate::model::screen::ScreenHandle;
 use crate::model::session::SessionView;
 use crate::supervision::{ChildExited, Lifeline};
-use crate::views::tunnel::{self, CloseTunnel};
+use crate::views::tunnel::{self, CloseTunnel, Destination};
 use crate::worker::Directory;
 
 /// How the gateway treats its tunnels.
@@ -57,8 +57,8 @@ impl GatewayHandle {
 pub enum Targets {
     /// That of a session in this process, whose clock the viewer's input sets.
     Sessions,
-    /// The one of a screen that all sessions share, whatever the id.
-    Shared(SocketAddr),
+    /// The one of a screen of this process that all sessions share, whatever the id.
+    Shared,
     /// That of a runner elsewhere, by an agreement on ports.
     Ports(PortMap),
     /// That of a worker elsewhere, which the id names too.
@@ -161,12 +161,7 @@ pub struct ShownSession {
 
 /// The gateway's leave for one viewer. Dropped unused, the viewer counts as gone.
 pub struct TunnelTicket {
-    /// Where the VNC server listens.
-    pub(crate) address: (String, u16),
-    /// What opens it there.
-    pub(crate) key: Option<ViewKey>,
-    /// The session's clock, set by what the viewer does.
-    pub(crate) activity: ActivityClock,
+    pub(crate) destination: Destination,
     pub(crate) settings: GatewaySettings,
     pub(crate) metrics: Metrics,
     pub(crate) gateway: Recipient<TunnelStarted>,
@@ -234,7 +229,7 @@ impl Gateway {
     /// The session that a view shows, as far as it is known here.
     fn session(&self, vnc_id: &str) -> Option<Arc<SessionView>> {
         match &self.targets {
-            Targets::Shared(_) | Targets::Ports(_) => None,
+            Targets::Shared | Targets::Ports(_) => None,
             Targets::Workers(_) => WorkerPorts::session(&self.directory, vnc_id),
             Targets::Sessions => {
                 let vnc_id = vnc_id.parse().ok()?;
@@ -250,7 +245,7 @@ impl Gateway {
         let opens = |session: &SessionView| key_of(session).is_some_and(|key| key.is(given));
         let known = match (&self.targets, session) {
             // All sessions are on the one screen.
-            (Targets::Shared(_), _) => self
+            (Targets::Shared, _) => self
                 .directory
                 .workers()
                 .iter()
@@ -263,26 +258,35 @@ impl Gateway {
         if known { Ok(()) } else { Err(Error::ViewOver) }
     }
 
-    /// Where the server of a view listens, what it shows, and what opens it there.
+    /// Where the screen of a view is, what it shows, and what opens it there.
     fn find(&self, vnc_id: &str, key: Option<&str>) -> Result<Found> {
         let session = self.session(vnc_id);
         self.check_key(session.as_deref(), key)?;
         let own = session.as_deref().and_then(key_of).cloned();
         // What is no key opens nothing that is known elsewhere either.
         let given = key.map(|key| ViewKey::parse(key).ok_or(Error::ViewOver)).transpose()?;
-        let address = match &self.targets {
-            Targets::Shared(server) => (server.ip().to_string(), server.port()),
-            Targets::Ports(ports) => ports.find(vnc_id)?,
-            Targets::Workers(ports) => ports.find(&self.directory, vnc_id)?,
+        let place = match &self.targets {
+            Targets::Shared => {
+                let workers = self.directory.workers();
+                let screen = workers.iter().find_map(|worker| worker.snapshot().screen.clone());
+                // One that nobody serves refuses its viewers.
+                Place::Screen(screen.unwrap_or_default())
+            }
+            Targets::Ports(ports) => Place::Port(ports.find(vnc_id)?),
+            Targets::Workers(ports) => Place::Port(ports.find(&self.directory, vnc_id)?),
             Targets::Sessions => {
-                let view = session.as_ref().ok_or(Error::ViewNotFound)?;
-                let server = view.vnc.as_ref().and_then(|vnc| vnc.server).ok_or(Error::ViewNotFound)?;
-                (server.ip().to_string(), server.port())
+                let vnc = session.as_ref().and_then(|view| view.vnc.as_ref()).ok_or(Error::ViewNotFound)?;
+                match (&vnc.screen, vnc.server) {
+                    (Some(screen), _) => Place::Screen(screen.clone()),
+                    // Its worker is on this machine, and not of this process.
+                    (None, Some(server)) => Place::Port((server.ip().to_string(), server.port())),
+                    (None, None) => return Err(Error::ViewNotFound),
+                }
             }
         };
         // Its password, if any, opens the one screen that there is.
-        let key = if matches!(self.targets, Targets::Shared(_)) { None } else { own.or(given) };
-        Ok(Found { address, key, session })
+        let key = if matches!(self.targets, Targets::Shared) { None } else { own.or(given) };
+        Ok(Found { place, key, session })
     }
 
     fn close_all(&mut self) {
@@ -305,11 +309,19 @@ impl Gateway {
 
 /// A view that was found.
 struct Found {
-    address: (String, u16),
+    place: Place,
     /// What to present there.
     key: Option<ViewKey>,
     /// The session that it shows, as far as it is known here.
     session: Option<Arc<SessionView>>,
+}
+
+/// Where a screen is.
+enum Place {
+    /// In this process.
+    Screen(ScreenHandle),
+    /// Behind this port of this host.
+    Port((String, u16)),
 }
 
 /// What opens the live view of a session.
@@ -337,16 +349,20 @@ impl Handler<OpenTunnel> for Gateway {
         if self.tunnels.len() >= limit {
             return Err(Error::TunnelLimit { limit });
         }
-        let Found { address, key, session } = self.find(&open.vnc_id, open.key.as_deref())?;
-        // The clock of a session elsewhere is there: who has the port counts the input.
-        let here = session.filter(|_| matches!(self.targets, Targets::Sessions));
-        let activity = here.map_or_else(ActivityClock::new, |session| session.activity.clone());
+        let Found { place, key, session } = self.find(&open.vnc_id, open.key.as_deref())?;
+        let destination = match place {
+            Place::Screen(screen) => Destination::Screen(screen),
+            Place::Port(address) => {
+                // The clock of a session elsewhere is there: who has the port counts the input.
+                let here = session.filter(|_| matches!(self.targets, Targets::Sessions));
+                let activity = here.map_or_else(ActivityClock::new, |session| session.activity.clone());
+                Destination::Port { address, key, activity }
+            }
+        };
         self.last_tunnel += 1;
         self.tunnels.insert(self.last_tunnel, None);
         Ok(TunnelTicket {
-            address,
-            key,
-            activity,
+            destination,
             settings: self.settings,
             metrics: self.metrics.clone(),
             gateway: ctx.address().recipient(),
@@ -361,17 +377,19 @@ impl Handler<DescribeView> for Gateway {
     fn handle(&mut self, asked: DescribeView, _: &mut Context<Self>) -> Self::Result {
         let found = self.find(&asked.vnc_id, asked.key.as_deref());
         let limit = self.settings.connect_timeout;
-        let shared = matches!(self.targets, Targets::Shared(_));
         Box::pin(async move {
-            let Found { address, key, session } = found?;
-            match (session, key) {
-                (Some(session), key) => Ok(ShownSession { id: Some(session.spec.id), key }),
-                (None, Some(key)) => {
+            let Found { place, key, session } = found?;
+            match (session, place, key) {
+                (Some(session), _, key) => Ok(ShownSession { id: Some(session.spec.id), key }),
+                // The one that all sessions share.
+                (None, Place::Screen(_), key) => Ok(ShownSession { id: None, key }),
+                (None, Place::Port(address), Some(key)) => {
                     tunnel::check_key(&address, &key, limit).await?;
                     Ok(ShownSession { id: None, key: Some(key) })
                 }
-                (None, None) if shared => Ok(ShownSession::default()),
-                (None, None) => Ok(ShownSession { id: None, key: tunnel::ask_key(&address, limit).await? }),
+                (None, Place::Port(address), None) => {
+                    Ok(ShownSession { id: None, key: tunnel::ask_key(&address, limit).await? })
+                }
             }
         })
     }

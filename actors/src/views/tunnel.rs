@@ -1,7 +1,7 @@
-//! The tunnel actor: one viewer's connection to a VNC server.
+//! The tunnel actor: one viewer's connection to a screen.
 //!
-//! The viewer's WebSocket is somebody else's; here its messages come and go through two short channels, and the
-//! VNC server's bytes through a TCP connection.
+//! The viewer's WebSocket is somebody else's; here its messages come and go through two short channels. The screen's bytes
+//! come and go through two more, where it is of this process, and through a TCP connection to its port elsewhere.
 
 use std::time::Duration;
 
@@ -10,11 +10,14 @@ use bytes::{Bytes, BytesMut};
 use camofleet_api::view::ViewKey;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::display::{KEY_QUESTION, key_preamble};
+use crate::model::activity::ActivityClock;
 use crate::model::error::{Error, Result};
+use crate::model::screen::{ScreenConnection, ScreenHandle};
 use crate::net::patience::write_all_within;
 use crate::net::rfb::ViewerInput;
 use crate::supervision::Lifeline;
@@ -52,31 +55,30 @@ pub struct VncTunnel {
 }
 
 impl VncTunnel {
-    /// Connects to the VNC server of a ticket and starts to move bytes.
+    /// Connects to the screen of a ticket and starts to move bytes.
     ///
     /// # Errors
     /// [`Error::UpstreamUnreachable`], [`Error::UpstreamTimedOut`].
     pub async fn open(ticket: TunnelTicket) -> Result<ViewerEnds> {
-        let TunnelTicket { address, key, activity, settings, metrics, gateway, lifeline } = ticket;
+        let TunnelTicket { destination, settings, metrics, gateway, lifeline } = ticket;
         let limit = settings.connect_timeout;
         let started = Instant::now();
-        let connected = match tokio::time::timeout(limit, connect(&address, key.as_ref())).await {
+        let connected = match tokio::time::timeout(limit, destination.connect()).await {
             Ok(connected) => connected.map_err(unreachable),
             Err(_) => Err(Error::UpstreamTimedOut { what: WHAT.into(), limit }),
         };
         let outcome = connected.as_ref().map_or_else(Error::code, |_| "ok");
         metrics.upstream("vnc", "connect", outcome, started.elapsed());
-        let server = connected?;
+        let (reader, writer) = connected?;
         let (to_viewer, from_server) = mpsc::channel(QUEUE);
         let (to_server, from_viewer) = mpsc::channel(QUEUE);
         let open = metrics.tunnel();
         let (out, into) = (metrics.relay_bytes("vnc", "out"), metrics.relay_bytes("vnc", "in"));
         let work = async move {
-            let (reader, writer) = server.into_split();
             let idle = Idle::new(settings.idle_timeout);
             let reason = tokio::select! {
                 reason = server_to_viewer(reader, to_viewer, &idle, &out, settings.write_timeout) => reason,
-                reason = viewer_to_server(from_viewer, writer, &idle, &into, &activity, settings.write_timeout) => reason,
+                reason = viewer_to_server(from_viewer, writer, &idle, &into, settings.write_timeout) => reason,
                 () = idle.passed() => "nothing moved in it for too long".to_owned(),
             };
             drop(open);
@@ -155,6 +157,93 @@ pub(crate) async fn ask_key(address: &(String, u16), limit: Duration) -> Result<
     }
 }
 
+/// Where a tunnel leads.
+pub(crate) enum Destination {
+    /// To a screen of this process, which follows what its viewer does.
+    Screen(ScreenHandle),
+    /// To a port, of this machine or another one.
+    Port {
+        /// Host and port.
+        address: (String, u16),
+        /// What opens the screen there.
+        key: Option<ViewKey>,
+        /// The session's clock, set by what the viewer does.
+        activity: ActivityClock,
+    },
+}
+
+impl Destination {
+    async fn connect(self) -> std::io::Result<(Reader, Writer)> {
+        match self {
+            Self::Screen(screen) => {
+                let ScreenConnection { input, pictures, reason } = screen.connect().await?;
+                Ok((Reader::Screen { pictures, reason }, Writer::Screen(input)))
+            }
+            Self::Port { address, key, activity } => {
+                let (reader, writer) = connect(&address, key.as_ref()).await?.into_split();
+                let reader = Reader::Port { reader, buffer: BytesMut::new() };
+                Ok((reader, Writer::Port { writer, input: ViewerInput::new(), activity }))
+            }
+        }
+    }
+}
+
+/// What the screen says.
+enum Reader {
+    Screen { pictures: mpsc::Receiver<Bytes>, reason: oneshot::Receiver<String> },
+    Port { reader: OwnedReadHalf, buffer: BytesMut },
+}
+
+impl Reader {
+    /// The next piece of it, or why there is none.
+    async fn next(&mut self) -> std::result::Result<Bytes, String> {
+        let closed = || "the VNC server closed the connection".to_owned();
+        match self {
+            Self::Screen { pictures, reason } => {
+                pictures.recv().await.ok_or_else(|| reason.try_recv().unwrap_or_else(|_| closed()))
+            }
+            Self::Port { reader, buffer } => {
+                buffer.reserve(CHUNK);
+                match reader.take(CHUNK as u64).read_buf(buffer).await {
+                    Ok(0) => Err(closed()),
+                    Ok(_) => Ok(buffer.split().freeze()),
+                    Err(error) => Err(format!("the VNC server broke the connection: {error}")),
+                }
+            }
+        }
+    }
+}
+
+/// What the screen hears.
+enum Writer {
+    Screen(mpsc::Sender<Bytes>),
+    Port { writer: OwnedWriteHalf, input: ViewerInput, activity: ActivityClock },
+}
+
+impl Writer {
+    /// Passes on what the viewer says, or says why that can't be done.
+    async fn pass(&mut self, bytes: Bytes, limit: Duration) -> std::result::Result<(), String> {
+        match self {
+            Self::Screen(screen) => match tokio::time::timeout(limit, screen.send(bytes)).await {
+                Ok(Ok(())) => Ok(()),
+                // Its reader ends in this moment, too, and knows why.
+                Ok(Err(_)) => std::future::pending().await,
+                Err(_) => Err(format!("{WHAT} took nothing for {} s", limit.as_secs_f32())),
+            },
+            Self::Port { writer, input, activity } => {
+                if input.advance(&bytes).map_err(|error| error.to_string())? {
+                    activity.touch();
+                }
+                match write_all_within(writer, &bytes, limit, WHAT).await {
+                    Ok(()) => Ok(()),
+                    Err(error) if error.kind() == std::io::ErrorKind::TimedOut => Err(error.to_string()),
+                    Err(error) => Err(format!("the VNC server broke the connection: {error}")),
+                }
+            }
+        }
+    }
+}
+
 /// When something last moved, in either direction.
 struct Idle {
     limit: Duration,
@@ -183,22 +272,20 @@ impl Idle {
 }
 
 async fn server_to_viewer(
-    mut reader: tokio::net::tcp::OwnedReadHalf,
+    mut reader: Reader,
     to_viewer: mpsc::Sender<Bytes>,
     idle: &Idle,
     counter: &prometheus::IntCounter,
     limit: Duration,
 ) -> String {
-    let mut buffer = BytesMut::new();
     loop {
-        buffer.reserve(CHUNK);
-        match (&mut reader).take(CHUNK as u64).read_buf(&mut buffer).await {
-            Ok(0) => return "the VNC server closed the connection".to_owned(),
-            Ok(count) => counter.inc_by(count as u64),
-            Err(error) => return format!("the VNC server broke the connection: {error}"),
-        }
+        let piece = match reader.next().await {
+            Ok(piece) => piece,
+            Err(reason) => return reason,
+        };
+        counter.inc_by(piece.len() as u64);
         idle.moved();
-        match tokio::time::timeout(limit, to_viewer.send(buffer.split().freeze())).await {
+        match tokio::time::timeout(limit, to_viewer.send(piece)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return "the viewer left".to_owned(),
             Err(_) => return format!("the viewer took nothing for {} s", limit.as_secs_f32()),
@@ -208,25 +295,16 @@ async fn server_to_viewer(
 
 async fn viewer_to_server(
     mut from_viewer: mpsc::Receiver<Bytes>,
-    mut writer: tokio::net::tcp::OwnedWriteHalf,
+    mut writer: Writer,
     idle: &Idle,
     counter: &prometheus::IntCounter,
-    activity: &crate::model::activity::ActivityClock,
     limit: Duration,
 ) -> String {
-    let mut input = ViewerInput::new();
     while let Some(bytes) = from_viewer.recv().await {
         idle.moved();
         counter.inc_by(bytes.len() as u64);
-        match input.advance(&bytes) {
-            Ok(true) => activity.touch(),
-            Ok(false) => {}
-            Err(error) => return error.to_string(),
-        }
-        match write_all_within(&mut writer, &bytes, limit, "the VNC server").await {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => return error.to_string(),
-            Err(error) => return format!("the VNC server broke the connection: {error}"),
+        if let Err(reason) = writer.pass(bytes, limit).await {
+            return reason;
         }
     }
     "the viewer left".to_owned()

@@ -205,6 +205,7 @@ impl LocalWorker {
             stale: false,
             supports_vnc: self.settings.offers_vnc && self.settings.displays(),
             draining: self.draining,
+            screen: self.launcher.screen.as_ref().map(|screen| screen.handle.clone()),
             playwright: self.drivers.versions().map(|versions| versions.playwright),
         };
         self.snapshot.send_replace(Arc::new(snapshot));

@@ -29,6 +29,7 @@ use tokio::sync::watch;
 use crate::launch::prewarm::PoolKind;
 use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
+use crate::model::screen::ScreenHandle;
 use crate::model::session::SessionView;
 use crate::session::AttachmentTicket;
 use crate::supervision::{ChildExited, Generation};
@@ -172,6 +173,8 @@ pub struct WorkerSnapshot {
     pub supports_vnc: bool,
     /// Whether it takes no more sessions.
     pub draining: bool,
+    /// Leads viewers of this process to the one screen that all its sessions share; `None` where each has its own.
+    pub screen: Option<ScreenHandle>,
     /// Playwright's version in its drivers, once one is up.
     pub playwright: Option<String>,
 }

@@ -1,10 +1,10 @@
 //! The one shared screen of `RUNNER_VNC_LEGACY`: its display, the gateway to it, and the server of its page.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use camofleet_actors::display::{SharedDisplaySettings, reachable};
+use camofleet_actors::display::SharedDisplaySettings;
 use camofleet_actors::fleet::GatewayParts;
 use camofleet_actors::metrics::Metrics;
 use camofleet_actors::views::gateway::Targets;
@@ -53,11 +53,10 @@ impl ScreenServer {
 }
 
 /// The gateway that leads every viewer to the shared screen.
-pub(super) fn gateway(settings: &Settings, screen: &LegacyVncSettings, metrics: &Metrics) -> GatewayParts {
-    let host = reachable(settings.runner.vnc_bind);
+pub(super) fn gateway(settings: &Settings, metrics: &Metrics) -> GatewayParts {
     GatewayParts {
         settings: tunnel_settings(&settings.gateway),
-        targets: Targets::Shared(SocketAddr::new(host, screen.vnc_port)),
+        targets: Targets::Shared,
         metrics: metrics.clone(),
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
         None => (None, None),
         Some(screen) => {
             let server = ScreenServer::listen(screen, runner, &listen)?;
-            (Some(legacy::gateway(&settings, screen, &metrics)), Some(server))
+            (Some(legacy::gateway(&settings, &metrics)), Some(server))
         }
     };
     let worker = host.worker(&settings, options, &metrics, events.clone())?;

@@ -55,7 +55,7 @@ pub(super) fn wire(mut settings: Settings) -> Result<Wiring, Failure> {
     // Runs as long as the event bus, which is as long as the process.
     actix_rt::spawn(session_log::write(events.subscribe()));
     let gateway = match &settings.legacy_vnc {
-        Some(screen) => legacy::gateway(&settings, screen, &metrics),
+        Some(_) => legacy::gateway(&settings, &metrics),
         None => GatewayParts {
             settings: tunnel_settings(&settings.gateway),
             targets: Targets::Sessions,

@@ -5,7 +5,7 @@ import net from 'node:net';
 import { after, before, describe } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openSocket } from './helpers/http.mjs';
-import { residentBytes } from './helpers/processes.mjs';
+import { connectionsTo, residentBytes } from './helpers/processes.mjs';
 import { Viewer } from './helpers/rfb.mjs';
 import { Server, test } from './helpers/server.mjs';
 import { until, within } from './helpers/wait.mjs';
@@ -104,6 +104,18 @@ describe('a live view', () => {
     assert.deepEqual([code, reason], [1009, 'a message may have 4194304 bytes']);
     const grown = residentBytes(server.pid) - before;
     assert.ok(grown < SLACK, `it grew by ${grown} bytes`);
+  });
+
+  test('it is shown without a TCP connection to its VNC port, and counts among the viewers of the port', async () => {
+    const port = server.ranges.ports.first;
+    const viewer = await until(() => Viewer.connect(view()).catch(() => null), 'a place');
+    await viewer.pixels(0, 0, 64, 64);
+    assert.equal(connectionsTo(port), 0, 'camofleet is no client of itself');
+    await assert.rejects(Viewer.connectTo('127.0.0.1', port), /1 viewers already/);
+    await viewer.close();
+    const raw = await until(() => Viewer.connectTo('127.0.0.1', port).catch(() => null), 'the place of the one who left');
+    assert.equal(connectionsTo(port), 1, 'the port is there for others');
+    await raw.close();
   });
 
   test('a viewer that reads nothing is disconnected, and its place is free for another', async () => {

@@ -58,6 +58,7 @@ pub struct Options {
     pub prewarm: usize,
     /// Where the metrics are.
     pub metrics_path: &'static str,
+    pub targets: Targets,
 }
 
 impl Default for Options {
@@ -73,13 +74,15 @@ impl Default for Options {
             ping_interval: Duration::from_secs(20),
             prewarm: 0,
             metrics_path: "/metrics",
+            targets: Targets::Sessions,
         }
     }
 }
 
 /// Starts the fleet and waits until it is healthy.
 pub async fn api(options: Options) -> Api {
-    let Options { os, max_sessions, token, cors, surface, ping_interval, prewarm, metrics_path } = options;
+    let Options { os, max_sessions, token, cors, surface, ping_interval, prewarm, metrics_path, targets } =
+        options;
     let base = tempfile::tempdir().unwrap();
     let (metrics, events) = (Metrics::new().unwrap(), EventBus::default());
     let machine: Arc<dyn Os> = Arc::new(os.clone());
@@ -107,12 +110,12 @@ pub async fn api(options: Options) -> Api {
     let builder: WorkerBuilder =
         Box::new(move |parent, generation| LocalWorker::start(parts.clone(), parent, generation));
     let tunnels = GatewaySettings {
-        max_tunnels: 1,
+        max_tunnels: 8,
         connect_timeout: Duration::from_secs(1),
         idle_timeout: Duration::from_secs(60),
         write_timeout: Duration::from_secs(30),
     };
-    let gateway = GatewayParts { settings: tunnels, targets: Targets::Sessions, metrics: metrics.clone() };
+    let gateway = GatewayParts { settings: tunnels, targets, metrics: metrics.clone() };
     let fleet = Fleet::start(FleetParts {
         workers: vec![("local".into(), builder)],
         gateway: Some(gateway),
@@ -271,8 +274,30 @@ impl Api {
         self.refused_handshake_with(path, "").await
     }
 
-    /// The same with more headers, each with its line's end. Written by hand: awc decides on `Connection` itself.
+    /// The same with more headers, each with its line's end.
     pub async fn refused_handshake_with(&self, path: &str, headers: &str) -> (StatusCode, Value) {
+        let mut answer = Vec::new();
+        // The server closes the connection after its refusal.
+        self.handshake(path, headers).await.read_to_end(&mut answer).await.unwrap();
+        refusal_in(answer)
+    }
+
+    /// The answer to the WebSocket handshake of a viewer: a refusal, or 101 and, for its code, what the screen says first.
+    pub async fn opened_view(&self, path: &str, headers: &str) -> (StatusCode, Value) {
+        const GREETING: &str = "RFB 003.008";
+        let mut stream = self.handshake(path, headers).await;
+        let mut answer = Vec::new();
+        while !answer.windows(GREETING.len()).any(|said| said == GREETING.as_bytes()) {
+            if stream.read_buf(&mut answer).await.unwrap() == 0 {
+                return refusal_in(answer);
+            }
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&answer));
+        (StatusCode::SWITCHING_PROTOCOLS, serde_json::json!({ "code": GREETING }))
+    }
+
+    /// A connection on which a WebSocket handshake was sent. Written by hand: awc decides on `Connection` itself.
+    async fn handshake(&self, path: &str, headers: &str) -> TcpStream {
         let address = self.origin.trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!(
@@ -280,14 +305,7 @@ impl Api {
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
         );
         stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        // The server closes the connection after its refusal.
-        stream.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.contains("content-security-policy: default-src 'none'"), "{answer}");
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains("content-type: application/json"), "{head}");
-        let status = head.split(' ').nth(1).unwrap().parse::<u16>().unwrap();
-        (StatusCode::from_u16(status).unwrap(), serde_json::from_str(body).unwrap())
+        stream
     }
 
     pub async fn create(&self, body: &str) -> Value {
@@ -372,4 +390,14 @@ pub async fn read_head(socket: &mut TcpStream) -> String {
         head.push(socket.read_u8().await.unwrap());
     }
     String::from_utf8(head).unwrap()
+}
+
+/// What a WebSocket handshake is refused with.
+fn refusal_in(answer: Vec<u8>) -> (StatusCode, Value) {
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.contains("content-security-policy: default-src 'none'"), "{answer}");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("content-type: application/json"), "{head}");
+    let status = head.split(' ').nth(1).unwrap().parse::<u16>().unwrap();
+    (StatusCode::from_u16(status).unwrap(), serde_json::from_str(body).unwrap())
 }

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::*;
-use crate::display::{KEY_QUESTION, key_preamble};
+use crate::display::{Geometry, KEY_QUESTION, SharedDisplaySettings, key_preamble};
 use crate::model::session::{SessionView, VncView};
-use crate::testing::{a_view, refusal};
+use crate::testing::{TestWorker, a_view, refusal, soon, with_vnc};
 use crate::views::tunnel::{ViewerEnds, VncTunnel};
 use crate::worker::{
     AttachClient, CreateSession, DeleteSession, Drain, FindSession, ShutDown, TakeScreenshot, TouchSession,
@@ -301,4 +302,150 @@ async fn a_drain_refuses_new_viewers_and_closes_the_others_after_its_grace() {
     let ends = VncTunnel::open(late).await.unwrap();
     assert_eq!(ended(ends).await, "the gateway is shutting down");
     timeout(PATIENCE, drained).await.unwrap().unwrap();
+}
+
+/// What a viewer says to get in, and the length of what it hears: version, security types and their result, the screen's size
+/// and format, and its name.
+const HANDSHAKE: &[u8] = b"RFB 003.008\n\x01\x01";
+const GREETING: usize = 12 + 2 + 4 + 20 + 4 + 4;
+
+/// A worker on a machine made of memory, to whose ports no connection can be made, and the gateway of its process.
+struct LocalGateway {
+    worker: TestWorker,
+    gateway: Addr<Gateway>,
+    metrics: Metrics,
+}
+
+impl LocalGateway {
+    fn new(worker: TestWorker, targets: Targets) -> Self {
+        let metrics = Metrics::new().unwrap();
+        let directory = Directory::of(vec![worker.handle.clone()]);
+        let gateway = Gateway::new(SETTINGS, targets, directory, metrics.clone()).start();
+        Self { worker, gateway, metrics }
+    }
+
+    async fn ask(&self, vnc_id: &str, key: Option<&ViewKey>) -> Result<TunnelTicket> {
+        let key = key.map(|key| key.as_str().to_owned());
+        self.gateway.send(OpenTunnel { vnc_id: vnc_id.to_owned(), key }).await.unwrap()
+    }
+
+    async fn open(&self, view: &SessionView) -> ViewerEnds {
+        let vnc = view.vnc.as_ref().unwrap();
+        let ticket = self.ask(&vnc.id.unwrap().to_string(), vnc.key.as_ref()).await.ok().unwrap();
+        VncTunnel::open(ticket).await.unwrap()
+    }
+}
+
+async fn say(ends: &ViewerEnds, bytes: &[u8]) {
+    soon(ends.to_server.send(Bytes::copy_from_slice(bytes))).await.unwrap();
+}
+
+/// As much of what the screen says.
+async fn heard(ends: &mut ViewerEnds, length: usize) -> Vec<u8> {
+    let mut heard = Vec::new();
+    while heard.len() < length {
+        heard.extend(soon(ends.from_server.recv()).await.expect("it ended too early"));
+    }
+    heard
+}
+
+#[actix::test]
+async fn a_viewer_of_a_session_here_gets_to_its_screen_without_a_connection_and_by_the_screen_s_rules() {
+    let worker = TestWorker::with(|settings| {
+        settings.launch.display.viewers.open = false;
+        settings.launch.display.viewers.count = 1;
+    })
+    .await;
+    let view = worker.ready(with_vnc()).await;
+    let gateway = LocalGateway::new(worker, Targets::Sessions);
+    let mut ends = gateway.open(&view).await;
+    say(&ends, HANDSHAKE).await;
+    assert!(heard(&mut ends, GREETING).await.ends_with(b"fake"));
+    let before = view.activity.last_seen();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    // The next picture is wanted.
+    say(&ends, &[3, 0, 0, 0, 0, 0, 0, 1, 0, 1]).await;
+    assert_eq!(heard(&mut ends, 20).await[..4], [0, 0, 0, 1]);
+    assert_eq!(view.activity.last_seen(), before, "to watch is no activity");
+    say(&ends, &[4, 1, 0, 0, 0, 0, 0, 0x61]).await;
+    gateway.worker.settle("the key is seen", || view.activity.last_seen() > before).await;
+    let metrics = gateway.metrics.encode().unwrap();
+    assert!(metrics.contains("camofleet_relay_bytes_total{direction=\"in\",kind=\"vnc\"} 32"), "{metrics}");
+
+    let mut second = gateway.open(&view).await;
+    say(&second, HANDSHAKE).await;
+    let refused = heard(&mut second, 12 + 1 + 4 + 30).await;
+    assert!(String::from_utf8_lossy(&refused).contains("1 viewers already"), "{refused:?}");
+    assert_eq!(soon(second.ended).await.unwrap(), "the VNC server closed the connection");
+
+    say(&ends, &[6, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff]).await;
+    let reason = soon(ends.ended).await.unwrap();
+    assert!(reason.starts_with("a clipboard text of 2147483647 bytes is longer"), "{reason}");
+}
+
+#[actix::test]
+async fn a_viewer_goes_with_the_screen_it_watches_and_finds_the_next_one_of_its_session_but_no_other_s() {
+    let worker = TestWorker::new().await;
+    let view = worker.ready(with_vnc()).await;
+    let gateway = LocalGateway::new(worker, Targets::Sessions);
+    let mut ends = gateway.open(&view).await;
+    say(&ends, HANDSHAKE).await;
+    heard(&mut ends, GREETING).await;
+    let worker = &gateway.worker;
+    worker.os.kill(worker.os.alive("Xvnc")[0]);
+    assert_eq!(soon(ends.ended).await.unwrap(), "the VNC server closed the connection");
+    worker.until_restarted(view.spec.id, 1).await;
+    let mut ends = gateway.open(&view).await;
+    say(&ends, HANDSHAKE).await;
+    heard(&mut ends, GREETING).await;
+    drop(ends);
+
+    let vnc = view.vnc.clone().unwrap();
+    let id = vnc.id.unwrap().to_string();
+    let late = gateway.ask(&id, vnc.key.as_ref()).await.ok().unwrap();
+    worker.delete(view.spec.id).await.unwrap();
+    let next = worker.ready(with_vnc()).await;
+    assert_eq!(next.vnc.as_ref().unwrap().id, vnc.id, "the number is used again");
+    assert!(matches!(refusal(VncTunnel::open(late).await), Error::UpstreamUnreachable { .. }));
+    assert_eq!(refusal(gateway.ask(&id, vnc.key.as_ref()).await), Error::ViewOver);
+}
+
+#[actix::test]
+async fn a_tunnel_that_is_closed_gives_the_place_at_the_screen_back_before_its_viewer_has_gone() {
+    let worker = TestWorker::with(|settings| settings.launch.display.viewers.count = 1).await;
+    let view = worker.ready(with_vnc()).await;
+    let gateway = LocalGateway::new(worker, Targets::Sessions);
+    let mut ends = gateway.open(&view).await;
+    say(&ends, HANDSHAKE).await;
+    heard(&mut ends, GREETING).await;
+    let LocalGateway { worker, gateway, .. } = gateway;
+    let other = LocalGateway::new(worker, Targets::Sessions);
+    gateway.send(DrainTunnels { grace: Duration::ZERO }).await.unwrap();
+    assert_eq!(soon(ends.ended).await.unwrap(), "the gateway is shutting down");
+    // The viewer's own channels are still there; its place is not.
+    let mut next = other.open(&view).await;
+    say(&next, HANDSHAKE).await;
+    assert!(heard(&mut next, GREETING).await.ends_with(b"fake"));
+}
+
+#[actix::test]
+async fn the_screen_that_all_sessions_share_is_found_while_there_is_none_of_them() {
+    let host = TestWorker::with(|settings| {
+        let geometry = Geometry { width: 1280, height: 720, depth: 24 };
+        let shared = SharedDisplaySettings { display: 7, geometry, vnc_port: 5930, password: None };
+        settings.launch.display.shared = Some(shared);
+    })
+    .await;
+    let gateway = LocalGateway::new(host, Targets::Shared);
+    let mut ends = VncTunnel::open(gateway.ask("screen", None).await.ok().unwrap()).await.unwrap();
+    say(&ends, HANDSHAKE).await;
+    assert!(heard(&mut ends, GREETING).await.ends_with(b"fake"));
+    let describe = DescribeView { vnc_id: "screen".to_owned(), key: None };
+    assert_eq!(gateway.gateway.send(describe).await.unwrap(), Ok(ShownSession::default()));
+
+    let nobody = Directory::of(vec![worker(WorkerSnapshot::default())]);
+    let gateway = Gateway::new(SETTINGS, Targets::Shared, nobody, Metrics::new().unwrap()).start();
+    let ticket = gateway.send(OpenTunnel { vnc_id: "screen".to_owned(), key: None }).await.unwrap();
+    let refused = refusal(VncTunnel::open(ticket.ok().unwrap()).await);
+    assert!(matches!(refused, Error::UpstreamUnreachable { .. }), "{refused}");
 }

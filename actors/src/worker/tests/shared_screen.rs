@@ -45,7 +45,7 @@ async fn all_windows_go_to_the_one_screen_and_no_slot_is_used() {
         displays.iter().filter(|display| display.as_deref() == Some(":7")).count() + 1,
         displays.len()
     );
-    let VncView { id, server, links, key } = first.vnc.clone().unwrap();
+    let VncView { id, server, links, key, .. } = first.vnc.clone().unwrap();
     assert_eq!((id, server), (None, Some(SocketAddr::from(([127, 0, 0, 1], PORT)))));
     let keyed = format!("wss://screens.example/one?key={}", key.unwrap().as_str());
     assert_eq!((links.ws, links.http), (Some(keyed), None));

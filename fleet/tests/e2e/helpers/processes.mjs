@@ -99,6 +99,21 @@ export function residentBytes(pid) {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
 }
 
+/**
+ * How many TCP connections of this machine are open to a port of its own; a process that is at both ends of one is counted once.
+ *
+ * @param {number} port the port
+ * @returns {number} their number
+ */
+export function connectionsTo(port) {
+  const ESTABLISHED = '01';
+  const tables = ['/proc/net/tcp', '/proc/net/tcp6'].filter((table) => fs.existsSync(table));
+  return tables
+    .flatMap((table) => fs.readFileSync(table, 'utf8').trim().split('\n').slice(1))
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, , remote, state]) => state === ESTABLISHED && parseInt(remote.split(':')[1], 16) === port).length;
+}
+
 /** The directories of running launches below `base`. */
 export function launchDirectories(base) {
   return runDirectories(base).flatMap((run) => {
