@@ -1,23 +1,15 @@
 //! The shared display actor: one X server with its VNC server for all sessions of a worker.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::prelude::*;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::camera::Lens;
-use super::keyboard::{Keyboard, Outlet};
-use super::parts::{DisplayParts, Screen};
 use super::password::VncPassword;
-use super::viewers::{Arrivals, Stage};
-use super::{
-    Camera, DisplaySettings, DisplayTools, Geometry, ScreenSessions, ViewerLimits, finish_later, listen,
-    serve, too_slow, xauthority,
-};
+use super::screen::{RunningScreen, ScreenRequest, authority_file, too_slow};
+use super::{Camera, DisplaySettings, Geometry, ScreenSessions};
 use crate::host::rundir::{LaunchDir, RunDir};
 use crate::metrics::Metrics;
 use crate::model::error::{Error, Result};
@@ -111,167 +103,89 @@ pub(crate) struct SharedDisplayParts {
 /// One life of the shared display.
 pub(crate) struct SharedDisplay {
     lifeline: Lifeline<SharedDisplayKey>,
-    os: Arc<dyn Os>,
-    run_dir: RunDir,
-    metrics: Metrics,
-    dir: LaunchDir,
-    settings: DisplaySettings,
     screen: SharedScreen,
-    /// `None` until it is up, and while it is being taken down.
-    parts: Option<DisplayParts>,
-    viewers: Option<SpawnHandle>,
+    /// `None` until it is up.
+    running: Option<RunningScreen>,
+    /// Removed with the display.
+    _dir: Arc<LaunchDir>,
 }
 
 impl SharedDisplay {
+    /// Starts the actor, and with it the display's programs.
     pub fn start(parts: SharedDisplayParts) -> Addr<Self> {
         let SharedDisplayParts { os, run_dir, metrics, dir, settings, screen, parent, generation } = parts;
-        let lifeline = Lifeline::new(parent, SharedDisplayKey, generation);
-        Actor::start(Self {
-            lifeline,
-            os,
-            run_dir,
-            metrics,
-            dir,
-            settings,
-            screen,
-            parts: None,
-            viewers: None,
+        Self::create(|ctx| {
+            let (dir, shared) = (Arc::new(dir), screen.clone());
+            let _dir = Arc::clone(&dir);
+            let (camera, line) = Camera::new();
+            let started = async move {
+                let never = CancellationToken::new();
+                let SharedDisplaySettings { display, geometry, vnc_port, password } = shared.settings.clone();
+                let running = RunningScreen::start(ScreenRequest {
+                    os: &os,
+                    run_dir: &run_dir,
+                    dir: &dir,
+                    metrics: &metrics,
+                    settings: &settings,
+                    display,
+                    name: "camofleet".to_owned(),
+                    geometry,
+                    vnc_port,
+                    password,
+                    handle: &shared.handle,
+                    slot: None,
+                    sessions: shared.clocks.clone(),
+                    line,
+                    shared: true,
+                    cancel: &never,
+                });
+                running
+                    .await
+                    .map(|running| (running, ScreenAccess { authority: authority_file(&dir), camera }))
+            };
+            ctx.spawn(actix::fut::wrap_future(started).map(|started, this: &mut Self, ctx| match started {
+                Ok((running, access)) => this.serve(running, access, ctx),
+                Err(error) => this.fail(error.to_string(), ctx),
+            }));
+            let lifeline = Lifeline::new(parent, SharedDisplayKey, generation);
+            Self { lifeline, screen, running: None, _dir }
         })
     }
 
-    fn socket(&self) -> PathBuf {
-        self.dir.path().join("vnc.sock")
-    }
-
-    /// Starts the programs; what comes of it is ready.
-    fn come_up(&self) -> impl Future<Output = Result<(DisplayParts, Arrivals)>> + use<> {
-        let begun = self.begin();
-        let limit = self.settings.startup_timeout;
-        async move {
-            let (mut parts, starting, arriving) = begun?;
-            let up = tokio::select! {
-                up = parts.come_up(starting) => up,
-                () = tokio::time::sleep(limit) => Err(too_slow(limit)),
-            };
-            match up {
-                Ok(()) => Ok((parts, arriving)),
-                Err(error) => {
-                    parts.dismantle().await;
-                    Err(error)
-                }
-            }
-        }
-    }
-
-    fn begin(&self) -> Result<(DisplayParts, super::parts::Starting, Arrivals)> {
-        let failed = |error: std::io::Error| Error::DisplayFailed { detail: error.to_string() };
-        let remedy = |remedy: &String| Error::NoVncTooling { remedy: remedy.clone() };
-        let tools = self.settings.tools.as_ref().map_err(remedy)?;
-        let shared = &self.screen.settings;
-        let arriving =
-            listen(&self.os, SocketAddr::new(self.settings.bind, shared.vnc_port), &self.screen.handle)?;
-        let password_file = match &shared.password {
-            None => None,
-            Some(password) => {
-                let path = self.dir.path().join("vnc.passwd");
-                password.write(&path).map_err(failed)?;
-                Some(path)
-            }
-        };
-        let screen = Screen {
-            display: shared.display,
-            name: "camofleet".to_owned(),
-            geometry: shared.geometry,
-            authority: xauthority::write(&self.authority()).map_err(failed)?,
-            socket: self.socket(),
-            password_file,
-            pulse: self.settings.pulse,
-        };
-        let env = self.settings.env.clone();
-        let (parts, starting) =
-            DisplayParts::start(&self.os, tools, &screen, &self.run_dir, env, None).map_err(failed)?;
-        Ok((parts, starting, arriving))
-    }
-
-    fn authority(&self) -> PathBuf {
-        super::authority_file(&self.dir)
-    }
-
-    fn on_up(&mut self, up: Result<(DisplayParts, Arrivals)>, ctx: &mut Context<Self>) {
-        let (parts, arriving) = match up {
-            Ok(up) => up,
-            Err(error) => return self.give_up(error.to_string(), ctx),
-        };
-        let lost = parts.lost();
-        self.parts = Some(parts);
-        ctx.spawn(lost.into_actor(self).map(|detail, this, ctx| {
+    fn serve(&mut self, mut running: RunningScreen, access: ScreenAccess, ctx: &mut Context<Self>) {
+        running.serve(ctx, |this, detail, ctx| {
             // While it is being closed the end is wanted.
-            if this.parts.is_some() {
-                this.give_up(detail, ctx);
+            if this.running.as_ref().is_some_and(|running| !running.is_closing()) {
+                this.fail(detail, ctx);
             }
-        }));
-        let lens = Lens {
-            os: Arc::clone(&self.os),
-            socket: self.socket(),
-            password: self.screen.settings.password.clone(),
-            settles_in: self.settings.tools.as_ref().map_or(Duration::ZERO, DisplayTools::settles_in),
-            metrics: self.metrics.clone(),
-        };
-        let (camera, line) = Camera::new();
-        let stage = Stage {
-            os: Arc::clone(&self.os),
-            socket: self.socket(),
-            clocks: self.screen.clocks.clone(),
-            keyboard: Keyboard::new(
-                Arc::clone(&self.os),
-                self.screen.settings.display,
-                self.authority(),
-                self.settings.tools.as_ref().map_or(Outlet::Selections, DisplayTools::outlet),
-            ),
-            asks_password: self.screen.settings.password.is_some(),
-            // Who may see it, its password says.
-            limits: ViewerLimits { open: true, ..self.settings.viewers },
-            shared: true,
-        };
-        let serve = serve(lens, line, arriving, stage);
-        self.viewers = Some(ctx.spawn(serve.into_actor(self)));
-        self.screen.up.send_replace(Some(ScreenAccess { authority: self.authority(), camera }));
+        });
+        self.running = Some(running);
+        self.screen.up.send_replace(Some(access));
     }
 
     /// Fails; its parent starts another when everything of this one is gone.
-    fn give_up(&mut self, detail: String, ctx: &mut Context<Self>) {
+    fn fail(&mut self, detail: String, ctx: &mut Context<Self>) {
         self.lifeline.fail(detail);
-        self.take_down(ctx);
+        self.close(ctx);
     }
 
-    fn take_down(&mut self, ctx: &mut Context<Self>) {
+    fn close(&mut self, ctx: &mut Context<Self>) {
         self.screen.up.send_replace(None);
-        if let Some(viewers) = self.viewers.take() {
-            ctx.cancel_future(viewers);
+        match &mut self.running {
+            Some(running) => running.close(ctx),
+            None => ctx.stop(),
         }
-        let parts = self.parts.take();
-        let gone = async {
-            if let Some(parts) = parts {
-                parts.dismantle().await;
-            }
-        };
-        ctx.spawn(gone.into_actor(self).map(|(), _, ctx| ctx.stop()));
     }
 }
 
 impl Actor for SharedDisplay {
     type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.spawn(self.come_up().into_actor(self).map(|up, this, ctx| this.on_up(up, ctx)));
-    }
 }
 
 impl Drop for SharedDisplay {
     fn drop(&mut self) {
-        if let Some(parts) = self.parts.take() {
+        if self.running.as_ref().is_some_and(|running| !running.is_closing()) {
             self.screen.up.send_replace(None);
-            finish_later(parts.dismantle());
         }
     }
 }
@@ -285,7 +199,7 @@ impl Handler<CloseSharedDisplay> for SharedDisplay {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, _: CloseSharedDisplay, ctx: &mut Context<Self>) -> Self::Result {
-        self.take_down(ctx);
+        self.close(ctx);
         Box::pin(std::future::pending().into_actor(self))
     }
 }
