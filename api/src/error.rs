@@ -1,4 +1,4 @@
-//! Refusals: their stable codes, their HTTP statuses, and the body that says them.
+//! Error responses: their stable codes, HTTP statuses and JSON body.
 
 use std::fmt;
 
@@ -6,27 +6,27 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// The one table of codes: each with the HTTP status that it is answered with.
+/// The single table of error codes, each with its HTTP status.
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident $name:literal $status:literal,)+) => {
-        /// The stable name of a refusal: the `code` of its body and the label of the metric.
+        /// The stable name of an error: the `code` in the JSON body and the label of the metric.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum ErrorCode {
             $($(#[$doc])* $variant,)+
         }
 
         impl ErrorCode {
-            /// All of them.
+            /// All codes.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// The name in the API.
+            /// The code as it appears in the API.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)+
                 }
             }
 
-            /// The HTTP status that it is answered with.
+            /// The HTTP status of responses with this code.
             pub const fn status(self) -> u16 {
                 match self {
                     $(Self::$variant => $status,)+
@@ -37,19 +37,19 @@ macro_rules! codes {
 }
 
 codes! {
-    /// Not a request to this server, or no HTTP.
+    /// The request is malformed, or is not meant for this server.
     BadRequest "bad_request" 400,
     /// Not a valid WebSocket handshake.
     BadWebSocketHandshake "bad_websocket_handshake" 400,
     /// A client of the Chrome DevTools Protocol.
     CdpUnsupported "cdp_unsupported" 400,
-    /// A live view was asked of a worker that has none.
+    /// A live view was requested from a worker without VNC.
     VncUnsupported "vnc_unsupported" 400,
-    /// An access token is set, and the request has none, or another.
+    /// The access token is missing or wrong.
     Unauthorized "unauthorized" 401,
-    /// A live view was requested by its number alone, where that does not open it.
+    /// A live view was requested by its id alone, and this server also requires its key.
     ViewKeyRequired "view_key_required" 401,
-    /// A browser sends it on behalf of a page of another origin.
+    /// A browser sent the request for a page of another origin.
     CrossOrigin "cross_origin" 403,
     /// No such route.
     NotFound "not_found" 404,
@@ -61,13 +61,13 @@ codes! {
     VncNotFound "vnc_not_found" 404,
     /// No worker has this name.
     WorkerNotFound "worker_not_found" 404,
-    /// The route exists, for other methods.
+    /// The route does not support this method.
     MethodNotAllowed "method_not_allowed" 405,
-    /// The caller accepts no encoding that there is.
+    /// No content encoding is left that the caller accepts.
     NotAcceptable "not_acceptable" 406,
     /// The body arrived too slowly.
     BodyTooSlow "body_too_slow" 408,
-    /// The request's head arrived too slowly.
+    /// The request line and headers arrived too slowly.
     HeadTooSlow "head_too_slow" 408,
     /// The session has no live view.
     NoLiveView "no_live_view" 409,
@@ -81,19 +81,19 @@ codes! {
     BodyTooLarge "body_too_large" 413,
     /// The body is not declared as JSON.
     UnsupportedMediaType "unsupported_media_type" 415,
-    /// The request is addressed to a name that this server is not known by.
+    /// The `Host` is not a name of this server.
     UnknownHost "unknown_host" 421,
-    /// A field or parameter of a wrong type, or with an impossible value.
+    /// A field or parameter has the wrong type or an invalid value.
     InvalidField "invalid_field" 422,
     /// The body is not a JSON object.
     InvalidJson "invalid_json" 422,
-    /// The client's Playwright is of another version.
+    /// The client's Playwright version differs from the server's.
     PlaywrightVersionMismatch "playwright_version_mismatch" 428,
-    /// The worker has as many sessions as it may.
+    /// The worker has reached its session limit.
     AtCapacity "at_capacity" 429,
-    /// The session has as many clients as it may.
+    /// The session has reached its client limit.
     TooManyClients "too_many_clients" 429,
-    /// The request's head is too large.
+    /// The request line and headers are too large.
     HeadTooLarge "head_too_large" 431,
     /// The display did not start.
     DisplayFailed "display_failed" 502,
@@ -101,31 +101,31 @@ codes! {
     DriverLost "driver_lost" 502,
     /// The browser did not start.
     LaunchFailed "launch_failed" 502,
-    /// The machine can't be drained.
+    /// The worker does not support draining.
     NoDrain "no_drain" 502,
-    /// The machine can't take screenshots.
+    /// The worker does not support screenshots.
     NoScreenshots "no_screenshots" 502,
-    /// Another machine accepted the request, and failed.
+    /// An upstream server accepted the request and then failed.
     UpstreamBroke "upstream_broke" 502,
-    /// Another machine refused the connection.
+    /// An upstream server refused the connection.
     UpstreamUnreachable "upstream_unreachable" 502,
     /// Too many browsers are being launched.
     Busy "busy" 503,
-    /// New sessions are not accepted: it is drained or shutting down.
+    /// The worker is draining or shutting down and accepts no new sessions.
     Draining "draining" 503,
     /// All display slots are in use.
     NoSlot "no_slot" 503,
-    /// The machine has no X server with VNC.
+    /// The worker has no X server with VNC installed.
     NoVncTooling "no_vnc_tooling" 503,
-    /// No worker can take the session.
+    /// No worker can run the session.
     NoWorkers "no_workers" 503,
-    /// The part that would answer is being restarted.
+    /// The component that handles the request is being restarted.
     Restarting "restarting" 503,
-    /// The gateway has as many viewers as it may.
+    /// The gateway has reached its viewer limit.
     TunnelLimit "tunnel_limit" 503,
     /// The launch took too long.
     LaunchTimedOut "launch_timed_out" 504,
-    /// Another machine did not answer in time.
+    /// An upstream server did not answer in time.
     UpstreamTimedOut "upstream_timed_out" 504,
 }
 
@@ -135,14 +135,14 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// The JSON body of every refusal.
+/// The JSON body of every error response.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorBody {
-    /// What is wrong, and what would be right. FastAPI, which the original is made with, may write a structure.
+    /// What is wrong and how to fix it. The original is built with FastAPI, which may send a structure instead of a string.
     #[serde(default, deserialize_with = "text")]
     #[schema(required)]
     pub detail: String,
-    /// The refusal's stable name; the original has none.
+    /// The stable error code; the original sends none.
     #[serde(default)]
     #[schema(required)]
     pub code: String,
@@ -157,21 +157,21 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> 
 }
 
 impl ErrorBody {
-    /// Reads the body of an answer with this status: what it leaves out is filled in by the status.
+    /// Parses the body of a response; missing fields are filled in from its status.
     pub fn read(status: u16, body: &[u8]) -> Self {
         let mut read: Self = serde_json::from_slice(body).unwrap_or_default();
         if read.detail.is_empty() {
             read.detail = format!("it answered {status}");
         }
         if read.code.is_empty() {
-            read.code = usual(status).as_str().to_owned();
+            read.code = code_for_status(status).as_str().to_owned();
         }
         read
     }
 }
 
-/// The code that an answer without one most likely means.
-fn usual(status: u16) -> ErrorCode {
+/// The code that a response without one most likely stands for.
+fn code_for_status(status: u16) -> ErrorCode {
     match status {
         400 => ErrorCode::BadRequest,
         401 | 403 => ErrorCode::Unauthorized,
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refusals_of_either_kind_are_read() {
+    fn error_bodies_of_camofleet_and_of_the_original_are_parsed() {
         for (status, body, code, detail) in [
             (
                 409,
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_named_once() {
+    fn codes_are_unique() {
         let mut names: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
         names.sort_unstable();
         names.dedup();

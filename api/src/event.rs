@@ -1,4 +1,4 @@
-//! What `GET /events` sends, and a session's history.
+//! The events of `GET /events`, and a session's history.
 
 use std::collections::BTreeMap;
 
@@ -25,19 +25,19 @@ pub enum ChangeKind {
     Attached,
     /// A client left.
     Detached,
-    /// It was touched: its idle time begins again.
+    /// Its idle timer was reset by a touch request.
     Touched,
     /// Its start URL could not be opened.
     StartUrlFailed,
     /// It is being shut down.
     Ending,
-    /// Nothing is left of it.
+    /// It has ended, and its processes and files are gone.
     Ended,
-    /// Its machine no longer shows it, and nobody knows how it ended.
+    /// Its worker no longer lists it, so how it ended is unknown.
     Forgotten,
 }
 
-/// The data of the event `snapshot`: all that there is. What a listener knew before is void.
+/// The data of the event `snapshot`: the complete state, which replaces everything the subscriber knew before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventSnapshot {
     /// The live sessions.
@@ -46,7 +46,7 @@ pub struct EventSnapshot {
     pub workers: Vec<WorkerStatus>,
 }
 
-/// The data of the event `session`: something happened to one.
+/// The data of the event `session`: one session changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionChange {
     /// What happened.
@@ -56,23 +56,23 @@ pub struct SessionChange {
     /// The request that caused it.
     #[schema(required)]
     pub request_id: Option<RequestId>,
-    /// The session as it was then; after `ended` and `forgotten` it is not a live one any more.
+    /// The session after the change; with `ended` and `forgotten` it is no longer live.
     pub session: Session,
 }
 
-/// The data of the event `activity`: when sessions were last used, by their ids. It is sent once a second at most, with
-/// those for which it has changed.
+/// The data of the event `activity`: the time of last use by session id, for the sessions where it changed. Sent at most
+/// once a second.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Activity(pub BTreeMap<Uuid, Time>);
 
-/// Something in a session's past: an element of `GET /sessions/…/events`.
+/// An entry of a session's history, as listed by `GET /sessions/…/events`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HistoryEntry {
     /// When.
     pub at: Time,
     /// What happened.
     pub change: ChangeKind,
-    /// More on it, for people.
+    /// Details in plain text.
     #[schema(required)]
     pub detail: Option<String>,
     /// The request that caused it.

@@ -1,4 +1,4 @@
-//! What a worker is and has, as values: the object `facts` of its health.
+//! A worker's configuration and current figures: the object `facts` in its health.
 
 use std::time::Duration;
 
@@ -8,87 +8,87 @@ use utoipa::ToSchema;
 use crate::Time;
 use crate::session::StartUrlWait;
 
-/// What is known of a worker. What a worker of another version leaves out is null.
+/// A worker's configuration and current figures. Fields that a worker of another version does not report are null.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Facts {
-    /// How many live sessions it has.
+    /// The number of live sessions.
     #[schema(required)]
     pub sessions: usize,
-    /// How many it may have.
+    /// The maximum number of live sessions.
     #[schema(required)]
     pub capacity: Option<usize>,
-    /// What its sessions get where their request leaves something out.
+    /// Default values for fields that a create request omits.
     #[schema(required)]
     pub defaults: SessionDefaults,
-    /// The browser that it runs.
+    /// The browser engine.
     #[schema(required)]
     pub engine: Option<EngineFacts>,
-    /// Playwright's version in its drivers; null until one is up.
+    /// The version of Playwright in the drivers; null until one has started.
     #[schema(required)]
     pub playwright: Option<String>,
-    /// Node's version in its drivers; null until one is up.
+    /// The version of Node in the drivers; null until one has started.
     #[schema(required)]
     pub node: Option<String>,
-    /// Its warm browsers.
+    /// The prewarmed browsers.
     #[schema(required)]
     pub pools: Pools,
-    /// Its display slots; null also where sessions get no displays of their own: without display tools, or with one
-    /// shared screen.
+    /// The display slots; null also where sessions have no displays of their own, because no display tools are installed or
+    /// all sessions share one screen.
     #[schema(required)]
     pub slots: Option<Slots>,
-    /// How many driver processes it has.
+    /// The number of driver processes.
     #[schema(required)]
     pub drivers: Option<usize>,
-    /// Whether it accepts no more sessions.
+    /// Whether it is draining and accepts no new sessions.
     #[schema(required)]
     pub draining: bool,
-    /// When it was started.
+    /// When it started.
     #[schema(required)]
     pub started_at: Option<Time>,
-    /// What its machine calls itself: in Kubernetes, the name of its pod.
+    /// The host name of its machine; in Kubernetes, the name of its pod.
     #[schema(required)]
     pub host_name: Option<String>,
 }
 
-/// What a session gets where its request leaves something out.
+/// Default values for fields that a create request omits.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct SessionDefaults {
-    /// How long it may be idle.
+    /// How long a session may be idle before it ends.
     #[serde(rename = "idle_ttl_seconds", with = "seconds")]
     #[schema(required, value_type = Option<u64>)]
     pub idle_ttl: Option<Duration>,
-    /// Whether it has no window.
+    /// Whether sessions run headless.
     #[schema(required)]
     pub headless: Option<bool>,
-    /// The page that is opened in it; null also where none is.
+    /// The page that is opened in a new session; null if none is.
     #[schema(required)]
     pub start_url: Option<String>,
-    /// What counts as open.
+    /// The load state to wait for when the page is opened.
     #[schema(required)]
     pub start_url_wait: Option<StartUrlWait>,
 }
 
-/// The browser that a worker runs.
+/// The browser engine of a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EngineFacts {
-    /// `camoufox` or `firefox`.
+    /// The engine's name: `camoufox` or `firefox`.
     pub name: String,
-    /// Null when its files don't say.
+    /// The engine's version; null if it can't be read from the installation.
     #[serde(default)]
     #[schema(required)]
     pub version: Option<String>,
 }
 
-/// The prewarm pools; null is a pool that is off.
+/// The prewarm pools; null for a pool that is disabled.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Pools {
-    /// Browsers without a window.
+    /// Headless browsers.
     #[schema(required)]
     pub headless: Option<PoolFill>,
-    /// Browsers on a display of their own.
+    /// Browsers with a display of their own.
     #[schema(required)]
     pub vnc: Option<PoolFill>,
 }
@@ -97,33 +97,33 @@ pub struct Pools {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct PoolFill {
-    /// Browsers that wait.
+    /// Browsers that are ready for use.
     #[schema(required)]
     pub ready: usize,
     /// Browsers that are being launched.
     #[schema(required)]
     pub launching: usize,
-    /// Browsers wanted.
+    /// The configured number of browsers.
     #[schema(required)]
     pub target: usize,
-    /// Why the last launch failed, until one succeeds.
+    /// Why the last launch failed; null once one succeeds.
     #[schema(required)]
     pub last_error: Option<String>,
 }
 
-/// How many display slots there are.
+/// The use of display slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Slots {
-    /// Held by sessions and warm browsers.
+    /// Slots held by sessions and prewarmed browsers.
     #[schema(required)]
     pub used: usize,
-    /// All of them.
+    /// All slots.
     #[schema(required)]
     pub total: usize,
 }
 
-/// Durations as whole seconds.
+/// Serializes durations as whole seconds.
 pub(crate) mod seconds {
     use super::{Deserialize, Deserializer, Duration, Serialize, Serializer};
 

@@ -1,4 +1,4 @@
-//! What each role says of its health, and what a control says of its workers.
+//! The health of each role, and a control's status of its workers.
 
 use std::collections::BTreeMap;
 
@@ -10,24 +10,24 @@ use crate::Time;
 use crate::facts::Facts;
 use crate::lenient::if_understood;
 
-/// Whether all is well.
+/// Whether all health checks pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
-    /// It is.
+    /// All checks pass.
     Ok,
-    /// A check fails; or, of a control: it has no worker, or an unhealthy one. Another version may have more words.
+    /// A check fails, or a control has no worker or an unhealthy one. Unknown values of other versions are read as this.
     #[serde(other)]
     Degraded,
 }
 
 impl HealthStatus {
-    /// `ok` or its opposite.
+    /// `Ok` if everything is healthy, else `Degraded`.
     pub fn of(ok: bool) -> Self {
         if ok { Self::Ok } else { Self::Degraded }
     }
 
-    /// The API's name.
+    /// The value as it appears in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -41,30 +41,30 @@ impl HealthStatus {
 pub struct Health {
     /// `ok`, or `degraded` while a check fails.
     pub status: HealthStatus,
-    /// What runs there.
+    /// The server's version.
     #[serde(default)]
     #[schema(required)]
     pub version: String,
-    /// What was checked, and what was seen.
+    /// Each check's name and result.
     #[serde(default, deserialize_with = "texts")]
     #[schema(required)]
     pub checks: BTreeMap<String, String>,
-    /// The names of the checks that fail; empty also where a machine does not say which: an original.
+    /// The names of failing checks; always empty for the original, which does not report them.
     #[serde(default, deserialize_with = "if_understood")]
     #[schema(required)]
     pub failing: Vec<String>,
-    /// The same as values; null where there are none: of a gateway, or of an original.
+    /// The worker's configuration and current figures; null for a gateway and for the original.
     #[serde(default, deserialize_with = "if_understood")]
     #[schema(required)]
     pub facts: Option<Facts>,
-    /// Whether everybody who reaches it may do everything: it listens beyond loopback and asks for no token. Null of a
-    /// worker that another server shows.
+    /// Whether anybody who can reach the server has full access, because it listens beyond loopback and requires no token.
+    /// Null where another server reports this worker's health.
     #[serde(default)]
     #[schema(required)]
     pub insecure: Option<bool>,
 }
 
-/// The original's checks may have values of any kind.
+/// Reads checks as texts: the original's values may be of any type.
 fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
     let values = BTreeMap::<String, Value>::deserialize(deserializer)?;
     let text = |value: Value| match value {
@@ -74,15 +74,15 @@ fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, 
     Ok(values.into_iter().map(|(name, value)| (name, text(value))).collect())
 }
 
-/// What is known of a worker: its health, or why there is none.
+/// A worker's health, or why it is unavailable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum WorkerDetail {
-    /// What it says of itself.
+    /// The health that the worker reported.
     Health(Box<Health>),
-    /// Why it says nothing.
+    /// The worker could not be reached.
     Error {
-        /// For people.
+        /// The reason, in plain text.
         error: String,
     },
 }
@@ -90,11 +90,11 @@ pub enum WorkerDetail {
 /// One worker's status: an element of `GET /workers`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WorkerStatus {
-    /// What it is called in paths and requests.
+    /// The worker's name in paths and requests.
     pub name: String,
-    /// Whether sessions can be placed on it.
+    /// Whether new sessions can be placed on it.
     pub healthy: bool,
-    /// Its health, or why there is none.
+    /// The worker's health, or why it is unavailable.
     pub detail: WorkerDetail,
     /// Whether its sessions can have live views.
     #[serde(default)]
@@ -104,7 +104,7 @@ pub struct WorkerStatus {
     #[serde(default)]
     #[schema(required)]
     pub sessions: usize,
-    /// Its sessions are shown as they were last seen, because it does not answer.
+    /// Whether its sessions are listed as last seen because the worker does not answer.
     #[serde(default)]
     #[schema(required)]
     pub stale: bool,
@@ -112,24 +112,24 @@ pub struct WorkerStatus {
     #[serde(default)]
     #[schema(required)]
     pub draining: bool,
-    /// Where its API is; null of one in this process.
+    /// The base URL of its API; null for a worker in this process.
     #[serde(default)]
     #[schema(required)]
     pub url: Option<String>,
-    /// When it last answered; null of one that has not yet, and of one in this process. A new answer alone causes no
-    /// event.
+    /// When it last answered; null if it has not answered yet and for a worker in this process. A change of this field alone
+    /// causes no event.
     #[serde(default)]
     #[schema(required)]
     pub last_contact: Option<Time>,
 }
 
 impl WorkerStatus {
-    /// Whether it differs from an earlier status by more than the time of the last answer.
+    /// Whether anything but the time of the last answer differs from an earlier status.
     pub fn differs_from(&self, before: &Self) -> bool {
         Self { last_contact: before.last_contact, ..self.clone() } != *before
     }
 
-    /// The same for callers without access to the fleet: whether the worker is well, without where and how it runs.
+    /// The status for callers without an access token: health only, without URL and facts.
     #[must_use]
     pub fn redacted(mut self) -> Self {
         self.url = None;
@@ -147,14 +147,14 @@ pub struct ControlHealth {
     pub status: HealthStatus,
     /// Each worker's status.
     pub workers: Vec<WorkerStatus>,
-    /// Whether everybody who reaches this server may do everything: it listens beyond loopback and asks for no token.
+    /// Whether anybody who can reach this server has full access, because it listens beyond loopback and requires no token.
     #[serde(default)]
     #[schema(required)]
     pub insecure: bool,
 }
 
 impl ControlHealth {
-    /// The health of a fleet of these workers.
+    /// Sums up the health of these workers.
     pub fn of(workers: Vec<WorkerStatus>, insecure: bool) -> Self {
         let ok = !workers.is_empty() && workers.iter().all(|worker| worker.healthy);
         Self { status: HealthStatus::of(ok), workers, insecure }
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_health_of_the_original_is_read_and_has_no_facts() {
+    fn health_of_the_original_is_parsed_and_has_no_facts() {
         let health = read(json!({
             "status": "ok", "version": "0.1.0", "checks": {"playwright": "ready", "sessions": 1},
         }));
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_is_read_with_everything_in_it() {
+    fn health_of_camofleet_is_parsed_completely() {
         let health = read(json!({
             "status": "degraded", "version": "0.1.0",
             "checks": {"driver": "restarting", "engine": "firefox 153.0 (/usr/bin/firefox-esr)"},
@@ -245,14 +245,14 @@ mod tests {
     }
 
     #[test]
-    fn what_another_version_does_not_tell_is_missing_and_what_only_it_knows_is_passed_over() {
+    fn missing_fields_get_defaults_and_unknown_fields_are_ignored() {
         let with = |facts: Value| read(json!({"status": "ok", "facts": facts})).facts;
         assert_eq!(with(json!({"sessions": 1, "moon": "full", "defaults": {"proxy": null}})), {
             Some(Facts { sessions: 1, ..Facts::default() })
         });
         assert_eq!(with(json!(null)), None);
         let foreign = read(json!({"status": "starting"}));
-        assert_eq!(foreign.status, HealthStatus::Degraded, "a word that only another version knows");
+        assert_eq!(foreign.status, HealthStatus::Degraded, "a status that only another version has");
         let strange = read(json!({"status": "ok", "failing": "driver", "facts": {"sessions": "many"}}));
         assert_eq!((strange.status, strange.failing.len(), strange.facts), (HealthStatus::Ok, 0, None));
     }

@@ -1,4 +1,4 @@
-//! The fleet's last hour in figures: the answer of `GET /fleet/history`.
+//! Samples of the fleet's last hour: the response of `GET /fleet/history`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,86 +8,86 @@ use utoipa::ToSchema;
 
 use crate::Time;
 
-/// The fleet's last hour.
+/// Samples of the fleet's last hour.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FleetHistory {
     /// The time from one sample to the next.
     pub interval_seconds: u64,
     /// The upper bounds of the buckets of `creates.ok`, in seconds; the last bucket has none.
     pub create_seconds: Vec<f64>,
-    /// Oldest first.
+    /// The samples, oldest first.
     pub samples: Vec<Arc<Sample>>,
 }
 
-/// The fleet at one moment, and what has happened since the sample before.
+/// The state of the fleet at one time, and counts since the previous sample.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Sample {
-    /// When it was taken.
+    /// When the sample was taken.
     pub at: Time,
     /// The live sessions.
     pub sessions: SessionCounts,
     /// Attached Playwright clients.
     pub attached: usize,
-    /// Open live views; null where a gateway of its own serves them.
+    /// Open live views; null where a separate gateway serves them.
     #[schema(required)]
     pub viewers: Option<u64>,
-    /// The warm browsers.
+    /// The prewarmed browsers.
     pub pools: PoolTotals,
-    /// The create requests since the sample before.
+    /// Create requests since the previous sample.
     pub creates: Creates,
-    /// Sessions that have ended since, by end reason; `forgotten` where nobody knows it.
+    /// Sessions that ended since the previous sample, by end reason; `forgotten` where the reason is unknown.
     pub ends: BTreeMap<String, u64>,
-    /// Sessions that were rebuilt since, by what was lost.
+    /// Sessions that were rebuilt since the previous sample, by the part that was lost.
     pub restarts: BTreeMap<String, u64>,
-    /// The relayed bytes since the sample before.
+    /// Bytes relayed since the previous sample.
     pub bytes: RelayedBytes,
 }
 
 /// The live sessions by status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionCounts {
-    /// Those that are being built.
+    /// Sessions in `INIT`.
     pub init: usize,
-    /// Those that clients can attach to.
+    /// Sessions in `READY`.
     pub ready: usize,
-    /// Those that are being shut down.
+    /// Sessions in `TERMINATING`.
     pub terminating: usize,
 }
 
-/// The warm browsers of all workers; null where none keeps any.
+/// The prewarmed browsers of all workers; null where no worker has such a pool.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PoolTotals {
-    /// Those without a window.
+    /// Headless browsers.
     #[schema(required)]
     pub headless: Option<PoolTotal>,
-    /// Those on a display.
+    /// Browsers with a display.
     #[schema(required)]
     pub vnc: Option<PoolTotal>,
 }
 
-/// How full the pools of one kind are, over all workers.
+/// How full all workers' pools of one kind are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PoolTotal {
-    /// Browsers that wait.
+    /// Browsers that are ready for use.
     pub ready: usize,
-    /// Browsers wanted.
+    /// The configured number of browsers.
     pub target: usize,
 }
 
-/// The create requests that were answered since the sample before.
+/// Create requests that were answered since the previous sample.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Creates {
-    /// Those that succeeded, by the bucket of their time to `READY`.
+    /// Successful creates, by the histogram bucket of their time to `READY`.
     pub ok: Vec<u64>,
-    /// How many failed.
+    /// The number of failed creates.
     pub failed: u64,
 }
 
-/// The bytes that were relayed since the sample before.
+/// Bytes relayed since the previous sample.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RelayedBytes {
-    /// From clients and viewers.
+    /// Bytes from clients and viewers.
     pub r#in: u64,
-    /// To them.
+    /// Bytes to clients and viewers.
     pub out: u64,
 }

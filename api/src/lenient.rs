@@ -1,10 +1,10 @@
-//! How bodies of other versions and of the original are read.
+//! Lenient parsing, for bodies of other versions and of the original.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// Null is as good as a missing field.
+/// Reads null like a missing field.
 pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -13,8 +13,8 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// A value in a form that only another version knows counts as missing: the rest of the body is still good.
-pub(crate) fn if_understood<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+/// Reads a value in an unknown format like a missing field, so that the rest of the body can still be used.
+pub(crate) fn default_if_unknown<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: DeserializeOwned + Default,

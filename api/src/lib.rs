@@ -1,8 +1,7 @@
-//! The vocabulary of camofleet's HTTP API: each type that crosses it, once, with serde both ways and its schema.
+//! The data types of camofleet's HTTP API: each is defined once, with serialization, deserialization and schema.
 //!
-//! What camofleet writes is exact: every field is there. What it reads may come from another version or from the original
-//! system, whose bodies have fewer fields: what is missing gets the value that a session or worker without it has, and
-//! what is unknown is ignored.
+//! camofleet writes every field. Bodies that it reads may come from another version or from the original system, which
+//! has fewer fields: missing fields get a default, and unknown ones are ignored.
 
 pub mod error;
 pub mod event;

@@ -1,4 +1,4 @@
-//! A create request, and how one is read: field by field, so that an error names the field.
+//! Create requests, parsed field by field so that errors can name the field.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -12,88 +12,88 @@ use utoipa::ToSchema;
 use crate::facts::seconds;
 use crate::session::{Contexts, OnCrash, StartUrlWait};
 
-/// The shortest and longest idle TTL, in seconds.
+/// The allowed idle TTLs, in seconds.
 const IDLE_TTL: RangeInclusive<u64> = 30..=3600;
 /// The longest start URL, in characters.
 const START_URL_LIMIT: usize = 1024;
 
-/// The most labels of a session, the longest name or value of one in characters, and the bytes of all: they are sent with
-/// every event of the session.
+/// The limits of a session's labels: their number, the characters of one name or value, and the bytes of all. Labels are
+/// sent with every event of the session, so they have to stay small.
 const LABELS_LIMIT: usize = 64;
 const LABEL_LIMIT: usize = 256;
 const LABELS_BYTES: usize = 8 << 10;
 
-/// What a session is requested to be. Every field may be left out or null, and unknown ones are ignored; what is left out
-/// is filled in from the worker's defaults.
+/// The parameters of a new session. Every field may be omitted or null, which selects the worker's default; unknown fields
+/// are ignored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SessionRequest {
-    /// Without a window. The default is a setting.
+    /// Whether the browser runs headless. The default is a setting.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headless: Option<bool>,
-    /// How long it may be idle before it ends. The default is a setting.
+    /// How long the session may be idle before it ends. The default is a setting.
     #[serde(rename = "idle_ttl_seconds", with = "seconds", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u64>, minimum = 30, maximum = 3600)]
     pub idle_ttl: Option<Duration>,
-    /// A page to open in it; a bare host gets `https://`.
+    /// A page to open; a bare host gets `https://`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 1024)]
     pub start_url: Option<String>,
-    /// What counts as open; with `none` it is not opened.
+    /// The load state to wait for; with `none` the page is not opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_url_wait: Option<StartUrlWait>,
-    /// Names and values of the caller's choice, shown with the session.
+    /// Names and values of the caller's choice, returned with the session.
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     pub labels: BTreeMap<String, String>,
-    /// With a live view; `true` forces `headless: false`.
+    /// Whether the session has a live view; `true` forces `headless: false`.
     #[schema(value_type = Option<bool>)]
     pub vnc: bool,
-    /// Whether it is rebuilt when its browser, display or driver breaks, or ends.
+    /// Whether the session is rebuilt or ends when its browser, display or driver breaks.
     #[serde(skip_serializing_if = "is_default")]
     #[schema(value_type = Option<OnCrash>)]
     pub on_crash: OnCrash,
-    /// What happens to contexts and pages when the last client leaves.
+    /// What happens to contexts and pages when the last client disconnects.
     #[serde(skip_serializing_if = "is_default")]
     #[schema(value_type = Option<Contexts>)]
     pub contexts: Contexts,
 }
 
-/// The original does not know every field, so what was not requested is not sent.
+/// Fields that were not requested are not sent, because the original does not know all of them.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// The same of a fleet, which has workers to choose from: the body of the control role's `POST /sessions`.
+/// The body of the control role's `POST /sessions`, which may also name the worker.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CreateRequest {
-    /// What is requested.
+    /// The session's parameters.
     #[serde(flatten)]
     pub session: SessionRequest,
-    /// On this worker and no other.
+    /// The worker to use; no other is tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
 }
 
-/// Why a body is no create request.
+/// Why a body is not a valid create request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRequest {
-    /// It is not JSON, or not an object.
+    /// The body is not JSON, or not an object.
     #[error("the body must be a JSON object: {problem}")]
     Json {
-        /// What the parser said.
+        /// The parser's message.
         problem: String,
     },
-    /// A field has a wrong type or an impossible value.
+    /// A field has the wrong type or an invalid value.
     #[error("{field}: {problem}")]
     Field {
-        /// Its name; of a label with the label's name.
+        /// The field's name; for a label, including the label's name.
         field: String,
-        /// What would be right.
+        /// What the field must be.
         problem: String,
     },
 }
 
 impl SessionRequest {
-    /// Reads a body. An empty one requests the defaults.
+    /// Parses a body. An empty one requests the defaults.
     ///
     /// # Errors
     /// [`InvalidRequest`], with the field's name.
@@ -117,7 +117,7 @@ impl SessionRequest {
 }
 
 impl CreateRequest {
-    /// Reads a body. An empty one requests the defaults.
+    /// Parses a body. An empty one requests the defaults.
     ///
     /// # Errors
     /// [`InvalidRequest`], with the field's name.
@@ -154,12 +154,12 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, InvalidRequest> {
     }
 }
 
-/// The field of this name; null is as good as a missing one.
+/// The field with this name; null is treated like a missing field.
 fn field<'a>(fields: &'a Map<String, Value>, name: &'static str) -> Field<'a> {
     Field { name, value: fields.get(name).filter(|value| !value.is_null()) }
 }
 
-/// One field of a request, if it was given.
+/// One field of a request, if it is present.
 struct Field<'a> {
     name: &'static str,
     value: Option<&'a Value>,
@@ -183,10 +183,10 @@ impl Field<'_> {
 
     fn whole_number(self, range: std::ops::RangeInclusive<u64>) -> Result<Option<u64>, InvalidRequest> {
         let Some(value) = self.value else { return Ok(None) };
-        // JSON does not tell 60 from 60.0.
+        // JSON does not distinguish 60 from 60.0.
         let whole = value.as_u64().or_else(|| {
             let float = value.as_f64()?;
-            // Exact: the range's end is far below 2^53.
+            // The cast is exact: the range ends far below 2^53.
             (float.fract() == 0.0 && (0.0..=*range.end() as f64).contains(&float)).then_some(float as u64)
         });
         match whole {
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_request_is_read() {
+    fn a_complete_request_is_parsed() {
         let request = parse(
             r#"{"headless": true, "idle_ttl_seconds": 60.0, "start_url": "example.com", "start_url_wait": "none",
                 "labels": {"team": "a"}, "vnc": true, "on_crash": "end", "contexts": "discard", "worker": "local",
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_nulls_ask_for_the_defaults() {
+    fn an_empty_body_and_nulls_request_the_defaults() {
         let defaults = CreateRequest { session: SessionRequest::default(), worker: None };
         for body in ["", " \n", "{}", r#"{"headless": null, "vnc": null, "labels": null, "worker": null}"#] {
             assert_eq!(parse(body).unwrap(), defaults, "{body}");
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_value_is_an_error_that_names_its_field_and_what_is_right() {
+    fn an_invalid_value_is_an_error_that_names_its_field_and_the_allowed_values() {
         let many = format!(
             r#"{{"labels": {{{}}}}}"#,
             (0..65).map(|n| format!(r#""{n}": """#)).collect::<Vec<_>>().join(",")
@@ -331,23 +331,23 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_object_is_refused() {
+    fn a_body_that_is_not_an_object_is_rejected() {
         for body in ["[]", "5", "\"x\"", "{", "{\"a\"}", "\u{1f}"] {
             assert!(matches!(parse(body), Err(InvalidRequest::Json { .. })), "{body}");
         }
     }
 
-    /// The properties that a body's schema has.
+    /// A part of a type's schema, by the path to it.
     fn documented<T: ToSchema>(parts: &[&str]) -> Value {
         let schema = serde_json::to_value(T::schema()).unwrap();
         parts.iter().fold(schema, |schema, part| schema[*part].clone())
     }
 
     #[test]
-    fn what_is_documented_is_what_is_read() {
+    fn the_schema_has_exactly_the_fields_that_are_parsed() {
         let properties = documented::<SessionRequest>(&["properties"]);
         for (name, property) in properties.as_object().unwrap() {
-            // No field takes a list: the reader refuses it if it knows the field.
+            // No field is a list, so the parser rejects one for every field that it knows.
             let refused =
                 parse(&format!("{{\"{name}\": []}}")).map(|_| ()).map_err(|error| error.to_string());
             assert!(refused.is_err_and(|text| text.starts_with(name.as_str())), "{name} is not read");
@@ -355,7 +355,7 @@ mod tests {
                 || property["oneOf"]
                     .as_array()
                     .is_some_and(|choices| choices.iter().any(|choice| choice["type"] == "null"));
-            assert!(nullable, "{name}: null is as good as nothing");
+            assert!(nullable, "{name} is not nullable");
         }
         let whole = format!("{:?}", SessionRequest::default());
         assert_eq!(properties.as_object().unwrap().len(), whole.matches(": ").count(), "{whole}");
@@ -370,12 +370,12 @@ mod tests {
     }
 
     #[test]
-    fn on_a_host_the_worker_is_an_unknown_field() {
+    fn a_session_request_ignores_the_field_worker() {
         assert_eq!(SessionRequest::parse(br#"{"worker": 5}"#), Ok(SessionRequest::default()));
     }
 
     #[test]
-    fn a_request_says_what_was_asked_and_nothing_that_only_camofleet_knows_unless_it_was_asked() {
+    fn a_request_is_serialized_without_fields_of_camofleet_that_were_not_requested() {
         let body = |request: &SessionRequest| serde_json::to_value(request).unwrap();
         assert_eq!(body(&SessionRequest::default()), json!({"labels": {}, "vnc": false}));
         let request = SessionRequest {

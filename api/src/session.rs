@@ -1,4 +1,4 @@
-//! A session, and the words for its state.
+//! A session, its status, and why it ended.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,28 +10,28 @@ use uuid::Uuid;
 
 use crate::Time;
 use crate::ids::RequestId;
-use crate::lenient::{if_understood, null_is_default};
+use crate::lenient::{default_if_unknown, null_is_default};
 use crate::view::{ViewKey, ViewLinks};
 
-/// Where a session stands.
+/// The state of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Status {
-    /// Its browser (and display) are being built: at first, and again after a crash.
+    /// Its browser and display are being started, for the first time or after a crash.
     Init,
     /// Clients can attach.
     Ready,
-    /// Its parts are being shut down.
+    /// It is being shut down.
     Terminating,
-    /// Nothing of it is left.
+    /// It has ended, and its processes and files are gone.
     Dead,
 }
 
 impl Status {
-    /// All of them, in the order of a session's life.
+    /// All states, in the order of a session's life.
     pub const ALL: [Self; 4] = [Self::Init, Self::Ready, Self::Terminating, Self::Dead];
 
-    /// The API's name.
+    /// The value as it appears in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Init => "INIT",
@@ -48,23 +48,23 @@ impl fmt::Display for Status {
     }
 }
 
-/// Why a session ended: in its JSON, the metric's label and the event's text.
+/// Why a session ended, as used in JSON, metric labels and events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
-    /// Somebody deleted it.
+    /// A delete request ended it.
     Deleted,
     /// It was idle for its idle TTL.
     Expired,
-    /// Its browser ended, and it was not, or no longer, to be restarted.
+    /// Its browser exited, and it was not to be restarted or had been restarted too often.
     Crashed,
-    /// The same for its X server.
+    /// As `crashed`, for its X server.
     DisplayLost,
-    /// The same for the driver that hosted its Playwright server.
+    /// As `crashed`, for the driver that hosted its Playwright server.
     DriverLost,
-    /// Its browser or display could not be built in the first place.
+    /// Its browser or display could not be started in the first place.
     LaunchFailed,
-    /// Its files took more of the disk than they may.
+    /// Its files exceeded their disk limit.
     DiskFull,
     /// The client that requested it disconnected before it was ready.
     Abandoned,
@@ -73,7 +73,7 @@ pub enum EndReason {
 }
 
 impl EndReason {
-    /// All of them.
+    /// All values.
     pub const ALL: [Self; 9] = [
         Self::Deleted,
         Self::Expired,
@@ -86,7 +86,7 @@ impl EndReason {
         Self::Shutdown,
     ];
 
-    /// The API's name.
+    /// The value as it appears in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Deleted => "deleted",
@@ -102,20 +102,20 @@ impl EndReason {
     }
 }
 
-/// What counts as "the start URL is open".
+/// The load state at which the start URL counts as open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StartUrlWait {
-    /// The URL is not opened at all: the client navigates itself.
+    /// The URL is not opened; the client navigates itself.
     None,
-    /// The document is parsed.
+    /// The document has been parsed.
     DomContentLoaded,
-    /// Everything on the page is loaded.
+    /// The page and its resources have been loaded.
     Load,
 }
 
 impl StartUrlWait {
-    /// All of them.
+    /// All values.
     pub const ALL: &[Self] = &[Self::None, Self::DomContentLoaded, Self::Load];
 }
 
@@ -123,23 +123,23 @@ impl StartUrlWait {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnCrash {
-    /// It is rebuilt under the same id.
+    /// The session is rebuilt under the same id.
     #[default]
     Restart,
-    /// It ends.
+    /// The session ends.
     End,
 }
 
 impl OnCrash {
-    /// All of them.
+    /// All values.
     pub const ALL: &[Self] = &[Self::Restart, Self::End];
 }
 
-/// What happens to contexts and pages when the last client leaves.
+/// What happens to contexts and pages when the last client disconnects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Contexts {
-    /// They stay for the next client.
+    /// They stay open for the next client.
     #[default]
     Keep,
     /// They are closed.
@@ -147,52 +147,52 @@ pub enum Contexts {
 }
 
 impl Contexts {
-    /// All of them.
+    /// All values.
     pub const ALL: &[Self] = &[Self::Keep, Self::Discard];
 }
 
-/// Whether a session has a live view: a runner writes `vnc` as a boolean, the other roles write the addresses.
+/// The field `vnc`: a runner writes whether there is a live view, the other roles write its URLs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum Vnc {
-    /// A runner's.
+    /// Written by a runner.
     Enabled(bool),
-    /// Everybody else's.
+    /// Written by all other roles.
     Links(ViewLinks),
 }
 
-/// A session. The last fields differ by role: each role writes the ones that are its own.
+/// A session. The last fields differ by role: each role writes only its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Session {
-    /// Its id: a UUID v4.
+    /// The session's id: a UUID v4.
     pub id: Uuid,
-    /// Where it stands.
+    /// The session's state.
     pub status: Status,
     /// When it was requested.
     pub created_at: Time,
-    /// When it was last used; it ends `idle_ttl_seconds` later.
+    /// When it was last used; it ends `idle_ttl_seconds` after that.
     pub last_seen_at: Time,
-    /// The engine: `camoufox` or `firefox`. The original's runner leaves it out, and runs nothing but Camoufox.
+    /// The browser engine: `camoufox` or `firefox`. The original's runner omits it, since it runs only Camoufox.
     #[serde(default = "camoufox", deserialize_with = "engine")]
     #[schema(required)]
     pub browser: String,
-    /// Null until the browser runs.
+    /// The browser's version; null until the browser runs.
     #[serde(default)]
     #[schema(required)]
     pub browser_version: Option<String>,
-    /// The id of its live view, as gateways know it.
+    /// The id of its live view in gateway URLs.
     #[serde(default)]
     #[schema(required)]
     pub vnc_id: Option<u16>,
-    /// Opens its live view, and no later one with this id; its addresses contain it.
-    #[serde(default, deserialize_with = "if_understood")]
+    /// The key that opens this session's live view, but no later one with the same id; the view's URLs contain it.
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub vnc_key: Option<ViewKey>,
-    /// Whether it has no window.
+    /// Whether the browser runs headless.
     #[serde(default)]
     #[schema(required)]
     pub headless: bool,
-    /// How long it may be idle.
+    /// How long it may be idle before it ends.
     #[serde(default)]
     #[schema(required)]
     pub idle_ttl_seconds: u64,
@@ -200,11 +200,11 @@ pub struct Session {
     #[serde(default, deserialize_with = "null_is_default")]
     #[schema(required)]
     pub labels: Arc<BTreeMap<String, String>>,
-    /// The page that was opened in it, without the password in its address.
+    /// The page that was opened in it; a password in the URL is masked.
     #[serde(default)]
     #[schema(required)]
     pub start_url: Option<String>,
-    /// What counts as open.
+    /// The load state that was waited for.
     #[serde(default = "load", deserialize_with = "wait")]
     #[schema(required)]
     pub start_url_wait: StartUrlWait,
@@ -212,11 +212,11 @@ pub struct Session {
     #[serde(default)]
     #[schema(required)]
     pub start_url_error: Option<String>,
-    /// How many Playwright clients are attached.
+    /// The number of attached Playwright clients.
     #[serde(default)]
     #[schema(required)]
     pub attached: usize,
-    /// How often it was rebuilt after a crash.
+    /// How many times it was rebuilt after a crash.
     #[serde(default)]
     #[schema(required)]
     pub restarts: u32,
@@ -224,15 +224,15 @@ pub struct Session {
     #[serde(default)]
     #[schema(required)]
     pub on_crash: OnCrash,
-    /// What happens to contexts and pages when the last client leaves.
+    /// What happens to contexts and pages when the last client disconnects.
     #[serde(default)]
     #[schema(required)]
     pub contexts: Contexts,
-    /// The `X-Request-Id` of its create request, as the logs name it.
-    #[serde(default, deserialize_with = "if_understood")]
+    /// The `X-Request-Id` of its create request, which also appears in the logs.
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub request_id: Option<RequestId>,
-    /// When nothing was left of it.
+    /// When it ended.
     #[serde(default)]
     #[schema(required)]
     pub ended_at: Option<Time>,
@@ -240,42 +240,43 @@ pub struct Session {
     #[serde(default, deserialize_with = "end_reason")]
     #[schema(required)]
     pub end_reason: Option<EndReason>,
-    /// The same for people, with what the system said.
+    /// Why it ended, in plain text with the error of the system.
     #[serde(default)]
     #[schema(required)]
     pub end_detail: Option<String>,
-    /// The name of the worker that it is on: written by a control.
+    /// The name of its worker; only in responses of a control.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub worker: Option<String>,
-    /// What the worker that it is on calls itself: written by a worker.
+    /// The id of its worker; only in responses of a worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub worker_id: Option<String>,
-    /// Where Playwright clients attach: relative to the API's origin, or the whole address at a runner.
+    /// Where Playwright clients connect: a path relative to the API's origin, or an absolute URL in responses of a runner.
     #[serde(default)]
     #[schema(required)]
     pub ws_endpoint: String,
-    /// Whether it has a live view: written by a control and by a worker.
+    /// Whether it has a live view; only in responses of a control or a worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub vnc_enabled: Option<bool>,
-    /// Its live view: the addresses, or whether there is one at a runner.
+    /// The URLs of its live view; in responses of a runner, whether it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(required, nullable = false)]
     pub vnc: Option<Vnc>,
-    /// The addresses of its live view: written by a runner.
+    /// The URLs of its live view; only in responses of a runner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub vnc_info: Option<ViewLinks>,
-    /// The session as it was last seen, because its worker does not answer: written by a control and by a worker.
+    /// Whether this is the session as last seen, because its worker does not answer; only in responses of a control or a
+    /// worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub stale: Option<bool>,
 }
 
 impl Session {
-    /// Its live view's addresses, in whichever of the two fields they were written.
+    /// The URLs of its live view, from whichever of the two fields has them.
     pub fn links(&self) -> Option<&ViewLinks> {
         match &self.vnc {
             Some(Vnc::Links(links)) => Some(links),
@@ -283,7 +284,7 @@ impl Session {
         }
     }
 
-    /// Whether it has a live view, by whichever field says so.
+    /// Whether it has a live view, from whichever field is present.
     pub fn has_view(&self) -> bool {
         let flag = match self.vnc {
             Some(Vnc::Enabled(enabled)) => Some(enabled),
@@ -310,20 +311,20 @@ fn wait<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StartUrlWait, D::E
     Ok(Option::deserialize(deserializer)?.unwrap_or(StartUrlWait::Load))
 }
 
-/// A reason that only a newer version knows is some kind of crash.
+/// Reads a reason that only a newer version knows as `crashed`.
 fn end_reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<EndReason>, D::Error> {
     let name = Option::<String>::deserialize(deserializer)?;
     let known = |name: &str| EndReason::ALL.into_iter().find(|reason| reason.as_str() == name);
     Ok(name.map(|name| known(&name).unwrap_or(EndReason::Crashed)))
 }
 
-/// The answer to `DELETE` of a session.
+/// The response to `DELETE` of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Deleted {
-    /// Which session; the original leaves it out.
+    /// The session's id; the original omits it.
     #[serde(default)]
     #[schema(required)]
     pub id: Uuid,
-    /// DEAD: the answer is sent when nothing is left of it.
+    /// Always `DEAD`: the response is sent once the session's processes and files are gone.
     pub status: Status,
 }

@@ -1,4 +1,4 @@
-//! Points in time as the API writes them.
+//! Timestamps in the format of the API.
 
 use std::fmt;
 use std::ops::Deref;
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
-/// A point in time: RFC 3339 in UTC, to the millisecond.
+/// A timestamp: RFC 3339 in UTC, to the millisecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, ToSchema)]
 #[schema(value_type = String, format = DateTime)]
 pub struct Time(pub Timestamp);
@@ -46,7 +46,7 @@ impl Serialize for Time {
 }
 
 impl<'de> Deserialize<'de> for Time {
-    /// Also reads a time without an offset, as Python writes one in UTC.
+    /// Also accepts a time without an offset, which is how Python writes UTC.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let read = text.parse::<Timestamp>().or_else(|error| {
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_without_an_offset_is_one_of_utc() {
+    fn a_time_without_an_offset_is_utc() {
         let read = |text: &str| serde_json::from_value::<Time>(json!(text));
         let [aware, naive] = ["2026-01-31T12:00:00.123456+00:00", "2026-01-31T12:00:00.123456"].map(read);
         assert_eq!(aware.unwrap(), naive.unwrap());

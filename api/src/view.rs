@@ -1,4 +1,4 @@
-//! Live views: the key that opens one, and its addresses.
+//! Live views: their access keys and URLs.
 
 use std::fmt;
 
@@ -7,27 +7,27 @@ use url::Url;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// The name of the query parameter that carries a view's key.
+/// The query parameter that carries a view's key.
 const KEY: &str = "key";
 
-/// The secret of one session's live view: 128 random bits, as 32 hexadecimal digits. Its addresses carry it, because the
-/// number in them is used again by later sessions.
+/// The secret of one session's live view: 128 random bits as 32 hexadecimal digits. The view's URLs contain it, because
+/// later sessions reuse the view id in them.
 #[derive(Clone, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, pattern = "^[0-9a-f]{32}$")]
 pub struct ViewKey(String);
 
 impl ViewKey {
-    /// How many characters it has.
+    /// The number of characters.
     pub const LENGTH: usize = 32;
 
-    /// A new one.
+    /// A new random key.
     pub fn random() -> Self {
-        // Six bits are the same in every UUID v4: the rotation puts them at other places of the second one.
+        // Six bits are the same in every UUID v4, so the second UUID is rotated to make the result random in every bit.
         let bits = Uuid::new_v4().as_u128() ^ Uuid::new_v4().as_u128().rotate_left(64);
         Self(format!("{bits:032x}"))
     }
 
-    /// Reads one from an address.
+    /// Parses a key, as found in a URL.
     pub fn parse(text: &str) -> Option<Self> {
         let valid = text.len() == Self::LENGTH && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         valid.then(|| Self(text.to_ascii_lowercase()))
@@ -45,7 +45,7 @@ impl ViewKey {
             && own.iter().zip(given).fold(0, |difference, (own, given)| difference | (own ^ given)) == 0
     }
 
-    /// An address with this key in its query.
+    /// Adds the key to the query of a URL.
     pub fn add_to(&self, address: &str) -> String {
         let (rest, fragment) = match address.split_once('#') {
             Some((rest, fragment)) => (rest, format!("#{fragment}")),
@@ -75,10 +75,10 @@ impl<'de> Deserialize<'de> for ViewKey {
     }
 }
 
-/// Where a live view is found.
+/// The URLs of a live view.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ViewLinks {
-    /// The WebSocket with raw VNC.
+    /// The WebSocket that carries raw VNC.
     #[serde(default)]
     #[schema(required)]
     pub ws: Option<String>,
@@ -86,21 +86,21 @@ pub struct ViewLinks {
     #[serde(default)]
     #[schema(required)]
     pub http: Option<String>,
-    /// Whether the VNC server asks for a password.
+    /// Whether the VNC server requires a password.
     #[serde(default)]
     #[schema(required)]
     pub password_protected: bool,
 }
 
 impl ViewLinks {
-    /// The same addresses with the key of their session.
+    /// The URLs with a session's key added.
     #[must_use]
     pub fn with_key(self, key: &ViewKey) -> Self {
         let add = |address: Option<String>| address.map(|address| key.add_to(&address));
         Self { ws: add(self.ws), http: add(self.http), ..self }
     }
 
-    /// The same addresses without their key.
+    /// The URLs without their key.
     #[must_use]
     pub fn without_key(self) -> Self {
         let Some(key) = self.key() else { return self };
@@ -111,7 +111,7 @@ impl ViewLinks {
         Self { ws: remove(self.ws), http: remove(self.http), ..self }
     }
 
-    /// The key in them; an original's addresses have none.
+    /// The key in the URLs; those of the original have none.
     pub fn key(&self) -> Option<ViewKey> {
         [&self.ws, &self.http].into_iter().flatten().find_map(|address| {
             let url = absolute(address)?;
@@ -120,7 +120,7 @@ impl ViewLinks {
         })
     }
 
-    /// The view's id in them: `…/vnc/{id}`, or `…?token={id}`.
+    /// The view's id in the URLs: `…/vnc/{id}` or `…?token={id}`.
     pub fn id(&self) -> Option<String> {
         let in_path = self.http.as_deref().and_then(absolute).and_then(|url| {
             let mut segments = url.path_segments()?.skip_while(|segment| *segment != "vnc");
@@ -134,18 +134,18 @@ impl ViewLinks {
     }
 }
 
-/// An address that may be relative, below some base: only its path and query are of interest.
+/// Resolves a URL that may be relative against a placeholder base: callers need only its path and query.
 fn absolute(address: &str) -> Option<Url> {
     Url::parse("http://base/").and_then(|base| base.join(address)).ok()
 }
 
-/// Which session a live view shows: the answer of `GET /websockify/view`.
+/// Which session a live view shows: the response of `GET /websockify/view`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ViewDescription {
-    /// The session; null where that is not known: at a gateway before another machine.
+    /// The session; null where it is unknown, as in a gateway whose sessions run on other machines.
     #[schema(required)]
     pub session: Option<Uuid>,
-    /// Opens this session's view, and no later one's.
+    /// The key that opens this session's view, but no later session's.
     #[schema(required)]
     pub key: Option<ViewKey>,
 }
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_added_whatever_an_address_has_already_and_is_found_again() {
+    fn a_key_is_added_to_any_url_and_found_again() {
         let key = ViewKey::random();
         let text = key.as_str();
         assert_eq!(ViewKey::parse(text), Some(key.clone()));
@@ -169,17 +169,17 @@ mod tests {
             ("/websockify?token=6900", format!("/websockify?token=6900&key={text}")),
             ("wss://a.example/x?a=b#c", format!("wss://a.example/x?a=b&key={text}#c")),
         ] {
-            let shown = links(Some(bare), None).with_key(&key);
-            assert_eq!(shown, links(Some(&keyed), None));
-            assert_eq!(shown.key(), Some(key.clone()));
-            assert_eq!(shown.without_key(), links(Some(bare), None));
+            let keyed_links = links(Some(bare), None).with_key(&key);
+            assert_eq!(keyed_links, links(Some(&keyed), None));
+            assert_eq!(keyed_links.key(), Some(key.clone()));
+            assert_eq!(keyed_links.without_key(), links(Some(bare), None));
         }
         assert_eq!(links(Some("/websockify?token=6900&key=short"), None).key(), None);
         assert_eq!(format!("{key:?}"), "ViewKey(…)");
     }
 
     #[test]
-    fn keys_differ_in_every_bit() {
+    fn keys_are_random_in_every_bit() {
         let bits = |key: ViewKey| u128::from_str_radix(key.as_str(), 16).unwrap();
         let (ones, zeros) = (0..200)
             .map(|_| bits(ViewKey::random()))
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_found_in_either_address() {
+    fn an_id_is_found_in_either_url() {
         for (ws, http, id) in [
             (None, Some("http://h:6900/vnc/6903"), Some("6903")),
             (None, Some("/fleet/vnc/6903/?view_only=1"), Some("6903")),

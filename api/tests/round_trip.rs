@@ -1,6 +1,6 @@
-//! What a type's schema describes it reads, and writes again as it was: for random documents of each type.
+//! Round trips: random documents that fit a type's schema are parsed and written again unchanged.
 
-// A document that is not as expected ends its test.
+// A document that is not as expected fails its test.
 #![allow(clippy::unwrap_used)]
 
 use fastrand::Rng;
@@ -18,10 +18,10 @@ use camofleet_api::request::{CreateRequest, SessionRequest};
 use camofleet_api::session::{Deleted, Session};
 use camofleet_api::view::ViewDescription;
 
-/// How many documents of each type are tried.
+/// The number of random documents for each type.
 const DOCUMENTS: u64 = 500;
 
-/// A random text that JSON has to escape in places.
+/// A random text with characters that JSON has to escape.
 fn text(rng: &mut Rng) -> String {
     (0..rng.usize(1..12))
         .map(|_| *rng.choice(["a", "Z", "7", " ", "\"", "\\", "\n", "ж", "🦊", "/"].iter()).unwrap())
@@ -34,7 +34,7 @@ struct Generator<'a> {
 }
 
 impl Generator<'_> {
-    /// A random value that a schema describes.
+    /// A random value that fits a schema.
     fn value(&mut self, schema: &Value) -> Value {
         if let Some(name) = schema["$ref"].as_str() {
             let schema = &self.schemas[name.rsplit('/').next().unwrap()];
@@ -81,7 +81,7 @@ impl Generator<'_> {
                 let at = jiff::Timestamp::from_millisecond(self.rng.i64(0..4_000_000_000_000)).unwrap();
                 format!("{at:.3}").into()
             }
-            // The patterns of keys and of request ids: this fits both.
+            // Fits the patterns of both keys and request ids.
             _ if schema["pattern"].is_string() => format!("{:032x}", self.rng.u128(..)).into(),
             _ => text(&mut self.rng).into(),
         }
@@ -122,50 +122,50 @@ fn documents<T: ToSchema>() -> Vec<Value> {
     (0..DOCUMENTS).map(document).collect()
 }
 
-fn written<T: Serialize + DeserializeOwned>(document: &Value) -> Value {
+fn round_trip<T: Serialize + DeserializeOwned>(document: &Value) -> Value {
     let read: T = serde_json::from_value(document.clone())
         .unwrap_or_else(|error| panic!("{}: {error}: {document:#}", std::any::type_name::<T>()));
     serde_json::to_value(read).unwrap()
 }
 
-/// Every document is written as it was read.
-fn is_exact<T: Serialize + DeserializeOwned + ToSchema>() {
+/// Checks that every document is written exactly as it was read.
+fn assert_exact<T: Serialize + DeserializeOwned + ToSchema>() {
     for document in documents::<T>() {
-        assert_eq!(written::<T>(&document), document, "{}", std::any::type_name::<T>());
+        assert_eq!(round_trip::<T>(&document), document, "{}", std::any::type_name::<T>());
     }
 }
 
-/// What is written is read as the same again, where a field that requests nothing need not be written.
-fn is_stable<T: Serialize + DeserializeOwned + ToSchema>() {
+/// Checks that a document written once stays the same when parsed and written again. Fields that were null may be left out.
+fn assert_stable<T: Serialize + DeserializeOwned + ToSchema>() {
     for document in documents::<T>() {
-        let once = written::<T>(&document);
+        let once = round_trip::<T>(&document);
         for (name, value) in once.as_object().unwrap() {
             let given = &document[name];
             assert!(given == value || given.is_null(), "{name} became {value}: {document:#}");
         }
-        assert_eq!(written::<T>(&once), once, "{}", std::any::type_name::<T>());
+        assert_eq!(round_trip::<T>(&once), once, "{}", std::any::type_name::<T>());
     }
 }
 
 #[test]
-fn what_is_answered_is_read_as_it_was_written() {
-    is_exact::<Session>();
-    is_exact::<Deleted>();
-    is_exact::<Facts>();
-    is_exact::<Health>();
-    is_exact::<WorkerStatus>();
-    is_exact::<ControlHealth>();
-    is_exact::<FleetHistory>();
-    is_exact::<EventSnapshot>();
-    is_exact::<SessionChange>();
-    is_exact::<Activity>();
-    is_exact::<HistoryEntry>();
-    is_exact::<ErrorBody>();
-    is_exact::<ViewDescription>();
+fn responses_survive_a_round_trip() {
+    assert_exact::<Session>();
+    assert_exact::<Deleted>();
+    assert_exact::<Facts>();
+    assert_exact::<Health>();
+    assert_exact::<WorkerStatus>();
+    assert_exact::<ControlHealth>();
+    assert_exact::<FleetHistory>();
+    assert_exact::<EventSnapshot>();
+    assert_exact::<SessionChange>();
+    assert_exact::<Activity>();
+    assert_exact::<HistoryEntry>();
+    assert_exact::<ErrorBody>();
+    assert_exact::<ViewDescription>();
 }
 
 #[test]
-fn what_is_requested_is_read_as_it_was_written() {
-    is_stable::<SessionRequest>();
-    is_stable::<CreateRequest>();
+fn requests_survive_a_round_trip() {
+    assert_stable::<SessionRequest>();
+    assert_stable::<CreateRequest>();
 }
