@@ -1,4 +1,4 @@
-//! When something last happened in a session.
+//! The time of a session's last activity.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,9 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// A clock that relays set with every piece of traffic and the session reads when its time might be up.
+/// The time of last activity: set by relays with every piece of traffic, read by the session when its idle timer fires.
 ///
-/// Traffic must not send a message for every frame; one store into an atomic is all it costs. Cloning shares it.
+/// Recording activity is one store into an atomic, because a message for every frame would be too expensive. Clones share
+/// the clock.
 #[derive(Debug, Clone)]
 pub struct ActivityClock(Arc<Inner>);
 
@@ -17,7 +18,7 @@ pub struct ActivityClock(Arc<Inner>);
 struct Inner {
     born: Instant,
     born_at: Timestamp,
-    /// Microseconds from `born` to the last activity: what others tell to the microsecond is shown as they tell it.
+    /// Microseconds from `born` to the last activity: the resolution in which other machines report it.
     last: AtomicU64,
 }
 
@@ -34,7 +35,7 @@ impl ActivityClock {
         Self(Arc::new(inner))
     }
 
-    /// The clock of a session on another machine, as that machine tells it.
+    /// The clock of a session on another machine, from the times that the machine reports.
     pub fn observed(born_at: Timestamp, last_seen_at: Timestamp) -> Self {
         let age = Timestamp::now().duration_since(born_at);
         let born = Duration::try_from(age).ok().and_then(|age| Instant::now().checked_sub(age));
@@ -42,24 +43,24 @@ impl ActivityClock {
         Self(Arc::new(Inner { born: born.unwrap_or_else(Instant::now), born_at, last: AtomicU64::new(last) }))
     }
 
-    /// Something happened.
+    /// Records activity now.
     pub fn touch(&self) {
         let micros = u64::try_from(self.0.born.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.0.last.fetch_max(micros, Ordering::Relaxed);
     }
 
-    /// When something last happened, on the clock that timers run by.
+    /// The time of last activity, on the clock of timers.
     pub fn last_seen(&self) -> Instant {
         self.0.born + self.since_birth()
     }
 
-    /// When something last happened, for people.
+    /// The time of last activity, as wall-clock time.
     pub fn last_seen_at(&self) -> Timestamp {
-        // An activity so late that it leaves the calendar can't be shown anyway.
+        // A time past the end of the calendar can't be represented anyway.
         self.0.born_at.checked_add(self.since_birth()).unwrap_or(Timestamp::MAX)
     }
 
-    /// When the clock was made, for people.
+    /// When the clock was created, as wall-clock time.
     pub fn born_at(&self) -> Timestamp {
         self.0.born_at
     }
@@ -84,7 +85,7 @@ mod tests {
         assert_eq!(clock.last_seen_at().duration_since(clock.born_at()).as_millis(), 1500);
     }
     #[test]
-    fn what_another_machine_tells_is_shown_as_it_was_told() {
+    fn times_reported_by_another_machine_are_kept_to_the_microsecond() {
         let [born, seen]: [Timestamp; 2] =
             ["2026-01-31T12:00:00.123456Z", "2026-01-31T12:00:30Z"].map(|time| time.parse().unwrap());
         assert_eq!(ActivityClock::observed(born, seen).last_seen_at(), seen);

@@ -1,6 +1,6 @@
-//! What can go wrong between a request and a session, as values with a stable code.
+//! Errors of the fleet, as values with a stable code.
 //!
-//! Which HTTP status belongs to a code says [`ErrorCode`].
+//! [`ErrorCode`] maps each code to its HTTP status.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -9,11 +9,11 @@ use std::time::Duration;
 use camofleet_api::error::{ErrorBody, ErrorCode};
 use camofleet_api::session::Status;
 
-/// The result of everything a caller can ask of the fleet.
+/// The result of every request to the fleet.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why the fleet did not do what was asked. The text of each variant is fit for a person and names the
-/// remedy where there is one.
+/// Why the fleet could not fulfil a request. The text of each variant is meant for users and names the remedy where there
+/// is one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// No live session has this id on this worker.
@@ -22,13 +22,13 @@ pub enum Error {
     /// No worker has this name.
     #[error("Worker not found")]
     WorkerNotFound,
-    /// The id that a viewer gave belongs to no live view.
+    /// No live view has the id that a viewer sent.
     #[error("VNC session not found")]
     ViewNotFound,
-    /// The key that a viewer gave is not that of the session with this view.
+    /// The key that a viewer sent is not the one of the session that has this view now.
     #[error("this live view is over: its session has ended; open the view of another one")]
     ViewOver,
-    /// The start URL shows something else than the web.
+    /// The start URL has a scheme that is not allowed.
     #[error(
         "start_url: a page of {scheme}: is not opened here; use http, https, data or about:blank, or name the scheme in \
          RUNNER_START_URL_SCHEMES"
@@ -37,7 +37,7 @@ pub enum Error {
         /// Its scheme.
         scheme: String,
     },
-    /// VNC was asked of a named worker that has none.
+    /// VNC was requested from a named worker that does not support it.
     #[error("worker '{worker}' has no VNC; leave 'vnc' out, or name a worker whose 'supports_vnc' is true")]
     VncUnsupported {
         /// The worker's name.
@@ -49,7 +49,7 @@ pub enum Error {
         /// The state it is in.
         status: Status,
     },
-    /// A session has as many clients as it may.
+    /// The session has reached its client limit.
     #[error(
         "all {limit} clients that a session may have are attached; close one that is not needed, or create another session"
     )]
@@ -57,32 +57,32 @@ pub enum Error {
         /// The limit that was reached.
         limit: usize,
     },
-    /// A picture was asked of a session whose screen nobody is to see, or that has none.
+    /// A screenshot was requested of a session without a live view.
     #[error("the session has no live view; create one with \"vnc\": true")]
     NoLiveView,
-    /// Another machine knows nothing of pictures: one of the original, or of an earlier camofleet.
+    /// The remote machine runs the original or an earlier camofleet, which can't take screenshots.
     #[error("{what} can't take screenshots; run a camofleet there that can")]
     NoScreenshots {
-        /// Who was asked.
+        /// The machine that was called.
         what: Cow<'static, str>,
     },
-    /// The worker runs as many sessions as it may.
+    /// The worker has reached its session limit.
     #[error("all {limit} sessions are in use; end one, or raise RUNNER_MAX_SESSIONS")]
     AtCapacity {
         /// The limit that was reached.
         limit: usize,
-        /// When it makes sense to ask again.
+        /// When to retry.
         retry_after: Duration,
     },
-    /// Too many browsers are being started for another to begin in time.
+    /// Too many browsers are being launched for another launch to start in time.
     #[error("too many browsers are being started: {detail}; try again later, or raise RUNNER_LAUNCH_PERMITS")]
     Busy {
         /// Which bound was reached, and its setting.
         detail: String,
-        /// When it makes sense to ask again.
+        /// When to retry.
         retry_after: Duration,
     },
-    /// All display slots are taken.
+    /// All display slots are in use.
     #[error(
         "all {limit} display slots are taken, by sessions or by other programs' displays and ports; end one, or widen RUNNER_VNC_DISPLAY_MIN/MAX, \
          RUNNER_VNC_PORT_MIN/MAX and RUNNER_VNC_WS_PORT_MIN/MAX"
@@ -91,13 +91,13 @@ pub enum Error {
         /// How many slots there are.
         limit: usize,
     },
-    /// VNC was asked for, but this machine has no X server with VNC.
+    /// VNC was requested, but this machine has no X server with VNC.
     #[error("{remedy}")]
     NoVncTooling {
         /// What is missing and how to install it.
         remedy: String,
     },
-    /// A machine can't be taken out of service.
+    /// The remote machine does not support draining.
     #[error(
         "{what} can't be drained: it is an original, or an older camofleet; take it out of CONTROL_WORKERS instead"
     )]
@@ -105,16 +105,16 @@ pub enum Error {
         /// Which machine.
         what: Cow<'static, str>,
     },
-    /// There is no worker to place a session on.
+    /// No worker can run the session.
     #[error("no healthy worker can take this session; see /workers for the reasons")]
     NoWorkers,
-    /// It is drained, or shutting down.
+    /// The worker is draining or shutting down.
     #[error(
-        "new sessions are not taken here: it is drained or shutting down; ask another one, or put it back with DELETE \
+        "no new sessions are accepted here: this worker is draining or shutting down; use another one, or end the drain with DELETE \
          /workers/{{worker}}/drain, or DELETE /drain of a worker"
     )]
     Draining,
-    /// The gateway already serves as many viewers as it may.
+    /// The gateway has reached its viewer limit.
     #[error("all {limit} VNC tunnels are in use; close a viewer, or raise MAX_CONCURRENT_SESSIONS")]
     TunnelLimit {
         /// The limit that was reached.
@@ -123,73 +123,73 @@ pub enum Error {
     /// The browser could not be launched.
     #[error("the browser did not start: {detail}")]
     LaunchFailed {
-        /// What the engine said.
+        /// The engine's error.
         detail: String,
     },
     /// The display could not be started.
     #[error("the display did not start: {detail}")]
     DisplayFailed {
-        /// What the X server said.
+        /// The X server's error.
         detail: String,
     },
     /// The launch took longer than its limit.
     #[error("the {what} was not ready within {} s{}; raise {setting} where the machine is only slow", .limit.as_secs_f32(), after_colon(.said))]
     LaunchTimedOut {
-        /// Which part was waited for.
+        /// The part that was being waited for.
         what: &'static str,
         /// How long it was waited for.
         limit: Duration,
         /// The setting that holds the limit.
         setting: &'static str,
-        /// What is known of it; may be empty.
+        /// Its last output or state; may be empty.
         said: String,
     },
-    /// The Node process that hosts the Playwright servers is gone.
+    /// The Node process that hosts the Playwright servers exited.
     #[error("the browser did not start: {detail}")]
     DriverLost {
-        /// How it ended.
+        /// How it exited.
         detail: String,
     },
     /// The session was ended before it became ready.
     #[error("the session was ended before it became ready")]
     Cancelled,
-    /// Another machine refused what was asked of it, in its own words.
+    /// Another machine rejected the request; its response is passed on.
     #[error("{detail}")]
     Refused {
         /// Its HTTP status: 400 to 499, or 502 to 504.
         status: u16,
-        /// Its name for the refusal.
+        /// Its error code.
         code: String,
-        /// What it said.
+        /// Its error text.
         detail: String,
-        /// When it wants to be asked again.
+        /// Its `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// Another machine took a request, and broke off or gave an answer that is none.
+    /// Another machine accepted a request, and then closed the connection or sent an invalid response.
     #[error("{what} failed: {detail}")]
     UpstreamBroke {
-        /// Who was asked.
+        /// The machine that was called.
         what: Cow<'static, str>,
         /// What happened.
         detail: String,
     },
-    /// Somebody who has to be reached refused the connection.
+    /// An upstream server refused the connection.
     #[error("{what} did not take the connection: {detail}")]
     UpstreamUnreachable {
-        /// Who was dialled.
+        /// The server that was called.
         what: Cow<'static, str>,
         /// What happened.
         detail: String,
     },
-    /// Somebody who has to be reached did not answer in time.
+    /// An upstream server did not answer in time.
     #[error("{what} did not answer within {} s", .limit.as_secs_f32())]
     UpstreamTimedOut {
-        /// Who was dialled.
+        /// The server that was called.
         what: Cow<'static, str>,
         /// How long it was waited for.
         limit: Duration,
     },
-    /// The client's Playwright is not the one this fleet speaks.
+    /// The client's Playwright version differs from the fleet's.
     #[error(
         "Playwright version mismatch: the client is {client}, this fleet runs {server}; install playwright {server} in the client"
     )]
@@ -199,25 +199,25 @@ pub enum Error {
         /// The `major.minor` of the Playwright in the driver.
         server: String,
     },
-    /// An actor that should have answered is gone: it is being restarted.
+    /// The actor that handles the request is being restarted.
     #[error("the {what} is restarting; try again in a moment")]
     Restarting {
-        /// Which part did not answer.
+        /// The part that is restarting.
         what: &'static str,
     },
 }
 
 impl Error {
-    /// Whether a create that failed so has begun nothing, and may be tried elsewhere: there was no room, or nobody took
-    /// the request.
-    pub fn left_undone(&self) -> bool {
+    /// Whether a create that failed with this error had no effect, so that it can be retried on another worker: there was no
+    /// capacity, or the worker was not reached.
+    pub fn had_no_effect(&self) -> bool {
         match self {
             Self::AtCapacity { .. }
             | Self::Busy { .. }
             | Self::NoSlot { .. }
             | Self::Draining
             | Self::UpstreamUnreachable { .. } => true,
-            // Its own upstream got nothing of it either.
+            // The machine's own upstream was not reached either.
             Self::Refused { status, code, .. } => {
                 matches!(status, 429 | 503) || code == ErrorCode::UpstreamUnreachable.as_str()
             }
@@ -225,8 +225,8 @@ impl Error {
         }
     }
 
-    /// Whether more workers would have helped a create that failed so.
-    pub fn wants_room(&self) -> bool {
+    /// Whether a create that failed with this error would have succeeded with more workers.
+    pub fn lacks_capacity(&self) -> bool {
         match self {
             Self::AtCapacity { .. }
             | Self::Busy { .. }
@@ -249,7 +249,7 @@ impl Error {
         }
     }
 
-    /// The HTTP status that it is answered with.
+    /// The HTTP status of the response.
     pub fn status(&self) -> u16 {
         match self.own_code() {
             Ok(code) => code.status(),
@@ -257,7 +257,7 @@ impl Error {
         }
     }
 
-    /// Its code; or, of another machine's refusal, that machine's own status and code, which may be a newer version's.
+    /// Its code; for an error of another machine, that machine's status and code, which may be unknown to this version.
     fn own_code(&self) -> Result<ErrorCode, (u16, &str)> {
         Ok(match self {
             Self::Refused { status, code, .. } => return Err((*status, code)),
@@ -287,15 +287,14 @@ impl Error {
             Self::UpstreamBroke { .. } => ErrorCode::UpstreamBroke,
             Self::UpstreamUnreachable { .. } => ErrorCode::UpstreamUnreachable,
             Self::UpstreamTimedOut { .. } => ErrorCode::UpstreamTimedOut,
-            // Playwright's own server answers with the same status, and its clients know what it means.
+            // Playwright's own server answers with the same status, which its clients understand.
             Self::PlaywrightMismatch { .. } => ErrorCode::PlaywrightVersionMismatch,
             Self::Restarting { .. } => ErrorCode::Restarting,
         })
     }
 
-    /// What another machine's refusal is to the caller: its own words, with its own status and code. `what` names the
-    /// machine.
-    pub fn of_answer(
+    /// Converts another machine's error response, keeping its text, status and code. `what` names the machine.
+    pub fn from_response(
         what: Cow<'static, str>,
         status: u16,
         retry_after: Option<Duration>,
@@ -304,24 +303,24 @@ impl Error {
         let ErrorBody { code, detail } = ErrorBody::read(status, body);
         match status {
             404 if code == ErrorCode::SessionNotFound.as_str() => Self::SessionNotFound,
-            // Its internal errors are not the caller's.
+            // An internal error of the other machine must not look like one of the caller.
             400..=499 | 502..=504 => Self::Refused { status, code, detail, retry_after },
             _ => Self::UpstreamBroke { what, detail: format!("it answered {status}: {detail}") },
         }
     }
 }
 
-/// What is added to a text where there is anything to add.
+/// The text after a colon; empty if there is none.
 fn after_colon(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
-/// An error with what caused it: awc's own text is the least of it.
+/// An error's text with its causes: awc's own text alone says little.
 pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
-        // A String takes everything.
+        // Writing to a String never fails.
         let _ = write!(text, ": {error}");
         source = error.source();
     }
@@ -333,14 +332,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_create_may_be_tried_elsewhere_where_another_machine_has_begun_nothing() {
+    fn a_create_may_be_retried_elsewhere_if_the_other_machine_has_not_started_it() {
         let refused = |status, code: &str| Error::Refused {
             status,
             code: code.to_owned(),
             detail: String::new(),
             retry_after: None,
         };
-        for (status, code, undone) in [
+        for (status, code, no_effect) in [
             (429, "at_capacity", true),
             (503, "draining", true),
             (503, "busy", true),
@@ -349,7 +348,7 @@ mod tests {
             (504, "upstream_timed_out", false),
             (422, "invalid_field", false),
         ] {
-            assert_eq!(refused(status, code).left_undone(), undone, "{code}");
+            assert_eq!(refused(status, code).had_no_effect(), no_effect, "{code}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The event bus: what changed, to whoever listens, and what happened lately, for those who come later.
+//! The event bus: publishes changes to subscribers, and keeps recent ones for those that resume or ask for a history.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,30 +14,30 @@ use crate::model::session::SessionView;
 /// What happened to a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// It was asked for.
+    /// It was requested.
     Created,
     /// Clients can attach.
     Ready,
-    /// A part broke; it is being built anew.
+    /// A part broke; the session is being rebuilt.
     Restarting {
-        /// What broke.
+        /// The part that broke.
         cause: EndReason,
-        /// The same for people.
+        /// The reason, in plain text.
         detail: String,
     },
     /// A client attached.
     Attached,
-    /// A client left.
+    /// A client disconnected.
     Detached,
-    /// It was told that it is still wanted.
+    /// Its idle timer was reset by a touch request.
     Touched,
     /// Its start URL could not be opened.
     StartUrlFailed,
-    /// It is being taken down.
+    /// It is being shut down.
     Ending,
-    /// Nothing is left of it.
+    /// It has ended, and its processes and files are gone.
     Ended,
-    /// Its machine no longer shows it, and nobody knows how it ended.
+    /// Its machine no longer lists it, so how it ended is unknown.
     Forgotten,
 }
 
@@ -62,13 +62,13 @@ impl Change {
 /// A change of one session.
 #[derive(Debug, Clone)]
 pub struct SessionEvent {
-    /// Its place in the order of events.
+    /// Its position in the order of events.
     pub id: EventId,
-    /// When it was told.
+    /// When it was published.
     pub at: Timestamp,
     /// The worker that the session runs on.
     pub worker: String,
-    /// The session as it was then.
+    /// The session after the change.
     pub view: Arc<SessionView>,
     /// What happened to it.
     pub change: Change,
@@ -76,7 +76,7 @@ pub struct SessionEvent {
     pub by: Option<RequestId>,
 }
 
-/// What remains of an event in its session's history.
+/// An event as an entry of its session's history.
 fn history_entry(event: &SessionEvent) -> HistoryEntry {
     let ending = event.view.ending.as_ref();
     let detail = match &event.change {
@@ -88,22 +88,22 @@ fn history_entry(event: &SessionEvent) -> HistoryEntry {
     HistoryEntry { at: event.at.into(), change: event.change.kind(), detail, request_id: event.by.clone() }
 }
 
-/// How many events a listener may lag behind before it has to resync, and how far back one can resume.
+/// How many events a subscriber may lag behind before it has to resync, and how far back it can resume.
 const BACKLOG: usize = 1024;
-/// How many events of one session are remembered; the oldest go first.
+/// How many events of one session are kept; the oldest are dropped first.
 const HISTORY: usize = 100;
-/// How many histories of ended sessions are remembered.
+/// How many histories of ended sessions are kept.
 const ENDED_HISTORIES: usize = 1000;
 
-/// The bus: bounded, and never waiting for a listener. Cloning shares it.
+/// The bus: bounded, and never blocked by a subscriber. Clones share it.
 ///
-/// No actor: it has no work of its own that could break, so there is nothing to supervise. Its lock is held for the
-/// time of a push, by whoever tells something.
+/// It is not an actor, because it has no work of its own that could fail, and so nothing to supervise. Publishers hold its
+/// lock only for the time of a push.
 #[derive(Clone)]
 pub struct EventBus(Arc<Inner>);
 
 struct Inner {
-    listeners: broadcast::Sender<Arc<SessionEvent>>,
+    subscribers: broadcast::Sender<Arc<SessionEvent>>,
     past: Mutex<Past>,
 }
 
@@ -111,7 +111,7 @@ struct Past {
     last: EventId,
     latest: VecDeque<Arc<SessionEvent>>,
     histories: HashMap<SessionId, VecDeque<HistoryEntry>>,
-    /// Those that nothing more will happen to, in the order of their ends.
+    /// Sessions that have ended, in the order of their ends.
     ended: VecDeque<SessionId>,
 }
 
@@ -123,17 +123,17 @@ impl Default for EventBus {
             histories: HashMap::new(),
             ended: VecDeque::new(),
         };
-        Self(Arc::new(Inner { listeners: broadcast::channel(BACKLOG).0, past: Mutex::new(past) }))
+        Self(Arc::new(Inner { subscribers: broadcast::channel(BACKLOG).0, past: Mutex::new(past) }))
     }
 }
 
 impl EventBus {
     fn past(&self) -> MutexGuard<'_, Past> {
-        // Nothing that is done under the lock leaves it half done.
+        // No change under the lock can panic halfway, so a poisoned lock is still consistent.
         self.0.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells all listeners what happened to a session of a worker, and which request caused it, if one did.
+    /// Publishes a change of a worker's session to all subscribers, with the request that caused it, if one did.
     pub fn publish(&self, worker: &str, view: Arc<SessionView>, change: Change, by: Option<RequestId>) {
         let mut past = self.past();
         past.last.number += 1;
@@ -141,23 +141,24 @@ impl EventBus {
             SessionEvent { id: past.last, at: Timestamp::now(), worker: worker.to_owned(), view, change, by };
         let event = Arc::new(event);
         past.remember(&event);
-        // Under the lock, so that all hear in the order of the ids. An error only means that nobody listens.
-        let _ = self.0.listeners.send(event);
+        // Sent under the lock, so that all subscribers receive events in the order of their ids. An error only means that
+        // there are no subscribers.
+        let _ = self.0.subscribers.send(event);
     }
 
-    /// All events from now on.
+    /// Subscribes to all events from now on.
     pub fn subscribe(&self) -> Subscription {
-        Subscription(self.0.listeners.subscribe())
+        Subscription(self.0.subscribers.subscribe())
     }
 
-    /// All events after one that was heard before, or from now on.
+    /// Subscribes to all events after one that was received earlier, or from now on.
     pub fn follow(&self, after: Option<EventId>) -> Following {
         let past = self.past();
         let missed = after.filter(|after| after.bus == past.last.bus).and_then(|after| past.after(after));
         Following { position: past.last, missed, events: self.subscribe() }
     }
 
-    /// What happened to a session, oldest first; `None` for one that nobody has heard of.
+    /// A session's history, oldest first; `None` if the session is unknown.
     pub fn history(&self, session: SessionId) -> Option<Vec<HistoryEntry>> {
         self.past().histories.get(&session).map(|history| history.iter().cloned().collect())
     }
@@ -169,7 +170,7 @@ impl Past {
             self.latest.pop_front();
         }
         self.latest.push_back(Arc::clone(event));
-        // Scripts touch every few seconds: what matters would be lost among it.
+        // Scripts touch every few seconds, which would crowd out everything else.
         if event.change == Change::Touched {
             return;
         }
@@ -189,7 +190,7 @@ impl Past {
         }
     }
 
-    /// The events after this one; `None` if one of them is forgotten, or is still to come.
+    /// The events after this one; `None` if some are no longer kept, or if this one has not been published yet.
     fn after(&self, after: EventId) -> Option<Vec<Arc<SessionEvent>>> {
         let missing = usize::try_from(self.last.number.checked_sub(after.number)?).ok()?;
         let known = self.latest.len().checked_sub(missing)?;
@@ -197,30 +198,30 @@ impl Past {
     }
 }
 
-/// A place in the events from which a listener goes on.
+/// A resumed subscription.
 pub struct Following {
     /// The last event before [`Self::events`].
     pub position: EventId,
-    /// What the listener has missed; `None`: too much, so it must read the whole state anew.
+    /// The events that the subscriber missed; `None` if they are no longer kept, so it must read the complete state again.
     pub missed: Option<Vec<Arc<SessionEvent>>>,
-    /// Everything from now on.
+    /// All events from now on.
     pub events: Subscription,
 }
 
-/// What a listener hears.
+/// What a subscriber receives.
 #[derive(Debug, Clone)]
 pub enum Heard {
-    /// Something changed.
+    /// A session changed.
     Event(Arc<SessionEvent>),
-    /// The listener was too slow and has missed so many changes: it must read the whole state anew.
+    /// The subscriber was too slow and missed this many events: it must read the complete state again.
     Missed(u64),
 }
 
-/// One listener's end of the bus.
+/// The receiving end of a subscription.
 pub struct Subscription(broadcast::Receiver<Arc<SessionEvent>>);
 
 impl Subscription {
-    /// What is heard next; `None` when the bus is gone.
+    /// The next event; `None` when the bus is gone.
     pub async fn next(&mut self) -> Option<Heard> {
         match self.0.recv().await {
             Ok(event) => Some(Heard::Event(event)),

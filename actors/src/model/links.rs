@@ -1,28 +1,28 @@
-//! The public addresses of live views: made from a base where the view is, replaced by a template where it is published.
+//! The public URLs of live views: built from a base by the worker, and rewritten by a template where they are published.
 
 use camofleet_api::view::{ViewKey, ViewLinks};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What of a worker's name stands in an address as it is (RFC 3986, section 2.3).
+/// Characters of a worker's name that are not escaped in a URL (RFC 3986, section 2.3).
 const UNESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// What the addresses of a machine's own views begin with; an empty text makes them relative to whoever serves them.
+/// The bases of the URLs of this machine's own views; an empty text makes them relative to the server that lists them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LinkBases {
-    /// Before `/websockify?token={id}`; `None`: views have no such address.
+    /// The base of `/websockify?token={id}`; `None` if views have no such URL.
     pub ws: Option<String>,
-    /// Before `/vnc/{id}`; `None`: views have no such address.
+    /// The base of `/vnc/{id}`; `None` if views have no such URL.
     pub http: Option<String>,
 }
 
 impl LinkBases {
-    /// Addresses relative to the origin that serves the panel, for a process that is the gateway too; `prefix` is the path
-    /// that an ingress puts before its pages, empty or with a leading slash.
+    /// URLs relative to the origin of the panel, for a process that is also the gateway; `prefix` is the path that an ingress
+    /// puts before its pages, empty or with a leading slash.
     pub fn below(prefix: &str) -> Self {
         Self { ws: Some(prefix.to_owned()), http: Some(prefix.to_owned()) }
     }
 
-    /// The addresses of the view with this id.
+    /// The URLs of the view with this id.
     pub fn links(&self, id: u16) -> ViewLinks {
         let base = |base: &String| base.trim_end_matches('/').to_owned();
         ViewLinks {
@@ -33,21 +33,21 @@ impl LinkBases {
     }
 }
 
-/// The public addresses of a worker's views, with `{id}`, `{host}` and `{worker}` to be filled in wherever they stand: in
+/// Templates of the public URLs of a worker's views. `{id}`, `{host}` and `{worker}` are filled in wherever they occur: in
 /// the host, the path or the query.
 ///
-/// A template without `{id}`, path and query is a base, to which the usual path is added.
+/// A template without `{id}`, path and query is a base, to which the default path is added.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LinkTemplates {
-    /// For the WebSocket; `None` leaves what the worker says.
+    /// For the WebSocket; `None` keeps the worker's own URL.
     pub ws: Option<String>,
-    /// For the page; `None` leaves what the worker says.
+    /// For the page; `None` keeps the worker's own URL.
     pub http: Option<String>,
 }
 
 impl LinkTemplates {
-    /// Addresses relative to the origin that serves the panel, for a control that leads viewers to its workers itself:
-    /// a view is named by its worker and its id (see [`crate::views::gateway::WorkerPorts`]). `prefix` as in [`LinkBases::below`].
+    /// URLs relative to the origin of the panel, for a control that relays viewers to its workers itself: a view is
+    /// identified by its worker and its id (see [`crate::views::gateway::WorkerPorts`]). `prefix` as in [`LinkBases::below`].
     pub fn relayed(prefix: &str) -> Self {
         Self {
             ws: Some(format!("{prefix}/websockify?token={{worker}}:{{id}}")),
@@ -55,9 +55,8 @@ impl LinkTemplates {
         }
     }
 
-    /// The addresses to show for a view, given what its worker says of them. `host` is the worker's host as it stands
-    /// in a URL: an IPv6 address has its brackets.
-    /// `key` is what opens the view, where its worker names it beside its addresses.
+    /// The public URLs of a view, from the URLs that its worker reports. `host` is the worker's host as in a URL, with
+    /// brackets around an IPv6 address. `key` is the view's key where the worker reports it separately from the URLs.
     pub fn apply(
         &self,
         links: ViewLinks,
@@ -68,10 +67,10 @@ impl LinkTemplates {
     ) -> ViewLinks {
         let worker = utf8_percent_encode(worker, UNESCAPED).to_string();
         let filled = |text: &str| text.replace("{host}", host).replace("{worker}", &worker);
-        let told = links.id();
-        let id = id.map(str::to_owned).or(told);
-        let fill = |template: &Option<String>, told: Option<String>, usual: &str| match template {
-            None => told,
+        let reported = links.id();
+        let id = id.map(str::to_owned).or(reported);
+        let fill = |template: &Option<String>, reported: Option<String>, usual: &str| match template {
+            None => reported,
             Some(template) => {
                 let template = if is_base(template) {
                     format!("{}{usual}", template.trim_end_matches('/'))
@@ -80,13 +79,13 @@ impl LinkTemplates {
                 };
                 match &id {
                     Some(id) => Some(filled(&template.replace("{id}", id))),
-                    // A screen that all sessions share has no id, and needs none in its address.
+                    // A screen that all sessions share has no id, and its URL needs none.
                     None => (!template.contains("{id}")).then(|| filled(&template)),
                 }
             }
         };
         let key = key.cloned().or_else(|| links.key());
-        // What the worker itself says has the key already.
+        // The worker's own URL contains the key already.
         let keyed = |template: &Option<String>, address: Option<String>| match (template, &key) {
             (Some(_), Some(key)) => address.map(|address| key.add_to(&address)),
             _ => address,
@@ -99,7 +98,7 @@ impl LinkTemplates {
     }
 }
 
-/// Whether a template is an origin and nothing else.
+/// Whether a template is only an origin.
 fn is_base(template: &str) -> bool {
     let rest = template.split_once("://").map_or(template, |(_, rest)| rest);
     !template.contains("{id}") && !rest.trim_end_matches('/').contains(['/', '?', '#'])
@@ -114,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn bases_of_any_shape_make_the_addresses_of_a_view() {
+    fn bases_of_any_shape_give_the_urls_of_a_view() {
         for (base, http, ws) in [
             ("", "/vnc/6900", "/websockify?token=6900"),
             (
@@ -136,21 +135,21 @@ mod tests {
     }
 
     #[test]
-    fn a_template_keeps_the_key_of_what_its_worker_says() {
+    fn a_template_keeps_the_key_of_the_worker_s_url() {
         let key = ViewKey::random();
         let silent =
             LinkTemplates::relayed("").apply(ViewLinks::default(), Some("6901"), Some(&key), "east", "w");
         assert_eq!(silent.http, Some(format!("/vnc/east:6901?key={}", key.as_str())));
-        let told =
+        let reported =
             links(Some("ws://inner/websockify?token=6901"), Some("http://inner/vnc/6901")).with_key(&key);
         let templates = LinkTemplates { ws: Some("wss://{host}/live?id={id}".to_owned()), http: None };
-        let shown = templates.apply(told.clone(), None, None, "east", "w");
-        assert_eq!(shown.ws, Some(format!("wss://w/live?id=6901&key={}", key.as_str())));
-        assert_eq!(shown.http, told.http);
+        let public = templates.apply(reported.clone(), None, None, "east", "w");
+        assert_eq!(public.ws, Some(format!("wss://w/live?id=6901&key={}", key.as_str())));
+        assert_eq!(public.http, reported.http);
     }
 
     #[test]
-    fn templates_are_filled_wherever_the_placeholders_stand() {
+    fn placeholders_are_filled_in_wherever_they_occur() {
         const HOST: &str = "worker-1";
         for (template, host, expected) in [
             ("wss://public.example/proxy/{id}", HOST, "wss://public.example/proxy/6901"),
@@ -175,23 +174,23 @@ mod tests {
             ("ws://{host}:6900/", HOST, "ws://worker-1:6900/websockify?token=6901"),
         ] {
             let templates = LinkTemplates { ws: Some(template.to_owned()), http: None };
-            let told =
+            let reported =
                 links(Some("ws://inner:6900/websockify?token=6901"), Some("http://inner:6900/vnc/6901"));
-            let shown = templates.apply(told.clone(), None, None, "east 1", host);
-            assert_eq!(shown.ws.as_deref(), Some(expected), "{template}");
-            assert_eq!(shown.http, told.http, "an address without a template stays as the worker says it");
+            let public = templates.apply(reported.clone(), None, None, "east 1", host);
+            assert_eq!(public.ws.as_deref(), Some(expected), "{template}");
+            assert_eq!(public.http, reported.http, "a URL without a template stays as the worker reports it");
         }
     }
 
     #[test]
-    fn an_id_that_is_known_wins_and_one_that_is_missing_leaves_no_half_filled_address() {
+    fn a_known_id_wins_and_a_missing_one_gives_no_incomplete_url() {
         let templates = LinkTemplates {
             ws: Some("wss://a.example/{id}".to_owned()),
             http: Some("https://{host}/screen".to_owned()),
         };
-        let shown = templates.apply(ViewLinks::default(), Some("6907"), None, "east", "w");
-        assert_eq!(shown, links(Some("wss://a.example/6907"), Some("https://w/screen")));
-        let shown = templates.apply(ViewLinks::default(), None, None, "east", "w");
-        assert_eq!(shown, links(None, Some("https://w/screen")));
+        let public = templates.apply(ViewLinks::default(), Some("6907"), None, "east", "w");
+        assert_eq!(public, links(Some("wss://a.example/6907"), Some("https://w/screen")));
+        let public = templates.apply(ViewLinks::default(), None, None, "east", "w");
+        assert_eq!(public, links(None, Some("https://w/screen")));
     }
 }

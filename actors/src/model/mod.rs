@@ -1,4 +1,4 @@
-//! What everything else speaks about and that does not cross HTTP as it is: sessions, errors, events, addresses of views.
+//! Data types shared by all actors that are not part of the HTTP API: sessions, errors, events, URLs of live views.
 
 pub mod activity;
 pub mod claim;

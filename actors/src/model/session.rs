@@ -1,4 +1,4 @@
-//! What is asked of a session, and what is seen of it from outside.
+//! A session's specification, and its state as seen from outside.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,27 +18,27 @@ use super::error::{Error, Result};
 use crate::model::activity::ActivityClock;
 use crate::model::screen::ScreenHandle;
 
-/// Schemes that a request's start URL may always have.
+/// Schemes that are always allowed in a request's start URL.
 const START_URL_SCHEMES: [&str; 3] = ["http", "https", "data"];
 
-/// Defaults for what a request leaves open.
+/// Default values for fields that a create request omits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionDefaults {
-    /// Without a window.
+    /// Whether the browser runs headless.
     pub headless: bool,
-    /// How long a session may be idle.
+    /// How long a session may be idle before it ends.
     pub idle_ttl: Duration,
     /// A page to open.
     pub start_url: Option<String>,
-    /// What counts as open.
+    /// The load state to wait for.
     pub start_url_wait: StartUrlWait,
-    /// Schemes that a request's start URL may have beside http, https, data and about:blank: what a browser shows of its
-    /// own machine (`file:`), or of itself, is not for everybody who may ask for a session.
+    /// Schemes that are allowed in a request's start URL beside http, https, data and about:blank. Others are rejected by
+    /// default, because they show files of the machine (`file:`) or the browser's own pages.
     pub start_url_schemes: Vec<String>,
 }
 
 impl SessionDefaults {
-    /// Refuses a request whose start URL has a scheme that is not allowed.
+    /// Rejects a request whose start URL has a scheme that is not allowed.
     ///
     /// # Errors
     /// [`Error::StartUrlScheme`].
@@ -53,18 +53,18 @@ impl SessionDefaults {
     }
 }
 
-/// An address without the password in it, if it has one: it is shown to everybody who may list sessions.
+/// A URL with its password masked, if it has one, because everybody who can list sessions sees it.
 pub fn without_password(address: &str) -> Cow<'_, str> {
     let Ok(mut url) = Url::parse(address) else { return without_user(address) };
     if url.password().is_none() {
         return address.into();
     }
-    // What has a password can have another.
+    // A URL that has a password accepts another one.
     let _ = url.set_password(Some("****"));
     String::from(url).into()
 }
 
-/// The same of what no parser takes for an address: everything before the last `@` of what stands for a host.
+/// The same for a text that is not a valid URL: masks everything before the last `@` in its host part.
 fn without_user(address: &str) -> Cow<'_, str> {
     let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -74,36 +74,36 @@ fn without_user(address: &str) -> Cow<'_, str> {
     }
 }
 
-/// A session as it will be built: every question answered.
+/// A session as it will be built, with all defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionSpec {
     /// Its id.
     pub id: SessionId,
-    /// Without a window.
+    /// Whether the browser runs headless.
     pub headless: bool,
-    /// With a published live view.
+    /// Whether it has a live view.
     pub vnc: bool,
-    /// How long it may be idle.
+    /// How long it may be idle before it ends.
     pub idle_ttl: Duration,
-    /// A page to open in it, with a scheme.
+    /// A page to open, with a scheme.
     pub start_url: Option<String>,
-    /// What counts as open.
+    /// The load state to wait for.
     pub start_url_wait: StartUrlWait,
-    /// The caller's own words on it.
+    /// The caller's labels.
     pub labels: Arc<BTreeMap<String, String>>,
-    /// What happens when it breaks.
+    /// What happens when its browser, display or driver breaks.
     pub on_crash: OnCrash,
-    /// What happens when the last client leaves.
+    /// What happens to contexts and pages when the last client disconnects.
     pub contexts: Contexts,
-    /// The request that asked for it; `None` where its machine does not tell.
+    /// The id of its create request; `None` where its machine does not report it.
     pub request_id: Option<RequestId>,
-    /// What opens its live view, through every restart; `None` without one, and on another machine.
+    /// The key of its live view, the same through every restart; `None` without a live view and on another machine.
     pub view_key: Option<ViewKey>,
 }
 
 impl SessionSpec {
-    /// Fills a request from the defaults, under a new id. A live view needs a window; a window needs a display, so
-    /// without `displays` the session runs headless, and says so.
+    /// Fills a request from the defaults, under a new id. A live view needs a window, and a window needs a display: without
+    /// `displays` the session runs headless, which its `headless` field shows.
     pub fn new(request: SessionRequest, by: RequestId, defaults: &SessionDefaults, displays: bool) -> Self {
         let headless = !request.vnc && (!displays || request.headless.unwrap_or(defaults.headless));
         let start_url = request.start_url.or_else(|| defaults.start_url.clone());
@@ -123,16 +123,15 @@ impl SessionSpec {
     }
 }
 
-/// A bare host gets `https://`. `localhost:8080` is a host with a port, although it parses as a URL whose scheme is
-/// `localhost`; only a scheme that is followed by `//`, or by what is no port, or one without a host part by nature, counts as
-/// one.
+/// Adds `https://` to a bare host. `localhost:8080` is a host with a port, although it parses as a URL with the scheme
+/// `localhost`: a scheme counts as one only if `//` follows, if what follows is not a port, or if it never has a host.
 fn with_scheme(url: &str) -> String {
     const SCHEMES_WITHOUT_HOST: [&str; 6] = ["about", "data", "blob", "file", "view-source", "moz-extension"];
     let has_scheme = url.split_once(':').is_some_and(|(scheme, rest)| {
         let scheme = scheme.to_ascii_lowercase();
         let well_formed = scheme.starts_with(|c: char| c.is_ascii_lowercase())
             && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
-        // A host is followed by its port, or is a user's name before a password.
+        // What follows the colon is a port, or a password after a user name.
         let port = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
         let host = digits || port.contains('@');
@@ -141,62 +140,62 @@ fn with_scheme(url: &str) -> String {
     if has_scheme { url.to_owned() } else { format!("https://{url}") }
 }
 
-/// Where the live view of a session is reached.
+/// How the live view of a session is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VncView {
-    /// The id that the gateway's page and WebSocket carry; `None` where the worker names none.
+    /// The id in the URLs of the gateway's page and WebSocket; `None` where the worker reports none.
     pub id: Option<u16>,
-    /// Leads viewers to the screen, for a gateway in the same process; `None` for a session of another one, and where all
-    /// sessions share one screen, which is the worker's.
+    /// Connects viewers to the screen, for a gateway in the same process; `None` for a session of another process, and where
+    /// all sessions share one screen, which belongs to the worker.
     pub screen: Option<ScreenHandle>,
-    /// The TCP port of the screen, for VNC programs and gateways of other processes; `None` for a session of another machine.
+    /// The TCP address of the screen, for VNC clients and gateways in other processes; `None` for a session on another machine.
     pub server: Option<SocketAddr>,
-    /// The addresses to show.
+    /// The public URLs.
     pub links: ViewLinks,
-    /// What opens it beside a number that anybody can guess; `None` where its machine gives none: an original.
+    /// The key that opens it, because its id can be guessed; `None` where its machine has no keys, as the original.
     pub key: Option<ViewKey>,
 }
 
 /// How and why a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ending {
-    /// When nothing was left of it.
+    /// When it had ended completely.
     pub at: Timestamp,
     /// Why.
     pub reason: EndReason,
-    /// The same for people, with what the system said.
+    /// The reason in plain text, with the error of the system.
     pub detail: String,
 }
 
-/// What is seen of a session. Published anew on every change; activity alone changes only its clock.
+/// The public state of a session. Published again on every change; activity alone only updates the clock.
 #[derive(Debug, Clone)]
 pub struct SessionView {
-    /// How it was asked for.
+    /// Its specification.
     pub spec: Arc<SessionSpec>,
-    /// Where it stands.
+    /// Its state.
     pub status: Status,
-    /// Its birth and last activity.
+    /// The times of its creation and last activity.
     pub activity: ActivityClock,
-    /// What runs in it: `camoufox` or `firefox`, or what another machine calls it.
+    /// The browser engine: `camoufox`, `firefox`, or the name that another machine reports.
     pub browser: Cow<'static, str>,
     /// The browser's version, once it runs.
     pub browser_version: Option<String>,
     /// Its live view, once it has one.
     pub vnc: Option<VncView>,
-    /// Where clients have to be sent, on a machine that does not relay them itself.
+    /// Where clients have to connect, on a machine that does not relay them itself.
     pub endpoint: Option<Url>,
     /// Why the start URL could not be opened.
     pub start_url_error: Option<String>,
     /// How many Playwright clients are attached.
     pub attached: usize,
-    /// How often it was built anew.
+    /// How many times it was rebuilt after a crash.
     pub restarts: u32,
-    /// Its end, once it has come.
+    /// How it ended, once it has.
     pub ending: Option<Ending>,
 }
 
 impl SessionView {
-    /// The session as the API writes it, without the fields that differ by role.
+    /// Converts it to the API's type, without the fields that differ by role.
     pub fn to_api(&self) -> Session {
         let (spec, vnc, ending) = (&self.spec, self.vnc.as_ref(), self.ending.as_ref());
         Session {
@@ -232,7 +231,7 @@ impl SessionView {
         }
     }
 
-    /// The same for who may see that there is a session, and not its screen.
+    /// A copy without the view's key, for callers that may list sessions but not see their screens.
     #[must_use]
     pub fn keyless(&self) -> Self {
         let vnc = self.vnc.clone().map(|vnc| VncView {
@@ -260,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_url_has_a_scheme_of_the_web_unless_others_are_named() {
+    fn a_start_url_needs_a_scheme_of_the_web_unless_others_are_allowed() {
         let check = |url: &str, named: &[&str]| {
             let start_url_schemes = named.iter().map(|scheme| (*scheme).to_owned()).collect();
             let request = SessionRequest { start_url: Some(url.to_owned()), ..SessionRequest::default() };
@@ -282,12 +281,12 @@ mod tests {
             assert_eq!(check(url, &[]), refused, "{url}");
             assert_eq!(check(url, &[scheme]), Ok(()), "{url}");
         }
-        // What a browser's parser would take for `file:`, was made a host by then.
+        // A browser would parse this as `file:`, but it counts as a host here and gets `https://`.
         assert_eq!(check("fi\nle:///etc/passwd", &[]), Ok(()));
     }
 
     #[test]
-    fn a_password_in_an_address_is_not_shown() {
+    fn a_password_in_a_url_is_masked() {
         assert_eq!(without_password("https://me:s3cret@a.example/x"), "https://me:****@a.example/x");
         assert_eq!(without_password("https://me:s3cret@["), "https://****@[");
         for same in ["https://me@a.example", "https://a.example/?q=a:b@c", "not a url"] {
@@ -330,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_request_leaves_open_comes_from_the_defaults() {
+    fn omitted_fields_are_filled_from_the_defaults() {
         let defaults = SessionDefaults { start_url: Some("example.com".into()), ..defaults() };
         let spec = SessionSpec::new(SessionRequest::default(), RequestId::random(), &defaults, true);
         assert_eq!(spec.start_url.as_deref(), Some("https://example.com"));

@@ -1,4 +1,4 @@
-//! The HTTP client of every call to another machine.
+//! The HTTP client for calls to other machines.
 
 use std::time::Duration;
 
@@ -6,27 +6,27 @@ use awc::http::header::AUTHORIZATION;
 
 use super::tls;
 
-/// How a client connects. How long a call may take is each call's own matter.
+/// How a client connects. Each call sets its own timeout.
 pub(crate) struct HttpClient {
-    /// Whether it calls `https`: certificate authorities are read only then.
+    /// Whether it calls `https`; certificate authorities are loaded only then.
     pub secure: bool,
-    /// How long a connection may take to be accepted.
+    /// The timeout for establishing a connection.
     pub connect_timeout: Duration,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
-    /// How many connections there may be.
+    /// The maximum number of connections.
     pub connections: usize,
     /// The `Authorization` header of each call.
     pub authorization: Option<String>,
 }
 
 impl HttpClient {
-    /// A client for one call: its connection is closed with it.
+    /// A client for one call, whose connection is closed afterwards.
     pub fn once(secure: bool, connect_timeout: Duration) -> Self {
         Self { secure, connect_timeout, keep_alive: Duration::ZERO, connections: 1, authorization: None }
     }
 
-    /// Builds the client. It follows no redirection: what answers is what was called.
+    /// Builds the client. It follows no redirects, so that only the configured machine is called.
     pub fn build(self) -> awc::Client {
         let connector = awc::Connector::new()
             .timeout(self.connect_timeout)

@@ -1,4 +1,4 @@
-//! The API of a Kubernetes cluster: how it is reached, and what it says when it refuses.
+//! Access to the API of a Kubernetes cluster, and its errors as texts.
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -11,11 +11,11 @@ use url::Url;
 
 use crate::model::error::with_sources;
 
-/// How long the API may take to answer, in all that it is asked here. A watch is answered when it begins.
+/// The timeout of every request. A watch counts as answered when it starts.
 pub(crate) const LIMIT: Duration = Duration::from_secs(5);
 
-/// Libraries that log each connection: the beginnings of their names, and the level from which on their lines are kept.
-/// A watch that breaks is logged by camofleet, not by them.
+/// Libraries that log each connection: the prefixes of their names and the level at which their lines are kept. Broken
+/// watches are logged by camofleet itself.
 pub const CHATTY_LIBRARIES: [(&str, log::LevelFilter); 5] = [
     ("hickory", log::LevelFilter::Warn),
     ("hyper", log::LevelFilter::Warn),
@@ -27,29 +27,29 @@ pub const CHATTY_LIBRARIES: [(&str, log::LevelFilter); 5] = [
 /// A cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cluster {
-    /// Where its API is.
+    /// The base URL of its API.
     pub api: Url,
-    /// The certificate authority of the API's certificate, a PEM file that is read again when it changes; `None` are those
-    /// that this machine trusts.
+    /// The PEM file with the certificate authority of the API, read again when it changes; `None` uses those that this
+    /// machine trusts.
     pub authority: Option<PathBuf>,
-    /// The file with the token of the service account, which is read again every minute, because tokens are replaced; `None`
-    /// where the API asks for none, as that of `kubectl proxy`.
+    /// The file with the token of the service account, read again every minute because tokens are rotated; `None` where the
+    /// API requires none, as behind `kubectl proxy`.
     pub token: Option<PathBuf>,
-    /// The namespace of whatever names none.
+    /// The default namespace.
     pub namespace: String,
 }
 
 impl Cluster {
-    /// A client of the API. Nothing is asked yet.
+    /// Builds a client of the API, without sending a request yet.
     ///
     /// # Errors
-    /// The certificate authority or the token can't be read; the text is for people.
+    /// The certificate authority or the token can't be read; the text is for users.
     pub(crate) fn client(&self) -> Result<Client, String> {
         let mut config = Config::new(parsed(self.api.as_str())?);
         config.connect_timeout = Some(LIMIT);
         config.default_namespace.clone_from(&self.namespace);
         config.root_cert_file.clone_from(&self.authority);
-        // Whoever asks here asks again by itself.
+        // All callers retry by themselves.
         config.default_retry = false;
         if let Some(token) = &self.token {
             let token_file = Some(token.display().to_string());
@@ -63,7 +63,7 @@ fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error| format!("{text} is no address: {error}"))
 }
 
-/// Why the API did not do what it was asked, for people. `remedy` is what a refusal by its access rules calls for.
+/// Why a request failed, as a text for users. `remedy` is added where the access rules denied it.
 pub(crate) fn refusal(error: &kube::Error, remedy: &str) -> String {
     match error {
         kube::Error::Api(status) if matches!(status.code, 401 | 403) => {
@@ -77,7 +77,7 @@ pub(crate) fn refusal(error: &kube::Error, remedy: &str) -> String {
     }
 }
 
-/// The status of a refusal.
+/// The HTTP status of an error response.
 pub(crate) fn status(error: &kube::Error) -> Option<u16> {
     match error {
         kube::Error::Api(status) => Some(status.code),

@@ -1,4 +1,4 @@
-//! Connections to others: relays, the HTTP client, TLS, the Kubernetes API, and VNC's protocol.
+//! Network protocols: relays, the HTTP client, TLS, the Kubernetes API and VNC.
 
 pub(crate) mod http;
 pub mod kubernetes;

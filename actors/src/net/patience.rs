@@ -1,4 +1,4 @@
-//! Writing to those who may not read.
+//! Writing with a timeout to peers that may have stopped reading.
 
 use std::io;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-/// Writes all bytes, as slowly as the reader takes them; one that takes nothing at all for `limit` is an error that names
-/// it as `reader`.
+/// Writes all bytes, however slowly the peer reads them. A peer that reads nothing at all for `limit` is an error, whose
+/// text names it as `reader`.
 ///
 /// # Errors
-/// The connection's own, and [`io::ErrorKind::TimedOut`].
+/// Errors of the connection, and [`io::ErrorKind::TimedOut`].
 pub(crate) async fn write_all_within(
     writer: &mut (impl AsyncWrite + Unpin),
     mut bytes: &[u8],
@@ -23,8 +23,8 @@ pub(crate) async fn write_all_within(
     writer.flush().await
 }
 
-/// Writes what the reader takes of these bytes at once, one at least, and returns how many. Dropped before it is done, it has
-/// written nothing.
+/// Writes as many of these bytes as the peer accepts at once, at least one, and returns how many. A future that is dropped
+/// before it resolves has written nothing.
 ///
 /// # Errors
 /// As [`write_all_within`].
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_reader_is_waited_for_and_one_that_takes_nothing_is_not() {
+    async fn a_slow_reader_is_waited_for_and_a_stalled_one_times_out() {
         let limit = Duration::from_secs(30);
         let (mut writer, mut reader) = tokio::io::duplex(10);
         let slow = tokio::spawn(async move {

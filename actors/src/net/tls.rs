@@ -1,4 +1,4 @@
-//! TLS towards other machines, with the certificate authorities that this one trusts.
+//! TLS connections to other machines, with the certificate authorities that this one trusts.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// How connections to other machines are secured. Made when it is first needed: a fleet on one machine never does.
+/// The TLS configuration for connections to other machines, built on first use because a fleet on one machine never needs it.
 pub(crate) fn client_config() -> Arc<ClientConfig> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     Arc::clone(CONFIG.get_or_init(|| {
@@ -18,7 +18,7 @@ pub(crate) fn client_config() -> Arc<ClientConfig> {
         for error in found.errors {
             log::warn!("could not read a certificate authority: {error}");
         }
-        // Those that can't be read are of no use to other programs either.
+        // Certificates that can't be parsed are ignored, as in other programs.
         let _ = roots.add_parsable_certificates(found.certs);
         config(roots)
     }))
@@ -32,10 +32,10 @@ fn config(roots: RootCertStore) -> Arc<ClientConfig> {
     Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// Secures a connection to a host.
+/// Starts TLS on a connection to a host.
 ///
 /// # Errors
-/// The host's certificate is not to be trusted, or the connection broke.
+/// The host's certificate is not trusted, or the connection broke.
 pub(crate) async fn connect(host: &str, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(io::Error::other)?;
     TlsConnector::from(client_config()).connect(name, tcp).await

@@ -121,7 +121,7 @@ impl AttachmentTicket {
                 }
             }
             DialError::Refused { status, retry_after, body } if *hop => {
-                Error::of_answer(what.clone(), status, retry_after, &body)
+                Error::from_response(what.clone(), status, retry_after, &body)
             }
             DialError::Refused { status, .. } => {
                 Error::UpstreamUnreachable { what: what.clone(), detail: format!("it answered {status}") }

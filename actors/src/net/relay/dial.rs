@@ -1,7 +1,7 @@
-//! The client's half of a WebSocket handshake (RFC 6455, section 4.1), for a relay that passes bytes on.
+//! The client side of a WebSocket handshake (RFC 6455, section 4.1), for a relay that forwards bytes.
 //!
-//! Libraries keep the connection to themselves, or drop the answer of a server that refuses. A relay needs both: the
-//! bare connection, and the refusal as it was said, for the client that waits at the other end.
+//! Libraries either keep the connection to themselves or drop the response of a server that rejects the handshake. A relay
+//! needs both: the raw connection, and the rejection to pass on to its own client.
 
 use std::time::Duration;
 
@@ -15,37 +15,37 @@ use url::Url;
 
 use crate::net::tls;
 
-/// The longest answer to a handshake that is read: a head, or a head with the body of a refusal.
+/// The maximum size of the response to a handshake, including the body of a rejection.
 const ANSWER_LIMIT: usize = 64 << 10;
 /// More headers than any server sends.
 const HEADERS_LIMIT: usize = 64;
-/// What a server appends to the key before it hashes it (RFC 6455, section 1.3).
+/// The GUID that a server appends to the key before hashing it (RFC 6455, section 1.3).
 const ACCEPT_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Anything that carries bytes both ways.
+/// A bidirectional byte stream.
 pub trait Io: AsyncRead + AsyncWrite {}
 impl<T: AsyncRead + AsyncWrite> Io for T {}
 
-/// A connection past its handshake.
+/// A connection after its handshake.
 pub struct Dialled {
     /// The connection.
     pub socket: Box<dyn Io + Unpin>,
-    /// What the server sent together with its answer.
+    /// Bytes that the server sent right after its response.
     pub early: Bytes,
 }
 
 /// Why there is no connection.
 #[derive(Debug)]
 pub enum DialError {
-    /// Nobody took it, or it broke.
+    /// The connection was refused or broke.
     Unreachable(String),
-    /// The server answered, but not with an upgrade.
+    /// The server rejected the upgrade.
     Refused {
         /// The HTTP status.
         status: u16,
-        /// Its `Retry-After`, where it is a number of seconds.
+        /// Its `Retry-After`, if given in seconds.
         retry_after: Option<Duration>,
-        /// The body of the answer, of 64 KiB at most.
+        /// The body of the response, at most 64 KiB.
         body: Vec<u8>,
     },
 }
@@ -56,9 +56,9 @@ impl From<std::io::Error> for DialError {
     }
 }
 
-/// Connects to a `ws://` or `wss://` URL and asks for the upgrade, with these headers beside the handshake's own.
+/// Connects to a `ws://` or `wss://` URL and sends the handshake, with these headers in addition to its own.
 ///
-/// Sends no `Origin`: servers take one for a web page. There is no limit of time here; the caller has one.
+/// Sends no `Origin`, because servers would treat the client as a web page. The caller has to set a timeout.
 ///
 /// # Errors
 /// See [`DialError`].
@@ -67,7 +67,7 @@ pub async fn dial(url: &Url, headers: &[(&str, &str)]) -> Result<Dialled, DialEr
         url.host_str().ok_or_else(|| DialError::Unreachable("its address names no host".to_owned()))?;
     let port = url.port_or_known_default().unwrap_or(80);
     let tcp = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
-    // A protocol message is small, and somebody waits for its answer.
+    // Protocol messages are small and latency matters, so they are not delayed.
     tcp.set_nodelay(true)?;
     if url.scheme() == "wss" {
         let socket = tls::connect(host, tcp).await?;
@@ -96,7 +96,7 @@ where
     };
     let mut rest = answer.split_off(head.length);
     if head.status != 101 {
-        let wanted = head.content_length.unwrap_or(0).min(ANSWER_LIMIT);
+        let length = head.content_length.unwrap_or(0).min(ANSWER_LIMIT);
         while rest.len() < wanted && socket.read_buf(&mut rest).await? > 0 {}
         rest.truncate(wanted);
         return Err(DialError::Refused {
@@ -138,9 +138,9 @@ pub fn basic_authorization(url: &Url) -> Option<String> {
     named.then(|| format!("Basic {}", BASE64.encode(user())))
 }
 
-/// The head of an answer, as far as it matters.
+/// The parsed head of a response.
 struct Head {
-    /// Bytes of it.
+    /// The number of its bytes.
     length: usize,
     status: u16,
     accept: Option<String>,
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[actix::test]
-    async fn a_server_that_upgrades_is_connected_to_with_what_it_said_at_once() {
+    async fn bytes_sent_right_after_the_upgrade_are_kept() {
         let (url, seen) = server(accepting).await;
         let dialled = dial(&url, &[("User-Agent", "Playwright/1.62.1")]).await.ok().unwrap();
         assert_eq!(&dialled.early[..], b"early");
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[actix::test]
-    async fn a_refusal_is_told_as_it_was_said() {
+    async fn a_rejection_is_passed_on_unchanged() {
         let refusal =
             "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 7\r\nRetry-After: 5\r\n\r\n{\"a\":1}more";
         let (url, _seen) = server(|_| refusal.to_owned()).await;
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[actix::test]
-    async fn what_is_no_websocket_server_is_not_relayed_to() {
+    async fn a_server_that_does_not_speak_websocket_is_an_error() {
         for answer in
             ["HTTP/1.1 101 Switching\r\nSec-WebSocket-Accept: wrong\r\n\r\n", "SSH-2.0-x\r\n\r\n", ""]
         {
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_in_the_url_is_told_in_the_header() {
+    fn a_user_in_the_url_is_sent_in_the_authorization_header() {
         let authorization = |url: &str| basic_authorization(&Url::parse(url).unwrap());
         assert_eq!(authorization("ws://h/"), None);
         assert_eq!(authorization("ws://user:p%40ss@h/").as_deref(), Some("Basic dXNlcjpwQHNz"));

@@ -1,4 +1,4 @@
-//! Where the frames of a WebSocket stream begin and end (RFC 6455, section 5.2), without looking into them.
+//! Tracks where the frames of a WebSocket stream begin and end (RFC 6455, section 5.2), without reading payloads.
 
 /// The longest frame header: 2 bytes, 8 of extended length, 4 of mask.
 const HEADER_LIMIT: usize = 14;
@@ -7,24 +7,24 @@ const CLOSE: u8 = 0x8;
 /// Opcodes from here on are control frames.
 const FIRST_CONTROL: u8 = 0x8;
 
-/// What passed in a piece of a stream.
+/// What a piece of a stream contained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Passed {
-    /// Bytes of text, binary or continuation frames: traffic, in contrast to pings and pongs.
+    /// Whether it had data frames: traffic, in contrast to pings and pongs.
     pub data: bool,
     /// The header of a close frame.
     pub close: bool,
-    /// Where in this piece a close frame without code and reason begins, if a whole one is in it.
+    /// The offset of a complete close frame without code and reason, if the piece contains one.
     pub bare_close: Option<usize>,
 }
 
-/// Follows one direction of a WebSocket stream.
+/// Tracks one direction of a WebSocket stream.
 #[derive(Debug, Clone, Default)]
 pub struct FrameTracker {
-    /// A header of which some bytes have not come yet.
+    /// An incomplete header.
     partial: [u8; HEADER_LIMIT],
     partial_len: usize,
-    /// Payload bytes of the current frame still to come.
+    /// Remaining payload bytes of the current frame.
     remaining: u64,
     largest: u64,
     in_data_frame: bool,
@@ -37,23 +37,23 @@ impl FrameTracker {
         Self::default()
     }
 
-    /// Whether the stream stands between two frames, so that another frame may be put in.
+    /// Whether the stream is between two frames, so that another frame can be inserted.
     pub fn at_boundary(&self) -> bool {
         self.remaining == 0 && self.partial_len == 0
     }
 
-    /// Whether a close frame has passed: nothing may follow it.
+    /// Whether a close frame has passed, after which nothing may be sent.
     pub fn closed(&self) -> bool {
         self.closed
     }
 
-    /// The largest payload that a frame of the stream has declared so far, whether or not it has come: a reader that
-    /// holds whole frames looks here before it waits for one.
+    /// The largest payload length that a frame has declared so far, even if the payload has not arrived: readers that buffer
+    /// whole frames check it before they wait for one.
     pub fn largest(&self) -> u64 {
         self.largest
     }
 
-    /// Follows the next piece of the stream.
+    /// Advances over the next piece of the stream.
     pub fn advance(&mut self, piece: &[u8]) -> Passed {
         let mut passed = Passed::default();
         let mut done = 0;
@@ -67,8 +67,8 @@ impl FrameTracker {
         passed
     }
 
-    /// Follows the stream to the end of the current frame, or of the piece if that is earlier. Returns how many bytes of
-    /// the piece that is.
+    /// Advances to the end of the current frame or of the piece, whichever is first. Returns how many bytes of the piece
+    /// that is.
     pub fn advance_frame(&mut self, piece: &[u8]) -> (usize, Passed) {
         let mut passed = Passed::default();
         let mut bytes = piece;
@@ -88,7 +88,7 @@ impl FrameTracker {
                 self.remaining = length;
                 self.largest = self.largest.max(length);
                 let header = std::mem::take(&mut self.partial_len);
-                // A data frame without a payload is still something the peer said.
+                // A data frame without a payload still counts as traffic.
                 passed.data |= self.in_data_frame;
                 if opcode == CLOSE {
                     self.closed = true;
@@ -127,7 +127,7 @@ pub fn close_frame(code: u16, reason: &str) -> Vec<u8> {
         end -= 1;
     }
     let reason = &reason.as_bytes()[..end];
-    // At most 125: fits the seven bits of a short length.
+    // At most 125, which fits the seven bits of a short length.
     let mut frame = vec![0x88, (reason.len() + 2) as u8];
     frame.extend(code.to_be_bytes());
     frame.extend(reason);
@@ -155,7 +155,7 @@ mod tests {
         if masked {
             frame.extend([1, 2, 3, 4]);
         }
-        // A payload that looks like headers, to catch a tracker that looks into it.
+        // A payload that looks like headers, to catch a tracker that parses payloads.
         frame.extend(std::iter::repeat_n(0x88, payload));
         frame
     }
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_cut_in_any_places_are_followed_like_whole_ones() {
+    fn frames_split_at_any_offset_are_tracked_like_whole_ones() {
         let stream: Vec<u8> =
             [frame(2, 300, true), frame(9, 4, true), frame(0, 70_000, true), frame(1, 0, true)].concat();
         for size in [1, 2, 3, 7, 64, 1000, 65536, stream.len()] {
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_followed_frame_by_frame_and_a_length_is_known_before_its_payload() {
+    fn a_stream_is_tracked_frame_by_frame_and_a_length_is_known_before_its_payload() {
         let (first, second) = (frame(2, 300, true), frame(1, 5, true));
         let stream = [first.clone(), second.clone()].concat();
         let mut tracker = FrameTracker::new();
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_close_without_a_code_is_told_with_its_place() {
+    fn a_close_without_a_code_is_reported_with_its_offset() {
         let piece = [frame(1, 3, false), frame(8, 0, false)].concat();
         assert_eq!(FrameTracker::new().advance(&piece).bare_close, Some(5));
         let mut cut = FrameTracker::new();

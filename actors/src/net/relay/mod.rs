@@ -1,8 +1,8 @@
-//! Relays: bytes between two WebSocket peers, without decoding a frame.
+//! Relays, which forward bytes between two WebSocket peers without decoding frames.
 //!
-//! Client frames are masked already, and neither side negotiates an extension, so the bytes that one side sends are
-//! the bytes that the other must get. [`frames`] follows where frames begin and end; it is what lets a ping or a close
-//! of our own go out between two frames, and tells traffic from pongs. [`pump`] moves the bytes.
+//! Client frames are masked already, and neither side negotiates an extension, so bytes can be forwarded unchanged.
+//! [`frames`] tracks where frames begin and end, so that a ping or close of our own can be sent between two frames, and
+//! traffic can be distinguished from pongs. [`pump`] moves the bytes.
 
 pub mod dial;
 pub mod frames;

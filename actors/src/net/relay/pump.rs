@@ -1,4 +1,4 @@
-//! The pump of one attached client: both directions in one task, back-pressure included.
+//! The pump of one attached client: both directions in one task, with back-pressure.
 
 use std::borrow::Cow;
 use std::io;
@@ -15,28 +15,28 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use super::frames::{FrameTracker, PING, close_frame};
 use crate::model::activity::ActivityClock;
 
-/// A buffer's size while little comes.
+/// The buffer size under low traffic.
 const SMALL: usize = 8 << 10;
-/// A buffer's size under load. Two frames of 64 KiB a system call is where loopback throughput levels off.
+/// The buffer size under load. Loopback throughput levels off at two frames of 64 KiB a system call.
 const LARGE: usize = 128 << 10;
-/// How long the browser may take to answer a client's close before the relay ends without it.
+/// How long to wait for the browser's answer to a client's close.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
-/// How long a browser that closed or broke off may take to be known as ended, so that its client hears why.
+/// How long to wait for the reason of a browser's end after it closed the connection, so that the client can be received why.
 const REASON_PATIENCE: Duration = Duration::from_secs(1);
 /// "Internal error" (RFC 6455, section 7.4.1): the session can't go on.
 const INTERNAL_ERROR: u16 = 1011;
 
-/// What a pump reports to and obeys.
+/// Settings of a pump, and the clock and counters that it updates.
 pub struct PumpSettings {
-    /// Set by every data frame, in either direction.
+    /// Touched by every data frame, in either direction.
     pub activity: ActivityClock,
-    /// The client is pinged when nothing was sent to it for this long: proxies cut silent connections.
+    /// The client is pinged when nothing was sent to it for this long, because proxies close silent connections.
     pub ping_interval: Duration,
-    /// A side that takes nothing for this long is disconnected.
+    /// A side that reads nothing for this long is disconnected.
     pub write_timeout: Duration,
-    /// What close frames call the other end.
+    /// The name of the other end in close reasons.
     pub peer: Cow<'static, str>,
-    /// The other end relays as well: its close frames pass as they are, for they carry its own reasons.
+    /// Whether the other end is a relay too, whose close frames are forwarded unchanged because they carry its reasons.
     pub hop: bool,
     /// Bytes from the client.
     pub from_client: IntCounter,
@@ -44,10 +44,10 @@ pub struct PumpSettings {
     pub to_client: IntCounter,
 }
 
-/// Moves bytes between a client and a browser until either side ends, or `close` gives a reason to.
+/// Moves bytes between a client and a browser until either side ends or `close` sends a reason to stop.
 ///
-/// `early` are bytes that the browser sent with its handshake. Whatever ends the relay, a client that has not
-/// been sent a close frame gets one, where the stream allows it.
+/// `early` are bytes that the browser sent with its handshake. Whatever ends the relay, the client gets a close frame
+/// unless it has received one already or the stream is in the middle of a frame.
 pub async fn relay<C, B>(
     client: C,
     browser: B,
@@ -72,7 +72,7 @@ pub async fn relay<C, B>(
         let downstream = to_client.run(browser_reader, early);
         tokio::pin!(upstream, downstream);
         tokio::select! {
-            // What the browser had to say goes out first.
+            // Data from the browser is sent out first.
             biased;
             ended = &mut downstream => {
                 let own = match ended {
@@ -83,7 +83,7 @@ pub async fn relay<C, B>(
                     }
                     Err(error) => error.to_string(),
                 };
-                // A browser that dies closes its connections a moment before its end is known.
+                // A dying browser closes its connections shortly before its end is reported.
                 match timeout(REASON_PATIENCE, &mut close).await {
                     Ok(Ok(reason)) if !client_closes.load(Ordering::Relaxed) => reason,
                     _ => own,
@@ -93,7 +93,7 @@ pub async fn relay<C, B>(
             ended = &mut upstream => match ended {
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => error.to_string(),
                 _ => {
-                    // The client is done; let the browser's answer to its close through, but don't wait long for it.
+                    // The client has closed: forward the browser's answer to that, but don't wait long for it.
                     let _ = timeout(CLOSE_PATIENCE, &mut downstream).await;
                     "the client left".to_owned()
                 }
@@ -103,12 +103,12 @@ pub async fn relay<C, B>(
     let _ = timeout(CLOSE_PATIENCE, to_client.finish(&reason)).await;
 }
 
-/// The direction from the browser, into which pings and a last close frame can be put.
+/// The direction from the browser to the client, into which pings and a final close frame can be inserted.
 struct ToClient<'a, W> {
     writer: W,
     frames: FrameTracker,
     settings: &'a PumpSettings,
-    /// The client has begun to close: what the browser answers to that is the client's.
+    /// Whether the client has started to close, so that the browser's close is an answer to forward unchanged.
     client_closes: &'a AtomicBool,
 }
 
@@ -137,7 +137,7 @@ impl<W: AsyncWrite + Unpin> ToClient<'_, W> {
                 }
                 _ = ping.tick() => {
                     if silent {
-                        // The memory of a busy minute is not kept through an idle hour.
+                        // Frees the large buffer after a busy period.
                         buffer = BytesMut::with_capacity(SMALL);
                         if self.frames.at_boundary() && !self.frames.closed() {
                             self.write(PING).await?;
@@ -149,8 +149,8 @@ impl<W: AsyncWrite + Unpin> ToClient<'_, W> {
         }
     }
 
-    /// Passes bytes on. A browser that closes of its own accord and without a reason is broken off before that, so
-    /// that its client gets one.
+    /// Forwards bytes. If the browser closes by itself and without a reason, its close frame is withheld, so that the client
+    /// can get one with a reason.
     async fn send(&mut self, bytes: &[u8]) -> io::Result<ControlFlow<()>> {
         let passed = self.frames.advance(bytes);
         if passed.data {
@@ -171,7 +171,7 @@ impl<W: AsyncWrite + Unpin> ToClient<'_, W> {
         write_all(&mut self.writer, bytes, self.settings.write_timeout, "the client").await
     }
 
-    /// Closes the client's side, with a reason unless the browser gave one.
+    /// Closes the client's side, with this reason unless the browser sent one.
     async fn finish(&mut self, reason: &str) -> io::Result<()> {
         if self.frames.at_boundary() && !self.frames.closed() {
             self.writer.write_all(&close_frame(INTERNAL_ERROR, reason)).await?;
@@ -180,7 +180,7 @@ impl<W: AsyncWrite + Unpin> ToClient<'_, W> {
     }
 }
 
-/// The direction from the client: ends when the client does.
+/// The direction from the client to the browser, which ends with the client.
 async fn from_client<R, W>(
     mut reader: R,
     mut writer: W,
@@ -208,10 +208,10 @@ where
     writer.shutdown().await
 }
 
-/// Writes bytes to a side, as it takes them.
+/// Writes bytes to one side, however slowly it reads.
 ///
 /// # Errors
-/// [`io::ErrorKind::TimedOut`] once it has taken nothing for the limit; it may be slow for as long as it likes.
+/// [`io::ErrorKind::TimedOut`] once it has read nothing for the limit; a slow reader is no error.
 async fn write_all<W: AsyncWrite + Unpin>(
     writer: &mut W,
     mut bytes: &[u8],
@@ -230,7 +230,7 @@ async fn write_all<W: AsyncWrite + Unpin>(
     Ok(())
 }
 
-/// Empties a buffer for the next read; one that was filled to the brim grows.
+/// Clears a buffer for the next read, and enlarges it if it was full.
 fn next_buffer(buffer: &mut BytesMut) {
     let full = buffer.len() == buffer.capacity();
     buffer.clear();
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn bytes_pass_unchanged_both_ways_and_count_as_activity() {
+    async fn bytes_are_forwarded_unchanged_both_ways_and_count_as_activity() {
         let mut relay = start(b"", 1 << 16);
         let born = relay.activity.last_seen();
         tokio::time::advance(Duration::from_secs(5)).await;
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn bytes_that_came_with_the_handshake_go_first() {
+    async fn bytes_that_arrived_with_the_handshake_are_sent_first() {
         let mut relay = start(ANSWER, 1 << 16);
         assert_eq!(read(&mut relay.client, ANSWER.len()).await, ANSWER);
     }
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_ping_is_never_put_into_the_middle_of_a_frame() {
+    async fn a_ping_is_never_inserted_into_a_frame() {
         let mut relay = start(b"", 1 << 16);
         relay.browser.write_all(&ANSWER[..3]).await.unwrap();
         assert_eq!(read(&mut relay.client, 3).await, &ANSWER[..3]);
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_browser_that_breaks_off_is_a_close_1011_with_a_reason() {
+    async fn a_broken_browser_connection_is_a_close_1011_with_a_reason() {
         let mut relay = start(b"", 1 << 16);
         drop(relay.browser);
         let close = rest(&mut relay.client).await;
@@ -357,7 +357,7 @@ mod tests {
     const BARE_CLOSE: &[u8] = &[0x88, 0x00];
 
     #[tokio::test(start_paused = true)]
-    async fn a_browser_that_closes_without_a_reason_is_given_the_sessions() {
+    async fn a_close_without_a_reason_is_replaced_by_one_with_the_session_s_reason() {
         let mut relay = start(b"", 1 << 16);
         relay.browser.write_all(&[ANSWER, BARE_CLOSE].concat()).await.unwrap();
         drop(relay.browser);
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_another_relay_closes_with_passes_as_it_is() {
+    async fn a_close_of_another_relay_is_forwarded_unchanged() {
         for close in [close_frame(1011, "the session expired"), BARE_CLOSE.to_vec()] {
             let mut relay = start_towards(true, b"", 1 << 16);
             relay.browser.write_all(&close).await.unwrap();
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_answer_to_a_clients_own_close_passes_as_it_is() {
+    async fn the_answer_to_a_client_s_close_is_forwarded_unchanged() {
         let mut relay = start(b"", 1 << 16);
         let close = [0x88, 0x80, 0, 0, 0, 0];
         relay.client.write_all(&close).await.unwrap();
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_session_that_ends_tells_its_client_why() {
+    async fn a_session_that_ends_sends_its_client_the_reason() {
         let mut relay = start(b"", 1 << 16);
         relay.close.take().unwrap().send("the session expired".to_owned()).unwrap();
         assert_eq!(rest(&mut relay.client).await, close_frame(1011, "the session expired"));
@@ -412,11 +412,11 @@ mod tests {
         while timeout(Duration::from_secs(1), relay.browser.write_all(&frame)).await.is_ok() {
             sent += frame.len();
         }
-        assert!(sent < 4 * LARGE, "{sent} bytes were taken for a client that reads none");
+        assert!(sent < 4 * LARGE, "{sent} bytes were read for a client that reads none");
         relay.ended.abort();
     }
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_takes_nothing_is_disconnected_and_one_that_is_slow_is_not() {
+    async fn a_stalled_client_is_disconnected_and_a_slow_one_is_not() {
         let mut relay = start(b"", 1 << 10);
         let frame = [&[0x82, 126, 0x0f, 0xfc][..], &[0; 4092]].concat();
         // Slow: a byte every ten seconds, for ten minutes.
@@ -439,12 +439,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_hears_that_its_browser_takes_nothing() {
+    async fn a_client_is_notified_that_its_browser_reads_nothing() {
         let mut relay = start(b"", 1 << 10);
         let flood = async { while relay.client.write_all(&[0; 1 << 10]).await.is_ok() {} };
         assert!(timeout(Duration::from_secs(29), flood).await.is_err());
         assert!(!relay.ended.is_finished());
-        let told = rest(&mut relay.client).await;
-        assert!(told.ends_with(&close_frame(1011, "the browser took nothing for 30s")), "{told:?}");
+        let received = rest(&mut relay.client).await;
+        assert!(received.ends_with(&close_frame(1011, "the browser took nothing for 30s")), "{received:?}");
     }
 }
