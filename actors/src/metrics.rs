@@ -1,4 +1,4 @@
-//! What camofleet counts and measures, under Prometheus names.
+//! The Prometheus metrics of a process.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
-/// All metrics of one process. Cloning shares them.
+/// All metrics of one process. Clones share them.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Registry,
@@ -41,13 +41,13 @@ pub struct Metrics {
     driver_lines_unreadable: IntCounter,
 }
 
-/// The upper bounds of the latencies' buckets, in seconds: from a warm hand-over (a millisecond) to a cold launch on a busy
-/// machine (half a minute).
+/// The upper bounds of the latency buckets, in seconds: from the handover of a warm browser (a millisecond) to a cold launch
+/// on a busy machine (half a minute).
 pub const LATENCY_BUCKETS: [f64; 15] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0];
 
 impl Metrics {
-    /// A registry with all metrics in it, at zero.
+    /// Registers all metrics, at zero.
     ///
     /// # Errors
     /// Never for the names in this file; prometheus checks them at run time.
@@ -78,27 +78,27 @@ impl Metrics {
             sessions: gauges("camofleet_sessions", "Sessions by worker and status", &["worker", "status"])?,
             worker_healthy: gauges(
                 "camofleet_worker_healthy",
-                "Whether another machine takes sessions",
+                "Whether another machine accepts sessions",
                 &["worker"],
             )?,
             fleet_sessions: gauges(
                 "camofleet_fleet_sessions",
-                "Live sessions of a control's workers, by whether those take live views",
+                "Live sessions of a control's workers, by whether those support live views",
                 &["vnc"],
             )?,
             fleet_unplaced: gauges(
                 "camofleet_fleet_unplaced_creates",
-                "Creates of the last minute that found no room, by whether they wanted a live view",
+                "Creates of the last minute that were refused for lack of capacity, by whether they requested a live view",
                 &["vnc"],
             )?,
             fleet_demand: gauges(
                 "camofleet_fleet_demand",
-                "Live sessions and creates that found no room, for a scaler",
+                "Live sessions plus creates that were refused for lack of capacity, for autoscaling",
                 &["vnc"],
             )?,
             fleet_capacity: gauges(
                 "camofleet_fleet_capacity",
-                "How many sessions the healthy workers take that are not draining",
+                "The session limit of all healthy workers that are not draining",
                 &["vnc"],
             )?,
             upstream_calls: counters(
@@ -108,7 +108,7 @@ impl Metrics {
             )?,
             upstream_seconds: histograms(
                 "camofleet_upstream_seconds",
-                "Calls to other machines, browsers and VNC servers that were answered",
+                "Latency of calls to other machines, browsers and VNC servers that were answered",
                 &["upstream", "call"],
             )?,
             creates: counters(
@@ -118,13 +118,13 @@ impl Metrics {
             )?,
             create_seconds: histograms(
                 "camofleet_session_create_seconds",
-                "From a create request to READY",
+                "Time from a create request to READY",
                 &["source"],
             )?,
             ends: counters("camofleet_session_ends_total", "Ended sessions by reason", &["reason"])?,
             restarts: counters(
                 "camofleet_session_restarts_total",
-                "Sessions built anew, by what was lost",
+                "Sessions rebuilt, by the part that was lost",
                 &["cause"],
             )?,
             launches: counters(
@@ -134,26 +134,26 @@ impl Metrics {
             )?,
             launch_seconds: histograms(
                 "camofleet_launch_seconds",
-                "Browser launches by kind, display included",
+                "Duration of browser launches by kind, including the display",
                 &["kind"],
             )?,
             display_seconds: histogram(
                 "camofleet_display_ready_seconds",
-                "From starting an X server to its being ready",
+                "Time from starting an X server until it is ready",
             )?,
             capture_seconds: histograms(
                 "camofleet_screen_capture_seconds",
-                "Readings of a screen for screenshots by outcome: ok, or an error code",
+                "Duration of screen captures for screenshots by outcome: ok, or an error code",
                 &["outcome"],
             )?,
             delete_seconds: histogram(
                 "camofleet_session_delete_seconds",
-                "From a delete request to nothing being left",
+                "Time from a delete request until the session's processes and files are gone",
             )?,
             pool_ready: gauges("camofleet_pool_ready", "Warm browsers by pool", &["pool"])?,
-            pool_target: gauges("camofleet_pool_target", "Warm browsers wanted, by pool", &["pool"])?,
+            pool_target: gauges("camofleet_pool_target", "Configured number of warm browsers by pool", &["pool"])?,
             slots: gauges("camofleet_slots", "Display slots by state", &["state"])?,
-            drivers: gauge("camofleet_drivers", "Driver processes that are up")?,
+            drivers: gauge("camofleet_drivers", "Running driver processes")?,
             attachments: gauge("camofleet_attachments", "Attached Playwright clients")?,
             tunnels: gauge("camofleet_tunnels", "Open VNC tunnels")?,
             relay_bytes: counters(
@@ -165,12 +165,12 @@ impl Metrics {
                 &registry,
                 IntCounter::new(
                     "camofleet_driver_lines_unreadable_total",
-                    "Lines of drivers that could not be read",
+                    "Lines of drivers that could not be parsed",
                 ),
             )?,
             actor_exits: counters(
                 "camofleet_actor_exits_total",
-                "Actors that ended, by kind and reason",
+                "Supervised actors that ended, by kind and reason",
                 &["actor", "reason"],
             )?,
             registry: registry.clone(),
@@ -185,7 +185,7 @@ impl Metrics {
         prometheus::TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 
-    /// What has been counted so far of what rates are made from.
+    /// The current values of the counters that samples compute differences of.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
         for family in self.create_seconds.collect() {
@@ -205,12 +205,12 @@ impl Metrics {
         totals
     }
 
-    /// Whether another machine takes sessions.
+    /// Sets whether another machine accepts sessions.
     pub fn worker_healthy(&self, worker: &str, healthy: bool) {
         self.worker_healthy.with_label_values(&[worker]).set(i64::from(healthy));
     }
 
-    /// What a fleet has and would need, of workers with live views or of those without.
+    /// Sets the demand and capacity of the workers with live views, or of those without.
     pub fn demand(&self, vnc: bool, sessions: usize, unplaced: usize, capacity: usize) {
         let labels = [if vnc { "true" } else { "false" }];
         self.fleet_sessions.with_label_values(&labels).set(gauge_value(sessions));
@@ -219,7 +219,7 @@ impl Metrics {
         self.fleet_capacity.with_label_values(&labels).set(gauge_value(capacity));
     }
 
-    /// A worker is no more: neither are its figures, or those of all workers that ever were would add up.
+    /// Removes the figures of a worker that is gone; otherwise those of all past workers would accumulate.
     pub fn forget_worker(&self, worker: &str) {
         forget(&self.sessions, "worker", worker);
         forget(&self.worker_healthy, "worker", worker);
@@ -227,7 +227,7 @@ impl Metrics {
         forget(&self.upstream_seconds, "upstream", worker);
     }
 
-    /// A call came to an end: to another machine, by its name, to a `browser` or to a `vnc` server.
+    /// Records a call to another machine (by its name), to a `browser` or to a `vnc` server.
     pub fn upstream(&self, upstream: &str, call: &str, outcome: &str, took: Duration) {
         self.upstream_calls.with_label_values(&[upstream, call, outcome]).inc();
         if outcome == "ok" {
@@ -235,12 +235,12 @@ impl Metrics {
         }
     }
 
-    /// How many sessions stand at a status. DEAD ones are those still remembered.
+    /// Sets the number of sessions with a status. DEAD ones are those that are still listed.
     pub fn sessions(&self, worker: &str, status: Status, count: usize) {
         self.sessions.with_label_values(&[worker, status.as_str()]).set(gauge_value(count));
     }
 
-    /// A create request was answered; `source` is `warm` or `cold`.
+    /// Records an answered create request; `source` is `warm`, `cold` or `remote`.
     pub fn created(&self, outcome: &str, source: &str, took: Duration) {
         self.creates.with_label_values(&[outcome]).inc();
         if outcome == "ok" {
@@ -248,22 +248,22 @@ impl Metrics {
         }
     }
 
-    /// A session is dead.
+    /// Records the end of a session.
     pub fn ended(&self, reason: EndReason) {
         self.ends.with_label_values(&[reason.as_str()]).inc();
     }
 
-    /// A delete request was answered.
+    /// Records an answered delete request.
     pub fn deleted(&self, took: Duration) {
         self.delete_seconds.observe(took.as_secs_f64());
     }
 
-    /// A session is being built anew.
+    /// Records that a session is being rebuilt.
     pub fn restarted(&self, cause: EndReason) {
         self.restarts.with_label_values(&[cause.as_str()]).inc();
     }
 
-    /// A launch came to an end.
+    /// Records a launch.
     pub fn launch(&self, kind: &str, outcome: &str, took: Duration) {
         self.launches.with_label_values(&[kind, outcome]).inc();
         if outcome == "ok" {
@@ -271,78 +271,79 @@ impl Metrics {
         }
     }
 
-    /// A display is ready.
+    /// Records the start of a display.
     pub fn display_ready(&self, took: Duration) {
         self.display_seconds.observe(took.as_secs_f64());
     }
 
-    /// A screen was read for screenshots, or could not be.
+    /// Records a screen capture or its failure.
     pub fn screen_captured(&self, outcome: &str, took: Duration) {
         self.capture_seconds.with_label_values(&[outcome]).observe(took.as_secs_f64());
     }
 
-    /// A pool's fill.
+    /// Sets how full a pool is.
     pub fn pool(&self, pool: &str, ready: usize, target: usize) {
         self.pool_ready.with_label_values(&[pool]).set(gauge_value(ready));
         self.pool_target.with_label_values(&[pool]).set(gauge_value(target));
     }
 
-    /// The display slots' use.
+    /// Sets the use of the display slots.
     pub fn slots(&self, free: usize, capacity: usize) {
         self.slots.with_label_values(&["free"]).set(gauge_value(free));
         self.slots.with_label_values(&["used"]).set(gauge_value(capacity.saturating_sub(free)));
     }
 
-    /// How many drivers are up.
+    /// Sets the number of running drivers.
     pub fn drivers(&self, count: usize) {
         self.drivers.set(gauge_value(count));
     }
 
-    /// A line of a driver could not be read.
+    /// Records a line of a driver that could not be parsed.
     pub fn driver_line_unreadable(&self) {
         self.driver_lines_unreadable.inc();
     }
 
-    /// A supervised actor ended.
+    /// Records the end of a supervised actor.
     pub fn actor_exited(&self, actor: &str, reason: &str) {
         self.actor_exits.with_label_values(&[actor, reason]).inc();
     }
 
-    /// The attached clients, as a gauge to be held for as long as one is.
+    /// Counts an attached client until the returned guard is dropped.
     pub fn attachment(&self) -> GaugeHold {
         GaugeHold::new(&self.attachments)
     }
 
-    /// How many tunnels are open.
+    /// The number of open tunnels.
     pub fn tunnels(&self) -> i64 {
         self.tunnels.get()
     }
 
-    /// The open tunnels, likewise.
+    /// Counts an open tunnel until the returned guard is dropped.
     pub fn tunnel(&self) -> GaugeHold {
         GaugeHold::new(&self.tunnels)
     }
 
-    /// The counter of one relay direction, for the relay to keep.
+    /// The counter of one relay direction.
     pub fn relay_bytes(&self, kind: &str, direction: &str) -> prometheus::IntCounter {
         self.relay_bytes.with_label_values(&[kind, direction])
     }
 }
 
-/// What a process has counted since its start.
+/// Counter values since the start of the process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Creates that succeeded, by the bucket of [`LATENCY_BUCKETS`] that their latency is in; the last one is above all.
+    /// Successful creates, by the bucket of [`LATENCY_BUCKETS`] of their latency; the last element counts those above all
+    /// buckets.
     pub created: [u64; LATENCY_BUCKETS.len() + 1],
-    /// Creates that failed.
+    /// Failed creates.
     pub refused: u64,
     /// Bytes relayed from clients and viewers.
     pub received: u64,
-    /// Bytes relayed to them.
+    /// Bytes relayed to clients and viewers.
     pub sent: u64,
 }
 
-/// Removes all figures whose label has this value.
+/// Removes all figures with this value of a label.
 fn forget<B: MetricVecBuilder>(metrics: &MetricVec<B>, label: &str, value: &str)
 where
     MetricVec<B>: Collector,
@@ -351,29 +352,29 @@ where
         let labels: HashMap<&str, &str> =
             metric.get_label().iter().map(|label| (label.name(), label.value())).collect();
         if labels.get(label) == Some(&value) {
-            // It was there a line before, and figures that are gone are what is wanted.
+            // It existed a moment ago, and a figure that is already gone is what is needed.
             let _ = metrics.remove(&labels);
         }
     }
 }
 
-/// The sum of those counters whose labels' values, in the order of the labels' names, are wanted.
-fn sum(counters: &IntCounterVec, wanted: impl Fn(&[&str]) -> bool) -> u64 {
+/// The sum of the counters whose label values, ordered by label name, match the predicate.
+fn sum(counters: &IntCounterVec, matches_labels: impl Fn(&[&str]) -> bool) -> u64 {
     let families = counters.collect();
     let metrics = families.iter().flat_map(|family| family.get_metric());
-    let wanted = metrics.filter(|metric| {
+    let matches_labels = metrics.filter(|metric| {
         let labels: Vec<_> = metric.get_label().iter().map(|label| label.value()).collect();
-        wanted(&labels)
+        matches_labels(&labels)
     });
-    // Prometheus keeps whole counts as floating-point numbers.
-    wanted.map(|metric| metric.get_counter().get_value() as u64).sum()
+    // Prometheus stores counts as floating-point numbers.
+    matches_labels.map(|metric| metric.get_counter().get_value() as u64).sum()
 }
 
 fn gauge_value(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Counts one in a gauge for as long as it lives.
+/// A guard that counts one in a gauge until it is dropped.
 pub struct GaugeHold(IntGauge);
 
 impl GaugeHold {

@@ -1,4 +1,4 @@
-//! Asks a running camofleet, from outside: whether it is well, and to finish what it has begun.
+//! Calls to a running camofleet from outside: health checks and draining.
 
 use std::time::Duration;
 
@@ -12,52 +12,52 @@ use url::Url;
 use crate::model::error::with_sources;
 use crate::net::http::HttpClient;
 
-/// How long one answer may take: less than a container engine waits for a health check.
-const ANSWER: Duration = Duration::from_secs(4);
-/// How often a camofleet that drains is asked whether it is done.
-const ASK_EVERY: Duration = Duration::from_secs(1);
-/// How long sessions may take to end when they are told to.
-const ENDING: Duration = Duration::from_secs(20);
-/// How often in a row it may fail to answer while it drains before that counts.
-const TRIES: usize = 2;
-/// The longest answer that is read, in bytes: the health of a control with some thousand workers.
+/// The timeout of one call: less than a container engine waits for a health check.
+const CALL_TIMEOUT: Duration = Duration::from_secs(4);
+/// The interval at which a draining camofleet is polled.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How long sessions may take to end after the request to end them.
+const END_TIMEOUT: Duration = Duration::from_secs(20);
+/// How many failed calls in a row are tolerated while it drains.
+const TOLERATED_FAILURES: usize = 2;
+/// The largest response that is read, in bytes: the health of a control with some thousand workers fits in it.
 const ANSWER_LIMIT: usize = 16 << 20;
 
-/// Why it is not as it should be, in one line.
+/// Why a probe failed, in one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbeFailure {
-    /// It does not answer, or says that it is not well.
+    /// It does not answer, or reports that it is not healthy.
     NotWell(String),
-    /// There were still sessions after they were told to end.
+    /// Sessions were still running after the time that they had to end.
     StillBusy(String),
 }
 
-/// Why there was no answer.
+/// Why a call failed.
 #[derive(Debug)]
-enum Unanswered {
-    /// Nobody listens there.
-    Gone(String),
-    /// Anything else.
+enum CallError {
+    /// The connection was refused.
+    ConnectionRefused(String),
+    /// Any other failure.
     Failed(String),
 }
 
-impl From<Unanswered> for ProbeFailure {
-    fn from(unanswered: Unanswered) -> Self {
-        let (Unanswered::Gone(text) | Unanswered::Failed(text)) = unanswered;
+impl From<CallError> for ProbeFailure {
+    fn from(error: CallError) -> Self {
+        let (CallError::ConnectionRefused(text) | CallError::Failed(text)) = error;
         Self::NotWell(text)
     }
 }
 
-/// Where a camofleet is, and the token that it asks for, if it does.
+/// The address of a camofleet, and its access token, if it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
-    /// Where its API is.
+    /// The base URL of its API.
     pub url: Url,
     /// Its access token.
     pub token: Option<String>,
 }
 
-/// The health of any role.
+/// The health response of any role.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum AnyHealth {
@@ -77,8 +77,8 @@ impl AnyHealth {
     fn failing(&self) -> Vec<&str> {
         match self {
             Self::Control(health) => {
-                let sick = health.workers.iter().filter(|worker| !worker.healthy);
-                sick.map(|worker| worker.name.as_str()).collect()
+                let unhealthy = health.workers.iter().filter(|worker| !worker.healthy);
+                unhealthy.map(|worker| worker.name.as_str()).collect()
             }
             Self::Host(health) => health.failing.iter().map(String::as_str).collect(),
         }
@@ -93,70 +93,70 @@ impl AnyHealth {
     }
 }
 
-/// Whether a camofleet is well; with `alive` any answer will do.
+/// Checks whether a camofleet is healthy; with `alive`, only whether it answers.
 ///
 /// # Errors
 /// [`ProbeFailure::NotWell`].
 pub async fn health(address: &Address, alive: bool) -> Result<(), ProbeFailure> {
     let url = &address.url;
-    let health = ask(address, Method::GET, "/health").await?;
+    let health = call(address, Method::GET, "/health").await?;
     if alive || health.status() == HealthStatus::Ok {
         return Ok(());
     }
-    let sick = health.failing();
-    let what = if sick.is_empty() { "it has no worker".to_owned() } else { sick.join(", ") };
+    let unhealthy = health.failing();
+    let what = if unhealthy.is_empty() { "it has no worker".to_owned() } else { unhealthy.join(", ") };
     Err(ProbeFailure::NotWell(format!("{url} is {}: {what}", health.status().as_str())))
 }
 
-/// Takes a worker or a runner out of service, and waits until its last session has ended. When `limit` is over, those that
-/// are left are ended: tells how many they were. One that is gone meanwhile has none.
+/// Drains a worker or a runner: waits until its last session has ended, and ends the remaining sessions after `limit`.
+/// Returns how many had to be ended. A machine that exits in the meantime has no sessions left.
 ///
 /// # Errors
-/// [`ProbeFailure::StillBusy`] when sessions don't end although they are told to, and [`ProbeFailure::NotWell`].
+/// [`ProbeFailure::StillBusy`] if sessions don't end although they were requested to, and [`ProbeFailure::NotWell`].
 pub async fn drain(address: &Address, limit: Duration) -> Result<usize, ProbeFailure> {
     let url = &address.url;
     let deadline = Instant::now() + limit;
-    let mut told_to_end: Option<(Instant, usize)> = None;
+    let mut end_requested: Option<(Instant, usize)> = None;
     let mut failures = 0;
-    let mut answer = ask(address, Method::POST, "/drain").await?;
+    let mut answer = call(address, Method::POST, "/drain").await?;
     loop {
         let Some(sessions) = answer.sessions() else {
             let remedy = "name a worker or a runner, and its token if it has one";
-            return Err(ProbeFailure::NotWell(format!("{url} does not tell its sessions: {remedy}")));
+            return Err(ProbeFailure::NotWell(format!("{url} does not report its sessions: {remedy}")));
         };
         if sessions == 0 {
-            return Ok(told_to_end.map_or(0, |(_, sessions)| sessions));
+            return Ok(end_requested.map_or(0, |(_, sessions)| sessions));
         }
         let now = Instant::now();
-        let (method, path) = match told_to_end {
-            Some((told, _)) if now - told > ENDING => {
-                let seconds = ENDING.as_secs();
+        let (method, path) = match end_requested {
+            Some((requested, _)) if now - requested > END_TIMEOUT => {
+                let seconds = END_TIMEOUT.as_secs();
                 let text =
-                    format!("{url} still has {} {seconds} s after they were told to end", count(sessions));
+                    format!("{url} still has {} {seconds} s after they were requested to end", count(sessions));
                 return Err(ProbeFailure::StillBusy(text));
             }
             None if now >= deadline => {
-                told_to_end = Some((now, sessions));
+                end_requested = Some((now, sessions));
                 (Method::POST, "/drain?end=true")
             }
             Some(_) => {
-                sleep(ASK_EVERY).await;
+                sleep(POLL_INTERVAL).await;
                 (Method::GET, "/health")
             }
             None => {
-                sleep(ASK_EVERY.min(deadline - now)).await;
+                sleep(POLL_INTERVAL.min(deadline - now)).await;
                 (Method::GET, "/health")
             }
         };
         answer = loop {
-            match ask(address, method.clone(), path).await {
+            match call(address, method.clone(), path).await {
                 Ok(answer) => break answer,
-                // It has ended: the hook of another container of its pod was done a moment sooner.
-                Err(Unanswered::Gone(_)) => return Ok(told_to_end.map_or(0, |(_, sessions)| sessions)),
-                // Perhaps because it is just ending.
-                Err(Unanswered::Failed(_)) if failures < TRIES => {
+                // It has exited: the drain hook of another container of its pod finished a moment earlier.
+                Err(CallError::ConnectionRefused(_)) => return Ok(end_requested.map_or(0, |(_, sessions)| sessions)),
+                // It may be exiting at this moment.
+                Err(CallError::Failed(_)) if failures < TOLERATED_FAILURES => {
                     failures += 1;
-                    sleep(ASK_EVERY).await;
+                    sleep(POLL_INTERVAL).await;
                 }
                 Err(failed) => return Err(failed.into()),
             }
@@ -165,21 +165,21 @@ pub async fn drain(address: &Address, limit: Duration) -> Result<usize, ProbeFai
     }
 }
 
-/// A number of sessions, in words.
+/// Formats a number of sessions.
 pub fn count(sessions: usize) -> String {
     format!("{sessions} session{}", if sessions == 1 { "" } else { "s" })
 }
 
-async fn ask(address: &Address, method: Method, path: &str) -> Result<AnyHealth, Unanswered> {
+async fn call(address: &Address, method: Method, path: &str) -> Result<AnyHealth, CallError> {
     let at = format!("{}{path}", address.url.as_str().trim_end_matches('/'));
-    match timeout(ANSWER, call(method, &at, address.token.as_deref())).await {
+    match timeout(CALL_TIMEOUT, send(method, &at, address.token.as_deref())).await {
         Ok(answered) => answered,
-        Err(_) => Err(Unanswered::Failed(format!("{at} did not answer within {} s", ANSWER.as_secs()))),
+        Err(_) => Err(CallError::Failed(format!("{at} did not answer within {} s", CALL_TIMEOUT.as_secs()))),
     }
 }
 
-async fn call(method: Method, at: &str, token: Option<&str>) -> Result<AnyHealth, Unanswered> {
-    let client = HttpClient::once(at.starts_with("https:"), ANSWER).build();
+async fn send(method: Method, at: &str, token: Option<&str>) -> Result<AnyHealth, CallError> {
+    let client = HttpClient::once(at.starts_with("https:"), CALL_TIMEOUT).build();
     let mut request = client.request(method, at);
     if let Some(token) = token {
         request = request.bearer_auth(token);
@@ -188,17 +188,17 @@ async fn call(method: Method, at: &str, token: Option<&str>) -> Result<AnyHealth
         let refused = matches!(&error, SendRequestError::Connect(ConnectError::Io(error))
             if error.kind() == std::io::ErrorKind::ConnectionRefused);
         let text = format!("{at} does not answer: {}", with_sources(&error));
-        if refused { Unanswered::Gone(text) } else { Unanswered::Failed(text) }
+        if refused { CallError::ConnectionRefused(text) } else { CallError::Failed(text) }
     })?;
     let status = answer.status();
     let body = answer.body().limit(ANSWER_LIMIT).await;
-    let body = body.map_err(|error| Unanswered::Failed(format!("{at} broke off: {error}")))?;
+    let body = body.map_err(|error| CallError::Failed(format!("{at} closed the connection: {error}")))?;
     if !status.is_success() {
-        return Err(Unanswered::Failed(format!(
+        return Err(CallError::Failed(format!(
             "{at} answered {status}: {}",
             String::from_utf8_lossy(&body)
         )));
     }
     serde_json::from_slice(&body)
-        .map_err(|_| Unanswered::Failed(format!("{at} is no camofleet: its answer is no health")))
+        .map_err(|_| CallError::Failed(format!("{at} is not a camofleet: its answer is not a health report")))
 }

@@ -1,4 +1,4 @@
-//! Which browser this machine has: a Camoufox, or the system's Firefox.
+//! Finds this machine's browser: Camoufox or the system's Firefox.
 
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
@@ -18,7 +18,7 @@ pub enum EngineKind {
 }
 
 impl EngineKind {
-    /// The name in the API, in logs and towards the driver.
+    /// The name in the API, in logs and in messages to the driver.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Camoufox => "camoufox",
@@ -36,11 +36,11 @@ impl fmt::Display for EngineKind {
 /// A browser that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Engine {
-    /// How it is driven.
+    /// The kind of browser.
     pub kind: EngineKind,
     /// Its executable.
     pub executable: PathBuf,
-    /// Its version, when its files tell.
+    /// Its version, if it can be read from the installation.
     pub version: Option<String>,
 }
 
@@ -54,29 +54,29 @@ impl fmt::Display for Engine {
     }
 }
 
-/// Which engine is wanted and where to look for it.
+/// Which engine to look for, and where.
 #[derive(Debug, Clone, Default)]
 pub struct EngineSearch {
-    /// One kind only; `None` takes a Camoufox if there is one, else a Firefox.
+    /// The kind to look for; `None` prefers Camoufox to Firefox.
     pub wanted: Option<EngineKind>,
     /// A Camoufox executable, or the directory that holds one.
     pub camoufox_path: Option<PathBuf>,
     /// A Firefox executable.
     pub firefox_path: Option<PathBuf>,
-    /// The user's cache directory, below which Camoufox' own installers put it.
+    /// The user's cache directory, where Camoufox' own installers put it.
     pub cache_dir: Option<PathBuf>,
 }
 
-/// Names under which distributions install Firefox, the long-term one first: it changes least under a fleet.
+/// The executable names of Firefox in distributions; ESR first, because it changes least.
 const FIREFOX_NAMES: [&str; 2] = ["firefox-esr", "firefox"];
-/// The executable in every layout of Camoufox on Linux.
+/// The executable's name in every layout of Camoufox on Linux.
 const CAMOUFOX_NAME: &str = "camoufox-bin";
 
 impl EngineSearch {
     /// Finds the engine.
     ///
     /// # Errors
-    /// One line that says what was looked for and how to get it.
+    /// One line with what was not found and how to install it.
     pub fn find(&self, os: &dyn Os) -> Result<Engine, String> {
         match self.wanted {
             Some(EngineKind::Camoufox) => self.camoufox(os),
@@ -149,8 +149,8 @@ fn camoufox_version(directory: &Path) -> Option<String> {
     })
 }
 
-/// The executable in the layout of the Python package since 0.5: `browsers/<repo>/<version>-<build>/`, of which
-/// `config.json` names the active one as `active_version`. Without that file, the newest directory.
+/// The executable in the layout of the Python package since 0.5, `browsers/<repo>/<version>-<build>/`. `config.json` names
+/// the active one as `active_version`; without that file, it is the newest directory.
 fn active_install(root: &Path) -> Option<PathBuf> {
     let installs = subdirectories(&root.join("browsers")).into_iter().flat_map(|repo| subdirectories(&repo));
     let mut installs: Vec<PathBuf> =
@@ -161,7 +161,7 @@ fn active_install(root: &Path) -> Option<PathBuf> {
         .and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok())
         .and_then(|config| Some(config.get("active_version")?.as_str()?.to_owned()));
     let chosen = active.and_then(|active| {
-        // Written as `<repo>/<version>` or as the path below the root.
+        // The value is either `<repo>/<version>` or the path below the root.
         installs.iter().find(|install| install.ends_with(&active)).cloned()
     });
     Some(chosen.or_else(|| installs.pop())?.join(CAMOUFOX_NAME))
@@ -172,7 +172,8 @@ fn subdirectories(directory: &Path) -> Vec<PathBuf> {
     entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }
 
-/// `application.ini` lies beside the real binary; what `PATH` names may be a link or a wrapper script to it.
+/// Reads the version from `application.ini`, which is next to the real binary; the executable in `PATH` may be a link or a
+/// wrapper script.
 fn firefox_version(executable: &Path) -> Option<String> {
     let real = fs::canonicalize(executable).ok()?;
     let name = real.file_name()?.to_str()?;
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_versioned_installs_the_active_one_is_taken() {
+    fn of_several_versioned_installs_the_active_one_is_used() {
         let cache = tempfile::tempdir().unwrap();
         let root = cache.path().join("camoufox");
         let active = install(
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_active_version_the_newest_install_is_taken() {
+    fn without_an_active_version_the_newest_install_is_used() {
         let cache = tempfile::tempdir().unwrap();
         let root = cache.path().join("camoufox");
         let only = install(&root.join("browsers/official/152.0.4-beta.30"), r#"{"version":"152.0.4"}"#);
@@ -238,13 +239,13 @@ mod tests {
     }
 
     #[test]
-    fn without_a_camoufox_the_systems_firefox_is_taken() {
+    fn without_a_camoufox_the_systems_firefox_is_used() {
         let engine = EngineSearch::default().find(&FakeOs::new()).unwrap();
         assert_eq!((engine.kind, engine.executable), (EngineKind::Firefox, "/usr/bin/firefox-esr".into()));
     }
 
     #[test]
-    fn a_machine_without_any_browser_gets_one_line_with_the_remedy() {
+    fn a_machine_without_any_browser_is_an_error_of_one_line_with_the_remedy() {
         let os = FakeOs::new();
         FIREFOX_NAMES.iter().for_each(|name| os.uninstall(name));
         let text = EngineSearch::default().find(&os).unwrap_err();
@@ -252,14 +253,14 @@ mod tests {
     }
 
     #[test]
-    fn a_wanted_engine_is_never_replaced_by_another() {
+    fn a_configured_engine_is_never_replaced_by_another() {
         let cache = tempfile::tempdir().unwrap();
         let wanted = EngineSearch { wanted: Some(EngineKind::Camoufox), ..search(cache.path()) };
         assert!(wanted.find(&FakeOs::new()).unwrap_err().contains("camoufox-js fetch"));
     }
 
     #[test]
-    fn a_named_path_that_is_wrong_is_told_with_its_setting() {
+    fn a_wrong_path_is_an_error_that_names_its_setting() {
         let wrong =
             EngineSearch { camoufox_path: Some("/nowhere/camoufox-bin".into()), ..EngineSearch::default() };
         assert!(
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_directory_stands_for_the_executable_in_it() {
+    fn a_configured_directory_stands_for_the_executable_in_it() {
         let home = tempfile::tempdir().unwrap();
         let executable = install(home.path(), "{}");
         let named = EngineSearch { camoufox_path: Some(home.path().to_owned()), ..EngineSearch::default() };

@@ -1,4 +1,4 @@
-//! What one host has for its sessions: a browser engine, display slots, and a directory for their files.
+//! The resources of one host: its browser engine, display slots, and the directory for sessions' files.
 
 pub mod engine;
 pub mod rundir;

@@ -1,7 +1,7 @@
-//! Display slots: a display number, a raw VNC port and a VNC id that belong together, and the handle to the screen on them.
+//! Display slots. Each is a display number, a raw VNC port and a VNC id, with the handle of the screen that uses them.
 //!
-//! The three are taken at the same offset of their ranges, so that an external gateway, which computes
-//! `port = VNC_BASE_PORT + (id - first id)`, finds the right server without asking anybody.
+//! The three are at the same offset of their ranges, so that an external gateway can compute the port of a server from its
+//! id: `port = VNC_BASE_PORT + (id - first id)`.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -13,7 +13,7 @@ use crate::model::error::{Error, Result};
 use crate::model::screen::ScreenHandle;
 use crate::process::Os;
 
-/// The three ranges that slots are cut from; the shortest decides how many there are.
+/// The three ranges of slots; the shortest decides how many there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotRanges {
     /// X display numbers.
@@ -35,14 +35,14 @@ impl SlotRanges {
     }
 }
 
-/// All slots of one worker. Cloning shares them.
+/// All slots of one worker. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Slots {
     ranges: SlotRanges,
     free: Free,
 }
 
-/// Offsets that nobody holds. Locked for the time of a set operation only.
+/// The offsets of free slots. Locked only for the time of a set operation.
 #[derive(Debug, Clone)]
 struct Free {
     offsets: Arc<Mutex<BTreeSet<u16>>>,
@@ -59,14 +59,14 @@ impl Free {
 }
 
 impl Slots {
-    /// All slots of the ranges, free.
+    /// All slots of the ranges, initially free.
     pub fn new(ranges: SlotRanges) -> Self {
         let count = u16::try_from(ranges.capacity()).unwrap_or(u16::MAX);
         let offsets = Arc::new(Mutex::new((0..count).collect()));
         Self { ranges, free: Free { offsets, count: watch::Sender::new(usize::from(count)) } }
     }
 
-    /// Takes the lowest slot whose display and port no other program uses.
+    /// Leases the lowest slot whose display and port no other program uses.
     ///
     /// # Errors
     /// [`Error::NoSlot`] when there is none.
@@ -90,32 +90,32 @@ impl Slots {
         })
     }
 
-    /// How many slots there are.
+    /// The number of slots.
     pub fn capacity(&self) -> usize {
         self.ranges.capacity()
     }
 
-    /// How many slots nobody holds.
+    /// The number of free slots.
     pub fn free(&self) -> usize {
         *self.free.count.borrow()
     }
 
-    /// Tells of every change of [`Self::free`].
+    /// Notifies of every change of [`Self::free`].
     pub fn watch_free(&self) -> watch::Receiver<usize> {
         self.free.count.subscribe()
     }
 }
 
-/// A slot in use; it returns to its pool when this is dropped.
+/// A slot in use; dropping it frees the slot.
 #[derive(Debug)]
 pub struct SlotLease {
     /// The X display's number.
     pub display: u16,
     /// The TCP port of its VNC server.
     pub vnc_port: u16,
-    /// The id that viewers name.
+    /// The id in viewers' URLs.
     pub vnc_id: u16,
-    /// Leads viewers of this process to its screen, and to no other that has these numbers later.
+    /// Connects viewers of this process to its screen, and not to a later screen with the same numbers.
     pub screen: ScreenHandle,
     offset: u16,
     free: Free,
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parts_of_a_slot_stand_at_the_same_offset() {
+    fn the_parts_of_a_slot_have_the_same_offset() {
         let (slots, os) = (slots(3), FakeOs::new());
         let _first = slots.lease(&os).unwrap();
         let second = slots.lease(&os).unwrap();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_lease_is_the_next_to_be_taken() {
+    fn the_slot_of_a_dropped_lease_is_used_next() {
         let (slots, os) = (slots(2), FakeOs::new());
         let first = slots.lease(&os).unwrap();
         let _second = slots.lease(&os).unwrap();
@@ -159,12 +159,12 @@ mod tests {
     }
 
     #[test]
-    fn a_display_or_port_of_another_program_is_passed_over() {
+    fn a_display_or_port_of_another_program_is_skipped() {
         let (slots, os) = (slots(4), FakeOs::new());
         os.occupy_display(100);
         os.occupy_port(5901);
         assert_eq!(slots.lease(&os).unwrap().display, 102);
-        assert_eq!(slots.free(), 4, "a slot that is passed over stays in the pool");
+        assert_eq!(slots.free(), 4, "a slot that is skipped stays free");
     }
 
     #[test]

@@ -1,51 +1,50 @@
-//! What a VNC viewer says, as far as it matters here (RFC 6143): where its messages begin and end, and whether a person did
-//! something.
+//! The messages of a VNC viewer (RFC 6143): where they begin and end, and whether they are user input.
 //!
-//! An open viewer asks for the next picture all the time; only keys, pointer moves and pasted text are input.
+//! An open viewer requests screen updates all the time; only keys, pointer moves and pasted text are input.
 
 use std::fmt;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio_util::codec::Decoder;
 
-/// The longest text that a viewer may put on a session's clipboard, in bytes of UTF-8. The VNC server is started with
-/// room for it, and the pages of live views refuse a longer one (`CLIPBOARD_LIMIT` in `frontend/src/vnc/clipboard.ts`).
+/// The longest text that a viewer may put on a session's clipboard, in bytes of UTF-8. The VNC server is started with the
+/// same limit, and the pages of live views reject longer texts (`CLIPBOARD_LIMIT` in `frontend/src/vnc/clipboard.ts`).
 pub const CLIPBOARD_LIMIT: usize = 1 << 20;
-/// The longest message of the extended clipboard, and what its text may be unpacked: lines end with two bytes in it, and
-/// a text that can't be packed grows a little.
+/// The longest message of the extended clipboard, packed and unpacked. It is larger than the text, because lines end with
+/// two bytes, and a text that can't be compressed grows a little.
 pub(crate) const EXTENDED_CLIPBOARD_LIMIT: usize = 2 * CLIPBOARD_LIMIT + (64 << 10);
-/// The longest message that is waited for as a whole, to know its length: the first 12 bytes of any suffice.
+/// The bytes of a message that suffice to know its length.
 const HEADER_LIMIT: usize = 12;
 
-/// Flags of the extended clipboard: with the first, a viewer that has just connected lists what it is capable of, and
-/// means none of the others.
+/// Flag of the extended clipboard: the viewer lists its capabilities, so the other flags are no actions.
 const CLIPBOARD_CAPABILITIES: u32 = 1 << 24;
-/// Notify and provide: there is a text. The other actions are questions of one program to another.
+/// Flags of the extended clipboard, notify and provide: the user has copied a text. The other actions are requests
+/// between programs.
 const CLIPBOARD_TEXT: u32 = 1 << 27 | 1 << 28;
 
-/// Where the viewer stands in the protocol.
+/// The phase of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Its protocol version is due: 12 bytes, `RFB 003.008\n`.
+    /// The viewer sends its protocol version: 12 bytes, `RFB 003.008\n`.
     Version,
-    /// Its choice of a security type: 1 byte.
+    /// It chooses a security type: 1 byte.
     Security,
-    /// Its answer to a VNC password challenge: 16 bytes.
+    /// It answers the VNC password challenge: 16 bytes.
     Challenge,
-    /// Whether it shares the screen: 1 byte.
+    /// It sends whether it shares the screen: 1 byte.
     Init,
-    /// Messages.
+    /// It sends messages.
     Messages,
-    /// It said something unknown: from here on everything counts as input, rather than nothing.
+    /// It sent something unknown, so message boundaries are lost, and everything from here on counts as input.
     Unknown,
 }
 
-/// A viewer that declared a message longer than it may be.
+/// A viewer declared a message that exceeds the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLong {
-    /// Bytes of the message, as declared.
+    /// The declared length, in bytes.
     length: u64,
-    /// Bytes that it may have.
+    /// The limit, in bytes.
     limit: usize,
 }
 
@@ -62,23 +61,23 @@ impl From<TooLong> for std::io::Error {
     }
 }
 
-/// What the beginning of a message says.
+/// The parsed beginning of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Head {
-    /// Bytes of the whole message.
+    /// The length of the whole message, in bytes.
     length: u64,
-    /// Whether a person did it.
+    /// Whether it is user input.
     input: bool,
 }
 
 impl Phase {
-    /// What the beginning of the next message says, once there is enough of it; moves on to the phase after it.
+    /// Parses the beginning of the next message, once enough of it has arrived, and advances to the next phase.
     fn head(&mut self, bytes: &[u8]) -> Result<Option<Head>, TooLong> {
         let fixed = |length| Ok(Some(Head { length, input: false }));
         match self {
             Self::Version if bytes.len() < 12 => Ok(None),
             Self::Version => {
-                // In 3.3 the server decides on the security type, and the viewer says nothing.
+                // In version 3.3 the server decides on the security type, and the viewer sends nothing.
                 *self = if bytes.starts_with(b"RFB 003.003") { Self::Init } else { Self::Security };
                 fixed(12)
             }
@@ -110,12 +109,12 @@ impl Phase {
     }
 }
 
-/// Follows the bytes of one viewer, without holding any.
+/// Tracks the byte stream of one viewer without buffering it.
 #[derive(Debug)]
 pub struct ViewerInput {
     phase: Phase,
     header: BytesMut,
-    /// Bytes of the current message still to come.
+    /// Remaining bytes of the current message.
     remaining: u64,
 }
 
@@ -126,15 +125,15 @@ impl Default for ViewerInput {
 }
 
 impl ViewerInput {
-    /// A viewer that has not said anything yet.
+    /// A viewer that has not sent anything yet.
     pub fn new() -> Self {
         Self { phase: Phase::Version, header: BytesMut::new(), remaining: 0 }
     }
 
-    /// Follows the next bytes; true when there was input in them.
+    /// Advances over the next bytes; true if they contained input.
     ///
     /// # Errors
-    /// [`TooLong`] for a message that is longer than it may be, before its body has come.
+    /// [`TooLong`] for a message over the limit, before its body has arrived.
     pub fn advance(&mut self, mut bytes: &[u8]) -> Result<bool, TooLong> {
         let mut input = false;
         while !bytes.is_empty() {
@@ -159,83 +158,83 @@ impl ViewerInput {
     }
 }
 
-/// A key that a viewer pressed or let go.
+/// A key that a viewer pressed or released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyStroke {
     /// Whether it went down.
     pub down: bool,
-    /// What it means: an X11 keysym; 0 if the viewer does not know.
+    /// The key's meaning as an X11 keysym; 0 if the viewer does not know it.
     pub keysym: u32,
-    /// Where it is: a scancode of an XT keyboard, if the viewer knows.
+    /// The key's position as a scancode of an XT keyboard, if the viewer knows it.
     pub scancode: Option<u32>,
 }
 
-/// Where a viewer's pointer is, and which buttons it holds.
+/// The position of a viewer's pointer, and its pressed buttons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PointerState {
     /// One bit for each button.
     pub buttons: u8,
     /// Pixels from the left.
     pub x: u16,
-    /// Pixels from above.
+    /// Pixels from the top.
     pub y: u16,
 }
 
 impl PointerState {
-    /// The message that says so (RFC 6143, section 7.5.5).
+    /// Encodes it as a `PointerEvent` (RFC 6143, section 7.5.5).
     pub fn message(self) -> [u8; 6] {
         let ([x0, x1], [y0, y1]) = (self.x.to_be_bytes(), self.y.to_be_bytes());
         [5, self.buttons, x0, x1, y0, y1]
     }
 }
 
-/// What one message of a viewer is about.
+/// The kind of a viewer's message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Said {
     /// A key.
     Key(KeyStroke),
-    /// Its pointer.
+    /// The pointer.
     Pointer(PointerState),
-    /// A text for the clipboard, from the eighth byte on: of Latin-1, as the protocol's first version has it.
+    /// A text for the clipboard in Latin-1, from the eighth byte on.
     Clipboard,
-    /// It wants pictures.
+    /// A request for screen updates.
     Pictures,
-    /// Anything else; true if a person did it.
+    /// Anything else; true if it is user input.
     Other(bool),
 }
 
-/// One whole message of a viewer.
+/// One complete message of a viewer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewerMessage {
-    /// What it is about.
+    /// Its kind.
     pub said: Said,
-    /// All of it.
+    /// The whole message.
     pub bytes: Bytes,
 }
 
-/// Cuts what a viewer says into whole messages, so that others can be put between them. A message's length is checked when
-/// it is declared, before its body has come.
+/// Splits a viewer's stream into messages, so that others can be inserted between them. A message's length is checked when
+/// it is declared, before its body has arrived.
 #[derive(Debug)]
 pub struct ViewerMessages {
     phase: Phase,
-    /// What is known of the next message.
+    /// The parsed beginning of the next message.
     head: Option<Head>,
 }
 
 impl ViewerMessages {
-    /// Those of a viewer that has said its protocol version already, to a server that asks for a password or does not.
+    /// A decoder for a viewer that has already sent this protocol version, to a server that may require a password.
     pub fn after_version(version: &[u8; 12], asks_password: bool) -> Self {
         let mut phase = Phase::Version;
-        // Twelve bytes are a version, whatever they say.
+        // Any twelve bytes parse as a version, so this can't fail.
         let _ = phase.head(version);
-        // In 3.3 the viewer does not choose: it answers the challenge at once.
+        // In version 3.3 the viewer does not choose a security type, but answers the challenge at once.
         if phase == Phase::Init && asks_password {
             phase = Phase::Challenge;
         }
         Self { phase, head: None }
     }
 
-    /// Whether the viewer has said everything of its handshake.
+    /// Whether the viewer has completed its handshake.
     pub fn has_greeted(&self) -> bool {
         self.phase == Phase::Messages
     }
@@ -268,7 +267,7 @@ impl Decoder for ViewerMessages {
     }
 }
 
-/// What a whole message is about.
+/// The kind of a complete message.
 fn said(bytes: &[u8], input: bool) -> Said {
     let word = |at: usize| bytes.get(at..at + 2).map_or(0, |word| u16::from_be_bytes([word[0], word[1]]));
     let long = |at: usize| u32::from(word(at)) << 16 | u32::from(word(at + 2));
@@ -388,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_cut_in_any_places_are_followed_like_whole_ones() {
+    fn messages_split_at_any_offset_are_tracked_like_whole_ones() {
         let quiet = [UPDATE, ENCODINGS, CLIPBOARD_ABILITIES, FENCE, UPDATE].concat();
         for size in 1..quiet.len() {
             let mut viewer = after_handshake();
@@ -401,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_and_the_oldest_version_are_followed_too() {
+    fn a_password_and_the_oldest_version_are_tracked_too() {
         let mut password = ViewerInput::new();
         assert!(
             !password.advance(&[b"RFB 003.008\n\x02".as_slice(), &[7; 16], &[1], UPDATE].concat()).unwrap()
@@ -419,7 +418,7 @@ mod tests {
         assert!(viewer.advance(UPDATE).unwrap());
     }
 
-    /// The messages in these bytes, which come in pieces of a size.
+    /// The messages in these bytes, which arrive in pieces of this size.
     fn messages(bytes: &[u8], size: usize) -> std::io::Result<Vec<ViewerMessage>> {
         let mut decoder = ViewerMessages::after_version(b"RFB 003.008\n", false);
         let (mut buffer, mut messages) = (BytesMut::new(), Vec::new());
@@ -433,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_cut_into_whole_messages_wherever_its_pieces_end() {
+    fn a_stream_is_split_into_whole_messages_wherever_its_pieces_end() {
         const QEMU_KEY: &[u8] = &[255, 0, 0, 1, 0, 0, 4, 0x63, 0, 0, 0, 0x1e];
         let parts =
             [&[1], &[1], KEY, POINTER, CLIPBOARD, ENCODINGS, QEMU_KEY, CLIPBOARD_PROVIDE, FENCE, UPDATE];
@@ -471,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clipboard_text_that_is_too_long_is_refused_before_it_comes() {
+    fn a_clipboard_text_that_is_too_long_is_rejected_before_it_arrives() {
         let declares = |length: i32| [&[6, 0, 0, 0], &length.to_be_bytes()[..]].concat();
         for (length, allowed) in [
             (CLIPBOARD_LIMIT as i32, true),
@@ -488,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_an_unknown_message_passes_as_it_comes() {
+    fn bytes_after_an_unknown_message_are_forwarded_unchanged() {
         let messages = messages(&[&[1, 1][..], &[77; 12], UPDATE].concat(), 14).unwrap();
         assert_eq!(messages[2..].iter().map(|message| message.bytes.len()).sum::<usize>(), 22);
     }

@@ -1,4 +1,4 @@
-//! A directory that is held open: what is done in it is done in this one, whatever its name leads to by then.
+//! A directory handle: all operations apply to the opened directory, even if its path has been replaced since.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io;
@@ -19,15 +19,15 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// Opens what is at a path.
+    /// Opens the directory at a path.
     ///
     /// # Errors
-    /// It is a link, or no directory; the text says what it is. Or it can't be read.
+    /// It is a link, which the text names, or not a directory, or can't be read.
     pub fn open(path: &Path) -> io::Result<Self> {
         Self::open_as(path, path)
     }
 
-    /// Opens what has this name in it.
+    /// Opens a subdirectory.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -35,10 +35,10 @@ impl Directory {
         Self::open_as(&self.inside(&name), &self.path.join(name))
     }
 
-    /// Makes a directory in it that is its user's alone, and opens it.
+    /// Creates a subdirectory that only this user can access, and opens it.
     ///
     /// # Errors
-    /// It exists, or can't be made.
+    /// It exists, or can't be created.
     pub fn make_in(&self, name: impl AsRef<Path>) -> io::Result<Self> {
         DirBuilder::new().mode(0o700).create(self.inside(&name))?;
         self.open_in(name)
@@ -46,38 +46,38 @@ impl Directory {
 
     fn open_as(at: &Path, path: &Path) -> io::Result<Self> {
         check_kind(at, path)?;
-        // A link that takes its place only now is not followed either.
+        // O_NOFOLLOW: a link that replaced it after the check is not followed either.
         let handle =
             OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(at)?;
         let id = id(&handle.metadata()?);
         Ok(Self { path: path.to_owned(), handle, id })
     }
 
-    /// Where it was when it was opened.
+    /// Its path when it was opened.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its number on its file system.
+    /// Its inode number.
     pub fn inode(&self) -> u64 {
         self.id.1
     }
 
-    /// What it is now: its owner and its mode may have changed.
+    /// Its current metadata: its owner and mode may have changed.
     pub fn metadata(&self) -> io::Result<Metadata> {
         self.handle.metadata()
     }
 
-    /// A path to what has this name in it, that no renaming above it can lead elsewhere. Means something to this process
-    /// alone, while this lives.
+    /// A path to an entry of it that stays right even if directories above are renamed. Valid only in this process, and only
+    /// while this handle exists.
     pub fn inside(&self, name: impl AsRef<Path>) -> PathBuf {
         Path::new("/proc/self/fd").join(self.handle.as_raw_fd().to_string()).join(name)
     }
 
-    /// Whether its path leads to it.
+    /// Whether its path still leads to it.
     ///
     /// # Errors
-    /// Its path can't be looked up, for another reason than that nothing is there, or what another user keeps to himself.
+    /// Its path can't be checked, for a reason other than a missing entry or a missing permission.
     pub fn is_in_place(&self) -> io::Result<bool> {
         use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
         match fs::symlink_metadata(&self.path) {
@@ -87,9 +87,9 @@ impl Directory {
         }
     }
 
-    /// Removes what is in it, and then itself, if its path still leads to it.
+    /// Removes its contents and then, if its path still leads to it, the directory itself. Logs what can't be removed.
     pub fn remove(&self) {
-        // A dying browser may write one more file between the listing and the removal.
+        // A dying browser may create one more file between listing and removal.
         for attempt in 0..3 {
             match self.try_remove() {
                 Ok(()) => return,
@@ -102,10 +102,10 @@ impl Directory {
         }
     }
 
-    /// The same, tried once.
+    /// As [`Self::remove`], but without retrying.
     ///
     /// # Errors
-    /// Something in it can't be removed, or came in the meantime.
+    /// Something in it can't be removed, or was created in the meantime.
     pub fn try_remove(&self) -> io::Result<()> {
         for entry in fs::read_dir(self.inside(""))? {
             let entry = entry?;
@@ -114,12 +114,12 @@ impl Directory {
                 false => fs::remove_file(entry.path()),
             });
             match removed {
-                // The driver removes a browser's profile, too, and may have been faster.
+                // The driver removes browser profiles as well, and may have been faster.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 removed => removed?,
             }
         }
-        // It removes nothing that has anything in it.
+        // This removes only empty directories.
         if self.is_in_place()? { fs::remove_dir(&self.path) } else { Ok(()) }
     }
 }
@@ -141,14 +141,14 @@ fn check_kind(at: &Path, path: &Path) -> io::Result<()> {
     if found.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
 }
 
-/// Whether others than its owner may rename and remove what is in a directory with this mode.
+/// Whether users other than its owner may rename and remove entries of a directory with this mode.
 pub(super) fn is_open_to_others(found: &Metadata) -> bool {
     let mode = found.mode();
     mode & 0o022 != 0 && mode & libc::S_ISVTX == 0
 }
 
-/// The first directory on the way to this one, itself included, in which another user of the machine may put something
-/// else in the place of what camofleet makes there: what that is, and the remedy.
+/// Describes, with the remedy, the first directory on the path to this one (itself included) in which another user could
+/// replace what camofleet creates.
 pub(super) fn exposed(directory: &Path) -> io::Result<Option<String>> {
     let real = fs::canonicalize(directory)?;
     for part in real.ancestors() {

@@ -1,4 +1,4 @@
-//! The proof that a directory is camofleet's, and whose.
+//! The marker file, which proves that camofleet created a directory, and which process did.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -11,37 +11,37 @@ use serde::{Deserialize, Serialize};
 use super::directory::Directory;
 use crate::process::{Os, ProcessId};
 
-/// The marker's name in the directory that it marks.
+/// The marker's file name.
 pub(crate) const FILE: &str = "camofleet.json";
-/// What every marker says.
+/// The text that identifies a marker.
 const KIND: &str = "run directory";
-/// More than any marker has.
+/// An upper bound of a marker's size, in bytes.
 const LONGEST: u64 = 4096;
 
-/// Who made a run directory, as a file in it.
+/// The contents of the marker in a run directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Marker {
     camofleet: String,
-    /// The directory's own: a copy of it is somebody else's.
+    /// The directory's inode: in a copy of the directory, it does not match.
     inode: u64,
-    /// The process that it was made by.
+    /// The process that created it.
     process: ProcessId,
-    /// Where that process' number and start time mean something: one boot of one machine, and one container of it.
+    /// The boot of the machine and the container in which the process' id and start time are valid.
     boot: String,
     pid_namespace: String,
 }
 
-/// Whether the process lives that a directory belongs to.
+/// Whether the process that a directory belongs to is alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Maker {
     Lives,
     Gone,
-    /// It was on another machine, in another container, or before a reboot.
+    /// Unknown: it ran on another machine, in another container, or before a reboot.
     Elsewhere,
 }
 
 impl Marker {
-    /// What marks the directory with this inode as this process'.
+    /// The marker of this process for the directory with this inode.
     ///
     /// # Errors
     /// There is no `/proc`.
@@ -51,8 +51,8 @@ impl Marker {
         Ok(Self { camofleet: KIND.to_owned(), inode, process, boot, pid_namespace })
     }
 
-    /// The marker of a directory that proves itself as camofleet's: it has a run directory's exact name, is no link and
-    /// this user's, and so is the marker in it, which names this very directory and the process of its name.
+    /// The marker of a run directory of camofleet. `None` unless the directory has a run directory's exact name, directory and
+    /// marker belong to this user and are no links, and the marker names this inode and the process id of the name.
     pub fn read(directory: &Directory) -> Option<Self> {
         let number = named_after(directory.path())?;
         directory.metadata().ok().filter(is_mine)?;
@@ -85,7 +85,7 @@ impl Marker {
     }
 }
 
-/// The process id in a run directory's name: `<process id>-<six hexadecimal digits>` and nothing else.
+/// The process id in a run directory's name, which is exactly `<process id>-<six hexadecimal digits>`.
 fn named_after(directory: &Path) -> Option<u32> {
     let (number, random) = directory.file_name()?.to_str()?.split_once('-')?;
     let hexadecimal = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
@@ -98,7 +98,7 @@ pub(super) fn is_mine(file: &fs::Metadata) -> bool {
     file.uid() == nix::unistd::geteuid().as_raw()
 }
 
-/// This boot of this machine, and this process' namespace of process ids in it.
+/// The id of this boot, and of this process' PID namespace.
 fn whereabouts() -> (String, String) {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
@@ -107,12 +107,12 @@ fn whereabouts() -> (String, String) {
 
 #[cfg(test)]
 impl Marker {
-    /// The marker of a directory whose maker was another process.
+    /// The marker of a directory that another process created.
     pub fn of(directory: &Directory, process: ProcessId) -> Self {
         Self { process, ..Self::of_this_process(directory.inode()).unwrap() }
     }
 
-    /// The same, made in another place.
+    /// The same, created on another machine.
     pub fn elsewhere(self) -> Self {
         Self { boot: "another".to_owned(), ..self }
     }

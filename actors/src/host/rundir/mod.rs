@@ -1,9 +1,9 @@
-//! The run directory: where profiles, temporary files and display keys live, and what a crash leaves behind.
+//! The run directory, which holds profiles, temporary files and display keys, and the clean-up of what a crash left behind.
 //!
-//! Each running camofleet has its own directory below a shared base. It carries a marker that proves who made it, and
-//! is locked for as long as its process lives, however that ends. At its start a camofleet so knows which directories are
-//! its predecessors': it kills what still runs with their mark, and removes them. Nothing else below the base is touched.
-//! Directories are held open and worked in by their handles, for in some bases others may rename them.
+//! Each running camofleet has its own directory below a shared base, with a marker that proves who created it and a lock
+//! that the kernel releases with the process. From both, a starting camofleet recognizes the directories of crashed
+//! predecessors: it kills processes that still carry their mark, and removes them. Nothing else below the base is touched.
+//! Directories are accessed by handles, because in some bases other users may rename them.
 
 mod directory;
 mod marker;
@@ -28,10 +28,10 @@ pub(crate) use self::marker::FILE as MARKER_FILE;
 
 /// The environment variable that marks every process of one camofleet with its run directory.
 pub const RUN_DIR_MARK: &str = "CAMOFLEET_RUN_DIR";
-/// The file whose lock tells a live directory from one that was left over, besides the lock on the directory itself.
+/// The file whose lock marks a directory as in use, in addition to the lock on the directory itself.
 pub(crate) const LOCK_FILE: &str = "lock";
 
-/// The directory of this camofleet. Removed with everything in it when the last clone is dropped.
+/// The run directory of this camofleet. Removed with its contents when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct RunDir(Arc<Held>);
 
@@ -41,7 +41,7 @@ struct Held {
     made: Mutex<Made>,
 }
 
-/// What was made, and holds it until it is dropped.
+/// The created directory with its locks.
 #[derive(Debug)]
 struct Made {
     place: Directory,
@@ -50,11 +50,11 @@ struct Made {
 }
 
 impl RunDir {
-    /// Sweeps what earlier runs left below `base`, then makes a new directory there: in `base` itself where that holds
-    /// nothing but camofleet's and nobody else may write to it, else in `base/camofleet-<user id>`.
+    /// Removes what earlier runs left below `base`, then creates a new directory: in `base` itself if that holds only
+    /// directories of camofleet and nobody else can write to it, else in `base/camofleet-<user id>`.
     ///
     /// # Errors
-    /// `base` can't be made, is a link, or belongs to another user; the text names the remedy.
+    /// `base` can't be created, is a link, or belongs to another user; the text names the remedy.
     pub fn create(base: &Path, os: &dyn Os) -> io::Result<Self> {
         let place = Place::settle(base)?;
         for directory in place.to_sweep() {
@@ -62,28 +62,28 @@ impl RunDir {
         }
         let name = format!("{}-{:06x}", std::process::id(), fastrand::u32(..0x100_0000));
         let directory = place.directory().make_in(name)?;
-        // What has no marker nobody could tell from somebody else's, the next start included.
+        // Without a marker, the next start could not recognize it as camofleet's.
         let locks = mark(&directory).inspect_err(|_| directory.remove())?;
         let path = directory.path().to_owned();
         let made = Made { place: place.into_directory(), directory: Arc::new(directory), locks };
         Ok(Self(Arc::new(Held { path, made: Mutex::new(made) })))
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.0.path
     }
 
-    /// The mark that every process of this camofleet carries in its environment.
+    /// The environment variable that marks every process of this camofleet.
     pub fn mark(&self) -> (String, String) {
         (RUN_DIR_MARK.to_owned(), self.path().display().to_string())
     }
 
-    /// Makes the directory again where somebody removed it under us, or took its marker away, and finds out whether
-    /// something else is in its place, or in that of the directory that it was made in.
+    /// Creates the directory or its marker again if somebody removed them, and checks that neither it nor its parent has been
+    /// replaced.
     ///
     /// # Errors
-    /// It can't be made, or something else is in its place; the text names the remedy.
+    /// It can't be created, or something else is in its place; the text names the remedy.
     pub fn restore(&self) -> io::Result<()> {
         self.held().map(|_| ())
     }
@@ -106,18 +106,18 @@ impl RunDir {
             let name = path.file_name().unwrap_or_default();
             made.directory = Arc::new(made.place.make_in(name)?);
         }
-        // Or the lock that is still there would be in the way of the new one.
+        // Dropped first, because the old lock would block the new one.
         made.locks.clear();
         made.locks = mark(&made.directory)?;
         Ok(Arc::clone(&made.directory))
     }
 
-    /// Where the directory of a launch is, as long as it lives.
+    /// The path of a launch's directory.
     pub fn launch_path(&self, launch: u64) -> PathBuf {
         self.path().join(launch_name(launch))
     }
 
-    /// A new directory for one launch.
+    /// Creates the directory for one launch.
     ///
     /// # Errors
     /// The file system is full or read-only, or something else is in the run directory's place.
@@ -139,10 +139,10 @@ impl Drop for Held {
     }
 }
 
-/// Marks a directory of this process as its own, and locks it.
+/// Writes this process' marker into a directory, and locks it.
 fn mark(directory: &Directory) -> io::Result<Vec<Flock<File>>> {
-    // This lock is there as long as the directory is, and systemd-tmpfiles keeps away from what is locked so. Network
-    // file systems know none for directories: there the file's has to do.
+    // The lock on the directory itself can't be removed separately, and keeps systemd-tmpfiles away. Network file systems
+    // don't support it; there the lock file has to suffice.
     let itself = Flock::lock(File::open(directory.inside(""))?, FlockArg::LockExclusiveNonblock).ok();
     Marker::of_this_process(directory.inode())?.write(directory)?;
     let lock = File::create(directory.inside(LOCK_FILE))?;
@@ -156,19 +156,19 @@ fn mark(directory: &Directory) -> io::Result<Vec<Flock<File>>> {
 pub struct LaunchDir {
     directory: Directory,
     parent: Arc<Directory>,
-    /// Keeps the run directory's lock for as long as something lives in it.
+    /// Keeps the run directory locked while the launch exists.
     _run_dir: RunDir,
 }
 
 impl LaunchDir {
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    /// Makes the `HOME` of a browser in it, with links to directories that it is to find there: where, and to what.
+    /// Creates the browser's `HOME` in it, with symbolic links given as pairs of name and target.
     ///
-    /// What a browser puts there, downloads among it, goes with the launch.
+    /// Files that the browser stores there, such as downloads, are removed with the launch.
     ///
     /// # Errors
     /// The file system is full or read-only.
@@ -185,9 +185,8 @@ impl LaunchDir {
         Ok(self.path().join("home"))
     }
 
-    /// Takes the directory away from the processes that are being killed, and removes what is in it, away from the
-    /// actors' thread. Under its new name nobody else finds it: the dying write nothing more, and the driver, which
-    /// removes a browser's profile too, has nothing left to do.
+    /// Renames the directory and removes its contents, on another thread than the actors'. Renamed, it is out of reach of the
+    /// processes that are being killed, which can't write more files into it, and of the driver, which also removes profiles.
     pub async fn clear(&mut self) {
         let (parent, name) = (Arc::clone(&self.parent), self.path().file_name().map(OsString::from));
         let renamed = tokio::task::spawn_blocking(move || {
@@ -195,7 +194,7 @@ impl LaunchDir {
             let new_name = Path::new(&name).with_extension("ended");
             fs::rename(parent.inside(&name), parent.inside(&new_name))?;
             let renamed = parent.open_in(new_name)?;
-            // What is left over is `remove`'s to complain about.
+            // `remove` logs what could not be removed.
             let _ = renamed.try_remove();
             io::Result::Ok(renamed)
         });
@@ -204,9 +203,9 @@ impl LaunchDir {
         }
     }
 
-    /// Removes the directory away from the actors' thread; resolves when it is gone.
+    /// Removes the directory on another thread than the actors'; resolves when it is gone.
     pub async fn remove(self) {
-        // The drop does the work; a runtime that is shutting down does it here and now instead.
+        // Dropping it does the work; if the runtime is shutting down, that happens on this thread.
         let _ = tokio::task::spawn_blocking(move || drop(self)).await;
     }
 }

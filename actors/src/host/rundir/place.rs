@@ -1,4 +1,4 @@
-//! Where below the given base run directories go, and who may settle there.
+//! Chooses the directory for run directories below the configured base, and serializes starts in it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -13,16 +13,16 @@ use nix::libc;
 use super::directory::{Directory, exposed, is_open_to_others};
 use super::marker::{Marker, is_mine};
 
-/// The empty file whose lock lets one camofleet at a time sweep and settle in.
+/// The empty file whose lock lets only one camofleet at a time clean up and create its run directory.
 const GATE_FILE: &str = "gate";
-/// How long another camofleet may take to settle in; it needs milliseconds.
+/// How long to wait for another start to release the lock; it needs milliseconds.
 const GATE_PATIENCE: Duration = Duration::from_secs(10);
 const GATE_POLL: Duration = Duration::from_millis(20);
 
-/// Makes the directory of run directories again where it is gone. What is in its place has to be as fit as it was.
+/// Opens the directory of run directories again, and creates it if it is gone. A replacement has to pass the same checks.
 ///
 /// # Errors
-/// It can't be made, or what is there now is not ours, or others may write to it; the text names the remedy.
+/// It can't be created, belongs to another user, or is writable by others; the text names the remedy.
 pub(super) fn restore(path: &Path) -> io::Result<Directory> {
     let fit = |found: &fs::Metadata| {
         let problem = match is_mine(found) || found.uid() == 0 {
@@ -39,7 +39,7 @@ pub(super) fn restore(path: &Path) -> io::Result<Directory> {
     };
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return make(path),
-        // Of another user's it might be all that can be read. What a link leads to is not asked for.
+        // Only the metadata may be readable of another user's directory. Links are not followed.
         found => found.and_then(|found| if found.is_dir() { fit(&found) } else { Ok(()) })?,
     }
     let directory = Directory::open(path)?;
@@ -52,20 +52,20 @@ fn make(path: &Path) -> io::Result<Directory> {
     Directory::open(path)
 }
 
-/// The directory that run directories are made in, with its gate closed behind us.
+/// The directory in which run directories are created, locked against other starts.
 pub(super) struct Place {
     directory: Directory,
-    /// The base, where this is not the base itself but earlier runs may have left something there.
+    /// The base, if the directory is another one and earlier runs may have left something in the base.
     before: Option<Directory>,
     _gates: Vec<Flock<File>>,
 }
 
 impl Place {
-    /// The base itself where it holds nothing but camofleet's, or nothing, and nobody else may write to it; else a
-    /// directory of camofleet's own in it. Where others can put something else in the place of either, that is logged.
+    /// Chooses the base itself if it is empty or holds only directories of camofleet and nobody else can write to it, else a
+    /// private directory in it. Logs a warning if other users could replace either.
     ///
     /// # Errors
-    /// The base is a link, or no directory, or another user's; or nothing can be made in it.
+    /// The base is a link, not a directory, or another user's; or nothing can be created in it.
     pub fn settle(base: &Path) -> io::Result<Self> {
         let uid = nix::unistd::geteuid();
         let base = match Directory::open(base) {
@@ -74,7 +74,7 @@ impl Place {
         };
         let found = base.metadata()?;
         if !is_mine(&found) && found.uid() != 0 {
-            // Whoever owns it can put anything in the place of what is made there, to read our profiles.
+            // Its owner could replace directories that are created there, and so read profiles.
             return Err(io::Error::other(format!(
                 "it belongs to the user with id {}, not {uid}",
                 found.uid()
@@ -87,18 +87,18 @@ impl Place {
         let holds = |name| format!("it holds '{name}', which is not camofleet's");
         let stranger = match is_mine(&found) {
             false => Some("it is root's".to_owned()),
-            // Not even its gate would be safe from them.
+            // They could even replace its lock file.
             true if is_open_to_others(&found) => Some("others may write to it".to_owned()),
             true if is_empty(&base)? || has_gate(&base) => {
-                gates.push(close_gate(&base)?);
-                // Listed with the gate closed: nobody is only just settling in.
-                stranger_in(&base)?.map(holds)
+                gates.push(lock_gate(&base)?);
+                // Listed under the lock, so no other start is creating its directory at this moment.
+                foreign_entry(&base)?.map(holds)
             }
-            true => stranger_in(&base)?.map(holds),
+            true => foreign_entry(&base)?.map(holds),
         };
         let Some(why) = stranger else {
             if gates.is_empty() {
-                gates.push(close_gate(&base)?);
+                gates.push(lock_gate(&base)?);
             }
             return Ok(Self { directory: base, before: None, _gates: gates });
         };
@@ -108,7 +108,7 @@ impl Place {
         let own = match base.make_in(&name) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let found = fs::symlink_metadata(base.inside(&name))?;
-                // Of another user's it might be all that can be read.
+                // Only the metadata may be readable of another user's directory.
                 if found.is_dir() {
                     check_own(&own, &found)?;
                 }
@@ -120,9 +120,9 @@ impl Place {
         };
         check_own(own.path(), &own.metadata()?)?;
         if is_empty(&own)? || has_gate(&own) {
-            gates.push(close_gate(&own)?);
+            gates.push(lock_gate(&own)?);
         }
-        if let Some(name) = stranger_in(&own)? {
+        if let Some(name) = foreign_entry(&own)? {
             return Err(io::Error::other(format!(
                 "{} holds '{name}', which is not camofleet's; move that away",
                 own.path().display()
@@ -132,23 +132,23 @@ impl Place {
         Ok(Self { directory: own, before, _gates: gates })
     }
 
-    /// Where earlier runs may have left some.
+    /// The directories in which earlier runs may have left run directories.
     pub fn to_sweep(&self) -> impl Iterator<Item = &Directory> {
         std::iter::once(&self.directory).chain(&self.before)
     }
 
-    /// Where run directories go.
+    /// The directory in which run directories are created.
     pub fn directory(&self) -> &Directory {
         &self.directory
     }
 
-    /// The same, with the gate open behind us.
+    /// The directory; releases the lock.
     pub fn into_directory(self) -> Directory {
         self.directory
     }
 }
 
-/// Holds camofleet's own directory below a base that others may write to: what they can put there is not this.
+/// Checks a private directory below a base that others can write to, since they could have created it.
 fn check_own(path: &Path, found: &fs::Metadata) -> io::Result<()> {
     let path = path.display();
     if !is_mine(found) {
@@ -174,13 +174,13 @@ fn has_gate(directory: &Directory) -> bool {
     is_gate(&directory.inside(GATE_FILE))
 }
 
-/// A gate is empty: another program's file of this name is none.
+/// Whether the file is a lock file of camofleet, which is empty; another program may use the same name.
 fn is_gate(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && is_mine(&found) && found.len() == 0)
 }
 
-/// The first entry that is neither a gate nor a marked run directory.
-fn stranger_in(directory: &Directory) -> io::Result<Option<String>> {
+/// The first entry that is neither the lock file nor a marked run directory.
+fn foreign_entry(directory: &Directory) -> io::Result<Option<String>> {
     for entry in fs::read_dir(directory.inside(""))? {
         let name = entry?.file_name();
         let gate = name == GATE_FILE && has_gate(directory);
@@ -191,10 +191,10 @@ fn stranger_in(directory: &Directory) -> io::Result<Option<String>> {
     Ok(None)
 }
 
-/// Waits until no other camofleet settles in here. Without it a directory that is made and not marked yet would look like
-/// a stranger's to another start.
-#[allow(clippy::disallowed_methods, reason = "no actor runs yet when a camofleet settles in")]
-fn close_gate(directory: &Directory) -> io::Result<Flock<File>> {
+/// Waits for the lock against other starts. Without it, another start could see a directory that is created but not marked
+/// yet, and treat it as foreign.
+#[allow(clippy::disallowed_methods, reason = "no actor runs yet at this point of the start")]
+fn lock_gate(directory: &Directory) -> io::Result<Flock<File>> {
     let path = directory.inside(GATE_FILE);
     let options = |options: &mut OpenOptions| options.write(true).custom_flags(libc::O_NOFOLLOW).open(&path);
     let mut gate = options(OpenOptions::new().create(true))?;

@@ -1,4 +1,4 @@
-//! What earlier runs left: found by its marker, and removed with what still runs of it.
+//! Cleans up after earlier runs: finds their directories by the marker, and removes them with their remaining processes.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,18 +11,18 @@ use super::marker::{Maker, Marker};
 use super::{LOCK_FILE, RUN_DIR_MARK};
 use crate::process::{DisplayFiles, Os};
 
-/// How many names of what is removed are logged.
+/// How many names of removed entries are logged.
 const MOST_NAMES: usize = 20;
 
-/// Ends the processes and removes the directories of earlier runs whose camofleet is gone.
+/// Kills the processes and removes the directories of earlier runs whose camofleet is gone.
 pub(super) fn sweep(base: &Directory, os: &dyn Os) -> io::Result<()> {
     for entry in fs::read_dir(base.inside(""))? {
-        // What is no directory is nobody's run.
+        // An entry that can't be opened as a directory is not a run directory.
         let Ok(directory) = base.open_in(entry?.file_name()) else { continue };
         let Some(marker) = Marker::read(&directory) else { continue };
         let path = directory.path();
-        // Held until it is removed.
-        let _locks = match is_left_over(&directory, &marker, os) {
+        // The locks are held until it is removed.
+        let _locks = match lock_if_left_over(&directory, &marker, os) {
             Ok(Some(locks)) => locks,
             Ok(None) => continue,
             Err(error) => {
@@ -42,14 +42,14 @@ pub(super) fn sweep(base: &Directory, os: &dyn Os) -> io::Result<()> {
     Ok(())
 }
 
-/// The locks on a marked directory that nobody uses any more; `None` where somebody does.
-fn is_left_over(directory: &Directory, marker: &Marker, os: &dyn Os) -> io::Result<Option<Vec<Flock<File>>>> {
+/// Locks a marked directory that is no longer in use; `None` if it is in use.
+fn lock_if_left_over(directory: &Directory, marker: &Marker, os: &dyn Os) -> io::Result<Option<Vec<Flock<File>>>> {
     let mut locks = Vec::new();
     let mut lock_file = false;
     for (file, is_lock_file) in [(directory.inside(""), false), (directory.inside(LOCK_FILE), true)] {
         let file = match File::open(file) {
             Ok(file) => file,
-            // Something that clears up /tmp may have taken it.
+            // A program that cleans up /tmp may have removed it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
@@ -59,7 +59,7 @@ fn is_left_over(directory: &Directory, marker: &Marker, os: &dyn Os) -> io::Resu
                 lock_file |= is_lock_file;
             }
             Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
-            // No locks for directories on this file system.
+            // This file system does not support locks on directories.
             Err(_) if !is_lock_file => {}
             Err((_, errno)) => return Err(errno.into()),
         }
@@ -67,7 +67,7 @@ fn is_left_over(directory: &Directory, marker: &Marker, os: &dyn Os) -> io::Resu
     match marker.maker(os) {
         Maker::Lives => Ok(None),
         Maker::Gone => Ok(Some(locks)),
-        // Its lock, which goes with its process wherever that was, is all that is known of it.
+        // Only its lock, which is released with its process wherever that runs, shows whether it is in use.
         Maker::Elsewhere if lock_file => Ok(Some(locks)),
         Maker::Elsewhere => Err(io::Error::other(
             "it was made in another container or before a reboot, and its lock file is gone; remove it by hand",
@@ -75,7 +75,7 @@ fn is_left_over(directory: &Directory, marker: &Marker, os: &dyn Os) -> io::Resu
     }
 }
 
-/// What is in a directory, for the log.
+/// A directory's contents, for the log.
 fn contents(directory: &Directory) -> String {
     let Ok(entries) = fs::read_dir(directory.inside("")) else {
         return "contents that can't be read".to_owned();
@@ -89,7 +89,8 @@ fn contents(directory: &Directory) -> String {
     format!("{}{more} in it", names.join(", "))
 }
 
-/// Each display of a run leaves a note `display-<number>` of its X server and its socket, which is removed with it.
+/// Removes what X servers of a run left behind, by the files `display-<number>` in which each run records its X servers and
+/// their sockets.
 fn sweep_displays(directory: &Directory, os: &dyn Os) {
     let Ok(entries) = fs::read_dir(directory.inside("")) else { return };
     for entry in entries.flatten() {

@@ -1,4 +1,4 @@
-//! What is swept, what is spared, and where run directories go.
+//! Which directories are cleaned up, which are kept, and where run directories are created.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::process::{DisplayFiles, ProcessId, SystemOs};
 use crate::testing::fake_os::FakeOs;
 
-/// A process that is gone.
+/// A process that no longer exists.
 const GONE: ProcessId = ProcessId { pid: 999, started: 7 };
 
 fn names(directory: &Path) -> Vec<String> {
@@ -16,20 +16,20 @@ fn names(directory: &Path) -> Vec<String> {
     names
 }
 
-/// A run directory whose camofleet was another process, and holds no lock.
+/// A run directory that another process created, without a lock.
 fn left_over(base: &Path, name: &str, process: ProcessId) -> PathBuf {
     let path = base.join(name);
     fs::create_dir(&path).unwrap();
     let directory = Directory::open(&path).unwrap();
     Marker::of(&directory, process).write(&directory).unwrap();
     fs::write(path.join(LOCK_FILE), "").unwrap();
-    // As in every base that a camofleet has settled in.
+    // As in every base that a camofleet has used.
     fs::write(base.join("gate"), "").unwrap();
     path
 }
 
 #[test]
-fn a_run_directory_goes_with_its_last_holder() {
+fn a_run_directory_is_removed_with_its_last_user() {
     let base = tempfile::tempdir().unwrap();
     let run_dir = RunDir::create(base.path(), &FakeOs::new()).unwrap();
     let path = run_dir.path().to_owned();
@@ -41,7 +41,7 @@ fn a_run_directory_goes_with_its_last_holder() {
 }
 
 #[tokio::test]
-async fn what_is_cleared_is_out_of_reach_of_the_dying() {
+async fn a_cleared_directory_is_out_of_reach_of_dying_processes() {
     let base = tempfile::tempdir().unwrap();
     let run_dir = RunDir::create(base.path(), &FakeOs::new()).unwrap();
     let mut launch = run_dir.launch_dir(1).unwrap();
@@ -54,7 +54,7 @@ async fn what_is_cleared_is_out_of_reach_of_the_dying() {
 }
 
 #[test]
-fn the_next_start_sweeps_what_a_killed_run_left_and_spares_the_living() {
+fn the_next_start_removes_directories_of_killed_runs_and_keeps_those_in_use() {
     let base = tempfile::tempdir().unwrap();
     let os = FakeOs::new();
     let living = RunDir::create(base.path(), &os).unwrap();
@@ -70,14 +70,14 @@ fn the_next_start_sweeps_what_a_killed_run_left_and_spares_the_living() {
 }
 
 #[test]
-fn what_camofleet_did_not_make_stays_whatever_it_looks_like() {
+fn entries_that_camofleet_did_not_create_are_kept_whatever_they_look_like() {
     let base = tempfile::tempdir().unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
     let outside = left_over(elsewhere.path(), "999-abcdef", GONE);
     let inside = |name: &str| base.path().join(name);
     for (name, lock, marker) in [
         ("Documents", false, None),
-        // As before there were markers, or as somebody else has them.
+        // Without a marker, as another program may create them.
         ("999-aaaaaa", true, None),
         ("999-bbbbbb", true, Some("{}")),
     ] {
@@ -89,7 +89,7 @@ fn what_camofleet_did_not_make_stays_whatever_it_looks_like() {
             fs::write(inside(name).join(MARKER_FILE), marker).unwrap();
         }
     }
-    // Right markers in the wrong places: other names, a copy, a link.
+    // Valid markers in the wrong places: other names, a copy, a link.
     for name in ["999-abcdef-old", "0999-abcdef", "999-ABCDEF", "999-abcde", "998-abcdef", "x-abcdef"] {
         left_over(base.path(), name, GONE);
     }
@@ -107,7 +107,7 @@ fn what_camofleet_did_not_make_stays_whatever_it_looks_like() {
 }
 
 #[test]
-fn what_an_earlier_run_left_beside_strangers_is_swept_all_the_same() {
+fn directories_of_earlier_runs_beside_foreign_entries_are_removed() {
     let base = tempfile::tempdir().unwrap();
     let dead = left_over(base.path(), "999-abcdef", GONE);
     fs::create_dir(base.path().join("Documents")).unwrap();
@@ -116,7 +116,7 @@ fn what_an_earlier_run_left_beside_strangers_is_swept_all_the_same() {
 }
 
 #[test]
-fn a_file_that_only_has_the_gates_name_is_a_strangers_and_keeps_its_text() {
+fn a_foreign_file_with_the_name_of_the_lock_file_is_kept() {
     let base = tempfile::tempdir().unwrap();
     fs::write(base.path().join("gate"), "a poem").unwrap();
     let run_dir = RunDir::create(base.path(), &FakeOs::new()).unwrap();
@@ -125,7 +125,7 @@ fn a_file_that_only_has_the_gates_name_is_a_strangers_and_keeps_its_text() {
 }
 
 #[test]
-fn a_living_camofleet_keeps_its_directory_without_its_lock_file() {
+fn a_running_camofleet_keeps_its_directory_without_its_lock_file() {
     let base = tempfile::tempdir().unwrap();
     let os = FakeOs::new();
     let living = RunDir::create(base.path(), &os).unwrap();
@@ -135,7 +135,7 @@ fn a_living_camofleet_keeps_its_directory_without_its_lock_file() {
 }
 
 #[test]
-fn where_no_lock_tells_the_process_does_by_its_number_and_its_start() {
+fn without_a_lock_the_process_id_and_start_time_decide() {
     let base = tempfile::tempdir().unwrap();
     let os = SystemOs::new();
     let own = ProcessId::own().unwrap();
@@ -149,7 +149,7 @@ fn where_no_lock_tells_the_process_does_by_its_number_and_its_start() {
 }
 
 #[test]
-fn of_another_machine_only_the_lock_is_believed() {
+fn for_another_machine_only_the_lock_counts() {
     let base = tempfile::tempdir().unwrap();
     let directories = ["999-aaaaaa", "999-bbbbbb"].map(|name| {
         let path = left_over(base.path(), name, GONE);
@@ -163,7 +163,7 @@ fn of_another_machine_only_the_lock_is_believed() {
 }
 
 #[test]
-fn a_base_that_is_a_link_is_refused_with_the_remedy() {
+fn a_base_that_is_a_link_is_rejected_with_the_remedy() {
     let base = tempfile::tempdir().unwrap();
     let target = base.path().join("target");
     let dead = {
@@ -178,7 +178,7 @@ fn a_base_that_is_a_link_is_refused_with_the_remedy() {
 }
 
 #[test]
-fn a_base_that_cannot_be_made_is_an_error_and_not_a_panic() {
+fn a_base_that_cannot_be_created_is_an_error_and_not_a_panic() {
     let base = tempfile::tempdir().unwrap();
     let file = base.path().join("file");
     fs::write(&file, "").unwrap();
@@ -187,7 +187,7 @@ fn a_base_that_cannot_be_made_is_an_error_and_not_a_panic() {
 }
 
 #[test]
-fn a_run_directory_that_was_removed_is_made_again_for_the_next_launch() {
+fn a_run_directory_that_was_removed_is_created_again_for_the_next_launch() {
     let base = tempfile::tempdir().unwrap();
     let os = FakeOs::new();
     let run_dir = RunDir::create(base.path(), &os).unwrap();
@@ -202,7 +202,7 @@ fn a_run_directory_that_was_removed_is_made_again_for_the_next_launch() {
 }
 
 #[test]
-fn a_marker_that_was_taken_away_is_written_again_for_the_next_launch() {
+fn a_marker_that_was_removed_is_written_again_for_the_next_launch() {
     let base = tempfile::tempdir().unwrap();
     let run_dir = RunDir::create(base.path(), &FakeOs::new()).unwrap();
     fs::remove_file(run_dir.path().join(MARKER_FILE)).unwrap();
@@ -212,7 +212,7 @@ fn a_marker_that_was_taken_away_is_written_again_for_the_next_launch() {
 }
 
 #[test]
-fn what_somebody_put_in_its_place_is_neither_used_nor_removed() {
+fn a_replacement_of_the_run_directory_is_neither_used_nor_removed() {
     let base = tempfile::tempdir().unwrap();
     let run_dir = RunDir::create(base.path(), &FakeOs::new()).unwrap();
     let path = run_dir.path().to_owned();
@@ -228,7 +228,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Where a base with this mode has its run directories: in itself, or in camofleet's own directory in it.
+/// The directory in which run directories are created for this base: the base itself, or camofleet's private directory.
 fn place_in(base: &Path) -> PathBuf {
     base.join(format!("camofleet-{}", nix::unistd::geteuid()))
 }
@@ -258,7 +258,7 @@ fn a_base_that_others_may_write_to_has_a_private_directory_in_it_unless_it_is_st
 }
 
 #[test]
-fn what_an_earlier_run_left_in_a_base_that_others_may_write_to_is_swept() {
+fn directories_of_earlier_runs_in_a_base_that_others_may_write_to_are_removed() {
     let base = tempfile::tempdir().unwrap();
     let dead = left_over(base.path(), "999-abcdef", GONE);
     set_mode(base.path(), 0o777);
@@ -267,7 +267,7 @@ fn what_an_earlier_run_left_in_a_base_that_others_may_write_to_is_swept() {
 }
 
 #[test]
-fn a_private_directory_that_others_may_enter_or_that_leads_elsewhere_is_refused_with_the_remedy() {
+fn a_private_directory_that_others_may_enter_or_that_is_a_link_is_rejected_with_the_remedy() {
     let base = tempfile::tempdir().unwrap();
     set_mode(base.path(), 0o777);
     let place = place_in(base.path());
@@ -288,9 +288,9 @@ fn a_private_directory_that_others_may_enter_or_that_leads_elsewhere_is_refused_
 }
 
 #[test]
-fn a_private_directory_of_another_user_is_refused_and_one_in_its_place_later_is_not_used() {
+fn a_private_directory_of_another_user_is_rejected_and_a_later_replacement_is_not_used() {
     if !nix::unistd::geteuid().is_root() {
-        // Nobody else can make a directory of another user.
+        // Only root can create a directory of another user.
         return;
     }
     let base = tempfile::tempdir().unwrap();
@@ -314,7 +314,7 @@ fn a_private_directory_of_another_user_is_refused_and_one_in_its_place_later_is_
 }
 
 #[test]
-fn what_somebody_put_in_the_place_of_the_private_directory_is_neither_used_nor_removed() {
+fn a_replacement_of_the_private_directory_is_neither_used_nor_removed() {
     let base = tempfile::tempdir().unwrap();
     set_mode(base.path(), 0o777);
     let run_dir = RunDir::create(base.path(), &FakeOs::new()).unwrap();
@@ -322,7 +322,7 @@ fn what_somebody_put_in_the_place_of_the_private_directory_is_neither_used_nor_r
     let (place, away) = (place_in(base.path()), base.path().join("away"));
     let name = run_dir.path().file_name().unwrap().to_owned();
     fs::rename(&place, &away).unwrap();
-    // All that is under camofleet's names by now is somebody's.
+    // Everything under camofleet's names is now another user's.
     let theirs = place.join(&name).join("launch-1");
     fs::create_dir_all(&theirs).unwrap();
     fs::write(theirs.join("thesis.odt"), "").unwrap();
@@ -333,12 +333,12 @@ fn what_somebody_put_in_the_place_of_the_private_directory_is_neither_used_nor_r
     assert!(run_dir.launch_dir(2).unwrap_err().to_string().contains("move that away"));
     drop((launch, run_dir));
     assert!(theirs.join("thesis.odt").exists());
-    // Of its own nothing is left but the empty directory, wherever it is.
+    // Only the empty directory of camofleet is left, under whatever name.
     assert_eq!(names(&away.join(&name)), Vec::<String>::new());
 }
 
 #[test]
-fn what_takes_a_directory_s_place_while_it_is_removed_stays() {
+fn a_replacement_of_a_directory_during_its_removal_is_kept() {
     let base = tempfile::tempdir().unwrap();
     let dead = left_over(base.path(), "999-abcdef", GONE);
     fs::create_dir(dead.join("tmp")).unwrap();
@@ -354,7 +354,7 @@ fn what_takes_a_directory_s_place_while_it_is_removed_stays() {
 }
 
 #[test]
-fn a_directory_that_somebody_else_empties_meanwhile_is_removed_all_the_same() {
+fn a_directory_that_is_emptied_concurrently_is_still_removed() {
     let base = tempfile::tempdir().unwrap();
     for round in 0..20 {
         let path = base.path().join(format!("launch-{round}"));
@@ -370,7 +370,7 @@ fn a_directory_that_somebody_else_empties_meanwhile_is_removed_all_the_same() {
 }
 
 #[test]
-fn a_way_on_which_others_may_put_something_else_is_named_with_the_remedy() {
+fn a_path_on_which_others_may_replace_a_directory_is_reported_with_the_remedy() {
     use super::directory::exposed;
     let root = tempfile::tempdir().unwrap();
     let base = root.path().join("shared/below");
