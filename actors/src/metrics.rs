@@ -151,7 +151,11 @@ impl Metrics {
                 "Time from a delete request until the session's processes and files are gone",
             )?,
             pool_ready: gauges("camofleet_pool_ready", "Warm browsers by pool", &["pool"])?,
-            pool_target: gauges("camofleet_pool_target", "Configured number of warm browsers by pool", &["pool"])?,
+            pool_target: gauges(
+                "camofleet_pool_target",
+                "Configured number of warm browsers by pool",
+                &["pool"],
+            )?,
             slots: gauges("camofleet_slots", "Display slots by state", &["state"])?,
             drivers: gauge("camofleet_drivers", "Running driver processes")?,
             attachments: gauge("camofleet_attachments", "Attached Playwright clients")?,

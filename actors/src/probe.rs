@@ -131,8 +131,10 @@ pub async fn drain(address: &Address, limit: Duration) -> Result<usize, ProbeFai
         let (method, path) = match end_requested {
             Some((requested, _)) if now - requested > END_TIMEOUT => {
                 let seconds = END_TIMEOUT.as_secs();
-                let text =
-                    format!("{url} still has {} {seconds} s after they were requested to end", count(sessions));
+                let text = format!(
+                    "{url} still has {} {seconds} s after they were requested to end",
+                    count(sessions)
+                );
                 return Err(ProbeFailure::StillBusy(text));
             }
             None if now >= deadline => {
@@ -152,7 +154,9 @@ pub async fn drain(address: &Address, limit: Duration) -> Result<usize, ProbeFai
             match call(address, method.clone(), path).await {
                 Ok(answer) => break answer,
                 // It has exited: the drain hook of another container of its pod finished a moment earlier.
-                Err(CallError::ConnectionRefused(_)) => return Ok(end_requested.map_or(0, |(_, sessions)| sessions)),
+                Err(CallError::ConnectionRefused(_)) => {
+                    return Ok(end_requested.map_or(0, |(_, sessions)| sessions));
+                }
                 // It may be exiting at this moment.
                 Err(CallError::Failed(_)) if failures < TOLERATED_FAILURES => {
                     failures += 1;
@@ -194,10 +198,7 @@ async fn send(method: Method, at: &str, token: Option<&str>) -> Result<AnyHealth
     let body = answer.body().limit(ANSWER_LIMIT).await;
     let body = body.map_err(|error| CallError::Failed(format!("{at} closed the connection: {error}")))?;
     if !status.is_success() {
-        return Err(CallError::Failed(format!(
-            "{at} answered {status}: {}",
-            String::from_utf8_lossy(&body)
-        )));
+        return Err(CallError::Failed(format!("{at} answered {status}: {}", String::from_utf8_lossy(&body))));
     }
     serde_json::from_slice(&body)
         .map_err(|_| CallError::Failed(format!("{at} is not a camofleet: its answer is not a health report")))

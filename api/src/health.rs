@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::Time;
 use crate::facts::Facts;
-use crate::lenient::if_understood;
+use crate::lenient::default_if_unknown;
 
 /// Whether all health checks pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -50,11 +50,11 @@ pub struct Health {
     #[schema(required)]
     pub checks: BTreeMap<String, String>,
     /// The names of failing checks; always empty for the original, which does not report them.
-    #[serde(default, deserialize_with = "if_understood")]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub failing: Vec<String>,
     /// The worker's configuration and current figures; null for a gateway and for the original.
-    #[serde(default, deserialize_with = "if_understood")]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub facts: Option<Facts>,
     /// Whether anybody who can reach the server has full access, because it listens beyond loopback and requires no token.

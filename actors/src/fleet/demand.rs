@@ -1,4 +1,4 @@
-//! How much room a fleet has and how much it would need: what a scaler goes by.
+//! A fleet's capacity and demand, for autoscaling.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,10 +8,11 @@ use tokio::time::Instant;
 use crate::metrics::Metrics;
 use crate::worker::WorkerHandle;
 
-/// How long a create that found no room counts as demand: long enough for a scaler to see it, and its caller asks again.
+/// How long a create that was refused for lack of capacity counts as demand: long enough for an autoscaler to see it and
+/// for the caller to retry.
 const UNPLACED_FOR: Duration = Duration::from_secs(60);
 
-/// Creates that found no room lately. Kept by the second, so that a crowd of callers costs no more than one.
+/// Recent creates that were refused for lack of capacity, counted by the second so that the memory is bounded.
 #[derive(Debug, Default)]
 struct Unplaced(VecDeque<(Instant, u32)>);
 
@@ -31,7 +32,7 @@ impl Unplaced {
     }
 }
 
-/// Demand and capacity of a fleet, of the workers with live views and of those without.
+/// Publishes the demand and capacity of a fleet, separately for workers with and without live views.
 pub(crate) struct Demand {
     metrics: Metrics,
     without_views: Unplaced,
@@ -43,23 +44,23 @@ impl Demand {
         Self { metrics, without_views: Unplaced::default(), with_views: Unplaced::default() }
     }
 
-    /// Where it shows itself.
+    /// The metrics that it publishes to.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// A create found no room.
+    /// Records a create that was refused for lack of capacity.
     pub fn unplaced(&mut self, vnc: bool, now: Instant) {
         let unplaced = if vnc { &mut self.with_views } else { &mut self.without_views };
         unplaced.add(now);
     }
 
-    /// Shows how things are.
+    /// Publishes the current values.
     pub fn publish<'a>(&mut self, workers: impl Iterator<Item = &'a WorkerHandle> + Clone, now: Instant) {
         let has = |vnc| workers.clone().any(|worker| worker.snapshot().supports_vnc == vnc);
         let mut unplaced = [self.without_views.count(now), self.with_views.count(now)];
         if has(true) && !has(false) {
-            // There is one kind of workers, and it takes all kinds of sessions.
+            // All workers support live views, so they also get the sessions without one.
             unplaced = [0, unplaced.iter().sum()];
         }
         for (vnc, unplaced) in [false, true].into_iter().zip(unplaced) {
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_create_without_room_counts_for_a_minute() {
+    fn a_create_without_capacity_counts_for_a_minute() {
         let (mut unplaced, start) = (Unplaced::default(), Instant::now());
         let after = |millis| start + Duration::from_millis(millis);
         for millis in [0, 300, 900, 30_000] {

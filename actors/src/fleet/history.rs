@@ -1,7 +1,6 @@
-//! The fleet's last hour in figures: a sample every few seconds, for charts.
+//! Samples of the fleet's last hour, taken every few seconds for charts.
 //!
-//! Everything in it is known to whoever stands before the workers: what a worker on another machine keeps in metrics of
-//! its own comes from its snapshot and from the events here.
+//! Figures of workers on other machines come from their snapshots and events, because their metrics are not available here.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -20,22 +19,22 @@ use crate::model::events::{Change, Heard, SessionEvent, Subscription};
 use crate::views::gateway::GatewayHandle;
 use crate::worker::Directory;
 
-/// The time from one sample to the next.
+/// The time between two samples.
 pub const INTERVAL: Duration = Duration::from_secs(5);
 /// How many samples are kept: an hour of them.
 pub const LENGTH: usize = 720;
-/// What stands for the end reason of a session that its machine has forgotten.
+/// The end reason of sessions that their machine no longer lists.
 const FORGOTTEN: &str = "forgotten";
 
-/// What has happened between two samples, by the events.
+/// Counts of events since the previous sample.
 #[derive(Default)]
-struct Seen {
+struct EventCounts {
     ends: BTreeMap<String, u64>,
     restarts: BTreeMap<String, u64>,
 }
 
-impl Seen {
-    fn note(&mut self, event: &SessionEvent) {
+impl EventCounts {
+    fn count(&mut self, event: &SessionEvent) {
         match &event.change {
             Change::Ended | Change::Forgotten => {
                 let ending = event.view.ending.as_ref();
@@ -50,21 +49,21 @@ impl Seen {
     }
 }
 
-/// What samples are taken of.
+/// The sources of samples.
 #[derive(Clone)]
 pub struct FleetReadings {
     /// The workers.
     pub directory: Directory,
     /// The gateway, if this process has one.
     pub gateway: GatewayHandle,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
 }
 
 /// The samples, oldest first.
 pub type Samples = Arc<VecDeque<Arc<Sample>>>;
 
-/// The samples of the last hour. Cloning shares them; reads wait for nobody.
+/// The samples of the last hour. Clones share them; reads never block.
 #[derive(Clone, Default)]
 pub struct History(Arc<watch::Sender<Samples>>);
 
@@ -74,13 +73,13 @@ impl History {
         Arc::clone(&self.0.borrow())
     }
 
-    /// The samples later than a time, if one is named: compared as they are written, in milliseconds.
+    /// The samples after a time, or all. Times are compared in milliseconds, the resolution of the API.
     pub fn after(&self, after: Option<Timestamp>) -> FleetHistory {
-        let wanted = |at: Timestamp| after.is_none_or(|after| at.as_millisecond() > after.as_millisecond());
+        let is_after = |at: Timestamp| after.is_none_or(|after| at.as_millisecond() > after.as_millisecond());
         FleetHistory {
             interval_seconds: INTERVAL.as_secs(),
             create_seconds: LATENCY_BUCKETS.to_vec(),
-            samples: self.samples().iter().filter(|sample| wanted(sample.at.0)).cloned().collect(),
+            samples: self.samples().iter().filter(|sample| is_after(sample.at.0)).cloned().collect(),
         }
     }
 
@@ -88,18 +87,18 @@ impl History {
     pub async fn record(self, fleet: FleetReadings, mut events: Subscription) {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut before, mut seen) = (fleet.metrics.totals(), Seen::default());
+        let (mut before, mut counts) = (fleet.metrics.totals(), EventCounts::default());
         loop {
             tokio::select! {
-                heard = events.next() => match heard {
-                    Some(Heard::Event(event)) => seen.note(&event),
-                    // A thousand events within one turn of this loop: the charts may lack some of them.
+                received = events.next() => match received {
+                    Some(Heard::Event(event)) => counts.count(&event),
+                    // More than a thousand events within one iteration: the charts miss some of them.
                     Some(Heard::Missed(_)) => {}
                     None => return,
                 },
                 _ = ticks.tick() => {
                     let now = fleet.metrics.totals();
-                    self.push(sample(&fleet, &before, &now, std::mem::take(&mut seen)));
+                    self.push(sample(&fleet, &before, &now, std::mem::take(&mut counts)));
                     before = now;
                 }
             }
@@ -116,7 +115,7 @@ impl History {
     }
 }
 
-fn sample(fleet: &FleetReadings, before: &Totals, now: &Totals, seen: Seen) -> Sample {
+fn sample(fleet: &FleetReadings, before: &Totals, now: &Totals, counts: EventCounts) -> Sample {
     let FleetReadings { directory, gateway, metrics } = fleet;
     let open_views = || u64::try_from(metrics.tunnels()).unwrap_or_default();
     let mut sample = Sample {
@@ -127,8 +126,8 @@ fn sample(fleet: &FleetReadings, before: &Totals, now: &Totals, seen: Seen) -> S
             failed: now.refused - before.refused,
         },
         bytes: RelayedBytes { r#in: now.received - before.received, out: now.sent - before.sent },
-        ends: seen.ends,
-        restarts: seen.restarts,
+        ends: counts.ends,
+        restarts: counts.restarts,
         ..Sample::default()
     };
     for worker in directory.workers().iter() {

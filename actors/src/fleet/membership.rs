@@ -1,4 +1,4 @@
-//! Workers that come and go: what discovery finds, the fleet has.
+//! Adds and removes workers as discovery finds them.
 
 use std::collections::BTreeMap;
 
@@ -10,54 +10,54 @@ use crate::supervision::start_child;
 use crate::worker::ShutDown;
 
 impl Fleet {
-    /// Asks which workers there are, now and from then on, if anybody knows.
-    pub(super) fn look_up(&mut self, ctx: &mut Context<Self>) {
+    /// Polls discovery, if there is one, now and whenever the next lookup is due.
+    pub(super) fn poll_discovery(&mut self, ctx: &mut Context<Self>) {
         let Some(discovery) = &mut self.discovery else { return };
         ctx.spawn(discovery.look_up().into_actor(self).map(|answers, this, ctx| {
-            // Nobody takes it away.
+            // It is never removed.
             let Some(discovery) = &mut this.discovery else { return };
-            let (wanted, again) = (discovery.found(answers), discovery.wait());
+            let (current, again) = (discovery.found(answers), discovery.wait());
             if !this.draining {
-                this.reconcile(&wanted, ctx);
-                ctx.spawn(again.into_actor(this).map(|(), this, ctx| this.look_up(ctx)));
+                this.reconcile(&current, ctx);
+                ctx.spawn(again.into_actor(this).map(|(), this, ctx| this.poll_discovery(ctx)));
             }
         }));
     }
 
-    /// Builds workers that are new, and lets those go that are no longer found, each when its last session has ended: a
-    /// machine that is taken from service finishes what it has begun.
-    fn reconcile(&mut self, wanted: &BTreeMap<String, Found>, ctx: &mut Context<Self>) {
+    /// Adds new workers, and removes workers that are no longer found, each once its last session has ended, so that a machine
+    /// taken out of service can finish its work.
+    fn reconcile(&mut self, current: &BTreeMap<String, Found>, ctx: &mut Context<Self>) {
         let before = self.names.clone();
-        for (name, found) in wanted {
+        for (name, found) in current {
             match self.found.get(name) {
                 Some(here) if here.url == found.url && !found.leaving => {
                     if self.leaving.remove(name) {
                         log::info!("worker {name} at {} is back", found.url);
                     }
                 }
-                // Its machine is ending, and still there: whoever has a session on it reaches it.
-                Some(here) if here.url == found.url => self.let_go(name),
-                // Another machine has its name: it has to be gone before that one comes.
-                Some(_) => self.let_go(name),
+                // Its machine is shutting down, but its sessions can still be reached.
+                Some(here) if here.url == found.url => self.mark_leaving(name),
+                // Another machine has its name; this worker has to be removed before that one can be added.
+                Some(_) => self.mark_leaving(name),
                 None => {
-                    self.adopt(name, found, ctx);
+                    self.add(name, found, ctx);
                     if found.leaving && self.found.contains_key(name) {
-                        self.let_go(name);
+                        self.mark_leaving(name);
                     }
                 }
             }
         }
         let lost: Vec<String> =
-            self.found.keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
-        lost.iter().for_each(|name| self.let_go(name));
-        self.retire(wanted, ctx);
+            self.found.keys().filter(|name| !current.contains_key(*name)).cloned().collect();
+        lost.iter().for_each(|name| self.mark_leaving(name));
+        self.remove_idle(current, ctx);
         if self.names != before {
             self.publish();
         }
     }
 
-    fn adopt(&mut self, name: &str, found: &Found, ctx: &mut Context<Self>) {
-        // A worker of the configuration keeps its name.
+    fn add(&mut self, name: &str, found: &Found, ctx: &mut Context<Self>) {
+        // A configured worker keeps its name.
         if self.builders.contains_key(name) {
             return;
         }
@@ -71,18 +71,20 @@ impl Fleet {
         self.names.insert(place, name.to_owned());
     }
 
-    fn let_go(&mut self, name: &String) {
+    fn mark_leaving(&mut self, name: &String) {
         if self.leaving.insert(name.clone()) {
             let sessions = self.workers.get(name).map_or(0, |worker| worker.snapshot().sessions.len());
-            log::info!("worker {name} is going or gone; it is kept until its {sessions} sessions have ended");
+            log::info!(
+                "worker {name} is leaving or gone; it is kept until its {sessions} sessions have ended"
+            );
         }
     }
 
-    fn retire(&mut self, wanted: &BTreeMap<String, Found>, ctx: &mut Context<Self>) {
+    fn remove_idle(&mut self, current: &BTreeMap<String, Found>, ctx: &mut Context<Self>) {
         let idle = |name: &&String| {
-            // One that is still there is forgotten when it is not: a moment later it would be found again.
+            // A worker that is still found is kept, because the next lookup would add it again.
             let here = self.found.get(*name).map(|found| &found.url);
-            let gone = wanted.get(*name).is_none_or(|found| Some(&found.url) != here);
+            let gone = current.get(*name).is_none_or(|found| Some(&found.url) != here);
             gone && self.workers.get(*name).is_some_and(|worker| worker.snapshot().sessions.is_empty())
         };
         let idle: Vec<String> = self.leaving.iter().filter(idle).cloned().collect();
@@ -96,7 +98,7 @@ impl Fleet {
             let metrics = self.demand.as_ref().map(|demand| demand.metrics().clone());
             let end = async move {
                 if let Some(worker) = worker {
-                    // An actor that is gone already has ended.
+                    // An error means that the actor has already ended.
                     let _ = worker.shut_down.send(ShutDown).await;
                 }
                 if let Some(metrics) = metrics {

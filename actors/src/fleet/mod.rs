@@ -1,4 +1,4 @@
-//! The root of the tree: it knows all workers, places sessions on them, and builds a worker that failed anew.
+//! The root actor: it has all workers, places sessions on them, and restarts workers that fail.
 
 mod demand;
 pub mod discovery;
@@ -34,70 +34,70 @@ use crate::worker::{CreateSession, Directory, ShutDown, WorkerBuilder, WorkerHan
 /// What the fleet builds its gateway from.
 #[derive(Clone)]
 pub struct GatewayParts {
-    /// How it treats its tunnels.
+    /// The settings of its tunnels.
     pub settings: GatewaySettings,
-    /// What it shows.
+    /// The live views.
     pub targets: Targets,
-    /// What it counts.
+    /// The metrics.
     pub metrics: Metrics,
 }
 
-/// Which of the workers that fit is asked first.
+/// The order in which suitable workers are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Placement {
-    /// Each in turn.
+    /// Round robin.
     #[default]
     RoundRobin,
-    /// The one with the fewest live sessions; of equals, each in turn.
+    /// The one with the fewest live sessions first; round robin among equals.
     LeastSessions,
 }
 
-/// A child that fails five times in five minutes won't be helped by a sixth start.
+/// The restart policy of workers: a child that failed five times in five minutes is not expected to recover.
 const CHILD: ChildSpec = ChildSpec {
     policy: RestartPolicy::Always,
     intensity: Intensity { limit: 5, within: Duration::from_secs(300) },
     backoff: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(30) },
 };
 
-/// How many of the workers are asked that are known to be full, where all are: one may have room again, for what ends
-/// through another control is seen a moment later.
-const FULL_ASKED: usize = 3;
-/// How long a placement goes on to another worker after a refusal. A client waits for its answer, and a later worker may
-/// need the whole time of a create: who was queued at a busy one for longer than this is answered that the fleet is busy.
-const GOES_ON_FOR: Duration = Duration::from_secs(10);
-/// How often demand and capacity are shown anew.
+/// How many workers are tried if all are known to be full: one may have capacity again, because sessions that end through
+/// another control are noticed only with the next poll.
+const FULL_TRIED: usize = 3;
+/// How long a placement tries further workers after a refusal. A later worker may need the full time of a create while the
+/// client waits, so a request that was queued at a busy worker for longer than this fails as busy.
+const RETRY_ELSEWHERE_FOR: Duration = Duration::from_secs(10);
+/// The interval at which demand and capacity are published.
 const DEMAND_EVERY: Duration = Duration::from_secs(1);
 
 /// What a fleet is built from.
 #[derive(Default)]
 pub struct FleetParts {
-    /// The workers that there are in any case.
+    /// The configured workers.
     pub workers: Vec<(String, WorkerBuilder)>,
-    /// Which of the workers is asked first.
+    /// The order in which workers are tried.
     pub placement: Placement,
-    /// Where more workers are found, if anywhere.
+    /// The discovery of further workers, if there is one.
     pub discovery: Option<Discovery>,
-    /// What it shows live views with, if it does.
+    /// The parts of its gateway for live views, if it has one.
     pub gateway: Option<GatewayParts>,
-    /// Where it shows its demand and its capacity; `None` where another fleet stands before this one and does.
+    /// The metrics of demand and capacity; `None` where a control in front of this fleet publishes them.
     pub demand: Option<Metrics>,
 }
 
-/// Builds a session where it fits; answered when it is READY.
+/// Creates a session on a suitable worker; answered when it is READY.
 #[derive(Message)]
 #[rtype(result = "Result<PlacedSession>")]
 pub struct PlaceSession {
-    /// What is wanted.
+    /// The create request.
     pub request: SessionRequest,
-    /// On this worker and no other.
+    /// The worker to use; no other is tried.
     pub worker: Option<String>,
-    /// On whose behalf.
+    /// The id of the request.
     pub by: RequestId,
-    /// Who waits for it.
+    /// Whether the caller is still waiting.
     pub claimant: Claimant,
 }
 
-/// A session and where it runs.
+/// A session and its worker.
 pub struct PlacedSession {
     /// The worker's name.
     pub worker: String,
@@ -105,7 +105,7 @@ pub struct PlacedSession {
     pub view: Arc<SessionView>,
 }
 
-/// A fleet that has been started, and what is needed around it.
+/// The handles of a started fleet.
 pub struct StartedFleet {
     /// The root actor.
     pub address: Addr<Fleet>,
@@ -113,20 +113,20 @@ pub struct StartedFleet {
     pub directory: Directory,
     /// Its gateway, if it has one.
     pub gateway: GatewayHandle,
-    /// Receives why the fleet gave up, if it ever does.
+    /// Receives the reason if the fleet gives up.
     pub failure: oneshot::Receiver<String>,
 }
 
 /// The root actor.
 pub struct Fleet {
     builders: HashMap<String, WorkerBuilder>,
-    /// All workers: those of the configuration in its order, then those that were found, by their names.
+    /// All workers: configured ones in their order, then discovered ones by name.
     names: Vec<String>,
     workers: Children<String, WorkerHandle>,
     discovery: Option<Discovery>,
-    /// The workers that were found, and where.
+    /// The discovered workers.
     found: BTreeMap<String, Found>,
-    /// Those of them that are no longer found: they keep their sessions and get no more.
+    /// Discovered workers that are leaving or no longer found: they keep their sessions and get no new ones.
     leaving: HashSet<String>,
     directory: watch::Sender<Arc<Vec<WorkerHandle>>>,
     gateway: Children<GatewayKey, Addr<Gateway>>,
@@ -134,10 +134,10 @@ pub struct Fleet {
     gateway_address: watch::Sender<Option<Addr<Gateway>>>,
     placement: Placement,
     demand: Option<Demand>,
-    /// Where the next round begins. The first begins anywhere: several controls must not all begin with the same worker.
+    /// The start of the next round robin, initially random so that several controls don't all start with the same worker.
     next: usize,
     draining: bool,
-    /// Told when a worker can't be kept up: the process is of no use any more.
+    /// Notified when a worker can't be restarted any more, since the process is then useless.
     failed: Option<oneshot::Sender<String>>,
 }
 
@@ -190,7 +190,7 @@ impl Fleet {
         }
     }
 
-    /// The workers that may get a request, the next in turn first.
+    /// The workers to try for a request, in order.
     fn candidates(&mut self, request: &PlaceSession) -> Result<Vec<WorkerHandle>> {
         if self.draining {
             return Err(Error::Draining);
@@ -229,18 +229,18 @@ impl Fleet {
         if able.is_empty() {
             return Err(Error::Draining);
         }
-        // Those that are known to be full are not asked: in a large fleet that would be a thousand calls for one create.
+        // Workers that are known to be full are skipped: in a large fleet, trying them could take a thousand calls for one create.
         let (free, full): (Vec<_>, Vec<_>) =
             able.into_iter().partition(|worker| worker.snapshot().has_room());
-        let (mut asked, limit) = if free.is_empty() { (full, FULL_ASKED) } else { (free, usize::MAX) };
-        let first = self.next % asked.len();
+        let (mut tried, limit) = if free.is_empty() { (full, FULL_TRIED) } else { (free, usize::MAX) };
+        let first = self.next % tried.len();
         self.next = self.next.wrapping_add(1);
-        asked.rotate_left(first);
+        tried.rotate_left(first);
         if self.placement == Placement::LeastSessions {
-            // Stable: equals stay in turn.
-            asked.sort_by_key(|worker| worker.snapshot().sessions.len());
+            // The sort is stable, so equals stay in round-robin order.
+            tried.sort_by_key(|worker| worker.snapshot().sessions.len());
         }
-        Ok(asked.into_iter().take(limit).cloned().collect())
+        Ok(tried.into_iter().take(limit).cloned().collect())
     }
 }
 
@@ -253,7 +253,7 @@ impl Actor for Fleet {
         }
         self.publish();
         start_child(self, GatewayKey, CHILD, ctx);
-        self.look_up(ctx);
+        self.poll_discovery(ctx);
         if self.demand.is_some() {
             self.publish_demand();
             ctx.run_interval(DEMAND_EVERY, |this, _| this.publish_demand());
@@ -281,7 +281,9 @@ impl Handler<PlaceSession> for Fleet {
                 };
                 match worker.ask(&worker.create, create).await {
                     Ok(view) => return Ok(PlacedSession { worker: worker.name, view }),
-                    Err(error) if error.left_undone() && started.elapsed() < GOES_ON_FOR => refusal = error,
+                    Err(error) if error.had_no_effect() && started.elapsed() < RETRY_ELSEWHERE_FOR => {
+                        refusal = error
+                    }
                     Err(error) => return Err(error),
                 }
             }
@@ -289,7 +291,7 @@ impl Handler<PlaceSession> for Fleet {
         };
         Box::pin(placed.into_actor(self).map(move |placed, this, _| {
             if let (Err(error), Some(demand), true) = (&placed, &mut this.demand, anywhere)
-                && error.wants_room()
+                && error.lacks_capacity()
             {
                 demand.unplaced(vnc, Instant::now());
             }
@@ -304,10 +306,10 @@ impl Handler<ShutDown> for Fleet {
     fn handle(&mut self, _: ShutDown, _: &mut Context<Self>) -> Self::Result {
         self.draining = true;
         if let Some(gateway) = self.gateway.get(&GatewayKey) {
-            // Viewers go with the sessions they watch, and hear why.
+            // Viewers are disconnected with their sessions, and get the reason.
             gateway.do_send(DrainTunnels { grace: Duration::ZERO });
         }
-        // Kept in the directory, forgotten as children: their ends are wanted now.
+        // They stay in the directory but are no longer supervised, because they are to end now.
         let workers: Vec<WorkerHandle> =
             self.names.iter().filter_map(|name| self.workers.remove(name)).collect();
         Box::pin(async move {

@@ -1,7 +1,7 @@
-//! What the loss of each worker would cost, told to Kubernetes: when it scales in, it removes the cheapest pods first.
+//! Publishes each worker's deletion cost to Kubernetes, which removes the cheapest pods first when it scales in.
 //!
 //! The cost is an annotation of a pod (`controller.kubernetes.io/pod-deletion-cost`) that the controller of a ReplicaSet
-//! reads. Several controls may tell the same.
+//! reads. Several controls may publish the same cost.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,28 +13,28 @@ use tokio::time::timeout;
 use crate::net::kubernetes::{Cluster, LIMIT, refusal, status};
 use crate::worker::{Directory, WorkerSnapshot};
 
-/// How often changes are told.
-const TELL_EVERY: Duration = Duration::from_secs(5);
-/// How much less a worker costs that takes no more sessions: less than any other with sessions.
+/// The interval at which changes are published.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// Subtracted from the cost of a draining worker, so that it costs less than any other worker.
 const DRAINED: i32 = 1_000_000;
 const REMEDY: &str = "the service account may not patch pods";
 
-/// Tells the costs of all workers, for as long as it runs.
+/// Publishes the costs of all workers for as long as the process runs.
 ///
 /// # Errors
-/// The certificate authority or the token can't be read; the text is for people.
-pub async fn tell(cluster: Cluster, directory: Directory) -> Result<(), String> {
+/// The certificate authority or the token can't be read; the text is for users.
+pub async fn publish(cluster: Cluster, directory: Directory) -> Result<(), String> {
     let mut costs = PodCosts::new(&cluster)?;
-    let mut ticks = tokio::time::interval(TELL_EVERY);
+    let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let workers = directory.workers();
-        costs.tell(workers.iter().filter_map(|worker| cost(&worker.snapshot()))).await;
+        costs.publish(workers.iter().filter_map(|worker| cost(&worker.snapshot()))).await;
     }
 }
 
-/// The pod of a worker and what its loss would cost; `None` of one whose machine is not known.
+/// A worker's pod and deletion cost; `None` if its pod is unknown.
 fn cost(worker: &WorkerSnapshot) -> Option<(String, i32)> {
     let facts = worker.facts.as_ref().filter(|_| worker.machine.is_some())?;
     let pod = facts.host_name.clone().filter(|name| is_pod_name(name))?;
@@ -42,7 +42,7 @@ fn cost(worker: &WorkerSnapshot) -> Option<(String, i32)> {
     Some((pod, if worker.draining { sessions.min(DRAINED) - DRAINED - 1 } else { sessions }))
 }
 
-/// Whether a name can be a pod's (RFC 1123): it becomes part of a path.
+/// Whether a text is a valid pod name (RFC 1123), because it becomes part of a path.
 fn is_pod_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
     (1..=253).contains(&name.len()) && name.bytes().all(allowed) && !name.contains("..")
@@ -50,35 +50,39 @@ fn is_pod_name(name: &str) -> bool {
 
 struct PodCosts {
     pods: Api<Pod>,
-    told: HashMap<String, i32>,
-    /// Whether the log says that it does not work.
+    published: HashMap<String, i32>,
+    /// Whether the last logged state was a failure.
     failing: bool,
 }
 
 impl PodCosts {
     fn new(cluster: &Cluster) -> Result<Self, String> {
-        Ok(Self { pods: Api::default_namespaced(cluster.client()?), told: HashMap::new(), failing: false })
+        Ok(Self {
+            pods: Api::default_namespaced(cluster.client()?),
+            published: HashMap::new(),
+            failing: false,
+        })
     }
 
-    /// Tells what has changed.
-    async fn tell(&mut self, costs: impl Iterator<Item = (String, i32)>) {
+    /// Publishes the costs that have changed.
+    async fn publish(&mut self, costs: impl Iterator<Item = (String, i32)>) {
         let costs: HashMap<String, i32> = costs.collect();
-        self.told.retain(|pod, _| costs.contains_key(pod));
+        self.published.retain(|pod, _| costs.contains_key(pod));
         for (pod, cost) in costs {
-            if self.told.get(&pod) == Some(&cost) {
+            if self.published.get(&pod) == Some(&cost) {
                 continue;
             }
             match self.annotate(&pod, cost).await {
                 Ok(()) => {
                     self.failing = false;
-                    self.told.insert(pod, cost);
+                    self.published.insert(pod, cost);
                 }
                 Err(why) if self.failing => {
-                    log::debug!("the deletion cost of pod {pod} can't be told: {why}")
+                    log::debug!("the deletion cost of pod {pod} can't be set: {why}")
                 }
                 Err(why) => {
                     self.failing = true;
-                    log::warn!("the deletion cost of pod {pod} can't be told, and is tried again: {why}");
+                    log::warn!("the deletion cost of pod {pod} can't be set, and is retried: {why}");
                 }
             }
         }
@@ -91,7 +95,7 @@ impl PodCosts {
         let (parameters, patch) = (PatchParams::default(), Patch::Merge(&patch));
         match timeout(LIMIT, self.pods.patch_metadata(pod, &parameters, &patch)).await {
             Ok(Ok(_)) => Ok(()),
-            // It has gone meanwhile, or is no pod of this namespace: there is nobody to tell.
+            // The pod has been deleted meanwhile, or is not in this namespace.
             Ok(Err(error)) if status(&error) == Some(404) => Ok(()),
             Ok(Err(error)) => Err(refusal(&error, REMEDY)),
             Err(_) => Err(format!("Kubernetes did not answer within {} s", LIMIT.as_secs())),
@@ -109,14 +113,14 @@ mod tests {
     use super::*;
     use crate::worker::Machine;
 
-    /// An API that answers each request with the next of these statuses, and tells what it was asked.
+    /// An API that answers each request with the next of these statuses, and returns the requests that it received.
     async fn api(statuses: Vec<u16>) -> (Cluster, mpsc::UnboundedReceiver<String>, tempfile::TempDir) {
         let files = tempfile::tempdir().unwrap();
         let token = files.path().join("token");
         std::fs::write(&token, "s3cr3t").unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (told, asked) = mpsc::unbounded_channel();
+        let (sender, requests) = mpsc::unbounded_channel();
         actix_rt::spawn(async move {
             for status in statuses {
                 let (mut caller, _) = listener.accept().await.unwrap();
@@ -137,7 +141,7 @@ mod tests {
                     format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
                 let answer = head + &body;
                 caller.write_all(answer.as_bytes()).await.unwrap();
-                told.send(request).unwrap();
+                sender.send(request).unwrap();
             }
         });
         let cluster = Cluster {
@@ -146,7 +150,7 @@ mod tests {
             token: Some(token),
             namespace: "fleet".to_owned(),
         };
-        (cluster, asked, files)
+        (cluster, requests, files)
     }
 
     fn costs(costs: &[(&str, i32)]) -> impl Iterator<Item = (String, i32)> {
@@ -154,13 +158,13 @@ mod tests {
     }
 
     #[actix::test]
-    async fn a_pod_is_told_its_cost_when_it_changes_and_not_again() {
-        let (cluster, mut asked, _files) = api(vec![200, 200]).await;
+    async fn a_cost_is_published_when_it_changes_and_not_again() {
+        let (cluster, mut requests, _files) = api(vec![200, 200]).await;
         let mut pods = PodCosts::new(&cluster).unwrap();
         for cost in [3, 3, 4] {
-            pods.tell(costs(&[("worker-5d8f-x2", cost)])).await;
+            pods.publish(costs(&[("worker-5d8f-x2", cost)])).await;
         }
-        let (first, second) = (asked.recv().await.unwrap(), asked.recv().await.unwrap());
+        let (first, second) = (requests.recv().await.unwrap(), requests.recv().await.unwrap());
         assert!(first.starts_with("PATCH /api/v1/namespaces/fleet/pods/worker-5d8f-x2"), "{first}");
         let head = first.to_lowercase();
         assert!(head.contains("authorization: bearer s3cr3t\r\n"), "{first}");
@@ -171,18 +175,18 @@ mod tests {
     }
 
     #[actix::test]
-    async fn what_could_not_be_told_is_told_again_and_a_pod_that_is_gone_is_not() {
-        let (cluster, mut asked, _files) = api(vec![403, 200, 404]).await;
+    async fn a_failed_update_is_retried_unless_the_pod_is_gone() {
+        let (cluster, mut requests, _files) = api(vec![403, 200, 404]).await;
         let mut pods = PodCosts::new(&cluster).unwrap();
-        pods.tell(costs(&[("a", 1)])).await;
+        pods.publish(costs(&[("a", 1)])).await;
         assert!(pods.failing);
-        pods.tell(costs(&[("a", 1)])).await;
+        pods.publish(costs(&[("a", 1)])).await;
         assert!(!pods.failing);
         for _ in 0..3 {
-            pods.tell(costs(&[("a", 1), ("gone", 1)])).await;
+            pods.publish(costs(&[("a", 1), ("gone", 1)])).await;
         }
         let mut count = 0;
-        while asked.try_recv().is_ok() {
+        while requests.try_recv().is_ok() {
             count += 1;
         }
         assert_eq!(count, 3);

@@ -1,4 +1,4 @@
-//! The calls to another machine: one pooled client, a limit of time on each, and every outcome counted.
+//! HTTP calls to another machine: one pooled client, with a timeout for each call and metrics of every outcome.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -22,27 +22,26 @@ use crate::model::error::{Error, Result, with_sources};
 use crate::model::session::SessionView;
 use crate::net::http::HttpClient;
 
-/// The longest answer that is read: some ten thousand sessions.
+/// The largest response that is read, in bytes: some ten thousand sessions fit in it.
 const ANSWER_LIMIT: usize = 16 << 20;
 
-/// How long an idle connection is kept. The original's servers close theirs after 5 s, and a request that meets the close
-/// is lost.
+/// How long an idle connection is kept: less than the 5 s after which the original's servers close theirs, since a request
+/// sent at that moment is lost.
 const KEEP_ALIVE: Duration = Duration::from_secs(4);
-/// How many connections there may be: a create holds one for as long as a browser takes to start, and a look at the
-/// machine must not wait for it.
+/// The maximum number of connections. A create occupies one while the browser starts, and polls must not wait for it.
 const CONNECTIONS: usize = 1024;
 
-/// What a machine was seen to be.
+/// The result of a poll.
 pub(super) struct Observation {
     pub health: Health,
     pub sessions: Vec<SessionView>,
-    /// It does not know better than we do: it stands before another machine, which does not answer.
+    /// Whether the machine itself relays to another one, which does not answer, so that its list may be out of date.
     pub stale: bool,
-    /// The ended ones, where they were asked for.
+    /// The ended sessions, if they were requested.
     pub ended: Option<Vec<SessionView>>,
 }
 
-/// Calls one machine. Cloning shares the connections.
+/// Calls one machine. Clones share the connections.
 #[derive(Clone)]
 pub(super) struct Calls {
     client: awc::Client,
@@ -52,21 +51,21 @@ pub(super) struct Calls {
 
 /// One call.
 pub(super) struct Call<'a> {
-    /// What the metrics call it.
+    /// The call's name in metrics.
     name: &'static str,
     method: Method,
-    /// With its query.
+    /// The path with its query.
     path: String,
     body: Option<Value>,
     limit: Duration,
     by: Option<&'a RequestId>,
 }
 
-/// What a machine answered, whatever it is.
+/// A response with any status.
 pub(super) struct Answer {
     pub status: u16,
     retry_after: Option<Duration>,
-    /// The type of its body.
+    /// The content type of its body.
     pub kind: Option<String>,
     pub body: Bytes,
 }
@@ -83,8 +82,8 @@ impl Calls {
         Self { client: client.build(), settings, metrics }
     }
 
-    /// Looks at everything that snapshots show.
-    pub async fn observe(&self, with_ended: bool) -> Result<Observation> {
+    /// Polls everything that snapshots contain.
+    pub async fn poll(&self, with_ended: bool) -> Result<Observation> {
         let limit = self.settings.poll_timeout;
         let get = |name, path: &str| Call {
             name,
@@ -96,13 +95,15 @@ impl Calls {
         };
         let ended = async {
             match with_ended {
-                true => self.ask::<Vec<Session>>(get("list_ended", "/sessions?ended=true")).await.map(Some),
+                true => {
+                    self.call_json::<Vec<Session>>(get("list_ended", "/sessions?ended=true")).await.map(Some)
+                }
                 false => Ok(None),
             }
         };
         let (health, sessions, ended) = futures_util::future::try_join3(
-            self.ask::<Health>(get("health", "/health")),
-            self.ask::<Vec<Session>>(get("list", "/sessions")),
+            self.call_json::<Health>(get("health", "/health")),
+            self.call_json::<Vec<Session>>(get("list", "/sessions")),
             ended,
         )
         .await?;
@@ -110,7 +111,7 @@ impl Calls {
             let wanted = sessions.into_iter().filter(|session| (session.status == Status::Dead) == dead);
             wanted.map(|session| view_of(session, &self.settings)).collect()
         };
-        // One that knows no ended sessions lists the live ones again.
+        // The original ignores `ended` and lists the live sessions again, so both lists are filtered by status.
         Ok(Observation {
             health,
             stale: sessions.iter().any(|session| session.stale == Some(true)),
@@ -130,27 +131,29 @@ impl Calls {
             limit,
             by: Some(by),
         };
-        self.ask::<Session>(call).await.map(|session| view_of(session, &self.settings))
+        self.call_json::<Session>(call).await.map(|session| view_of(session, &self.settings))
     }
 
     pub async fn find(&self, id: SessionId, by: &RequestId) -> Result<SessionView> {
-        // Whether ended sessions are wanted, the caller decides by the status; the original does not know the question.
+        // Callers filter ended sessions by the status, because the original does not support the parameter `ended` here.
         let call = self.on_session("find", Method::GET, id, "?ended=true", by);
-        let session = self.ask::<Session>(call).await?;
+        let session = self.call_json::<Session>(call).await?;
         Ok(view_of(session, &self.settings))
     }
 
     pub async fn touch(&self, id: SessionId, by: &RequestId) -> Result<SessionView> {
-        let session = self.ask::<Session>(self.on_session("touch", Method::POST, id, "/touch", by)).await?;
+        let session =
+            self.call_json::<Session>(self.on_session("touch", Method::POST, id, "/touch", by)).await?;
         Ok(view_of(session, &self.settings))
     }
 
     pub async fn delete(&self, id: SessionId, by: &RequestId) -> Result<Status> {
-        let deleted = self.ask::<Deleted>(self.on_session("delete", Method::DELETE, id, "", by)).await?;
+        let deleted =
+            self.call_json::<Deleted>(self.on_session("delete", Method::DELETE, id, "", by)).await?;
         Ok(deleted.status)
     }
 
-    /// Takes the machine out of service, its sessions too where they are to `end`, or back.
+    /// Starts or stops draining the machine; with `end`, its sessions are ended too.
     pub async fn drain(&self, on: bool, end: bool, by: &RequestId) -> Result<()> {
         let method = if on { Method::POST } else { Method::DELETE };
         let path = if on && end { "/drain?end=true" } else { "/drain" };
@@ -158,7 +161,9 @@ impl Calls {
         let call = Call { name: "drain", method, path: path.into(), body: None, limit, by: Some(by) };
         let accepted = self.call(call, |answer| self.accepted(answer)).await;
         match accepted {
-            Err(Error::Refused { status: 404 | 405, .. }) => Err(Error::NoDrain { what: self.what() }),
+            Err(Error::Refused { status: 404 | 405, .. }) => {
+                Err(Error::NoDrain { what: self.display_name() })
+            }
             accepted => accepted.map(|_| ()),
         }
     }
@@ -175,23 +180,23 @@ impl Calls {
         Call { name, method, path, body: None, limit: self.settings.request_timeout, by: Some(by) }
     }
 
-    /// Makes a call whose answer is JSON.
-    async fn ask<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T> {
+    /// Makes a call with a JSON response.
+    async fn call_json<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T> {
         let name = call.name;
         let read = |answer| {
             let Answer { body, .. } = self.accepted(answer)?;
-            let unclear = |error| self.broke(format!("its answer to '{name}' can't be understood: {error}"));
+            let unclear = |error| self.broken(format!("its answer to '{name}' can't be understood: {error}"));
             serde_json::from_slice(&body).map_err(unclear)
         };
         self.call(call, read).await
     }
 
-    /// Makes a call, and counts what its answer is read as.
+    /// Makes a call, parses its response, and records the outcome.
     pub(super) async fn call<T>(&self, call: Call<'_>, read: impl FnOnce(Answer) -> Result<T>) -> Result<T> {
         let (name, limit, started) = (call.name, call.limit, Instant::now());
         let answered = match tokio::time::timeout(limit, self.send(call)).await {
             Ok(answered) => answered.and_then(read),
-            Err(_) => Err(Error::UpstreamTimedOut { what: self.settings.what(), limit }),
+            Err(_) => Err(Error::UpstreamTimedOut { what: self.settings.display_name(), limit }),
         };
         let outcome = answered.as_ref().map_or_else(Error::code, |_| "ok");
         self.metrics.upstream(&self.settings.name, name, outcome, started.elapsed());
@@ -208,34 +213,36 @@ impl Calls {
             None => request.send(),
         };
         let mut answer = sent.await.map_err(|error| match error {
-            // Nothing of the request has left this machine.
+            // The request was not sent.
             SendRequestError::Connect(error) => {
-                Error::UpstreamUnreachable { what: self.what(), detail: with_sources(&error) }
+                Error::UpstreamUnreachable { what: self.display_name(), detail: with_sources(&error) }
             }
-            error => self.broke(error.to_string()),
+            error => self.broken(error.to_string()),
         })?;
         let text = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
         let retry_after = text(header::RETRY_AFTER).and_then(|wait| wait.parse().ok());
         let kind = text(header::CONTENT_TYPE).map(str::to_owned);
         let status = answer.status().as_u16();
-        let body = answer.body().limit(ANSWER_LIMIT).await.map_err(|error| self.broke(error.to_string()))?;
+        let body = answer.body().limit(ANSWER_LIMIT).await.map_err(|error| self.broken(error.to_string()))?;
         Ok(Answer { status, retry_after: retry_after.map(Duration::from_secs), kind, body })
     }
 
-    /// An answer that is no refusal.
+    /// Turns an error response into an error.
     pub(super) fn accepted(&self, answer: Answer) -> Result<Answer> {
         match answer.status {
             200..=299 => Ok(answer),
-            status => Err(Error::of_answer(self.what(), status, answer.retry_after, &answer.body)),
+            status => {
+                Err(Error::from_response(self.display_name(), status, answer.retry_after, &answer.body))
+            }
         }
     }
 
-    /// What errors call the machine.
-    pub(super) fn what(&self) -> Cow<'static, str> {
-        self.settings.what()
+    /// The machine's name in error texts.
+    pub(super) fn display_name(&self) -> Cow<'static, str> {
+        self.settings.display_name()
     }
 
-    pub(super) fn broke(&self, detail: String) -> Error {
-        Error::UpstreamBroke { what: self.what(), detail }
+    pub(super) fn broken(&self, detail: String) -> Error {
+        Error::UpstreamBroke { what: self.display_name(), detail }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether another machine answers: the breaker of a remote worker. Pure.
+//! The circuit breaker of a remote worker: whether its machine answers. Pure, without input and output.
 
 use std::time::Duration;
 
@@ -7,15 +7,14 @@ use tokio::time::Instant;
 
 use crate::supervision::Backoff;
 
-/// So many failures in a row open the breaker: one lost answer is no outage.
+/// How many failures in a row open the breaker; a single lost response is not an outage.
 const TOLERATED: usize = 2;
-/// How long the last known sessions of a worker that does not answer are shown.
+/// How long the last known sessions of a worker that does not answer are listed.
 pub(super) const MEMORY: Duration = Duration::from_secs(60);
-/// Waits between the probes of a worker that does not answer. The longest keeps a recovery within a few seconds.
+/// Waits between probes of a worker that does not answer; the longest bounds the time until a recovery is noticed.
 const PROBES: Backoff = Backoff { first: Duration::from_millis(250), longest: Duration::from_secs(5) };
 
-/// The state of the contact with one machine. The breaker is open while [`Self::outage`] tells why; then the only call
-/// that is made is one probe after each wait.
+/// The breaker's state. It is open while [`Self::outage`] returns a reason; then the only calls are probes.
 #[derive(Debug, Default)]
 pub(super) struct Contact {
     failures: usize,
@@ -24,35 +23,35 @@ pub(super) struct Contact {
 }
 
 impl Contact {
-    /// It answered.
+    /// Records a response.
     pub fn answered(&mut self, now: Instant, at: Timestamp) {
         *self = Self { failures: 0, last_error: None, last_answer: Some((now, at)) };
     }
 
-    /// When it last did.
+    /// When it last answered.
     pub fn last_answer(&self) -> Option<Timestamp> {
         self.last_answer.map(|(_, at)| at)
     }
 
-    /// It did not.
+    /// Records a failed call.
     pub fn failed(&mut self, error: String) {
         self.failures += 1;
         self.last_error = Some(error);
     }
 
-    /// Why no calls are made, while none are: it failed too often, or has never answered.
+    /// Why the breaker is open: too many failures, or no response yet. `None` while it is closed.
     pub fn outage(&self) -> Option<String> {
         let open = self.failures >= TOLERATED || self.last_answer.is_none();
         open.then(|| self.last_error.clone().unwrap_or_else(|| "it has not answered yet".to_owned()))
     }
 
-    /// Whether what was last known of it is too old to be shown.
+    /// Whether the last known sessions are too old to be listed.
     pub fn forgotten(&self, now: Instant) -> bool {
         self.last_answer.is_none_or(|(last, _)| now.duration_since(last) >= MEMORY)
     }
 
-    /// How long to wait before it is asked again: the interval, more or less by a tenth so that many controls don't ask
-    /// in step; after failures the breaker's wait. `chance` is in `0.0..1.0`.
+    /// The wait until the next poll: the interval with a jitter of a tenth, so that several controls don't poll in step, or the
+    /// breaker's backoff after failures. `chance` is in `0.0..1.0`.
     pub fn next_poll(&self, interval: Duration, chance: f64) -> Duration {
         match self.failures {
             0 => interval.mul_f64(0.9 + 0.2 * chance),
@@ -68,7 +67,7 @@ mod tests {
     const NOON: Timestamp = Timestamp::constant(1_769_860_800, 0);
 
     #[tokio::test(start_paused = true)]
-    async fn one_failure_is_forgiven_and_the_second_opens_the_breaker_until_an_answer() {
+    async fn one_failure_is_tolerated_and_the_second_opens_the_breaker_until_a_response() {
         let mut contact = Contact::default();
         assert_eq!(contact.last_answer(), None);
         assert_eq!(contact.outage().as_deref(), Some("it has not answered yet"));
@@ -84,7 +83,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn probes_come_soon_at_first_and_then_ever_later() {
+    async fn probes_are_frequent_at_first_and_back_off() {
         let mut contact = Contact::default();
         contact.answered(Instant::now(), NOON);
         let interval = Duration::from_secs(1);
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_known_is_remembered_for_a_minute() {
+    async fn known_sessions_are_kept_for_a_minute() {
         let mut contact = Contact::default();
         assert!(contact.forgotten(Instant::now()));
         contact.answered(Instant::now(), NOON);

@@ -1,4 +1,4 @@
-//! Taking another machine out of service, and back: the machine keeps that itself, for all who call it.
+//! Draining of another machine. The machine itself keeps the state, so it applies to all its callers.
 
 use actix::prelude::*;
 
@@ -18,7 +18,7 @@ impl Handler<Drain> for RemoteWorker {
         Box::pin(drained.into_actor(self).map(move |drained, this, _| {
             if drained.is_ok() {
                 this.known.drained(on);
-                this.publish();
+                this.publish_snapshot();
             }
             drained
         }))

@@ -1,7 +1,7 @@
-//! The remote worker actor: another machine's worker, or a worker's remote runner, behind a worker's messages.
+//! The remote worker actor, which handles a worker's messages by calling a worker or runner on another machine.
 //!
-//! It looks at the machine on a clock of its own and keeps the snapshot that all reads use, so no read waits for the
-//! machine. What is written through it is in the snapshot before the writer hears of it.
+//! It polls the machine and keeps the snapshot that all reads use, so no read waits for the machine. A write is in the
+//! snapshot before its caller gets the response.
 
 mod calls;
 mod contact;
@@ -39,23 +39,23 @@ use crate::worker::{
 
 pub use self::settings::{RemoteRole, RemoteSettings};
 
-/// Ended sessions change seldom: every so many polls they are listed too.
+/// Ended sessions change seldom, so they are listed only with every tenth poll.
 const ENDED_EVERY: u64 = 10;
 
-/// What a remote worker is built from, in each of its lives.
+/// What a remote worker is built from, at each start.
 #[derive(Clone)]
 pub struct RemoteParts {
-    /// How it is reached.
+    /// How the machine is reached.
     pub settings: Arc<RemoteSettings>,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
-    /// Where it tells what changes.
+    /// The bus on which changes are published.
     pub events: EventBus,
-    /// Where it shows itself; kept from one life to the next.
+    /// The channel for its snapshots, which survives restarts of the actor.
     pub snapshot: watch::Sender<Arc<WorkerSnapshot>>,
 }
 
-/// Another machine.
+/// A worker on another machine.
 pub struct RemoteWorker {
     lifeline: Lifeline<String>,
     settings: Arc<RemoteSettings>,
@@ -63,10 +63,10 @@ pub struct RemoteWorker {
     metrics: Metrics,
     events: EventBus,
     contact: Contact,
-    /// Whether the log says that it answers; `None` before the first contact.
+    /// Whether the last logged state was that it answers; `None` before the first contact.
     reported: Option<bool>,
     known: Known,
-    /// How many looks at the machine have begun.
+    /// The number of polls that have started.
     polls: u64,
     attachments: HashMap<AttachmentId, Option<Recipient<CloseAttachment>>>,
     last_attachment: AttachmentId,
@@ -75,7 +75,7 @@ pub struct RemoteWorker {
 }
 
 impl RemoteWorker {
-    /// Starts the actor, which looks at its machine at once.
+    /// Starts the actor, which polls its machine at once.
     pub fn start(
         parts: RemoteParts,
         parent: Recipient<ChildExited<String>>,
@@ -105,46 +105,46 @@ impl RemoteWorker {
     fn poll(&mut self, ctx: &mut Context<Self>) {
         self.polls += 1;
         let (number, calls) = (self.polls, self.calls.clone());
-        let with_ended = number % ENDED_EVERY == 1 || self.known.misses_endings();
-        let observe = async move { calls.observe(with_ended).await };
-        ctx.spawn(observe.into_actor(self).map(move |observed, this, ctx| {
-            this.observed(number, observed);
+        let with_ended = number % ENDED_EVERY == 1 || self.known.needs_ended();
+        let poll = async move { calls.poll(with_ended).await };
+        ctx.spawn(poll.into_actor(self).map(move |polled, this, ctx| {
+            this.polled(number, polled);
             let wait = this.contact.next_poll(this.settings.poll_interval, fastrand::f64());
             ctx.run_later(wait, Self::poll);
         }));
     }
 
-    fn observed(&mut self, number: u64, observed: Result<Observation>) {
-        match observed {
+    fn polled(&mut self, number: u64, polled: Result<Observation>) {
+        match polled {
             Ok(observation) => {
                 self.contact.answered(Instant::now(), Timestamp::now());
                 self.report_contact();
-                let changes = self.known.observed(number, observation);
-                self.tell(changes, None);
+                let changes = self.known.apply_poll(number, observation);
+                self.publish_changes(changes, None);
             }
             Err(error) => self.failed(&error),
         }
         if self.contact.forgotten(Instant::now()) {
             let forgotten = self.known.forget_sessions();
-            self.tell(forgotten, None);
+            self.publish_changes(forgotten, None);
         }
-        self.publish();
+        self.publish_snapshot();
     }
 
-    fn tell(&self, changes: Changes, by: Option<&RequestId>) {
+    fn publish_changes(&self, changes: Changes, by: Option<&RequestId>) {
         for (view, change) in changes {
             let by = by.or_else(|| self.known.deleted_by(view.spec.id)).cloned();
             self.events.publish(&self.settings.name, view, change, by);
         }
     }
 
-    /// A call came to nothing because of the machine.
+    /// Records a call that failed because of the machine.
     fn failed(&mut self, error: &Error) {
-        self.contact.failed(trouble(error));
+        self.contact.failed(describe_failure(error));
         self.report_contact();
     }
 
-    /// One line when the machine begins to answer, and one when it ceases to.
+    /// Logs when the machine starts to answer and when it stops.
     fn report_contact(&mut self) {
         let outage = self.contact.outage();
         if self.reported == Some(outage.is_none()) {
@@ -152,12 +152,14 @@ impl RemoteWorker {
         }
         self.reported = Some(outage.is_none());
         match outage {
-            None => log::info!("{} answers", self.settings.what()),
-            Some(why) => log::warn!("no calls to {} but probes: {why}", self.settings.what()),
+            None => log::info!("{} answers", self.settings.display_name()),
+            Some(why) => {
+                log::warn!("{} does not answer and is only probed: {why}", self.settings.display_name())
+            }
         }
     }
 
-    fn publish(&self) {
+    fn publish_snapshot(&self) {
         let outage = self.contact.outage();
         for status in Status::ALL {
             self.metrics.sessions(&self.settings.name, status, self.known.count(status));
@@ -165,16 +167,18 @@ impl RemoteWorker {
         let healthy = outage.is_none() && self.known.healthy();
         self.metrics.worker_healthy(&self.settings.name, healthy);
         let (sessions, ended) = self.known.sessions();
-        let told = self.known.facts().filter(|_| outage.is_none());
-        let facts = self.settings.facts(told, sessions.len(), self.draining);
+        let reported = self.known.facts().filter(|_| outage.is_none());
+        let facts = self.settings.facts(reported, sessions.len(), self.draining);
         self.snapshot.send_replace(Arc::new(WorkerSnapshot {
             stale: (outage.is_some() || self.known.stale()) && !sessions.is_empty(),
             sessions,
             ended,
             healthy,
             version: self.known.version().to_owned(),
-            // What it said of itself before is no longer so.
-            checks: outage.as_ref().map_or_else(|| self.known.checks(), |why| self.settings.role.fails(why)),
+            // The checks that it reported earlier are out of date.
+            checks: outage
+                .as_ref()
+                .map_or_else(|| self.known.checks(), |why| self.settings.role.failing_check(why)),
             unreachable: outage,
             supports_vnc: self.settings.supports_vnc,
             screen: None,
@@ -185,15 +189,17 @@ impl RemoteWorker {
         }));
     }
 
-    /// Why nothing is asked of the machine now.
+    /// Why the machine can't be called now.
     fn refusal(&self) -> Option<Error> {
         if self.draining {
             return Some(Error::Draining);
         }
-        self.contact.outage().map(|detail| Error::UpstreamUnreachable { what: self.settings.what(), detail })
+        self.contact
+            .outage()
+            .map(|detail| Error::UpstreamUnreachable { what: self.settings.display_name(), detail })
     }
 
-    /// What a write came to is shown before its writer hears of it.
+    /// Applies the outcome of a write to the snapshot, before it is returned to the caller.
     fn written<T>(
         &mut self,
         answer: Result<T>,
@@ -202,20 +208,20 @@ impl RemoteWorker {
     ) -> Result<T> {
         match &answer {
             Ok(answer) => {
-                let changes = self.known.written(self.polls, write(answer));
-                self.tell(changes, Some(&by));
-                self.publish();
+                let changes = self.known.apply_write(self.polls, write(answer));
+                self.publish_changes(changes, Some(&by));
+                self.publish_snapshot();
             }
             Err(error @ (Error::UpstreamUnreachable { .. } | Error::UpstreamTimedOut { .. })) => {
                 self.failed(error);
-                self.publish();
+                self.publish_snapshot();
             }
             Err(_) => {}
         }
         answer
     }
 
-    /// Ends a session whose asker leaves before it has taken it.
+    /// Deletes a session whose caller disconnects before it receives the session.
     fn delete_unclaimed(
         &mut self,
         id: SessionId,
@@ -225,7 +231,7 @@ impl RemoteWorker {
     ) {
         ctx.spawn(claimant.left().into_actor(self).map(move |left, _, ctx| {
             if left {
-                // One message for each create.
+                // Bounded: one message for each create.
                 ctx.notify(DeleteSession { id, by });
             }
         }));
@@ -233,14 +239,14 @@ impl RemoteWorker {
 
     fn close_attachments(&mut self, reason: &str) {
         for close in self.attachments.values().flatten() {
-            // One message for each client.
+            // Bounded: one message for each client.
             close.do_send(CloseAttachment { reason: reason.to_owned() });
         }
     }
 }
 
-/// What a call came to, said of the machine, whose name stands beside it wherever it is shown.
-fn trouble(error: &Error) -> String {
+/// Describes a failed call without the machine's name, which is shown beside it anyway.
+fn describe_failure(error: &Error) -> String {
     match error {
         Error::UpstreamUnreachable { detail, .. } | Error::UpstreamBroke { detail, .. } => detail.clone(),
         Error::UpstreamTimedOut { limit, .. } => {
@@ -255,7 +261,7 @@ impl Actor for RemoteWorker {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        self.publish();
+        self.publish_snapshot();
         self.poll(ctx);
     }
 }
@@ -280,20 +286,20 @@ impl Handler<CreateSession> for RemoteWorker {
         request.idle_ttl = request.idle_ttl.or(self.settings.default_idle_ttl);
         request.headless = request.headless.or(self.settings.default_headless);
         let (calls, started) = (self.calls.clone(), Instant::now());
-        // A camofleet notices that this call is broken off, and ends what it had begun. An original does not: there the
-        // session has to come first, for its id is not known before.
-        let notices = self.known.facts().is_some();
+        // A camofleet notices when this call is cancelled, and ends the session. The original does not, so the call has to
+        // complete first, because the session's id is not known before.
+        let notices_cancel = self.known.facts().is_some();
         let waiting = claimant.clone();
         let created = async move {
-            let broken_off = async {
-                match notices {
+            let cancelled = async {
+                match notices_cancel {
                     true => waiting.leaves().await,
                     false => std::future::pending().await,
                 }
             };
             let created = tokio::select! {
                 biased;
-                () = broken_off => Err(Error::Cancelled),
+                () = cancelled => Err(Error::Cancelled),
                 created = calls.create(&request, &by) => created.map(Arc::new),
             };
             (created, by)
@@ -337,9 +343,9 @@ impl Handler<DeleteSession> for RemoteWorker {
                 this.metrics.deleted(started.elapsed());
             }
             if deleted == Err(Error::SessionNotFound) {
-                let changes = this.known.written(this.polls, Written::Gone(id));
-                this.tell(changes, Some(&by));
-                this.publish();
+                let changes = this.known.apply_write(this.polls, Written::Gone(id));
+                this.publish_changes(changes, Some(&by));
+                this.publish_snapshot();
             }
             this.written(deleted, by, |status| Written::Deleted(id, *status))
         }))
@@ -369,21 +375,21 @@ impl Handler<AttachClient> for RemoteWorker {
             return Err(refusal);
         }
         let view = self.known.live(id);
-        let told = view.and_then(|view| view.endpoint.clone());
-        // A browser's own server, of an original runner, is no business of the token.
-        let authorization = if told.is_none() { self.settings.authorization() } else { None };
-        let url = told.map_or_else(|| self.settings.websocket(id), Ok)?;
+        let endpoint = view.and_then(|view| view.endpoint.clone());
+        // An original runner names the browser's own server, which must not receive the token.
+        let authorization = if endpoint.is_none() { self.settings.authorization() } else { None };
+        let url = endpoint.map_or_else(|| self.settings.websocket(id), Ok)?;
         self.last_attachment += 1;
         self.attachments.insert(self.last_attachment, None);
         Ok(AttachmentTicket {
             upstream: Upstream {
                 url,
-                what: self.settings.what(),
+                what: self.settings.display_name(),
                 name: self.settings.name.clone().into(),
                 hop: true,
                 authorization,
             },
-            // The machine keeps the session's real clock, and sees the same traffic.
+            // The machine keeps the session's real clock, because it sees the same traffic.
             activity: view.map_or_else(ActivityClock::new, |view| view.activity.clone()),
             metrics: self.metrics.clone(),
             by,
@@ -418,11 +424,11 @@ impl Handler<ShutDown> for RemoteWorker {
     type Result = ();
 
     fn handle(&mut self, _: ShutDown, ctx: &mut Context<Self>) {
-        log::debug!("{} is left alone", self.lifeline.key());
+        log::debug!("{} is no longer polled: camofleet is shutting down", self.lifeline.key());
         self.draining = true;
-        // Its sessions are the machine's, and go on.
+        // The sessions belong to the machine and go on.
         self.close_attachments("camofleet is shutting down");
-        self.publish();
+        self.publish_snapshot();
         ctx.stop();
     }
 }

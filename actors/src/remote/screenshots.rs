@@ -1,4 +1,4 @@
-//! How another machine is asked for a picture of a session's screen.
+//! Screenshots of sessions on another machine.
 
 use actix::prelude::*;
 use awc::http::Method;
@@ -20,15 +20,15 @@ impl Calls {
     }
 
     fn read(&self, answer: Answer) -> Result<Bytes> {
-        // One that has no such route knows nothing of the session either, and says so in whatever words.
+        // A machine without this route does not answer with the code for an unknown session.
         let code = serde_json::from_slice::<ErrorBody>(&answer.body).unwrap_or_default().code;
         if matches!(answer.status, 404 | 405) && code != ErrorCode::SessionNotFound.as_str() {
-            return Err(Error::NoScreenshots { what: self.what() });
+            return Err(Error::NoScreenshots { what: self.display_name() });
         }
         let Answer { kind, body, .. } = self.accepted(answer)?;
         match kind {
             Some(kind) if kind == "image/jpeg" => Ok(body),
-            kind => Err(self.broke(format!("its picture is '{}'", kind.unwrap_or_default()))),
+            kind => Err(self.broken(format!("its picture is '{}'", kind.unwrap_or_default()))),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Sessions of another machine, as this process shows them.
+//! Converts sessions of another machine into this process' views.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use super::{RemoteRole, RemoteSettings};
 use crate::model::activity::ActivityClock;
 use crate::model::session::{Ending, SessionSpec, SessionView, VncView};
 
-/// Where a runner that does not relay has the server of a session's browser. One that does is dialled at the address
-/// that it is called by: it can't know which that is.
+/// The address of the browser's server at a runner that does not relay. `None` for one that relays: it is dialled at the
+/// configured address, because it can't know by which address it is reached.
 fn browser_endpoint(endpoint: &str, id: SessionId) -> Option<Url> {
     let url = Url::parse(endpoint).ok()?;
     let relayed = url.path().ends_with(&format!("/sessions/{id}/ws"));
     (matches!(url.scheme(), "ws" | "wss") && url.has_host() && !relayed).then_some(url)
 }
 
-/// A session of a worker or of a runner, its live view under the public addresses of its worker.
+/// Converts a session of a worker or runner, with the public URLs of its live view.
 pub(super) fn view_of(session: Session, settings: &RemoteSettings) -> SessionView {
     let endpoint = match settings.role {
         RemoteRole::Runner => browser_endpoint(&session.ws_endpoint, session.id),
@@ -84,7 +84,7 @@ mod tests {
     const ID: &str = "6a3e1f0c-8f0e-4a52-9a53-0d7f6f1c2b11";
 
     #[test]
-    fn a_session_of_the_original_worker_is_read() {
+    fn a_session_of_the_original_worker_is_converted() {
         let read = view(json!({
             "id": ID, "status": "READY", "created_at": "2026-01-31T12:00:00.123456+00:00",
             "last_seen_at": "2026-01-31T12:00:05.5", "browser": "camoufox", "headless": false, "idle_ttl_seconds": 60,
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_of_the_original_runner_is_read() {
+    fn a_session_of_the_original_runner_is_converted() {
         let body = |vnc: bool, info: Value| {
             json!({
                 "id": ID, "status": "INIT", "created_at": "2026-01-31T12:00:00Z", "last_seen_at": "2026-01-31T12:00:00Z",
@@ -119,12 +119,12 @@ mod tests {
         );
         let unpublished = view(body(true, json!({"ws": null, "http": null, "password_protected": true})));
         let vnc = unpublished.vnc.unwrap();
-        assert_eq!((vnc.id, vnc.links.http), (None, None), "without an id no address is half filled in");
+        assert_eq!((vnc.id, vnc.links.http), (None, None), "without an id there is no incomplete URL");
         assert!(vnc.links.password_protected);
     }
 
     #[test]
-    fn an_end_that_only_a_newer_version_knows_is_still_an_end() {
+    fn an_unknown_end_reason_is_still_an_end() {
         let read = view(json!({
             "id": ID, "status": "DEAD", "created_at": "2026-01-31T12:00:00Z", "last_seen_at": "2026-01-31T12:00:00Z",
             "end_reason": "struck_by_lightning", "end_detail": "bang", "ended_at": "2026-01-31T12:00:09Z",
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_runner_that_relays_is_dialled_where_it_is_called_and_another_where_it_says() {
+    fn a_runner_that_relays_is_dialled_at_its_configured_address_and_another_at_the_reported_one() {
         let id = SessionId::from_u128(7);
         let relayed = format!("ws://runner:8070/sessions/{id}/ws");
         for (endpoint, expected) in [

@@ -13,50 +13,49 @@ use crate::model::links::LinkTemplates;
 use crate::net::relay::dial::basic_authorization;
 use crate::worker::Check;
 
-/// Which of the two roles the machine plays: they differ in what a session's endpoint is relative to, and in nothing
-/// else that is asked of them.
+/// The role of the machine. Their APIs differ only in what a session's endpoint is relative to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RemoteRole {
-    /// A worker, asked by a control.
+    /// A worker, called by a control.
     Worker,
-    /// A runner, asked by its worker.
+    /// A runner, called by its worker.
     Runner,
 }
 
-/// How a remote worker is reached.
+/// How another machine is reached.
 #[derive(Debug, Clone)]
 pub struct RemoteSettings {
     /// Its name.
     pub name: String,
-    /// What it is.
+    /// Its role.
     pub role: RemoteRole,
-    /// Where its API is: `http` or `https`, with or without a path.
+    /// The base URL of its API: `http` or `https`, with or without a path.
     pub url: Url,
-    /// The token that it asks for, if any; it is sent instead of a name and password in the URL.
+    /// Its access token, if it has one; it is sent instead of a name and password in the URL.
     pub token: Option<String>,
-    /// Whether it takes sessions with a live view.
+    /// Whether it supports sessions with a live view.
     pub supports_vnc: bool,
-    /// The public addresses of its live views.
+    /// The templates of the public URLs of its live views.
     pub links: LinkTemplates,
-    /// The idle TTL of sessions whose request names none; `None` leaves it to the machine.
+    /// The idle TTL that is sent if a request names none; `None` leaves the default to the machine.
     pub default_idle_ttl: Option<Duration>,
-    /// Whether such sessions are headless; `None` leaves it to the machine.
+    /// The value of `headless` that is sent if a request has none; `None` leaves the default to the machine.
     pub default_headless: Option<bool>,
-    /// How often it is looked at.
+    /// The interval between polls.
     pub poll_interval: Duration,
-    /// How long it may take to show itself.
+    /// The timeout of a poll.
     pub poll_timeout: Duration,
-    /// How long it may take to accept a connection.
+    /// The timeout for establishing a connection.
     pub connect_timeout: Duration,
-    /// How long it may take to answer anything but a create.
+    /// The timeout of all other calls but create.
     pub request_timeout: Duration,
-    /// How long it may take to create a session.
+    /// The timeout of a create.
     pub create_timeout: Duration,
 }
 
 impl RemoteRole {
-    /// All that can be said of a machine that does not answer.
-    pub(super) fn fails(self, why: &str) -> BTreeMap<Cow<'static, str>, Check> {
+    /// The checks of a machine that does not answer.
+    pub(super) fn failing_check(self, why: &str) -> BTreeMap<Cow<'static, str>, Check> {
         let name = match self {
             Self::Worker => "worker",
             Self::Runner => "runner",
@@ -66,7 +65,7 @@ impl RemoteRole {
 }
 
 impl RemoteSettings {
-    /// Its host, as it stands in a URL: an IPv6 address has its brackets.
+    /// Its host as in a URL, with brackets around an IPv6 address.
     pub(super) fn host(&self) -> &str {
         self.url.host_str().unwrap_or_default()
     }
@@ -74,31 +73,31 @@ impl RemoteSettings {
     /// The URL of a path of its API.
     pub(super) fn at(&self, path: &str) -> String {
         let mut url = self.url.clone();
-        // The user's name travels in a header. An http URL always has a host, and so can do without it.
+        // User name and password are sent in a header. Removing them can't fail for an http URL, which always has a host.
         let _ = url.set_username("").and_then(|()| url.set_password(None));
         url.set_fragment(None);
         url.set_query(None);
         format!("{}{path}", url.as_str().trim_end_matches('/'))
     }
 
-    /// The `Authorization` header of whatever is asked of it, if it takes one.
+    /// The `Authorization` header of all calls, if there is one.
     pub(super) fn authorization(&self) -> Option<String> {
         self.token.as_ref().map(|token| format!("Bearer {token}")).or_else(|| basic_authorization(&self.url))
     }
 
-    /// What errors call it.
-    pub(super) fn what(&self) -> Cow<'static, str> {
+    /// Its name in error texts.
+    pub(super) fn display_name(&self) -> Cow<'static, str> {
         match self.role {
             RemoteRole::Worker => format!("worker '{}'", self.name).into(),
             RemoteRole::Runner => format!("the runner at {}", self.at("")).into(),
         }
     }
 
-    /// What it `told` of itself, as its callers here find it: with the defaults that are asked of it, and with the
-    /// sessions that are shown of it, which can be newer.
-    pub(super) fn facts(&self, told: Option<&Facts>, sessions: usize, draining: bool) -> Option<Facts> {
+    /// The facts that it reported, adjusted for callers of this process: with the defaults that are sent to it, and with the
+    /// number of sessions that are listed here, which may be newer.
+    pub(super) fn facts(&self, reported: Option<&Facts>, sessions: usize, draining: bool) -> Option<Facts> {
         let own_defaults = self.default_idle_ttl.is_some() || self.default_headless.is_some();
-        let mut facts = told.cloned().or_else(|| own_defaults.then(Facts::default))?;
+        let mut facts = reported.cloned().or_else(|| own_defaults.then(Facts::default))?;
         facts.sessions = sessions;
         facts.draining |= draining;
         facts.defaults.idle_ttl = self.default_idle_ttl.or(facts.defaults.idle_ttl);
@@ -108,17 +107,19 @@ impl RemoteSettings {
 
     /// The WebSocket of a session.
     pub(super) fn websocket(&self, session: SessionId) -> Result<Url> {
-        let unusable =
-            |_| Error::UpstreamBroke { what: self.what(), detail: "its address is no URL".to_owned() };
+        let unusable = |_| Error::UpstreamBroke {
+            what: self.display_name(),
+            detail: "its address is no URL".to_owned(),
+        };
         let mut url = Url::parse(&self.at(&format!("/sessions/{session}/ws"))).map_err(unusable)?;
         let scheme = if self.url.scheme() == "https" { "wss" } else { "ws" };
-        // Both are special schemes, which may replace one another.
+        // Can't fail: all four are special schemes, which may replace one another.
         let _ = url.set_scheme(scheme);
         Ok(url)
     }
 }
 
-/// A machine with nothing special about it.
+/// Typical settings for tests.
 #[cfg(test)]
 pub(super) fn settings_of(url: &str) -> RemoteSettings {
     let second = Duration::from_secs(1);
@@ -165,28 +166,28 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_that_are_asked_of_a_machine_are_shown_instead_of_its_own() {
-        let defaults = |settings: &RemoteSettings, told: Option<&Facts>| {
-            settings.facts(told, 3, true).map(|facts| {
+    fn defaults_that_are_sent_to_a_machine_are_listed_instead_of_its_own() {
+        let defaults = |settings: &RemoteSettings, reported: Option<&Facts>| {
+            settings.facts(reported, 3, true).map(|facts| {
                 assert_eq!((facts.sessions, facts.draining), (3, true));
                 (facts.capacity, facts.defaults.idle_ttl.map(|ttl| ttl.as_secs()), facts.defaults.headless)
             })
         };
-        let told = SessionDefaults {
+        let reported = SessionDefaults {
             idle_ttl: Some(Duration::from_secs(60)),
             headless: Some(true),
             ..SessionDefaults::default()
         };
-        let told = Facts { sessions: 1, capacity: Some(9), defaults: told, ..Facts::default() };
+        let reported = Facts { sessions: 1, capacity: Some(9), defaults: reported, ..Facts::default() };
         let without = settings_of("http://h");
-        assert_eq!(defaults(&without, Some(&told)), Some((Some(9), Some(60), Some(true))));
-        assert_eq!(defaults(&without, None), None, "of a machine that tells nothing nothing is known");
+        assert_eq!(defaults(&without, Some(&reported)), Some((Some(9), Some(60), Some(true))));
+        assert_eq!(defaults(&without, None), None, "a machine that reports no facts has none");
         let with = RemoteSettings {
             default_idle_ttl: Some(Duration::from_secs(90)),
             default_headless: Some(false),
             ..without
         };
-        assert_eq!(defaults(&with, Some(&told)), Some((Some(9), Some(90), Some(false))));
+        assert_eq!(defaults(&with, Some(&reported)), Some((Some(9), Some(90), Some(false))));
         assert_eq!(defaults(&with, None), Some((None, Some(90), Some(false))));
     }
 }

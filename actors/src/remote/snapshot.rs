@@ -1,4 +1,4 @@
-//! What is known of another machine's sessions: what was seen of them, and what was written since. Pure.
+//! The known state of another machine: the last poll merged with writes since. Pure, without input and output.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -16,38 +16,37 @@ use crate::worker::{Check, ENDED_LIMIT, WorkerSnapshot};
 
 /// The outcome of a write.
 pub(super) enum Written {
-    /// The session is like this now.
+    /// The new state of a session.
     Live(Arc<SessionView>),
-    /// The same, by a touch.
+    /// The new state of a session after a touch.
     Touched(Arc<SessionView>),
-    /// It was deleted, and stands so.
+    /// A session was deleted, and has this status now.
     Deleted(SessionId, Status),
-    /// There is no such session.
+    /// The session does not exist.
     Gone(SessionId),
 }
 
-/// Everything that is known of one machine.
+/// The known state of one machine.
 #[derive(Default)]
 pub(super) struct Known {
     health: Option<Health>,
     stale: bool,
     live: Vec<Arc<SessionView>>,
     ended: Vec<Arc<SessionView>>,
-    /// Sessions that were written, and how many looks had begun by then: what a look that began before the write saw
-    /// of them is older than the write. `None`: it is gone.
+    /// Sessions that were written, each with the number of polls that had started by then: a poll that started before the
+    /// write may return an older state. `None`: the session is gone.
     written: HashMap<SessionId, (u64, Option<Arc<SessionView>>)>,
-    /// Sessions whose delete is under way, and the request that asked for it: its answer tells of their ends, not a look
-    /// that comes in between.
+    /// Sessions with a pending delete, and the id of its request: the response to it reports the end, not a poll in between.
     deleting: HashMap<SessionId, RequestId>,
-    /// Sessions that are no longer there, and whose ends were not seen yet.
+    /// Sessions that are no longer listed, and were not yet seen among the ended ones.
     vanished: HashMap<SessionId, Arc<SessionView>>,
 }
 
-/// The changes to tell, each with the session as it is after it.
+/// Changes to publish, each with the session after it.
 pub(super) type Changes = Vec<(Arc<SessionView>, Change)>;
 
 impl Known {
-    /// Begins with what an earlier life of the actor left.
+    /// Starts with the last snapshot of the actor's previous start.
     pub fn after(before: &WorkerSnapshot) -> Self {
         Self { live: before.sessions.clone(), ended: before.ended.clone(), ..Self::default() }
     }
@@ -68,14 +67,14 @@ impl Known {
         self.health.as_ref()?.facts.as_ref()
     }
 
-    /// The machine has been taken out of service, or back, and says so at the next look.
+    /// Records that draining was started or stopped, which the next poll will report too.
     pub fn drained(&mut self, on: bool) {
         if let Some(facts) = self.health.as_mut().and_then(|health| health.facts.as_mut()) {
             facts.draining = on;
         }
     }
 
-    /// Whether the machine itself only remembers its sessions.
+    /// Whether the machine itself reports its sessions as last seen.
     pub fn stale(&self) -> bool {
         self.stale
     }
@@ -93,12 +92,12 @@ impl Known {
         self.live.iter().chain(&self.ended).filter(|view| view.status == status).count()
     }
 
-    /// Whether the list of ended sessions is worth a call.
-    pub fn misses_endings(&self) -> bool {
+    /// Whether the ended sessions have to be polled, to find out how some sessions ended.
+    pub fn needs_ended(&self) -> bool {
         !self.vanished.is_empty()
     }
 
-    /// The machine has been silent for too long; tells what is forgotten.
+    /// Drops all sessions of a machine that was silent for too long; returns the changes.
     pub fn forget_sessions(&mut self) -> Changes {
         self.written.clear();
         let vanished = std::mem::take(&mut self.vanished).into_values();
@@ -106,11 +105,11 @@ impl Known {
         forgotten.map(|view| (view, Change::Forgotten)).collect()
     }
 
-    /// Takes in what the look with this number saw; tells what changed.
-    pub fn observed(&mut self, number: u64, observation: Observation) -> Changes {
+    /// Applies the result of the poll with this number; returns the changes.
+    pub fn apply_poll(&mut self, number: u64, observation: Observation) -> Changes {
         let Observation { health, sessions, stale, ended } = observation;
         (self.health, self.stale) = (Some(health), stale);
-        // A look that began after the write has seen it.
+        // Writes before the start of this poll are contained in its result.
         self.written.retain(|_, (polls, _)| *polls >= number);
         let mut live: Vec<Arc<SessionView>> = Vec::with_capacity(sessions.len());
         for view in sessions {
@@ -138,44 +137,44 @@ impl Known {
         let now: HashSet<SessionId> = self.live.iter().map(|view| view.spec.id).collect();
         self.vanished.extend(before.into_iter().filter(|(id, _)| !now.contains(id)));
         if let Some(ended) = ended {
-            self.take_ended(ended, &mut changes);
+            self.apply_ended(ended, &mut changes);
         }
         changes
     }
 
-    fn take_ended(&mut self, ended: Vec<SessionView>, changes: &mut Changes) {
+    fn apply_ended(&mut self, ended: Vec<SessionView>, changes: &mut Changes) {
         let listed: Vec<Arc<SessionView>> = ended.into_iter().map(Arc::new).collect();
         for view in &listed {
             if self.vanished.remove(&view.spec.id).is_some() {
                 changes.push((Arc::clone(view), Change::Ended));
             }
         }
-        // One that the machine does not remember either has ended all the same.
+        // A session that the machine lists nowhere has ended as well.
         changes.extend(self.vanished.drain().map(|(_, view)| (view, Change::Forgotten)));
-        // The original remembers none: those that were deleted through here are kept then.
+        // The original lists no ended sessions; then those that were deleted through this process are kept.
         if !listed.is_empty() {
             self.ended = listed;
         }
         self.ended.truncate(ENDED_LIMIT);
     }
 
-    /// A delete of a session is sent.
+    /// Records that a delete was sent.
     pub fn delete_sent(&mut self, id: SessionId, by: RequestId) {
         self.deleting.insert(id, by);
     }
 
-    /// A delete of a session has been answered.
+    /// Records that a delete was answered.
     pub fn delete_answered(&mut self, id: SessionId) {
         self.deleting.remove(&id);
     }
 
-    /// The request that whatever a look sees of a session is owed to, if one is ending it.
+    /// The request that is deleting a session, if any, which then is the cause of the changes that polls see.
     pub fn deleted_by(&self, id: SessionId) -> Option<&RequestId> {
         self.deleting.get(&id)
     }
 
-    /// Takes in what a write came to, after so many looks had begun; tells what changed.
-    pub fn written(&mut self, polls: u64, written: Written) -> Changes {
+    /// Applies the outcome of a write, given the number of polls that have started; returns the changes.
+    pub fn apply_write(&mut self, polls: u64, written: Written) -> Changes {
         match written {
             Written::Live(view) => {
                 let id = view.spec.id;
@@ -208,7 +207,7 @@ impl Known {
                     ..(*view).clone()
                 });
                 if status != Status::Dead {
-                    // Its machine takes its time: the next look shows how far it is.
+                    // The machine is still ending it: the next poll reports its state.
                     self.written.remove(&id);
                     self.live.push(Arc::clone(&dead));
                     return vec![(dead, Change::Ending)];
@@ -218,7 +217,7 @@ impl Known {
                 vec![(dead, Change::Ended)]
             }
             Written::Touched(view) => {
-                let mut changes = self.written(polls, Written::Live(Arc::clone(&view)));
+                let mut changes = self.apply_write(polls, Written::Live(Arc::clone(&view)));
                 changes.push((view, Change::Touched));
                 changes
             }
@@ -231,7 +230,7 @@ impl Known {
     }
 }
 
-/// The checks of a health, each with whether it fails.
+/// The checks of a health report, each with whether it fails.
 fn checks_of(health: &Health) -> BTreeMap<Cow<'static, str>, Check> {
     let check = |(name, text): (&String, &String)| {
         let check = Check { ok: !health.failing.contains(name), text: text.clone() };
@@ -240,7 +239,7 @@ fn checks_of(health: &Health) -> BTreeMap<Cow<'static, str>, Check> {
     health.checks.iter().map(check).collect()
 }
 
-/// What happened to a session between two looks at it, as far as the looks tell.
+/// The changes of a session that can be derived from two polls.
 fn differences(before: Option<&Arc<SessionView>>, now: &SessionView) -> Vec<Change> {
     let mut changes = Vec::new();
     if before.is_none() {
@@ -289,91 +288,100 @@ mod tests {
     }
 
     #[test]
-    fn a_look_that_began_before_a_write_does_not_undo_it() {
+    fn a_poll_that_started_before_a_write_does_not_undo_it() {
         let (old, new) = (a_view(), a_view());
         let mut known = Known::default();
-        known.observed(1, observation(&[&old], None));
-        // Look 2 is under way when one session is created and the other deleted.
-        known.written(2, Written::Live(Arc::new(new.clone())));
-        known.written(2, Written::Deleted(old.spec.id, Status::Dead));
-        known.observed(2, observation(&[&old], None));
+        known.apply_poll(1, observation(&[&old], None));
+        // Poll 2 is in progress when one session is created and the other deleted.
+        known.apply_write(2, Written::Live(Arc::new(new.clone())));
+        known.apply_write(2, Written::Deleted(old.spec.id, Status::Dead));
+        known.apply_poll(2, observation(&[&old], None));
         assert_eq!(ids(&known.sessions().0), [new.spec.id]);
-        known.observed(3, observation(&[], None));
-        assert!(known.sessions().0.is_empty(), "a look that began after the write knows better");
+        known.apply_poll(3, observation(&[], None));
+        assert!(known.sessions().0.is_empty(), "a poll that started after the write is newer");
     }
 
     #[test]
-    fn a_touch_is_shown_although_a_look_under_way_saw_the_session_before_it() {
+    fn a_touch_is_kept_although_a_poll_in_progress_saw_the_session_before_it() {
         let before = a_view();
         let mut known = Known::default();
-        known.observed(1, observation(&[&before], None));
+        known.apply_poll(1, observation(&[&before], None));
         let touched = SessionView { attached: 7, ..before.clone() };
-        known.written(2, Written::Live(Arc::new(touched)));
-        known.observed(2, observation(&[&before], None));
+        known.apply_write(2, Written::Live(Arc::new(touched)));
+        known.apply_poll(2, observation(&[&before], None));
         assert_eq!(known.live(before.spec.id).unwrap().attached, 7);
     }
 
     #[test]
-    fn what_happens_between_two_looks_is_told() {
+    fn changes_between_two_polls_are_reported() {
         let view = a_view();
         let mut known = Known::default();
-        assert_eq!(names(&known.observed(1, observation(&[&view], None))), [Change::Created, Change::Ready]);
-        assert_eq!(names(&known.observed(2, observation(&[&view], None))), []);
+        assert_eq!(
+            names(&known.apply_poll(1, observation(&[&view], None))),
+            [Change::Created, Change::Ready]
+        );
+        assert_eq!(names(&known.apply_poll(2, observation(&[&view], None))), []);
         let attached = SessionView { attached: 1, ..view.clone() };
-        assert_eq!(names(&known.observed(3, observation(&[&attached], None))), [Change::Attached]);
+        assert_eq!(names(&known.apply_poll(3, observation(&[&attached], None))), [Change::Attached]);
         let restarted = SessionView { restarts: 1, ..view.clone() };
-        let changes = names(&known.observed(4, observation(&[&restarted], None)));
+        let changes = names(&known.apply_poll(4, observation(&[&restarted], None)));
         assert!(
             matches!(changes[..], [Change::Restarting { .. }, Change::Ready, Change::Detached]),
             "{changes:?}"
         );
-        known.observed(5, observation(&[], None));
-        assert!(known.misses_endings());
+        known.apply_poll(5, observation(&[], None));
+        assert!(known.needs_ended());
         let ending = Ending { at: jiff::Timestamp::now(), reason: EndReason::Expired, detail: String::new() };
         let dead = SessionView { status: Status::Dead, ending: Some(ending), ..view.clone() };
-        assert_eq!(names(&known.observed(6, observation(&[], Some(&[&dead])))), [Change::Ended]);
-        assert!(!known.misses_endings());
+        assert_eq!(names(&known.apply_poll(6, observation(&[], Some(&[&dead])))), [Change::Ended]);
+        assert!(!known.needs_ended());
         assert_eq!(ids(&known.sessions().1), [view.spec.id]);
     }
 
     #[test]
-    fn a_session_deleted_here_is_remembered_with_its_reason_also_where_the_machine_remembers_none() {
+    fn a_session_deleted_here_is_listed_with_its_reason_even_if_the_machine_lists_no_ended_ones() {
         let view = a_view();
         let mut known = Known::default();
-        known.observed(1, observation(&[&view], None));
-        assert_eq!(names(&known.written(1, Written::Deleted(view.spec.id, Status::Dead))), [Change::Ended]);
-        known.observed(2, observation(&[], Some(&[])));
+        known.apply_poll(1, observation(&[&view], None));
+        assert_eq!(
+            names(&known.apply_write(1, Written::Deleted(view.spec.id, Status::Dead))),
+            [Change::Ended]
+        );
+        known.apply_poll(2, observation(&[], Some(&[])));
         let (_, ended) = known.sessions();
         assert_eq!(ended[0].ending.as_ref().map(|ending| ending.reason), Some(EndReason::Deleted));
     }
 
     #[test]
-    fn the_end_of_a_session_that_is_being_deleted_is_told_by_the_delete_s_answer_alone() {
+    fn the_end_of_a_session_with_a_pending_delete_is_reported_only_by_the_response() {
         let view = a_view();
         let mut known = Known::default();
-        known.observed(1, observation(&[&view], None));
+        known.apply_poll(1, observation(&[&view], None));
         let by = RequestId::random();
         known.delete_sent(view.spec.id, by.clone());
         let ending = SessionView { status: Status::Terminating, ..view.clone() };
-        assert_eq!(names(&known.observed(2, observation(&[&ending], None))), [Change::Ending]);
-        assert_eq!(known.deleted_by(view.spec.id), Some(&by), "and that is owed to the delete");
-        assert_eq!(names(&known.observed(3, observation(&[], Some(&[])))), []);
+        assert_eq!(names(&known.apply_poll(2, observation(&[&ending], None))), [Change::Ending]);
+        assert_eq!(known.deleted_by(view.spec.id), Some(&by), "the delete is the cause");
+        assert_eq!(names(&known.apply_poll(3, observation(&[], Some(&[])))), []);
         known.delete_answered(view.spec.id);
         assert_eq!(known.deleted_by(view.spec.id), None);
-        assert_eq!(names(&known.written(3, Written::Deleted(view.spec.id, Status::Dead))), [Change::Ended]);
-        assert_eq!(names(&known.observed(4, observation(&[], Some(&[])))), []);
+        assert_eq!(
+            names(&known.apply_write(3, Written::Deleted(view.spec.id, Status::Dead))),
+            [Change::Ended]
+        );
+        assert_eq!(names(&known.apply_poll(4, observation(&[], Some(&[])))), []);
         assert!(known.sessions().0.is_empty());
     }
 
     #[test]
-    fn a_session_that_takes_its_time_to_end_stays_until_it_is_gone() {
+    fn a_session_that_ends_slowly_is_listed_until_it_is_gone() {
         let view = a_view();
         let mut known = Known::default();
-        known.observed(1, observation(&[&view], None));
-        let changes = known.written(1, Written::Deleted(view.spec.id, Status::Terminating));
+        known.apply_poll(1, observation(&[&view], None));
+        let changes = known.apply_write(1, Written::Deleted(view.spec.id, Status::Terminating));
         assert_eq!(names(&changes), [Change::Ending]);
         assert_eq!(known.count(Status::Terminating), 1);
-        known.observed(2, observation(&[], None));
+        known.apply_poll(2, observation(&[], None));
         assert!(known.sessions().0.is_empty());
     }
 }

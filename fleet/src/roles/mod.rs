@@ -135,7 +135,7 @@ impl Wiring {
         if let Some(cluster) = self.cluster {
             let directory = directory.clone();
             actix_rt::spawn(async move {
-                if let Err(error) = pod_costs::tell(cluster, directory).await {
+                if let Err(error) = pod_costs::publish(cluster, directory).await {
                     log::error!("CONTROL_POD_DELETION_COST has no effect: {error}");
                 }
             });

@@ -1,4 +1,4 @@
-//! Lookups by the DNS.
+//! Discovery by DNS.
 
 use std::cell::RefCell;
 use std::collections::hash_map::Entry;
@@ -17,24 +17,24 @@ use hickory_resolver::{Resolver, TokioResolver};
 
 use super::{Answer, Lookup, Records, Service, Source, workers};
 
-/// How long a name server may take to answer one try, and how often it is asked again.
+/// The timeout of one query, and how often it is retried.
 const TRY: Duration = Duration::from_secs(1);
 const RETRIES: usize = 1;
-/// How long all tries may take, at all name servers: a source that is not answered is asked again soon.
+/// The timeout of all tries at all name servers. A failed lookup is repeated soon anyway.
 const LIMIT: Duration = Duration::from_secs(6);
 
-/// The name servers of this machine, and those that sources name themselves.
+/// The name servers of this machine, and those that sources configure.
 pub struct NameServers {
     resolvers: HashMap<Option<SocketAddr>, Vec<TokioResolver>>,
-    /// Sources that have had SRV records: their workers must not get other names when those can't be read for once.
+    /// Sources that have had SRV records. If those can't be read temporarily, workers must not be renamed to their addresses.
     with_services: RefCell<HashSet<Source>>,
 }
 
 impl NameServers {
-    /// Gets ready to ask for these sources.
+    /// Builds the resolvers for these sources.
     ///
     /// # Errors
-    /// Why the machine's own name servers are not known; the text is for people.
+    /// Why the machine's own name servers are not known; the text is for users.
     pub fn new<'a>(sources: impl IntoIterator<Item = &'a Source>) -> Result<Self, String> {
         let mut resolvers = HashMap::new();
         for source in sources {
@@ -46,8 +46,8 @@ impl NameServers {
     }
 }
 
-/// One resolver for each name server: the library asks all at once, and takes what one of them does not know for an answer
-/// when another is slow. A container's first name server knows its neighbours, and the second does not.
+/// One resolver for each name server, because the library queries all in parallel and accepts a negative answer of one while
+/// another is slow. In a container, only the first name server knows the neighbouring containers.
 fn resolvers_of(server: Option<SocketAddr>) -> Result<Vec<TokioResolver>, String> {
     let (config, options) = match server {
         None => read_system_conf()
@@ -65,21 +65,21 @@ fn resolvers_of(server: Option<SocketAddr>) -> Result<Vec<TokioResolver>, String
         let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
         *builder.options_mut() = options.clone();
         let options: &mut ResolverOpts = builder.options_mut();
-        // Workers come and go faster than records expire.
+        // Not cached, because workers change faster than records expire.
         options.cache_size = 0;
         options.timeout = TRY;
         options.attempts = RETRIES;
-        builder.build().map_err(|error| format!("there is no asking name servers here: {error}"))
+        builder.build().map_err(|error| format!("name servers can't be queried here: {error}"))
     });
     each.collect()
 }
 
-/// Asks name servers in their order, the next where one does not answer. That there is nothing, only the first can say,
-/// as for every program of the system: the others may not know what it knows.
+/// Queries name servers in order, the next one if one does not answer. As in the system's resolver, only a negative answer of
+/// the first counts, because the others may lack its records.
 ///
 /// # Errors
-/// Why the first did not answer, where no other knows anything.
-async fn ask<'a, T, F>(
+/// Why the first did not answer, if no other has a positive answer.
+async fn query_in_order<'a, T, F>(
     resolvers: &'a [TokioResolver],
     lookup: impl Fn(&'a TokioResolver) -> F,
 ) -> Result<Option<T>, String>
@@ -101,8 +101,8 @@ where
     Err(silent.unwrap_or_else(|| "this machine has no name server".to_owned()))
 }
 
-/// Adds what only this name server may know: the hosts' addresses.
-async fn addressed(resolver: &TokioResolver, records: Records) -> Result<Records, String> {
+/// Adds the hosts' addresses, which only this name server may know.
+async fn with_addresses(resolver: &TokioResolver, records: Records) -> Result<Records, String> {
     let services = records.services.into_iter().map(|service| async move {
         let found = resolver.lookup_ip(service.host.as_str()).await.map_err(|error| error.to_string())?;
         Ok::<_, String>(Service { address: found.iter().next(), ..service })
@@ -110,14 +110,14 @@ async fn addressed(resolver: &TokioResolver, records: Records) -> Result<Records
     Ok(Records { services: try_join_all(services).await?, ..records })
 }
 
-/// The workers that one name stands for.
+/// Looks up the workers of one DNS name.
 pub struct NameLookup {
     servers: Rc<NameServers>,
     source: Source,
 }
 
 impl NameLookup {
-    /// Asks these name servers, which have to be ready for this source.
+    /// A lookup by these name servers, which must have been built for this source.
     pub fn new(servers: Rc<NameServers>, source: Source) -> Self {
         Self { servers, source }
     }
@@ -137,15 +137,15 @@ impl Lookup for NameLookup {
 }
 
 impl NameServers {
-    /// What is registered under a source's name.
+    /// The records of a source's name.
     async fn look_up(&self, source: &Source) -> Result<Records, String> {
         let resolvers = self.resolvers.get(&source.name_server).map_or(&[][..], Vec::as_slice);
         let name = source.name.as_str();
-        let asked = join(
-            ask(resolvers, |resolver| resolver.lookup(name, RecordType::SRV)),
-            ask(resolvers, |resolver| resolver.lookup_ip(name)),
+        let queries = join(
+            query_in_order(resolvers, |resolver| resolver.lookup(name, RecordType::SRV)),
+            query_in_order(resolvers, |resolver| resolver.lookup_ip(name)),
         );
-        let Ok((services, addresses)) = tokio::time::timeout(LIMIT, asked).await else {
+        let Ok((services, addresses)) = tokio::time::timeout(LIMIT, queries).await else {
             return Err(format!("no answer within {} s", LIMIT.as_secs()));
         };
         let services = services.map(|found| {
@@ -161,7 +161,7 @@ impl NameServers {
         });
         let services = match (services, resolvers.first()) {
             (Ok(services), Some(resolver)) if source.name_server.is_some() => {
-                addressed(resolver, services).await
+                with_addresses(resolver, services).await
             }
             (services, _) => services,
         };
@@ -171,7 +171,7 @@ impl NameServers {
         let has_services = self.with_services.borrow().contains(source);
         match (services, addresses) {
             (Ok(services), Ok(addresses)) => Ok(Records { addresses: addresses.addresses, ..services }),
-            // Name servers of container engines know no SRV records, and some refuse to be asked for them.
+            // Name servers of container engines have no SRV records, and some reject queries for them.
             (Err(_), Ok(addresses)) if !has_services && !addresses.addresses.is_empty() => Ok(addresses),
             (Ok(services), Err(_)) if !services.services.is_empty() => Ok(services),
             (Err(error), _) | (_, Err(error)) => Err(error),
@@ -187,7 +187,7 @@ mod tests {
 
     const NAME: &str = "workers.example.";
 
-    /// A name server that answers every question after a while in the same way: with an address, or that there is none.
+    /// A name server that answers every query after this time with the same address, or negatively.
     async fn name_server(after: Duration, address: Option<[u8; 4]>) -> TokioResolver {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let port = socket.local_addr().unwrap().port();
@@ -196,7 +196,7 @@ mod tests {
             loop {
                 let (length, client) = socket.recv_from(&mut question).await.unwrap();
                 tokio::time::sleep(after).await;
-                // The header and the question, which ends with the name's end and four bytes (RFC 1035, section 4.1).
+                // The header and the question, which ends with the end of the name and four bytes (RFC 1035, section 4.1).
                 let end = 12 + question[12..length].iter().position(|byte| *byte == 0).unwrap() + 5;
                 let is_for_addresses = question[end - 3] == 1;
                 let address = address.filter(|_| is_for_addresses);
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[actix::test]
-    async fn that_there_is_nothing_the_first_name_server_says_and_no_other_in_its_place() {
+    async fn only_a_negative_answer_of_the_first_name_server_counts() {
         let one = Some([10, 0, 0, 1]);
         let other = Some([10, 0, 0, 2]);
         assert_eq!(

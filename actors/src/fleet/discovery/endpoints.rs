@@ -1,4 +1,4 @@
-//! The pods of a Kubernetes Service, as its EndpointSlices say: watched, so that a change is known when it happens.
+//! Discovery of the pods of a Kubernetes Service, by a watch on its EndpointSlices.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
@@ -18,18 +18,19 @@ use super::{Answer, DEFAULT_PORT, Found, Lookup, base, in_url};
 use crate::net::kubernetes::{Cluster, LIMIT, refusal, status};
 use crate::supervision::Backoff;
 
-/// How long the API is asked to keep a watch open. Each end, and the next beginning, is a sign of life of both sides: a
-/// connection that has died silently would otherwise be waited on for ever.
+/// The requested duration of a watch. It is short because a connection that died silently is noticed only by the missing
+/// end of its watch.
 const WATCH: Duration = Duration::from_secs(20);
 /// How much later than that a watch that has not ended counts as dead.
 const OVERDUE: Duration = Duration::from_secs(5);
-/// A watch that ends sooner than this has failed: asked again at once, such an API would be asked without a pause.
+/// A watch that ends sooner than this counts as failed, so that it is retried with a backoff and not in a tight loop.
 const SHORTEST: Duration = Duration::from_secs(1);
-/// Waits before the next try. The longest is less than a new pod is ready before an old one goes.
+/// The backoff of retries. The longest wait is shorter than the time for which a new pod is ready before an old one is
+/// removed.
 const RETRIES: Backoff = Backoff { first: Duration::from_millis(200), longest: Duration::from_secs(5) };
-/// So many failures in a row are logged: one broken connection is resumed before anybody misses it.
+/// How many failures in a row are reported; a single broken connection is resumed without notice.
 const TOLERATED: usize = 2;
-/// The API says that it no longer knows the version that was named.
+/// The HTTP status if the API no longer has the requested resource version.
 const GONE: u16 = 410;
 const REMEDY: &str = "the service account may not list and watch endpointslices of this namespace; see rbac.create in the chart, \
                       or use dns:// in CONTROL_DISCOVERY";
@@ -41,7 +42,7 @@ pub struct ServiceName {
     pub name: String,
     /// Its namespace.
     pub namespace: String,
-    /// The port that its pods listen on; `None` is the one that is called `http` in the Service, or its first.
+    /// The port of its pods; `None` uses the Service's port named `http`, or its first.
     pub port: Option<u16>,
 }
 
@@ -52,24 +53,24 @@ impl fmt::Display for ServiceName {
     }
 }
 
-/// How patient the watch is.
+/// The timeouts of the watch.
 #[derive(Debug, Clone, Copy)]
-struct Patience {
+struct Timeouts {
     watch: Duration,
     overdue: Duration,
     shortest: Duration,
 }
 
-/// What the watch knows.
+/// The state of the watch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Known {
     /// The workers; `None` before the first list.
     workers: Option<BTreeMap<String, Found>>,
-    /// Why they may be out of date.
+    /// Why the workers may be out of date.
     failure: Option<String>,
 }
 
-/// The pods of a Service, watched for as long as this is there.
+/// The pods of a Service, watched until this is dropped.
 pub struct Endpoints {
     service: ServiceName,
     known: RefCell<watch::Receiver<Known>>,
@@ -77,24 +78,24 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// Begins to watch a Service.
+    /// Starts to watch a Service.
     ///
     /// # Errors
-    /// The cluster's API can't be spoken to; the text is for people.
+    /// The client of the cluster's API can't be built; the text is for users.
     pub fn watch(cluster: &Cluster, service: ServiceName) -> Result<Self, String> {
-        Self::with_patience(cluster, service, Patience { watch: WATCH, overdue: OVERDUE, shortest: SHORTEST })
+        Self::with_timeouts(cluster, service, Timeouts { watch: WATCH, overdue: OVERDUE, shortest: SHORTEST })
     }
 
-    fn with_patience(cluster: &Cluster, service: ServiceName, patience: Patience) -> Result<Self, String> {
+    fn with_timeouts(cluster: &Cluster, service: ServiceName, timeouts: Timeouts) -> Result<Self, String> {
         let (sender, known) = watch::channel(Known::default());
         let follower = Follower {
             api: Api::namespaced(cluster.client()?, &service.namespace),
             selector: format!("kubernetes.io/service-name={}", service.name),
             port: service.port,
-            patience,
+            timeouts,
             slices: BTreeMap::new(),
             version: None,
-            seen: HashSet::new(),
+            published: HashSet::new(),
             known: sender,
         };
         let watch = AbortOnDropHandle::new(actix_rt::spawn(follower.follow()));
@@ -111,7 +112,7 @@ impl Lookup for Endpoints {
         let mut known = self.known.borrow().clone();
         Box::pin(async move {
             let first = known.wait_for(|known| known.workers.is_some() || known.failure.is_some());
-            // Whoever has waited for nothing finds nothing below.
+            // A timeout shows below as no workers and no failure.
             let _ = timeout(LIMIT, first).await.map(drop);
             let Known { workers, failure } = self.known.borrow_mut().borrow_and_update().clone();
             match (workers, failure) {
@@ -125,23 +126,23 @@ impl Lookup for Endpoints {
     fn changed(&self) -> Option<LocalBoxFuture<'_, ()>> {
         let mut known = self.known.borrow().clone();
         Some(Box::pin(async move {
-            // The watch ends with its owner only.
+            // Never fails, because the sender lives as long as this.
             let _ = known.changed().await;
         }))
     }
 }
 
-/// Keeps up with the slices of a Service.
+/// Follows the slices of a Service.
 struct Follower {
     api: Api<EndpointSlice>,
     selector: String,
     port: Option<u16>,
-    patience: Patience,
+    timeouts: Timeouts,
     slices: BTreeMap<String, EndpointSlice>,
-    /// Up to which version of the cluster's state they are known; `None`: not at all.
+    /// The resource version of `slices`; `None` if they have to be listed again.
     version: Option<String>,
-    /// The workers that were told of: these stay, ready or not, until their pods are gone.
-    seen: HashSet<String>,
+    /// The workers that were published: they stay, ready or not, until their pods are gone.
+    published: HashSet<String>,
     known: watch::Sender<Known>,
 }
 
@@ -149,12 +150,12 @@ impl Follower {
     async fn follow(mut self) {
         let mut failures = 0;
         loop {
-            let Err(failure) = self.round(&mut failures).await else { continue };
+            let Err(failure) = self.watch_once(&mut failures).await else { continue };
             failures += 1;
             log::debug!("the endpointslices with {}: {failure}", self.selector);
             self.known.send_if_modified(|known| {
-                let said = failures >= TOLERATED || known.workers.is_none();
-                let new = said && known.failure.is_none();
+                let report = failures >= TOLERATED || known.workers.is_none();
+                let new = report && known.failure.is_none();
                 if new {
                     known.failure = Some(failure);
                 }
@@ -164,21 +165,21 @@ impl Follower {
         }
     }
 
-    /// One watch, from its beginning to its end, and before it a list where nothing is known to go on from. Sets `failures`
-    /// back when the watch has lasted for a while.
-    async fn round(&mut self, failures: &mut usize) -> Result<(), String> {
+    /// Runs one watch to its end, after a list if there is no version to resume from. Resets `failures` once the watch has
+    /// lasted for a while.
+    async fn watch_once(&mut self, failures: &mut usize) -> Result<(), String> {
         let version = match &self.version {
             Some(version) => version.clone(),
             None => self.list().await?,
         };
-        let Patience { watch, overdue, shortest } = self.patience;
+        let Timeouts { watch, overdue, shortest } = self.timeouts;
         let seconds = u32::try_from(watch.as_secs()).unwrap_or(u32::MAX).max(1);
         let parameters = WatchParams::default().labels(&self.selector).timeout(seconds);
         let began = Instant::now();
         let opened = timeout(LIMIT, self.api.watch(&parameters, &version)).await;
-        let events = opened.map_err(|_| unanswered("the watch"))?.map_err(|error| self.failed(&error))?;
+        let events = opened.map_err(|_| timed_out("the watch"))?.map_err(|error| self.failed(&error))?;
         let mut events = pin!(events);
-        // Whether it has lasted long enough to count.
+        // Whether it has lasted long enough to count as working.
         let mut stands = false;
         loop {
             let until = if stands { began + watch + overdue } else { began + shortest };
@@ -215,11 +216,11 @@ impl Follower {
         }
     }
 
-    /// Lists all slices again; returns the version to watch from.
+    /// Lists all slices; returns the version to watch from.
     async fn list(&mut self) -> Result<String, String> {
         let parameters = ListParams::default().labels(&self.selector);
         let listed = timeout(LIMIT, self.api.list(&parameters)).await;
-        let listed = listed.map_err(|_| unanswered("the list"))?.map_err(|error| refusal(&error, REMEDY))?;
+        let listed = listed.map_err(|_| timed_out("the list"))?.map_err(|error| refusal(&error, REMEDY))?;
         let version = listed.metadata.resource_version.ok_or("the list has no version")?;
         let slices = listed.items.into_iter();
         self.slices = slices.map(|slice| (slice.metadata.name.clone().unwrap_or_default(), slice)).collect();
@@ -228,7 +229,7 @@ impl Follower {
         Ok(version)
     }
 
-    /// Notes what a failure means for the next try.
+    /// Handles a failure: drops the version if the API no longer has it.
     fn failed(&mut self, error: &kube::Error) -> String {
         if status(error) == Some(GONE) {
             self.version = None;
@@ -237,10 +238,11 @@ impl Follower {
     }
 
     fn publish(&mut self) {
-        // Pods that are not ready when all begins may have sessions from before.
+        // Pods that are not ready at the start may have sessions from before.
         let at_first = self.known.borrow().workers.is_none();
-        let workers = workers(self.slices.values(), self.port, |name| at_first || self.seen.contains(name));
-        self.seen = workers.keys().cloned().collect();
+        let workers =
+            workers(self.slices.values(), self.port, |name| at_first || self.published.contains(name));
+        self.published = workers.keys().cloned().collect();
         self.known.send_if_modified(|known| {
             let changed = known.workers.as_ref() != Some(&workers);
             known.workers = Some(workers);
@@ -249,20 +251,19 @@ impl Follower {
     }
 }
 
-fn unanswered(what: &str) -> String {
+fn timed_out(what: &str) -> String {
     format!("{what} was not answered within {} s", LIMIT.as_secs())
 }
 
-/// The workers that slices name: their pods, by the pods' names. A pod that has never been ready is none yet, unless
-/// `regardless` of it: it would only be asked in vain, and then again after some time. One that terminates is one, and gets
-/// no more sessions.
+/// The workers in the slices, by pod name. A pod that has never been ready is left out unless `regardless` returns true for
+/// its name, because calls to it would fail and open its breaker. A terminating pod is included as leaving.
 fn workers<'a>(
     slices: impl Iterator<Item = &'a EndpointSlice>,
     port: Option<u16>,
     regardless: impl Fn(&str) -> bool,
 ) -> BTreeMap<String, Found> {
     let mut slices: Vec<&EndpointSlice> = slices.collect();
-    // A pod with addresses of both families is in a slice of each. Slices may overlap for a moment.
+    // A pod with addresses of both families is in a slice of each, and slices may overlap for a moment.
     slices.sort_by_key(|slice| (slice.address_type != "IPv4", slice.metadata.name.clone()));
     let mut workers = BTreeMap::new();
     for slice in slices {
@@ -285,7 +286,7 @@ fn workers<'a>(
     workers
 }
 
-/// The port that is called `http`, else the first.
+/// The port named `http`, else the first.
 fn port_of(slice: &EndpointSlice) -> Option<u16> {
     let ports = slice.ports.as_deref().unwrap_or_default();
     let http = ports.iter().find(|port| port.name.as_deref() == Some("http"));
@@ -298,7 +299,7 @@ struct Conditions {
 }
 
 impl Conditions {
-    /// What is not said is as the API's documentation has it.
+    /// Reads the conditions; missing ones get the defaults of the API's documentation.
     fn of(endpoint: &Endpoint) -> Self {
         let conditions = endpoint.conditions.clone().unwrap_or_default();
         Self {

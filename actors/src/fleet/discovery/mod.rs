@@ -1,4 +1,4 @@
-//! Which workers there are, by name servers or a cluster: they come and go, and a fleet's remote workers with them.
+//! Discovery of remote workers by DNS or the Kubernetes API.
 
 mod dns;
 mod endpoints;
@@ -17,20 +17,20 @@ use crate::worker::WorkerBuilder;
 pub use dns::{NameLookup, NameServers};
 pub use endpoints::{Endpoints, ServiceName};
 
-/// In so many lookups in a row a worker's record has to be missing before the worker counts as gone: a name server that
-/// restarts forgets for a moment what it knew.
+/// How many lookups in a row a worker's record has to be missing before the worker counts as gone, because a name server
+/// that restarts lacks records for a moment.
 const MISSING_LOOKUPS: u32 = 3;
-/// Where a worker listens whose record and source name no port.
+/// The port of workers if neither the record nor the source names one.
 const DEFAULT_PORT: u16 = 8080;
 
-/// A name that stands for workers.
+/// A DNS name that resolves to workers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Source {
-    /// What is looked up: a headless service, for instance.
+    /// The name to look up, for instance of a headless service.
     pub name: String,
-    /// The port that its workers listen on; `None` is the one of their SRV records.
+    /// The port of its workers; `None` uses the one of their SRV records.
     pub port: Option<u16>,
-    /// Who is asked; `None` are the machine's own name servers.
+    /// The name server to query; `None` uses the machine's own.
     pub name_server: Option<SocketAddr>,
 }
 
@@ -41,7 +41,7 @@ impl std::fmt::Display for Source {
     }
 }
 
-/// What is registered under a name.
+/// The DNS records of a name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Records {
     /// SRV records.
@@ -53,95 +53,94 @@ pub struct Records {
 /// An SRV record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
-    /// A host with a name of its own.
+    /// The host's name.
     pub host: String,
-    /// The host's address, where its name means something to nobody but the name server that told of it.
+    /// The host's address, where only the configured name server can resolve its name.
     pub address: Option<IpAddr>,
-    /// Where the host listens.
+    /// The host's port.
     pub port: u16,
 }
 
-/// What there is at one place.
+/// The workers found by one lookup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// Workers by their names, from someone who may forget for a moment what he knew.
+    /// Workers by name, from a source that may temporarily lack some.
     Partial(BTreeMap<String, Url>),
-    /// All workers, by their names: who is missing is gone.
+    /// The complete list of workers by name: missing ones are gone.
     Whole(BTreeMap<String, Found>),
 }
 
-/// A source of workers: a name server or a cluster.
+/// A source of workers: DNS or a Kubernetes cluster.
 pub trait Lookup {
-    /// What it is called in the log.
+    /// Its name in the log.
     fn name(&self) -> String;
 
-    /// Which workers there are: none is an answer too.
+    /// Looks up the current workers; an empty answer is valid too.
     ///
     /// # Errors
     /// Why there was no answer.
     fn look_up(&self) -> LocalBoxFuture<'_, Result<Answer, String>>;
 
-    /// Resolves when the answer has become another one since the last lookup; `None` where only asking shows that.
+    /// Resolves when the answer has changed since the last lookup; `None` for sources that have to be polled.
     fn changed(&self) -> Option<LocalBoxFuture<'_, ()>> {
         None
     }
 }
 
-/// One place of discovery: where to ask, and how to build a worker that is found there, given its name and the URL of its
-/// API.
+/// A source of workers, with the function that builds a worker from its name and the URL of its API.
 pub struct Place {
-    /// Whom to ask.
+    /// The source.
     pub lookup: Rc<dyn Lookup>,
-    /// Builds what is found there.
+    /// Builds the workers that it finds.
     pub build: Box<dyn Fn(String, Url) -> WorkerBuilder>,
 }
 
-/// A worker that was found.
+/// A discovered worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// Where its API is.
+    /// The base URL of its API.
     pub url: Url,
-    /// By which of the places, counted from 0.
+    /// The index of the place that found it.
     pub place: usize,
-    /// Whether it is about to go: it keeps its sessions, and gets no more.
+    /// Whether it is shutting down: it keeps its sessions and gets no new ones.
     pub leaving: bool,
 }
 
-/// The answers of the places that were asked, by their numbers.
+/// The answers of the queried places, by index.
 type Answers = Vec<(usize, Result<Answer, String>)>;
 
-/// What is known of all places.
+/// The state of discovery at all places.
 pub struct Discovery {
     places: Vec<Place>,
-    /// How long to wait between two lookups.
+    /// The time between two lookups of all places.
     interval: Duration,
-    /// When all places are asked again; `None` before the first time. Until then only those are that have changed.
+    /// When all places are queried again; `None` before the first time. Until then, only places that have changed are.
     due: Option<Instant>,
-    /// What each place had, and in how many lookups it has been missing since.
+    /// Each place's workers, with the number of lookups in which they have been missing.
     known: Vec<HashMap<String, (Found, u32)>>,
-    /// Places whose last lookup failed, and names that two workers have: told once.
+    /// Places whose last lookup failed, and duplicate names: both are logged only once.
     failing: HashSet<usize>,
     doubled: HashSet<String>,
 }
 
 impl Discovery {
-    /// Looks at these places, in this order: where two workers have the same name, the first place wins.
+    /// Discovers workers at these places. If two workers have the same name, the first place wins.
     pub fn new(places: Vec<Place>, interval: Duration) -> Self {
         let known = places.iter().map(|_| HashMap::new()).collect();
         Self { places, interval, due: None, known, failing: HashSet::new(), doubled: HashSet::new() }
     }
 
-    /// Asks all places whose time it is at once: those that say when they change, and, once in an interval, the others.
+    /// Queries in parallel the places that notify of changes and, once an interval, all others.
     pub(crate) fn look_up(&mut self) -> impl Future<Output = Answers> + use<> {
         let now = Instant::now();
         let all = self.due.is_none_or(|due| due <= now);
         if all {
             self.due = Some(now + self.interval);
         }
-        let asked = self.places.iter().map(|place| Rc::clone(&place.lookup)).enumerate();
-        let asked: Vec<_> = asked.filter(|(_, lookup)| all || lookup.changed().is_some()).collect();
+        let queried = self.places.iter().map(|place| Rc::clone(&place.lookup)).enumerate();
+        let queried: Vec<_> = queried.filter(|(_, lookup)| all || lookup.changed().is_some()).collect();
         async move {
-            join_all(asked.iter().map(|(index, lookup)| async move { (*index, lookup.look_up().await) }))
+            join_all(queried.iter().map(|(index, lookup)| async move { (*index, lookup.look_up().await) }))
                 .await
         }
     }
@@ -155,33 +154,33 @@ impl Discovery {
             if changes.is_empty() {
                 tokio::time::sleep_until(due).await;
             } else {
-                // The interval is over, or something has changed: both are a reason.
+                // The lookup is due in either case: at the end of the interval or after a change.
                 let _ = timeout_at(due, select_all(changes)).await.map(drop);
             }
         }
     }
 
-    /// The builder of a worker that was found.
+    /// The builder of a discovered worker.
     pub(crate) fn builder(&self, name: &str, found: &Found) -> WorkerBuilder {
         (self.places[found.place].build)(name.to_owned(), found.url.clone())
     }
 
-    /// All workers there are, given the answers of the places that were asked. A place that gave none keeps what it had.
+    /// Applies the answers of the queried places and returns all workers. A place whose lookup failed keeps its workers.
     pub(crate) fn found(&mut self, answers: Answers) -> BTreeMap<String, Found> {
         for (index, answer) in answers {
-            self.take(index, answer);
+            self.apply(index, answer);
         }
         let mut all = BTreeMap::new();
         for (name, (found, _)) in self.known.iter().flatten() {
             let first: &Found = all.entry(name.clone()).or_insert_with(|| found.clone());
             if first.url != found.url && self.doubled.insert(name.clone()) {
-                log::warn!("two workers are called {name}: the one at {} is left out", found.url);
+                log::warn!("two workers are called {name}: the one at {} is ignored", found.url);
             }
         }
         all
     }
 
-    fn take(&mut self, index: usize, answer: Result<Answer, String>) {
+    fn apply(&mut self, index: usize, answer: Result<Answer, String>) {
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
@@ -193,7 +192,7 @@ impl Discovery {
             }
         };
         if self.failing.remove(&index) {
-            log::info!("{} is answered again", self.places[index].lookup.name());
+            log::info!("{} can be looked up again", self.places[index].lookup.name());
         }
         let known = &mut self.known[index];
         match answer {
@@ -214,14 +213,14 @@ impl Discovery {
     }
 }
 
-/// The workers that a source's records name. Every control that asks gets the same names, so that each finds the sessions
-/// that the others have placed.
+/// The workers in a source's records. The names depend only on the records, so that all controls use the same ones and find
+/// each other's sessions.
 ///
-/// SRV records give a worker the first label of its host's name: that of its pod, in a StatefulSet. Without them it is
-/// called by its address.
+/// With SRV records, a worker's name is the first label of its host name, which in a StatefulSet is the name of its pod.
+/// Without them, it is derived from its address.
 fn workers(source: &Source, records: &Records) -> BTreeMap<String, Url> {
-    let wanted = |service: &&Service| source.port.is_none_or(|port| port == service.port);
-    let services = records.services.iter().filter(wanted).filter_map(|service| {
+    let has_port = |service: &&Service| source.port.is_none_or(|port| port == service.port);
+    let services = records.services.iter().filter(has_port).filter_map(|service| {
         let host = service.host.trim_end_matches('.');
         let name = host.split('.').next().filter(|name| !name.is_empty())?;
         let reached = service.address.map_or_else(|| host.to_owned(), in_url);
@@ -239,12 +238,12 @@ fn workers(source: &Source, records: &Records) -> BTreeMap<String, Url> {
     addresses.collect()
 }
 
-/// What a worker is called that has no name of its own.
+/// The name of a worker without a host name.
 fn name_of(address: IpAddr) -> String {
     address.to_string().replace(['.', ':'], "-")
 }
 
-/// An address as it stands in a URL.
+/// An address as in a URL.
 fn in_url(address: IpAddr) -> String {
     if address.is_ipv6() { format!("[{address}]") } else { address.to_string() }
 }
@@ -280,10 +279,10 @@ mod tests {
         workers.map(|(name, url)| (name, url.to_string())).collect()
     }
 
-    /// Counts how often it is asked, and says when it changes if it is to.
+    /// Counts its lookups, and notifies of changes if it is set to.
     #[derive(Default)]
     struct Counting {
-        asked: std::cell::Cell<usize>,
+        queried: std::cell::Cell<usize>,
         change: Option<tokio::sync::Notify>,
     }
 
@@ -293,7 +292,7 @@ mod tests {
         }
 
         fn look_up(&self) -> LocalBoxFuture<'_, Result<Answer, String>> {
-            self.asked.set(self.asked.get() + 1);
+            self.queried.set(self.queried.get() + 1);
             Box::pin(async { Err("nobody is there".to_owned()) })
         }
 
@@ -320,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_with_a_name_of_its_own_is_called_by_it() {
+    fn a_worker_with_a_host_name_is_named_by_it() {
         let records = services(&[
             ("worker-1.workers.fleet.svc.cluster.local.", 8080),
             ("worker-0.workers.fleet.svc.cluster.local", 8080),
@@ -334,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn the_port_of_a_record_counts_where_the_source_names_none() {
+    fn the_port_of_a_record_is_used_where_the_source_names_none() {
         let records = services(&[("a.node.consul.", 20_123)]);
         assert_eq!(named(&records, None), [("a".to_owned(), "http://a.node.consul:20123/".to_owned())]);
         let other_port = [("10-0-0-9".to_owned(), "http://10.0.0.9:8080/".to_owned())];
@@ -349,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_without_a_name_is_called_by_its_address() {
+    fn a_worker_without_a_host_name_is_named_by_its_address() {
         let expected = [
             ("10-0-0-7".to_owned(), "http://10.0.0.7:8080/".to_owned()),
             ("fd00--7".to_owned(), "http://[fd00::7]:8080/".to_owned()),
@@ -359,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_missing_once_or_twice_is_no_loss() {
+    fn a_record_that_is_missing_once_or_twice_does_not_remove_its_worker() {
         let mut discovery = discovery(1);
         let both = || vec![(0, partial(&addresses(&["10.0.0.1", "10.0.0.2"])))];
         let one = || vec![(0, partial(&addresses(&["10.0.0.1"])))];
@@ -369,13 +368,13 @@ mod tests {
         }
         assert_eq!(names(&discovery.found(both())), ["10-0-0-1", "10-0-0-2"]);
         for _ in 0..2 {
-            assert_eq!(names(&discovery.found(one())), ["10-0-0-1", "10-0-0-2"], "counted from anew");
+            assert_eq!(names(&discovery.found(one())), ["10-0-0-1", "10-0-0-2"], "the count starts again");
         }
         assert_eq!(names(&discovery.found(one())), ["10-0-0-1"]);
     }
 
     #[test]
-    fn a_name_server_that_fails_takes_no_worker_away() {
+    fn a_failing_name_server_does_not_remove_workers() {
         let mut discovery = discovery(1);
         discovery.found(vec![(0, partial(&addresses(&["10.0.0.1"])))]);
         for _ in 0..10 {
@@ -393,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_missing_in_a_whole_answer_is_gone_at_once() {
+    fn a_worker_missing_in_a_complete_answer_is_gone_at_once() {
         let mut discovery = discovery(2);
         let whole = |names: &[&str]| {
             let found = |name: &&str| {
@@ -408,11 +407,15 @@ mod tests {
             [(1, false), (1, true)]
         );
         assert_eq!(names(&discovery.found(vec![(1, whole(&["new"]))])), ["new"]);
-        assert_eq!(names(&discovery.found(Vec::new())), ["new"], "who was not asked has what it had");
+        assert_eq!(
+            names(&discovery.found(Vec::new())),
+            ["new"],
+            "a place that was not queried keeps its workers"
+        );
     }
 
     #[actix::test]
-    async fn a_change_is_looked_up_at_once_and_those_who_say_none_by_the_clock() {
+    async fn changes_are_looked_up_at_once_and_other_places_at_the_interval() {
         tokio::time::pause();
         let plain = Rc::new(Counting::default());
         let watched = Rc::new(Counting { change: Some(tokio::sync::Notify::new()), ..Counting::default() });
@@ -425,12 +428,12 @@ mod tests {
             discovery.wait().await;
             discovery.look_up().await;
         }
-        assert_eq!((plain.asked.get(), watched.asked.get()), (1, 6));
+        assert_eq!((plain.queried.get(), watched.queried.get()), (1, 6));
         assert_eq!(began.elapsed(), Duration::ZERO);
         discovery.wait().await;
-        // The clock of timers counts milliseconds.
+        // Timers have a resolution of milliseconds.
         assert_eq!(began.elapsed().as_secs_f64().round(), 2.0);
         discovery.look_up().await;
-        assert_eq!((plain.asked.get(), watched.asked.get()), (2, 7));
+        assert_eq!((plain.queried.get(), watched.queried.get()), (2, 7));
     }
 }

@@ -13,7 +13,7 @@ fn with_a_warm_browser(settings: &mut WorkerSettings) {
     settings.headless_pool = PoolSettings { target: 1, check_interval: Duration::from_secs(2) };
 }
 
-/// What a process without a gateway samples.
+/// The sources of samples in a process without a gateway.
 fn readings(directory: Directory, metrics: &Metrics) -> FleetReadings {
     FleetReadings { directory, gateway: GatewayHandle::none(), metrics: metrics.clone() }
 }
@@ -31,7 +31,7 @@ fn counts(named: &[(&str, u64)]) -> BTreeMap<String, u64> {
     named.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
 }
 
-/// The sample after the next one, which holds all that has happened until now.
+/// The sample after the next one, which contains everything that has happened until now.
 async fn next(history: &History) -> Arc<Sample> {
     let mut seen = history.0.subscribe();
     seen.changed().await.unwrap();
@@ -39,7 +39,7 @@ async fn next(history: &History) -> Arc<Sample> {
 }
 
 #[actix::test]
-async fn a_sample_shows_what_there_is_and_counts_what_has_happened_since_the_one_before() {
+async fn a_sample_has_the_current_state_and_counts_since_the_previous_one() {
     let worker = TestWorker::with(with_a_warm_browser).await;
     let history = recorded(&worker);
     let first = next(&history).await;
@@ -62,18 +62,18 @@ async fn a_sample_shows_what_there_is_and_counts_what_has_happened_since_the_one
 }
 
 #[actix::test]
-async fn ends_and_restarts_are_told_by_events_whatever_machine_they_are_of() {
+async fn ends_and_restarts_are_counted_from_events_for_any_machine() {
     let worker = TestWorker::new().await;
     let history = recorded(&worker);
     next(&history).await;
-    let tell = |view: SessionView, change| {
+    let publish = |view: SessionView, change| {
         worker.machine.parts.events.publish("far", Arc::new(view), change, None);
     };
     let cause = EndReason::DriverLost;
-    tell(a_view(), Change::Restarting { cause, detail: "its driver is gone".to_owned() });
+    publish(a_view(), Change::Restarting { cause, detail: "its driver is gone".to_owned() });
     let ending = Ending { at: Timestamp::now(), reason: EndReason::Expired, detail: String::new() };
-    tell(SessionView { ending: Some(ending), ..a_view() }, Change::Ended);
-    tell(a_view(), Change::Forgotten);
+    publish(SessionView { ending: Some(ending), ..a_view() }, Change::Ended);
+    publish(a_view(), Change::Forgotten);
     let sample = next(&history).await;
     assert_eq!(sample.restarts, counts(&[("driver_lost", 1)]));
     assert_eq!(sample.ends, counts(&[("expired", 1), ("forgotten", 1)]));

@@ -1,4 +1,4 @@
-//! Workers that are found and lost, and those that are taken out of service.
+//! Discovered workers that come and go, and workers that are drained.
 
 use futures_util::future::LocalBoxFuture;
 
@@ -8,11 +8,11 @@ use crate::worker::Drain;
 
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// A name server, or a cluster, that a test tells what to answer.
+/// A name server or cluster whose answers the test sets.
 #[derive(Clone)]
-struct Told(Rc<RefCell<Answer>>, Rc<tokio::sync::Notify>);
+struct FakeLookup(Rc<RefCell<Answer>>, Rc<tokio::sync::Notify>);
 
-impl Default for Told {
+impl Default for FakeLookup {
     fn default() -> Self {
         Self(Rc::new(RefCell::new(Answer::Partial(BTreeMap::new()))), Rc::default())
     }
@@ -22,12 +22,12 @@ fn named(address: &str) -> (String, url::Url) {
     (address.replace('.', "-"), format!("http://{address}:8080").parse().unwrap())
 }
 
-impl Told {
+impl FakeLookup {
     fn set(&self, addresses: &[&str]) {
         *self.0.borrow_mut() = Answer::Partial(addresses.iter().map(|address| named(address)).collect());
     }
 
-    /// As a cluster does, which says so at once: each address, and whether its pod terminates.
+    /// Sets the answer of a cluster, which notifies at once: each address, and whether its pod is terminating.
     fn announce(&self, pods: &[(&str, bool)]) {
         let found = |&(address, leaving): &(&str, bool)| {
             let (name, url) = named(address);
@@ -38,7 +38,7 @@ impl Told {
     }
 }
 
-impl Lookup for Told {
+impl Lookup for FakeLookup {
     fn name(&self) -> String {
         "a test".to_owned()
     }
@@ -53,11 +53,11 @@ impl Lookup for Told {
     }
 }
 
-/// A fleet that finds its workers, on machines that stand ready under their names.
+/// A fleet that discovers its workers, with a machine prepared for each name.
 struct FoundFleet {
     fleet: Addr<Fleet>,
     directory: Directory,
-    told: Told,
+    lookup: FakeLookup,
     metrics: Metrics,
     machines: Rc<HashMap<String, TestMachine>>,
 }
@@ -73,28 +73,28 @@ impl FoundFleet {
             });
             machines.insert((*name).to_owned(), machine.await);
         }
-        let (told, metrics, machines) = (Told::default(), Metrics::new().unwrap(), Rc::new(machines));
+        let (lookup, metrics, machines) = (FakeLookup::default(), Metrics::new().unwrap(), Rc::new(machines));
         let ready = Rc::clone(&machines);
         let build = move |name: String, _| -> WorkerBuilder {
             let parts = ready[&name].parts.clone();
             Box::new(move |parent, generation| LocalWorker::start(parts.clone(), parent, generation))
         };
-        let places = vec![Place { lookup: Rc::new(told.clone()), build: Box::new(build) }];
+        let places = vec![Place { lookup: Rc::new(lookup.clone()), build: Box::new(build) }];
         let StartedFleet { address: fleet, directory, .. } = Fleet::start(FleetParts {
             discovery: Some(Discovery::new(places, INTERVAL)),
             demand: Some(metrics.clone()),
             ..FleetParts::default()
         });
-        Self { fleet, directory, told, metrics, machines }
+        Self { fleet, directory, lookup, metrics, machines }
     }
 
     fn names(&self) -> Vec<String> {
         self.directory.workers().iter().map(|worker| worker.name.clone()).collect()
     }
 
-    /// Lets the fleet ask often enough to believe what it is told.
+    /// Sets the addresses, and waits for enough lookups that missing ones count as gone.
     async fn believes(&self, addresses: &[&str]) {
-        self.told.set(addresses);
+        self.lookup.set(addresses);
         tokio::time::sleep(INTERVAL * 4).await;
     }
 
@@ -131,18 +131,18 @@ async fn workers_come_and_go_with_their_records() {
     fleet.believes(&["10.0.0.3", "10.0.0.1"]).await;
     assert_eq!(fleet.names(), ["10-0-0-1", "10-0-0-3"]);
     fleet.believes(&["10.0.0.1", "10.0.0.2", "10.0.0.3"]).await;
-    assert_eq!(fleet.names(), ["10-0-0-1", "10-0-0-2", "10-0-0-3"], "in the order of their names");
+    assert_eq!(fleet.names(), ["10-0-0-1", "10-0-0-2", "10-0-0-3"], "ordered by name");
     let mut placed = HashSet::new();
     for _ in 0..3 {
         placed.insert(fleet.place(None).await.ok().unwrap().worker);
     }
-    assert_eq!(placed.len(), 3, "each in turn");
+    assert_eq!(placed.len(), 3, "round robin");
     fleet.believes(&[]).await;
     assert_eq!(fleet.names().len(), 3, "sessions run on all of them");
 }
 
 #[actix::test]
-async fn a_worker_whose_record_is_gone_keeps_its_sessions_gets_no_more_and_goes_with_the_last() {
+async fn a_worker_whose_record_is_gone_keeps_its_sessions_gets_no_new_ones_and_is_removed_with_the_last() {
     let fleet = FoundFleet::start(&["10-0-0-1", "10-0-0-2"]).await;
     fleet.believes(&["10.0.0.1", "10.0.0.2"]).await;
     let old = fleet.place(Some("10-0-0-1")).await.ok().unwrap();
@@ -166,7 +166,7 @@ async fn a_worker_whose_record_is_gone_keeps_its_sessions_gets_no_more_and_goes_
 }
 
 #[actix::test]
-async fn a_worker_whose_record_comes_back_is_as_good_as_before() {
+async fn a_worker_whose_record_comes_back_gets_sessions_again() {
     let fleet = FoundFleet::start(&["10-0-0-1"]).await;
     fleet.believes(&["10.0.0.1"]).await;
     fleet.place(None).await.ok().unwrap();
@@ -181,7 +181,7 @@ async fn a_rolling_update_of_one_pod_refuses_no_create_and_cuts_no_session() {
     let fleet = FoundFleet::start(&["10-0-0-1", "10-0-0-2"]).await;
     fleet.believes(&[]).await;
     let began = tokio::time::Instant::now();
-    fleet.told.announce(&[("10.0.0.1", false)]);
+    fleet.lookup.announce(&[("10.0.0.1", false)]);
     soon(async {
         while fleet.names().is_empty() || !fleet.directory.workers()[0].snapshot().healthy {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -190,10 +190,10 @@ async fn a_rolling_update_of_one_pod_refuses_no_create_and_cuts_no_session() {
     .await;
     assert!(began.elapsed() < Duration::from_secs(1), "known in {:?}", began.elapsed());
     let old = fleet.place(None).await.ok().unwrap();
-    // The new pod is ready, and after a while the old one goes: at once, without a drain of its own.
-    fleet.told.announce(&[("10.0.0.1", false), ("10.0.0.2", false)]);
+    // The new pod is ready, and after a while the old one is removed at once, without draining by itself.
+    fleet.lookup.announce(&[("10.0.0.1", false), ("10.0.0.2", false)]);
     tokio::time::sleep(Duration::from_millis(500)).await;
-    fleet.told.announce(&[("10.0.0.1", true), ("10.0.0.2", false)]);
+    fleet.lookup.announce(&[("10.0.0.1", true), ("10.0.0.2", false)]);
     tokio::time::sleep(Duration::from_millis(50)).await;
     for _ in 0..2 {
         assert_eq!(fleet.place(None).await.ok().unwrap().worker, "10-0-0-2");
@@ -202,7 +202,7 @@ async fn a_rolling_update_of_one_pod_refuses_no_create_and_cuts_no_session() {
     fleet.delete(&old).await;
     tokio::time::sleep(INTERVAL * 3).await;
     assert_eq!(fleet.names(), ["10-0-0-1", "10-0-0-2"], "a pod that terminates is there until it is gone");
-    fleet.told.announce(&[("10.0.0.2", false)]);
+    fleet.lookup.announce(&[("10.0.0.2", false)]);
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(fleet.names(), ["10-0-0-2"]);
 }
@@ -210,18 +210,18 @@ async fn a_rolling_update_of_one_pod_refuses_no_create_and_cuts_no_session() {
 #[actix::test]
 async fn a_pod_that_terminates_when_control_starts_keeps_its_sessions_and_gets_none() {
     let fleet = FoundFleet::start(&["10-0-0-1"]).await;
-    fleet.told.announce(&[("10.0.0.1", true)]);
+    fleet.lookup.announce(&[("10.0.0.1", true)]);
     tokio::time::sleep(INTERVAL * 2).await;
     assert_eq!(fleet.names(), ["10-0-0-1"]);
     assert_eq!(refusal(fleet.place(Some("10-0-0-1")).await), Error::Draining);
     assert_eq!(refusal(fleet.place(None).await), Error::NoWorkers);
-    fleet.told.announce(&[]);
+    fleet.lookup.announce(&[]);
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(fleet.names().is_empty());
 }
 
 #[actix::test]
-async fn a_worker_that_drains_gets_no_sessions_until_it_is_put_back() {
+async fn a_draining_worker_gets_no_sessions_until_draining_is_stopped() {
     let fleet = FoundFleet::start(&["10-0-0-1", "10-0-0-2"]).await;
     fleet.believes(&["10.0.0.1", "10.0.0.2"]).await;
     let drain = async |on| {
@@ -236,7 +236,7 @@ async fn a_worker_that_drains_gets_no_sessions_until_it_is_put_back() {
     for _ in 0..2 {
         assert_eq!(fleet.place(None).await.ok().unwrap().worker, "10-0-0-2");
     }
-    assert!(refusal(fleet.place(None).await).wants_room());
+    assert!(refusal(fleet.place(None).await).lacks_capacity());
     let sessions = fleet.directory.worker("10-0-0-1").ok().unwrap().snapshot().sessions.clone();
     assert_eq!((sessions.len(), sessions[0].status), (1, Status::Ready), "its session goes on");
     drain(false).await;
@@ -245,7 +245,7 @@ async fn a_worker_that_drains_gets_no_sessions_until_it_is_put_back() {
 }
 
 #[actix::test]
-async fn what_runs_and_what_found_no_room_is_demand_and_a_drained_worker_is_no_capacity() {
+async fn live_sessions_and_refused_creates_are_demand_and_a_draining_worker_has_no_capacity() {
     let fleet = FoundFleet::start(&["10-0-0-1", "10-0-0-2"]).await;
     fleet.believes(&["10.0.0.1", "10.0.0.2"]).await;
     assert!(fleet.figure("camofleet_fleet_capacity{vnc=\"true\"} 4"));
@@ -256,7 +256,10 @@ async fn what_runs_and_what_found_no_room_is_demand_and_a_drained_worker_is_no_c
     for _ in 0..3 {
         assert!(matches!(refusal(fleet.place(None).await), Error::AtCapacity { .. }));
     }
-    assert!(fleet.place(Some("10-0-0-1")).await.is_err(), "who wants that one is not helped by another");
+    assert!(
+        fleet.place(Some("10-0-0-1")).await.is_err(),
+        "a request for a named worker is no demand for others"
+    );
     let worker = fleet.directory.worker("10-0-0-2").ok().unwrap();
     worker
         .ask(&worker.drain, Drain { on: true, end: false, by: camofleet_api::ids::RequestId::random() })

@@ -1,4 +1,4 @@
-//! Placement over several workers, and the rebuilding of a worker that failed.
+//! Placement on several workers, and the restart of a worker that failed.
 
 mod membership;
 
@@ -14,7 +14,7 @@ use crate::testing::fake_os::{FakeOs, Fault};
 use crate::testing::{PanicIn, PanicNow, TestMachine, headless, refusal, soon, with_vnc};
 use crate::worker::{LocalWorker, WorkerSettings, WorkerSnapshot};
 
-/// A worker's name, its machine, and how its settings differ from the usual.
+/// A worker's name, its machine, and a function that changes its settings.
 type Setup = (&'static str, FakeOs, fn(&mut WorkerSettings));
 
 /// A fleet of workers, each on a fake machine of its own.
@@ -23,7 +23,7 @@ struct TestFleet {
     directory: Directory,
     failure: oneshot::Receiver<String>,
     machines: Vec<TestMachine>,
-    /// The actor of each worker's current life.
+    /// The current actor of each worker.
     actors: Rc<RefCell<HashMap<String, Addr<LocalWorker>>>>,
 }
 
@@ -120,7 +120,7 @@ async fn sessions_go_round_the_workers() {
     for _ in 0..4 {
         order.push(fleet.placed_on(headless()).await);
     }
-    // Which is first is chance: several controls must not all begin with the same.
+    // The first is random, so that several controls don't all start with the same.
     assert_ne!(order[0], order[1]);
     assert_eq!(order[..2], order[2..]);
     let names: Vec<_> = fleet.directory.workers().iter().map(|worker| worker.name.clone()).collect();
@@ -128,7 +128,7 @@ async fn sessions_go_round_the_workers() {
 }
 
 #[actix::test]
-async fn the_worker_with_the_fewest_sessions_is_asked_first_where_that_is_wanted() {
+async fn the_worker_with_the_fewest_sessions_is_tried_first_where_that_is_configured() {
     let workers: Vec<Setup> = vec![("a", machine(), usual), ("b", machine(), usual)];
     let fleet = TestFleet::placing(Placement::LeastSessions, workers).await;
     fleet.all_healthy().await;
@@ -140,7 +140,7 @@ async fn the_worker_with_the_fewest_sessions_is_asked_first_where_that_is_wanted
         order.push(fleet.placed_on(headless()).await);
     }
     assert_eq!(order[..3], ["b", "b", "b"]);
-    assert_ne!(order[3], order[4], "equals are asked in turn");
+    assert_ne!(order[3], order[4], "equals are tried round robin");
 }
 
 #[actix::test]
@@ -158,7 +158,7 @@ async fn a_named_worker_is_used_or_refused() {
 }
 
 #[actix::test]
-async fn live_views_go_only_where_they_can() {
+async fn live_views_are_placed_only_on_workers_that_support_them() {
     let fleet =
         TestFleet::of(vec![("plain", machine_without_displays(), usual), ("a", machine(), usual)]).await;
     fleet.all_healthy().await;
@@ -169,7 +169,7 @@ async fn live_views_go_only_where_they_can() {
 }
 
 #[actix::test]
-async fn a_full_worker_is_passed_over_until_all_are() {
+async fn a_full_worker_is_skipped_until_all_are_full() {
     let small: fn(&mut WorkerSettings) = |settings| settings.max_sessions = 1;
     let fleet = TestFleet::of(vec![("a", machine(), small), ("b", machine(), usual)]).await;
     fleet.all_healthy().await;
@@ -201,7 +201,7 @@ async fn a_create_that_was_queued_at_a_busy_worker_is_not_queued_at_the_next_as_
     }
     let launching = [create(Some("a")), create(Some("b"))].map(actix_rt::spawn);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    // Queued once, for as long as that may be, while the launch before it hangs.
+    // It is queued once, for the maximum time, while the launch before it hangs.
     let started = Instant::now();
     assert_eq!(refusal(create(None).await.unwrap()).code(), "busy");
     assert_eq!(started.elapsed().as_secs(), 15);
@@ -234,7 +234,7 @@ async fn without_a_healthy_worker_nothing_is_placed() {
 }
 
 #[actix::test]
-async fn a_worker_that_panics_is_built_anew_and_its_sessions_are_told_as_ended() {
+async fn a_worker_that_panics_is_restarted_and_its_sessions_are_reported_as_ended() {
     let fleet = TestFleet::of(vec![("a", machine(), usual)]).await;
     fleet.all_healthy().await;
     let os = fleet.machines[0].os.clone();
@@ -260,11 +260,11 @@ async fn a_worker_that_panics_is_built_anew_and_its_sessions_are_told_as_ended()
 }
 
 #[actix::test]
-async fn a_worker_whose_driver_cannot_be_kept_up_is_rebuilt_and_then_given_up() {
+async fn a_worker_whose_driver_keeps_failing_is_restarted_and_then_given_up() {
     let fleet = TestFleet::of(vec![("a", machine(), usual)]).await;
     fleet.all_healthy().await;
     let os = fleet.machines[0].os.clone();
-    // Nine starts are one life of the worker.
+    // Each start of the worker allows nine starts of its driver.
     os.break_next(Fault::DriverDies, 9);
     os.kill(os.alive("node")[0]);
     let first = fleet.actors.borrow()["a"].clone();

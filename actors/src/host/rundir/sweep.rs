@@ -43,7 +43,11 @@ pub(super) fn sweep(base: &Directory, os: &dyn Os) -> io::Result<()> {
 }
 
 /// Locks a marked directory that is no longer in use; `None` if it is in use.
-fn lock_if_left_over(directory: &Directory, marker: &Marker, os: &dyn Os) -> io::Result<Option<Vec<Flock<File>>>> {
+fn lock_if_left_over(
+    directory: &Directory,
+    marker: &Marker,
+    os: &dyn Os,
+) -> io::Result<Option<Vec<Flock<File>>>> {
     let mut locks = Vec::new();
     let mut lock_file = false;
     for (file, is_lock_file) in [(directory.inside(""), false), (directory.inside(LOCK_FILE), true)] {

@@ -97,8 +97,8 @@ where
     let mut rest = answer.split_off(head.length);
     if head.status != 101 {
         let length = head.content_length.unwrap_or(0).min(ANSWER_LIMIT);
-        while rest.len() < wanted && socket.read_buf(&mut rest).await? > 0 {}
-        rest.truncate(wanted);
+        while rest.len() < length && socket.read_buf(&mut rest).await? > 0 {}
+        rest.truncate(length);
         return Err(DialError::Refused {
             status: head.status,
             retry_after: head.retry_after,
@@ -180,7 +180,7 @@ mod tests {
     ) -> (Url, tokio::sync::oneshot::Receiver<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://127.0.0.1:{}/a/b?c=d", listener.local_addr().unwrap().port());
-        let (told, seen) = tokio::sync::oneshot::channel();
+        let (sender, seen) = tokio::sync::oneshot::channel();
         actix_rt::spawn(async move {
             let (mut socket, _) = listener.accept().await.unwrap();
             let mut request = BytesMut::new();
@@ -190,7 +190,7 @@ mod tests {
             let request = String::from_utf8(request.to_vec()).unwrap();
             let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
             socket.write_all(answer(key).as_bytes()).await.unwrap();
-            told.send(request).unwrap();
+            sender.send(request).unwrap();
         });
         (Url::parse(&url).unwrap(), seen)
     }

@@ -1,4 +1,4 @@
-//! The watch against an API of the test, which speaks HTTP and says what each test has it say.
+//! The watch against an HTTP server that answers as each test needs.
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -7,33 +7,33 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 
 const SERVICE: &str = "workers";
-/// More than any of these tests waits for anything.
+/// The timeout of every wait.
 const SOON: Duration = Duration::from_secs(10);
-const PATIENT: Patience = Patience { watch: WATCH, overdue: OVERDUE, shortest: Duration::from_millis(1) };
+const TIMEOUTS: Timeouts = Timeouts { watch: WATCH, overdue: OVERDUE, shortest: Duration::from_millis(1) };
 
-/// An API server, and what watches it.
+/// An API server, and the watch on it.
 struct Api {
     listener: TcpListener,
     endpoints: Endpoints,
 }
 
-/// One request, which is still to be answered.
-struct Asked {
+/// A request that has not been answered yet.
+struct PendingRequest {
     line: String,
     caller: TcpStream,
 }
 
 impl Api {
-    async fn start(patience: Patience) -> Self {
+    async fn start(timeouts: Timeouts) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let api = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let cluster = Cluster { api, authority: None, token: None, namespace: "fleet".to_owned() };
         let service = ServiceName { name: SERVICE.to_owned(), namespace: "fleet".to_owned(), port: None };
-        let endpoints = Endpoints::with_patience(&cluster, service, patience).unwrap();
+        let endpoints = Endpoints::with_timeouts(&cluster, service, timeouts).unwrap();
         Self { listener, endpoints }
     }
 
-    async fn asked(&self) -> Asked {
+    async fn next_request(&self) -> PendingRequest {
         let (mut caller, _) = timeout(SOON, self.listener.accept()).await.expect("a request").unwrap();
         let (mut head, mut buffer) = (Vec::new(), [0; 4096]);
         while !head.ends_with(b"\r\n\r\n") {
@@ -42,12 +42,12 @@ impl Api {
             head.extend_from_slice(&buffer[..count]);
         }
         let line = String::from_utf8(head).unwrap().lines().next().unwrap().to_owned();
-        Asked { line, caller }
+        PendingRequest { line, caller }
     }
 
     /// Answers a list.
     async fn list(&self, version: &str, slices: &[Value]) {
-        let list = self.asked().await;
+        let list = self.next_request().await;
         assert!(!list.line.contains("watch="), "a list is due: {}", list.line);
         list.answer(
             200,
@@ -59,9 +59,9 @@ impl Api {
         .await;
     }
 
-    /// Answers the beginning of a watch from this version on.
+    /// Accepts a watch from this version on.
     async fn watch(&self, version: &str) -> Events {
-        let mut watch = self.asked().await;
+        let mut watch = self.next_request().await;
         let path = "/apis/discovery.k8s.io/v1/namespaces/fleet/endpointslices?";
         assert!(watch.line.starts_with(&format!("GET {path}")), "{}", watch.line);
         for part in [
@@ -78,7 +78,7 @@ impl Api {
         Events(watch.caller)
     }
 
-    /// Waits until these are the workers; `!` before a name: it leaves.
+    /// Waits until these are the workers; a `!` before a name marks it as leaving.
     async fn workers_are(&self, expected: &[&str]) {
         let mut seen = None;
         let reached = timeout(SOON, async {
@@ -98,7 +98,7 @@ impl Api {
     }
 }
 
-impl Asked {
+impl PendingRequest {
     async fn answer(mut self, status: u16, body: &Value) {
         let body = body.to_string();
         let head =
@@ -137,13 +137,13 @@ impl Events {
         self.send("BOOKMARK", &object).await;
     }
 
-    /// Ends it as an API server does whose time for it is over.
+    /// Ends it as an API server does at the timeout of a watch.
     async fn end(mut self) {
         self.0.write_all(b"0\r\n\r\n").await.unwrap();
     }
 }
 
-/// A pod's endpoint: its name and how it is: `starting`, `ready` or `terminating`.
+/// A pod's endpoint, by its name and state: `starting`, `ready` or `terminating`.
 fn pod(name: &str, state: &str) -> Value {
     let (serving, terminating) = (state != "starting", state == "terminating");
     let last = name.bytes().last().unwrap() % 100;
@@ -164,8 +164,8 @@ fn slice(version: &str, pods: &[Value]) -> Value {
 }
 
 #[actix::test]
-async fn a_pod_is_known_when_it_is_ready_leaves_when_it_terminates_and_is_gone_when_it_is() {
-    let api = Api::start(PATIENT).await;
+async fn a_pod_is_added_when_ready_leaves_when_it_terminates_and_is_removed_when_it_is_gone() {
+    let api = Api::start(TIMEOUTS).await;
     api.list("1", &[]).await;
     let mut events = api.watch("1").await;
     api.workers_are(&[]).await;
@@ -189,16 +189,16 @@ async fn a_pod_is_known_when_it_is_ready_leaves_when_it_terminates_and_is_gone_w
 }
 
 #[actix::test]
-async fn pods_that_are_there_before_the_watch_are_known_ready_or_not() {
-    let api = Api::start(PATIENT).await;
+async fn pods_from_before_the_watch_are_added_ready_or_not() {
+    let api = Api::start(TIMEOUTS).await;
     api.list("1", &[slice("1", &[pod("a", "starting"), pod("b", "terminating"), pod("c", "ready")])]).await;
     let _events = api.watch("1").await;
     api.workers_are(&["a", "!b", "c"]).await;
 }
 
 #[actix::test]
-async fn a_watch_that_ends_or_breaks_goes_on_where_it_was_and_nobody_is_lost() {
-    let api = Api::start(PATIENT).await;
+async fn a_watch_that_ends_or_breaks_is_resumed_and_no_worker_is_lost() {
+    let api = Api::start(TIMEOUTS).await;
     api.list("1", &[slice("1", &[pod("a", "ready")])]).await;
     let mut events = api.watch("1").await;
     events.bookmark("7").await;
@@ -208,7 +208,7 @@ async fn a_watch_that_ends_or_breaks_goes_on_where_it_was_and_nobody_is_lost() {
     api.workers_are(&["a", "b"]).await;
     drop(events);
     let mut events = api.watch("9").await;
-    // In the midst of a line.
+    // In the middle of a line.
     events.chunk(b"{\"type\":\"MODI").await;
     drop(events);
     let mut events = api.watch("9").await;
@@ -218,8 +218,8 @@ async fn a_watch_that_ends_or_breaks_goes_on_where_it_was_and_nobody_is_lost() {
 }
 
 #[actix::test]
-async fn a_version_that_the_api_no_longer_knows_is_listed_anew() {
-    let api = Api::start(PATIENT).await;
+async fn a_version_that_the_api_no_longer_has_is_listed_again() {
+    let api = Api::start(TIMEOUTS).await;
     api.list("1", &[slice("1", &[pod("a", "ready")])]).await;
     let mut events = api.watch("1").await;
     events.send("ERROR", &refused(410)).await;
@@ -227,20 +227,20 @@ async fn a_version_that_the_api_no_longer_knows_is_listed_anew() {
     let events = api.watch("50").await;
     api.workers_are(&["b"]).await;
     events.end().await;
-    // An API server that has forgotten it says so before the watch begins.
-    api.asked().await.refuse(410).await;
+    // An API server that no longer has the version rejects the watch at its start.
+    api.next_request().await.refuse(410).await;
     api.list("60", &[slice("60", &[pod("b", "ready"), pod("c", "ready")])]).await;
     let _events = api.watch("60").await;
     api.workers_are(&["b", "c"]).await;
 }
 
 #[actix::test]
-async fn a_watch_that_falls_silent_is_given_up_and_begun_again() {
+async fn a_silent_watch_times_out_and_is_started_again() {
     let impatient =
-        Patience { watch: Duration::from_millis(50), overdue: Duration::from_millis(50), ..PATIENT };
+        Timeouts { watch: Duration::from_millis(50), overdue: Duration::from_millis(50), ..TIMEOUTS };
     let api = Api::start(impatient).await;
     api.list("1", &[slice("1", &[pod("a", "ready")])]).await;
-    // Kept open and silent, as by a machine that is gone.
+    // Kept open and silent, as if the machine were gone.
     let silent = api.watch("1").await;
     let mut events = api.watch("1").await;
     events.send("MODIFIED", &slice("2", &[pod("a", "terminating"), pod("b", "ready")])).await;
@@ -249,43 +249,43 @@ async fn a_watch_that_falls_silent_is_given_up_and_begun_again() {
 }
 
 #[actix::test]
-async fn a_refusal_is_told_with_its_remedy_and_its_end_is_noticed() {
-    let api = Api::start(PATIENT).await;
-    api.asked().await.refuse(403).await;
+async fn a_refusal_is_reported_with_its_remedy_and_its_end_is_noticed() {
+    let api = Api::start(TIMEOUTS).await;
+    api.next_request().await.refuse(403).await;
     let refused = api.endpoints.look_up().await.unwrap_err();
     assert!(refused.contains("403") && refused.contains("rbac.create"), "{refused}");
     api.list("1", &[slice("1", &[pod("a", "ready")])]).await;
     let events = api.watch("1").await;
     api.workers_are(&["a"]).await;
-    // One failure of a watch is nothing to speak of, and several are; nobody is lost meanwhile.
+    // A single failure of a watch is not reported, several are; no worker is lost meanwhile.
     drop(events);
     for _ in 0..TOLERATED {
-        api.asked().await.refuse(500).await;
+        api.next_request().await.refuse(500).await;
     }
     let failing = timeout(SOON, async {
         while api.endpoints.look_up().await.is_ok() {
             api.endpoints.changed().unwrap().await;
         }
     });
-    assert!(failing.await.is_ok(), "the failure is told");
+    assert!(failing.await.is_ok(), "the failure is reported");
     let _events = api.watch("1").await;
     api.workers_are(&["a"]).await;
 }
 
 #[actix::test]
-async fn an_api_that_ends_each_watch_at_once_is_not_asked_without_a_pause() {
-    let api = Api::start(Patience { shortest: Duration::from_secs(5), ..PATIENT }).await;
+async fn an_api_that_ends_each_watch_at_once_is_retried_with_a_backoff() {
+    let api = Api::start(Timeouts { shortest: Duration::from_secs(5), ..TIMEOUTS }).await;
     api.list("1", &[]).await;
     let began = Instant::now();
     for _ in 0..4 {
         api.watch("1").await.end().await;
     }
-    // There are three waits between four, each at least twice as long as the one before, less a quarter.
+    // There are three waits between four watches, each at least twice as long as the previous one, less a quarter.
     assert!(began.elapsed() >= RETRIES.first.mul_f64(0.75) * (1 + 2 + 4), "{:?}", began.elapsed());
 }
 
 #[test]
-fn a_pod_with_both_families_is_one_worker_and_what_is_not_said_is_as_documented() {
+fn a_pod_with_both_families_is_one_worker_and_missing_fields_have_their_documented_defaults() {
     let slices: Vec<EndpointSlice> = [
         json!({
             "metadata": {"name": "v6"}, "addressType": "IPv6", "ports": [{"name": "http", "port": 8080}],
