@@ -1,6 +1,6 @@
 //! The log of sessions: a subscriber of the event bus that logs one line for each change.
 
-use camofleet_actors::model::events::{Change, Heard, SessionEvent, Subscription};
+use camofleet_actors::model::events::{Change, Received, SessionEvent, Subscription};
 use camofleet_actors::model::session::SessionView;
 use camofleet_api::ids::RequestId;
 
@@ -8,7 +8,7 @@ use camofleet_api::ids::RequestId;
 pub async fn write(mut events: Subscription) {
     while let Some(heard) = events.next().await {
         match heard {
-            Heard::Event(event) => {
+            Received::Event(event) => {
                 let SessionEvent { worker, view, change, by, .. } = event.as_ref();
                 let by = by.clone().or_else(|| creating_request(view, change));
                 if by.is_none() && is_logged_elsewhere(change) {
@@ -21,7 +21,7 @@ pub async fn write(mut events: Subscription) {
                     log::log!(target: "camofleet::sessions", level, "{line}");
                 }
             }
-            Heard::Missed(missed) => log::warn!("{missed} session events came too fast to be logged"),
+            Received::Missed(missed) => log::warn!("{missed} session events came too fast to be logged"),
         }
     }
 }

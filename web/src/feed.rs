@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_web::http::header::HeaderMap;
 use bytes::Bytes;
-use camofleet_actors::model::events::{EventBus, Heard, SessionEvent, Subscription};
+use camofleet_actors::model::events::{EventBus, Received, SessionEvent, Subscription};
 use camofleet_actors::worker::{Directory, WorkerHandle, WorkerSnapshot};
 use camofleet_api::Time;
 use camofleet_api::event::{Activity, EventSnapshot, SessionChange};
@@ -124,7 +124,7 @@ impl Feed {
     pub fn open(sources: FeedSources, presenter: Presenter, headers: &HeaderMap) -> Self {
         let after =
             headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
-        let following = sources.events.follow(after);
+        let following = sources.events.resume(after);
         let quiet = |period| {
             let mut ticks = interval(period);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -163,8 +163,8 @@ impl Feed {
             }
             tokio::select! {
                 heard = self.events.next() => match heard? {
-                    Heard::Event(event) => self.tell(&event),
-                    Heard::Missed(_) => self.tell_all(),
+                    Received::Event(event) => self.tell(&event),
+                    Received::Missed(_) => self.tell_all(),
                 },
                 _ = self.looks.tick() => self.look(),
                 _ = self.heartbeats.tick() => {
@@ -180,7 +180,7 @@ impl Feed {
 
     /// Tells everything, and goes on from there.
     fn tell_all(&mut self) {
-        let following = self.sources.events.follow(None);
+        let following = self.sources.events.resume(None);
         let shared = self.sources.shared.snapshot.borrow().clone();
         let shared = shared.filter(|shared| {
             shared.position == following.position

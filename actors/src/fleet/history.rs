@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::metrics::{LATENCY_BUCKETS, Metrics, Totals};
-use crate::model::events::{Change, Heard, SessionEvent, Subscription};
+use crate::model::events::{Change, Received, SessionEvent, Subscription};
 use crate::views::gateway::GatewayHandle;
 use crate::worker::Directory;
 
@@ -91,9 +91,9 @@ impl History {
         loop {
             tokio::select! {
                 received = events.next() => match received {
-                    Some(Heard::Event(event)) => counts.count(&event),
+                    Some(Received::Event(event)) => counts.count(&event),
                     // More than a thousand events within one iteration: the charts miss some of them.
-                    Some(Heard::Missed(_)) => {}
+                    Some(Received::Missed(_)) => {}
                     None => return,
                 },
                 _ = ticks.tick() => {

@@ -152,10 +152,10 @@ impl EventBus {
     }
 
     /// Subscribes to all events after one that was received earlier, or from now on.
-    pub fn follow(&self, after: Option<EventId>) -> Following {
+    pub fn resume(&self, after: Option<EventId>) -> Resumed {
         let past = self.past();
         let missed = after.filter(|after| after.bus == past.last.bus).and_then(|after| past.after(after));
-        Following { position: past.last, missed, events: self.subscribe() }
+        Resumed { position: past.last, missed, events: self.subscribe() }
     }
 
     /// A session's history, oldest first; `None` if the session is unknown.
@@ -199,7 +199,7 @@ impl Past {
 }
 
 /// A resumed subscription.
-pub struct Following {
+pub struct Resumed {
     /// The last event before [`Self::events`].
     pub position: EventId,
     /// The events that the subscriber missed; `None` if they are no longer kept, so it must read the complete state again.
@@ -210,7 +210,7 @@ pub struct Following {
 
 /// What a subscriber receives.
 #[derive(Debug, Clone)]
-pub enum Heard {
+pub enum Received {
     /// A session changed.
     Event(Arc<SessionEvent>),
     /// The subscriber was too slow and missed this many events: it must read the complete state again.
@@ -222,10 +222,10 @@ pub struct Subscription(broadcast::Receiver<Arc<SessionEvent>>);
 
 impl Subscription {
     /// The next event; `None` when the bus is gone.
-    pub async fn next(&mut self) -> Option<Heard> {
+    pub async fn next(&mut self) -> Option<Received> {
         match self.0.recv().await {
-            Ok(event) => Some(Heard::Event(event)),
-            Err(broadcast::error::RecvError::Lagged(missed)) => Some(Heard::Missed(missed)),
+            Ok(event) => Some(Received::Event(event)),
+            Err(broadcast::error::RecvError::Lagged(missed)) => Some(Received::Missed(missed)),
             Err(broadcast::error::RecvError::Closed) => None,
         }
     }

@@ -1,4 +1,4 @@
-//! The test kit: a machine made of memory, and workers on it. The crates above use the first two.
+//! The test kit: a fake machine, and workers on it. Other crates use the first two modules.
 
 pub mod fake_os;
 #[cfg(test)]

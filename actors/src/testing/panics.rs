@@ -1,4 +1,4 @@
-//! How a test breaks a part of a worker.
+//! Makes a part of a worker panic.
 
 use actix::prelude::*;
 use camofleet_api::ids::SessionId;
@@ -8,7 +8,7 @@ use crate::launch::prewarm::{PoolKind, PrewarmPool};
 use crate::session::Session;
 use crate::views::gateway::Gateway;
 
-/// A part of a worker that a test breaks.
+/// The part of a worker that is to panic.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) enum PanicIn {

@@ -1,4 +1,4 @@
-//! A worker on a fake machine, as tests set it up.
+//! Settings for a worker on a fake machine.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,11 +17,11 @@ use crate::model::session::SessionDefaults;
 use crate::supervision::{Intensity, PulseSettings};
 use crate::worker::{DiagnosticsSettings, WorkerSettings};
 
-/// How often everything is polled, and how long it may be silent.
+/// The interval of polls of drivers, displays and browsers, and how long they may be silent.
 const PULSE: PulseSettings =
     PulseSettings { interval: Duration::from_secs(5), silence: Duration::from_secs(15) };
 
-/// A worker's settings: no warm browsers, three display slots, room for all.
+/// A worker's settings: no warm browsers, three display slots, and no limit that tests reach.
 pub fn worker_settings(os: &FakeOs) -> WorkerSettings {
     let pool = PoolSettings { target: 0, check_interval: Duration::from_secs(2) };
     WorkerSettings {
@@ -44,7 +44,7 @@ pub fn worker_settings(os: &FakeOs) -> WorkerSettings {
                 executable: PathBuf::from("/usr/bin/firefox"),
                 version: None,
             },
-            // The machine is a fake one.
+            // A fake machine has no installation of Firefox whose policies could block file pages.
             file_pages: true,
             switches: NetworkSwitches { disable_http3: true, disable_ipv6: true, disable_webrtc: true },
             timeout: Duration::from_secs(30),

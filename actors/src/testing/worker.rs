@@ -1,4 +1,4 @@
-//! Makers of values that several tests need, and a whole worker on a fake machine.
+//! Values that several tests need, and a complete worker on a fake machine.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 use crate::model::activity::ActivityClock;
 use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
-use crate::model::events::{Change, EventBus, Heard, Subscription};
+use crate::model::events::{Change, EventBus, Received, Subscription};
 use crate::model::session::{SessionSpec, SessionView};
 use crate::session::AttachmentTicket;
 use crate::supervision::ChildExited;
@@ -26,7 +26,7 @@ use crate::worker::{
     WorkerParts, WorkerSettings, WorkerSnapshot,
 };
 
-/// A session's view with nothing special about it.
+/// A typical session.
 pub(crate) fn a_view() -> SessionView {
     let spec = SessionSpec {
         id: uuid::Uuid::new_v4(),
@@ -56,17 +56,17 @@ pub(crate) fn a_view() -> SessionView {
     }
 }
 
-/// A wish for a headless session.
+/// A request for a headless session.
 pub(crate) fn headless() -> SessionRequest {
     SessionRequest { headless: Some(true), ..SessionRequest::default() }
 }
 
-/// A wish for a session with a live view.
+/// A request for a session with a live view.
 pub(crate) fn with_vnc() -> SessionRequest {
     SessionRequest { vnc: true, ..SessionRequest::default() }
 }
 
-/// Tells the test of a worker's end, in its fleet's stead.
+/// Stands in for the fleet, and notifies the test of the worker's end.
 struct Parent(mpsc::UnboundedSender<String>);
 
 impl Actor for Parent {
@@ -80,12 +80,12 @@ impl Handler<ChildExited<String>> for Parent {
     }
 }
 
-/// What a worker needs around it.
+/// The parts that a worker is built from.
 pub(crate) struct TestMachine {
     pub os: FakeOs,
     pub metrics: Metrics,
     pub parts: WorkerParts,
-    /// The base of the run directory; removed at the end.
+    /// The base of the run directory; removed when dropped.
     _base: tempfile::TempDir,
 }
 
@@ -108,7 +108,7 @@ impl TestMachine {
         Self { os, metrics, parts, _base: base }
     }
 
-    /// The names of the directories of launches and notes of displays.
+    /// The names of the entries of the run directory: launches and displays.
     pub fn run_dir_entries(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.parts.run_dir.path()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -119,7 +119,7 @@ impl TestMachine {
             .collect()
     }
 
-    /// A metric's value, by its name with labels as they are printed.
+    /// A metric's value, by its name with labels as in the text format.
     pub fn metric(&self, name: &str) -> f64 {
         let text = self.metrics.encode().unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -135,25 +135,25 @@ pub(crate) struct TestWorker {
     pub address: Addr<LocalWorker>,
     /// Why the worker ended.
     pub ends: mpsc::UnboundedReceiver<String>,
-    /// What happened so far.
+    /// The events so far.
     pub events: Subscription,
-    /// What it showed first.
+    /// Its first snapshot.
     pub first: Arc<WorkerSnapshot>,
 }
 
 impl TestWorker {
-    /// A worker with settings of its own, on a machine where everything is installed. Its driver is up, its pools
-    /// are full.
+    /// A worker with adjusted settings, on a machine where everything is installed. Its driver is running, and its pools are
+    /// full.
     pub async fn with(adjust: impl FnOnce(&mut WorkerSettings)) -> Self {
         Self::on(FakeOs::new(), adjust).await
     }
 
-    /// A worker with the usual settings.
+    /// A worker with default settings.
     pub async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
-    /// The same on a machine that was prepared.
+    /// A worker on this machine.
     pub async fn on(os: FakeOs, adjust: impl FnOnce(&mut WorkerSettings)) -> Self {
         let worker = Self::starting_on(os, adjust).await;
         let settings = Arc::clone(&worker.machine.parts.settings);
@@ -171,17 +171,17 @@ impl TestWorker {
         worker
     }
 
-    /// The same, only just started.
+    /// A worker that has only just been started.
     pub async fn starting_on(os: FakeOs, adjust: impl FnOnce(&mut WorkerSettings)) -> Self {
         tokio::time::pause();
         let machine = TestMachine::new(os, adjust).await;
         let events = machine.parts.events.subscribe();
-        let (told, ends) = mpsc::unbounded_channel();
-        let parent = Parent(told).start().recipient();
-        let mut shown = machine.parts.snapshot.subscribe();
-        // A task of its own, so that it looks before the worker's next step.
+        let (exits, ends) = mpsc::unbounded_channel();
+        let parent = Parent(exits).start().recipient();
+        let mut snapshots = machine.parts.snapshot.subscribe();
+        // A separate task, so that it reads the snapshot before the worker's next step.
         let first = actix_rt::spawn(async move {
-            Arc::clone(&shown.wait_for(|snapshot| !snapshot.checks.is_empty()).await.unwrap())
+            Arc::clone(&snapshots.wait_for(|snapshot| !snapshot.checks.is_empty()).await.unwrap())
         });
         let address = LocalWorker::start_actor(machine.parts.clone(), parent, 0);
         let seen = machine.parts.snapshot.subscribe();
@@ -199,12 +199,12 @@ impl TestWorker {
             .await
     }
 
-    /// Creates a session that is known to work.
+    /// Creates a session that must become READY.
     pub async fn ready(&self, request: SessionRequest) -> Arc<SessionView> {
         self.create(request).await.unwrap()
     }
 
-    /// Asks for a session and does not wait for it; comes back when it is seen.
+    /// Requests a session without waiting until it is READY; returns once it is listed.
     pub async fn begin(
         &self,
         request: SessionRequest,
@@ -247,12 +247,12 @@ impl TestWorker {
         self.handle.snapshot().sessions.iter().map(|view| view.spec.id).collect()
     }
 
-    /// A session as it is shown now.
+    /// The current state of a session.
     pub fn view(&self, id: SessionId) -> Arc<SessionView> {
         Arc::clone(self.handle.snapshot().session(id).unwrap())
     }
 
-    /// Why and how an ended session ended.
+    /// The reason and details of a session's end.
     pub fn end_of(&self, id: SessionId) -> (EndReason, String) {
         let snapshot = self.handle.snapshot();
         let view = snapshot.ended.iter().find(|view| view.spec.id == id).unwrap();
@@ -261,7 +261,7 @@ impl TestWorker {
         (ending.reason, ending.detail)
     }
 
-    /// Waits for a snapshot; fails when none like it comes within an hour of the fake machine.
+    /// Waits for a snapshot that fulfils the condition; fails after an hour of paused time.
     pub async fn until(&self, condition: impl Fn(&WorkerSnapshot) -> bool) -> Arc<WorkerSnapshot> {
         let mut snapshots = self.handle.snapshot.clone();
         let found = snapshots.wait_for(|snapshot| condition(snapshot));
@@ -271,7 +271,7 @@ impl TestWorker {
         }
     }
 
-    /// Waits until a session is shown in a state.
+    /// Waits until a session has a status.
     pub async fn until_status(&self, id: SessionId, status: Status) -> Arc<SessionView> {
         let shows =
             |snapshot: &WorkerSnapshot| snapshot.session(id).is_some_and(|view| view.status == status);
@@ -279,7 +279,7 @@ impl TestWorker {
         Arc::clone(snapshot.session(id).unwrap())
     }
 
-    /// Waits until a session was built anew for the given time, and is READY again.
+    /// Waits until a session has been rebuilt this many times and is READY again.
     pub async fn until_restarted(&self, id: SessionId, times: u32) -> Arc<SessionView> {
         let snapshot = self
             .until(|snapshot| {
@@ -291,7 +291,7 @@ impl TestWorker {
         Arc::clone(snapshot.session(id).unwrap())
     }
 
-    /// Waits until a condition on the fake machine holds, for ten seconds of its time at most.
+    /// Waits until a condition on the fake machine holds, for at most ten seconds of paused time.
     pub async fn settle(&self, what: &str, condition: impl Fn() -> bool) {
         for _ in 0..10_000 {
             if condition() {
@@ -302,7 +302,7 @@ impl TestWorker {
         panic!("it never came: {what}; alive: {:?}", self.os.alive_names());
     }
 
-    /// Fails unless the worker's one driver is all that lives, and nothing lies around.
+    /// Fails unless the worker's driver is the only process, and no files are left.
     pub fn assert_nothing_left(&self) {
         assert_eq!(self.os.alive_names(), ["node"]);
         assert_eq!(self.machine.run_dir_entries(), Vec::<String>::new());
@@ -315,7 +315,7 @@ impl TestWorker {
         let mut changes = Vec::new();
         while changes.last() != Some(&Change::Ended) {
             match soon(self.events.next()).await.unwrap() {
-                Heard::Event(event) if event.view.spec.id == id => changes.push(event.change.clone()),
+                Received::Event(event) if event.view.spec.id == id => changes.push(event.change.clone()),
                 _ => {}
             }
         }
@@ -323,12 +323,12 @@ impl TestWorker {
     }
 }
 
-/// Waits for something that must come; fails when it does not within a day of the fake machine, instead of hanging.
+/// Waits for a future that must resolve; fails after a day of paused time instead of hanging.
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(86_400), future).await.expect("it never came")
 }
 
-/// The error of something that must fail.
+/// The error of a result that must be one.
 pub(crate) fn refusal<T>(result: Result<T>) -> Error {
     match result {
         Ok(_) => panic!("it was not refused"),

@@ -9,7 +9,7 @@ use camofleet_api::session::{EndReason, Status};
 
 use super::*;
 use crate::launch::launcher::QueueSettings;
-use crate::model::events::{Change, Heard};
+use crate::model::events::{Change, Received};
 use crate::testing::fake_os::{FakeOs, Fault};
 use crate::testing::{PanicIn, PanicNow, TestMachine, headless, refusal, soon, with_vnc};
 use crate::worker::{LocalWorker, WorkerSettings, WorkerSnapshot};
@@ -246,7 +246,7 @@ async fn a_worker_that_panics_is_restarted_and_its_sessions_are_reported_as_ende
     let ending = snapshot.session(id).unwrap().ending.clone().unwrap();
     assert_eq!((snapshot.session(id).unwrap().status, ending.reason), (Status::Dead, EndReason::Crashed));
     assert_eq!(ending.detail, "its worker failed and was restarted");
-    let Some(Heard::Event(event)) = soon(events.next()).await else { panic!() };
+    let Some(Received::Event(event)) = soon(events.next()).await else { panic!() };
     assert_eq!((event.view.spec.id, &event.change), (id, &Change::Ended));
     fleet.all_healthy().await;
     assert!(!first.connected());

@@ -35,35 +35,35 @@ async fn a_subscriber_that_lags_is_notified_to_resync_and_continues() {
     for _ in 0..BACKLOG + 5 {
         publish(&bus, &view, Change::Attached);
     }
-    assert!(matches!(slow.next().await, Some(Heard::Missed(5))));
-    assert!(matches!(slow.next().await, Some(Heard::Event(_))));
+    assert!(matches!(slow.next().await, Some(Received::Missed(5))));
+    assert!(matches!(slow.next().await, Some(Received::Event(_))));
 }
 
 #[test]
 fn a_subscriber_that_resumes_receives_what_it_missed() {
     let (bus, view) = (EventBus::default(), Arc::new(a_view()));
-    let start = bus.follow(None);
+    let start = bus.resume(None);
     assert_eq!((start.position.number, start.missed.is_none()), (0, true));
     for _ in 0..3 {
         publish(&bus, &view, Change::Attached);
     }
-    let again = bus.follow(Some(start.position));
+    let again = bus.resume(Some(start.position));
     assert_eq!((again.position.number, numbers(&again.missed.unwrap())), (3, vec![1, 2, 3]));
-    assert_eq!(numbers(&bus.follow(Some(again.position)).missed.unwrap()), Vec::<u64>::new());
+    assert_eq!(numbers(&bus.resume(Some(again.position)).missed.unwrap()), Vec::<u64>::new());
 }
 
 #[test]
 fn a_subscriber_of_another_bus_or_from_too_long_ago_starts_again() {
     let (bus, view) = (EventBus::default(), Arc::new(a_view()));
-    let start = bus.follow(None).position;
+    let start = bus.resume(None).position;
     for _ in 0..=BACKLOG {
         publish(&bus, &view, Change::Attached);
     }
-    assert!(bus.follow(Some(start)).missed.is_none());
-    assert_eq!(bus.follow(Some(EventId { number: 1, ..start })).missed.map(|all| all.len()), Some(BACKLOG));
+    assert!(bus.resume(Some(start)).missed.is_none());
+    assert_eq!(bus.resume(Some(EventId { number: 1, ..start })).missed.map(|all| all.len()), Some(BACKLOG));
     let foreign = EventId { bus: start.bus.wrapping_add(1), number: 1025 };
-    assert!(bus.follow(Some(foreign)).missed.is_none());
-    assert!(bus.follow(Some(EventId { number: u64::MAX, ..start })).missed.is_none(), "not published yet");
+    assert!(bus.resume(Some(foreign)).missed.is_none());
+    assert!(bus.resume(Some(EventId { number: u64::MAX, ..start })).missed.is_none(), "not published yet");
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! A machine made of memory: processes, displays and ports without any of them being real.
+//! A fake machine in memory, with processes, displays and ports.
 //!
-//! Programs are told apart by their file name. `node` behaves as `driver.mjs` does, X servers report their
-//! display number, `x11vnc` its socket; both show a small screen. Tests break things at named [`Fault`] points, kill processes by id, and ask
-//! what is left.
+//! Programs are identified by their file name. `node` behaves like `driver.mjs`, X servers report their display number, and
+//! `x11vnc` its socket; both have a small screen. Tests inject faults at named [`Fault`] points, kill processes by id, and
+//! check what is left.
 
 mod programs;
 
@@ -21,36 +21,36 @@ use crate::process::{
     Connection, Connections, DisplayFiles, FileId, Os, ProcessEnd, ProcessId, Program, Signal, Spawned,
 };
 
-/// How long a fake browser takes to launch, unless told otherwise.
+/// How long a fake browser takes to launch by default.
 pub const LAUNCH_TIME: Duration = Duration::from_secs(2);
 
-/// How long a process needs to end when it is asked to.
+/// How long a process needs to end after SIGTERM.
 const TERMINATE_TIME: Duration = Duration::from_millis(5);
 
-/// A place where the fake machine can be told to fail.
+/// A point at which a fault can be injected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// A browser launch answers with an error.
+    /// A browser launch fails with an error.
     LaunchFails,
-    /// A browser launch never answers.
+    /// A browser launch is never answered.
     LaunchHangs,
     /// An X server starts but never becomes ready.
     DisplayHangs,
-    /// An X server ends at its start, with a complaint on its standard error.
+    /// An X server exits at its start, with a message on its standard error.
     DisplayDies,
-    /// The driver ends at its start.
+    /// The driver exits at its start.
     DriverDies,
-    /// A driver says that it is up, and then nothing more.
+    /// A driver reports that it has started, and then hangs.
     DriverHangs,
     /// Opening a URL fails.
     OpenFails,
-    /// A VNC server takes no connection.
+    /// A VNC server refuses connections.
     VncRefuses,
-    /// A VNC server takes one and then says nothing.
+    /// A VNC server accepts a connection and then hangs.
     VncHangs,
-    /// A VNC server breaks a connection off.
+    /// A VNC server closes a connection.
     VncBreaks,
-    /// Opening a URL is answered with a line that is no JSON.
+    /// Opening a URL is answered with a line that is not JSON.
     OpenUnreadable,
     /// Opening a URL is never answered.
     OpenUnanswered,
@@ -90,7 +90,7 @@ struct Machine {
     death_when_ready: Option<(String, usize)>,
 }
 
-/// The fake machine. Cloning shares it.
+/// The fake machine. Clones share it.
 #[derive(Clone, Default)]
 pub struct FakeOs(Arc<Mutex<Machine>>);
 
@@ -104,48 +104,48 @@ impl FakeOs {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a program off the machine: it is neither found nor started.
+    /// Uninstalls a program, so that it is neither found nor started.
     pub fn uninstall(&self, program: &str) {
         self.machine().missing.insert(program.to_owned());
     }
 
-    /// Puts it back.
+    /// Installs it again.
     pub fn install(&self, program: &str) {
         self.machine().missing.remove(program);
     }
 
-    /// Makes the next `times` passes of a fault point fail.
+    /// Injects a fault the next `times` times that its point is reached.
     pub fn break_next(&self, fault: Fault, times: usize) {
         self.machine().faults.insert(fault, times);
     }
 
-    /// From now on, so many turns of the scheduler after a browser has said that it is ready, all processes with this
-    /// name die: to strike at any moment of the news' way through the actors.
+    /// From now on, kills all processes with this name so many turns of the scheduler after a browser reported that it is
+    /// ready. Tests use it to kill at any point of the message's way through the actors.
     pub fn kill_when_ready(&self, name: &str, turns: usize) {
         self.machine().death_when_ready = Some((name.to_owned(), turns));
     }
 
-    /// How long browser launches take from now on.
+    /// Sets how long browser launches take from now on.
     pub fn set_launch_time(&self, time: Duration) {
         self.machine().launch_time = Some(time);
     }
 
-    /// Where the Playwright servers of browsers that launch from now on listen; nowhere, unless told.
+    /// Sets the address of the Playwright servers of browsers launched from now on; by default, nothing listens there.
     pub fn set_endpoint(&self, endpoint: String) {
         self.machine().endpoint = Some(endpoint);
     }
 
-    /// Another program's X server.
+    /// Adds an X server of another program.
     pub fn occupy_display(&self, display: u16) {
         self.machine().busy_displays.insert(display);
     }
 
-    /// Another program's listener.
+    /// Adds a listener of another program.
     pub fn occupy_port(&self, port: u16) {
         self.machine().busy_ports.insert(port);
     }
 
-    /// Connects to a TCP address as a program of another machine would; `None` when nobody listens there.
+    /// Connects to a TCP address as another machine would; `None` if nothing listens there.
     pub fn dial(&self, address: SocketAddr) -> Option<tokio::io::DuplexStream> {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let machine = self.machine();
@@ -153,12 +153,12 @@ impl FakeOs {
         Some(ours)
     }
 
-    /// The ids of the living processes with this name: `browser`, `node`, `Xvnc`, …
+    /// The ids of the running processes with this name: `browser`, `node`, `Xvnc`, …
     pub fn alive(&self, name: &str) -> Vec<u32> {
         self.machine().alive.iter().filter(|(_, process)| process.name == name).map(|(pid, _)| *pid).collect()
     }
 
-    /// A variable of each living process with this name.
+    /// An environment variable of each running process with this name.
     pub fn environments(&self, name: &str, variable: &str) -> Vec<Option<String>> {
         let machine = self.machine();
         let named = machine.alive.values().filter(|process| process.name == name);
@@ -168,17 +168,17 @@ impl FakeOs {
         named.map(value).collect()
     }
 
-    /// What the program with this name was last started with.
+    /// The arguments of the last start of this program.
     pub fn arguments(&self, name: &str) -> Vec<String> {
         self.machine().arguments.get(name).cloned().unwrap_or_default()
     }
 
-    /// How many processes live.
+    /// The number of running processes.
     pub fn alive_count(&self) -> usize {
         self.machine().alive.len()
     }
 
-    /// The names of the living processes, in order of their start.
+    /// The names of the running processes, in order of their start.
     pub fn alive_names(&self) -> Vec<String> {
         self.machine().alive.values().map(|process| process.name.clone()).collect()
     }
@@ -188,22 +188,22 @@ impl FakeOs {
         self.machine().started.clone()
     }
 
-    /// The URLs that drivers were asked to open.
+    /// The URLs that drivers were requested to open.
     pub fn opened(&self) -> Vec<String> {
         self.machine().opened.clone()
     }
 
-    /// How long discarding a browser's contexts takes from now on.
+    /// Sets how long discarding a browser's contexts takes from now on.
     pub fn set_discard_time(&self, time: Duration) {
         self.machine().discard_time = time;
     }
 
-    /// How much each launch, and the disk, takes from now on.
+    /// Sets the disk use of each launch and of the file system from now on.
     pub fn set_disk_use(&self, bytes: u64) {
         self.machine().disk_use = bytes;
     }
 
-    /// How often all files of a launch were looked through.
+    /// How often all files of a launch were traversed.
     pub fn disk_walks(&self) -> usize {
         self.machine().disk_walks
     }
@@ -223,12 +223,12 @@ impl FakeOs {
         self.end(pid, ProcessEnd::Signalled(9));
     }
 
-    /// Stops a process as SIGSTOP does: it lives, and does nothing.
+    /// Stops a process as SIGSTOP does.
     pub fn stop(&self, pid: u32) {
         self.machine().stopped.insert(pid);
     }
 
-    /// Lets a stopped process go on.
+    /// Continues a stopped process.
     pub fn go_on(&self, pid: u32) {
         self.machine().stopped.remove(&pid);
     }
@@ -240,17 +240,17 @@ impl FakeOs {
         }
     }
 
-    /// Lets a process be dead without anybody being told: its parent has not reaped it yet.
+    /// Kills a process without notifying anybody, as if its parent had not reaped it yet.
     pub fn kill_unnoticed(&self, pid: u32) {
         self.machine().unnoticed.insert(pid);
     }
 
-    /// The marks that were swept.
+    /// The marks whose processes were killed.
     pub fn marks_killed(&self) -> Vec<(String, String)> {
         self.machine().marks_killed.clone()
     }
 
-    /// The leftovers of X servers that were removed.
+    /// The files of X servers that were removed.
     pub fn display_files_removed(&self) -> Vec<DisplayFiles> {
         self.machine().display_files_removed.clone()
     }
@@ -258,7 +258,7 @@ impl FakeOs {
     fn end(&self, pid: u32, end: ProcessEnd) {
         let process = self.machine().alive.remove(&pid);
         if let Some(process) = process {
-            // Nobody may be waiting for it any more.
+            // Fails if nobody waits for it any more.
             let _ = process.end.send(end);
         }
     }
@@ -289,7 +289,7 @@ impl FakeOs {
     }
 }
 
-/// Numbers are given only once here.
+/// Process ids are not reused here, so they also serve as start times.
 fn id_of(pid: u32) -> ProcessId {
     ProcessId { pid, started: u64::from(pid) }
 }
@@ -314,7 +314,7 @@ impl Os for FakeOs {
             at.and_then(|at| program.args.get(at + 1)).cloned().unwrap_or_default()
         };
         let socket = argument("-unixsock");
-        // What the program does ends with the program.
+        // The program's task ends with the process.
         let (end, reaped) = oneshot::channel();
         actix_rt::spawn(async move {
             let life = async {
@@ -359,7 +359,7 @@ impl Os for FakeOs {
         match signal {
             Signal::Terminate => {
                 let os = self.clone();
-                // No process is gone in the moment in which it is asked to go.
+                // No process exits at the very moment of the signal.
                 actix_rt::spawn(async move {
                     tokio::time::sleep(TERMINATE_TIME).await;
                     os.end(group, ProcessEnd::Exited(0));
@@ -436,7 +436,7 @@ impl Os for FakeOs {
     }
 
     fn connect_display(&self, _: u16) -> io::Result<UnixStream> {
-        // Its X servers take no clients: keys go to their VNC servers.
+        // X servers accept no clients here: keys are sent to the VNC servers.
         Err(io::ErrorKind::NotFound.into())
     }
 

@@ -1,4 +1,4 @@
-//! What the programs of the fake machine do.
+//! The behaviour of the fake machine's programs.
 
 use std::collections::HashMap;
 use std::io;
@@ -11,7 +11,7 @@ use super::{FakeOs, Fault, LAUNCH_TIME};
 use crate::driver::protocol::{Command, Event};
 use crate::process::ProcessEnd;
 
-/// In an event's text: the line that is written is no JSON.
+/// A marker in an event's text: the line is written as invalid JSON.
 const UNREADABLE: &str = "(half an emoji)";
 
 /// The width and height of every screen, in pixels; all of them are green.
@@ -19,12 +19,12 @@ const SCREEN: [u16; 2] = [64, 36];
 const GREEN: [u8; 4] = [70, 160, 20, 0];
 
 impl FakeOs {
-    /// How many X servers claim this display.
+    /// How many X servers use this display.
     pub(super) fn x_servers(&self, display: u16) -> usize {
         self.machine().alive.values().filter(|process| process.display == Some(display)).count()
     }
 
-    /// An X server: says its display number when it is ready, as `-displayfd 1` asks for.
+    /// An X server: writes its display number when it is ready, as with `-displayfd 1`.
     pub(super) async fn x_server(
         self,
         pid: u32,
@@ -50,7 +50,7 @@ impl FakeOs {
         }
     }
 
-    /// An X server, as one client sees it. A stopped one takes the connection, as the kernel does, and nothing more.
+    /// An X server's connection to one client. A stopped server still accepts the connection, as the kernel does.
     pub(super) async fn x_client(self, server: u32, mut client: DuplexStream) {
         let _ = async {
             skip(&mut client, 12 + 20 + 16).await?;
@@ -67,7 +67,7 @@ impl FakeOs {
         let _ = stderr.write_all(format!("listening on unix socket: {socket} fd=8\n").as_bytes()).await;
     }
 
-    /// A VNC server, as one viewer sees it (RFC 6143). The viewer's end is its end.
+    /// A VNC server's connection to one viewer (RFC 6143), until the viewer disconnects.
     pub(super) async fn vnc_server(self, viewer: DuplexStream) {
         let _ = self.show_screen(viewer).await;
     }
@@ -88,7 +88,7 @@ impl FakeOs {
         viewer.write_all(&[1, if asks_password { 2 } else { 1 }]).await?;
         if viewer.read_u8().await? == 2 {
             viewer.write_all(&[7; 16]).await?;
-            // Any answer will do.
+            // Any answer to the challenge is accepted.
             skip(&mut viewer, 16).await?;
         }
         viewer.write_all(&[0; 4]).await?;
@@ -122,7 +122,7 @@ impl FakeOs {
         }
     }
 
-    /// The driver, as camofleet sees it.
+    /// The driver's protocol with camofleet.
     pub(super) async fn driver(self, pid: u32, stdin: DuplexStream, mut stdout: DuplexStream) {
         if self.fails(Fault::DriverDies) {
             return self.end(pid, ProcessEnd::Exited(1));
@@ -138,7 +138,7 @@ impl FakeOs {
             tokio::select! {
                 Some(event) = outgoing.recv() => {
                     let mut line = serde_json::to_string(&event).unwrap_or_default();
-                    // Half an emoji, as JavaScript can write it.
+                    // A lone surrogate, which JavaScript can write.
                     line = line.replace(UNREADABLE, "\\ud83d");
                     line.push('\n');
                     if stdout.write_all(line.as_bytes()).await.is_err() {
@@ -159,7 +159,7 @@ impl FakeOs {
         }
     }
 
-    /// A browser of a driver, from its process' start to its end.
+    /// A browser of a driver, from the start of its process to its end.
     async fn browser(
         self,
         id: String,
