@@ -1,5 +1,5 @@
-//! Takes Swagger UI out of the crate that carries it, and compresses what the page `/docs` needs of it. Also has the
-//! crate built anew when the panel is: files that appear or go are not seen by the compiler otherwise.
+//! Extracts Swagger UI from the crate that contains it, and compresses the files that `/docs` needs. Also triggers a rebuild
+//! when the panel changes, since the compiler does not notice added or removed files.
 
 use std::error::Error;
 use std::io::{Cursor, Write};
@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 use zip::ZipArchive;
 
-/// The rest of the archive is for pages that are built otherwise.
+/// The files of Swagger UI that `/docs` loads.
 const NEEDED: [&str; 2] = ["swagger-ui-bundle.js", "swagger-ui.css"];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     let directory = std::env::var("OUT_DIR")?;
     let mut archive = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED))?;
-    // Everything in it is below one directory, which is named after the version.
+    // All entries are below one directory, which is named after the version.
     let version =
         archive.by_index(0)?.enclosed_name().ok_or("the archive's first entry has no usable name")?;
     let root = version.iter().next().ok_or("the archive has no directory")?.to_owned();

@@ -1,4 +1,4 @@
-//! The application: its routes, and what wraps them. The same in production and in tests.
+//! The actix-web application with its routes and middleware. Production and tests use the same.
 
 use std::time::Instant;
 
@@ -45,7 +45,7 @@ pub fn create_app(
         .wrap(from_fn(head_as_get))
         .wrap(from_fn(headers::add))
         .wrap(from_fn(access_log))
-        // Both a stripping and a non-stripping ingress work.
+        // Works behind ingresses that strip `/api` and those that don't.
         .service(web::scope("/api").configure(api))
         .configure(api)
         .configure(|config| routes::pages(config, &surface))
@@ -56,8 +56,8 @@ pub fn create_app(
 fn cors(origins: &CorsOrigins) -> Cors {
     let cors = Cors::default().expose_headers([REQUEST_ID]).max_age(3600);
     match origins {
-        // What a browser was granted once it does not ask for again: nothing but reads, and no header by which a page could
-        // say that it is this server's own.
+        // Browsers cache what a preflight granted, so it grants only reads, and no header by which a page could pretend to be
+        // this server's own.
         CorsOrigins::Any => cors
             .allow_any_origin()
             .send_wildcard()
@@ -80,11 +80,11 @@ async fn head_as_get(
     }
     request.head_mut().method = Method::GET;
     let response = next.call(request).await?;
-    // The body is dropped here, not left out while it is sent: a stream of events has no end.
+    // The body is dropped here instead of being skipped while sending, because a stream of events has no end.
     Ok(response.map_body(|_, body| Unsent(body.size())).map_into_boxed_body())
 }
 
-/// A body of which only the size is told.
+/// A body that is not sent; only its size is known.
 struct Unsent(BodySize);
 
 impl MessageBody for Unsent {
@@ -102,7 +102,8 @@ impl MessageBody for Unsent {
     }
 }
 
-/// Names the request, for its handlers and for its caller, and logs it: one line for each request that changes something or fails; the rest, which panels poll, only where asked for.
+/// Assigns the request id and logs the request: at `info` if it changes something or fails, else at `debug`, because panels
+/// poll.
 async fn access_log(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -117,7 +118,7 @@ async fn access_log(
     }
     let status = response.status();
     let refusal = response.response().error().and_then(|error| error.as_error::<ApiError>());
-    // Whoever is not let in, a proxy with another Host for one, has to be found by the log. Others may poll for a 404.
+    // Rejected callers, such as a proxy with a wrong Host, have to be visible in the log. A 404 may be a normal poll.
     let kept_out = matches!(status.as_u16(), 401 | 403 | 421);
     let level = match (status.is_server_error(), reads && !kept_out) {
         (true, _) => log::Level::Warn,

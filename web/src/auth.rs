@@ -1,4 +1,4 @@
-//! The access token, where one is set.
+//! Checks of the access token and of live views' keys.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -11,10 +11,10 @@ use crate::request::{parameter, view_key};
 use crate::settings::AccessSettings;
 use crate::state::AppState;
 
-/// The query parameter that carries the token where a header can't: a browser's WebSocket.
+/// The query parameter for the token, for browsers' WebSockets, which can't send headers.
 const PARAMETER: &str = "access_token";
 
-/// Checks a request's token against the one that is set; without one set, every request may pass.
+/// Checks a request's token; if none is configured, every request passes.
 ///
 /// # Errors
 /// [`ApiError::Unauthorized`].
@@ -31,10 +31,10 @@ pub fn check(expected: Option<&str>, headers: &HeaderMap, query: &str) -> Result
     }
 }
 
-/// Checks whether a request may see a live view: with the view's key, whose rightness the gateway checks; where numbers
-/// open views, by the number alone; else with the token.
+/// Checks whether a request may see a live view: with the view's key, which the gateway verifies; with the id alone where
+/// that is allowed; else with the token.
 ///
-/// Returns the key that the request brings.
+/// Returns the key in the request.
 ///
 /// # Errors
 /// [`ApiError::Unauthorized`], [`ApiError::ViewKeyRequired`].
@@ -51,12 +51,12 @@ pub(crate) fn check_view(
     }
 }
 
-/// Compares in a time that does not tell how much of the token was right.
+/// Compares in constant time, so that the duration does not reveal how much of the token was right.
 fn equal(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }
 
-/// The check as a middleware of the API's routes.
+/// The check as middleware of the API's routes.
 pub(crate) async fn require_token(
     state: web::Data<AppState>,
     request: ServiceRequest,
@@ -65,7 +65,7 @@ pub(crate) async fn require_token(
     let token = state.settings.access.api_token.as_deref();
     match check(token, request.headers(), request.query_string()) {
         Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
-        // An answer, not an error: what wraps this adds headers to answers, and logs them.
+        // Returned as a response and not as an error, so that the outer middleware adds headers and logs it.
         Err(refusal) => Ok(request.error_response(refusal)),
     }
 }
@@ -83,12 +83,12 @@ mod tests {
     }
 
     #[test]
-    fn without_a_token_set_everything_passes() {
+    fn without_a_configured_token_everything_passes() {
         assert_eq!(check(None, &HeaderMap::new(), ""), Ok(()));
     }
 
     #[test]
-    fn the_token_is_taken_from_the_header_or_the_query() {
+    fn the_token_is_read_from_the_header_or_the_query() {
         assert_eq!(check(Some("s3cret"), &headers("Bearer s3cret"), ""), Ok(()));
         assert_eq!(check(Some("s3cret"), &headers("bearer  s3cret"), ""), Ok(()));
         assert_eq!(check(Some("s 3"), &HeaderMap::new(), "token=6900&access_token=s%203"), Ok(()));

@@ -1,4 +1,4 @@
-//! Reading the body of a request within its limits.
+//! Reads request bodies within limits of size and time.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::error::ApiError;
 
 /// The largest body that is read, in bytes.
 const BODY_LIMIT: usize = 64 << 10;
-/// How long a body may take to arrive, counted from its head.
+/// The time within which a body must arrive, counted from the end of the headers.
 pub(crate) const BODY_TIME: Duration = Duration::from_secs(10);
 
-/// Reads a body. One that is declared to be too large is refused before any of it is read.
+/// Reads a body. If its declared length is too large, it is rejected before it is read.
 ///
 /// # Errors
-/// [`ApiError::BodyTooLarge`], [`ApiError::BodyTooSlow`], and [`ApiError::InvalidJson`] when it breaks off.
+/// [`ApiError::BodyTooLarge`], [`ApiError::BodyTooSlow`], and [`ApiError::InvalidJson`] if it is incomplete.
 pub(crate) async fn read_body(request: &HttpRequest, payload: web::Payload) -> Result<web::Bytes, ApiError> {
     let declared =
         request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());

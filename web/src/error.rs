@@ -1,4 +1,4 @@
-//! Errors as the API shows them: one table from what happened to a status and a JSON body.
+//! Errors of the API: maps each to a status and a JSON body.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,87 +10,87 @@ use camofleet_actors::Error;
 use camofleet_api::error::{ErrorBody, ErrorCode};
 use camofleet_api::request::InvalidRequest;
 
-/// Everything that a request can be refused with.
+/// All errors of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiError {
-    /// What the fleet said.
+    /// An error of the fleet.
     Fleet(Error),
-    /// A field or parameter with a wrong type or an impossible value.
+    /// A field or parameter has the wrong type or an invalid value.
     InvalidField {
         /// Its name, as in the request.
         field: String,
-        /// What is wrong and what would be right.
+        /// What is wrong and what is allowed.
         problem: String,
     },
-    /// A body that is not JSON, or not an object.
+    /// The body is not JSON, or not an object.
     InvalidJson {
-        /// What the parser said.
+        /// The parser's message.
         problem: String,
     },
-    /// A body over the limit.
+    /// The body exceeds the limit.
     BodyTooLarge {
         /// The limit in bytes.
         limit: usize,
     },
-    /// A body that came too slowly.
+    /// The body arrived too slowly.
     BodyTooSlow {
-        /// How long it may take.
+        /// The time limit.
         limit: Duration,
     },
-    /// A body that does not say that it is JSON.
+    /// The body is not declared as JSON.
     UnsupportedMediaType {
-        /// What it says that it is.
+        /// Its declared content type.
         given: String,
     },
-    /// A browser asks on behalf of a page of another origin.
+    /// A browser sent the request for a page of another origin.
     CrossOrigin {
-        /// The page's origin, or what the browser said of it.
+        /// The page's origin, or the value of `Sec-Fetch-Site` without one.
         origin: String,
         /// The setting that would allow it.
         setting: &'static str,
     },
-    /// The request is addressed to a name that this server is not known by.
+    /// The `Host` is not a name of this server.
     UnknownHost {
         /// The name, with its port.
         host: String,
         /// The setting that would allow it.
         setting: &'static str,
     },
-    /// A request that is no HTTP, or none for this server.
+    /// The request is malformed, or is not meant for this server.
     BadRequest {
         /// What is wrong with it.
         problem: String,
     },
-    /// A request's head over the limits.
+    /// The request line and headers exceed the limits.
     HeadTooLarge {
-        /// How many bytes it may have.
+        /// The maximum number of bytes.
         limit: usize,
-        /// How many headers.
+        /// The maximum number of headers.
         headers: usize,
     },
-    /// A request's head that came too slowly.
+    /// The request line and headers arrived too slowly.
     HeadTooSlow {
-        /// How long it may take.
+        /// The time limit.
         limit: Duration,
     },
-    /// The caller takes no encoding that there is.
+    /// No content encoding is left that the caller accepts.
     NotAcceptable,
     /// A client of the Chrome DevTools Protocol.
     CdpUnsupported,
-    /// A live view was asked for by its number alone, where that does not open it.
+    /// A live view was requested by its id alone, and this server also requires its key.
     ViewKeyRequired,
-    /// An access token is set, and the request has none, or another.
+    /// The access token is missing or wrong.
     Unauthorized,
     /// No such route.
     NoSuchRoute,
-    /// The route exists, for other methods.
+    /// The route does not support this method.
     MethodNotAllowed {
-        /// Those that it has.
+        /// The supported methods.
         allowed: &'static str,
     },
     /// Not a valid WebSocket handshake.
     BadHandshake {
-        /// What is missing.
+        /// What is wrong with it.
         problem: String,
     },
     /// The binary was built without the panel.
@@ -113,7 +113,7 @@ impl From<InvalidRequest> for ApiError {
 }
 
 impl ApiError {
-    /// The refusal's stable name.
+    /// The stable error code.
     pub fn code(&self) -> &str {
         match self.own_code() {
             Ok(code) => code.as_str(),
@@ -121,7 +121,7 @@ impl ApiError {
         }
     }
 
-    /// The code of what this crate refuses; or the fleet's error, which has a code of its own.
+    /// The code of this crate's errors, or the fleet's error, which has a code of its own.
     fn own_code(&self) -> Result<ErrorCode, &Error> {
         Ok(match self {
             Self::Fleet(error) => return Err(error),
@@ -146,7 +146,7 @@ impl ApiError {
         })
     }
 
-    /// The body to show.
+    /// The JSON body.
     pub fn body(&self) -> ErrorBody {
         ErrorBody { detail: self.to_string(), code: self.code().to_owned() }
     }
@@ -163,10 +163,10 @@ impl fmt::Display for ApiError {
                 write!(f, "the body did not arrive within {} s; send it at once", limit.as_secs())
             }
             Self::UnsupportedMediaType { given } if given.is_empty() => {
-                f.write_str("the body does not say what it is; send 'Content-Type: application/json'")
+                f.write_str("the body has no content type; send 'Content-Type: application/json'")
             }
             Self::UnsupportedMediaType { given } => {
-                write!(f, "the body is {given:?}; send JSON, with 'Content-Type: application/json'")
+                write!(f, "the content type is {given:?}; send JSON with 'Content-Type: application/json'")
             }
             Self::CrossOrigin { origin, setting } => write!(
                 f,
@@ -194,15 +194,15 @@ impl fmt::Display for ApiError {
                  chromium.connectOverCDP use Playwright's firefox.connect with the ws_endpoint of a session",
             ),
             Self::ViewKeyRequired => f.write_str(
-                "this live view opens by the address that its session shows (vnc.http, vnc.ws), with its key; or set \
+                "this live view needs its key; use the URLs of its session (vnc.http, vnc.ws), which contain it; or set \
                  RUNNER_VNC_OPEN_IDS=true",
             ),
             Self::Unauthorized => f.write_str(
                 "an access token is needed: send 'Authorization: Bearer <token>' or '?access_token=<token>'",
             ),
-            Self::NoSuchRoute => f.write_str("Not Found; the API's routes are in the README"),
+            Self::NoSuchRoute => f.write_str("Not Found; see /docs for the routes of this server"),
             Self::MethodNotAllowed { allowed } => {
-                write!(f, "this route does not answer this method; it has {allowed}")
+                write!(f, "this route does not support this method; use {allowed}")
             }
             Self::BadHandshake { problem } => write!(f, "not a WebSocket handshake: {problem}"),
             Self::PanelMissing => {
@@ -218,7 +218,7 @@ impl ResponseError for ApiError {
             Ok(code) => code.status(),
             Err(error) => error.status(),
         };
-        // Another machine's refusal may name any status; ours are all valid.
+        // Another machine's error may have any status; our own are all valid.
         StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY)
     }
 
@@ -236,7 +236,7 @@ impl ResponseError for ApiError {
 }
 
 impl ApiError {
-    /// When to ask again, in seconds, for refusals that pass.
+    /// When to retry, in seconds, for temporary errors.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Fleet(

@@ -1,4 +1,4 @@
-//! The stream of what changes, as server-sent events: one for each listener, built from parts that all share.
+//! The stream of changes as server-sent events, one for each listener, built from data that all listeners share.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -19,19 +19,19 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use crate::presenter::Presenter;
 
-/// How often the workers are looked at, who tell no events.
-const LOOK: Duration = Duration::from_millis(200);
-/// How often news of activity is told, which there can be a lot of.
-const ACTIVITY: Duration = Duration::from_secs(1);
+/// The interval at which workers' snapshots are polled, because workers publish no events.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// The interval of activity events, which bounds their number.
+const ACTIVITY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The longest piece that is handed to a connection at once: whatever is handed over is copied into its buffer, which a
-/// listener that reads nothing keeps.
+/// The largest piece that is passed to a connection at once. Each piece is copied into the connection's buffer, which stays
+/// allocated while a listener reads nothing.
 const PIECE: usize = 16 << 10;
-/// How old a snapshot may be that a new listener gets, if nothing has changed since: listeners come in crowds, when a proxy
-/// restarts for instance.
+/// How old a shared snapshot may be for a new listener, if nothing has changed since. Many listeners may connect at once,
+/// for instance when a proxy restarts.
 const SNAPSHOT_AGE: Duration = Duration::from_secs(1);
 
-/// What all listeners of a server are told alike, made once for all of them. Cloning shares it.
+/// Data that is the same for all listeners of a server, built once. Clones share it.
 #[derive(Clone)]
 pub struct SharedFeed {
     snapshot: Arc<watch::Sender<Option<Arc<Snapshot>>>>,
@@ -46,36 +46,36 @@ impl Default for SharedFeed {
     }
 }
 
-/// The workers as a listener was last told of them.
-type ToldWorkers = HashMap<String, (Arc<WorkerSnapshot>, WorkerStatus)>;
+/// The workers as a listener last received them.
+type SentWorkers = HashMap<String, (Arc<WorkerSnapshot>, WorkerStatus)>;
 
-/// All that there was at a moment, as an event.
+/// A snapshot of the complete state, as an event.
 struct Snapshot {
-    /// The last event before it.
+    /// The id of the last event before it.
     position: EventId,
     at: Instant,
-    /// Whom it was written for.
+    /// The presenter that wrote it.
     presenter: Presenter,
     event: Bytes,
-    workers: ToldWorkers,
-    /// The last news of activity before it.
+    workers: SentWorkers,
+    /// The number of the last activity event before it.
     activity: u64,
 }
 
-/// When sessions were last used, and the event that tells what is new of it.
+/// When sessions were last used, and the latest activity event.
 struct SharedActivity {
-    /// Counts these events, so that a listener knows whether it has missed one.
+    /// Counts activity events, so that a listener notices whether it has missed one.
     number: u64,
     at: Instant,
     seen: HashMap<SessionId, Timestamp>,
-    /// The data of the event; empty where nothing was new.
+    /// The data of the event; empty if nothing was new.
     event: Bytes,
 }
 
 impl SharedActivity {
-    /// Compares with what the snapshots say, if that is due.
+    /// Compares with the current snapshots if the interval is over; returns whether there is a new event.
     fn refresh(&mut self, directory: &Directory) -> bool {
-        if self.at.elapsed() < ACTIVITY {
+        if self.at.elapsed() < ACTIVITY_INTERVAL {
             return false;
         }
         self.at = Instant::now();
@@ -90,16 +90,16 @@ impl SharedActivity {
     }
 }
 
-/// What a listener is sent comes from here.
+/// The sources of a feed.
 #[derive(Clone)]
 pub(crate) struct FeedSources {
-    /// What changes about sessions.
+    /// Changes of sessions.
     pub events: EventBus,
-    /// The workers, which are polled: they publish no events.
+    /// The workers, whose snapshots are polled.
     pub directory: Directory,
-    /// What other listeners were sent.
+    /// Data that is shared with other listeners.
     pub shared: SharedFeed,
-    /// How long a stream may be silent before it gets a heartbeat.
+    /// How long a stream may be silent before a heartbeat is sent.
     pub heartbeat: Duration,
 }
 
@@ -108,15 +108,15 @@ pub(crate) struct Feed {
     sources: FeedSources,
     presenter: Presenter,
     events: Subscription,
-    /// The last event that is told, or in the queue.
+    /// The id of the last event that was sent or queued.
     position: EventId,
-    /// What is to be sent next: bounded, for it is filled only when it is empty.
+    /// Events to send: bounded, because it is filled only when it is empty.
     queue: VecDeque<Bytes>,
-    /// The workers as they were last looked at.
-    workers: ToldWorkers,
-    /// The last news of activity that it was told.
+    /// The workers as they were last sent.
+    workers: SentWorkers,
+    /// The number of the last activity event that was sent.
     activity: u64,
-    looks: Interval,
+    polls: Interval,
     heartbeats: Interval,
 }
 
@@ -124,7 +124,7 @@ impl Feed {
     pub fn open(sources: FeedSources, presenter: Presenter, headers: &HeaderMap) -> Self {
         let after =
             headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
-        let following = sources.events.resume(after);
+        let resumed = sources.events.resume(after);
         let quiet = |period| {
             let mut ticks = interval(period);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -133,19 +133,19 @@ impl Feed {
         };
         let mut feed = Self {
             presenter,
-            events: following.events,
-            position: following.position,
+            events: resumed.events,
+            position: resumed.position,
             queue: VecDeque::from([Bytes::from_static(b"retry: 1000\n\n")]),
             workers: HashMap::new(),
-            // Who goes on from an event may have missed any news of activity.
+            // A listener that resumes may have missed any activity event.
             activity: 0,
-            looks: quiet(LOOK),
+            polls: quiet(POLL_INTERVAL),
             heartbeats: quiet(sources.heartbeat),
             sources,
         };
-        match following.missed {
-            Some(missed) => missed.iter().for_each(|event| feed.tell(event)),
-            None => feed.tell_all(),
+        match resumed.missed {
+            Some(missed) => missed.iter().for_each(|event| feed.push_change(event)),
+            None => feed.push_snapshot(),
         }
         feed
     }
@@ -163,10 +163,10 @@ impl Feed {
             }
             tokio::select! {
                 heard = self.events.next() => match heard? {
-                    Received::Event(event) => self.tell(&event),
-                    Received::Missed(_) => self.tell_all(),
+                    Received::Event(event) => self.push_change(&event),
+                    Received::Missed(_) => self.push_snapshot(),
                 },
-                _ = self.looks.tick() => self.look(),
+                _ = self.polls.tick() => self.poll_workers(),
                 _ = self.heartbeats.tick() => {
                     self.push("heartbeat", &BTreeMap::from([("at", Time::now())]));
                 }
@@ -178,28 +178,28 @@ impl Feed {
         self.queue.push_back(event(self.position, name, &data(news)));
     }
 
-    /// Tells everything, and goes on from there.
-    fn tell_all(&mut self) {
-        let following = self.sources.events.resume(None);
+    /// Queues a snapshot, and continues from its position.
+    fn push_snapshot(&mut self) {
+        let resumed = self.sources.events.resume(None);
         let shared = self.sources.shared.snapshot.borrow().clone();
         let shared = shared.filter(|shared| {
-            shared.position == following.position
+            shared.position == resumed.position
                 && shared.presenter == self.presenter
                 && shared.at.elapsed() < SNAPSHOT_AGE
         });
         let snapshot = shared.unwrap_or_else(|| {
-            let snapshot = Arc::new(Snapshot::take(&self.sources, &self.presenter, following.position));
+            let snapshot = Arc::new(Snapshot::new(&self.sources, &self.presenter, resumed.position));
             self.sources.shared.snapshot.send_replace(Some(Arc::clone(&snapshot)));
             snapshot
         });
-        self.events = following.events;
+        self.events = resumed.events;
         self.position = snapshot.position;
         self.workers.clone_from(&snapshot.workers);
         self.activity = snapshot.activity;
         self.queue.push_back(snapshot.event.clone());
     }
 
-    fn tell(&mut self, event: &SessionEvent) {
+    fn push_change(&mut self, event: &SessionEvent) {
         self.position = event.id;
         let change = SessionChange {
             change: event.change.kind(),
@@ -210,8 +210,8 @@ impl Feed {
         self.push("session", &change);
     }
 
-    /// Tells what has changed about workers, and now and then which sessions were used.
-    fn look(&mut self) {
+    /// Queues changes of workers and, at its interval, activity of sessions.
+    fn poll_workers(&mut self) {
         let workers = self.sources.directory.workers();
         let known = |worker: &WorkerHandle| self.workers.contains_key(&worker.name);
         if self.workers.len() != workers.len() || !workers.iter().all(known) {
@@ -226,7 +226,7 @@ impl Feed {
                 continue;
             }
             let status = snapshot.status(&worker.name);
-            if before.is_none_or(|(_, told)| status.differs_from(told)) {
+            if before.is_none_or(|(_, sent)| status.differs_from(sent)) {
                 self.push("worker", &status);
             }
             self.workers.insert(worker.name.clone(), (snapshot, status));
@@ -234,11 +234,11 @@ impl Feed {
         let shared = self.sources.shared.activity.clone();
         shared.send_if_modified(|activity| activity.refresh(&self.sources.directory));
         let activity = shared.borrow();
-        let told = std::mem::replace(&mut self.activity, activity.number);
-        match activity.number - told {
+        let sent = std::mem::replace(&mut self.activity, activity.number);
+        match activity.number - sent {
             0 => {}
             1 => self.queue.push_back(event(self.position, "activity", &activity.event)),
-            // It read slowly, and missed some.
+            // It read slowly and missed some, so it gets all times again.
             _ => {
                 let all = activity.seen.iter().map(|(id, at)| (*id, Time(*at)));
                 self.queue.push_back(event(self.position, "activity", &data(&Activity(all.collect()))));
@@ -248,7 +248,7 @@ impl Feed {
 }
 
 impl Snapshot {
-    fn take(sources: &FeedSources, presenter: &Presenter, position: EventId) -> Self {
+    fn new(sources: &FeedSources, presenter: &Presenter, position: EventId) -> Self {
         let activity = sources.shared.activity.borrow().number;
         let workers = sources.directory.workers();
         let snapshots: Vec<_> = workers.iter().map(|worker| (worker, worker.snapshot())).collect();
@@ -275,11 +275,11 @@ impl Snapshot {
 
 /// The data of an event.
 fn data(news: &impl Serialize) -> Bytes {
-    // Maps with text keys and structs of texts and numbers always serialize.
+    // Maps with text keys and structs of texts and numbers can always be serialized.
     serde_json::to_vec(news).unwrap_or_default().into()
 }
 
-/// An event in the form of a stream.
+/// Formats a server-sent event.
 fn event(id: EventId, name: &str, data: &[u8]) -> Bytes {
     let head = format!("id: {id}\nevent: {name}\ndata: ");
     [head.as_bytes(), data, b"\n\n"].concat().into()

@@ -1,8 +1,8 @@
-//! The gate before every route and every handshake: which callers may ask at all, before it matters what they ask.
+//! The gate in front of all routes and handshakes, which rejects callers by host and origin.
 //!
-//! A browser sends requests in its user's name for any page that it shows. So what a browser asks on behalf of a foreign
-//! page is refused: it neither changes nor reveals anything. Programs (Playwright, scripts, other roles) send no `Origin`
-//! and pass.
+//! A browser sends requests with its user's privileges for any page that it shows. Requests for pages of other origins are
+//! therefore rejected, so that they neither change nor reveal anything. Programs (Playwright, scripts, other roles) send no
+//! `Origin` and pass.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -24,24 +24,24 @@ use crate::request::{Caller, view_key};
 use crate::settings::{AccessSettings, CorsOrigins, Reach, Surface};
 use crate::state::AppState;
 
-/// What the gate looks at of a request.
-pub(crate) struct Asked<'a> {
+/// The parts of a request that the gate checks.
+pub(crate) struct GateRequest<'a> {
     /// Its method.
     pub method: &'a Method,
-    /// Its path as the router reads it: decoded.
+    /// Its path, decoded as the router does it.
     pub path: String,
-    /// Its target, which may be a whole address.
+    /// Its target, which may be an absolute URL.
     pub target: &'a Uri,
     /// Its query.
     pub query: &'a str,
     /// Its headers.
     pub headers: &'a HeaderMap,
-    /// It is the handshake of a WebSocket.
+    /// Whether it is a WebSocket handshake.
     pub handshake: bool,
 }
 
-impl<'a> Asked<'a> {
-    /// A request by its head.
+impl<'a> GateRequest<'a> {
+    /// Reads a request's head.
     pub fn of(head: &'a RequestHead, handshake: bool) -> Self {
         Self {
             method: &head.method,
@@ -57,11 +57,11 @@ impl<'a> Asked<'a> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    fn reads(&self) -> bool {
+    fn is_read(&self) -> bool {
         matches!(*self.method, Method::GET | Method::HEAD) && !self.handshake
     }
 
-    /// Its path without the root that the API has beside `/`.
+    /// Its path without the prefix `/api`.
     fn below_root(&self) -> &str {
         match self.path.strip_prefix("/api") {
             Some(rest) if rest.starts_with('/') => rest,
@@ -69,7 +69,8 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// A page or a part of one: of no use to a foreign page, which can't read it, and what a person goes to by a link.
+    /// Whether it is for a page or a part of one. These may be opened from other origins by a link, and a foreign page can't
+    /// read them.
     fn is_page(&self, surface: &Surface, metrics_path: &str) -> bool {
         let path = self.below_root();
         let below =
@@ -79,24 +80,24 @@ impl<'a> Asked<'a> {
                 ["/", "/vnc.html"].contains(&path) || below("/assets") || below("/vnc")
             }
             Surface::Worker { .. } | Surface::Runner => path == "/",
-            // noVNC's own files may have any other name.
+            // noVNC's own files may have any name.
             Surface::SharedScreen { .. } => {
                 !["/health", "/openapi.json", metrics_path].into_iter().any(below) && !below("/websockify")
             }
         };
-        self.reads() && (page || below("/docs"))
+        self.is_read() && (page || below("/docs"))
     }
 
-    /// Its address has the key of a live view, which only who was given the address knows.
+    /// Whether its URL contains the key of a live view, which only those who received the URL know.
     fn brings_view_key(&self) -> bool {
         let view = self.path.rsplit('/').find(|segment| !segment.is_empty()) == Some("websockify");
         self.handshake && view && view_key(self.query).is_some()
     }
 
-    /// On whose behalf it comes; the origin, if that is a foreign page's.
+    /// The origin of the page that sent it, if that is another origin.
     ///
-    /// `Sec-Fetch-Site` can't be set by a page, so it is believed where it says that page and server are one: behind a
-    /// proxy that changes `Host`, nothing else does. The scheme is not compared: a proxy may have ended TLS.
+    /// `Sec-Fetch-Site` can't be set by a page, so `same-origin` is trusted: behind a proxy that changes `Host`, nothing else
+    /// shows it. The scheme is not compared, because a proxy may have terminated TLS.
     fn foreign_origin(&self) -> Option<&'a str> {
         let site = self.header("sec-fetch-site");
         match (self.header(ORIGIN), site) {
@@ -108,8 +109,8 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// What the server was called by: a whole address as the target wins (RFC 9112, section 3.2.2). `None`: no such header,
-    /// as old programs may call; an error: nothing that could be a host.
+    /// The host that the request is addressed to; an absolute URL as target wins over `Host` (RFC 9112, section 3.2.2). `None`
+    /// without either, as old programs send it; an error if it is not a valid host.
     fn host(&self) -> Option<Result<String, ()>> {
         let authority = match self.target.authority() {
             Some(authority) => authority.as_str().as_bytes(),
@@ -119,25 +120,25 @@ impl<'a> Asked<'a> {
         Some(authority.and_then(|authority| host_name(authority).ok_or(())))
     }
 
-    /// Whether an origin is the address that this server was called by. A foreign page can set neither header: preflights
-    /// are not granted the second one.
+    /// Whether an origin is the address that the request was sent to. A page of another origin can set neither header:
+    /// preflights don't grant `X-Forwarded-Host`.
     fn is_own(&self, origin: &str) -> bool {
         let Some((_, authority)) = origin.split_once("://") else { return false };
         let forwarded = self.header("x-forwarded-host").and_then(|hosts| hosts.split(',').next());
         let addressed = [self.header(HOST), forwarded].into_iter().flatten();
         addressed
             .map(str::trim)
-            .any(|host| without_usual_port(host).eq_ignore_ascii_case(without_usual_port(authority)))
+            .any(|host| without_default_port(host).eq_ignore_ascii_case(without_default_port(authority)))
     }
 }
 
-/// A host and its port, without the port if it goes without saying.
-fn without_usual_port(authority: &str) -> &str {
+/// A host and port, without a default port.
+fn without_default_port(authority: &str) -> &str {
     authority.strip_suffix(":80").or_else(|| authority.strip_suffix(":443")).unwrap_or(authority)
 }
 
-/// The host of an authority, in small letters and without port, brackets and the dot that ends a full name. `None` if it is
-/// no authority, or has more than host and port.
+/// The host of an authority, in lower case and without port, brackets and trailing dot. `None` if it is not an authority, or
+/// has more than host and port.
 fn host_name(authority: &str) -> Option<String> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => rest.split_once(']').filter(|(host, _)| host.parse::<Ipv6Addr>().is_ok())?,
@@ -151,57 +152,59 @@ fn host_name(authority: &str) -> Option<String> {
 }
 
 impl AccessSettings {
-    /// Lets a request pass, or says why not.
+    /// Admits a request, or returns why it is rejected.
     ///
     /// # Errors
     /// [`ApiError::BadRequest`], [`ApiError::UnknownHost`], [`ApiError::CrossOrigin`].
     pub(crate) fn admit(
         &self,
         (surface, metrics_path): (&Surface, &str),
-        asked: &Asked<'_>,
+        request: &GateRequest<'_>,
     ) -> Result<Caller, ApiError> {
-        check_form(asked)?;
-        self.check_host(asked)?;
-        let Some(origin) = asked.foreign_origin() else { return Ok(Caller::Trusted) };
+        check_form(request)?;
+        self.check_host(request)?;
+        let Some(origin) = request.foreign_origin() else { return Ok(Caller::Trusted) };
         match &self.cors_origins {
             CorsOrigins::List(origins) if origins.iter().any(|listed| listed == origin) => {
                 return Ok(Caller::Trusted);
             }
             CorsOrigins::List(_) => {}
             CorsOrigins::Any => {
-                let preflight = asked.header(ACCESS_CONTROL_REQUEST_METHOD);
-                let asks = *asked.method == Method::OPTIONS && matches!(preflight, Some("GET" | "HEAD"));
-                // What it answers with is a key.
-                if asks || (asked.reads() && asked.below_root() != "/websockify/view") {
+                let preflight = request.header(ACCESS_CONTROL_REQUEST_METHOD);
+                let is_preflight =
+                    *request.method == Method::OPTIONS && matches!(preflight, Some("GET" | "HEAD"));
+                // The response to `/websockify/view` contains a key.
+                if is_preflight || (request.is_read() && request.below_root() != "/websockify/view") {
                     return Ok(Caller::Reader);
                 }
             }
         }
-        if asked.is_page(surface, metrics_path)
-            || asked.brings_view_key()
-            || (asked.reads() && asked.below_root() == "/health")
+        if request.is_page(surface, metrics_path)
+            || request.brings_view_key()
+            || (request.is_read() && request.below_root() == "/health")
         {
             return Ok(Caller::Foreign);
         }
         Err(ApiError::CrossOrigin { origin: origin.to_owned(), setting: self.names.cors_origins })
     }
 
-    /// A page whose name its owner lets point at this machine (DNS rebinding) calls itself by that name.
-    fn check_host(&self, asked: &Asked<'_>) -> Result<(), ApiError> {
+    /// Rejects requests to foreign host names, which protects against DNS rebinding: there, a page's own name resolves to this
+    /// machine.
+    fn check_host(&self, request: &GateRequest<'_>) -> Result<(), ApiError> {
         let checked = self.reach != Reach::Everywhere || self.public_hosts.is_some();
-        let (Some(host), true) = (asked.host(), checked) else { return Ok(()) };
+        let (Some(host), true) = (request.host(), checked) else { return Ok(()) };
         let Ok(host) = host else {
-            return Err(ApiError::BadRequest { problem: "its Host is none".to_owned() });
+            return Err(ApiError::BadRequest { problem: "its Host is not a valid host name".to_owned() });
         };
         let named = |listed: &String| match listed.strip_prefix('*') {
             Some(parent) => host.len() > parent.len() && host.ends_with(parent),
             None => *listed == host,
         };
         let known = match host.parse::<IpAddr>() {
-            // Nobody's name: what listens wider is probed by it.
+            // An address can't be rebound. Servers that listen beyond loopback are probed by it.
             Ok(address) => address.is_loopback() || self.reach != Reach::Machine,
             Err(_) if host == "localhost" || host.ends_with(".localhost") => true,
-            // Containers call each other by names without a dot, which nobody can own on the internet.
+            // Containers call each other by names without a dot, which can't be registered on the internet.
             Err(_) => self.reach == Reach::Containers && !host.contains('.'),
         };
         if known || self.public_hosts.iter().flatten().any(named) {
@@ -212,22 +215,21 @@ impl AccessSettings {
 }
 
 impl AppState {
-    /// Lets a request pass, or says why not.
+    /// Admits a request, or returns why it is rejected.
     ///
     /// # Errors
     /// As [`AccessSettings::admit`].
-    pub(crate) fn admit(&self, asked: &Asked<'_>) -> Result<Caller, ApiError> {
-        self.settings.access.admit((&self.surface, &self.settings.metrics_path), asked)
+    pub(crate) fn admit(&self, request: &GateRequest<'_>) -> Result<Caller, ApiError> {
+        self.settings.access.admit((&self.surface, &self.settings.metrics_path), request)
     }
 }
 
-/// A proxy is asked for the pages of others by their whole address; this is none (RFC 9112, section 3.2.2). And a request
-/// is for one page.
-fn check_form(asked: &Asked<'_>) -> Result<(), ApiError> {
-    if asked.headers.get_all(ORIGIN).nth(1).is_some() {
+/// Rejects proxy requests for other schemes (RFC 9112, section 3.2.2), and requests with two origins.
+fn check_form(request: &GateRequest<'_>) -> Result<(), ApiError> {
+    if request.headers.get_all(ORIGIN).nth(1).is_some() {
         return Err(ApiError::BadRequest { problem: "it has two Origins".to_owned() });
     }
-    match asked.target.scheme_str() {
+    match request.target.scheme_str() {
         None | Some("http" | "https") => Ok(()),
         Some(scheme) => {
             Err(ApiError::BadRequest { problem: format!("this is no proxy to {scheme}: addresses") })
@@ -235,7 +237,7 @@ fn check_form(asked: &Asked<'_>) -> Result<(), ApiError> {
     }
 }
 
-/// The gate as a middleware of the whole application; handshakes pass it in `upgrade`.
+/// The gate as middleware of the whole application; handshakes are checked in `upgrade`.
 pub(crate) async fn admit(
     state: web::Data<AppState>,
     mut request: ServiceRequest,
@@ -246,7 +248,7 @@ pub(crate) async fn admit(
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
         return Ok(response);
     }
-    let admitted = match state.admit(&Asked::of(request.head(), false)) {
+    let admitted = match state.admit(&GateRequest::of(request.head(), false)) {
         Ok(caller) => require_json(&mut request).await.map(|()| caller),
         Err(refusal) => Err(refusal),
     };
@@ -255,12 +257,12 @@ pub(crate) async fn admit(
             request.extensions_mut().insert(caller);
             Ok(next.call(request).await?.map_into_boxed_body())
         }
-        // An answer, not an error: what wraps this adds headers to answers, and logs them.
+        // Returned as a response and not as an error, so that the outer middleware adds headers and logs it.
         Err(refusal) => Ok(request.error_response(refusal)),
     }
 }
 
-/// Refuses a body that is not declared to be JSON: a foreign page's form can't declare that.
+/// Rejects a body that is not declared as JSON, which a form of a foreign page can't do.
 async fn require_json(request: &mut ServiceRequest) -> Result<(), ApiError> {
     let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let given = text(CONTENT_TYPE).unwrap_or_default();
@@ -276,7 +278,7 @@ async fn require_json(request: &mut ServiceRequest) -> Result<(), ApiError> {
         _ if is_json => Ok(()),
         Some(true) => Ok(()),
         Some(false) => Err(refusal),
-        // A proxy may send an empty body in chunks: its end tells.
+        // A proxy may send an empty body with chunked encoding, so the body has to be read.
         None => {
             let mut payload = request.take_payload();
             let first = timeout(BODY_TIME, payload.next()).await;

@@ -1,4 +1,4 @@
-//! The headers that every answer carries: what a browser may do with it.
+//! Security headers of all responses.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -15,27 +15,27 @@ use sha2::{Digest, Sha256};
 use crate::error::ApiError;
 use crate::state::AppState;
 
-/// What a browser may do with an answer of any kind: nothing across origins, and no guessing at its type.
+/// Headers of all responses: no use across origins, and no content type sniffing.
 pub(crate) const ALWAYS: [(HeaderName, HeaderValue); 4] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
 ];
-/// The policy of what is no page: if a browser shows it all the same, nothing in it is run or framed.
+/// The policy of responses that are not pages: if a browser displays one, nothing in it is executed or framed.
 pub(crate) const NO_PAGE: (HeaderName, HeaderValue) =
     (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
-/// What the API says is true for a moment, and for its caller alone.
+/// Responses of the API are not cached, because they are outdated soon and meant only for the caller.
 pub(crate) const NO_CACHE: (HeaderName, HeaderValue) = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
 
-/// Adds them, where the handler has not said otherwise, as a middleware of the whole application.
+/// Adds the headers that the handler has not set, as middleware of the whole application.
 pub(crate) async fn add(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let mut response = next.call(request).await?.map_into_boxed_body();
     if response.status() == StatusCode::NOT_ACCEPTABLE {
-        // What compresses pages says it in a text.
+        // The middleware for compression answers this with a text.
         response = response.into_response(ApiError::NotAcceptable.error_response());
     }
     let headers = response.headers_mut();
@@ -47,14 +47,13 @@ pub(crate) async fn add(
     Ok(response)
 }
 
-/// The policy of a page: its own files, WebSockets to wherever its live views are, and the scripts that stand in it, by
-/// their hashes.
+/// The policy of a page: its own files, WebSockets to any host with live views, and inline scripts by their hashes.
 pub(crate) fn page_policy(state: &web::Data<AppState>, html: &[u8]) -> HeaderValue {
     let scripts: String = inline_scripts(html).map(|hash| format!(" 'sha256-{hash}'")).collect();
     policy(state, &scripts)
 }
 
-/// The policy of pages that are the operator's, and not camofleet's: whatever stands in them is run.
+/// The policy of pages that the operator provides: their inline scripts are allowed.
 pub(crate) fn own_files_policy(state: &web::Data<AppState>) -> HeaderValue {
     policy(state, " 'unsafe-inline'")
 }
@@ -65,11 +64,11 @@ fn policy(state: &web::Data<AppState>, scripts: &str) -> HeaderValue {
         "default-src 'self'; script-src 'self'{scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; \
          connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors {ancestors}"
     );
-    // Hashes in base64 and sources that were checked as settings are printable ASCII.
+    // Base64 hashes and sources that were validated as settings are printable ASCII.
     HeaderValue::from_str(&policy).unwrap_or(NO_PAGE.1)
 }
 
-/// The hashes of the scripts whose text stands in a page, as CSP writes them.
+/// The hashes of a page's inline scripts in CSP syntax.
 fn inline_scripts(html: &[u8]) -> impl Iterator<Item = String> {
     let text = std::str::from_utf8(html).unwrap_or_default();
     text.split("<script").skip(1).filter_map(|rest| {
@@ -84,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_script_in_a_page_is_named_by_its_hash_and_a_file_is_not() {
+    fn inline_scripts_are_hashed_and_files_are_not() {
         let page = b"<script type=\"module\" src=\"./a.js\"></script><p><script>alert(1)</script>";
         let hashes: Vec<_> = inline_scripts(page).collect();
         // `printf 'alert(1)' | openssl dgst -sha256 -binary | base64`

@@ -1,10 +1,10 @@
-//! The connection that actix-http reads, with what it would not answer properly put right on the way.
+//! A filter between a client's connection and actix-http, which works around two limitations of the latter.
 //!
-//! actix-http answers what its parser refuses with a bare 400, 408 or 431, and takes a handshake that offers WebSocket
-//! among other protocols (`Upgrade: h2c, websocket`; RFC 9110, section 7.8) for no handshake. It has no hook for either. So
-//! its own codec reads ahead here, which makes both agree on where each head begins, and only to know that: a head that
-//! it refuses is replaced by a request that the application answers in its turn, as any other; a list of protocols with
-//! WebSocket in it, by WebSocket alone. Everything else passes as it came.
+//! actix-http answers requests that it can't parse with an empty 400, 408 or 431, and does not recognize a handshake that
+//! offers WebSocket among other protocols (`Upgrade: h2c, websocket`; RFC 9110, section 7.8). It has no hook for either. So
+//! this filter runs actix-http's own codec on the incoming bytes, to find the same request boundaries. A head that the codec
+//! rejects is replaced by a placeholder request, which the application answers in order like any other. A list of protocols
+//! that contains WebSocket is replaced by WebSocket alone. All other bytes pass unchanged.
 
 use std::cell::OnceCell;
 use std::io;
@@ -32,48 +32,48 @@ use crate::error::ApiError;
 /// A connection on which a handshake arrived.
 pub(crate) type Connection = Framed<TcpStream, Codec>;
 
-/// The most that is read at once.
+/// The maximum number of bytes of one read.
 const READ_SIZE: usize = 8 << 10;
-/// How much of a head actix-http reads, in bytes, and how many headers.
+/// The limits of actix-http for a request's head, in bytes and in headers.
 const HEAD_LIMIT: usize = 128 << 10;
 const HEADERS_LIMIT: usize = 96;
-/// What stands for a list of protocols in a handshake.
+/// The value that replaces a list of protocols in a handshake.
 const WEBSOCKET: &str = "websocket";
-/// The method of the request that stands for a head which can't be read.
+/// The method of the placeholder for a head that can't be parsed.
 const UNREADABLE: &str = "UNREADABLE";
 
-/// Why a connection's next head can't be read, once that is so. Known to every request of the connection.
+/// Why a connection's head could not be parsed, if so. Shared with all requests of the connection.
 #[derive(Clone, Default)]
 pub(crate) struct Refusal(Rc<OnceCell<ApiError>>);
 
 impl Refusal {
-    /// The error to answer a request with, if it stands for a head that can't be read.
+    /// The error to answer a request with, if it is the placeholder for a head that can't be parsed.
     pub fn of(request: &ServiceRequest) -> Option<ApiError> {
         let stands_for_one = request.method().as_str() == UNREADABLE;
         request.request().conn_data::<Self>().filter(|_| stands_for_one)?.0.get().cloned()
     }
 }
 
-/// What the next bytes are.
+/// The part of the stream that the next bytes belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Head,
     Body,
-    /// No HTTP any more: what follows a handshake, or what actix-http gives the connection up for.
+    /// Not HTTP: data after a handshake, or an invalid body, after which actix-http closes the connection.
     Other,
-    /// Nothing that is read: a head was refused.
+    /// Ignored, because a head was rejected.
     Refused,
 }
 
-/// Whose turn it is where a client has sent several requests at once: each is read when all other connections had theirs,
-/// for one that sends thousands would otherwise be answered thousands of times before anybody else is.
+/// Whose turn it is if a client has sent several requests at once. After each of them, other connections are served first;
+/// otherwise a client that sends thousands would block everybody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
-    /// Its own: nothing more is there.
+    /// This connection's, with no further requests buffered.
     Own,
-    /// The others'.
+    /// The other connections'.
     Others,
-    /// Its own again.
+    /// This connection's again, for its next request.
     Next,
 }
 
@@ -82,22 +82,21 @@ pub(crate) struct Incoming<S> {
     socket: S,
     codec: Codec,
     part: Part,
-    /// A head that is not complete, or requests that come after the one that is read.
+    /// An incomplete head, or requests after the current one.
     held: BytesMut,
-    /// Whether the latter is so, and whether others were let go first since.
+    /// Whether further requests are buffered, and whether other connections have been served since.
     turn: Turn,
-    /// What is read next.
+    /// Bytes that are ready for actix-http.
     passed: BytesMut,
-    /// How long a head may take, and until when the one that is read may.
-    patience: Duration,
+    /// The time limit of a head, and the deadline of the current one.
+    head_timeout: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
     refusal: Refusal,
 }
 
 impl<S> Incoming<S> {
-    /// Takes a connection over. Its first head may take as long as `patience`, each later one the same from its first
-    /// byte on.
-    pub fn new(socket: S, config: ServiceConfig, patience: Duration) -> Self {
+    /// Wraps a connection. `head_timeout` limits the time of the first head, and that of each later one from its first byte on.
+    pub fn new(socket: S, config: ServiceConfig, head_timeout: Duration) -> Self {
         Self {
             socket,
             codec: Codec::new(config),
@@ -105,18 +104,18 @@ impl<S> Incoming<S> {
             held: BytesMut::new(),
             turn: Turn::Own,
             passed: BytesMut::new(),
-            patience,
-            deadline: Some(Box::pin(sleep(patience))),
+            head_timeout,
+            deadline: Some(Box::pin(sleep(head_timeout))),
             refusal: Refusal::default(),
         }
     }
 
-    /// What its requests are refused with, once one is.
+    /// The error of the connection, shared with its requests.
     pub fn refusal(&self) -> Refusal {
         self.refusal.clone()
     }
 
-    /// Passes on what has come, as far as it is complete, and no more than one request.
+    /// Passes on the received bytes as far as they are complete, and at most one request.
     fn sort(&mut self) {
         self.turn = Turn::Own;
         while !self.held.is_empty() {
@@ -136,7 +135,7 @@ impl<S> Incoming<S> {
                     read => break read,
                 }
             };
-            // The codec takes a head as a whole, and all that there is of a body.
+            // The codec consumes a head as a whole, and all available bytes of a body.
             let length = self.held.len() - rest.len();
             match read {
                 Ok(Some(Message::Item(request))) => self.pass_head(&request, length),
@@ -147,12 +146,12 @@ impl<S> Incoming<S> {
                 Ok(None) => {
                     self.pass(length);
                     if self.part == Part::Head && self.deadline.is_none() {
-                        self.deadline = Some(Box::pin(sleep(self.patience)));
+                        self.deadline = Some(Box::pin(sleep(self.head_timeout)));
                     }
                     return;
                 }
-                Err(error) if self.part == Part::Head => self.refuse(refused(&error, &self.held)),
-                // A body whose end nobody finds: actix-http gives the connection up.
+                Err(error) if self.part == Part::Head => self.refuse(parse_error(&error, &self.held)),
+                // The end of an invalid body can't be found; actix-http closes the connection.
                 Err(_) => self.part = Part::Other,
             }
         }
@@ -166,7 +165,7 @@ impl<S> Incoming<S> {
     fn pass_head(&mut self, request: &Request, length: usize) {
         self.deadline = None;
         let kind = self.codec.message_type();
-        // Only a GET without a body asks for a WebSocket.
+        // Only a GET without a body can be a WebSocket handshake.
         let handshake = kind == MessageType::None
             && request.method() == Method::GET
             && offers_websocket(request.headers());
@@ -184,21 +183,22 @@ impl<S> Incoming<S> {
         };
     }
 
-    /// Lets a request take the place of what can't be read. It is the last one: nothing says where another would begin.
+    /// Replaces a head that can't be parsed by the placeholder. It is the last request, because the start of the next one is
+    /// unknown.
     fn refuse(&mut self, error: ApiError) {
-        // A connection is refused once.
+        // Already set only if the connection was rejected before.
         let _ = self.refusal.0.set(error);
         self.part = Part::Refused;
         self.deadline = None;
         self.held.clear();
-        // It does not ask to close the connection: actix-http would say so with the answers before it, too.
+        // Without `Connection: close`, which actix-http would also add to the responses before it.
         let request = format!("{UNREADABLE} / HTTP/1.1\r\nhost: localhost\r\n\r\n");
         self.passed.extend_from_slice(request.as_bytes());
     }
 }
 
 impl Incoming<TcpStream> {
-    /// What is left of it for whoever serves a handshake: the socket, and what was read of it already.
+    /// Unwraps the connection after a handshake: the socket with the bytes that were already read.
     pub fn into_handshake(connection: Framed<Self, Codec>) -> Connection {
         let mut parts = connection.into_parts();
         parts.read_buf.extend_from_slice(&parts.io.passed);
@@ -218,7 +218,7 @@ fn lists_websocket(protocols: &[u8]) -> bool {
     protocols.any(|protocol| protocol.trim_ascii().eq_ignore_ascii_case(WEBSOCKET.as_bytes()))
 }
 
-/// A head whose lists of protocols with WebSocket in them are WebSocket alone. `None` if it is no head.
+/// A head in which lists of protocols that contain WebSocket are replaced by WebSocket alone. `None` if it is invalid.
 fn with_websocket_alone(head: &[u8]) -> Option<BytesMut> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_LIMIT];
     let mut request = httparse::Request::new(&mut headers);
@@ -227,7 +227,7 @@ fn with_websocket_alone(head: &[u8]) -> Option<BytesMut> {
     let mut copied = 0;
     for header in request.headers.iter() {
         if header.name.eq_ignore_ascii_case(UPGRADE.as_str()) && lists_websocket(header.value) {
-            // The value is a part of the head.
+            // The value is a slice of the head.
             let start = header.value.as_ptr() as usize - head.as_ptr() as usize;
             plain.extend_from_slice(&head[copied..start]);
             plain.extend_from_slice(WEBSOCKET.as_bytes());
@@ -238,8 +238,8 @@ fn with_websocket_alone(head: &[u8]) -> Option<BytesMut> {
     Some(plain)
 }
 
-/// What the codec's refusal means to a client.
-fn refused(error: &ParseError, head: &[u8]) -> ApiError {
+/// Converts the codec's error into one for the client.
+fn parse_error(error: &ParseError, head: &[u8]) -> ApiError {
     if matches!(error, ParseError::TooLarge) {
         return ApiError::HeadTooLarge { limit: HEAD_LIMIT, headers: HEADERS_LIMIT };
     }
@@ -247,7 +247,7 @@ fn refused(error: &ParseError, head: &[u8]) -> ApiError {
     let problem = match (httparse::Request::new(&mut headers).parse(head), error) {
         (Err(error), _) => error.to_string(),
         (Ok(_), ParseError::Header) => {
-            "its Host, Content-Length or Transfer-Encoding is missing, is there twice, or \
+            "its Host, Content-Length or Transfer-Encoding is missing, is duplicated, or \
                                         contradicts another header"
                 .to_owned()
         }
@@ -287,7 +287,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Incoming<S> {
             }
             this.held.reserve(READ_SIZE);
             match tokio_util::io::poll_read_buf(Pin::new(&mut this.socket), cx, &mut this.held) {
-                // The client has left.
+                // The client has disconnected.
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(_)) => this.sort(),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -296,10 +296,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Incoming<S> {
                     ready!(deadline.as_mut().poll(cx));
                     this.deadline = None;
                     if this.held.is_empty() {
-                        // It never said anything: nobody waits for an answer.
+                        // The client has sent nothing, so it expects no response.
                         return Poll::Ready(Ok(()));
                     }
-                    this.refuse(ApiError::HeadTooSlow { limit: this.patience });
+                    this.refuse(ApiError::HeadTooSlow { limit: this.head_timeout });
                 }
             }
         }
@@ -333,13 +333,13 @@ mod tests {
         (theirs, Incoming::new(ours, ServiceConfig::default(), PATIENCE))
     }
 
-    /// What is read of a client that says this in pieces of these lengths, and leaves.
+    /// The bytes that actix-http receives if a client sends these pieces and disconnects.
     async fn read(pieces: impl IntoIterator<Item = &[u8]>) -> (String, Incoming<DuplexStream>) {
         let (mut theirs, mut ours) = connection();
         let mut read = Vec::new();
         for piece in pieces {
             theirs.write_all(piece).await.unwrap();
-            // All that there is to read for now.
+            // Reads everything that is available.
             let now = std::future::poll_fn(|cx| {
                 let mut now = Vec::new();
                 let mut bytes = [0; 999];
@@ -373,17 +373,17 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn requests_and_their_bodies_pass_as_they_came_wherever_they_are_cut() {
-        let said = requests();
-        for size in 1..said.len() {
-            let (read, ours) = read(said.as_bytes().chunks(size)).await;
-            assert_eq!(read, said, "in pieces of {size} bytes");
+    async fn requests_and_their_bodies_pass_unchanged_wherever_they_are_split() {
+        let sent = requests();
+        for size in 1..sent.len() {
+            let (read, ours) = read(sent.as_bytes().chunks(size)).await;
+            assert_eq!(read, sent, "in pieces of {size} bytes");
             assert!(ours.refusal.0.get().is_none());
         }
     }
 
     #[actix_web::test]
-    async fn of_requests_that_come_at_once_each_waits_for_other_connections() {
+    async fn between_pipelined_requests_other_connections_are_served() {
         let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
         let (mut theirs, mut ours) = connection();
         theirs.write_all(request.repeat(3).as_bytes()).await.unwrap();
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn what_is_no_http_is_replaced_after_any_request_and_nothing_is_read_after_it() {
+    async fn an_invalid_head_is_replaced_after_any_request_and_nothing_is_read_after_it() {
         for bytes in [
             "\u{1}\u{2}\r\n\r\n",
             "GET / HTTP/9.9\r\n\r\n",
@@ -411,13 +411,13 @@ mod tests {
             "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
             "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
         ] {
-            let said = format!("{}{bytes}GET /after HTTP/1.1\r\nHost: a\r\n\r\n", requests());
-            for size in [1, 7, said.len()] {
-                let (read, ours) = read(said.as_bytes().chunks(size)).await;
+            let sent = format!("{}{bytes}GET /after HTTP/1.1\r\nHost: a\r\n\r\n", requests());
+            for size in [1, 7, sent.len()] {
+                let (read, ours) = read(sent.as_bytes().chunks(size)).await;
                 let replaced = read.strip_prefix(&requests()).unwrap();
                 assert!(replaced.starts_with("UNREADABLE / ") && !replaced.contains("after"), "{replaced}");
-                let refused = ours.refusal.0.get();
-                assert!(matches!(refused, Some(ApiError::BadRequest { .. })), "{bytes}: {refused:?}");
+                let parse_error = ours.refusal.0.get();
+                assert!(matches!(parse_error, Some(ApiError::BadRequest { .. })), "{bytes}: {parse_error:?}");
             }
         }
     }
@@ -435,15 +435,15 @@ mod tests {
             (&["h2c", "a, websocket"], &["h2c", "websocket"]),
             (&["websocket"], &["websocket"]),
         ] {
-            let said = format!("{}{}{frame}", requests(), handshake(offers));
-            for size in [1, 40, said.len()] {
-                let (read, _) = read(said.as_bytes().chunks(size)).await;
+            let sent = format!("{}{}{frame}", requests(), handshake(offers));
+            for size in [1, 40, sent.len()] {
+                let (read, _) = read(sent.as_bytes().chunks(size)).await;
                 assert_eq!(read, format!("{}{}{frame}", requests(), handshake(plain)), "{offers:?}");
             }
         }
         for offer in ["h2c", "websockets, h2c"] {
-            let said = handshake(&[offer]);
-            assert_eq!(read([said.as_bytes()]).await.0, said);
+            let sent = handshake(&[offer]);
+            assert_eq!(read([sent.as_bytes()]).await.0, sent);
         }
     }
 
@@ -451,8 +451,8 @@ mod tests {
     async fn heads_have_limits_of_size_and_number() {
         let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "y".repeat(HEAD_LIMIT));
         let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(HEADERS_LIMIT));
-        for said in [long, many] {
-            let (read, ours) = read(said.as_bytes().chunks(5000)).await;
+        for sent in [long, many] {
+            let (read, ours) = read(sent.as_bytes().chunks(5000)).await;
             assert!(read.starts_with("UNREADABLE / "), "{read}");
             assert!(matches!(ours.refusal.0.get(), Some(ApiError::HeadTooLarge { .. })));
         }
@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn every_head_has_a_limit_of_time_and_who_says_nothing_is_let_go() {
+    async fn every_head_has_a_time_limit_and_a_silent_client_is_disconnected_without_a_response() {
         tokio::time::pause();
         let good = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
         for first in ["", good] {
@@ -470,7 +470,7 @@ mod tests {
             theirs.write_all(first.as_bytes()).await.unwrap();
             if !first.is_empty() {
                 assert_eq!(ours.read(&mut buffer).await.unwrap(), good.len());
-                // Idle, which actix-http has a limit for.
+                // Idle connections are limited by actix-http.
                 assert!(tokio::time::timeout(PATIENCE * 9, ours.read(&mut buffer)).await.is_err());
             }
             let start = tokio::time::Instant::now();
@@ -489,6 +489,6 @@ mod tests {
             assert!(start.elapsed() >= PATIENCE && start.elapsed() < PATIENCE * 2);
         }
         let (_theirs, mut ours) = connection();
-        assert_eq!(ours.read(&mut [0; 9]).await.unwrap(), 0, "it said nothing");
+        assert_eq!(ours.read(&mut [0; 9]).await.unwrap(), 0, "a silent client gets no response");
     }
 }

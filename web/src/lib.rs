@@ -1,14 +1,13 @@
 //! The HTTP and WebSocket surface of camofleet.
 //!
-//! Ordinary requests go through an actix-web application ([`app`]): log lines, headers, the gate ([`gate`]), CORS, routes,
-//! access token. A WebSocket handshake leaves it before any route is looked at (`upgrade`): actix-http hands over
-//! the bare connection, so that an attached client's bytes reach its browser without a frame being decoded, and a
-//! viewer's WebSocket is served by actix-web-actors (`viewer`). Both parts run in the same server ([`server`]) on
-//! the same port.
+//! Ordinary requests are handled by an actix-web application ([`app`]): access log, headers, the gate ([`gate`]), CORS,
+//! routes, access token. WebSocket handshakes are taken out before routing (`upgrade`): actix-http hands over the raw
+//! connection, so that an attached client's bytes are relayed to its browser without decoding frames, and a viewer's
+//! WebSocket is served by actix-web-actors (`viewer`). Both run in the same server ([`server`]) on the same port.
 //!
-//! Both read a connection through `incoming`, which has what the HTTP parser refuses answered like everything else.
+//! Both read connections through `incoming`, so that requests that can't be parsed get the same kind of error response.
 //!
-//! This crate starts no process and holds no lock. It knows the actors by their messages, and reads their snapshots.
+//! This crate starts no processes and holds no locks. It sends messages to the actors, and reads their snapshots.
 
 pub mod app;
 pub mod auth;

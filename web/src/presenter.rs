@@ -1,4 +1,4 @@
-//! How a surface writes sessions: the fields that are its own, and what the caller may see.
+//! Converts sessions into the form of a surface, with the fields of that surface and what the caller may see.
 
 use actix_web::http::header::{HOST, HeaderMap};
 use camofleet_actors::model::session::SessionView;
@@ -8,16 +8,16 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::request::Caller;
 use crate::settings::{Surface, WebSettings};
 
-/// What stands in a segment of a path as it is (RFC 3986, section 2.3).
+/// Characters that are not escaped in a segment of a path (RFC 3986, section 2.3).
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// Writes sessions for one caller.
+/// Converts sessions for one caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Presenter {
     surface: Surface,
-    /// Where clients reach the API, without a slash at its end.
+    /// The public path prefix of the API, without a trailing slash.
     prefix: String,
-    /// How the caller named this server.
+    /// The host and port by which the caller addressed this server.
     authority: String,
     caller: Caller,
 }
@@ -33,7 +33,7 @@ impl Presenter {
         }
     }
 
-    /// A session of a worker; `stale` if its worker does not answer, and this is what was last seen of it.
+    /// Converts a worker's session; `stale` if the worker does not answer and this is its last known state.
     pub fn session(&self, worker: &str, view: &SessionView, stale: bool) -> Session {
         let mut session = view.to_api();
         let has_view = view.vnc.is_some();
@@ -67,7 +67,7 @@ impl Presenter {
     }
 }
 
-/// How the caller named this server: the `Host` of its request, else the address that it listens on.
+/// The host and port by which the caller addressed this server: the `Host` of its request, else the listening address.
 pub(crate) fn authority(settings: &WebSettings, headers: &HeaderMap) -> String {
     let named = headers.get(HOST).and_then(|host| host.to_str().ok());
     named.filter(|host| !host.is_empty()).map_or_else(|| settings.address.clone(), str::to_owned)
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_worker_of_any_name_has_an_endpoint_that_is_a_url() {
+    fn worker_names_are_escaped_in_endpoints() {
         for (name, segment) in
             [("local", "local"), ("east 1/a", "east%201%2Fa"), ("жук", "%D0%B6%D1%83%D0%BA")]
         {

@@ -1,4 +1,4 @@
-//! The server: one port for the API, the panel, attached clients and viewers.
+//! The HTTP server: one port for the API, the panel, attached clients and viewers.
 
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -19,31 +19,31 @@ use crate::upgrade;
 
 pub use actix_server::Server;
 
-/// How long a client may take to send a request's head, and how long an idle connection is kept.
+/// How long a client may take to send a request's head.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longer than the 60 s that proxies keep idle connections to us: they, not we, close them.
+/// How long an idle connection is kept: longer than the 60 s of proxies, so that they close it first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// Libraries below this crate that log what they do for every connection, and the level from which on it is news.
+/// Libraries that log each connection: the prefixes of their names and the level at which their lines are kept.
 pub const CHATTY_LIBRARIES: [(&str, log::LevelFilter); 2] =
     [("actix_server", log::LevelFilter::Warn), ("actix_http", log::LevelFilter::Error)];
 
-/// A handshake as actix-http hands it over.
+/// A handshake with its connection, as actix-http hands it over.
 type Handshake = (Request, Framed<Incoming<TcpStream>, Codec>);
 
-/// How the server runs.
+/// Settings of the server.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerSettings {
-    /// How many threads serve connections.
+    /// The number of threads that serve connections.
     pub threads: usize,
-    /// How long open requests may go on once it is stopped.
+    /// How long open requests may go on after a stop.
     pub shutdown_timeout: Duration,
 }
 
-/// Has the kernel break a connection whose other end has taken nothing for as long, whether it has gone or only reads
-/// nothing (`TCP_USER_TIMEOUT` of tcp(7)): nothing above it hears of an answer that waits in its buffers.
+/// Makes the kernel close a connection whose peer has acknowledged no data for this long, because it is gone or does not
+/// read (`TCP_USER_TIMEOUT` of tcp(7)). The application can't notice this for a response in the kernel's buffers.
 fn limit_writes(stream: &TcpStream, limit: Duration) {
-    // An end that has gone by now is noticed all the same.
+    // Fails only if the peer is already gone, which is noticed anyway.
     let _ = SockRef::from(stream).set_tcp_user_timeout(Some(limit));
 }
 
@@ -57,7 +57,7 @@ async fn serve_handshake(
     Ok(())
 }
 
-/// Serves `listener` until the returned server's handle stops it. Signals are the caller's.
+/// Serves `listener` until the returned server's handle stops it. The caller handles signals.
 ///
 /// # Errors
 /// The listener can't be used.
@@ -66,7 +66,7 @@ pub fn run(listener: TcpListener, state: AppState, settings: ServerSettings) -> 
     let seconds = settings.shutdown_timeout.as_secs_f64().ceil();
     let server = Server::build()
         .workers(settings.threads)
-        // A few seconds: far inside the range of an unsigned integer.
+        // A few seconds, far inside the range of an unsigned integer.
         .shutdown_timeout(seconds as u64)
         .disable_signals()
         .listen("camofleet", listener, move || {
@@ -82,9 +82,9 @@ pub fn run(listener: TcpListener, state: AppState, settings: ServerSettings) -> 
                 }
             });
             let http = HttpService::build()
-                // A client that closes its side has left: its handler is dropped, and so whatever it waits for is too.
+                // When a client closes its side, its handler is dropped, which cancels what it waits for.
                 .h1_allow_half_closed(false)
-                // `Incoming` has the limit, for every request of a connection.
+                // `Incoming` applies the limit, for every request of a connection.
                 .client_request_timeout(Duration::ZERO)
                 .keep_alive(KEEP_ALIVE)
                 .upgrade(upgrade)
@@ -97,7 +97,7 @@ pub fn run(listener: TcpListener, state: AppState, settings: ServerSettings) -> 
                 let http = http.new_service(());
                 async move {
                     let http = Rc::new(http.await?);
-                    // What reads ahead shares it, as each has a clock of its own.
+                    // Shared with the codec in `Incoming`, because each configuration has a clock of its own.
                     let config = ServiceConfig::default();
                     Ok::<_, ()>(fn_service(move |stream: TcpStream| {
                         limit_writes(&stream, write_timeout);

@@ -1,115 +1,115 @@
-//! What of the settings concerns this crate: what a server is, who may call it, and how patient it is.
+//! Settings of this crate: a server's surface, access rules and timeouts.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What a server is to its callers.
+/// The API that a server offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Surface {
     /// A fleet of workers, with the panel: the roles `control` and `serve`.
     Control,
     /// One host's worker, under this id.
     Worker {
-        /// What it calls itself.
+        /// The worker's id.
         id: String,
     },
     /// One host's browsers.
     Runner,
-    /// Live views, and nothing else.
+    /// Only live views.
     Gateway,
-    /// The one screen that all sessions of a host share, and nothing else.
+    /// Only the one screen that all sessions of a host share.
     SharedScreen {
-        /// A directory with noVNC's own files; without one the page out of the binary is served.
+        /// A directory with noVNC's own files; without one, the embedded page is served.
         assets: Option<PathBuf>,
     },
 }
 
-/// What of the settings concerns this crate.
+/// Settings of a server.
 #[derive(Debug, Clone)]
 pub struct WebSettings {
-    /// Who may call it.
+    /// The access rules.
     pub access: AccessSettings,
-    /// The address that is listened on, with its port.
+    /// The listening address and port.
     pub address: String,
     /// The path of the metrics.
     pub metrics_path: String,
-    /// Where clients reach the API: `/`, or the path that an ingress puts before it.
+    /// The public path prefix of the API: `/`, or the path that an ingress puts before it.
     pub public_api_prefix: String,
     /// How long a WebSocket may be silent before it is pinged.
     pub ping_interval: Duration,
-    /// How long a peer of a relay may take nothing before it is disconnected.
+    /// How long a peer may read nothing before it is disconnected.
     pub write_timeout: Duration,
-    /// How patient it is with viewers.
+    /// Timeouts of viewers.
     pub viewer: ViewerSettings,
 }
 
-/// How patient a viewer's WebSocket is with it.
+/// Timeouts of viewers' WebSockets.
 #[derive(Debug, Clone, Copy)]
 pub struct ViewerSettings {
-    /// How long it may say nothing, answers to pings included.
+    /// How long a viewer may send nothing, not even answers to pings.
     pub read_timeout: Duration,
-    /// How long it may take to read what it is sent.
+    /// How long a viewer may take to read what it is sent.
     pub write_timeout: Duration,
 }
 
-/// Which origins may use the API from a page of theirs.
+/// The origins whose pages may use the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CorsOrigins {
-    /// All may read, without credentials; writes and WebSockets stay closed to them.
+    /// All origins may read, without credentials. Writes and WebSockets are rejected.
     Any,
-    /// These may do everything, with credentials.
+    /// These origins have full access, with credentials.
     List(Vec<String>),
 }
 
-/// Who may call a server.
+/// The access rules of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessSettings {
-    /// Which foreign origins may use the API from a page.
+    /// The origins whose pages may use the API.
     pub cors_origins: CorsOrigins,
-    /// The names under which the server may be addressed beside those of loopback; `None`: they are checked only where
-    /// not everybody reaches it. `*.example.com` stands for every name below `example.com`.
+    /// The host names of the server beside those of loopback; with `None`, host names are checked only if its reach is limited.
+    /// `*.example.com` stands for every name below `example.com`.
     pub public_hosts: Option<Vec<String>>,
-    /// Who reaches it.
+    /// From where it can be reached.
     pub reach: Reach,
-    /// The token that requests must carry, if any.
+    /// The token that requests must send, if any.
     pub api_token: Option<String>,
-    /// Whether a live view opens by its number alone.
+    /// Whether a live view can be opened by its id without a key.
     pub open_views: bool,
-    /// Who may show its pages in a frame: the sources of CSP's `frame-ancestors`.
+    /// Which origins may embed its pages in a frame: the sources of CSP's `frame-ancestors`.
     pub frame_ancestors: String,
-    /// The names of the settings, for refusals.
+    /// The names of the settings, for error texts.
     pub names: AccessNames,
 }
 
 /// From where a server can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// From its own machine: it listens on loopback alone.
+    /// Only from its own machine: it listens on loopback.
     Machine,
-    /// From the machine that its container's port is published on, on loopback alone, and from the containers beside it.
+    /// From the container's host, where its port is published on loopback, and from neighbouring containers.
     Containers,
     /// From everywhere.
     Everywhere,
 }
 
-/// What the settings of a server's access are called.
+/// The names of the settings of a server's access rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccessNames {
-    /// Of [`AccessSettings::cors_origins`].
+    /// The name of [`AccessSettings::cors_origins`].
     pub cors_origins: &'static str,
-    /// Of [`AccessSettings::public_hosts`].
+    /// The name of [`AccessSettings::public_hosts`].
     pub public_hosts: &'static str,
-    /// Of [`AccessSettings::api_token`].
+    /// The name of [`AccessSettings::api_token`].
     pub api_token: &'static str,
 }
 
 impl AccessSettings {
-    /// Whether everybody may do everything: other machines reach the server, and it asks for no token.
+    /// Whether anybody who can reach the server has full access: other machines can, and no token is required.
     pub fn is_insecure(&self) -> bool {
         self.reach == Reach::Everywhere && self.api_token.is_none()
     }
 
-    /// The text that says so, with the remedy.
+    /// The warning about that, with the remedy.
     pub fn warning(&self) -> Option<String> {
         self.is_insecure().then(|| {
             format!(

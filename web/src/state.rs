@@ -1,4 +1,4 @@
-//! What the routes work with: the parts of the process that a server stands before, and its settings.
+//! The state of the routes: handles of the actors behind a server, and its settings.
 
 use actix::Recipient;
 use camofleet_actors::fleet::PlaceSession;
@@ -12,26 +12,26 @@ use tokio_util::task::TaskTracker;
 use crate::feed::SharedFeed;
 use crate::settings::{Surface, WebSettings};
 
-/// What the routes work with. Cheap to clone: one for each thread of the server.
+/// The state of the routes. Cheap to clone: each thread of the server has one.
 #[derive(Clone)]
 pub struct AppState {
-    /// What the server is to its callers.
+    /// The API that the server offers.
     pub surface: Surface,
-    /// Where sessions are asked for.
+    /// The fleet, which places sessions.
     pub place: Recipient<PlaceSession>,
-    /// The workers and what they show.
+    /// The workers and their snapshots.
     pub directory: Directory,
-    /// Where viewers are admitted, if this process has a gateway.
+    /// The gateway for viewers, if this process has one.
     pub gateway: GatewayHandle,
-    /// What changes.
+    /// The event bus.
     pub events: EventBus,
-    /// What all listeners to that are told alike.
+    /// Data that all listeners of events share.
     pub feed: SharedFeed,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
-    /// The last hour of a whole fleet; empty on other surfaces.
+    /// Samples of the fleet's last hour; empty on other surfaces.
     pub history: History,
-    /// The open WebSockets: whoever stops the server can wait until they have said goodbye.
+    /// The open WebSockets, so that a shutdown can wait until they are closed properly.
     pub sockets: TaskTracker,
     /// The settings.
     pub settings: WebSettings,

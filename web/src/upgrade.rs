@@ -1,7 +1,7 @@
-//! WebSocket handshakes: which connection they ask for, whether they get it, and what serves it then.
+//! WebSocket handshakes: finds the target, checks access, and serves the connection.
 //!
-//! actix-http hands a connection over here before any route is looked at, together with the request that asked for
-//! the upgrade. What can't be served is refused with the same JSON as any other request.
+//! actix-http hands over a connection with its handshake request before routing. Rejected handshakes get the same JSON errors
+//! as other requests.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -28,7 +28,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::error::ApiError;
-use crate::gate::Asked;
+use crate::gate::GateRequest;
 use crate::incoming::{Connection, offers_websocket};
 use crate::request::{REQUEST_ID, decoded, request_id, view_id};
 use crate::routes::extract::{find_worker, session_id};
@@ -37,36 +37,36 @@ use crate::state::AppState;
 use crate::viewer::{MESSAGE_LIMIT, Viewer};
 use crate::{auth, headers};
 
-/// How long a client may take to read the refusal or the last bytes of its connection.
-const FAREWELL: Duration = Duration::from_secs(5);
-/// How much is read from a viewer at once.
+/// How long a client may take to read an error response or the last bytes of its connection.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The maximum number of bytes of one read from a viewer.
 const READ_SIZE: usize = 16 << 10;
 
-/// What a handshake asks for.
+/// The target of a handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Target {
     /// A session's browser.
     Session {
-        /// `None` where there is only one.
+        /// The worker's name; `None` where there is only one.
         worker: Option<String>,
-        /// Its id, as it was given.
+        /// The session's id as in the request, not validated.
         id: String,
     },
     /// A live view.
     View { vnc_id: String },
-    /// What a client of the Chrome DevTools Protocol is led to, to be told why there is none.
+    /// The placeholder for clients of the Chrome DevTools Protocol, which get an error with the reason.
     Cdp,
 }
 
-/// Whether a client is Playwright's, and wants to speak CDP: it names the browser that it wants otherwise.
+/// Whether a client is Playwright connecting over CDP; with its own protocol, it would send the browser's name.
 fn speaks_cdp(headers: &HeaderMap) -> bool {
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     agent.starts_with("Playwright/") && !headers.contains_key("x-playwright-browser")
 }
 
 impl Target {
-    /// Reads a request's path; a live view's id may stand in the query, in the path, or in the header by which an
-    /// ingress tells what it stripped.
+    /// Finds a request's target. A live view's id may be in the query, in the path, or in the header with the prefix that an
+    /// ingress stripped.
     fn of(surface: &Surface, path: &str, query: &str, headers: &HeaderMap) -> Option<Self> {
         let segments = path.split('/').filter(|segment| !segment.is_empty());
         let segments: Vec<String> = segments.map(decoded).collect::<Option<_>>()?;
@@ -81,7 +81,7 @@ impl Target {
                 Some(Self::Session { worker: None, id: (*id).to_owned() })
             }
             (Surface::Worker { .. } | Surface::Runner, _) => None,
-            // There is only one, whatever a viewer calls it.
+            // There is only one screen, so any id is accepted.
             (Surface::SharedScreen { .. }, _) => Some(Self::View { vnc_id: String::new() }),
             (_, ["vnc", vnc_id, "websockify"]) => Some(Self::View { vnc_id: (*vnc_id).to_owned() }),
             (_, ["websockify"]) => Some(Self::View { vnc_id: view_id(query, headers).unwrap_or_default() }),
@@ -90,17 +90,17 @@ impl Target {
     }
 }
 
-/// What an admitted handshake is served by.
+/// An admitted handshake, with what serves it.
 enum Admitted {
     Client(Box<(UpstreamConnection, AttachmentTicket)>),
     Viewer(ViewerEnds),
 }
 
-/// Serves one handshake and the connection that comes of it.
+/// Serves one handshake and the resulting connection.
 pub(crate) async fn serve(state: AppState, mut request: Request, mut connection: Connection) {
     let started = Instant::now();
     if offers_websocket(request.headers()) {
-        // In whatever line it stands among other protocols: actix-http reads the first alone.
+        // `Upgrade` may be repeated, and actix-http reads only the first value.
         request.head_mut().headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     }
     let peer = request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default();
@@ -108,7 +108,7 @@ pub(crate) async fn serve(state: AppState, mut request: Request, mut connection:
     let by = request_id(request.headers());
     let admitted = match connection.is_read_buf_empty() {
         true => admit(&state, &request, &by).await,
-        // RFC 6455, section 4.1: a client waits for the answer before it sends anything.
+        // RFC 6455, section 4.1: a client must wait for the response before it sends anything.
         false => {
             Err(ApiError::BadHandshake { problem: "data came before the handshake was answered".to_owned() })
         }
@@ -117,8 +117,8 @@ pub(crate) async fn serve(state: AppState, mut request: Request, mut connection:
         Ok(admitted) => admitted,
         Err(error) => {
             log::info!("{peer} WS {path} {} {error}, request {by}", error.status_code().as_u16());
-            // A client that does not read its refusal has gone.
-            let _ = timeout(FAREWELL, refuse(&mut connection, &error, &by)).await;
+            // Ignored: a client that does not read the error response is gone.
+            let _ = timeout(CLOSE_TIMEOUT, refuse(&mut connection, &error, &by)).await;
             return;
         }
     };
@@ -135,7 +135,7 @@ pub(crate) async fn serve(state: AppState, mut request: Request, mut connection:
     log::info!("{peer} WS {path} opened, request {by}");
     let parts = connection.into_parts();
     let ping_interval = state.settings.ping_interval;
-    // A key stroke or a protocol message is small, and somebody waits for it.
+    // Key strokes and protocol messages are small and latency matters, so they are not delayed.
     let _ = parts.io.set_nodelay(true);
     match admitted {
         Admitted::Client(client) => {
@@ -144,13 +144,13 @@ pub(crate) async fn serve(state: AppState, mut request: Request, mut connection:
             Attachment::run(parts.io, upstream, ticket, RelayPatience { ping_interval, write_timeout }).await;
         }
         Admitted::Viewer(ends) => {
-            show(parts.io, ends, ping_interval, state.settings.viewer, &by).await;
+            serve_viewer(parts.io, ends, ping_interval, state.settings.viewer, &by).await;
         }
     }
     log::info!("{peer} WS {path} closed after {:.1} s, request {by}", started.elapsed().as_secs_f32());
 }
 
-/// Everything that must hold before a handshake is answered with "yes".
+/// Checks a handshake, and connects to its target.
 async fn admit(
     state: &AppState,
     request: &Request,
@@ -160,7 +160,7 @@ async fn admit(
     let target =
         Target::of(&state.surface, request.path(), query, request.headers()).ok_or(ApiError::NoSuchRoute)?;
     let access = &state.settings.access;
-    state.admit(&Asked::of(request.head(), true))?;
+    state.admit(&GateRequest::of(request.head(), true))?;
     let key = match &target {
         Target::Cdp => return Err(ApiError::CdpUnsupported),
         Target::Session { .. } if speaks_cdp(request.headers()) => return Err(ApiError::CdpUnsupported),
@@ -186,7 +186,7 @@ async fn admit(
             let upstream = ticket.dial(&headers, playwright.as_deref()).await?;
             Admitted::Client(Box::new((upstream, ticket)))
         }
-        // It was refused before.
+        // An invalid handshake was already rejected above.
         Target::Cdp => return Err(ApiError::CdpUnsupported),
         Target::View { vnc_id } => {
             let ticket = state.gateway.get()?.send(OpenTunnel { vnc_id, key }).await;
@@ -197,7 +197,7 @@ async fn admit(
     Ok((admitted, answer))
 }
 
-/// Whether a viewer offers the subprotocol that VNC over WebSocket has had since its first days.
+/// Whether a viewer offers the subprotocol `binary`, which older viewers of VNC over WebSocket require.
 fn offers_binary(headers: &HeaderMap) -> bool {
     headers
         .get_all(header::SEC_WEBSOCKET_PROTOCOL)
@@ -206,9 +206,9 @@ fn offers_binary(headers: &HeaderMap) -> bool {
         .any(|protocol| protocol.trim() == "binary")
 }
 
-/// Answers with the error's JSON and closes the connection.
+/// Sends the error response and closes the connection.
 async fn refuse(connection: &mut Connection, error: &ApiError, by: &RequestId) -> std::io::Result<()> {
-    // A body of two strings always serializes.
+    // A body of two strings can always be serialized.
     let body = Bytes::from(serde_json::to_vec(&error.body()).unwrap_or_default());
     let mut response = Response::build(error.status_code());
     response
@@ -227,8 +227,8 @@ async fn refuse(connection: &mut Connection, error: &ApiError, by: &RequestId) -
     connection.io_mut().shutdown().await
 }
 
-/// Serves a viewer until either side ends.
-async fn show(
+/// Serves a viewer until either side closes.
+async fn serve_viewer(
     socket: TcpStream,
     ends: ViewerEnds,
     ping_interval: Duration,
@@ -257,9 +257,9 @@ async fn show(
             }
         }
     }
-    // The close frame is out; the viewer may be gone already. What it still says is read and dropped: a connection that is
-    // closed with unread bytes takes the close frame with it.
-    let _ = timeout(FAREWELL, async {
+    // The close frame has been sent. What the viewer still sends is read and dropped, because closing a connection with
+    // unread bytes resets it, and the viewer would lose the close frame.
+    let _ = timeout(CLOSE_TIMEOUT, async {
         writer.shutdown().await?;
         let socket: &TcpStream = writer.as_ref();
         let mut unread = vec![0; READ_SIZE];
@@ -275,11 +275,11 @@ async fn show(
     .await;
 }
 
-/// What a viewer's socket receives, in pieces that end where its frames end.
+/// The data of a viewer's socket, in pieces that end at frame boundaries.
 ///
-/// The codec that reads them takes all that is ready before it decodes one frame, and looks at a frame's size only when it
-/// is whole. So it gets one frame at a time, and none that is longer than [`MESSAGE_LIMIT`]: `too_long` is set, and the
-/// stream ends with an error, when one declares that it is.
+/// The codec that decodes them buffers everything that is ready, and checks a frame's size only once the frame is complete.
+/// So it gets one frame at a time, and none that is longer than [`MESSAGE_LIMIT`]: if a frame declares more, `too_long` is
+/// set, and the stream ends with an error.
 fn frames(
     reader: impl AsyncRead + Unpin + 'static,
     read_timeout: Duration,
@@ -297,11 +297,11 @@ fn frames(
         let too_long_now = Rc::clone(&too_long);
         async move {
             if too_long_now.get() {
-                // Whatever else it says stays unread.
+                // The rest stays unread.
                 return None;
             }
             if state.tracker.at_boundary() {
-                // The codec decodes what it has when there is nothing more for the moment.
+                // The codec decodes its buffer only when no more data is ready.
                 tokio::task::yield_now().await;
             }
             if state.buffer.is_empty() {
@@ -317,7 +317,7 @@ fn frames(
                     Ok(Err(error)) => return Some((Err(PayloadError::Io(error)), state)),
                     Err(_) => {
                         log::info!(
-                            "a viewer said nothing for {read_timeout:?} and is disconnected, request {}",
+                            "a viewer sent nothing for {read_timeout:?} and is disconnected, request {}",
                             state.by
                         );
                         return None;
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_named_by_its_path_below_either_root() {
+    fn a_session_is_found_by_its_path_with_and_without_the_prefix() {
         let session =
             |worker: &str| Some(Target::Session { worker: Some(worker.to_owned()), id: "1".to_owned() });
         assert_eq!(target("/sessions/local/1/ws", "", None), session("local"));
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_view_is_named_by_token_path_or_stripped_prefix() {
+    fn a_view_is_found_by_token_path_or_stripped_prefix() {
         assert_eq!(target("/websockify", "token=6900", None), view("6900"));
         assert_eq!(target("/api/websockify", "access_token=x&token=6901", None), view("6901"));
         assert_eq!(target("/vnc/6902/websockify", "", None), view("6902"));
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_s_only_worker_is_not_named_and_has_no_views() {
+    fn a_host_s_paths_have_no_worker_and_no_views() {
         let of = |path: &str| Target::of(&Surface::Runner, path, "token=6900", &HeaderMap::new());
         let session = Some(Target::Session { worker: None, id: "1".to_owned() });
         assert_eq!((of("/sessions/1/ws"), of("/api/sessions/1/ws")), (session.clone(), session));
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_screen_is_what_every_handshake_gets() {
+    fn every_handshake_gets_the_shared_screen() {
         let surface = Surface::SharedScreen { assets: None };
         for (path, query) in [("/", ""), ("/websockify", ""), ("/websockify", "token=7"), ("/any/where", "")]
         {
@@ -393,16 +393,17 @@ mod tests {
         }
     }
 
-    /// What a codec gets of a viewer that says this, and whether it said too much.
-    async fn read(said: &[u8]) -> (Vec<usize>, bool, bool) {
+    /// The lengths of the pieces that the codec gets if a viewer sends this, whether a frame was too long, and whether the
+    /// stream failed.
+    async fn read(sent: &[u8]) -> (Vec<usize>, bool, bool) {
         let (mut theirs, ours) = tokio::io::duplex(1 << 20);
-        theirs.write_all(said).await.unwrap();
+        theirs.write_all(sent).await.unwrap();
         let too_long = Rc::new(Cell::new(false));
         let frames = frames(ours, Duration::from_secs(5), Rc::clone(&too_long), RequestId::random());
         let mut frames = std::pin::pin!(frames);
         let mut lengths = Vec::new();
         loop {
-            // A viewer that says nothing more is not waited for.
+            // Nothing more will be sent.
             match timeout(Duration::from_millis(50), frames.next()).await {
                 Ok(Some(Ok(piece))) => lengths.push(piece.len()),
                 Ok(Some(Err(error))) => {
@@ -427,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn other_paths_are_nobodys() {
+    fn other_paths_have_no_target() {
         for path in ["/", "/sessions", "/sessions/local/1", "/sessions/local/1/ws/more", "/vnc/6900"] {
             assert_eq!(target(path, "", None), None, "{path}");
         }

@@ -1,4 +1,4 @@
-//! A viewer's WebSocket, served by actix-web-actors: its messages are a VNC client's bytes.
+//! A viewer's WebSocket, served by actix-web-actors: its messages carry the bytes of a VNC client.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -12,13 +12,13 @@ use camofleet_actors::views::tunnel::ViewerEnds;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-/// The largest message that a viewer may send: noVNC puts pasted text into one.
+/// The largest message that a viewer may send; noVNC sends pasted text in one.
 pub(crate) const MESSAGE_LIMIT: usize = 4 << 20;
 
-/// One viewer's end of a tunnel.
+/// The viewer's end of a tunnel.
 ///
-/// Its context is polled by whoever writes to the viewer, so a viewer that reads slowly stalls this actor, and through
-/// the short queue the VNC server: that is the back-pressure.
+/// Its context is polled by the writer to the viewer, so a viewer that reads slowly stalls this actor and, through the short
+/// queue, the VNC server. That is the back-pressure.
 pub(crate) struct Viewer {
     from_server: Option<mpsc::Receiver<Bytes>>,
     to_server: mpsc::Sender<Bytes>,
@@ -39,11 +39,11 @@ impl Viewer {
             Ok(()) => {}
             Err(TrySendError::Full(bytes)) => {
                 let to_server = self.to_server.clone();
-                // Nothing more is read from the viewer until the server has taken this.
+                // Nothing more is read from the viewer until there is room for this in the queue to the server.
                 let send = async move { to_server.send(bytes).await.is_ok() };
                 ctx.wait(send.into_actor(self).map(|_, _, _| ()));
             }
-            // The tunnel has ended; the stream from the server ends too and closes the socket with the reason.
+            // The tunnel has ended; the stream from the server ends as well, which closes the socket with the reason.
             Err(TrySendError::Closed(_)) => {}
         }
     }

@@ -1,4 +1,4 @@
-//! The API's documents: OpenAPI, made from the handlers, and the page that shows it.
+//! The API's documentation: the OpenAPI document, generated from the handlers, and the page that displays it.
 
 mod openapi;
 pub(crate) mod refusals;
@@ -9,7 +9,7 @@ use actix_web::web;
 use crate::routes::open;
 use crate::settings::Surface;
 
-/// The routes of the documents; they stand below `/` and below `/api` alike.
+/// The routes of the documentation, which are registered both below `/` and below `/api`.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(open("/openapi.json", "GET, HEAD").route(web::get().to(openapi::show)))
@@ -18,7 +18,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .service(open("/docs/{file}", "GET, HEAD").route(web::get().to(swagger::asset)));
 }
 
-/// The page of a role that has no other.
+/// The start page of a role without a panel.
 pub(crate) fn start_page(config: &mut web::ServiceConfig, surface: &Surface) {
     if matches!(surface, Surface::Worker { .. } | Surface::Runner) {
         config.service(open("/", "GET, HEAD").route(web::get().to(swagger::from_root)));

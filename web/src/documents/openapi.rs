@@ -1,4 +1,4 @@
-//! What each surface answers, as an OpenAPI document that is made from its handlers.
+//! The OpenAPI document of each surface, generated from its handlers.
 
 use actix_web::{HttpResponse, web};
 use camofleet_api::error::{ErrorBody, ErrorCode};
@@ -73,12 +73,12 @@ struct HostApi;
 )]
 struct GatewayApi;
 
-/// Where [`ops::metrics`] is unless a setting says otherwise.
+/// The default path of [`ops::metrics`].
 const METRICS: &str = "/metrics";
-/// The one route that never needs a token.
+/// The only route that never needs a token.
 const OPEN: &str = "/health";
 
-/// `GET /openapi.json`: asked for so rarely that it is made anew each time.
+/// `GET /openapi.json`, generated for each request because it is requested so rarely.
 pub(crate) async fn show(state: web::Data<AppState>) -> HttpResponse {
     HttpResponse::Ok().json(document(&state.surface, &state.settings))
 }
@@ -96,17 +96,17 @@ fn document(surface: &Surface, settings: &WebSettings) -> utoipa::openapi::OpenA
         .title(format!("camofleet: {role}"))
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "Every route answers below `/` and below `/api` alike. Each answer names its request in `X-Request-Id`.",
+            "All routes are available below both `/` and `/api`. Each response has its request's id in `X-Request-Id`.",
         ))
         .license(Some(LicenseBuilder::new().name("MIT").identifier(Some("MIT")).build()))
         .build();
-    // Relative to this document, wherever an ingress has put it.
+    // Relative to this document, so that it works below any path of an ingress.
     document.servers = Some(vec![Server::new(".")]);
     let paths = &mut document.paths.paths;
     if let Some(metrics) = paths.remove(METRICS) {
         paths.insert(settings.metrics_path.clone(), metrics);
     }
-    // A body may be missing, which is something else than null.
+    // Bodies are optional, which is different from nullable.
     for operation in paths.values_mut().flat_map(operations) {
         if let Some(RefOr::T(body)) = &mut operation.request_body {
             body.required = Some(Required::False);
@@ -118,7 +118,7 @@ fn document(surface: &Surface, settings: &WebSettings) -> utoipa::openapi::OpenA
     document
 }
 
-/// The document of a host: its routes are a control's without the worker, of which there is one.
+/// The document of a host: the routes of a control without the worker, since there is only one.
 fn host() -> utoipa::openapi::OpenApi {
     let mut document = HostApi::openapi();
     let paths = std::mem::take(&mut document.paths.paths);
@@ -156,7 +156,7 @@ fn host() -> utoipa::openapi::OpenApi {
     document
 }
 
-/// Describes a body by another schema, in each of its media types.
+/// Replaces the schema of a body, for each of its media types.
 fn set_schema<'a>(content: impl IntoIterator<Item = (&'a String, &'a mut RefOr<Content>)>, schema: &Ref) {
     for (_, kind) in content {
         if let RefOr::T(kind) = kind {
@@ -165,7 +165,7 @@ fn set_schema<'a>(content: impl IntoIterator<Item = (&'a String, &'a mut RefOr<C
     }
 }
 
-/// Leaves a session the fields that its surface writes, all of which are always there.
+/// Removes fields from the session's schema that its surface does not write, and marks the others as required.
 fn describe_sessions(document: &mut utoipa::openapi::OpenApi, surface: &Surface) {
     let links = || RefOr::from(Ref::from_schema_name(ViewLinks::name()));
     let (foreign, vnc): (&[&str], _) = match surface {
@@ -186,7 +186,7 @@ fn describe_sessions(document: &mut utoipa::openapi::OpenApi, surface: &Surface)
     }
 }
 
-/// Describes what the gate refuses, which stands before every route.
+/// Adds the error responses of the gate to every route.
 fn describe_gate(document: &mut utoipa::openapi::OpenApi) {
     for (path, item) in &mut document.paths.paths {
         for operation in operations(item) {
@@ -200,11 +200,11 @@ fn describe_gate(document: &mut utoipa::openapi::OpenApi) {
     }
 }
 
-/// Describes the access token, which guards everything but [`OPEN`] where it is `needed`.
+/// Adds the access token; if it is `needed`, to all routes but [`OPEN`].
 fn describe_token(document: &mut utoipa::openapi::OpenApi, needed: bool) {
     let components = document.components.get_or_insert_default();
     let in_query =
-        ApiKeyValue::with_description("access_token", "Where a header can't be sent: a browser's WebSocket.");
+        ApiKeyValue::with_description("access_token", "For browsers' WebSockets, which can't send headers.");
     components.add_security_scheme("header", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     components.add_security_scheme("query", SecurityScheme::ApiKey(ApiKey::Query(in_query)));
     if !needed {
@@ -221,7 +221,7 @@ fn describe_token(document: &mut utoipa::openapi::OpenApi, needed: bool) {
     }
 }
 
-/// The operations of a path, by the methods that the API has.
+/// The operations of a path, for the methods that the API uses.
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.post, &mut item.delete].into_iter().filter_map(Option::as_mut)
 }

@@ -1,4 +1,4 @@
-//! What the routes can be refused with, for the documents.
+//! The error responses of the routes, for the OpenAPI document.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoResponses, ToSchema};
 
-/// Of every route that goes on to a worker, which may be on another machine.
+/// Errors of all routes that call a worker, which may be on another machine.
 const ON_WORKER: &[ErrorCode] = &[
     ErrorCode::WorkerNotFound,
     ErrorCode::UpstreamUnreachable,
@@ -17,7 +17,7 @@ const ON_WORKER: &[ErrorCode] = &[
     ErrorCode::UpstreamTimedOut,
 ];
 
-/// The refusals of handlers, which `responses(…)` takes by their name: codes of their own, and a common set.
+/// Defines types with the error responses of handlers, for use in `responses(…)`: own codes and a common set.
 macro_rules! refusals {
     ($($(#[$doc:meta])* $name:ident: [$($code:ident),*] $(+ $set:ident)?;)+) => {$(
         $(#[$doc])*
@@ -33,42 +33,42 @@ macro_rules! refusals {
 }
 
 refusals! {
-    /// Of a list, and of the fleet's history.
+    /// Errors of lists and of the fleet's history.
     ListRefusals: [InvalidField];
-    /// Of what reads the host's one worker.
+    /// Errors of reading a host's only worker.
     HostRefusals: [Restarting];
-    /// Of a create.
+    /// Errors of a create.
     CreateRefusals: [
         VncUnsupported, SessionCancelled, BodyTooLarge, InvalidField, InvalidJson, AtCapacity, LaunchFailed,
         DisplayFailed, DriverLost, NoWorkers, Busy, NoSlot, NoVncTooling, Draining, LaunchTimedOut
     ] + ON_WORKER;
-    /// Of `DELETE` of one session, and of its history.
+    /// Errors of `DELETE` of a session, and of its history.
     SessionRefusals: [SessionNotFound] + ON_WORKER;
-    /// Of `GET` of one session, which may have ended.
+    /// Errors of `GET` of a session.
     ShowRefusals: [SessionNotFound, InvalidField] + ON_WORKER;
-    /// Of a drain, and of its end.
+    /// Errors of starting and stopping a drain.
     DrainRefusals: [InvalidField, NoDrain, Draining] + ON_WORKER;
-    /// Of a touch.
+    /// Errors of a touch.
     TouchRefusals: [SessionNotFound, SessionNotReady] + ON_WORKER;
-    /// Of a screenshot.
+    /// Errors of a screenshot.
     ScreenshotRefusals: [
         SessionNotFound, SessionNotReady, NoLiveView, InvalidField, NoScreenshots, Draining
     ] + ON_WORKER;
-    /// Of a Playwright client's handshake.
+    /// Errors of a Playwright client's handshake.
     AttachRefusals: [
         BadWebSocketHandshake, CdpUnsupported, SessionNotFound, SessionNotReady, PlaywrightVersionMismatch,
         TooManyClients
     ] + ON_WORKER;
-    /// Of a viewer's handshake.
+    /// Errors of a viewer's handshake.
     ViewRefusals: [
         BadWebSocketHandshake, Unauthorized, ViewKeyRequired, VncNotFound, ViewOver, UpstreamUnreachable, TunnelLimit,
         Draining, Restarting, UpstreamTimedOut
     ];
-    /// Of the description of a live view.
+    /// Errors of the description of a live view.
     ViewDescriptionRefusals: [Unauthorized, ViewKeyRequired, VncNotFound, ViewOver, Restarting];
 }
 
-/// A response for each status of these codes.
+/// The responses for these codes, one for each status.
 pub(super) fn by_status(codes: &[ErrorCode]) -> BTreeMap<String, RefOr<Response>> {
     let mut statuses: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
     for code in codes {
@@ -79,7 +79,7 @@ pub(super) fn by_status(codes: &[ErrorCode]) -> BTreeMap<String, RefOr<Response>
     statuses.into_iter().map(response).collect()
 }
 
-/// The response with this status and any of these codes.
+/// The response with this status and one of these codes.
 fn refusal(status: u16, codes: &str) -> Response {
     let body = ContentBuilder::new().schema(Some(Ref::from_schema_name(ErrorBody::name())));
     let response = ResponseBuilder::new()
@@ -90,7 +90,7 @@ fn refusal(status: u16, codes: &str) -> Response {
             let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
             let header = HeaderBuilder::new()
                 .schema(Some(seconds))
-                .description(Some("When to ask again, in seconds"))
+                .description(Some("When to retry, in seconds"))
                 .build();
             response.header("Retry-After", header).build()
         }

@@ -1,2 +1,2 @@
-// Without a validator's URL the page would ask one on the Internet.
+// The default validator would be loaded from the internet.
 SwaggerUIBundle({ url: 'openapi.json', dom_id: '#swagger-ui', validatorUrl: null, docExpansion: 'list' });

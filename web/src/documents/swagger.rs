@@ -1,4 +1,4 @@
-//! Swagger UI at `/docs`, out of the binary. It finds `openapi.json` beside itself, below whatever path that is.
+//! Swagger UI at `/docs`, embedded in the binary. It loads `openapi.json` by a relative URL, so it works below any path.
 
 use std::io::Read;
 
@@ -13,11 +13,11 @@ use crate::error::ApiError;
 use crate::headers::page_policy;
 use crate::state::AppState;
 
-/// The page: it is one with its assets, so it is as old as the binary.
+/// The page.
 const PAGE: &str = include_str!("swagger.html");
 /// The page's own script.
 const START: (&str, &str) = ("start.js", include_str!("swagger.js"));
-/// What it loads, compressed by the build script: name, type, content.
+/// The files that it loads, compressed by the build script: name, type, content.
 const ASSETS: [(&str, &str, &[u8]); 2] = [
     (
         "swagger-ui-bundle.js",
@@ -30,7 +30,7 @@ const ASSETS: [(&str, &str, &[u8]); 2] = [
         include_bytes!(concat!(env!("OUT_DIR"), "/swagger-ui.css.gz")),
     ),
 ];
-/// Assets keep their names from one version of Swagger UI to the next.
+/// Cached only for an hour, because files keep their names in new versions of Swagger UI.
 const FOR_AN_HOUR: &str = "public, max-age=3600";
 
 /// `GET /docs`.
@@ -42,17 +42,17 @@ pub(crate) async fn page(state: web::Data<AppState>) -> HttpResponse {
         .body(PAGE)
 }
 
-/// `GET /docs/`: with the slash, what is beside the page would be sought below it.
+/// `GET /docs/`: redirects, because with the slash the page's relative URLs would be wrong.
 pub(crate) async fn without_slash() -> HttpResponse {
     to("../docs")
 }
 
-/// `GET /` of a role without a page of its own.
+/// `GET /` of a role without a panel.
 pub(crate) async fn from_root() -> HttpResponse {
     to("docs")
 }
 
-/// A relative address: only the caller knows what an ingress has put before it.
+/// Redirects by a relative URL, because the prefix of an ingress is unknown.
 fn to(place: &'static str) -> HttpResponse {
     HttpResponse::TemporaryRedirect().insert_header((LOCATION, place)).finish()
 }
@@ -70,16 +70,16 @@ pub(crate) async fn asset(request: HttpRequest, name: web::Path<String>) -> Resu
         .content_type(kind)
         .insert_header((CACHE_CONTROL, FOR_AN_HOUR))
         .insert_header((VARY, ACCEPT_ENCODING.as_str()));
-    if takes_gzip(&request) {
+    if accepts_gzip(&request) {
         return Ok(answer.insert_header((CONTENT_ENCODING, "gzip")).body(compressed));
     }
     let mut plain = Vec::new();
-    // What the build script has compressed is whole.
+    // Can't fail: the build script compressed it.
     let _ = GzDecoder::new(compressed).read_to_end(&mut plain);
     Ok(answer.body(plain))
 }
 
-fn takes_gzip(request: &HttpRequest) -> bool {
+fn accepts_gzip(request: &HttpRequest) -> bool {
     let choices = [Encoding::gzip(), Encoding::identity()];
     let chosen = AcceptEncoding::parse(request).ok().and_then(|accepted| accepted.negotiate(choices.iter()));
     chosen == Some(Encoding::gzip())

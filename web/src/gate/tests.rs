@@ -31,12 +31,12 @@ fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
     headers
 }
 
-/// How the gate answers: a caller, or the code of a refusal.
+/// The result of the gate: a caller, or an error code.
 fn answer(access: &AccessSettings, request: &str, pairs: &[(&'static str, &str)]) -> Result<Caller, String> {
     answer_of(&Surface::Control, access, request, pairs)
 }
 
-/// The same, of a server whose metrics are at `/ops/metrics`.
+/// The same for a server whose metrics are at `/ops/metrics`.
 fn answer_of(
     surface: &Surface,
     access: &AccessSettings,
@@ -52,11 +52,11 @@ fn answer_of(
     head.uri = target.parse().unwrap();
     head.headers = headers(&all);
     access
-        .admit((surface, "/ops/metrics"), &Asked::of(&head, handshake))
+        .admit((surface, "/ops/metrics"), &GateRequest::of(&head, handshake))
         .map_err(|refusal| refusal.code().to_owned())
 }
 
-/// Everything that a foreign page has tried: reads, writes, streams, pictures, handshakes.
+/// Requests that a foreign page must not be able to send: reads, writes, streams, pictures, handshakes.
 const PRIVATE: [&str; 20] = [
     "GET /sessions",
     "GET /api/sessions",
@@ -81,7 +81,7 @@ const PRIVATE: [&str; 20] = [
 ];
 
 #[test]
-fn a_foreign_page_gets_nothing_and_programs_get_all() {
+fn pages_of_other_origins_are_rejected_and_programs_are_not() {
     let access = access();
     for request in PRIVATE {
         for own in [
@@ -91,7 +91,7 @@ fn a_foreign_page_gets_nothing_and_programs_get_all() {
             &[("origin", "https://portal.example"), ("sec-fetch-site", "cross-site")],
             &[("sec-fetch-site", "same-origin")],
             &[("sec-fetch-site", "none")],
-            // Behind a proxy that changed the host, or named it elsewhere.
+            // Behind a proxy that changed `Host`, or forwarded it in another header.
             &[("origin", "https://public.example"), ("x-forwarded-host", "public.example, inner")],
             &[("origin", "https://public.example"), ("sec-fetch-site", "same-origin")],
         ] {
@@ -115,7 +115,7 @@ fn a_foreign_page_gets_nothing_and_programs_get_all() {
 }
 
 #[test]
-fn pages_may_be_gone_to_from_anywhere_and_health_says_little() {
+fn pages_can_be_opened_from_any_origin_and_health_reveals_little() {
     let access = access();
     for request in [
         "GET /",
@@ -139,7 +139,7 @@ fn pages_may_be_gone_to_from_anywhere_and_health_says_little() {
 }
 
 #[test]
-fn a_path_is_what_the_router_reads_and_not_what_it_is_written_as() {
+fn paths_are_compared_as_the_router_decodes_them() {
     let escaped = |request: &str| {
         let (method, target) = request.split_once(' ').unwrap();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -184,7 +184,7 @@ fn a_path_is_what_the_router_reads_and_not_what_it_is_written_as() {
 }
 
 #[test]
-fn a_live_view_s_address_with_its_key_may_be_opened_by_any_page_that_was_given_it() {
+fn a_live_view_s_url_with_its_key_can_be_opened_by_any_page() {
     let foreign = [("origin", "http://evil.example")];
     for (request, expected) in [
         ("WS /websockify?token=6900&key=00", Ok(Caller::Foreign)),
@@ -198,7 +198,7 @@ fn a_live_view_s_address_with_its_key_may_be_opened_by_any_page_that_was_given_i
 }
 
 #[test]
-fn a_star_lets_everybody_read_and_nobody_write() {
+fn a_star_allows_every_page_to_read_and_none_to_write() {
     let access = AccessSettings { cors_origins: CorsOrigins::Any, ..access() };
     for request in PRIVATE {
         let reads = ["GET", "HEAD"].contains(&request.split(' ').next().unwrap());
@@ -213,7 +213,7 @@ fn a_star_lets_everybody_read_and_nobody_write() {
 }
 
 #[test]
-fn what_not_everybody_reaches_answers_to_its_own_names_alone() {
+fn servers_with_limited_reach_answer_only_to_their_own_names() {
     let loopback = AccessSettings { reach: Reach::Machine, ..access() };
     let named = AccessSettings {
         public_hosts: Some(vec!["fleet.example".to_owned(), "*.lan".to_owned()]),
@@ -236,7 +236,7 @@ fn what_not_everybody_reaches_answers_to_its_own_names_alone() {
         ("evil.example", [false, false, false, false]),
         ("localhost.evil.example", [false, false, false, false]),
         ("evil.example:127", [false, false, false, false]),
-        // What probes a pod names its address, which is nobody's to give to another.
+        // Probes of a pod use its address, which can't be rebound.
         ("10.0.0.7:9000", [false, true, false, true]),
         ("[fd00::7]", [false, true, false, true]),
         ("control:9000", [false, false, false, true]),
@@ -260,21 +260,21 @@ fn what_not_everybody_reaches_answers_to_its_own_names_alone() {
         let answered = answer(&loopback, "GET /health", &[("host", host)]);
         assert!(answered.is_err(), "{host}: {answered:?}");
     }
-    // The target counts, where it is a whole address.
+    // An absolute URL as target wins over `Host`.
     let refused = Err("unknown_host".to_owned());
     assert_eq!(answer(&loopback, "GET http://evil.example/health", &[("host", "localhost")]), refused);
     assert_eq!(
         answer(&loopback, "GET http://localhost/health", &[("host", "evil.example")]),
         Ok(Caller::Trusted)
     );
-    // A page that was rebound to this address is of one origin with it, and can set this header.
+    // A page that was rebound to this address has the same origin, so it can set this header.
     let rebound =
         [("host", "evil.example"), ("origin", "http://evil.example"), ("x-forwarded-host", "localhost")];
     assert_eq!(answer(&loopback, "GET /sessions", &rebound), Err("unknown_host".to_owned()));
 }
 
 #[test]
-fn an_open_server_beyond_loopback_says_what_to_do() {
+fn an_open_server_beyond_loopback_warns_with_the_remedy() {
     let warning = access().warning().unwrap();
     assert!(warning.contains("CONTROL_API_TOKEN") && warning.contains("127.0.0.1"), "{warning}");
     for reach in [Reach::Machine, Reach::Containers] {

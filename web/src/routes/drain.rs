@@ -1,4 +1,4 @@
-//! `/drain`: takes a worker out of service and back. Its sessions go on, unless they are to end.
+//! `/drain`: starts and stops draining a worker. Its sessions go on unless `end` is set.
 
 use actix_web::{HttpResponse, web};
 use camofleet_actors::worker::{Drain, WorkerHandle};
@@ -17,7 +17,7 @@ use crate::state::AppState;
 #[derive(serde::Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DrainQuery {
-    /// `true`: the sessions that run are ended as well, with the reason `shutdown`.
+    /// `true`: running sessions are ended too, with the reason `shutdown`.
     #[param(value_type = Option<bool>)]
     end: Option<String>,
 }
@@ -27,11 +27,11 @@ pub(super) struct DrainQuery {
     post,
     path = "/workers/{worker}/drain",
     operation_id = "drain",
-    summary = "Give a worker no more sessions",
-    description = "Those that run on it go on, unless `end` is true. The worker itself keeps this, so it holds for every control; until `DELETE`, or the worker's restart.",
+    summary = "Start draining a worker",
+    description = "The worker accepts no new sessions. Running sessions go on unless `end` is true. The worker itself keeps this state, so it applies to all controls, until `DELETE` or a restart of the worker.",
     tag = "fleet",
     params(("worker" = String, Path, description = "The worker's name"), DrainQuery),
-    responses((status = 200, description = "The worker, as it is then", body = WorkerStatus), DrainRefusals)
+    responses((status = 200, description = "The worker's new status", body = WorkerStatus), DrainRefusals)
 )]
 pub(super) async fn start(
     state: web::Data<AppState>,
@@ -40,7 +40,7 @@ pub(super) async fn start(
     by: web::ReqData<RequestId>,
 ) -> Result<HttpResponse, ApiError> {
     let end = flag("end", query.end.as_deref())?;
-    set(&state, &worker.0, Drain { on: true, end, by: by.into_inner() }).await
+    send_drain(&state, &worker.0, Drain { on: true, end, by: by.into_inner() }).await
 }
 
 /// `DELETE /workers/{worker}/drain`.
@@ -48,22 +48,22 @@ pub(super) async fn start(
     delete,
     path = "/workers/{worker}/drain",
     operation_id = "undrain",
-    summary = "Give a worker sessions again",
+    summary = "Stop draining a worker",
     tag = "fleet",
     params(("worker" = String, Path, description = "The worker's name")),
-    responses((status = 200, description = "The worker, as it is then", body = WorkerStatus), DrainRefusals)
+    responses((status = 200, description = "The worker's new status", body = WorkerStatus), DrainRefusals)
 )]
 pub(super) async fn stop(
     state: web::Data<AppState>,
     worker: NamedWorker,
     by: web::ReqData<RequestId>,
 ) -> Result<HttpResponse, ApiError> {
-    set(&state, &worker.0, Drain { on: false, end: false, by: by.into_inner() }).await
+    send_drain(&state, &worker.0, Drain { on: false, end: false, by: by.into_inner() }).await
 }
 
-/// Sends the order, and answers with the worker as it is then: a control with its status, a host with its own health.
-async fn set(state: &AppState, worker: &WorkerHandle, order: Drain) -> Result<HttpResponse, ApiError> {
-    worker.ask(&worker.drain, order).await?;
+/// Sends the message, and answers with the worker's new state: a control with its status, a host with its own health.
+async fn send_drain(state: &AppState, worker: &WorkerHandle, drain: Drain) -> Result<HttpResponse, ApiError> {
+    worker.ask(&worker.drain, drain).await?;
     let snapshot = worker.snapshot();
     Ok(match state.surface {
         Surface::Control => HttpResponse::Ok().json(snapshot.status(&worker.name)),

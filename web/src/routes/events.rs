@@ -1,4 +1,4 @@
-//! `GET /events`: what changes, as server-sent events.
+//! `GET /events`: changes as server-sent events.
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -13,15 +13,15 @@ use crate::state::AppState;
     get,
     path = "/events",
     operation_id = "events",
-    summary = "Follow what changes (server-sent events)",
-    description = "The first event is a `snapshot` (EventSnapshot). After it come `session` (SessionChange), `worker` \
-        (WorkerStatus), `workers` (the names of all there are, when one has come or gone) and `activity` (Activity), and a \
-        `heartbeat` while there is nothing else. Who names the last id \
-        that it has seen in `Last-Event-ID` gets what came after it instead of the snapshot, if that is still known. A \
-        listener that is too slow gets another snapshot.",
+    summary = "Subscribe to changes (server-sent events)",
+    description = "The first event is a `snapshot` (EventSnapshot). It is followed by `session` (SessionChange), `worker` \
+        (WorkerStatus), `workers` (the names of all workers, when one was added or removed) and `activity` (Activity) events, \
+        and by a `heartbeat` while nothing changes. To resume, send the id of the last received event as `Last-Event-ID`: the \
+        events after it are sent instead of the snapshot, if they are still available. A listener that is too slow gets \
+        another snapshot.",
     tag = "fleet",
-    params(("Last-Event-ID" = Option<String>, Header, description = "Where to go on")),
-    responses((status = 200, description = "Goes on until the caller leaves", content_type = "text/event-stream", body = String))
+    params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last received event, to resume after it")),
+    responses((status = 200, description = "A stream that lasts until the caller disconnects", content_type = "text/event-stream", body = String))
 )]
 pub(super) async fn follow(
     state: web::Data<AppState>,
@@ -38,7 +38,7 @@ pub(super) async fn follow(
     HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((CACHE_CONTROL, "no-store"))
-        // nginx would hold small pieces back.
+        // Otherwise nginx would buffer small pieces.
         .insert_header(("X-Accel-Buffering", "no"))
         .streaming(stream::unfold(feed, |mut feed| async move {
             let piece = feed.next().await?;

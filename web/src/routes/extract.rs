@@ -1,5 +1,5 @@
-//! What handlers read of a request: the worker and the session that its path names, and how its caller is shown
-//! sessions. On a host the worker is left out of the path, for there is only one.
+//! Extractors for handlers: the worker and session in the path, and the presenter for the caller. The paths of a host have
+//! no worker, because there is only one.
 
 use std::future::{Ready, ready};
 
@@ -25,17 +25,17 @@ pub(crate) fn find_worker(state: &AppState, name: Option<&str>) -> Result<Worker
     }
 }
 
-/// A session's id in a path. What is no id is no session's.
+/// Parses a session's id in a path. An invalid id is treated as an unknown session.
 pub(crate) fn session_id(id: &str) -> Result<SessionId, ApiError> {
     Ok(id.parse().map_err(|_| Error::SessionNotFound)?)
 }
 
-/// The worker that a path names.
+/// The worker in the path.
 pub(super) struct NamedWorker(pub WorkerHandle);
 
 impl NamedWorker {
     fn of(request: &HttpRequest) -> Result<WorkerHandle, ApiError> {
-        // Every route is built with the state: see `create_app`.
+        // Can't fail: every route is built with the state, see `create_app`.
         let state = request.app_data::<web::Data<AppState>>().ok_or(ApiError::NoSuchRoute)?;
         find_worker(state, segment(request, "worker").as_deref())
     }
@@ -58,7 +58,7 @@ impl FromRequest for NamedWorker {
     }
 }
 
-/// The session that a path names; whether it exists, its worker knows.
+/// The session in the path, which may not exist.
 pub(super) struct NamedSession {
     /// The worker that it is on.
     pub worker: WorkerHandle,
@@ -85,7 +85,7 @@ impl FromRequest for Presenter {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        // The gate has named the caller before any route is looked at; without it nobody is trusted.
+        // The gate has set the caller before routing; without it, no caller is trusted.
         let caller = request.extensions().get::<Caller>().copied().unwrap_or(Caller::Foreign);
         let state = request.app_data::<web::Data<AppState>>().ok_or(ApiError::NoSuchRoute);
         let presenter = |state: &web::Data<AppState>| {

@@ -1,4 +1,4 @@
-//! `/health` of each role, and the control role's `/workers`: snapshots, no worker is called.
+//! `/health` of each role, and the control role's `/workers`, both from snapshots without calling workers.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::error::ApiError;
 use crate::request::Caller;
 use crate::state::AppState;
 
-/// This process' own health, from the snapshot of the one worker in it.
+/// The health of this process, from the snapshot of its only worker.
 pub(super) fn own_health(state: &AppState, snapshot: &WorkerSnapshot) -> Health {
     Health {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -32,23 +32,23 @@ fn statuses(state: &AppState) -> Vec<WorkerStatus> {
 #[utoipa::path(
     get,
     path = "/workers",
-    summary = "Show each worker",
+    summary = "List the workers",
     tag = "fleet",
-    responses((status = 200, description = "Each worker's health checks", body = Vec<WorkerStatus>))
+    responses((status = 200, description = "Each worker's status", body = Vec<WorkerStatus>))
 )]
 pub(super) async fn workers(state: web::Data<AppState>) -> HttpResponse {
     HttpResponse::Ok().json(statuses(&state))
 }
 
-/// `GET /health` of the control role: answers 200 either way; the body says whether all is well.
+/// `GET /health` of the control role. The status is always 200; the body has the health.
 #[utoipa::path(
     get,
     path = "/health",
     operation_id = "health",
     summary = "Show the health",
-    description = "Needs no token. Where one is set, who comes without it is not told the workers' `url` and `facts`.",
+    description = "Needs no token. If one is configured, callers without it don't get the workers' `url` and `facts`.",
     tag = "fleet",
-    responses((status = 200, description = "`ok` or `degraded`, and why", body = ControlHealth))
+    responses((status = 200, description = "`ok` or `degraded`, with the checks", body = ControlHealth))
 )]
 pub(super) async fn control(
     state: web::Data<AppState>,
@@ -64,7 +64,7 @@ pub(super) async fn control(
     answer(*caller, health.status, &health)
 }
 
-/// Answers with the health; a foreign page learns whether there is one, and no more.
+/// Answers with the health; a page of another origin gets only the status.
 fn answer(caller: Caller, status: HealthStatus, health: &impl Serialize) -> HttpResponse {
     match caller {
         Caller::Trusted => HttpResponse::Ok().json(health),
@@ -79,7 +79,7 @@ fn answer(caller: Caller, status: HealthStatus, health: &impl Serialize) -> Http
     operation_id = "health",
     summary = "Show the health",
     tag = "fleet",
-    responses((status = 200, description = "`ok` or `degraded`, and why", body = Health), HostRefusals)
+    responses((status = 200, description = "`ok` or `degraded`, with the checks", body = Health), HostRefusals)
 )]
 pub(super) async fn host(
     state: web::Data<AppState>,
@@ -102,7 +102,7 @@ pub(super) async fn host(
     operation_id = "health",
     summary = "Show the health",
     tag = "fleet",
-    responses((status = 200, description = "`ok`, and what it serves", body = Health), HostRefusals)
+    responses((status = 200, description = "`ok`, with the checks", body = Health), HostRefusals)
 )]
 pub(super) async fn gateway(
     state: web::Data<AppState>,

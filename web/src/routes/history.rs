@@ -1,4 +1,4 @@
-//! `GET /fleet/history`: the fleet's last hour in figures.
+//! `GET /fleet/history`: samples of the fleet's last hour.
 
 use actix_web::{HttpResponse, web};
 use camofleet_api::history::FleetHistory;
@@ -14,13 +14,13 @@ use crate::state::AppState;
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct HistoryQuery {
-    /// Only samples later than this one's `at`.
+    /// Only samples after this time, usually the `at` of the last received sample.
     #[param(value_type = Option<String>, format = DateTime)]
     after: Option<String>,
 }
 
 impl HistoryQuery {
-    /// The time that samples have to be later than, if one is named.
+    /// Parses the parameter.
     ///
     /// # Errors
     /// [`ApiError::InvalidField`] with an example of a time.
@@ -39,8 +39,8 @@ impl HistoryQuery {
     get,
     path = "/fleet/history",
     operation_id = "fleet_history",
-    summary = "Show the last hour in figures",
-    description = "A sample every few seconds, since this process began. Who names the last one's `at` gets what is newer.",
+    summary = "Show samples of the last hour",
+    description = "There is a sample every few seconds since the start of this process. To poll, send the `at` of the last received sample as `after`.",
     tag = "fleet",
     params(HistoryQuery),
     responses((status = 200, description = "The samples, oldest first", body = FleetHistory), ListRefusals)

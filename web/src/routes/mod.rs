@@ -1,4 +1,4 @@
-//! The routes, one file a resource. Which of them a server has, its [`Surface`] decides.
+//! The routes, with one file for each resource. The [`Surface`] decides which of them a server has.
 
 pub(crate) mod drain;
 pub(crate) mod events;
@@ -19,7 +19,7 @@ use crate::auth::require_token;
 use crate::error::ApiError;
 use crate::settings::Surface;
 
-/// The API's routes; they stand below `/` and below `/api` alike.
+/// The API's routes, which are registered both below `/` and below `/api`.
 pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_path: &str) {
     match surface {
         Surface::Control => {
@@ -44,8 +44,7 @@ pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_pa
     config.service(guarded(metrics_path, "GET, HEAD", |at| at.route(web::get().to(ops::metrics))));
 }
 
-/// The routes of sessions, and of what changes about them. `worker` is the segment that names the worker, where there are
-/// several.
+/// The routes of sessions and their events. `worker` is the path segment with the worker's name, where there are several.
 fn sessions(config: &mut web::ServiceConfig, worker: &str) {
     let below = |path: &str| format!("/sessions{worker}/{{id}}{path}");
     config
@@ -64,7 +63,7 @@ fn sessions(config: &mut web::ServiceConfig, worker: &str) {
         .service(open("/json/version/", "GET, HEAD").route(web::get().to(ops::cdp_version)));
 }
 
-/// The route that takes the worker below this path out of service.
+/// The route for draining the worker at this path.
 fn drain(config: &mut web::ServiceConfig, worker: &str) {
     config.service(guarded(&format!("{worker}/drain"), "POST, DELETE", |at| {
         at.route(web::post().to(drain::start)).route(web::delete().to(drain::stop))
@@ -78,13 +77,13 @@ fn live_views(config: &mut web::ServiceConfig) {
         .service(open("/websockify/view", "GET, HEAD").route(web::get().to(views::describe)));
 }
 
-/// A resource that needs no token. `methods` are those that it has.
+/// A resource that needs no token. `methods` are the supported ones.
 pub(crate) fn open(path: &str, methods: &'static str) -> Resource {
     let refuse = move || async move { Err::<String, _>(ApiError::MethodNotAllowed { allowed: methods }) };
     web::resource(path).default_service(web::route().guard(guard::fn_guard(|_| true)).to(refuse))
 }
 
-/// The health, which needs no token: whoever probes it may leave the body out.
+/// The health route, which needs no token and also answers HEAD, for probes.
 fn probed<F, Args>(health: F) -> Resource
 where
     F: Handler<Args> + Copy,
@@ -94,7 +93,7 @@ where
     open("/health", "GET, HEAD").route(web::get().to(health))
 }
 
-/// A resource that needs the token, where one is set.
+/// A resource that requires the token, if one is configured.
 fn guarded(
     path: &str,
     methods: &'static str,
@@ -103,7 +102,7 @@ fn guarded(
     routes(open(path, methods)).wrap(from_fn(require_token))
 }
 
-/// The pages that a surface has: the panel, and the page with a live view.
+/// The pages of a surface: the panel and the page of a live view.
 pub(crate) fn pages(config: &mut web::ServiceConfig, surface: &Surface) {
     match surface {
         Surface::Control => panel::panel(config),
@@ -119,7 +118,7 @@ fn not_a_handshake() -> ApiError {
     }
 }
 
-/// A parameter that is true or false, and false where it is not given.
+/// Parses a boolean parameter, which is false by default.
 fn flag(name: &str, value: Option<&str>) -> Result<bool, ApiError> {
     match value {
         None | Some("false") => Ok(false),

@@ -1,4 +1,4 @@
-//! What operators scrape, and what clients of other browsers look for.
+//! Metrics, and the error for clients of the Chrome DevTools Protocol.
 
 use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, error, web};
@@ -21,8 +21,8 @@ pub(super) async fn metrics(state: web::Data<AppState>) -> actix_web::Result<Htt
     Ok(HttpResponse::Ok().content_type(ContentType::plaintext()).body(text))
 }
 
-/// What `chromium.connectOverCDP` asks first. Its client shows what is said by a WebSocket that refuses it, and nothing of
-/// what is said here; so it is led to one that says what to use instead.
+/// The first request of `chromium.connectOverCDP`. Its client reports only errors of the WebSocket, so it is sent to one
+/// whose error names what to use instead.
 pub(super) async fn cdp_version(state: web::Data<AppState>, request: HttpRequest) -> HttpResponse {
     let authority = authority(&state.settings, request.headers());
     HttpResponse::Ok().json(json!({"webSocketDebuggerUrl": format!("ws://{authority}{CDP_PATH}")}))

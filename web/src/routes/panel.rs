@@ -1,4 +1,4 @@
-//! The panel and the live view's page, out of the binary.
+//! The panel and the page of live views, embedded in the binary.
 
 use std::path::Path;
 
@@ -16,20 +16,20 @@ use crate::headers::{own_files_policy, page_policy};
 use crate::request::stripped_vnc_id;
 use crate::state::AppState;
 
-/// What `npm run build` made of `frontend/`.
+/// The output of `npm run build` in `frontend/`.
 #[derive(RustEmbed)]
 #[folder = "../frontend/dist"]
 #[allow_missing = true]
 struct Built;
 
-/// File names below `assets/` carry a hash of their content: they never change.
+/// Files below `assets/` can be cached for ever, because their names contain a hash of their content.
 const FOREVER: &str = "public, max-age=31536000, immutable";
-/// The page with a live view.
+/// The page of a live view.
 const VIEW: &str = "vnc.html";
-/// Pages are asked for anew each time, and not sent again if they are the same.
+/// Pages are revalidated each time, and sent only if they have changed.
 const REVALIDATE: &str = "no-cache";
 
-/// The panel, and the page with a live view.
+/// The routes of the panel and of the page of a live view.
 pub(super) fn panel(config: &mut web::ServiceConfig) {
     config.service(
         pages()
@@ -39,7 +39,7 @@ pub(super) fn panel(config: &mut web::ServiceConfig) {
     );
 }
 
-/// The page with a live view alone. `/` is one too where an ingress has stripped the rest.
+/// The routes of the page of a live view alone. `/` is one too, for an ingress that strips the rest.
 pub(super) fn views(config: &mut web::ServiceConfig) {
     config.service(
         pages()
@@ -49,16 +49,16 @@ pub(super) fn views(config: &mut web::ServiceConfig) {
     );
 }
 
-/// What is left of the address of noVNC's own page, `/vnc/{id}/vnc.html`, behind an ingress that strips the rest.
+/// The path of noVNC's own page, `/vnc/{id}/vnc.html`, behind an ingress that strips the prefix.
 const STRIPPED_PAGE: &str = "/vnc.html";
 
-/// Requests below a live view's path, which an ingress has stripped.
+/// Matches requests below a live view's path that an ingress has stripped.
 fn stripped() -> impl guard::Guard {
     guard::fn_guard(|request| stripped_vnc_id(request.head().headers()).is_some())
 }
 
-/// The page with the one screen that there is: noVNC's own where its files are, else the one out of the binary. Both
-/// connect without a click.
+/// The page of the shared screen: noVNC's own if its files are configured, else the embedded one. Both connect without a
+/// click.
 pub(super) fn shared_screen(config: &mut web::ServiceConfig, assets: Option<&Path>) {
     match assets {
         None => {
@@ -78,7 +78,7 @@ pub(super) fn shared_screen(config: &mut web::ServiceConfig, assets: Option<&Pat
     }
 }
 
-/// Lets pages that the operator has put there run what stands in them: noVNC's own do.
+/// Allows inline scripts in pages that the operator provides, because noVNC's own have some.
 async fn allow_own_files(
     state: web::Data<AppState>,
     request: ServiceRequest,
@@ -89,7 +89,7 @@ async fn allow_own_files(
     Ok(response)
 }
 
-/// Leads to another page. It is named relative to this one: an ingress may have stripped what stands before both.
+/// Redirects to another page by a relative URL, because an ingress may have stripped the prefix of both.
 async fn see_other(place: &'static str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, place)).finish()
 }
@@ -106,7 +106,7 @@ fn pages() -> Scope<
     web::scope("")
         .wrap(Compress::default())
         .route("/assets/{file}", web::get().to(asset))
-        // Also below it: an ingress may or may not put a slash there.
+        // With and without a trailing slash, since an ingress may add one.
         .route("/vnc/{id}", web::get().to(view))
         .route("/vnc/{id}/{below:.*}", web::get().to(view))
 }
@@ -120,7 +120,7 @@ async fn index(state: web::Data<AppState>, request: HttpRequest) -> Result<HttpR
     page(&state, &request, name)
 }
 
-/// The same page for every id: it reads the id from its own address.
+/// The same page for every id, which it reads from its own URL.
 async fn view(state: web::Data<AppState>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     page(&state, &request, VIEW)
 }

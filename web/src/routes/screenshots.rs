@@ -1,4 +1,4 @@
-//! `GET …/screenshot`: what a session's screen shows now.
+//! `GET …/screenshot`: a picture of a session's screen.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -13,20 +13,20 @@ use super::extract::NamedSession;
 use crate::documents::refusals::ScreenshotRefusals;
 use crate::error::ApiError;
 
-/// The narrowest and the widest picture, in pixels.
+/// The allowed widths, in pixels.
 const WIDTHS: std::ops::RangeInclusive<u16> = 16..=3840;
 
 /// The parameters of a screenshot.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ScreenshotQuery {
-    /// How many pixels wide; never wider than the screen, which is the default.
+    /// The width in pixels, at most that of the screen, which is the default.
     #[param(value_type = Option<u16>, minimum = 16, maximum = 3840)]
     width: Option<String>,
 }
 
 impl ScreenshotQuery {
-    /// The requested width, if one is.
+    /// Parses the width.
     ///
     /// # Errors
     /// [`ApiError::InvalidField`] with the range of widths.
@@ -47,20 +47,20 @@ impl ScreenshotQuery {
     get,
     path = "/sessions/{worker}/{id}/screenshot",
     operation_id = "screenshot",
-    summary = "Take a picture of a session's screen",
-    description = "Of a session with a live view. It is no activity. The screen is looked at once a second at most.",
+    summary = "Take a screenshot of a session",
+    description = "The session needs a live view. Taking a screenshot does not count as activity. The screen is captured at most once a second.",
     tag = "views",
     params(
         ("worker" = String, Path, description = "The worker's name"),
         ("id" = String, Path, description = "The session's id: a UUID"),
         ScreenshotQuery,
-        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the picture that is there already"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the picture that the caller has"),
     ),
     responses(
         (status = 200, description = "A JPEG", content_type = "image/jpeg", body = String, headers(
-            ("ETag" = String, description = "Names the picture: another one has another"),
+            ("ETag" = String, description = "Identifies the picture's content"),
         )),
-        (status = 304, description = "The picture is the one that is there already"),
+        (status = 304, description = "The picture has not changed"),
         ScreenshotRefusals,
     )
 )]
@@ -75,7 +75,7 @@ pub(super) async fn take(
     let tag = EntityTag::new_strong(fingerprint(&jpeg));
     let known = is_known(&request, &tag);
     let mut answer = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    // Not worth caching: a second later the picture is another one.
+    // Not cached, because the screen may have changed a second later.
     answer.insert_header((CACHE_CONTROL, "no-store")).insert_header(ETag(tag));
     if known {
         return Ok(answer.finish());
@@ -83,17 +83,17 @@ pub(super) async fn take(
     Ok(answer.insert_header(ContentType(mime::IMAGE_JPEG)).body(jpeg))
 }
 
-/// Whether whoever asks has this picture already: a wall of still screens costs few bytes.
+/// Whether the caller has this picture already, which saves traffic for unchanged screens.
 fn is_known(request: &HttpRequest, tag: &EntityTag) -> bool {
     match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Any) => true,
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|other| other.weak_eq(tag)),
-        // A tag that can't be read is nobody's.
+        // An invalid tag matches nothing.
         Err(_) => false,
     }
 }
 
-/// Tells pictures apart: the same for the same bytes, whichever role is asked.
+/// A hash of a picture's bytes, the same in every role.
 fn fingerprint(jpeg: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     jpeg.hash(&mut hasher);
@@ -107,21 +107,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_width_is_a_whole_number_in_its_range_and_what_is_not_is_named() {
-        let asked = |width: &str| ScreenshotQuery { width: Some(width.to_owned()) }.width();
+    fn a_width_must_be_a_whole_number_in_its_range() {
+        let parse = |width: &str| ScreenshotQuery { width: Some(width.to_owned()) }.width();
         assert_eq!(ScreenshotQuery { width: None }.width(), Ok(None));
         for (text, width) in [("16", 16), ("320", 320), ("3840", 3840)] {
-            assert_eq!(asked(text), Ok(Some(width)));
+            assert_eq!(parse(text), Ok(Some(width)));
         }
         for text in ["", "15", "3841", "0", "-320", "320.0", "70000", "wide"] {
-            let error = asked(text).unwrap_err();
+            let error = parse(text).unwrap_err();
             assert_eq!(error.code(), "invalid_field");
             assert_eq!(error.to_string(), "width: must be a whole number from 16 to 3840", "{text}");
         }
     }
 
     #[test]
-    fn what_is_documented_is_what_is_read() {
+    fn the_documented_range_is_the_accepted_one() {
         let [width] = &ScreenshotQuery::into_params(|| None)[..] else { panic!() };
         let width = serde_json::to_value(width).unwrap();
         assert_eq!((&width["name"], &width["required"]), (&json!("width"), &json!(false)));

@@ -1,5 +1,5 @@
-//! `/sessions`: reads come from snapshots, writes are messages. Each surface has the same routes; a control's name the
-//! worker too.
+//! `/sessions`: reads come from snapshots, writes are messages. All surfaces have the same routes; those of a control also
+//! contain the worker's name.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ use crate::state::AppState;
 #[derive(serde::Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
-    /// `true`: the sessions that ended last, instead of the live ones.
+    /// `true`: list recently ended sessions instead of live ones.
     #[param(value_type = Option<bool>)]
     ended: Option<String>,
 }
@@ -37,7 +37,7 @@ pub(super) struct ListQuery {
 #[derive(serde::Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ShowQuery {
-    /// `true`: also if it has ended, while it is remembered.
+    /// `true`: also return a session that has ended, while it is still listed.
     #[param(value_type = Option<bool>)]
     ended: Option<String>,
 }
@@ -50,7 +50,7 @@ pub(super) struct ShowQuery {
     summary = "List the sessions",
     tag = "sessions",
     params(ListQuery),
-    responses((status = 200, description = "Live ones, oldest first; or ended ones, newest first", body = Vec<Session>), ListRefusals)
+    responses((status = 200, description = "Live sessions, oldest first, or ended sessions, newest first", body = Vec<Session>), ListRefusals)
 )]
 pub(super) async fn list(
     state: web::Data<AppState>,
@@ -78,8 +78,8 @@ pub(super) async fn list(
     path = "/sessions",
     summary = "Create a session",
     tag = "sessions",
-    request_body(content = CreateRequest, content_type = "application/json", description = "Of at most 64 KiB; may be empty"),
-    responses((status = 201, description = "The session, which is READY", body = Session), CreateRefusals)
+    request_body(content = CreateRequest, content_type = "application/json", description = "At most 64 KiB; may be empty"),
+    responses((status = 201, description = "The session, once it is READY", body = Session), CreateRefusals)
 )]
 pub(super) async fn create(
     state: web::Data<AppState>,
@@ -96,7 +96,7 @@ pub(super) async fn create(
             CreateRequest { session, worker: Some(find_worker(&state, None)?.name) }
         }
     };
-    // Dropped with this handler when the client disconnects.
+    // Dropped with this handler if the client disconnects.
     let (claim, claimant) = Claim::new();
     let place = PlaceSession { request: session, worker, by: by.into_inner(), claimant };
     let placed = state.place.send(place).await.unwrap_or(Err(Error::Draining))?;
@@ -104,7 +104,8 @@ pub(super) async fn create(
     Ok(HttpResponse::Created().json(presenter.session(&placed.worker, &placed.view, false)))
 }
 
-/// `GET /sessions/{worker}/{id}`: one that has ended only on request, because clients of the original poll for its 404.
+/// `GET /sessions/{worker}/{id}`. An ended session is returned only on request, because clients of the original poll until
+/// they get a 404.
 #[utoipa::path(
     get,
     path = "/sessions/{worker}/{id}",
@@ -131,14 +132,14 @@ pub(super) async fn show(
     Ok(HttpResponse::Ok().json(presenter.session(&worker.name, &view, snapshot.stale)))
 }
 
-/// `DELETE /sessions/{worker}/{id}`: answered when nothing is left of it.
+/// `DELETE /sessions/{worker}/{id}`: answered when the session's processes and files are gone.
 #[utoipa::path(
     delete,
     path = "/sessions/{worker}/{id}",
     summary = "End a session",
     tag = "sessions",
     params(("worker" = String, Path, description = "The worker's name"), ("id" = String, Path, description = "The session's id: a UUID")),
-    responses((status = 200, description = "Nothing of it is left", body = Deleted), SessionRefusals)
+    responses((status = 200, description = "The session has ended, and its processes and files are gone", body = Deleted), SessionRefusals)
 )]
 pub(super) async fn delete(
     NamedSession { worker, id }: NamedSession,
@@ -171,10 +172,10 @@ pub(super) async fn touch(
     get,
     path = "/sessions/{worker}/{id}/events",
     operation_id = "history",
-    summary = "Show what happened to a session",
+    summary = "Show a session's history",
     tag = "sessions",
     params(("worker" = String, Path, description = "The worker's name"), ("id" = String, Path, description = "The session's id: a UUID")),
-    responses((status = 200, description = "The latest of it, oldest first, touches left out", body = Vec<HistoryEntry>), SessionRefusals)
+    responses((status = 200, description = "The latest events, oldest first, without touches", body = Vec<HistoryEntry>), SessionRefusals)
 )]
 pub(super) async fn history(
     state: web::Data<AppState>,
@@ -193,6 +194,6 @@ pub(super) async fn history(
     responses((status = 101, description = "A Playwright connection"), AttachRefusals)
 )]
 pub(super) async fn attach() -> Result<String, ApiError> {
-    // A handshake never gets here: see `upgrade`.
+    // Handshakes are handled in `upgrade` and never get here.
     Err(not_a_handshake())
 }

@@ -1,4 +1,4 @@
-//! `/websockify`: a viewer's WebSocket, and what a live view's page asks beside it.
+//! `/websockify`: a viewer's WebSocket, and the description of its live view.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use camofleet_actors::Error;
@@ -16,32 +16,32 @@ use crate::state::AppState;
 #[utoipa::path(
     get,
     path = "/websockify",
-    summary = "View a screen (WebSocket)",
+    summary = "Connect a viewer (WebSocket)",
     tag = "views",
     params(
-        ("token" = Option<String>, Query, description = "The view's id; an ingress may name it in a header instead"),
-        ("key" = Option<String>, Query, description = "What opens this session's view, and no later one's"),
+        ("token" = Option<String>, Query, description = "The view's id; an ingress may send it in a header instead"),
+        ("key" = Option<String>, Query, description = "The key of this session's view"),
     ),
     responses((status = 101, description = "Raw VNC in binary messages"), ViewRefusals)
 )]
 pub(super) async fn websockify() -> Result<String, ApiError> {
-    // A handshake never gets here: see `upgrade`.
+    // Handshakes are handled in `upgrade` and never get here.
     Err(not_a_handshake())
 }
 
-/// `GET /websockify/view`: which session a view shows at present.
+/// `GET /websockify/view`: which session a view shows now.
 #[utoipa::path(
     get,
     path = "/websockify/view",
-    summary = "Show which session a live view is of",
-    description = "A page that was opened by the bare id asks it once, and connects with the `key` from then on: ids are used \
-        again by later sessions. It asks again when it can't connect, to know whether the session is over (410).",
+    summary = "Show which session a live view belongs to",
+    description = "A page that was opened by the id alone calls this once and then connects with the returned `key`, because \
+        later sessions reuse the id. It calls this again when it can't connect, to find out whether the session has ended (410).",
     tag = "views",
     params(
-        ("token" = Option<String>, Query, description = "The view's id; an ingress may name it in a header instead"),
-        ("key" = Option<String>, Query, description = "What opens this session's view, and no later one's"),
+        ("token" = Option<String>, Query, description = "The view's id; an ingress may send it in a header instead"),
+        ("key" = Option<String>, Query, description = "The key of this session's view"),
     ),
-    responses((status = 200, description = "The session, as far as it is known here", body = ViewDescription), ViewDescriptionRefusals)
+    responses((status = 200, description = "The session, if it is known here", body = ViewDescription), ViewDescriptionRefusals)
 )]
 pub(super) async fn describe(
     state: web::Data<AppState>,
@@ -50,7 +50,7 @@ pub(super) async fn describe(
     let (headers, query) = (request.headers(), request.query_string());
     let key = auth::check_view(&state.settings.access, headers, query)?;
     let vnc_id = view_id(query, headers).unwrap_or_default();
-    let shown = state.gateway.get()?.send(DescribeView { vnc_id, key }).await;
-    let shown = shown.unwrap_or(Err(Error::Restarting { what: "gateway" }))?;
-    Ok(HttpResponse::Ok().json(ViewDescription { session: shown.id, key: shown.key }))
+    let description = state.gateway.get()?.send(DescribeView { vnc_id, key }).await;
+    let description = description.unwrap_or(Err(Error::Restarting { what: "gateway" }))?;
+    Ok(HttpResponse::Ok().json(ViewDescription { session: description.id, key: description.key }))
 }
