@@ -12,8 +12,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Follow what changes (server-sent events)
-         * @description The first event is a `snapshot` (EventSnapshot). After it come `session` (SessionChange), `worker` (WorkerStatus), `workers` (the names of all there are, when one has come or gone) and `activity` (Activity), and a `heartbeat` while there is nothing else. Who names the last id that it has seen in `Last-Event-ID` gets what came after it instead of the snapshot, if that is still known. A listener that is too slow gets another snapshot.
+         * Subscribe to changes (server-sent events)
+         * @description The first event is a `snapshot` (EventSnapshot). It is followed by `session` (SessionChange), `worker` (WorkerStatus), `workers` (the names of all workers, when one was added or removed) and `activity` (Activity) events, and by a `heartbeat` while nothing changes. To resume, send the id of the last received event as `Last-Event-ID`: the events after it are sent instead of the snapshot, if they are still available. A listener that is too slow gets another snapshot.
          */
         get: operations["events"];
         put?: never;
@@ -32,8 +32,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show the last hour in figures
-         * @description A sample every few seconds, since this process began. Who names the last one's `at` gets what is newer.
+         * Show samples of the last hour
+         * @description There is a sample every few seconds since the start of this process. To poll, send the `at` of the last received sample as `after`.
          */
         get: operations["fleet_history"];
         put?: never;
@@ -53,7 +53,7 @@ export interface paths {
         };
         /**
          * Show the health
-         * @description Needs no token. Where one is set, who comes without it is not told the workers' `url` and `facts`.
+         * @description Needs no token. If one is configured, callers without it don't get the workers' `url` and `facts`.
          */
         get: operations["health"];
         put?: never;
@@ -124,7 +124,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show what happened to a session */
+        /** Show a session's history */
         get: operations["history"];
         put?: never;
         post?: never;
@@ -142,8 +142,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Take a picture of a session's screen
-         * @description Of a session with a live view. It is no activity. The screen is looked at once a second at most.
+         * Take a screenshot of a session
+         * @description The session needs a live view. Taking a screenshot does not count as activity. The screen is captured at most once a second.
          */
         get: operations["screenshot"];
         put?: never;
@@ -195,7 +195,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** View a screen (WebSocket) */
+        /** Connect a viewer (WebSocket) */
         get: operations["websockify"];
         put?: never;
         post?: never;
@@ -213,8 +213,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show which session a live view is of
-         * @description A page that was opened by the bare id asks it once, and connects with the `key` from then on: ids are used again by later sessions. It asks again when it can't connect, to know whether the session is over (410).
+         * Show which session a live view belongs to
+         * @description A page that was opened by the id alone calls this once and then connects with the returned `key`, because later sessions reuse the id. It calls this again when it can't connect, to find out whether the session has ended (410).
          */
         get: operations["describe"];
         put?: never;
@@ -232,7 +232,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show each worker */
+        /** List the workers */
         get: operations["workers"];
         put?: never;
         post?: never;
@@ -252,11 +252,11 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Give a worker no more sessions
-         * @description Those that run on it go on, unless `end` is true. The worker itself keeps this, so it holds for every control; until `DELETE`, or the worker's restart.
+         * Start draining a worker
+         * @description The worker accepts no new sessions. Running sessions go on unless `end` is true. The worker itself keeps this state, so it applies to all controls, until `DELETE` or a restart of the worker.
          */
         post: operations["drain"];
-        /** Give a worker sessions again */
+        /** Stop draining a worker */
         delete: operations["undrain"];
         options?: never;
         head?: never;
@@ -268,8 +268,8 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
-         * @description The data of the event `activity`: when sessions were last used, by their ids. It is sent once a second at most, with
-         *     those for which it has changed.
+         * @description The data of the event `activity`: the time of last use by session id, for the sessions where it changed. Sent at most
+         *     once a second.
          */
         Activity: {
             [key: string]: components["schemas"]["Time"];
@@ -280,79 +280,79 @@ export interface components {
          */
         ChangeKind: "created" | "ready" | "restarting" | "attached" | "detached" | "touched" | "start_url_failed" | "ending" | "ended" | "forgotten";
         /**
-         * @description What happens to contexts and pages when the last client leaves.
+         * @description What happens to contexts and pages when the last client disconnects.
          * @enum {string}
          */
         Contexts: "keep" | "discard";
         /** @description The control role's health. */
         ControlHealth: {
-            /** @description Whether everybody who reaches this server may do everything: it listens beyond loopback and asks for no token. */
+            /** @description Whether anybody who can reach this server has full access, because it listens beyond loopback and requires no token. */
             insecure: boolean;
             /** @description `ok`, or `degraded` with no worker or any unhealthy one. */
             status: components["schemas"]["HealthStatus"];
             /** @description Each worker's status. */
             workers: components["schemas"]["WorkerStatus"][];
         };
-        /** @description The same of a fleet, which has workers to choose from: the body of the control role's `POST /sessions`. */
+        /** @description The body of the control role's `POST /sessions`, which may also name the worker. */
         CreateRequest: components["schemas"]["SessionRequest"] & {
-            /** @description On this worker and no other. */
+            /** @description The worker to use; no other is tried. */
             worker?: string | null;
         };
-        /** @description The create requests that were answered since the sample before. */
+        /** @description Create requests that were answered since the previous sample. */
         Creates: {
             /**
              * Format: int64
-             * @description How many failed.
+             * @description The number of failed creates.
              */
             failed: number;
-            /** @description Those that succeeded, by the bucket of their time to `READY`. */
+            /** @description Successful creates, by the histogram bucket of their time to `READY`. */
             ok: number[];
         };
-        /** @description The answer to `DELETE` of a session. */
+        /** @description The response to `DELETE` of a session. */
         Deleted: {
             /**
              * Format: uuid
-             * @description Which session; the original leaves it out.
+             * @description The session's id; the original omits it.
              */
             id: string;
-            /** @description DEAD: the answer is sent when nothing is left of it. */
+            /** @description Always `DEAD`: the response is sent once the session's processes and files are gone. */
             status: components["schemas"]["Status"];
         };
         /**
-         * @description Why a session ended: in its JSON, the metric's label and the event's text.
+         * @description Why a session ended, as used in JSON, metric labels and events.
          * @enum {string}
          */
         EndReason: "deleted" | "expired" | "crashed" | "display_lost" | "driver_lost" | "launch_failed" | "disk_full" | "abandoned" | "shutdown";
-        /** @description The browser that a worker runs. */
+        /** @description The browser engine of a worker. */
         EngineFacts: {
-            /** @description `camoufox` or `firefox`. */
+            /** @description The engine's name: `camoufox` or `firefox`. */
             name: string;
-            /** @description Null when its files don't say. */
+            /** @description The engine's version; null if it can't be read from the installation. */
             version: string | null;
         };
-        /** @description The JSON body of every refusal. */
+        /** @description The JSON body of every error response. */
         ErrorBody: {
-            /** @description The refusal's stable name; the original has none. */
+            /** @description The stable error code; the original sends none. */
             code: string;
-            /** @description What is wrong, and what would be right. FastAPI, which the original is made with, may write a structure. */
+            /** @description What is wrong and how to fix it. The original is built with FastAPI, which may send a structure instead of a string. */
             detail: string;
         };
-        /** @description The data of the event `snapshot`: all that there is. What a listener knew before is void. */
+        /** @description The data of the event `snapshot`: the complete state, which replaces everything the subscriber knew before. */
         EventSnapshot: {
             /** @description The live sessions. */
             sessions: components["schemas"]["Session"][];
             /** @description Each worker's status. */
             workers: components["schemas"]["WorkerStatus"][];
         };
-        /** @description What is known of a worker. What a worker of another version leaves out is null. */
+        /** @description A worker's configuration and current figures. Fields that a worker of another version does not report are null. */
         Facts: {
             /**
-             * @description How many it may have.
+             * @description The maximum number of live sessions.
              * @default null
              */
             capacity: number | null;
             /**
-             * @description What its sessions get where their request leaves something out.
+             * @description Default values for fields that a create request omits.
              * @default {
              *       "headless": null,
              *       "idle_ttl_seconds": null,
@@ -362,34 +362,34 @@ export interface components {
              */
             defaults: components["schemas"]["SessionDefaults"];
             /**
-             * @description Whether it accepts no more sessions.
+             * @description Whether it is draining and accepts no new sessions.
              * @default false
              */
             draining: boolean;
             /**
-             * @description How many driver processes it has.
+             * @description The number of driver processes.
              * @default null
              */
             drivers: number | null;
             /** @default null */
             engine: components["schemas"]["EngineFacts"] | null;
             /**
-             * @description What its machine calls itself: in Kubernetes, the name of its pod.
+             * @description The host name of its machine; in Kubernetes, the name of its pod.
              * @default null
              */
             host_name: string | null;
             /**
-             * @description Node's version in its drivers; null until one is up.
+             * @description The version of Node in the drivers; null until one has started.
              * @default null
              */
             node: string | null;
             /**
-             * @description Playwright's version in its drivers; null until one is up.
+             * @description The version of Playwright in the drivers; null until one has started.
              * @default null
              */
             playwright: string | null;
             /**
-             * @description Its warm browsers.
+             * @description The prewarmed browsers.
              * @default {
              *       "headless": null,
              *       "vnc": null
@@ -397,7 +397,7 @@ export interface components {
              */
             pools: components["schemas"]["Pools"];
             /**
-             * @description How many live sessions it has.
+             * @description The number of live sessions.
              * @default 0
              */
             sessions: number;
@@ -406,7 +406,7 @@ export interface components {
             /** @default null */
             started_at: components["schemas"]["Time"] | null;
         };
-        /** @description The fleet's last hour. */
+        /** @description Samples of the fleet's last hour. */
         FleetHistory: {
             /** @description The upper bounds of the buckets of `creates.ok`, in seconds; the last bucket has none. */
             create_seconds: number[];
@@ -415,40 +415,40 @@ export interface components {
              * @description The time from one sample to the next.
              */
             interval_seconds: number;
-            /** @description Oldest first. */
+            /** @description The samples, oldest first. */
             samples: components["schemas"]["Sample"][];
         };
         /** @description The health of a worker, a runner or a gateway. */
         Health: {
-            /** @description What was checked, and what was seen. */
+            /** @description Each check's name and result. */
             checks: {
                 [key: string]: string;
             };
             facts: components["schemas"]["Facts"] | null;
-            /** @description The names of the checks that fail; empty also where a machine does not say which: an original. */
+            /** @description The names of failing checks; always empty for the original, which does not report them. */
             failing: string[];
             /**
-             * @description Whether everybody who reaches it may do everything: it listens beyond loopback and asks for no token. Null of a
-             *     worker that another server shows.
+             * @description Whether anybody who can reach the server has full access, because it listens beyond loopback and requires no token.
+             *     Null where another server reports this worker's health.
              */
             insecure: boolean | null;
             /** @description `ok`, or `degraded` while a check fails. */
             status: components["schemas"]["HealthStatus"];
-            /** @description What runs there. */
+            /** @description The server's version. */
             version: string;
         };
         /**
-         * @description Whether all is well.
+         * @description Whether all health checks pass.
          * @enum {string}
          */
         HealthStatus: "ok" | "degraded";
-        /** @description Something in a session's past: an element of `GET /sessions/…/events`. */
+        /** @description An entry of a session's history, as listed by `GET /sessions/…/events`. */
         HistoryEntry: {
             /** @description When. */
             at: components["schemas"]["Time"];
             /** @description What happened. */
             change: components["schemas"]["ChangeKind"];
-            /** @description More on it, for people. */
+            /** @description Details in plain text. */
             detail: string | null;
             request_id: components["schemas"]["RequestId"] | null;
         };
@@ -460,7 +460,7 @@ export interface components {
         /** @description How full a prewarm pool is. */
         PoolFill: {
             /**
-             * @description Why the last launch failed, until one succeeds.
+             * @description Why the last launch failed; null once one succeeds.
              * @default null
              */
             last_error: string | null;
@@ -470,70 +470,70 @@ export interface components {
              */
             launching: number;
             /**
-             * @description Browsers that wait.
+             * @description Browsers that are ready for use.
              * @default 0
              */
             ready: number;
             /**
-             * @description Browsers wanted.
+             * @description The configured number of browsers.
              * @default 0
              */
             target: number;
         };
-        /** @description How full the pools of one kind are, over all workers. */
+        /** @description How full all workers' pools of one kind are. */
         PoolTotal: {
-            /** @description Browsers that wait. */
+            /** @description Browsers that are ready for use. */
             ready: number;
-            /** @description Browsers wanted. */
+            /** @description The configured number of browsers. */
             target: number;
         };
-        /** @description The warm browsers of all workers; null where none keeps any. */
+        /** @description The prewarmed browsers of all workers; null where no worker has such a pool. */
         PoolTotals: {
             headless: components["schemas"]["PoolTotal"] | null;
             vnc: components["schemas"]["PoolTotal"] | null;
         };
-        /** @description The prewarm pools; null is a pool that is off. */
+        /** @description The prewarm pools; null for a pool that is disabled. */
         Pools: {
             /** @default null */
             headless: components["schemas"]["PoolFill"] | null;
             /** @default null */
             vnc: components["schemas"]["PoolFill"] | null;
         };
-        /** @description The bytes that were relayed since the sample before. */
+        /** @description Bytes relayed since the previous sample. */
         RelayedBytes: {
             /**
              * Format: int64
-             * @description From clients and viewers.
+             * @description Bytes from clients and viewers.
              */
             in: number;
             /**
              * Format: int64
-             * @description To them.
+             * @description Bytes to clients and viewers.
              */
             out: number;
         };
         /**
-         * @description Names a request in the log lines of every role that it passes: taken from the caller's `X-Request-Id`, or generated
-         *     where the request first arrives, and sent on with each call that the request causes.
+         * @description Identifies a request in the logs of every role: read from the caller's `X-Request-Id` or generated by the first role,
+         *     and forwarded with each call that the request causes.
          */
         RequestId: string;
-        /** @description The fleet at one moment, and what has happened since the sample before. */
+        /** @description The state of the fleet at one time, and counts since the previous sample. */
         Sample: {
-            /** @description When it was taken. */
+            /** @description When the sample was taken. */
             at: components["schemas"]["Time"];
             /** @description Attached Playwright clients. */
             attached: number;
-            /** @description The relayed bytes since the sample before. */
+            /** @description Bytes relayed since the previous sample. */
             bytes: components["schemas"]["RelayedBytes"];
-            /** @description The create requests since the sample before. */
+            /** @description Create requests since the previous sample. */
             creates: components["schemas"]["Creates"];
-            /** @description Sessions that have ended since, by end reason; `forgotten` where nobody knows it. */
+            /** @description Sessions that ended since the previous sample, by end reason; `forgotten` where the reason is unknown. */
             ends: {
                 [key: string]: number;
             };
-            /** @description The warm browsers. */
+            /** @description The prewarmed browsers. */
             pools: components["schemas"]["PoolTotals"];
-            /** @description Sessions that were rebuilt since, by what was lost. */
+            /** @description Sessions that were rebuilt since the previous sample, by the part that was lost. */
             restarts: {
                 [key: string]: number;
             };
@@ -541,110 +541,113 @@ export interface components {
             sessions: components["schemas"]["SessionCounts"];
             /**
              * Format: int64
-             * @description Open live views; null where a gateway of its own serves them.
+             * @description Open live views; null where a separate gateway serves them.
              */
             viewers: number | null;
         };
-        /** @description A session. The last fields differ by role: each role writes the ones that are its own. */
+        /** @description A session. The last fields differ by role: each role writes only its own. */
         Session: {
-            /** @description How many Playwright clients are attached. */
+            /** @description The number of attached Playwright clients. */
             attached: number;
-            /** @description The engine: `camoufox` or `firefox`. The original's runner leaves it out, and runs nothing but Camoufox. */
+            /** @description The browser engine: `camoufox` or `firefox`. The original's runner omits it, since it runs only Camoufox. */
             browser: string;
-            /** @description Null until the browser runs. */
+            /** @description The browser's version; null until the browser runs. */
             browser_version: string | null;
-            /** @description What happens to contexts and pages when the last client leaves. */
+            /** @description What happens to contexts and pages when the last client disconnects. */
             contexts: components["schemas"]["Contexts"];
             /** @description When it was requested. */
             created_at: components["schemas"]["Time"];
-            /** @description The same for people, with what the system said. */
+            /** @description Why it ended, in plain text with the error of the system. */
             end_detail: string | null;
             end_reason: components["schemas"]["EndReason"] | null;
             ended_at: components["schemas"]["Time"] | null;
-            /** @description Whether it has no window. */
+            /** @description Whether the browser runs headless. */
             headless: boolean;
             /**
              * Format: uuid
-             * @description Its id: a UUID v4.
+             * @description The session's id: a UUID v4.
              */
             id: string;
             /**
              * Format: int64
-             * @description How long it may be idle.
+             * @description How long it may be idle before it ends.
              */
             idle_ttl_seconds: number;
             /** @description The labels of its create request. */
             labels: {
                 [key: string]: string;
             };
-            /** @description When it was last used; it ends `idle_ttl_seconds` later. */
+            /** @description When it was last used; it ends `idle_ttl_seconds` after that. */
             last_seen_at: components["schemas"]["Time"];
             /** @description What happens when its browser, display or driver breaks. */
             on_crash: components["schemas"]["OnCrash"];
             request_id: components["schemas"]["RequestId"] | null;
             /**
              * Format: int32
-             * @description How often it was rebuilt after a crash.
+             * @description How many times it was rebuilt after a crash.
              */
             restarts: number;
-            /** @description The session as it was last seen, because its worker does not answer: written by a control and by a worker. */
+            /**
+             * @description Whether this is the session as last seen, because its worker does not answer; only in responses of a control or a
+             *     worker.
+             */
             stale: boolean;
-            /** @description The page that was opened in it, without the password in its address. */
+            /** @description The page that was opened in it; a password in the URL is masked. */
             start_url: string | null;
             /** @description Why the start URL could not be opened. */
             start_url_error: string | null;
-            /** @description What counts as open. */
+            /** @description The load state that was waited for. */
             start_url_wait: components["schemas"]["StartUrlWait"];
-            /** @description Where it stands. */
+            /** @description The session's state. */
             status: components["schemas"]["Status"];
             vnc: components["schemas"]["ViewLinks"];
-            /** @description Whether it has a live view: written by a control and by a worker. */
+            /** @description Whether it has a live view; only in responses of a control or a worker. */
             vnc_enabled: boolean;
             /**
              * Format: int32
-             * @description The id of its live view, as gateways know it.
+             * @description The id of its live view in gateway URLs.
              */
             vnc_id: number | null;
             vnc_key: components["schemas"]["ViewKey"] | null;
-            /** @description The name of the worker that it is on: written by a control. */
+            /** @description The name of its worker; only in responses of a control. */
             worker: string;
-            /** @description Where Playwright clients attach: relative to the API's origin, or the whole address at a runner. */
+            /** @description Where Playwright clients connect: a path relative to the API's origin, or an absolute URL in responses of a runner. */
             ws_endpoint: string;
         };
-        /** @description The data of the event `session`: something happened to one. */
+        /** @description The data of the event `session`: one session changed. */
         SessionChange: {
             /** @description When. */
             at: components["schemas"]["Time"];
             /** @description What happened. */
             change: components["schemas"]["ChangeKind"];
             request_id: components["schemas"]["RequestId"] | null;
-            /** @description The session as it was then; after `ended` and `forgotten` it is not a live one any more. */
+            /** @description The session after the change; with `ended` and `forgotten` it is no longer live. */
             session: components["schemas"]["Session"];
         };
         /** @description The live sessions by status. */
         SessionCounts: {
-            /** @description Those that are being built. */
+            /** @description Sessions in `INIT`. */
             init: number;
-            /** @description Those that clients can attach to. */
+            /** @description Sessions in `READY`. */
             ready: number;
-            /** @description Those that are being shut down. */
+            /** @description Sessions in `TERMINATING`. */
             terminating: number;
         };
-        /** @description What a session gets where its request leaves something out. */
+        /** @description Default values for fields that a create request omits. */
         SessionDefaults: {
             /**
-             * @description Whether it has no window.
+             * @description Whether sessions run headless.
              * @default null
              */
             headless: boolean | null;
             /**
              * Format: int64
-             * @description How long it may be idle.
+             * @description How long a session may be idle before it ends.
              * @default null
              */
             idle_ttl_seconds: number | null;
             /**
-             * @description The page that is opened in it; null also where none is.
+             * @description The page that is opened in a new session; null if none is.
              * @default null
              */
             start_url: string | null;
@@ -652,103 +655,103 @@ export interface components {
             start_url_wait: components["schemas"]["StartUrlWait"] | null;
         };
         /**
-         * @description What a session is requested to be. Every field may be left out or null, and unknown ones are ignored; what is left out
-         *     is filled in from the worker's defaults.
+         * @description The parameters of a new session. Every field may be omitted or null, which selects the worker's default; unknown fields
+         *     are ignored.
          */
         SessionRequest: {
             contexts?: components["schemas"]["Contexts"] | null;
-            /** @description Without a window. The default is a setting. */
+            /** @description Whether the browser runs headless. The default is a setting. */
             headless?: boolean | null;
             /**
              * Format: int64
-             * @description How long it may be idle before it ends. The default is a setting.
+             * @description How long the session may be idle before it ends. The default is a setting.
              */
             idle_ttl_seconds?: number | null;
-            /** @description Names and values of the caller's choice, shown with the session. */
+            /** @description Names and values of the caller's choice, returned with the session. */
             labels?: {
                 [key: string]: string;
             } | null;
             on_crash?: components["schemas"]["OnCrash"] | null;
-            /** @description A page to open in it; a bare host gets `https://`. */
+            /** @description A page to open; a bare host gets `https://`. */
             start_url?: string | null;
             start_url_wait?: components["schemas"]["StartUrlWait"] | null;
-            /** @description With a live view; `true` forces `headless: false`. */
+            /** @description Whether the session has a live view; `true` forces `headless: false`. */
             vnc?: boolean | null;
         };
-        /** @description How many display slots there are. */
+        /** @description The use of display slots. */
         Slots: {
             /**
-             * @description All of them.
+             * @description All slots.
              * @default 0
              */
             total: number;
             /**
-             * @description Held by sessions and warm browsers.
+             * @description Slots held by sessions and prewarmed browsers.
              * @default 0
              */
             used: number;
         };
         /**
-         * @description What counts as "the start URL is open".
+         * @description The load state at which the start URL counts as open.
          * @enum {string}
          */
         StartUrlWait: "none" | "domcontentloaded" | "load";
         /**
-         * @description Where a session stands.
+         * @description The state of a session.
          * @enum {string}
          */
         Status: "INIT" | "READY" | "TERMINATING" | "DEAD";
         /**
          * Format: date-time
-         * @description A point in time: RFC 3339 in UTC, to the millisecond.
+         * @description A timestamp: RFC 3339 in UTC, to the millisecond.
          */
         Time: string;
-        /** @description Which session a live view shows: the answer of `GET /websockify/view`. */
+        /** @description Which session a live view shows: the response of `GET /websockify/view`. */
         ViewDescription: {
             key: components["schemas"]["ViewKey"] | null;
             /**
              * Format: uuid
-             * @description The session; null where that is not known: at a gateway before another machine.
+             * @description The session; null where it is unknown, as in a gateway whose sessions run on other machines.
              */
             session: string | null;
         };
         /**
-         * @description The secret of one session's live view: 128 random bits, as 32 hexadecimal digits. Its addresses carry it, because the
-         *     number in them is used again by later sessions.
+         * @description The secret of one session's live view: 128 random bits as 32 hexadecimal digits. The view's URLs contain it, because
+         *     later sessions reuse the view id in them.
          */
         ViewKey: string;
-        /** @description Where a live view is found. */
+        /** @description The URLs of a live view. */
         ViewLinks: {
             /** @description The noVNC page. */
             http: string | null;
-            /** @description Whether the VNC server asks for a password. */
+            /** @description Whether the VNC server requires a password. */
             password_protected: boolean;
-            /** @description The WebSocket with raw VNC. */
+            /** @description The WebSocket that carries raw VNC. */
             ws: string | null;
         };
-        /** @description What is known of a worker: its health, or why there is none. */
+        /** @description A worker's health, or why it is unavailable. */
         WorkerDetail: components["schemas"]["Health"] | {
-            /** @description For people. */
+            /** @description The reason, in plain text. */
             error: string;
         };
         /** @description One worker's status: an element of `GET /workers`. */
         WorkerStatus: {
-            /** @description Its health, or why there is none. */
+            /** @description The worker's health, or why it is unavailable. */
             detail: components["schemas"]["WorkerDetail"];
             /** @description Whether it accepts no more sessions. */
             draining: boolean;
-            /** @description Whether sessions can be placed on it. */
+            /** @description Whether new sessions can be placed on it. */
             healthy: boolean;
             last_contact: components["schemas"]["Time"] | null;
-            /** @description What it is called in paths and requests. */
+            /** @description The worker's name in paths and requests. */
             name: string;
             /** @description How many live sessions it has. */
             sessions: number;
-            /** @description Its sessions are shown as they were last seen, because it does not answer. */
+            /** @description Whether its sessions are listed as last seen because the worker does not answer. */
             stale: boolean;
             /** @description Whether its sessions can have live views. */
             supports_vnc: boolean;
-            /** @description Where its API is; null of one in this process. */
+            /** @description The base URL of its API; null for a worker in this process. */
             url: string | null;
         };
     };
@@ -764,7 +767,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Where to go on */
+                /** @description The id of the last received event, to resume after it */
                 "Last-Event-ID"?: string | null;
             };
             path?: never;
@@ -772,7 +775,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Goes on until the caller leaves */
+            /** @description A stream that lasts until the caller disconnects */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -822,7 +825,7 @@ export interface operations {
     fleet_history: {
         parameters: {
             query?: {
-                /** @description Only samples later than this one's `at`. */
+                /** @description Only samples after this time, usually the `at` of the last received sample. */
                 after?: string;
             };
             header?: never;
@@ -896,7 +899,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description `ok` or `degraded`, and why */
+            /** @description `ok` or `degraded`, with the checks */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -993,7 +996,7 @@ export interface operations {
     list: {
         parameters: {
             query?: {
-                /** @description `true`: the sessions that ended last, instead of the live ones. */
+                /** @description `true`: list recently ended sessions instead of live ones. */
                 ended?: boolean;
             };
             header?: never;
@@ -1002,7 +1005,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Live ones, oldest first; or ended ones, newest first */
+            /** @description Live sessions, oldest first, or ended sessions, newest first */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1065,14 +1068,14 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description Of at most 64 KiB; may be empty */
+        /** @description At most 64 KiB; may be empty */
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["CreateRequest"];
             };
         };
         responses: {
-            /** @description The session, which is READY */
+            /** @description The session, once it is READY */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -1165,7 +1168,7 @@ export interface operations {
             /** @description `code`: at_capacity */
             429: {
                 headers: {
-                    /** @description When to ask again, in seconds */
+                    /** @description When to retry, in seconds */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1185,7 +1188,7 @@ export interface operations {
             /** @description `code`: no_workers, busy, no_slot, no_vnc_tooling, draining, restarting */
             503: {
                 headers: {
-                    /** @description When to ask again, in seconds */
+                    /** @description When to retry, in seconds */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1207,7 +1210,7 @@ export interface operations {
     show: {
         parameters: {
             query?: {
-                /** @description `true`: also if it has ended, while it is remembered. */
+                /** @description `true`: also return a session that has ended, while it is still listed. */
                 ended?: boolean;
             };
             header?: never;
@@ -1296,7 +1299,7 @@ export interface operations {
             /** @description `code`: restarting */
             503: {
                 headers: {
-                    /** @description When to ask again, in seconds */
+                    /** @description When to retry, in seconds */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1329,7 +1332,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Nothing of it is left */
+            /** @description The session has ended, and its processes and files are gone */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1395,7 +1398,7 @@ export interface operations {
             /** @description `code`: restarting */
             503: {
                 headers: {
-                    /** @description When to ask again, in seconds */
+                    /** @description When to retry, in seconds */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1428,7 +1431,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The latest of it, oldest first, touches left out */
+            /** @description The latest events, oldest first, without touches */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1494,7 +1497,7 @@ export interface operations {
             /** @description `code`: restarting */
             503: {
                 headers: {
-                    /** @description When to ask again, in seconds */
+                    /** @description When to retry, in seconds */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1516,11 +1519,11 @@ export interface operations {
     screenshot: {
         parameters: {
             query?: {
-                /** @description How many pixels wide; never wider than the screen, which is the default. */
+                /** @description The width in pixels, at most that of the screen, which is the default. */
                 width?: number;
             };
             header?: {
-                /** @description The `ETag` of the picture that is there already */
+                /** @description The `ETag` of the picture that the caller has */
                 "If-None-Match"?: string | null;
             };
             path: {
@@ -1536,7 +1539,7 @@ export interface operations {
             /** @description A JPEG */
             200: {
                 headers: {
-                    /** @description Names the picture: another one has another */
+                    /** @description Identifies the picture's content */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -1544,7 +1547,7 @@ export interface operations {
                     "image/jpeg": string;
                 };
             };
-            /** @description The picture is the one that is there already */
+            /** @description The picture has not changed */
             304: {
                 headers: {
                     [name: string]: unknown;
@@ -1626,7 +1629,7 @@ export interface operations {
             /** @description `code`: draining, restarting */
             503: {
                 headers: {
-                    /** @description When to ask again, in seconds */
+                    /** @description When to retry, in seconds */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1734,7 +1737,7 @@ export interface operations {
             /** @description `code`: restarting */
             503: {
                 headers: {
-                    /** @description When to ask again, in seconds */
+                    /** @description When to retry, in seconds */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1849,7 +1852,7 @@ export interface operations {
             /** @description `code`: too_many_clients */
             429: {
                 headers: {
-                    /** @description When to ask again, in seconds */
+                    /** @description When to retry, in seconds */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1869,7 +1872,7 @@ export interface operations {
             /** @description `code`: restarting */
             503: {
                 headers: {
-                    /** @description When to ask again, in seconds */
+                    /** @description When to retry, in seconds */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1891,9 +1894,9 @@ export interface operations {
     websockify: {
         parameters: {
             query?: {
-                /** @description The view's id; an ingress may name it in a header instead */
+                /** @description The view's id; an ingress may send it in a header instead */
                 token?: string;
-                /** @description What opens this session's view, and no later one's */
+                /** @description The key of this session's view */
                 key?: string;
             };
             header?: never;
@@ -1993,7 +1996,7 @@ export interface operations {
             /** @description `code`: tunnel_limit, draining, restarting */
             503: {
                 headers: {
-                    /** @description When to ask again, in seconds */
+                    /** @description When to retry, in seconds */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2015,9 +2018,9 @@ export interface operations {
     describe: {
         parameters: {
             query?: {
-                /** @description The view's id; an ingress may name it in a header instead */
+                /** @description The view's id; an ingress may send it in a header instead */
                 token?: string;
-                /** @description What opens this session's view, and no later one's */
+                /** @description The key of this session's view */
                 key?: string;
             };
             header?: never;
@@ -2026,7 +2029,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The session, as far as it is known here */
+            /** @description The session, if it is known here */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2101,7 +2104,7 @@ export interface operations {
             /** @description `code`: restarting */
             503: {
                 headers: {
-                    /** @description When to ask again, in seconds */
+                    /** @description When to retry, in seconds */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2120,7 +2123,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Each worker's health checks */
+            /** @description Each worker's status */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2170,7 +2173,7 @@ export interface operations {
     drain: {
         parameters: {
             query?: {
-                /** @description `true`: the sessions that run are ended as well, with the reason `shutdown`. */
+                /** @description `true`: running sessions are ended too, with the reason `shutdown`. */
                 end?: boolean;
             };
             header?: never;
@@ -2182,7 +2185,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The worker, as it is then */
+            /** @description The worker's new status */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2257,7 +2260,7 @@ export interface operations {
             /** @description `code`: draining, restarting */
             503: {
                 headers: {
-                    /** @description When to ask again, in seconds */
+                    /** @description When to retry, in seconds */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2288,7 +2291,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The worker, as it is then */
+            /** @description The worker's new status */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2363,7 +2366,7 @@ export interface operations {
             /** @description `code`: draining, restarting */
             503: {
                 headers: {
-                    /** @description When to ask again, in seconds */
+                    /** @description When to retry, in seconds */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
