@@ -1,7 +1,7 @@
-//! What the attach relay costs: round trips and throughput through a whole server, beside the same on a direct
-//! connection, interleaved. `cargo bench -p camofleet-web --bench relay`; nothing else should run meanwhile.
+//! Benchmarks the attach relay: round trips and throughput through a complete server, interleaved with the same on a direct
+//! connection. Run `cargo bench -p camofleet-web --bench relay` on an otherwise idle machine.
 
-// A measurement that can't go on has nothing better to do than to say where.
+// A failed measurement panics where it failed.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../tests/support/mod.rs"]
@@ -13,14 +13,14 @@ use std::time::{Duration, Instant};
 
 use support::{Options, api};
 
-/// Measurements of each kind.
+/// The number of measurements of each kind.
 const ROUNDS: usize = 7;
 const ROUND_TRIPS: usize = 20_000;
 const ROUND_TRIP_PAYLOAD: usize = 1 << 10;
 const FRAME_PAYLOAD: usize = 64 << 10;
 const FRAMES: usize = 32_000;
 
-/// A frame with a payload that nobody looks at. Clients' frames carry a mask.
+/// A frame with an arbitrary payload. Clients' frames are masked.
 fn frame(payload: usize, masked: bool) -> Vec<u8> {
     let mask_bit = if masked { 0x80 } else { 0 };
     let mut frame = vec![0x82];
@@ -38,7 +38,7 @@ fn frame(payload: usize, masked: bool) -> Vec<u8> {
     frame
 }
 
-/// What the stand-in for a browser does with its connection; the client's path tells it.
+/// The stand-in for a browser, controlled by the first byte that the client sends.
 fn browser(mut stream: TcpStream) {
     let head = read_head(&mut stream);
     let key = head.lines().find(|line| line.to_ascii_lowercase().starts_with("sec-websocket-key"));
@@ -50,7 +50,7 @@ fn browser(mut stream: TcpStream) {
     );
     stream.write_all(answer.as_bytes()).unwrap();
     stream.set_nodelay(true).unwrap();
-    // The first byte of the first payload says what is wanted.
+    // The first byte of the first payload selects the measurement.
     let mut order = vec![0; frame(1 << 10, true).len()];
     stream.read_exact(&mut order).unwrap();
     let (echo, source) = (frame(ROUND_TRIP_PAYLOAD, false), frame(FRAME_PAYLOAD, false));
@@ -71,7 +71,7 @@ fn browser(mut stream: TcpStream) {
             stream.write_all(&echo).unwrap();
         }
     }
-    // Until the client has taken everything.
+    // Until the client has read everything.
     let _ = stream.read(&mut [0]);
 }
 
@@ -155,7 +155,7 @@ fn show(name: &str, unit: &str, scale: f64, direct: &mut [f64], relayed: &mut [f
     );
 }
 
-/// A measurement's name, its unit, what its values are multiplied by for that, and how it is made.
+/// A measurement's name, its unit, the factor for that unit, and its function.
 type Kind = (&'static str, &'static str, f64, fn(&str, &str) -> f64);
 
 fn main() {
@@ -173,7 +173,7 @@ fn main() {
         let session = api.create(r#"{"headless":true}"#).await;
         let path = format!("/sessions/local/{}/ws", session["id"].as_str().unwrap());
         let relay = api.origin.trim_start_matches("http://").to_owned();
-        // Away from the actors' thread, as a client is.
+        // On another thread than the actors', as a client would be.
         let measured = tokio::task::spawn_blocking(move || {
             let kinds: [Kind; 3] = [
                 ("1 KiB round trip, p50", "µs", 1.0, round_trip),

@@ -18,7 +18,7 @@ fn assert_error((status, body): (StatusCode, Value), expected: u16, code: &str) 
 }
 
 #[actix_web::test]
-async fn a_session_is_shown_with_every_field_of_the_contract() {
+async fn a_session_has_every_field_of_the_contract() {
     let api = api(Options::default()).await;
     let body = r#"{"headless":true,"idle_ttl_seconds":60,"labels":{"team":"a"},"start_url":"example.com"}"#;
     let mut session = api.create(body).await;
@@ -67,7 +67,7 @@ async fn a_session_lives_through_create_list_show_touch_and_delete() {
     let (_, ended) = api.get("/sessions?ended=true").await;
     assert_eq!((&ended[0]["id"], &ended[0]["end_reason"]), (&session["id"], &json!("deleted")));
     assert!(ended[0]["ended_at"].is_string());
-    // Clients of the original poll for this.
+    // Clients of the original poll until they get this.
     assert_error(api.get(&path).await, 404, "session_not_found");
     assert_eq!(api.get(&format!("{path}?ended=true")).await.1["status"], "DEAD");
     assert!(api.os.alive("browser").is_empty() && api.os.alive("Xvnc").is_empty());
@@ -75,7 +75,7 @@ async fn a_session_lives_through_create_list_show_touch_and_delete() {
 }
 
 #[actix_web::test]
-async fn requests_that_make_no_sense_are_refused_with_their_code() {
+async fn invalid_requests_are_rejected_with_their_code() {
     let api = api(Options::default()).await;
     assert_error(api.post("/sessions", "{").await, 422, "invalid_json");
     assert_error(api.post("/sessions", r#"{"idle_ttl_seconds":5}"#).await, 422, "invalid_field");
@@ -110,7 +110,7 @@ async fn health_may_be_probed_by_head() {
 }
 
 #[actix_web::test]
-async fn handshakes_that_cannot_be_served_are_refused_before_the_upgrade() {
+async fn handshakes_that_cannot_be_served_are_rejected_before_the_upgrade() {
     let api = api(Options::default()).await;
     let unknown = "/sessions/local/9b2f0d3e-8f5e-4a58-9a51-0d5f8d1f8f10/ws";
     assert_error(api.refused_handshake(unknown).await, 404, "session_not_found");
@@ -118,7 +118,7 @@ async fn handshakes_that_cannot_be_served_are_refused_before_the_upgrade() {
     assert_error(api.refused_handshake("/websockify?token=6900").await, 404, "vnc_not_found");
     assert_error(api.refused_handshake("/websockify").await, 404, "vnc_not_found");
     assert_error(api.refused_handshake("/nowhere").await, 404, "not_found");
-    // The fake browser listens nowhere.
+    // Nothing listens at the fake browser's address.
     let session = api.create(r#"{"vnc":true}"#).await;
     let path = format!("/sessions/local/{}/ws", session["id"].as_str().unwrap());
     assert_error(api.refused_handshake(&path).await, 502, "upstream_unreachable");
@@ -134,7 +134,7 @@ async fn handshakes_that_cannot_be_served_are_refused_before_the_upgrade() {
 }
 
 #[actix_web::test]
-async fn a_full_fleet_says_so_and_when_to_come_back() {
+async fn a_full_fleet_answers_with_retry_after() {
     let api = api(Options { max_sessions: 1, ..Options::default() }).await;
     api.create(r#"{"headless":true}"#).await;
     let request = api.client.post(format!("{}/sessions", api.origin)).send();
@@ -145,7 +145,7 @@ async fn a_full_fleet_says_so_and_when_to_come_back() {
 }
 
 #[actix_web::test]
-async fn a_fleet_without_slots_displays_or_luck_says_what_is_missing() {
+async fn a_fleet_without_slots_or_displays_names_what_is_missing() {
     let full = api(Options::default()).await;
     for _ in 0..2 {
         full.create(r#"{"vnc":true}"#).await;
@@ -165,7 +165,7 @@ async fn a_fleet_without_slots_displays_or_luck_says_what_is_missing() {
 }
 
 #[actix_web::test]
-async fn where_a_token_is_set_it_is_needed_everywhere_but_for_health_and_pages() {
+async fn a_configured_token_is_required_except_for_health_and_pages() {
     let api = api(Options { token: Some("s3cret".into()), ..Options::default() }).await;
     for path in ["/sessions", "/workers", "/metrics", "/api/sessions", "/sessions/local/1"] {
         assert_error(api.get(path).await, 401, "unauthorized");
@@ -185,7 +185,7 @@ async fn where_a_token_is_set_it_is_needed_everywhere_but_for_health_and_pages()
 }
 
 #[actix_web::test]
-async fn health_and_workers_show_the_checks() {
+async fn health_and_workers_have_the_checks() {
     let api = api(Options::default()).await;
     let checks = json!({
         "engine": "firefox 153.0 (/usr/bin/firefox-esr)",
@@ -196,7 +196,7 @@ async fn health_and_workers_show_the_checks() {
     });
     let version = env!("CARGO_PKG_VERSION");
     let (status, workers) = api.get("/workers").await;
-    // What it is and has, `workers.rs` looks at.
+    // The facts are tested in `workers.rs`.
     let facts = &workers[0]["detail"]["facts"];
     assert!(facts.is_object(), "{workers}");
     let worker = json!({
@@ -234,7 +234,7 @@ async fn metrics_are_prometheus_text() {
 
 #[actix_web::test]
 async fn pages_of_listed_origins_may_use_the_api_with_credentials_and_of_any_without() {
-    let ask = async |cors: CorsOrigins, origin: &str| {
+    let cors_headers = async |cors: CorsOrigins, origin: &str| {
         let api = api(Options { cors, ..Options::default() }).await;
         let request =
             api.client.get(format!("{}/health", api.origin)).insert_header(("origin", origin.to_owned()));
@@ -245,8 +245,8 @@ async fn pages_of_listed_origins_may_use_the_api_with_credentials_and_of_any_wit
         answer
     };
     let listed = || CorsOrigins::List(vec!["https://panel.example".into()]);
-    assert_eq!(ask(CorsOrigins::Any, "https://any.example").await, (Some("*".into()), None));
+    assert_eq!(cors_headers(CorsOrigins::Any, "https://any.example").await, (Some("*".into()), None));
     let allowed = (Some("https://panel.example".into()), Some("true".into()));
-    assert_eq!(ask(listed(), "https://panel.example").await, allowed);
-    assert_eq!(ask(listed(), "https://other.example").await.0, None);
+    assert_eq!(cors_headers(listed(), "https://panel.example").await, allowed);
+    assert_eq!(cors_headers(listed(), "https://other.example").await.0, None);
 }

@@ -1,6 +1,6 @@
-//! The event stream, and what is told of a session's past.
+//! The event stream, and sessions' histories.
 
-// An answer that is not as expected ends its test.
+// An unexpected response fails its test.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
@@ -18,9 +18,9 @@ use support::{Api, Options, api, before, machine, worker};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-/// One event, as it was sent.
+/// One received event.
 #[derive(Debug)]
-struct Sent {
+struct ReceivedEvent {
     id: String,
     name: String,
     data: Value,
@@ -44,8 +44,8 @@ impl Listener {
         Self { pieces: Box::pin(response), text: String::new() }
     }
 
-    /// The next event that is not only a sign of life.
-    async fn next(&mut self) -> Sent {
+    /// The next event that is not a heartbeat.
+    async fn next(&mut self) -> ReceivedEvent {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let field = |name: &str| {
@@ -54,7 +54,7 @@ impl Listener {
                         .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
                         .map(str::to_owned)
                 };
-                let sent = field("event").map(|name| Sent {
+                let sent = field("event").map(|name| ReceivedEvent {
                     id: field("id").unwrap(),
                     name,
                     data: serde_json::from_str(&field("data").unwrap()).unwrap(),
@@ -62,7 +62,7 @@ impl Listener {
                 self.text = rest.to_owned();
                 match sent {
                     Some(sent) => return sent,
-                    // The line that says when to come back.
+                    // The line with the reconnection time.
                     None => continue,
                 }
             }
@@ -72,8 +72,8 @@ impl Listener {
         }
     }
 
-    /// The next one of this name.
-    async fn next_named(&mut self, name: &str) -> Sent {
+    /// The next event with this name.
+    async fn next_named(&mut self, name: &str) -> ReceivedEvent {
         loop {
             let sent = self.next().await;
             if sent.name == name {
@@ -82,7 +82,7 @@ impl Listener {
         }
     }
 
-    /// The next changes of a session, until this one.
+    /// The next changes of a session, up to this one.
     async fn changes_until(&mut self, last: &str) -> Vec<String> {
         let mut changes = Vec::new();
         while changes.last().is_none_or(|change| change != last) {
@@ -98,7 +98,7 @@ fn path_of(session: &Value) -> String {
 }
 
 #[actix_web::test]
-async fn the_first_event_is_a_snapshot_and_then_comes_what_changes() {
+async fn the_first_event_is_a_snapshot_and_changes_follow() {
     let api = api(Options::default()).await;
     let before = api.create("{}").await;
     let mut listener = Listener::open(&api, None).await;
@@ -122,7 +122,7 @@ async fn the_first_event_is_a_snapshot_and_then_comes_what_changes() {
 }
 
 #[actix_web::test]
-async fn a_listener_that_comes_back_gets_what_it_missed_and_no_snapshot() {
+async fn a_listener_that_resumes_gets_what_it_missed_and_no_snapshot() {
     let api = api(Options::default()).await;
     let position = Listener::open(&api, None).await.next().await.id;
     let session = api.create("{}").await;
@@ -137,7 +137,7 @@ async fn a_listener_that_comes_back_gets_what_it_missed_and_no_snapshot() {
         ("workers", json!(["local"])),
         "others may have gone"
     );
-    assert_eq!(again.next().await.name, "worker", "what else has changed is not known any more");
+    assert_eq!(again.next().await.name, "worker", "missed changes of workers are sent again");
 
     for unknown in ["", "what", "00000000-1"] {
         assert_eq!(Listener::open(&api, Some(unknown)).await.next().await.name, "snapshot", "{unknown:?}");
@@ -146,27 +146,27 @@ async fn a_listener_that_comes_back_gets_what_it_missed_and_no_snapshot() {
 }
 
 #[actix_web::test]
-async fn a_silent_stream_shows_signs_of_life() {
+async fn a_silent_stream_gets_heartbeats() {
     let api = api(Options { ping_interval: Duration::from_millis(50), ..Options::default() }).await;
     let mut listener = Listener::open(&api, None).await;
     let id = listener.next().await.id;
-    assert_eq!(listener.next_named("heartbeat").await.id, id, "one can go on from there");
+    assert_eq!(listener.next_named("heartbeat").await.id, id, "it can be resumed from");
     api.stop().await;
 }
 
 #[actix_web::test]
-async fn that_a_worker_has_answered_once_more_is_no_event_but_that_it_is_gone_is() {
+async fn a_poll_of_a_worker_is_no_event_but_its_failure_is() {
     let east = api(Options { surface: worker(), ..Options::default() }).await;
-    // It is looked at twenty times a second.
+    // It is polled twenty times a second.
     let control = before(Surface::Control, vec![machine("east", RemoteRole::Worker, &east.origin)]).await;
     control.healthy().await;
     let mut listener = Listener::open(&control, None).await;
-    let told = listener.next().await.data["workers"][0].take();
+    let received = listener.next().await.data["workers"][0].take();
     let quiet = tokio::time::timeout(Duration::from_millis(600), listener.next()).await;
     assert!(quiet.is_err(), "{quiet:?}");
     let (_, mut workers) = control.get("/workers").await;
     let now = workers[0].take();
-    assert!(now["last_contact"].as_str() > told["last_contact"].as_str(), "{now} after {told}");
+    assert!(now["last_contact"].as_str() > received["last_contact"].as_str(), "{now} after {received}");
 
     east.stop().await;
     let gone = loop {
@@ -180,7 +180,7 @@ async fn that_a_worker_has_answered_once_more_is_no_event_but_that_it_is_gone_is
 }
 
 #[actix_web::test]
-async fn a_host_tells_of_its_sessions_in_its_own_form() {
+async fn a_host_sends_sessions_in_its_own_form() {
     for surface in [Surface::Runner, worker()] {
         let api = api(Options { surface, ..Options::default() }).await;
         let mut listener = Listener::open(&api, None).await;
@@ -205,7 +205,7 @@ async fn a_session_s_history_outlives_it() {
     for entry in history.as_array_mut().unwrap() {
         assert!(entry["at"].is_string() && entry["request_id"].is_string(), "{entry}");
     }
-    let told: Vec<_> =
+    let received: Vec<_> =
         history.as_array().unwrap().iter().map(|entry| (&entry["change"], &entry["detail"])).collect();
     let expected = [
         (json!("created"), Value::Null),
@@ -213,7 +213,7 @@ async fn a_session_s_history_outlives_it() {
         (json!("ending"), Value::Null),
         (json!("ended"), json!("deleted: deleted by a request")),
     ];
-    assert_eq!(told, expected.each_ref().map(|(change, detail)| (change, detail)));
+    assert_eq!(received, expected.each_ref().map(|(change, detail)| (change, detail)));
     let nobody = "/sessions/local/00000000-0000-4000-8000-000000000000/events";
     assert_eq!(api.get(nobody).await.0, StatusCode::NOT_FOUND);
     assert_eq!(api.get(&nobody.replace("local", "other")).await.1["code"], "worker_not_found");
@@ -221,7 +221,7 @@ async fn a_session_s_history_outlives_it() {
 }
 
 #[actix_web::test]
-async fn where_a_token_is_set_the_stream_needs_it_too() {
+async fn a_configured_token_is_required_for_the_stream() {
     let api = api(Options { token: Some("s3cret".into()), ..Options::default() }).await;
     let refused = api.client.get(format!("{}/events", api.origin)).send().await.unwrap();
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
@@ -240,7 +240,7 @@ fn resident() -> u64 {
 }
 
 #[actix_web::test]
-async fn listeners_that_read_nothing_share_one_snapshot() {
+async fn stalled_listeners_share_one_snapshot() {
     let api = api(Options { max_sessions: 300, ..Options::default() }).await;
     // 8 KiB of labels each: 800 KiB of snapshot.
     let labels: Vec<_> = (0..32).map(|n| format!(r#""{n:02}": "{}""#, "x".repeat(253))).collect();
@@ -256,7 +256,7 @@ async fn listeners_that_read_nothing_share_one_snapshot() {
         stream.write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
         silent.push(stream);
     }
-    // Each has been served once its first piece is there.
+    // Each has been served once its first piece has arrived.
     for stream in &mut silent {
         stream.peek(&mut [0]).await.unwrap();
     }

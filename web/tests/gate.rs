@@ -1,7 +1,7 @@
-//! Who is let in, over a real port: origins, kinds of bodies, keys of live views, tokens between roles, and the headers of
-//! every answer.
+//! Access control over a real port: origins, content types, keys of live views, tokens between roles, and the headers of
+//! all responses.
 
-// A test ends at the first thing that goes wrong.
+// A test fails at the first error.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -22,7 +22,7 @@ fn with_token() -> Options {
     Options { token: Some("s3cret".to_owned()), ..Options::default() }
 }
 
-/// The status and the code that a request is refused with.
+/// The status and code of an error response.
 fn refusal((status, body): (StatusCode, Value)) -> (u16, String) {
     (status.as_u16(), body["code"].as_str().unwrap_or_default().to_owned())
 }
@@ -31,7 +31,7 @@ fn refused(status: u16, code: &str) -> (u16, String) {
     (status, code.to_owned())
 }
 
-/// Sends bytes as they are, and reads the answer until the server is done with the connection or has said `enough`.
+/// Sends raw bytes, and reads the response until the server closes the connection or has sent `enough`.
 async fn raw(api: &Api, request: &str, enough: &str) -> String {
     let mut stream = TcpStream::connect(api.origin.trim_start_matches("http://")).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -48,11 +48,11 @@ async fn raw(api: &Api, request: &str, enough: &str) -> String {
 }
 
 #[actix_web::test]
-async fn a_page_of_another_origin_creates_ends_lists_and_attaches_nothing() {
+async fn a_page_of_another_origin_can_neither_create_end_list_nor_attach() {
     let api = api(Options::default()).await;
     let session = api.create(r#"{"vnc":true}"#).await;
     let path = format!("/sessions/local/{}", session["id"].as_str().unwrap());
-    let ask = async |method: Method, path: &str| {
+    let send = async |method: Method, path: &str| {
         let request = api.client.request(method, format!("{}{path}", api.origin));
         let request = request.insert_header(("origin", "http://evil.example"));
         let (status, body, headers) = api.answer(request.send()).await;
@@ -68,7 +68,7 @@ async fn a_page_of_another_origin_creates_ends_lists_and_attaches_nothing() {
         (Method::POST, "/workers/local/drain"),
         (Method::OPTIONS, "/sessions"),
     ] {
-        assert_eq!(ask(method.clone(), path).await, refused(403, "cross_origin"), "{method} {path}");
+        assert_eq!(send(method.clone(), path).await, refused(403, "cross_origin"), "{method} {path}");
     }
     for path in [format!("{path}/ws"), "/websockify?token=6900".to_owned()] {
         let answered = api.refused_handshake_with(&path, EVIL).await;
@@ -81,7 +81,7 @@ async fn a_page_of_another_origin_creates_ends_lists_and_attaches_nothing() {
 }
 
 #[actix_web::test]
-async fn a_host_that_is_nobody_s_here_is_refused_with_the_setting() {
+async fn an_unknown_host_is_rejected_with_the_setting() {
     let api = api(Options::default()).await;
     let answer =
         raw(&api, "GET /sessions HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", "}").await;
@@ -91,7 +91,7 @@ async fn a_host_that_is_nobody_s_here_is_refused_with_the_setting() {
 }
 
 #[actix_web::test]
-async fn a_body_is_json_or_it_is_refused_and_an_empty_one_needs_no_type() {
+async fn a_body_must_be_declared_as_json_unless_it_is_empty() {
     let api = api(Options { max_sessions: 20, ..Options::default() }).await;
     let post = async |kind: Option<&str>, body: &str| {
         let mut request = api.client.post(format!("{}/sessions", api.origin));
@@ -124,7 +124,7 @@ async fn a_body_is_json_or_it_is_refused_and_an_empty_one_needs_no_type() {
     assert!(answer.starts_with("HTTP/1.1 415 "), "{answer}");
     let answer = raw(&api, &chunked("0\r\n\r\n"), "}").await;
     assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
-    // A form of a foreign page, of which some browsers leave out the origin.
+    // A form of a foreign page, where some browsers omit the origin.
     let session = api.create(body).await;
     let path = format!("/sessions/local/{}/touch", session["id"].as_str().unwrap());
     let form = api.client.post(format!("{}{path}", api.origin)).insert_header(("content-type", "text/plain"));
@@ -134,7 +134,7 @@ async fn a_body_is_json_or_it_is_refused_and_an_empty_one_needs_no_type() {
 }
 
 #[actix_web::test]
-async fn a_body_that_declares_too_much_is_refused_before_it_is_sent_and_a_dripped_one_in_time() {
+async fn a_body_that_declares_too_much_is_rejected_before_it_is_sent_and_a_slow_one_in_time() {
     let api = api(Options::default()).await;
     let head = "POST /sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
     let started = Instant::now();
@@ -147,7 +147,7 @@ async fn a_body_that_declares_too_much_is_refused_before_it_is_sent_and_a_drippe
 }
 
 #[actix_web::test]
-async fn head_answers_wherever_get_does_and_without_a_body() {
+async fn head_is_answered_wherever_get_is_and_without_a_body() {
     let api = api(Options::default()).await;
     let session = api.create(r#"{"headless":true}"#).await;
     let path = format!("/sessions/local/{}", session["id"].as_str().unwrap());
@@ -176,7 +176,7 @@ async fn head_answers_wherever_get_does_and_without_a_body() {
 }
 
 #[actix_web::test]
-async fn every_answer_says_what_a_browser_may_do_with_it() {
+async fn every_response_has_the_security_headers() {
     for surface in [Surface::Control, worker(), Surface::Runner, Surface::Gateway] {
         let api = api(Options { surface, ..with_token() }).await;
         for path in [
@@ -213,8 +213,8 @@ async fn every_answer_says_what_a_browser_may_do_with_it() {
 }
 
 #[actix_web::test]
-async fn a_live_view_opens_by_its_key_and_by_its_number_only_where_that_was_said() {
-    // Whoever is let in hears the fake machine's screen.
+async fn a_live_view_needs_its_key_unless_ids_alone_are_allowed() {
+    // An admitted viewer receives the greeting of the fake machine's screen.
     let (let_in, over) = ((101, "RFB 003.008".to_owned()), refused(410, "view_over"));
     let open = api(Options::default()).await;
     let session = open.create(r#"{"vnc":true}"#).await;
@@ -230,7 +230,7 @@ async fn a_live_view_opens_by_its_key_and_by_its_number_only_where_that_was_said
     assert_eq!(shown, json!({"session": session["id"], "key": key}));
     let path = format!("/sessions/local/{}", session["id"].as_str().unwrap());
     open.delete(&path).await;
-    // The number goes to the next session at once, and the old address to nobody.
+    // The next session gets the id at once, and the old URL no longer works.
     let next = open.create(r#"{"vnc":true}"#).await;
     assert_eq!(next["vnc_id"], session["vnc_id"]);
     assert_eq!(shake(&open, &format!("token=6900&key={key}")).await, over);
@@ -254,7 +254,7 @@ async fn a_live_view_opens_by_its_key_and_by_its_number_only_where_that_was_said
 }
 
 #[actix_web::test]
-async fn tokens_are_presented_from_role_to_role_and_a_client_s_own_stays_behind() {
+async fn each_role_sends_its_own_token_and_does_not_forward_the_client_s() {
     let runner = api(Options { surface: Surface::Runner, ..with_token() }).await;
     assert_eq!(refusal(runner.get("/sessions").await), refused(401, "unauthorized"));
     let settings = |token: Option<&str>| RemoteSettings {
@@ -265,7 +265,7 @@ async fn tokens_are_presented_from_role_to_role_and_a_client_s_own_stays_behind(
     worker_api.healthy().await;
     let session = worker_api.create(r#"{"headless":true}"#).await;
     let id = session["id"].as_str().unwrap();
-    // The fake browser listens nowhere: the runner has let the worker in.
+    // Nothing listens at the fake browser's address, so this error means that the runner admitted the worker.
     let headers = "Authorization: Bearer of-the-client\r\n";
     let attached = worker_api.refused_handshake_with(&format!("/sessions/{id}/ws"), headers).await;
     assert_eq!(refusal(attached), refused(502, "upstream_unreachable"));
@@ -278,7 +278,7 @@ async fn tokens_are_presented_from_role_to_role_and_a_client_s_own_stays_behind(
 }
 
 #[actix_web::test]
-async fn a_start_url_of_the_machine_s_own_files_is_refused_by_name() {
+async fn a_start_url_with_a_file_scheme_is_rejected() {
     let api = api(Options::default()).await;
     let (status, body) = api.post("/sessions", r#"{"start_url":"file:///etc/passwd"}"#).await;
     assert_eq!(refusal((status, body.clone())), refused(422, "invalid_field"));
@@ -289,17 +289,17 @@ async fn a_start_url_of_the_machine_s_own_files_is_refused_by_name() {
 }
 
 #[actix_web::test]
-async fn what_is_no_request_to_this_server_and_what_speaks_another_protocol_is_told_so() {
+async fn proxy_requests_and_other_protocols_are_rejected_with_the_reason() {
     let api = api(Options::default()).await;
-    let ask = async |target: &str| {
+    let send = async |target: &str| {
         raw(&api, &format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), "}")
             .await
     };
     for target in ["ftp://localhost/sessions", "gopher://a/"] {
-        let answer = ask(target).await;
+        let answer = send(target).await;
         assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("bad_request"), "{answer}");
     }
-    assert!(ask("http://localhost/sessions").await.starts_with("HTTP/1.1 200 "));
+    assert!(send("http://localhost/sessions").await.starts_with("HTTP/1.1 200 "));
     for nonsense in ["\u{16}\u{3}\u{1}\r\n\r\n", "GET / HTTP/1.1\r\nHost localhost\r\n\r\n"] {
         let answer = raw(&api, nonsense, "}").await;
         assert!(
@@ -327,22 +327,22 @@ async fn what_is_no_request_to_this_server_and_what_speaks_another_protocol_is_t
     let answer = raw(&api, &offer, "}").await;
     assert!(
         answer.starts_with("HTTP/1.1 502 ") && answer.contains("upstream_unreachable"),
-        "it was let in: {answer}"
+        "it was admitted: {answer}"
     );
     let agent = "User-Agent: Playwright/1.62.1 (x64) node/20\r\nx-playwright-browser: firefox\r\n";
-    // The fake browser listens nowhere: this client was let in.
+    // Nothing listens at the fake browser's address, so this error means that the client was admitted.
     let answered = api.refused_handshake_with(&path, agent).await;
     assert_eq!(refusal(answered), refused(502, "upstream_unreachable"));
     api.stop().await;
 }
 
-/// Sends bytes in pieces, each of which arrives for itself, and reads until the server closes the connection.
+/// Sends bytes in pieces that arrive separately, and reads until the server closes the connection.
 async fn in_pieces(api: &Api, pieces: &[&[u8]]) -> String {
     let mut stream = TcpStream::connect(api.origin.trim_start_matches("http://")).await.unwrap();
     stream.set_nodelay(true).unwrap();
     for (number, piece) in pieces.iter().enumerate() {
         if number > 0 {
-            // Only makes it likely that the server reads it for itself: both ways are answered alike.
+            // Only makes it likely that the server reads the piece separately; the result is the same in either case.
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
         stream.write_all(piece).await.unwrap();
@@ -352,7 +352,7 @@ async fn in_pieces(api: &Api, pieces: &[&[u8]]) -> String {
     answer
 }
 
-/// Whether an answer is a refusal like every other: with a JSON body, a request's id and the headers against misuse.
+/// Whether a response is a regular error response, with a JSON body, a request id and the security headers.
 fn is_refusal(answer: &str, status: u16, code: &str) -> bool {
     let lower = answer.to_lowercase();
     let headers = ["content-type: application/json", "x-request-id: ", "x-content-type-options: nosniff"];
@@ -363,7 +363,7 @@ fn is_refusal(answer: &str, status: u16, code: &str) -> bool {
 }
 
 #[actix_web::test]
-async fn what_is_no_http_has_a_json_answer_wherever_it_comes_on_a_connection() {
+async fn invalid_http_gets_a_json_error_anywhere_on_a_connection() {
     let api = api(Options::default()).await;
     let good = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let post = b"POST /sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
@@ -388,14 +388,14 @@ async fn what_is_no_http_has_a_json_answer_wherever_it_comes_on_a_connection() {
         let last = &answer[answer.rfind("HTTP/1.1 ").unwrap()..];
         assert!(is_refusal(last, status, code), "{answer}");
     }
-    // The method that stands for such a request means nothing from a client.
+    // The method of the placeholder has no effect if a client sends it.
     let own = "UNREADABLE / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     assert!(in_pieces(&api, &[own.as_bytes()]).await.starts_with("HTTP/1.1 40"));
     api.stop().await;
 }
 
 #[actix_web::test]
-async fn a_handshake_that_offers_more_than_websocket_is_served_wherever_it_comes_on_a_connection() {
+async fn a_handshake_that_offers_more_protocols_is_served_anywhere_on_a_connection() {
     let api = api(Options::default()).await;
     let session = api.create(r#"{"headless":true}"#).await;
     let offer = |offers: &str| {
@@ -427,7 +427,7 @@ async fn a_handshake_that_offers_more_than_websocket_is_served_wherever_it_comes
         let pieces: Vec<&[u8]> = pieces.iter().map(|piece| piece.as_bytes()).collect();
         let answer = in_pieces(&api, &pieces).await;
         let last = &answer[answer.rfind("HTTP/1.1 ").unwrap()..];
-        // The fake browser listens nowhere: this handshake was let in.
+        // Nothing listens at the fake browser's address, so this error means that the handshake was admitted.
         assert!(last.starts_with("HTTP/1.1 502 ") && last.contains("upstream_unreachable"), "{answer}");
     }
     let early = format!("{list}early");
@@ -437,12 +437,12 @@ async fn a_handshake_that_offers_more_than_websocket_is_served_wherever_it_comes
 }
 
 #[actix_web::test]
-async fn a_client_that_takes_nothing_of_its_answers_is_disconnected() {
+async fn a_client_that_does_not_read_its_responses_is_disconnected() {
     let api = api(Options::default()).await;
     let address: std::net::SocketAddr = api.origin.trim_start_matches("http://").parse().unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
     socket2::SockRef::from(&stream).set_recv_buffer_size(4096).unwrap();
-    // Together more than the kernel keeps for a connection.
+    // Together more than the kernel's buffers of a connection.
     const ANSWERS: usize = 20;
     let request =
         "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: identity\r\n\r\n";
@@ -457,7 +457,7 @@ async fn a_client_that_takes_nothing_of_its_answers_is_disconnected() {
         .limit(8 << 20)
         .await
         .unwrap();
-    // The kernel looks at it when it next asks whether the window is open again: at most twice as long later.
+    // The kernel checks the limit with its window probes: at most twice as long later.
     tokio::time::sleep(WRITE_TIMEOUT * 3).await;
     socket2::SockRef::from(&stream).set_recv_buffer_size(8 << 20).unwrap();
     let mut read = 0;
@@ -473,7 +473,7 @@ async fn a_client_that_takes_nothing_of_its_answers_is_disconnected() {
 }
 
 #[actix_web::test]
-async fn a_request_comes_from_one_page() {
+async fn a_request_with_two_origins_is_rejected() {
     let api = api(Options::default()).await;
     let head = "POST /sessions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n";
     for origins in ["http://localhost", "http://evil.example"].map(|other| ["http://localhost", other]) {
@@ -485,9 +485,9 @@ async fn a_request_comes_from_one_page() {
 }
 
 #[actix_web::test]
-async fn where_all_pages_may_read_they_get_no_key_of_a_live_view() {
+async fn where_all_pages_may_read_they_get_no_keys_of_live_views() {
     let api = api(Options { cors: CorsOrigins::Any, ..Options::default() }).await;
-    // A browser asks once for what it may do, and then for no write and no header that would tell who is addressed.
+    // Browsers cache a preflight, so it must grant neither writes nor headers that name the host.
     let preflight = async |method: &str, header: &str| {
         let request = format!(
             "OPTIONS /sessions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nOrigin: http://evil.example\r\n\

@@ -1,6 +1,6 @@
-//! The fleet's last hour in figures.
+//! Samples of the fleet's last hour.
 
-// An answer that is not as expected ends its test.
+// An unexpected response fails its test.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -11,7 +11,7 @@ use awc::http::StatusCode;
 use serde_json::{Value, json};
 use support::{Api, Options, api};
 
-/// The samples there are, once there are any.
+/// The samples, once there are any.
 async fn samples(api: &Api) -> Vec<Value> {
     loop {
         let (status, history) = api.get("/fleet/history").await;
@@ -25,7 +25,7 @@ async fn samples(api: &Api) -> Vec<Value> {
 }
 
 #[actix_web::test]
-async fn a_sample_is_there_at_once_and_who_knows_it_gets_only_what_is_newer() {
+async fn there_is_a_sample_at_once_and_after_returns_only_newer_ones() {
     let api = api(Options::default()).await;
     let samples = samples(&api).await;
     let [sample] = &samples[..] else { panic!("{samples:?}") };
@@ -43,7 +43,7 @@ async fn a_sample_is_there_at_once_and_who_knows_it_gets_only_what_is_newer() {
 }
 
 #[actix_web::test]
-async fn where_a_token_is_set_the_figures_need_it_too() {
+async fn a_configured_token_is_required_for_the_samples() {
     let api = api(Options { token: Some("s3cret".into()), ..Options::default() }).await;
     assert_eq!(api.get("/fleet/history").await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(api.get("/fleet/history?access_token=s3cret").await.0, StatusCode::OK);

@@ -1,6 +1,6 @@
-//! The OpenAPI document of each surface, and the page that shows it.
+//! The OpenAPI document of each surface, and the page that displays it.
 
-// A document that is not as expected ends its test.
+// An unexpected document fails its test.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -40,7 +40,7 @@ fn set(texts: &[&str]) -> BTreeSet<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
-/// The fields that a schema requires, those of what it is made of included.
+/// The fields that a schema requires, including those of its parts.
 fn required(document: &Value, schema: &Value) -> BTreeSet<String> {
     if let Some(name) = schema["$ref"].as_str() {
         return required(document, document.pointer(name.trim_start_matches('#')).unwrap());
@@ -51,7 +51,7 @@ fn required(document: &Value, schema: &Value) -> BTreeSet<String> {
     parts.flat_map(|part| required(document, part)).chain(own).collect()
 }
 
-/// Where a page sends its reader.
+/// The target of a redirect.
 async fn location(url: &str) -> String {
     let client = awc::Client::builder().disable_redirects().finish();
     let answer = client.get(url).send().await.unwrap();
@@ -140,13 +140,13 @@ async fn a_session_has_exactly_the_fields_that_its_surface_requires() {
     );
 }
 
-/// Holds a body against its schema: the fields of each object are those that the schema requires.
+/// Checks a body against its schema: each object must have exactly the fields that the schema requires.
 fn assert_fits(document: &Value, schema: &Value, body: &Value, at: &str) {
     if let Some(name) = schema["$ref"].as_str() {
         return assert_fits(document, document.pointer(name.trim_start_matches('#')).unwrap(), body, at);
     }
     if let Some(choices) = schema["oneOf"].as_array() {
-        // One that may be null, or one of two objects of which the first is the usual one.
+        // A nullable schema, or one of two objects, of which the first is the usual one.
         let fits = choices.iter().find(|choice| (choice["type"] == "null") == body.is_null());
         return assert_fits(document, fits.unwrap_or_else(|| panic!("{at}: {body}")), body, at);
     }
@@ -203,7 +203,7 @@ async fn health_workers_and_history_fit_their_schemas_down_to_the_last_field() {
     gateway.stop().await;
 }
 
-/// The control role's document, which the panel's types are made from.
+/// The control role's document, from which the panel's types are generated.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../frontend/openapi.json");
 
 #[actix_web::test]
@@ -222,7 +222,7 @@ async fn every_code_that_the_page_of_errors_names_is_in_the_control_role_s_docum
     let api = api(Options { token: Some("s3cret".into()), ..Options::default() }).await;
     let (_, document) = api.get("/openapi.json").await;
     api.stop().await;
-    // Not of a route: of what is none, of another method, of another server's address, and of pages.
+    // Not errors of API routes: unknown routes, other methods, other hosts, and pages.
     let elsewhere = set(&[
         "not_found",
         "method_not_allowed",
@@ -250,16 +250,19 @@ async fn every_code_that_the_page_of_errors_names_is_in_the_control_role_s_docum
                 .unwrap()
                 .values()
                 .flat_map(|item| item.as_object().unwrap().values());
-            let told = all.filter_map(|operation| operation["responses"][status]["description"].as_str());
-            let named = |text: &str| text.trim_start_matches("`code`: ").split(", ").any(|told| told == code);
-            assert!(told.into_iter().any(named), "no route is documented with {status} {code}");
+            let descriptions =
+                all.filter_map(|operation| operation["responses"][status]["description"].as_str());
+            let named = |text: &str| {
+                text.trim_start_matches("`code`: ").split(", ").any(|descriptions| descriptions == code)
+            };
+            assert!(descriptions.into_iter().any(named), "no route is documented with {status} {code}");
         }
     }
     assert!(seen > 20, "{seen} codes were found in docs/errors.md");
 }
 
 #[actix_web::test]
-async fn the_token_is_documented_where_there_is_one() {
+async fn the_token_is_documented_where_one_is_configured() {
     let guarded = api(Options { token: Some("s3cret".into()), ..Options::default() }).await;
     let (status, document) = guarded.get("/openapi.json").await;
     guarded.stop().await;
@@ -279,7 +282,7 @@ async fn the_token_is_documented_where_there_is_one() {
 }
 
 #[actix_web::test]
-async fn the_page_and_all_that_it_loads_come_from_the_binary_by_relative_addresses() {
+async fn the_page_and_its_files_are_served_from_the_binary_by_relative_urls() {
     for surface in [Surface::Control, worker(), Surface::Runner, Surface::Gateway] {
         let api = serving(surface).await;
         for root in ["", "/api"] {
@@ -294,7 +297,7 @@ async fn the_page_and_all_that_it_loads_come_from_the_binary_by_relative_address
             for (file, kind) in [("swagger-ui-bundle.js", "text/javascript"), ("swagger-ui.css", "text/css")]
             {
                 assert!(page.contains(&format!("\"docs/{file}\"")), "{page}");
-                let ask = async |encoding: &str| {
+                let get = async |encoding: &str| {
                     let request = api.client.get(url(&format!("/docs/{file}"))).no_decompress();
                     let mut answer = request.insert_header((ACCEPT_ENCODING, encoding)).send().await.unwrap();
                     let body = answer.body().limit(4 << 20).await.unwrap();
@@ -303,9 +306,9 @@ async fn the_page_and_all_that_it_loads_come_from_the_binary_by_relative_address
                     assert_eq!(name, format!("{kind}; charset=utf-8"));
                     (answer.headers().get(CONTENT_ENCODING).cloned(), body)
                 };
-                let (encoding, packed) = ask("br, gzip;q=0.5, identity;q=0.1").await;
+                let (encoding, packed) = get("br, gzip;q=0.5, identity;q=0.1").await;
                 assert_eq!(encoding.unwrap(), "gzip");
-                let (encoding, plain) = ask("identity").await;
+                let (encoding, plain) = get("identity").await;
                 assert!(encoding.is_none() && std::str::from_utf8(&plain).is_ok());
                 assert!(plain.len() > 3 * packed.len() && packed.starts_with(&[0x1f, 0x8b]));
             }
@@ -322,7 +325,7 @@ async fn the_page_and_all_that_it_loads_come_from_the_binary_by_relative_address
 }
 
 #[actix_web::test]
-async fn a_method_that_a_route_does_not_have_is_answered_with_those_that_it_has() {
+async fn an_unsupported_method_is_answered_with_the_supported_ones() {
     let api = serving(Surface::Control).await;
     let answer = api.client.delete(format!("{}/sessions", api.origin)).send().await.unwrap();
     assert_eq!(

@@ -1,6 +1,6 @@
-//! The roles over real ports, on a fake machine: what each shows, and what passes from one to the next.
+//! The roles over real ports, on a fake machine: the responses of each, and what is passed from one to the next.
 
-// A test ends at the first thing that goes wrong.
+// A test fails at the first error.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -16,7 +16,7 @@ use support::{Chain, Options, api, before, machine, read_head, stand_in, view_ke
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Takes what differs each time out of a body, after a look at its form.
+/// Removes fields that differ each time from a body, after checking their format.
 fn without_volatile(mut session: Value) -> Value {
     for name in ["id", "created_at", "last_seen_at", "request_id", "vnc_key"] {
         let value = session.as_object_mut().unwrap().remove(name).unwrap();
@@ -25,7 +25,7 @@ fn without_volatile(mut session: Value) -> Value {
     session
 }
 
-/// What all roles show of the same session.
+/// The fields of a session that are the same in all roles.
 fn common() -> Value {
     json!({
         "status": "READY", "browser": "firefox", "browser_version": "153.0", "vnc_id": 6900, "headless": false,
@@ -45,7 +45,7 @@ const REQUEST: &str =
     r#"{"vnc": true, "idle_ttl_seconds": 60, "labels": {"team": "a"}, "start_url_wait": "none"}"#;
 
 #[actix_web::test]
-async fn one_session_is_shown_by_each_role_as_its_contract_says() {
+async fn each_role_returns_a_session_as_in_its_contract() {
     let chain = Chain::new(Options::default()).await;
     let created = chain.control.create(REQUEST).await;
     let id = created["id"].as_str().unwrap().to_owned();
@@ -86,7 +86,7 @@ async fn one_session_is_shown_by_each_role_as_its_contract_says() {
 }
 
 #[actix_web::test]
-async fn what_is_written_through_a_control_is_in_its_next_read_and_at_the_runner() {
+async fn a_write_through_a_control_is_in_its_next_read_and_at_the_runner() {
     let chain = Chain::new(Options::default()).await;
     for _ in 0..5 {
         let session = chain.control.create(r#"{"headless": true}"#).await;
@@ -106,7 +106,7 @@ async fn what_is_written_through_a_control_is_in_its_next_read_and_at_the_runner
 }
 
 #[actix_web::test]
-async fn a_session_that_another_control_created_is_found_before_it_is_seen() {
+async fn a_session_of_another_control_is_found_before_the_next_poll() {
     let chain = Chain::new(Options::default()).await;
     let slow = camofleet_actors::remote::RemoteSettings {
         poll_interval: Duration::from_secs(3600),
@@ -124,7 +124,7 @@ async fn a_session_that_another_control_created_is_found_before_it_is_seen() {
 }
 
 #[actix_web::test]
-async fn refusals_reach_the_caller_in_the_words_of_who_refused() {
+async fn errors_of_other_machines_reach_the_caller_unchanged() {
     let chain = Chain::new(Options { max_sessions: 1, ..Options::default() }).await;
     let unknown = "/sessions/east/9b2f0d3e-8f5e-4a58-9a51-0d5f8d1f8f10";
     for answer in [
@@ -142,7 +142,7 @@ async fn refusals_reach_the_caller_in_the_words_of_who_refused() {
     assert_eq!((status, &body["code"]), (StatusCode::TOO_MANY_REQUESTS, &json!("at_capacity")));
     assert_eq!(body["detail"], "all 1 sessions are in use; end one, or raise RUNNER_MAX_SESSIONS");
     assert_eq!(headers.get("retry-after").unwrap(), "5");
-    // The fake browser listens nowhere.
+    // Nothing listens at the fake browser's address.
     let path = format!("/sessions/east/{}/ws", session["id"].as_str().unwrap());
     let (status, body) = chain.control.refused_handshake(&path).await;
     assert_eq!((status, &body["code"]), (StatusCode::BAD_GATEWAY, &json!("upstream_unreachable")));
@@ -153,7 +153,7 @@ async fn refusals_reach_the_caller_in_the_words_of_who_refused() {
     chain.stop().await;
 }
 
-/// Stands in for a browser's Playwright server: answers the handshake, then sends back every byte.
+/// Stands in for a browser's Playwright server: answers the handshake, then echoes every byte.
 async fn echo() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("ws://{}/x", listener.local_addr().unwrap());
@@ -178,7 +178,7 @@ async fn echo() -> String {
 }
 
 #[actix_web::test]
-async fn a_client_s_bytes_pass_all_hops_unchanged_and_it_is_counted_until_it_leaves() {
+async fn a_client_s_bytes_pass_all_hops_unchanged_and_it_is_counted_until_it_disconnects() {
     let options = Options::default();
     options.os.set_endpoint(echo().await);
     let chain = Chain::new(options).await;
@@ -269,7 +269,7 @@ async fn a_worker_that_never_answers_delays_no_read_and_gets_no_session() {
 }
 
 #[actix_web::test]
-async fn a_create_that_nobody_took_is_tried_on_the_next_worker() {
+async fn a_create_that_no_worker_received_is_retried_on_the_next_one() {
     let going = api(Options { surface: worker(), ..Options::default() }).await;
     let staying = api(Options { surface: worker(), ..Options::default() }).await;
     let seldom = |name: &str, origin: &str| camofleet_actors::remote::RemoteSettings {
@@ -280,7 +280,7 @@ async fn a_create_that_nobody_took_is_tried_on_the_next_worker() {
     let control = before(Surface::Control, machines).await;
     control.healthy().await;
     going.stop().await;
-    // Control has not looked since: it still takes both for healthy.
+    // Control has not polled since, so it still regards both as healthy.
     assert_eq!(control.create(r#"{"headless": true}"#).await["worker"], "staying");
     let (status, _) = control.post("/sessions", r#"{"worker": "going"}"#).await;
     assert_eq!(status, StatusCode::BAD_GATEWAY, "a named worker is never replaced");
@@ -290,7 +290,7 @@ async fn a_create_that_nobody_took_is_tried_on_the_next_worker() {
 }
 
 #[actix_web::test]
-async fn the_sessions_of_a_worker_that_is_gone_are_shown_as_stale_until_it_is_back() {
+async fn sessions_of_an_unreachable_worker_are_listed_as_stale_until_it_is_back() {
     let east = api(Options { surface: worker(), ..Options::default() }).await;
     let address = east.origin.trim_start_matches("http://").to_owned();
     let control = before(Surface::Control, vec![machine("east", RemoteRole::Worker, &east.origin)]).await;
@@ -307,7 +307,7 @@ async fn the_sessions_of_a_worker_that_is_gone_are_shown_as_stale_until_it_is_ba
     assert_eq!(listed(true).await[0]["id"], session["id"]);
     let (_, status) = control.get("/workers").await;
     assert_eq!(status[0]["healthy"], false);
-    // Something else answers at its address: it is healthy again, and knows no session.
+    // Another server answers at its address: the worker is healthy again, without sessions.
     let back = TcpListener::bind(&address).await.unwrap();
     stand_in(back, json!({"status": "ok", "version": "0", "checks": {}}));
     while control.get("/sessions").await.1 != json!([]) {

@@ -1,6 +1,6 @@
-//! Pictures of screens over real ports, on a fake machine: the answer, its refusals, and its way through the roles.
+//! Screenshots over real ports, on a fake machine: responses, errors, and their way through the roles.
 
-// A test ends at the first thing that goes wrong.
+// A test fails at the first error.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -49,7 +49,7 @@ fn path(session: &Value) -> String {
 }
 
 #[actix_web::test]
-async fn each_role_shows_a_session_s_screen_at_the_width_that_is_asked_for() {
+async fn each_role_returns_a_session_s_screen_at_the_requested_width() {
     for surface in [Surface::Control, worker(), Surface::Runner] {
         let api = api(Options { surface, ..Options::default() }).await;
         let session = api.create(r#"{"vnc":true}"#).await;
@@ -70,27 +70,27 @@ async fn each_role_shows_a_session_s_screen_at_the_width_that_is_asked_for() {
 }
 
 #[actix_web::test]
-async fn a_picture_that_is_there_already_is_not_sent_again() {
+async fn an_unchanged_picture_is_not_sent_again() {
     let api = api(Options::default()).await;
     let url = format!("{}{}", api.origin, path(&api.create(r#"{"vnc":true}"#).await));
     let first = api.client.get(format!("{url}?width=32")).send().await.unwrap();
     let tag = first.headers().get("etag").unwrap().to_str().unwrap().to_owned();
     for known in [tag.as_str(), &format!("\"other\", W/{tag}"), "*"] {
-        let asked = api.client.get(format!("{url}?width=32")).insert_header(("if-none-match", known));
-        let mut again = asked.send().await.unwrap();
+        let request = api.client.get(format!("{url}?width=32")).insert_header(("if-none-match", known));
+        let mut again = request.send().await.unwrap();
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{known}");
         assert_eq!(again.headers().get("etag").unwrap(), tag.as_str());
         assert!(again.body().await.unwrap().is_empty());
     }
     for (query, known) in [("?width=32", "\"other\""), ("?width=32", "no tag"), ("", tag.as_str())] {
-        let asked = api.client.get(format!("{url}{query}")).insert_header(("if-none-match", known));
-        assert_eq!(asked.send().await.unwrap().status(), StatusCode::OK, "{query} {known}");
+        let request = api.client.get(format!("{url}{query}")).insert_header(("if-none-match", known));
+        assert_eq!(request.send().await.unwrap().status(), StatusCode::OK, "{query} {known}");
     }
     api.stop().await;
 }
 
 #[actix_web::test]
-async fn what_makes_no_sense_is_refused_with_its_code() {
+async fn invalid_requests_are_rejected_with_their_code() {
     let api = api(Options::default()).await;
     let path = path(&api.create(r#"{"vnc":true}"#).await);
     for width in ["15", "3841", "-1", "", "wide", "32.5", "99999999999"] {
@@ -117,7 +117,7 @@ async fn what_makes_no_sense_is_refused_with_its_code() {
 }
 
 #[actix_web::test]
-async fn a_picture_and_its_refusals_pass_from_the_runner_to_control() {
+async fn a_picture_and_its_errors_are_passed_from_the_runner_to_control() {
     let runner = api(Options { surface: Surface::Runner, ..Options::default() }).await;
     let worker = before(worker(), vec![machine("runner", RemoteRole::Runner, &runner.origin)]).await;
     let control = before(Surface::Control, vec![machine("east", RemoteRole::Worker, &worker.origin)]).await;
@@ -143,7 +143,7 @@ async fn a_picture_and_its_refusals_pass_from_the_runner_to_control() {
     }
 }
 
-/// A machine that is well, and answers everything below `/sessions/` with this.
+/// A healthy machine that answers everything below `/sessions/` with this.
 async fn machine_that_answers(answer: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
@@ -182,14 +182,14 @@ async fn machine_that_answers(answer: &'static str) -> String {
 }
 
 #[actix_web::test]
-async fn a_machine_that_knows_nothing_of_pictures_is_named() {
+async fn a_machine_without_screenshots_is_an_error_that_names_it() {
     for (answer, code) in [
-        // FastAPI's, for a path that it does not have, or not for this method.
+        // Responses of FastAPI for an unknown path or method.
         (r#"404 Not Found|application/json|{"detail":"Not Found"}"#, "no_screenshots"),
         (r#"405 Method Not Allowed|application/json|{"detail":"Method Not Allowed"}"#, "no_screenshots"),
-        // An earlier camofleet's.
+        // The response of an earlier camofleet.
         (r#"404 Not Found|application/json|{"detail":"Not Found; …","code":"not_found"}"#, "no_screenshots"),
-        // Something else that answers everything.
+        // The response of another server.
         ("200 OK|text/html|<h1>welcome</h1>", "upstream_broke"),
     ] {
         let origin = machine_that_answers(answer).await;

@@ -1,6 +1,6 @@
-//! The port of a shared screen: its page, noVNC's own files, and nothing beside them.
+//! The port of a shared screen: its page and noVNC's own files, and nothing else.
 
-// The helper ends at the first thing that goes wrong.
+// The helper fails at the first error.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -10,12 +10,12 @@ use support::{Api, Options, api};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// The status and the whole answer to a path that no client has tidied up.
+/// The status and whole response for a path that no client has normalized.
 async fn get(api: &Api, path: &str) -> (u16, String) {
     get_with(api, path, "").await
 }
 
-/// The same, with another header.
+/// The same with another header.
 async fn get_with(api: &Api, path: &str, header: &str) -> (u16, String) {
     let address = api.origin.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -27,7 +27,7 @@ async fn get_with(api: &Api, path: &str, header: &str) -> (u16, String) {
 }
 
 #[actix_web::test]
-async fn without_files_of_its_own_it_leads_to_the_page_of_the_one_screen() {
+async fn without_novnc_s_files_it_redirects_to_the_embedded_page() {
     let surface = Surface::SharedScreen { assets: None };
     let api = api(Options { surface, ..Options::default() }).await;
     let (status, answer) = get(&api, "/").await;

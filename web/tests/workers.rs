@@ -1,6 +1,6 @@
-//! What is shown of workers: their health, what they are and have, and when they last answered.
+//! Workers' statuses: health, facts, and the time of the last response.
 
-// An answer that is not as expected ends its test.
+// An unexpected response fails its test.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use support::{Api, Chain, Options, api, before, machine, stand_in, worker};
 use tokio::net::TcpListener;
 
-/// Takes a time out of a body, after a look at its form.
+/// Removes a time from a body, after checking its format.
 fn take_time(body: &mut Value, name: &str) -> String {
     let time = body.as_object_mut().unwrap().remove(name).unwrap();
     let time = time.as_str().unwrap_or_else(|| panic!("{name}: {time}")).to_owned();
@@ -21,13 +21,13 @@ fn take_time(body: &mut Value, name: &str) -> String {
     time
 }
 
-/// The same with a field as it is given.
+/// The body with a field replaced.
 fn with(mut body: Value, name: &str, value: Value) -> Value {
     body[name] = value;
     body
 }
 
-/// The health of a runner on the fake machine without sessions, but for the time of its start.
+/// The health of a runner on the fake machine without sessions and without the time of its start.
 fn health() -> Value {
     json!({
         "status": "ok", "version": env!("CARGO_PKG_VERSION"),
@@ -48,14 +48,14 @@ fn health() -> Value {
     })
 }
 
-/// Something that listens where nobody else does, and its origin.
+/// A listener on a free port, and its origin.
 async fn listener() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     (listener, origin)
 }
 
-/// The status of a control's one worker, once it is as awaited.
+/// The status of a control's only worker, once it fulfils the condition.
 async fn status_that(control: &Api, is_awaited: impl Fn(&Value) -> bool) -> Value {
     loop {
         let (_, mut workers) = control.get("/workers").await;
@@ -68,23 +68,23 @@ async fn status_that(control: &Api, is_awaited: impl Fn(&Value) -> bool) -> Valu
 }
 
 #[actix_web::test]
-async fn health_and_facts_of_a_runner_are_told_by_each_role_before_it() {
+async fn health_and_facts_of_a_runner_are_passed_on_by_each_role() {
     let chain = Chain::new(Options::default()).await;
-    let (_, told) = chain.runner.get("/health").await;
-    let mut runner = told.clone();
+    let (_, reported) = chain.runner.get("/health").await;
+    let mut runner = reported.clone();
     take_time(&mut runner["facts"], "started_at");
     assert_eq!(runner, with(health(), "insecure", json!(false)));
     let (_, worker) = chain.worker.get("/api/health").await;
-    assert_eq!(worker, told);
-    // Only the server itself knows where it listens.
-    let told = with(told, "insecure", Value::Null);
+    assert_eq!(worker, reported);
+    // Only the server itself knows its listening address.
+    let reported = with(reported, "insecure", Value::Null);
 
     let (_, mut control) = chain.control.get("/health").await;
     let (_, mut workers) = chain.control.get("/workers").await;
     take_time(&mut control["workers"][0], "last_contact");
     take_time(&mut workers[0], "last_contact");
     let status = json!({
-        "name": "east", "healthy": true, "detail": told, "supports_vnc": true, "sessions": 0, "stale": false,
+        "name": "east", "healthy": true, "detail": reported, "supports_vnc": true, "sessions": 0, "stale": false,
         "draining": false, "url": chain.worker.origin,
     });
     assert_eq!(control, json!({"status": "ok", "workers": [status], "insecure": false}));
@@ -98,7 +98,7 @@ async fn health_and_facts_of_a_runner_are_told_by_each_role_before_it() {
 }
 
 #[actix_web::test]
-async fn a_pool_that_is_full_is_shown_with_its_numbers() {
+async fn a_full_pool_is_reported_with_its_figures() {
     let api = api(Options { surface: Surface::Runner, prewarm: 1, ..Options::default() }).await;
     loop {
         let (_, health) = api.get("/health").await;
@@ -114,17 +114,17 @@ async fn a_pool_that_is_full_is_shown_with_its_numbers() {
 }
 
 #[actix_web::test]
-async fn a_worker_shows_the_defaults_that_it_asks_its_runner_for() {
+async fn a_worker_reports_the_defaults_that_it_sends_to_its_runner() {
     let runner = api(Options { surface: Surface::Runner, ..Options::default() }).await;
     let (old, old_origin) = listener().await;
     stand_in(old, json!({"status": "ok", "version": "0.1.0", "checks": {"playwright": "ready"}}));
-    let asking = |origin: &str| RemoteSettings {
+    let settings_with_defaults = |origin: &str| RemoteSettings {
         default_idle_ttl: Some(Duration::from_secs(90)),
         default_headless: Some(true),
         ..machine("runner", RemoteRole::Runner, origin)
     };
     let defaults = async |origin: &str| {
-        let worker = before(worker(), vec![asking(origin)]).await;
+        let worker = before(worker(), vec![settings_with_defaults(origin)]).await;
         worker.healthy().await;
         let (_, mut health) = worker.get("/health").await;
         worker.stop().await;
@@ -134,12 +134,12 @@ async fn a_worker_shows_the_defaults_that_it_asks_its_runner_for() {
     let own = json!({"idle_ttl_seconds": 90, "headless": true, "start_url": null, "start_url_wait": "load"});
     assert_eq!(defaults(&runner.origin).await, (own, json!(10)));
     let alone = json!({"idle_ttl_seconds": 90, "headless": true, "start_url": null, "start_url_wait": null});
-    assert_eq!(defaults(&old_origin).await, (alone, Value::Null), "the original tells nothing of its own");
+    assert_eq!(defaults(&old_origin).await, (alone, Value::Null), "the original reports no defaults");
     runner.stop().await;
 }
 
 #[actix_web::test]
-async fn a_worker_of_the_original_is_shown_without_what_it_does_not_tell() {
+async fn a_worker_of_the_original_is_listed_without_fields_that_it_does_not_report() {
     let (old, origin) = listener().await;
     stand_in(
         old,
@@ -162,14 +162,14 @@ async fn a_worker_of_the_original_is_shown_without_what_it_does_not_tell() {
 }
 
 #[actix_web::test]
-async fn which_checks_fail_is_passed_on_and_that_a_machine_takes_no_more_sessions() {
+async fn failing_checks_and_draining_are_passed_on() {
     let (ill, origin) = listener().await;
     let checks = json!({"driver": "restarting", "engine": "firefox"});
-    let told = json!({
+    let reported = json!({
         "status": "degraded", "version": "0.1.0", "checks": checks, "failing": ["driver"],
         "facts": {"draining": true},
     });
-    stand_in(ill, told);
+    stand_in(ill, reported);
     let worker = before(worker(), vec![machine("runner", RemoteRole::Runner, &origin)]).await;
     let control = before(Surface::Control, vec![machine("ill", RemoteRole::Worker, &worker.origin)]).await;
     let status = status_that(&control, |status| status["draining"] == true).await;
@@ -183,7 +183,7 @@ async fn which_checks_fail_is_passed_on_and_that_a_machine_takes_no_more_session
 }
 
 #[actix_web::test]
-async fn of_a_machine_that_is_gone_it_is_known_when_it_last_answered_and_why_it_does_not() {
+async fn an_unreachable_machine_has_its_last_contact_and_the_reason() {
     let Chain { runner, worker, control } = Chain::new(Options::default()).await;
     runner.stop().await;
     let status = status_that(&control, |status| status["healthy"] == false).await;
@@ -207,7 +207,7 @@ async fn of_a_machine_that_is_gone_it_is_known_when_it_last_answered_and_why_it_
 }
 
 #[actix_web::test]
-async fn who_has_not_the_token_learns_of_health_only_whether_and_why() {
+async fn without_the_token_health_has_neither_urls_nor_facts() {
     let api = api(Options { token: Some("s3cret".into()), ..Options::default() }).await;
     let (_, open) = api.get("/health").await;
     let (_, known) = api.get("/health?access_token=s3cret").await;

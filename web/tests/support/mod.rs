@@ -1,6 +1,6 @@
-//! A whole fleet behind a real port, on the fake machine.
+//! A complete fleet behind a real port, on the fake machine.
 
-// Each program that includes this uses a part of it; all of them end at the first thing that goes wrong.
+// Each test program uses only a part of this; all of them fail at the first error.
 #![allow(dead_code, clippy::unwrap_used)]
 
 use std::net::TcpListener;
@@ -33,10 +33,10 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-/// How long a client may take nothing of its answer.
+/// How long a client may read nothing of its response.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A whole fleet behind a port, with nothing real below it.
+/// A complete fleet behind a port, on a fake machine.
 pub struct Api {
     pub origin: String,
     pub os: FakeOs,
@@ -46,7 +46,7 @@ pub struct Api {
     _base: tempfile::TempDir,
 }
 
-/// What differs from one test to another.
+/// Options of tests.
 pub struct Options {
     pub os: FakeOs,
     pub max_sessions: usize,
@@ -54,9 +54,9 @@ pub struct Options {
     pub cors: CorsOrigins,
     pub surface: Surface,
     pub ping_interval: Duration,
-    /// How many headless browsers stand ready.
+    /// The number of prewarmed headless browsers.
     pub prewarm: usize,
-    /// Where the metrics are.
+    /// The path of the metrics.
     pub metrics_path: &'static str,
     pub targets: Targets,
 }
@@ -89,7 +89,7 @@ pub async fn api(options: Options) -> Api {
     let mut settings = worker_settings(&os);
     settings.defaults.headless = false;
     settings.max_sessions = max_sessions;
-    // Ports on which nothing listens anywhere.
+    // Ports on which nothing listens.
     settings.slots = SlotRanges { displays: 100..=101, vnc_ports: 1..=2, vnc_ids: 6900..=6901 };
     settings.launch.engine.executable = "/usr/bin/firefox-esr".into();
     settings.launch.engine.version = Some("153.0".into());
@@ -129,7 +129,7 @@ pub async fn api(options: Options) -> Api {
     api
 }
 
-/// Starts a server before other machines.
+/// Starts a server in front of other machines.
 pub async fn before(surface: Surface, machines: Vec<RemoteSettings>) -> Api {
     let (metrics, events) = (Metrics::new().unwrap(), EventBus::default());
     let workers = machines
@@ -153,7 +153,7 @@ pub async fn before(surface: Surface, machines: Vec<RemoteSettings>) -> Api {
     serve(fleet, surface, settings, (metrics, events), nothing)
 }
 
-/// How a machine is reached that is asked often and given little time.
+/// Settings for a machine that is polled often, with short timeouts.
 pub fn machine(name: &str, role: RemoteRole, origin: &str) -> RemoteSettings {
     RemoteSettings {
         name: name.to_owned(),
@@ -230,7 +230,7 @@ fn serve(
 }
 
 impl Api {
-    /// Waits until all its workers are: a local one is once its driver has said hello.
+    /// Waits until all its workers are healthy, which a local one is once its driver has started.
     pub async fn healthy(&self) {
         let healthy = || {
             let workers = self.directory.workers();
@@ -269,25 +269,25 @@ impl Api {
         (status, body)
     }
 
-    /// The answer to a WebSocket handshake that is refused.
+    /// The response to a WebSocket handshake that is rejected.
     pub async fn refused_handshake(&self, path: &str) -> (StatusCode, Value) {
         self.refused_handshake_with(path, "").await
     }
 
-    /// The same with more headers, each with its line's end.
+    /// The same with more headers, each with its line end.
     pub async fn refused_handshake_with(&self, path: &str, headers: &str) -> (StatusCode, Value) {
         let mut answer = Vec::new();
-        // The server closes the connection after its refusal.
+        // The server closes the connection after its response.
         self.handshake(path, headers).await.read_to_end(&mut answer).await.unwrap();
         refusal_in(answer)
     }
 
-    /// The answer to the WebSocket handshake of a viewer: a refusal, or 101 and, for its code, what the screen says first.
+    /// The response to a viewer's WebSocket handshake: an error, or 101 with the greeting of the screen as its code.
     pub async fn opened_view(&self, path: &str, headers: &str) -> (StatusCode, Value) {
         const GREETING: &str = "RFB 003.008";
         let mut stream = self.handshake(path, headers).await;
         let mut answer = Vec::new();
-        while !answer.windows(GREETING.len()).any(|said| said == GREETING.as_bytes()) {
+        while !answer.windows(GREETING.len()).any(|piece| piece == GREETING.as_bytes()) {
             if stream.read_buf(&mut answer).await.unwrap() == 0 {
                 return refusal_in(answer);
             }
@@ -296,7 +296,7 @@ impl Api {
         (StatusCode::SWITCHING_PROTOCOLS, serde_json::json!({ "code": GREETING }))
     }
 
-    /// A connection on which a WebSocket handshake was sent. Written by hand: awc decides on `Connection` itself.
+    /// A connection on which a WebSocket handshake was sent, as raw bytes, because awc sets `Connection` itself.
     async fn handshake(&self, path: &str, headers: &str) -> TcpStream {
         let address = self.origin.trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -331,7 +331,7 @@ pub fn worker() -> Surface {
     Surface::Worker { id: "w-1".to_owned() }
 }
 
-/// A control before a worker before a runner, each on a port of its own.
+/// A control in front of a worker in front of a runner, each on its own port.
 pub struct Chain {
     pub runner: Api,
     pub worker: Api,
@@ -361,7 +361,7 @@ impl Chain {
     }
 }
 
-/// Stands in for a worker or runner without sessions, with this health.
+/// Stands in for a worker or runner with this health and without sessions.
 pub fn stand_in(listener: tokio::net::TcpListener, health: Value) {
     actix_rt::spawn(async move {
         while let Ok((mut socket, _)) = listener.accept().await {
