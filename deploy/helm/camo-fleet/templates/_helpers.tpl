@@ -2,7 +2,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* The beginning of all names. Room is left for the longest ending, -worker-vnc-headless. */}}
+{{/* The prefix of all names, short enough for the longest suffix, -worker-vnc-headless. */}}
 {{- define "camo-fleet.fullname" -}}
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride | trunc 43 | trimSuffix "-" }}
@@ -34,7 +34,7 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* Name, namespace and labels of an object. Takes root, component, and where the name ends otherwise, suffix. */}}
+{{/* Name, namespace and labels of an object. Takes root, component, and optionally suffix, where the name has another one. */}}
 {{- define "camo-fleet.metadata" -}}
 name: {{ include "camo-fleet.fullname" .root }}-{{ default .component .suffix }}
 namespace: {{ .root.Release.Namespace }}
@@ -59,19 +59,19 @@ labels:
 {{- printf "%s-%s.%s.svc.%s" (include "camo-fleet.fullname" .root) .suffix .root.Release.Namespace .root.Values.clusterDomain }}
 {{- end }}
 
-{{/* "true" where a worker component is scaled by the demand. */}}
+{{/* "true" where a worker component is autoscaled. */}}
 {{- define "camo-fleet.autoscaled" -}}
 {{- range list .Values.worker .Values.workerVnc }}
 {{- if and .enabled .autoscaling.enabled }}true{{ end }}
 {{- end }}
 {{- end }}
 
-{{/* The ServiceAccount of control; empty where it has none, and may ask the API nothing. */}}
+{{/* The ServiceAccount of control; empty where it has none, and so no access to the API. */}}
 {{- define "camo-fleet.mayAsk" -}}
 {{- if .Values.rbac.create }}{{ include "camo-fleet.fullname" . }}-control{{ else }}{{ .Values.rbac.serviceAccountName }}{{ end }}
 {{- end }}
 
-{{/* "true" where live views are set up for one pod: at public addresses that name none, or behind its gateway alone. */}}
+{{/* "true" where live views are configured for a single pod: with public addresses that don't name the pod, or only behind its gateway. */}}
 {{- define "camo-fleet.viewsOfOnePod" -}}
 {{- with .Values.workerVnc }}
 {{- if .enabled }}
@@ -103,9 +103,9 @@ labels:
 {{- end }}
 
 {{/*
-How long a new worker pod has to be ready before an old one goes, in seconds; empty where pods are not found. A name
-server, or a cache before it, may keep an answer without the new pod for the whole life of its records. Then control
-asks once more, and has to hear from the pod. The API tells of it at once; a watch that broke is resumed within 5 s.
+How long a new worker pod has to be ready before an old one is removed, in seconds; empty without discovery. A name
+server or cache may return an answer without the new pod until its records expire; after that, control has to look the
+name up again and poll the pod. The API notifies of a pod at once; a watch that broke is resumed within 5 s.
 */}}
 {{- define "camo-fleet.minReadySeconds" -}}
 {{- $mode := include "camo-fleet.discovery" . }}
@@ -121,7 +121,7 @@ asks once more, and has to hear from the pod. The API tells of it at once; a wat
 {{- if or .Values.podDeletionCost.enabled (and (include "camo-fleet.autoscaled" .) (include "camo-fleet.mayAsk" .)) }}true{{ end }}
 {{- end }}
 
-{{/* The ServiceAccount of control where it has something to ask the API. */}}
+{{/* The ServiceAccount of control where it uses the API. */}}
 {{- define "camo-fleet.serviceAccount" -}}
 {{- if or (include "camo-fleet.deletionCost" .) (eq (include "camo-fleet.discovery" .) "kubernetes") }}
 {{- include "camo-fleet.mayAsk" . }}
@@ -140,7 +140,7 @@ asks once more, and has to hear from the pod. The API tells of it at once; a wat
 {{/* The port of a component's Service, by the component's values. */}}
 {{- define "camo-fleet.servicePort" -}}{{ int .service.port }}{{- end }}
 
-{{/* Which Service has the live views, as suffix and port: the gateway, or control, which finds the pod itself. */}}
+{{/* The Service that serves live views, as suffix and port: the gateway, or control, which relays to the right pod. */}}
 {{- define "camo-fleet.viewsService" -}}
 {{- if and .Values.workerVnc.enabled (eq (include "camo-fleet.discovery" .) "static") }}worker-vnc{{ else }}control{{ end }}
 {{- end }}
@@ -164,11 +164,11 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
-{{/* What the pods of all components share. Takes root, component and values, the component's own. */}}
+{{/* The settings that the pods of all components share. Takes root, component and values, the component's own. */}}
 {{- define "camo-fleet.podSettings" -}}
-# Variables for every Service of the namespace would only be in the way of settings.
+# The variables for each Service of the namespace could collide with settings.
 enableServiceLinks: false
-# Names of the web, and full ones of the cluster, are not tried with each search domain first.
+# Avoids queries with each search domain for public names and full names of the cluster.
 dnsConfig:
   options: [{name: ndots, value: "1"}]
 securityContext:
@@ -214,7 +214,7 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{/* What all containers share. Takes root, and values: image, resources and extraEnvFrom. */}}
+{{/* The settings that all containers share. Takes root, and values: image, resources and extraEnvFrom. */}}
 {{- define "camo-fleet.container" -}}
 image: {{ include "camo-fleet.image" (dict "root" .root "image" .values.image) }}
 imagePullPolicy: {{ default .root.Values.image.pullPolicy .values.image.pullPolicy }}
@@ -246,7 +246,7 @@ envFrom:
 {{- end }}
 {{- end }}
 
-{{/* The token that clients bring, as an element of env. Takes root and name, the setting. Nothing where there is none. */}}
+{{/* The token of clients as an element of env. Takes root and name, the setting. Empty where there is none. */}}
 {{- define "camo-fleet.clientsToken" -}}
 {{- with include "camo-fleet.tokenSecret" .root }}
 - name: {{ $.name }}
@@ -255,7 +255,7 @@ envFrom:
 {{- end }}
 {{- end }}
 
-{{/* The workers' token as elements of env. Takes root and names, the settings. Nothing where there is none. */}}
+{{/* The workers' token as elements of env. Takes root and names, the settings. Empty where there is none. */}}
 {{- define "camo-fleet.workersToken" -}}
 {{- $key := include "camo-fleet.workersKey" .root }}
 {{- if $key }}
@@ -268,8 +268,8 @@ envFrom:
 {{- end }}
 
 {{/*
-The kubelet stops all containers of a pod at once. So each of them waits for the runner's sessions, not only the runner:
-they are reached through the worker, and seen through the gateway.
+The kubelet stops all containers of a pod at once. So each of them has to wait for the runner's sessions, because clients
+reach those through the worker, and viewers through the gateway.
 */}}
 {{- define "camo-fleet.drainHook" -}}
 lifecycle:
@@ -279,25 +279,25 @@ lifecycle:
         {{- if include "camo-fleet.workersKey" . }}, --token-env, RUNNER_API_TOKEN{{ end }}]
 {{- end }}
 
-{{/* Refuses values that contradict each other, with what to do instead. */}}
+{{/* Rejects contradictory values, with the remedy. */}}
 {{- define "camo-fleet.validate" -}}
 {{- $found := ne (include "camo-fleet.discovery" .) "static" }}
 {{- if not (or .Values.worker.enabled .Values.workerVnc.enabled .Values.control.extraWorkers .Values.control.workers) }}
 {{- fail "There is no worker: enable worker or workerVnc, or name some in control.extraWorkers." }}
 {{- end }}
 {{- if and $found .Values.control.workers }}
-{{- fail "control.workers names all workers, so that none is to be found: set discovery.mode to auto or static, or use control.extraWorkers." }}
+{{- fail "control.workers names all workers, so discovery must be off: set discovery.mode to auto or static, or use control.extraWorkers." }}
 {{- end }}
 {{- with .Values.workerVnc }}
 {{- if has (int .gateway.port) (list 8070 8080) }}
-{{- fail (printf "workerVnc.gateway.port is %d, where another container of the pod listens: choose another." (int .gateway.port)) }}
+{{- fail (printf "workerVnc.gateway.port is %d, which another container of the pod uses: choose another one." (int .gateway.port)) }}
 {{- end }}
 {{- if eq (int .gateway.port) (int .service.port) }}
-{{- fail (printf "workerVnc.service.port and workerVnc.gateway.port are both %d, and one Service has them: choose two." (int .gateway.port)) }}
+{{- fail (printf "workerVnc.service.port and workerVnc.gateway.port are both %d, but belong to one Service: choose different ones." (int .gateway.port)) }}
 {{- end }}
 {{- range $port := list 8070 8080 (int .gateway.port) (int .service.port) }}
 {{- if and (ge $port (int $.Values.workerVnc.vnc.firstPort)) (le $port (int (include "camo-fleet.lastVncPort" $))) }}
-{{- fail (printf "workerVnc.vnc.firstPort and slots take the raw VNC ports from %d to %s, and %d is taken by another part: choose other ports." (int $.Values.workerVnc.vnc.firstPort) (include "camo-fleet.lastVncPort" $) $port) }}
+{{- fail (printf "workerVnc.vnc.firstPort and slots use the raw VNC ports from %d to %s, and %d is used by another part: choose other ports." (int $.Values.workerVnc.vnc.firstPort) (include "camo-fleet.lastVncPort" $) $port) }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -308,7 +308,7 @@ lifecycle:
 {{- fail "apiToken.workersKey names a key of no Secret: set apiToken.create or apiToken.existingSecret." }}
 {{- end }}
 {{- if and .Values.apiToken.required (not (include "camo-fleet.tokenSecret" .)) }}
-{{- fail "apiToken.required, and there is none: set apiToken.create or apiToken.existingSecret." }}
+{{- fail "apiToken.required is set, and there is no token: set apiToken.create or apiToken.existingSecret." }}
 {{- end }}
 {{- range $name, $values := dict "worker" .Values.worker "workerVnc" .Values.workerVnc }}
 {{- if and $values.enabled (not $found) (gt (int $values.replicaCount) 1) }}

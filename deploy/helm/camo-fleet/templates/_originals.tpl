@@ -1,7 +1,7 @@
 {{/*
-The original chart's names of values, read as this chart's own, so that a values file of it goes on working. Included
-first by every template, and does its work once: it changes the values that all templates share, and keeps a sentence
-for each name that was read, which NOTES.txt shows.
+Converts the original chart's values to this chart's, so that values files of the original still work. Every template
+includes it first, but it runs only once: it changes the values that all templates share, and collects a sentence for each
+converted name, which NOTES.txt prints.
 */}}
 {{- define "camo-fleet.originals" -}}
 {{- if not (hasKey . "originals") }}
@@ -39,7 +39,7 @@ for each name that was read, which NOTES.txt shows.
 {{- end }}
 {{- end }}
 
-{{/* What stands at a path, as {"value": …}; {} where nothing does. Takes values and path. */}}
+{{/* The value at a path, as {"value": …}; {} where there is none. Takes values and path. */}}
 {{- define "camo-fleet.originals.find" -}}
 {{- $found := dict "value" .values }}
 {{- range splitList "." .path }}
@@ -53,8 +53,8 @@ for each name that was read, which NOTES.txt shows.
 {{- end }}
 
 {{/*
-Puts a value where this chart has it: a map over what is there, a list after it, anything else in its place. Takes root,
-value, and the names, from and to.
+Sets a value under this chart's name: maps are merged, lists appended, anything else replaced. Takes root, value, and the
+names, from and to.
 */}}
 {{- define "camo-fleet.originals.put" -}}
 {{- $path := splitList "." .to }}
@@ -77,7 +77,7 @@ value, and the names, from and to.
 {{- $_ := set .root "originals" (append .root.originals .text) }}
 {{- end }}
 
-{{/* What the original had as values and is a setting here. Takes root and component, the values' name. */}}
+{{/* Values of the original that are settings here. Takes root and component, the values' name. */}}
 {{- define "camo-fleet.originals.settings" -}}
 {{- $root := .root }}
 {{- $component := .component }}
@@ -112,7 +112,7 @@ value, and the names, from and to.
 {{- end }}
 {{- end }}
 
-{{/* The original's ranges of ids and raw VNC ports: here a first one of each, and a number of displays. */}}
+{{/* Converts the original's ranges of ids and raw VNC ports to the first one of each and the number of displays. */}}
 {{- define "camo-fleet.originals.ports" -}}
 {{- $vnc := .Values.workerVnc.vnc }}
 {{- $ranges := default dict .Values.workerVnc.vncPortRange }}

@@ -2,8 +2,8 @@
 The Deployment of a worker component: worker and runner, and with vnc the gateway, which talk over loopback.
 Takes root, component, values and vnc.
 
-A Deployment and no StatefulSet, for only ReplicaSets heed the pod deletion cost: a StatefulSet always takes the pod with
-the highest number away, whoever is using it. Pods need no stable names: a session never outlives its pod.
+A Deployment and not a StatefulSet, because only ReplicaSets use the pod deletion cost: a StatefulSet always removes the
+pod with the highest number, even if it has sessions. Pods need no stable names, because sessions end with their pod.
 */}}
 {{- define "camo-fleet.workerDeployment" -}}
 {{- $root := .root }}
@@ -19,15 +19,15 @@ spec:
   replicas: {{ $values.replicaCount }}
   {{- else }}
   {{- /*
-  The scaler's number, so that an upgrade changes nothing about it: replicas that were in the manifest and are no longer
-  become one pod, also of a fleet that turns autoscaling on. What renders without a cluster leaves them out.
+  The current number, so that an upgrade does not change it: Kubernetes scales to one pod if `replicas` was in the
+  manifest and no longer is, which also happens when autoscaling is enabled. Left out when rendered without a cluster.
   */}}
   {{- with lookup "apps/v1" "Deployment" $root.Release.Namespace (printf "%s-%s" (include "camo-fleet.fullname" $root) .component) }}
   replicas: {{ max (int .spec.replicas) (int $values.autoscaling.minReplicas) }}
   {{- end }}
   {{- end }}
   {{- with include "camo-fleet.minReadySeconds" $root }}
-  # Until control has found a new pod no old one is taken away.
+  # No old pod is removed until control has found the new one.
   minReadySeconds: {{ . }}
   {{- end }}
   # A rollout may have to wait for the sessions of the pods that it replaces.
@@ -48,7 +48,7 @@ spec:
       {{- include "camo-fleet.podMetadata" . | nindent 6 }}
     spec:
       automountServiceAccountToken: false
-      # For the drain, and for the browsers to end after it.
+      # Time for the drain, and for the browsers to exit after it.
       terminationGracePeriodSeconds: {{ add $grace 30 }}
       {{- include "camo-fleet.podSettings" . | nindent 6 }}
       containers:
@@ -90,7 +90,7 @@ spec:
     httpGet: {path: /health, port: http}
     periodSeconds: 10
     timeoutSeconds: 5
-  # /health answers 200 also when the runner is not well: what it says counts.
+  # /health also answers 200 when the runner is unhealthy, so the body has to be checked.
   readinessProbe:
     exec:
       command: [camofleet, health, --url, "http://127.0.0.1:8080"]
@@ -105,10 +105,10 @@ spec:
 - name: runner
   {{- include "camo-fleet.container" $container | nindent 2 }}
   env:
-    # Only the worker beside it needs its API, and Prometheus its metrics.
+    # Only the worker in this pod needs the runner's API, and Prometheus its metrics.
     - name: RUNNER_HOST
       value: {{ ternary "0.0.0.0" "127.0.0.1" $root.Values.podMonitor.enabled }}
-    # Made by the runner within the volume, for the volume itself belongs to root, and profiles are nobody else's.
+    # The runner creates this directory, because the volume itself belongs to root, and profiles must be private.
     - name: RUNNER_RUN_DIR
       value: /run/camofleet
     {{- with include "camo-fleet.workersToken" (dict "root" $root "names" (list "RUNNER_API_TOKEN")) }}
@@ -121,7 +121,7 @@ spec:
     - name: RUNNER_PREWARM_VNC
       value: {{ ternary (toString .values.prewarm) "0" .vnc | quote }}
     {{- if .vnc }}
-    # For whoever asks the worker itself; control shows other addresses of the same views, with the same key.
+    # For clients that call the worker directly; control returns other addresses of the same views, with the same key.
     - name: RUNNER_VNC_WS_BASE
       value: ws://{{ include "camo-fleet.fullname" $root }}-worker-vnc:{{ int .values.gateway.port }}
     - name: RUNNER_VNC_HTTP_BASE
@@ -195,14 +195,14 @@ spec:
       value: {{ include "camo-fleet.vncIds" $root }}
     - name: VNC_BASE_PORT
       value: {{ int .values.vnc.firstPort | quote }}
-    # Viewers go with their sessions, which the hook below has waited for.
+    # No grace for viewers, because the hook below has already waited for their sessions.
     - name: SHUTDOWN_GRACE_MS
       value: "5000"
     {{- with include "camo-fleet.clientsToken" (dict "root" $root "name" "CONTROL_API_TOKEN") }}
     {{- . | trim | nindent 4 }}
     {{- end }}
     {{- with include "camo-fleet.workersToken" (dict "root" $root "names" (list "RUNNER_API_TOKEN")) }}
-    # For the hook below.
+    # Used by the hook below.
     {{- . | trim | nindent 4 }}
     {{- end }}
     {{- with .values.gateway.extraEnv }}
@@ -222,8 +222,8 @@ spec:
 {{- end }}
 
 {{/*
-The Services of a worker component. Pods stay in them until they are gone, so that the sessions of a pod that drains can
-be reached; control itself tells which of them take new sessions. Takes root, component, values and vnc.
+The Services of a worker component. They include pods until those are gone, so that the sessions of a draining pod can be
+reached; control itself decides which pods get new sessions. Takes root, component, values and vnc.
 */}}
 {{- define "camo-fleet.workerServices" -}}
 apiVersion: v1
