@@ -1,4 +1,4 @@
-# All images of camofleet, one a target. Without --target it builds the last one, a whole fleet in one container.
+# All images of camofleet, one for each target. The default target is the last one, a complete fleet in one container.
 #
 #   fleet         camofleet serve: control, a worker, the gateway and the panel      port 9000
 #   runner        browsers without live views                                        port 8070
@@ -11,21 +11,21 @@
 #   docker build -t camofleet .
 #   docker build -t camofleet-runner-vnc --target runner-vnc --build-arg CAMOUFOX=none .
 #
-# Every image runs as user 10001 and works with a read-only root file system. All that is written, profiles of browsers
-# included, is below /tmp: give it a tmpfs. Browsers need 2 GB of /dev/shm as well.
+# Every image runs as user 10001 and works with a read-only root file system. All files are written below /tmp, including
+# browser profiles, so mount a tmpfs there. Browsers also need 2 GB of /dev/shm.
 
 ARG DEBIAN_IMAGE=docker.io/library/debian:bookworm-slim
 ARG RUST_IMAGE=docker.io/library/rust:1-bookworm
 ARG NODE_IMAGE=docker.io/library/node:20-bookworm-slim
 ARG NGINX_IMAGE=docker.io/library/nginx:1.27
 
-# The Camoufox release that the browsers' images carry, such as 152.0.4-beta.30. With "none" they have Debian's Firefox
-# alone. CAMOUFOX_SHA256 is needed for releases that scripts/camoufox.sha256 does not list.
+# The Camoufox release in the images with browsers, such as 152.0.4-beta.30. With "none" they have only Debian's Firefox.
+# CAMOUFOX_SHA256 is needed for releases that are not in scripts/camoufox.sha256.
 ARG CAMOUFOX=152.0.4-beta.30
 ARG CAMOUFOX_SHA256=
 ARG CAMOUFOX_BASE_URL=
 
-# What the labels and `camofleet --version` say of the source. The version is that of Cargo.toml.
+# The source in the labels and in `camofleet --version`. The version is that of Cargo.toml.
 ARG VERSION=unknown
 ARG CAMOFLEET_COMMIT=unknown
 
@@ -37,7 +37,7 @@ RUN --mount=type=cache,target=/root/.npm npm ci --no-audit --no-fund
 COPY frontend/ ./
 RUN npm run build
 
-# ---- the binary, which carries them ----
+# ---- the binary, which embeds them ----
 FROM ${RUST_IMAGE} AS binary
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
@@ -45,7 +45,7 @@ COPY api/Cargo.toml api/
 COPY actors/Cargo.toml actors/
 COPY web/Cargo.toml web/build.rs web/
 COPY fleet/Cargo.toml fleet/
-# Empty crates of the same names: this layer holds the compiled dependencies until a manifest changes.
+# Empty crates with the same names, so that this layer caches the compiled dependencies until a manifest changes.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     mkdir -p api/src actors/src web/src web/benches fleet/src \
     && touch api/src/lib.rs actors/src/lib.rs web/src/lib.rs \
@@ -57,7 +57,7 @@ COPY web/ web/
 COPY fleet/ fleet/
 COPY --from=panel /src/frontend/dist frontend/dist
 ARG CAMOFLEET_COMMIT
-# Cargo goes by dates, and the sources are older than the empty crates.
+# Cargo compares modification times, and the sources are older than the empty crates.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     find api actors web fleet -name '*.rs' -exec touch {} + \
     && CAMOFLEET_COMMIT=${CAMOFLEET_COMMIT} cargo build --release --locked --package camofleet \
@@ -66,7 +66,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 
 # ---- the Node side of it, which hosts Playwright's servers ----
 FROM ${NODE_IMAGE} AS driver
-# For the native module of camoufox-js, where there is no built one for this machine.
+# For the native module of camoufox-js, if there is no prebuilt one for this architecture.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends build-essential python3 \
     && apt-get clean && rm -rf /var/lib/apt/lists/*
@@ -77,10 +77,10 @@ RUN --mount=type=cache,target=/root/.npm \
     if [ "$CAMOUFOX" = none ]; then \
       npm ci --no-audit --no-fund --omit=dev --omit=optional; \
     else \
-      # Node's own headers, where the image has them, save a download.
+      # Using Node's headers of the image, if it has them, saves a download.
       if [ -d /usr/local/include/node ]; then export npm_config_nodedir=/usr/local; fi; \
       npm ci --no-audit --no-fund --omit=dev \
-      # npm passes over an optional package that can't be built; this image is nothing without it.
+      # npm skips optional packages that can't be built, but this image needs this one.
       && node -e 'new (require("better-sqlite3"))(":memory:")'; \
     fi
 COPY actors/driver/driver.mjs ./
@@ -99,13 +99,13 @@ ARG TARGETARCH
 RUN CAMOUFOX_SHA256=${CAMOUFOX_SHA256} CAMOUFOX_BASE_URL=${CAMOUFOX_BASE_URL} TARGETARCH=${TARGETARCH} \
     /src/fetch-camoufox.sh "${CAMOUFOX}" /out/camoufox
 
-# ---- what all images begin with ----
+# ---- the base of all images ----
 FROM ${DEBIAN_IMAGE} AS base
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates tini \
     && apt-get clean && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 camofleet \
-    # The home belongs to root: it may be on a read-only file system, and camofleet then gives its browsers the run directory.
+    # The home directory belongs to root, since it may be read-only; camofleet's browsers use the run directory instead.
     && useradd --uid 10001 --gid 10001 --home-dir /home/camofleet --no-create-home --shell /usr/sbin/nologin camofleet \
     && mkdir /home/camofleet
 ENV HOME=/home/camofleet LANG=C.UTF-8
@@ -126,7 +126,7 @@ LABEL org.opencontainers.image.title="camofleet control" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${CAMOFLEET_COMMIT}"
 EXPOSE 9000
-# Alive is enough: control is as good as ever while one of its workers is not.
+# Only checks that it answers: control stays usable while one of its workers is unhealthy.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
     CMD camofleet health --alive --url "http://127.0.0.1:${CONTROL_PORT:-9000}"
 CMD ["control"]
@@ -184,8 +184,8 @@ CMD []
 FROM base AS browsers
 USER root
 # Debian updates its Firefox in the security suite, which some bases of the same name do not list.
-# The libraries beside firefox-esr are those that Camoufox asks for and Debian's Firefox does not, and the codecs without
-# which it plays no H.264. ffmpeg encodes the videos that clients record.
+# The libraries beside firefox-esr are those that only Camoufox depends on, and the codecs for H.264. ffmpeg encodes the
+# videos that clients record.
 RUN if ! grep -qsr bookworm-security /etc/apt; then \
       echo 'deb http://deb.debian.org/debian-security bookworm-security main' >/etc/apt/sources.list.d/security.list; \
     fi \
@@ -198,13 +198,13 @@ RUN if ! grep -qsr bookworm-security /etc/apt; then \
         fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji \
     && sed -i -E 's/^# ((en_US|en_GB|de_DE|es_ES|fr_FR|ru_RU)\.UTF-8 UTF-8)/\1/' /etc/locale.gen \
     && locale-gen \
-    # Layers keep whole seconds only, and a cache that is older than its fonts by a fraction is passed over.
+    # Layers store whole seconds only, and a font cache that is older than its fonts by a fraction would be ignored.
     && find /usr/share/fonts /usr/local/share/fonts -exec touch --no-dereference --date="@$(date +%s)" {} + \
     && fc-cache --system-only --force \
     && apt-get clean && rm -rf /var/lib/apt/lists/*
 COPY --from=driver /usr/local/bin/node /usr/local/bin/
 COPY --from=driver /out/driver /usr/local/lib/camofleet/driver
-# Where Camoufox' own installers put it for this user, and where camofleet looks.
+# Where Camoufox' own installers put it for this user, and where camofleet looks for it.
 COPY --from=camoufox /out/camoufox /home/camofleet/.cache/camoufox
 ENV LANG=en_US.UTF-8
 USER 10001:10001
@@ -258,7 +258,7 @@ RUN if ! grep -qsr bookworm-security /etc/apt; then \
         python3 python3-venv tigervnc-standalone-server tini x11vnc xauth xvfb \
     && apt-get clean && rm -rf /var/lib/apt/lists/* \
     && if command -v rustup >/dev/null; then rustup component add rustfmt clippy; fi \
-    # The checkout is mounted, and belongs to whoever has it.
+    # The checkout is mounted, and belongs to another user.
     && git config --system --add safe.directory '*'
 COPY --from=driver /usr/local/bin/node /usr/local/bin/
 COPY --from=driver /usr/local/lib/node_modules/ /usr/local/lib/node_modules/
@@ -271,7 +271,7 @@ CMD ["scripts/dev.sh", "--backend"]
 # ---- a whole fleet ----
 FROM screens AS fleet
 COPY --from=binary /out/camofleet /usr/local/bin/
-# Loopback of a container is out of reach; who may reach port 9000 is up to how it is published.
+# Loopback of a container can't be reached from outside; how port 9000 is published decides who can reach it.
 ENV CONTROL_HOST=0.0.0.0
 ARG VERSION
 ARG CAMOFLEET_COMMIT

@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 
-# All that a build of the pages reads: their sources and the packages that are installed.
+# The inputs of the pages' build: their sources and the installed packages.
 frontend_fingerprint() {
   {
     find frontend \( -name node_modules -o -name dist \) -prune -o -type f ! -name '*.tsbuildinfo' -print0 |

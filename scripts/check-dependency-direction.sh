@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Checks the one direction of dependencies, fleet → web → actors → api, and the same of the modules within a crate:
+# Checks the direction of dependencies, fleet → web → actors → api, and that of the modules within a crate:
 #
-#   api      words: no HTTP server or client, no actor, no operating system
-#   actors   knows no HTTP server, no command line and no settings file
+#   api      only data types: no HTTP server or client, no actor, no operating system
+#   actors   uses no HTTP server, no command line and no settings file
 #   web      starts no process, calls no other server, holds no Mutex
 #   fleet    reads settings and wires the parts; it has no handlers
 #
 #   scripts/check-dependency-direction.sh [ROOT]        checks a workspace, this one by default
-#   scripts/check-dependency-direction.sh --self-test   shows that each rule can be broken and is noticed
+#   scripts/check-dependency-direction.sh --self-test   breaks each rule, and checks that this is reported
 set -euo pipefail
 script=$(realpath "$0")
 
@@ -18,7 +18,7 @@ dependencies() {
   cargo tree --locked --package "$crate" --prefix none --format '{p}' "$@" | awk 'NR > 1 { print $1 }' | sort --unique
 }
 
-# forbid CRATE "what it must not have" LIST NAME…: complains about each name that is in the list.
+# forbid CRATE "what it must not have" LIST NAME…: reports each name that is in the list.
 forbid() {
   local crate=$1 list=$2 name
   shift 2
@@ -44,7 +44,7 @@ code() {
     '
 }
 
-# forbid_code DIRECTORY "what is wrong" PATTERN: complains about each line of code that matches.
+# forbid_code DIRECTORY "what is wrong" PATTERN: reports each line of code that matches.
 forbid_code() {
   # shellcheck disable=SC2016 # the dollar signs are awk's
   local directory=$1 complaint=$2 pattern=$3 found
@@ -56,14 +56,14 @@ forbid_code() {
   fi
 }
 
-# forbid_upward DIRECTORY LAYER…: complains about each module that imports from one above it, and about modules without a
+# forbid_upward DIRECTORY LAYER…: reports each module that imports from one above it, and modules without a
 # layer. The layers are modules, lowest first; a layer stands for all modules below it that are not named themselves.
 forbid_upward() {
   # shellcheck disable=SC2016 # the dollar signs are awk's
   local directory=$1 found
   shift
   found=$(code "$directory" | awk -v root="$directory/src/" -v layers="$*" '
-    # The place of the longest layer that a module belongs to; 0 where there is none.
+    # The position of the most specific layer of a module; 0 if there is none.
     function place(module) {
       while (module != "") {
         if (module in places) return places[module]
@@ -82,7 +82,7 @@ forbid_upward() {
       gsub(/\//, "::", module)
       own = place(module)
       if (!own && !(module in seen)) { seen[module] = 1; print module " has no layer" }
-      # crate::{a, b::C} is written out as crate::a crate::b::C.
+      # Expands crate::{a, b::C} to crate::a crate::b::C.
       if (match(text, /crate::\{[^}]*/)) {
         list = substr(text, RSTART + 8, RLENGTH - 8)
         gsub(/ *, */, " crate::", list)
@@ -162,7 +162,7 @@ fixture_crate() {
   : >"$directory/src/lib.rs"
 }
 
-# expect OUTCOME "case" COMMAND: runs COMMAND in a fresh fixture, then the check, which must say OUTCOME ("" is fine).
+# expect OUTCOME "case" COMMAND: runs COMMAND in a fresh fixture, then the check, which must print OUTCOME ("": succeed).
 expect() {
   local expected=$1 case=$2 output status=0
   shift 2

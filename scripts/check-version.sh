@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Checks that whatever states camofleet's version states the one in Cargo.toml, under [workspace.package].
+# Checks that all files have camofleet's version from Cargo.toml, under [workspace.package].
 #
 #   scripts/check-version.sh            the check, a part of `make lint`
-#   scripts/check-version.sh --write    makes everything follow after Cargo.toml was changed
+#   scripts/check-version.sh --write    updates all files after a change of Cargo.toml
 #   scripts/check-version.sh --print    prints the version
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,8 +13,8 @@ version=$(sed -n '/^\[workspace\.package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' Ca
 [ -n "$version" ] || fail 'Cargo.toml states no version under [workspace.package]'
 status=0
 
-# Holds the lines of a file that begin with an extended regular expression to the version; with a third argument, only
-# those within a range of lines.
+# Checks or updates the version in the lines of a file that begin with an extended regular expression; with a third argument,
+# only in a range of lines.
 follow() {
   local file=$1 before=$2 range=${3:-1,$} stated
   if [ "$mode" = --write ]; then sed -E -i "${range}s/^(${before}\"?)[^\",]+/\1$version/" "$file"; fi

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# One way to a container engine for the scripts and tests of this checkout, whichever there is: Docker with its compose
-# plugin, Podman with podman-compose, or a script that takes the first four words itself.
+# A common interface of container engines for the scripts and tests of this checkout: Docker with its compose plugin, Podman
+# with podman-compose, or a script that implements the four commands itself.
 #
-#   scripts/containers.sh setup                 makes sure that there is one, and prints which
+#   scripts/containers.sh setup                 checks that there is one, and prints which
 #   scripts/containers.sh build ARGS            docker build ARGS
 #   scripts/containers.sh compose ARGS          docker compose ARGS
 #   scripts/containers.sh engine ARGS           docker ARGS
 #
-#   CONTAINERS_TOOL   such a script: it knows setup, build and compose, and leaves a `podman` behind
+#   CONTAINERS_TOOL   such a script: it implements setup, build and compose, and provides a `podman`
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/scripts/lib.sh"

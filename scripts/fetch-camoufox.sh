@@ -1,10 +1,10 @@
 #!/bin/sh
-# Fetches a Camoufox of its GitHub releases, checks it and unpacks it. Needs curl, unzip and sha256sum.
+# Downloads a Camoufox release from GitHub, verifies it and unpacks it. Needs curl, unzip and sha256sum.
 #
 #   scripts/fetch-camoufox.sh VERSION DIRECTORY     such as 152.0.4-beta.30; "none" leaves DIRECTORY empty
 #
 #   CAMOUFOX_SHA256     the archive's checksum; unset: the one in camoufox.sha256 beside this script
-#   CAMOUFOX_BASE_URL   where the releases are; unset: GitHub
+#   CAMOUFOX_BASE_URL   the base URL of the releases; unset: GitHub
 #   TARGETARCH          amd64 or arm64; unset: this machine's
 #   CAMOUFOX_RETRY_DELAY   seconds between two of six attempts; unset: 3
 set -eu
@@ -36,7 +36,7 @@ expected=${CAMOUFOX_SHA256:-$(awk -v name="$archive" '$2 == name { print $1 }' "
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-# A connection that stands still is as good as a lost one.
+# A stalled connection is aborted and retried like a lost one.
 curl --fail --silent --show-error --location --retry 5 --retry-all-errors --retry-delay "${CAMOUFOX_RETRY_DELAY:-3}" \
   --connect-timeout 20 --speed-limit 1024 --speed-time 60 --output "$scratch/$archive" "$url" ||
   fail "can't fetch $url; where GitHub can't be reached, name a mirror with CAMOUFOX_BASE_URL, or build with CAMOUFOX=none"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Builds the images of all targets, or of those named, and prints the size of each.
+# Builds the images of all targets, or of the named ones, and prints their sizes.
 #
 #   scripts/images.sh [TARGET…]
 #
 #   CAMOUFOX   the release of Camoufox, or none; unset: the Dockerfile's, or none where GitHub can't be reached
-#   REGISTRY   goes before the names, such as registry.example/team
+#   REGISTRY   the prefix of the names, such as registry.example/team
 #   TAG        latest
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -38,8 +38,8 @@ end_progress() {
   if is_live; then printf '\r\033[K'; fi
 }
 
-# Runs a command as one line of output: its name and how long it took. What the command prints is shown only
-# when it fails, because a screen of progress hides the one line that matters.
+# Runs a command and prints one line with its name and duration. Its output is shown only if it fails, because progress
+# messages would hide the relevant line.
 step() {
   local name=$1 log reporter status=0 started=$SECONDS
   shift
@@ -96,7 +96,7 @@ break_off() {
   exit "$1"
 }
 
-# Says in one line why there is no going on.
+# Prints an error of one line and exits.
 fail() {
   printf 'error: %s\n' "$*" >&2
   exit 1

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every lint to its end and fails if one did.
+# Runs all lints, and fails if one of them failed.
 # shellcheck disable=SC2317 # the functions are called by lane
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,7 +15,7 @@ lint_rust() {
 
 lint_others() {
   local directory status=0
-  # That of docs builds the site and checks its links.
+  # The lint of docs builds the site and checks its links.
   for directory in frontend actors/driver fleet/tests/e2e fleet/tests/containers docs; do
     if has_npm_script "$directory" lint; then
       step "npm run lint in $directory" npm --prefix "$directory" run lint || status=1
@@ -31,7 +31,7 @@ lint_others() {
 }
 
 status=0
-# The pages are part of the web crate, which doesn't compile without them.
+# The web crate embeds the pages, so it doesn't compile without them.
 scripts/build.sh --frontend || status=1
 lane lint_rust
 lane lint_others

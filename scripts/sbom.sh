@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Writes what camofleet is made of to target/sbom, as CycloneDX JSON: the binary, the Node driver and the panel, each with
-# what it ships, by the lock files. Tools of building and testing are left out.
+# Writes bills of materials to target/sbom, as CycloneDX JSON: of the binary, the Node driver and the panel, each with the
+# dependencies that it ships, from the lock files. Tools for building and testing are left out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -14,24 +14,24 @@ install_tools() {
   if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then return; fi
   step "installing cargo-cyclonedx" \
     cargo install --quiet --locked --root "$tools" --version "$cargo_cyclonedx" cargo-cyclonedx
-  # Its optional parts are for XML.
+  # Its optional dependencies are for XML.
   step "installing cyclonedx-npm" \
     npm install --prefix "$tools" --omit optional --no-audit --no-fund --loglevel error "@cyclonedx/cyclonedx-npm@$cyclonedx_npm"
   echo "$wanted" >"$stamp"
 }
 
-# It writes a file beside the manifest of each member of the workspace; the binary's has all that they need.
+# It writes a file beside each workspace member's manifest; the one of the binary contains all dependencies.
 rust_sbom() {
   local name=sbom-of-camofleet status=0
   "$tools/bin/cargo-cyclonedx" cyclonedx --format json --spec-version 1.5 --no-build-deps \
     --target x86_64-unknown-linux-gnu --override-filename "$name" || status=$?
-  # Where the checkout is says nothing about camofleet.
+  # The path of the checkout does not belong in it.
   if [ "$status" -eq 0 ]; then sed "s|$PWD|.|g" "fleet/$name.json" >"$output/camofleet.cdx.json"; fi
   rm -f {api,actors,web,fleet}/"$name.json"
   return "$status"
 }
 
-# Not by `npm sbom --omit dev`, which also omits what is needed by the package and by one of its tools, such as React.
+# Not with `npm sbom --omit dev`, which also omits packages that both the application and a tool need, such as React.
 npm_sbom() {
   local directory=$1 name=$2
   "$tools/node_modules/.bin/cyclonedx-npm" --package-lock-only --omit dev --spec-version 1.5 --mc-type application \

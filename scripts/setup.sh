@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs what is missing: Debian packages and, by lock file, npm and Python packages. Silent when nothing is.
+# Installs missing Debian packages and, from lock files, npm and Python packages. Silent if nothing is missing.
 #
-#   scripts/setup.sh            what building and running need
-#   scripts/setup.sh --tests    what tests and lints need as well
+#   scripts/setup.sh            for building and running
+#   scripts/setup.sh --tests    also for tests and lints
 #   scripts/setup.sh --dev      what make dev needs as well as building and running
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -36,7 +36,7 @@ require_toolchains() {
   [ "${version%%.*}" -ge 20 ] || fail "Node.js 20 or newer is needed; $(command -v node) is $version"
 }
 
-# A minimal Rust installation comes without the two.
+# A minimal Rust installation lacks these two.
 require_lint_tools() {
   local missing=()
   cargo fmt --version >/dev/null 2>&1 || missing+=(rustfmt)
@@ -57,7 +57,7 @@ apt_get() {
   local as_root=()
   if [ "$(id -u)" -ne 0 ]; then
     as_root=(sudo)
-    # Without a terminal nobody can type a password: better refused than waited for.
+    # Without a terminal nobody can type a password, so this fails instead of waiting.
     [ -t 2 ] || as_root+=(--non-interactive)
   fi
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get --quiet --option DPkg::Lock::Timeout=300 "$@"
@@ -65,7 +65,7 @@ apt_get() {
 
 install_packages() {
   if ! command -v dpkg-query >/dev/null; then
-    echo "note: not a Debian system, so these are yours to install: ${packages[*]}"
+    echo "note: not a Debian system, so install these yourself: ${packages[*]}"
     return
   fi
   local missing
@@ -80,7 +80,7 @@ install_packages() {
   step "installing ${missing[*]}" apt_get install --yes --no-install-recommends "${missing[@]}"
 }
 
-# What an installed node_modules was made from; native modules also depend on Node's version.
+# A fingerprint of the inputs of node_modules; native modules also depend on Node's version.
 npm_fingerprint() {
   { node --version; cat "$1/package.json" "$1/package-lock.json"; } | sha256sum
 }
@@ -92,12 +92,12 @@ install_npm_packages() {
   # The tests use the system's Chromium and Firefox.
   PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 step "installing the npm packages of $directory" \
     npm --prefix "$directory" ci --no-audit --no-fund --loglevel=error
-  # A package without dependencies gets no node_modules.
+  # npm creates no node_modules for a package without dependencies.
   mkdir -p "$directory/node_modules"
   npm_fingerprint "$directory" >"$stamp"
 }
 
-# What a virtual environment was made from; it is bound to its Python and to its place.
+# A fingerprint of the inputs of a virtual environment, which depends on its Python and its path.
 python_fingerprint() {
   { python3 --version; realpath "$1"; cat "$1/requirements.txt"; } | sha256sum
 }
@@ -105,7 +105,7 @@ python_fingerprint() {
 create_virtual_environment() {
   local directory=$1
   rm -rf "$directory/.venv"
-  # The list is complete: what is not in it is not installed.
+  # The list includes all dependencies, so nothing else is installed.
   python3 -m venv "$directory/.venv" &&
     "$directory/.venv/bin/pip" install --quiet --no-input --disable-pip-version-check --no-deps \
       --requirement "$directory/requirements.txt"
@@ -118,7 +118,7 @@ install_python_packages() {
   python_fingerprint "$directory" >"$stamp"
 }
 
-# nginx only as files: installed as a package it would start to serve this machine's port 80.
+# nginx is only unpacked: installing the package would start a server on this machine's port 80.
 unpack_nginx() {
   local directory=fleet/tests/e2e/.nginx
   command -v dpkg-deb >/dev/null || return 0
@@ -135,7 +135,7 @@ fetch_nginx() {
   return "$status"
 }
 
-# As root, apt would rather fetch as a user of its own, who may not write there.
+# As root, apt downloads as its own user, who can't write there.
 download_nginx() {
   (cd "$1" && apt-get --option APT::Sandbox::User="$(id -un)" download nginx nginx-common)
 }

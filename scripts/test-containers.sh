@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Builds the images and runs the tests of fleet/tests/containers against them: compose.yaml in each of its shapes, and
-# what fetches Camoufox. Takes down what it brought up, also when it fails or is broken off.
+# Builds the images and runs the tests of fleet/tests/containers against them: compose.yaml in each of its shapes, and the
+# download of Camoufox. Removes the containers that it started, also if it fails or is interrupted.
 #
 #   scripts/test-containers.sh [FILE…]     only these of fleet/tests/containers, such as split.test.mjs
 #
-#   SKIP_IMAGES=1   takes the images that are there
+#   SKIP_IMAGES=1   uses existing images
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -18,7 +18,7 @@ if [ -z "${SKIP_IMAGES:-}" ]; then scripts/images.sh; fi
 files=("$@")
 if [ ${#files[@]} -eq 0 ]; then files=(fetch-camoufox.test.mjs fleet.test.mjs split.test.mjs scale.test.mjs); fi
 
-# The tests take their containers down themselves. What is left when they are broken off is known by the project's name.
+# The tests remove their containers themselves. After an interruption, the remaining ones are found by the project's name.
 export TEST_PROJECT=camofleet-test-$$
 # shellcheck disable=SC2317 # called by the trap
 remove_leftovers() {

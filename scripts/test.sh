@@ -32,7 +32,7 @@ chosen() {
   [ ${#wanted[@]} -eq 0 ] || [[ " ${wanted[*]} " == *" $1 "* ]]
 }
 
-# A suite that hangs ends the run with what it printed so far, instead of never.
+# The time limit of a suite: one that hangs is ended, and its output so far is shown.
 longest=${LONGEST_SUITE:-30m}
 
 # How far a suite is: the number of results that it has printed.
@@ -75,8 +75,8 @@ break_off() {
   exit "$1"
 }
 
-# How many tests passed and failed, by the summaries of cargo test, node --test (TAP or spec), vitest and anything else
-# that prints TAP's, as the suites in Python do.
+# Counts passed and failed tests from the summaries of cargo test, node --test (TAP or spec), vitest, and the Python suites,
+# which print TAP.
 count_tests() {
   awk '
     /^test result:/              { passed += $4; failed += $6 }
@@ -87,7 +87,7 @@ count_tests() {
   ' "$1"
 }
 
-# The names of the tests that failed, a line each: of cargo test, of node --test's spec reporter, of vitest and of pytest.
+# The names of failed tests, one on each line: of cargo test, node --test's spec reporter, vitest and pytest.
 name_failures() {
   awk '
     /^test .* \.\.\. FAILED$/     { sub(/^test /, ""); sub(/ \.\.\. FAILED$/, ""); print }
@@ -104,7 +104,7 @@ result_of() {
   local suite=$1 status duration suite_passed suite_failed
   read -r status duration <"$logs/$suite.status"
   read -r suite_passed suite_failed < <(count_tests "$logs/$suite.log")
-  # A suite can also fail as a whole, by not compiling for instance, or by finding no test at all.
+  # A suite can also fail as a whole, for instance if it does not compile or finds no test.
   if [ "$suite_failed" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$suite_passed" -eq 0 ]; }; then suite_failed=1; fi
   echo "$suite_passed $suite_failed $status $duration"
 }
@@ -130,7 +130,7 @@ close() {
   [ "$status" -ne 124 ] || printf '… ended after %s\n' "$longest"
   without_progress "$logs/$suite.log" | tail -n 400
   printf -- '---- end of %s ----\n' "$suite"
-  # Once more at the very end, where it is looked for first.
+  # Repeated at the very end, where one looks first.
   names=$(name_failures "$logs/$suite.log")
   failures+=$(printf '%s\n' "${names:-as a whole, with status $status}" | sed "s/^/failed: $suite: /")$'\n'
 }

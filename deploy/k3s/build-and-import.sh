@@ -1,30 +1,30 @@
 #!/usr/bin/env bash
-# Builds the images of this checkout on a k3s node, gives them to its containerd, and installs or upgrades the chart
-# with them. No registry is needed. On a cluster of several nodes, run it with --skip-helm on each that may get pods.
+# Builds the images of this checkout on a k3s node, imports them into its containerd, and installs or upgrades the chart
+# with them. No registry is needed. In a cluster of several nodes, run it with --skip-helm on each node that may get pods.
 #
 #   deploy/k3s/build-and-import.sh [OPTION…] [-- ARGUMENT OF helm…]
 #
-#   --dry-run            prints the commands that change something, and runs none of them
+#   --dry-run            prints the commands that would change something instead of running them
 #   --release NAME       camofleet
 #   --namespace NAME     camofleet
 #   --tag TAG            the images' tag; by default the commit, so that an upgrade starts new pods
-#   --skip-build         imports the images of that tag that were built before
+#   --skip-build         imports images of that tag that were built before
 #   --skip-helm          builds and imports only
 #   --help
 #
 #   deploy/k3s/build-and-import.sh -- --values my-values.yaml --set ingress.enabled=true
 #
-# CAMOUFOX and CONTAINERS_TOOL are those of `make images`. It runs as you, and asks sudo for the import alone. The
-# checkout is taken as it is: nothing is fetched, and nothing of it is thrown away. Images of earlier tags stay where
-# they are until k3s needs their room.
+# CAMOUFOX and CONTAINERS_TOOL are as for `make images`. It runs as you, and uses sudo only for the import. The
+# checkout is used as it is: nothing is fetched or discarded. Images of earlier tags are kept until k3s needs the disk
+# space.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$root"
 . scripts/lib.sh
 
-# What the chart's pods are made of.
+# The images of the chart's pods.
 targets=(ui control worker runner runner-vnc gateway)
-# The name that containerd gives to images without a registry, and that the chart's names therefore mean.
+# The prefix that containerd adds to image names without a registry, as in the chart.
 registry=docker.io/library
 
 dry_run=false
@@ -63,14 +63,14 @@ done
 
 if [ -z "$tag" ]; then
   tag=$(git rev-parse --short=12 HEAD) || fail "this is no git checkout: name the images' tag with --tag"
-  # Two states of a checkout with changes are not to share a name.
+  # Different states of a modified checkout must not share a tag.
   if [ -n "$(git status --porcelain)" ]; then tag+=-$(date +%Y%m%d%H%M%S); fi
 fi
 
 # Runs a command, or prints it.
 run() {
   if $dry_run; then
-    # Quoted where the shell would need it.
+    # Quoted for the shell where needed.
     printf '%q ' "$@"
     echo
   else
@@ -102,7 +102,7 @@ for target in "${targets[@]}"; do
 done
 
 if $helm; then
-  # Where helm was told nothing, k3s' own configuration is meant.
+  # Without another configuration, helm uses that of k3s.
   if [ -z "${KUBECONFIG:-}" ] && [ ! -e "$HOME/.kube/config" ]; then
     export KUBECONFIG=/etc/rancher/k3s/k3s.yaml
     $dry_run || [ -r "$KUBECONFIG" ] || fail "$KUBECONFIG can't be read; make one of your own: \

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The healthcheck of the image `ui`, which need not have curl: whether nginx hands out the panel.
+# The healthcheck of the image `ui`: whether nginx serves the panel. Does not need curl.
 set -euo pipefail
 exec 3<>"/dev/tcp/127.0.0.1/${PANEL_LISTEN##*:}"
 printf 'GET / HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3
