@@ -1,4 +1,4 @@
-"""The chart, rendered by Helm's own engine."""
+"""Renders the chart with Helm's own engine."""
 import copy
 import functools
 import json
@@ -15,7 +15,7 @@ NAME = "camofleet-camo-fleet"
 
 
 def render_text(values):
-    """The rendered templates: their file names and texts, without those that are empty."""
+    """The rendered templates by file name, without empty ones."""
     with helm.Chart.load(CHART) as chart:
         rendered = chart.render(values, name=RELEASE, namespace=NAMESPACE)
     return {Path(path).name: text for path, text in rendered.items() if text.strip()}
@@ -28,19 +28,19 @@ def _render(values):
 
 
 def render(values=None):
-    """All objects that these values lead to."""
+    """All objects rendered from these values."""
     return copy.deepcopy(_render(json.dumps(values or {}, sort_keys=True)))
 
 
 def find(objects, kind, name):
-    """The object of this kind and name; None where there is none. Names are those after the release's."""
+    """The object of this kind and name, given without the release's name; None if there is none."""
     found = [item for item in objects if (item["kind"], item["metadata"]["name"]) == (kind, f"{NAME}-{name}")]
     assert len(found) < 2, f"{kind} {name} is there {len(found)} times"
     return found[0] if found else None
 
 
 def pod_specs(objects):
-    """The pods of all workloads: the component and the spec."""
+    """The pods of all workloads, as component and spec."""
     for item in objects:
         if item["kind"] == "Deployment":
             labels = item["spec"]["template"]["metadata"]["labels"]
@@ -50,14 +50,14 @@ def pod_specs(objects):
 
 
 def containers(objects):
-    """All containers: their component, name and the container."""
+    """All containers, as component, name and container."""
     for component, spec in pod_specs(objects):
         for container in spec["containers"]:
             yield component, container["name"], container
 
 
 def environment(objects, container):
-    """A container's environment variables as Kubernetes would set them; Secrets and fields get stand-ins."""
+    """A container's environment variables as Kubernetes would set them; Secrets and fields get placeholders."""
     config_maps = {item["metadata"]["name"]: item["data"] for item in objects if item["kind"] == "ConfigMap"}
     variables = {}
     for source in container.get("envFrom", []):

@@ -1,4 +1,4 @@
-"""A stand-in for a cluster's API: it has the objects that a test gives it, for Helm's `lookup`."""
+"""A fake cluster API for Helm's `lookup`, with the objects that a test passes."""
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -7,12 +7,12 @@ from pathlib import Path
 import helm_python as helm
 from chart import CHART, NAMESPACE, RELEASE
 
-# What it knows, by API version: each kind and its name in URLs.
+# The supported kinds by API version, with their names in URLs.
 RESOURCES = {"apps/v1": {"Deployment": "deployments"}, "v1": {"Secret": "secrets"}}
 
 
 class Cluster:
-    """Serves on loopback while it is open."""
+    """Serves on loopback while it is open as a context manager."""
 
     def __init__(self, *objects):
         self.objects = {}
@@ -61,7 +61,7 @@ class Cluster:
         self.server.server_close()
 
     def render_text(self, values):
-        """The templates as an upgrade of the release renders them here: their file names and texts."""
+        """The templates by file name, as an upgrade of the release renders them here."""
         kubeconfig = {
             "apiVersion": "v1", "kind": "Config", "current-context": "a",
             "clusters": [{"name": "a", "cluster": {"server": self.url}}],

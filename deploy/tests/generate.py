@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes deploy/k8s, which is made from the chart.
+"""Generates deploy/k8s from the chart.
 
 Called by `make k8s-manifests`.
 """
@@ -11,7 +11,7 @@ from chart import DEPLOY, render_text
 
 K8S = DEPLOY / "k8s"
 HEADER = "# Made from deploy/helm/camo-fleet by `make k8s-manifests`, with deploy/k8s/values.yaml. Changes belong there.\n"
-# Which templates make which file.
+# The templates of each file.
 FILES = {
     "ui.yaml": ["ui-deployment.yaml", "ui-service.yaml"],
     "control.yaml": ["control-rbac.yaml", "control-configmap.yaml", "control-deployment.yaml", "control-service.yaml"],
@@ -20,19 +20,19 @@ FILES = {
     "ingress.yaml": ["ingress.yaml"],
 }
 NOT_INSTALLED = {"NOTES.txt", "health.yaml"}
-# Helm would look for its own releases by these.
+# Labels and annotations by which Helm identifies releases.
 HELM_LABELS = re.compile(r"^ *(app\.kubernetes\.io/managed-by|helm\.sh/chart): .*\n", re.MULTILINE)
 
 
 def generated():
-    """Every file that is made, with its text."""
+    """Every generated file with its text."""
     templates = render_text(yaml.safe_load((K8S / "values.yaml").read_text()))
     files = {}
     for name, sources in FILES.items():
         documents = [HELM_LABELS.sub("", templates.pop(source)).strip() for source in sources]
         files[K8S / name] = HEADER + "\n---\n".join(documents) + "\n"
     if left := set(templates) - NOT_INSTALLED:
-        raise SystemExit(f"no file of deploy/k8s has what these templates make: {', '.join(sorted(left))}")
+        raise SystemExit(f"these templates belong to no file of deploy/k8s: {', '.join(sorted(left))}")
     return files
 
 

@@ -1,4 +1,4 @@
-"""What the chart promises: names, ports, safety, and parts that fit together."""
+"""The chart's names, ports, security settings and internal references."""
 import re
 from pathlib import Path
 
@@ -20,9 +20,9 @@ def control_json(values, setting):
     return yaml.safe_load(find(render(values), "ConfigMap", "control")["data"][setting])
 
 
-def test_helm_finds_nothing_to_complain_of(values):
+def test_helm_lint_reports_nothing(values):
     report = helm.lint(CHART, values, strict=True)
-    # Severity 1 is a hint: a chart without an icon.
+    # Severity 1 is informational: a chart without an icon.
     complaints = [message for message in report["messages"] if message["severity"] > 1]
     assert report["errors"] == [] and complaints == []
 
@@ -33,26 +33,26 @@ def test_version_is_that_of_the_binary():
     assert (chart["version"], chart["appVersion"]) == (version, version)
 
 
-def test_every_value_is_explained_and_known_to_the_schema():
+def test_every_value_has_a_comment_and_is_in_the_schema():
     lines = (CHART / "values.yaml").read_text().splitlines()
     unexplained = []
     for number, line in enumerate(lines):
         if not re.match(r" *[A-Za-z]\w*:", line) or line.rstrip().endswith(":"):
             continue
-        # The comment is above it, or above the run of values that it stands for.
+        # The comment is above it, or above the group of values that it belongs to.
         above = number - 1
         while re.match(r" *[A-Za-z]\w*: *\S", lines[above]):
             above -= 1
         if not lines[above].lstrip().startswith("#"):
             unexplained.append(line.strip())
-    # What requests and limits are is Kubernetes' own matter; the lists of networks stand below their comment.
+    # Requests and limits are documented by Kubernetes; the lists of networks are below a common comment.
     assert [line for line in unexplained if not re.match(r"(requests|limits|matchLabels|ipv4|ipv6):", line)] == []
     with helm.Chart.load(CHART) as chart:
         chart.validate_schema(chart.values)
 
 
 @pytest.mark.parametrize("mode", ["static", "dns", "kubernetes"])
-def test_services_have_the_names_and_ports_that_ingress_rules_count_on(mode):
+def test_services_have_the_names_and_ports_that_ingress_rules_use(mode):
     objects = render({"discovery": {"mode": mode}})
     ports = {
         item["metadata"]["name"]: [port["port"] for port in item["spec"]["ports"]]
@@ -79,14 +79,14 @@ def test_live_views_of_one_pod_have_addresses_within_the_cluster():
     ]  # fmt: skip
 
 
-def test_public_addresses_of_live_views_are_told_to_control():
+def test_public_addresses_of_live_views_are_passed_to_control():
     worker = control_json({"workerVnc": {"controlOverrides": LIVE_VIEWS}}, "CONTROL_WORKERS")[1]
     assert (worker["vnc_ws"], worker["vnc_http"]) == (LIVE_VIEWS["ws"], LIVE_VIEWS["http"])
 
 
 @pytest.mark.parametrize("component", ["worker", "workerVnc"])
 @pytest.mark.parametrize("change", [{"replicaCount": 2}, {"autoscaling": {"enabled": True}}], ids=["replicas", "autoscaling"])
-def test_several_pods_are_found_by_dns_where_control_may_ask_nobody(component, change):
+def test_several_pods_are_found_by_dns_where_control_has_no_access_to_the_api(component, change):
     values = {component: change, "rbac": {"create": False}}
     records = control_json(values, "CONTROL_DISCOVERY")
     assert records == [
@@ -102,7 +102,7 @@ def test_several_pods_are_found_by_dns_where_control_may_ask_nobody(component, c
 
 
 @pytest.mark.parametrize("pods", [1, 3])
-def test_pods_are_watched_by_default_with_the_rights_for_that_and_replaced_one_by_one(pods):
+def test_pods_are_watched_by_default_with_the_needed_rights_and_replaced_one_by_one(pods):
     objects = render({"worker": {"replicaCount": pods}})
     data = find(objects, "ConfigMap", "control")["data"]
     assert yaml.safe_load(data["CONTROL_DISCOVERY"]) == [
@@ -112,11 +112,11 @@ def test_pods_are_watched_by_default_with_the_rights_for_that_and_replaced_one_b
     assert "CONTROL_DISCOVERY_INTERVAL_SECONDS" not in data and "CONTROL_WORKERS" not in data
     for component in ("worker", "worker-vnc"):
         service = find(objects, "Service", component)["spec"]
-        # The URL has the port of the pods, whichever the Service has.
+        # The URL has the port of the pods, which may differ from the Service's.
         assert service["ports"][0]["targetPort"] == "http" and service["publishNotReadyAddresses"] is True
         deployment = find(objects, "Deployment", component)["spec"]
         assert deployment["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}}
-        # More than the longest wait before a watch that broke is resumed.
+        # More than the longest time until a broken watch is resumed.
         assert deployment["minReadySeconds"] > 5
     role, binding = find(objects, "Role", "control"), find(objects, "RoleBinding", "control")
     assert role["rules"] == [{"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["get", "list", "watch"]}]
@@ -135,20 +135,20 @@ def test_pods_are_watched_by_default_with_the_rights_for_that_and_replaced_one_b
     ],
     ids=["no rights", "addresses of one pod", "VNC on loopback", "workers of one's own"],
 )
-def test_what_fits_one_pod_only_stays_as_it_was(values):
+def test_values_that_fit_only_one_pod_disable_discovery(values):
     objects = render(values)
     assert "CONTROL_DISCOVERY" not in find(objects, "ConfigMap", "control")["data"]
     assert find(objects, "Role", "control") is None
 
 
-def test_a_service_account_of_ones_own_is_taken():
+def test_an_existing_service_account_is_used():
     objects = render({"rbac": {"create": False, "serviceAccountName": "mine"}})
     assert "kubernetes://" in find(objects, "ConfigMap", "control")["data"]["CONTROL_DISCOVERY"]
     assert find(objects, "Deployment", "control")["spec"]["template"]["spec"]["serviceAccountName"] == "mine"
     assert not [item for item in objects if item["kind"] in ("Role", "RoleBinding", "ServiceAccount")]
 
 
-def test_one_pod_is_never_two_behind_one_address():
+def test_without_discovery_a_rollout_never_runs_two_pods_behind_one_address():
     objects = render({"discovery": {"mode": "static"}})
     strategies = [find(objects, "Deployment", name)["spec"]["strategy"]["type"] for name in ("worker", "worker-vnc")]
     assert strategies == ["Recreate", "Recreate"]
@@ -171,7 +171,7 @@ def test_ids_and_ports_of_live_views_agree(objects):
         assert not runner["RUNNER_VNC_BIND"].startswith("127.")
 
 
-def test_panel_leads_live_views_to_who_has_them():
+def test_panel_proxies_live_views_to_the_service_that_serves_them():
     where = {}
     for name in ("static", "default", "everything"):
         ui = settings(render(VALUES[name]), "ui", "ui")
@@ -181,7 +181,7 @@ def test_panel_leads_live_views_to_who_has_them():
     assert where["default"] == where["everything"] == "http://camofleet-camo-fleet-control.camofleet.svc.cluster.local:9000"
 
 
-def test_every_pod_is_confined(objects):
+def test_every_pod_has_a_restricted_security_context(objects):
     for component, spec in pod_specs(objects):
         context = spec["securityContext"]
         assert (context["runAsNonRoot"], context["runAsUser"], context["seccompProfile"]["type"]) == (True, 10001, "RuntimeDefault"), component
@@ -193,7 +193,7 @@ def test_every_pod_is_confined(objects):
             assert container["resources"]["limits"]["memory"] and container["resources"]["requests"]["memory"]
 
 
-def test_only_control_may_speak_to_kubernetes_and_only_of_what_it_does(values, objects):
+def test_only_control_has_access_to_the_kubernetes_api_and_only_to_what_it_uses(values, objects):
     data = find(objects, "ConfigMap", "control")["data"]
     costs, watches = "CONTROL_POD_DELETION_COST" in data, "kubernetes://" in data.get("CONTROL_DISCOVERY", "")
     for component, spec in pod_specs(objects):
@@ -212,7 +212,7 @@ def test_browsers_have_shared_memory_and_a_run_directory_in_memory(objects):
             volumes = {volume["name"]: volume["emptyDir"] for volume in spec["volumes"]}
             mounts = {mount["mountPath"]: volumes[mount["name"]] for mount in container["volumeMounts"]}
             assert mounts["/dev/shm"] == {"medium": "Memory", "sizeLimit": "2Gi"}
-            # Below the volume, which belongs to root: the runner takes only a directory of its own user.
+            # Below the volume, which belongs to root, because the runner requires a directory of its own user.
             run_directory = Path(settings(objects, component, "runner")["RUNNER_RUN_DIR"])
             assert mounts[str(run_directory.parent)]["medium"] == "Memory" and str(run_directory) not in mounts
             assert "/tmp" in mounts
@@ -245,10 +245,10 @@ def test_commands_exist_in_the_binary(objects):
         usage = camofleet(command[1], "--help")
         assert usage.returncode == 0, f"camofleet {command[1]}: {usage.stderr}"
         for option in (argument for argument in command if argument.startswith("--")):
-            assert option in usage.stdout, f"camofleet {command[1]} knows no {option}"
+            assert option in usage.stdout, f"camofleet {command[1]} has no option {option}"
 
 
-def test_what_refers_to_something_finds_it(objects):
+def test_references_between_objects_resolve(objects):
     named = {(item["kind"], item["metadata"]["name"]) for item in objects}
     pods = [item["spec"]["template"] for item in objects if item["kind"] == "Deployment"]
     ports = {}
@@ -281,7 +281,7 @@ def test_what_refers_to_something_finds_it(objects):
         assert all(port in ports[name] for name, port in used), used
 
 
-def test_a_change_of_the_settings_starts_control_anew():
+def test_a_change_of_the_settings_restarts_control():
     sums = [
         find(render(values), "Deployment", "control")["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
         for values in ({}, {}, {"control": {"placement": "least_sessions"}})
@@ -289,7 +289,7 @@ def test_a_change_of_the_settings_starts_control_anew():
     assert sums[0] == sums[1] != sums[2]
 
 
-def test_images_come_from_where_they_are_said_to():
+def test_images_come_from_the_configured_registry():
     images = {container["image"] for _, _, container in containers(render(VALUES["public"]))}
     assert images == {
         f"registry.example.com/team/camofleet-{name}:1.2.3"
@@ -297,7 +297,7 @@ def test_images_come_from_where_they_are_said_to():
     }
 
 
-def test_own_variables_win():
+def test_extra_variables_override_the_chart_s():
     objects = render(VALUES["public"])
     assert settings(objects, "worker-vnc", "gateway")["MAX_CONCURRENT_SESSIONS"] == "200"
     assert settings(objects, "worker", "runner")["RUNNER_START_URL_WAIT"] == "none"
@@ -305,7 +305,7 @@ def test_own_variables_win():
     assert settings(objects, "control", "control")["CONTROL_API_TOKEN"]
 
 
-def test_installs_nothing_that_the_cluster_may_not_have_unless_told_to():
+def test_custom_resources_are_installed_only_if_enabled():
     groups = {item["apiVersion"] for item in render({"rbac": {"create": False}})}
     assert groups == {"v1", "apps/v1"}
     assert {item["apiVersion"] for item in render({})} - groups == {"rbac.authorization.k8s.io/v1"}

@@ -1,4 +1,4 @@
-"""What the documents say of the chart is so."""
+"""The documents' statements about the chart are correct."""
 import functools
 import re
 
@@ -7,7 +7,7 @@ import yaml
 from chart import CHART, DEPLOY, REPOSITORY
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
-# By language; a page that is in one alone is an English one.
+# By language; pages that exist in only one language are English.
 DOCUMENTS = {
     "en": [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")), *sorted((REPOSITORY / "docs/adr").glob("*.md"))],
     "ru": [REPOSITORY / "README.ru.md", *sorted((REPOSITORY / "docs/ru").glob("*.md"))],
@@ -17,7 +17,7 @@ NAME = r"[a-z]\w*(?:\.\w+)+"
 
 @pytest.fixture(params=DOCUMENTS)
 def text(request):
-    """All that is written in a language."""
+    """The text of all documents in a language."""
     return "\n".join(path.read_text() for path in DOCUMENTS[request.param])
 
 
@@ -25,22 +25,22 @@ def value(name):
     return functools.reduce(lambda values, key: values[key], name.split("."), VALUES)
 
 
-def test_values_have_the_names_and_defaults_that_the_table_says(text):
+def test_values_have_the_names_and_defaults_of_the_tables(text):
     rows = re.findall(rf"^\| (`{NAME}`(?:, `[\w.]+`)*) \| (.+?) \|", text, re.MULTILINE)
     checked = 0
     for names, defaults in rows:
         names = re.findall(r"`([\w.]+)`", names)
         if names[0].split(".")[0] not in VALUES:
             continue
-        # A name that begins with a dot is a sibling of the one before.
+        # A name that begins with a dot is a sibling of the previous one.
         full = [name if not name.startswith(".") else names[0].rsplit(".", 1)[0] + name for name in names]
-        said = re.findall(r"`([^`]+)`", defaults)
+        documented = re.findall(r"`([^`]+)`", defaults)
         for number, name in enumerate(full):
-            if said:
-                expected = said[number] if len(said) > 1 else said[0]
+            if documented:
+                expected = documented[number] if len(documented) > 1 else documented[0]
                 assert value(name) == yaml.safe_load(expected), f"{name} is {value(name)}"
             else:
-                assert not value(name), f"{name} is {value(name)}, and said to be {defaults}"
+                assert not value(name), f"{name} is {value(name)}, and but documented as {defaults}"
             checked += 1
     assert checked > 10
 
@@ -59,7 +59,7 @@ def test_files_of_deploy_exist(text):
         assert (DEPLOY.parent / link).exists(), link
 
 
-def test_every_drain_of_a_node_gives_up_its_volumes_in_memory():
+def test_every_drain_of_a_node_deletes_its_volumes_in_memory():
     documents = [path for paths in DOCUMENTS.values() for path in paths]
     commands = [line for path in documents for line in path.read_text().splitlines() if "kubectl drain" in line]
     assert len(commands) >= len(DOCUMENTS)

@@ -1,4 +1,4 @@
-"""Everything is what Kubernetes, and the operators whose resources are used, expect."""
+"""All objects are valid for Kubernetes, and for the operators whose resources are used."""
 import functools
 import json
 import shutil
@@ -13,7 +13,7 @@ from conftest import HERE
 from generate import generated
 from kubernetes_validate import utils
 
-# The schemas of a version are megabytes, read anew for each object.
+# Cached, because the schemas of a version are megabytes, and would be read again for each object.
 utils.schema_contents = functools.lru_cache(None)(utils.schema_contents)
 
 OLDEST = yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"].removeprefix(">=").removesuffix("-0")
@@ -23,7 +23,7 @@ CUSTOM = yaml.safe_load((HERE / "custom_resources.yaml").read_text())
 
 @functools.lru_cache(None)
 def validate_own(item, version):
-    """Many values lead to the same objects."""
+    """Validates with a cache, because many values render the same objects."""
     kubernetes_validate.validate(json.loads(item), version, strict=True)
 
 
@@ -43,11 +43,11 @@ def test_chart_fits_kubernetes(objects, version):
         validate(item, version)
 
 
-def test_the_oldest_kubernetes_of_the_chart_is_one_of_those():
+def test_the_oldest_supported_kubernetes_is_tested():
     assert VERSIONS[0].startswith(OLDEST.rsplit(".", 1)[0]) and len(VERSIONS) > 5
 
 
-def test_every_object_has_a_name_of_its_own_that_kubernetes_takes(objects):
+def test_every_object_has_a_unique_and_valid_name(objects):
     names = [(item["kind"], item["metadata"]["name"]) for item in objects]
     assert len(names) == len(set(names))
     for item in objects:
@@ -61,7 +61,7 @@ def assert_unique(names, where):
     assert len(names) == len(set(names)), f"{where}: {sorted(names)}"
 
 
-def test_what_the_api_server_checks_and_no_schema_says(objects):
+def test_rules_of_the_api_server_that_no_schema_has(objects):
     for component, spec in pod_specs(objects):
         ports = [port for container in spec["containers"] for port in container.get("ports", [])]
         assert_unique((port["name"] for port in ports), component)
@@ -88,7 +88,7 @@ def test_long_release_names_stay_within_bounds():
 
 
 @pytest.mark.parametrize("path", generated(), ids=lambda path: str(path.relative_to(DEPLOY)))
-def test_what_is_made_is_up_to_date(path):
+def test_generated_files_are_up_to_date(path):
     assert path.exists() and path.read_text() == generated()[path], "run `make k8s-manifests`"
 
 

@@ -1,4 +1,4 @@
-"""Who reaches whom where the chart's NetworkPolicies are in force."""
+"""Which connections the chart's NetworkPolicies allow."""
 import copy
 import ipaddress
 
@@ -48,7 +48,7 @@ def passes(rules, side, other, port):
 
 
 def reaches(objects, source, target, port):
-    """Whether a connection is let out at its source and in at its target: pods, or addresses outside of the cluster."""
+    """Whether a connection is allowed at its source and at its target: pods, or addresses outside of the cluster."""
     policies = [item["spec"] for item in objects if item["kind"] == "NetworkPolicy"]
     for own, other, kind, side in ((source, target, "Egress", "to"), (target, source, "Ingress", "from")):
         if isinstance(own, str) or own["namespace"] != HERE:
@@ -129,7 +129,7 @@ def test_reaches(objects, source, target, port, expected):
     assert reaches(objects, source, target, port) is expected
 
 
-def test_metadata_stays_closed_whatever_private_is():
+def test_metadata_is_blocked_whatever_the_private_networks_are():
     for private in ([], ["10.0.0.0/8"], ["169.254.0.0/16"]):
         for allowed in (True, False):
             policy = {"enabled": True, "allowPrivateNetworks": allowed, "privateNetworks": {"ipv4": private, "ipv6": []}}
@@ -138,8 +138,8 @@ def test_metadata_stays_closed_whatever_private_is():
             assert not reaches(objects, pod("worker"), METADATA_V6, 80)
 
 
-def test_exceptions_lie_within_their_networks():
-    """What Kubernetes asks for, and no schema says."""
+def test_exceptions_are_within_their_networks():
+    """Required by Kubernetes, but not part of the schema."""
     blocks = [
         peer["ipBlock"]
         for item in STATIC + WATCHED + DISCOVERED + OPEN
@@ -156,6 +156,6 @@ def test_exceptions_lie_within_their_networks():
             assert ipaddress.ip_network(part).subnet_of(whole) and part != block["cidr"], block
 
 
-def test_the_check_notices_a_policy_that_is_missing():
+def test_the_check_fails_without_a_policy():
     objects = [item for item in copy.deepcopy(STATIC) if item["metadata"]["name"] != "camofleet-camo-fleet-worker"]
     assert reaches(objects, STRANGER, pod("worker"), 8080)

@@ -1,4 +1,4 @@
-"""Dashboard, alerts and scaling ask for metrics that exist, with labels that they have."""
+"""Dashboard, alerts and autoscaling query metrics and labels that exist."""
 import json
 import re
 
@@ -10,7 +10,7 @@ from conftest import VALUES
 
 DASHBOARD = json.loads((CHART / "files/dashboard.json").read_text())
 ALERTS = yaml.safe_load((CHART / "files/alerts.yaml").read_text())
-# Put on by whoever scrapes, and by Prometheus on a histogram's buckets.
+# Labels that are added by the scrape, and by Prometheus to the buckets of histograms.
 SCRAPED = {"job", "instance", "namespace", "pod", "cluster"}
 DEFINITION = re.compile(
     r'\b(gauges?|counters|IntCounter::new|histograms?)\(\s*"(camofleet_\w+)",\s*"[^"]*",?\s*(?:&\[([^\]]*)\])?', re.DOTALL
@@ -18,7 +18,7 @@ DEFINITION = re.compile(
 
 
 def defined_metrics():
-    """Every series that the binary can show, with its labels, by what defines it."""
+    """Every series of the binary with its labels, from the definitions in the source."""
     series = {}
     for path in (REPOSITORY / "actors/src").rglob("*.rs"):
         for kind, name, labels in DEFINITION.findall(path.read_text()):
@@ -35,7 +35,7 @@ SERIES = defined_metrics()
 
 
 def check(query):
-    """That a query parses, and asks for series and labels that exist."""
+    """Checks that a query is valid, and that its series and labels exist."""
     query = query.replace("$__rate_interval", "5m").replace("$__range", "3h")
     parsed, grouped, selected = promql_parser.parse(query), set(), []
 
@@ -84,7 +84,7 @@ def test_panels_do_not_overlap():
     assert len(ids) == len(set(ids))
 
 
-def test_variables_ask_for_series_that_exist():
+def test_variables_query_series_that_exist():
     queries = [variable["query"]["query"] for variable in DASHBOARD["templating"]["list"] if variable["type"] == "query"]
     assert len(queries) == 2
     for query in queries:
@@ -99,7 +99,7 @@ def test_alert(rule):
     assert rule["labels"]["severity"] in ("critical", "warning", "info")
 
 
-def test_every_metric_is_shown_or_watched():
+def test_every_metric_is_in_the_dashboard_or_in_an_alert():
     used = " ".join(
         [target["expr"] for panel in PANELS for target in panel["targets"]] + [rule["expr"] for rule in RULES]
     )
@@ -107,7 +107,7 @@ def test_every_metric_is_shown_or_watched():
 
 
 def families():
-    """The metrics by the names that their definitions give them."""
+    """The names of the metrics, as in their definitions."""
     return {re.sub(r"_(bucket|sum|count)$", "", name) for name in SERIES}
 
 
@@ -126,7 +126,7 @@ def test_page_has_every_metric_and_an_alert_for_each(page):
 
 
 @pytest.mark.parametrize("name", ["everything", "keda-prometheus", "views-only-keda"])
-def test_keda_asks_for_metrics_that_exist(name):
+def test_keda_queries_metrics_that_exist(name):
     asked = 0
     for item in render(VALUES[name]):
         if item["kind"] == "ScaledObject":
@@ -136,7 +136,7 @@ def test_keda_asks_for_metrics_that_exist(name):
     assert asked == 2
 
 
-def test_scaler_asks_for_a_metric_that_exists():
+def test_hpa_queries_a_metric_that_exists():
     scaler = find(render(VALUES["hpa"]), "HorizontalPodAutoscaler", "worker-vnc")
     metric = scaler["spec"]["metrics"][0]["external"]["metric"]
     assert {expression["key"] for expression in metric["selector"]["matchExpressions"]} <= SERIES[metric["name"]]
@@ -150,7 +150,7 @@ def test_workers_with_live_views_alone_serve_all_demand():
     assert served == ['camofleet_fleet_demand{vnc="true"}', 'camofleet_fleet_demand{vnc="false"}']
 
 
-def test_a_metric_or_label_that_does_not_exist_is_noticed():
+def test_the_check_fails_for_a_metric_or_label_that_does_not_exist():
     for query in ("camofleet_session", 'camofleet_drivers{kind="a"}', "sum by (wrker) (camofleet_sessions)"):
         with pytest.raises(AssertionError):
             check(query)

@@ -1,4 +1,4 @@
-"""The original chart's values are read as this chart's own, one by one, and NOTES.txt says so."""
+"""The original chart's values are converted to this chart's, and NOTES.txt lists them."""
 import helm_python as helm
 import pytest
 from chart import CHART, containers, environment, find, render, render_text
@@ -8,7 +8,7 @@ IMAGE = {"repository": "mirror/runner", "tag": "7", "pullPolicy": "Always"}
 RESOURCES = {"requests": {"cpu": "2", "memory": "3Gi"}, "limits": {"memory": "4Gi"}}
 ENVIRONMENT = [{"name": "RUNNER_START_URL_WAIT", "value": "none"}]
 
-# What is given, what it means under this chart's own names, and how many names NOTES.txt lists.
+# The given values, the same under this chart's names, and how many names NOTES.txt lists.
 ALIASES = {
     "global.imageRegistry": ({"global": {"imageRegistry": "r.example/team"}}, {"image": {"registry": "r.example/team"}}),
     "global.imagePullSecrets": (
@@ -57,7 +57,7 @@ for _component in ("worker", "workerVnc"):
             {_component: {"sessionDefaults": {_name: _value}}}, {_component: _variables if _where == "worker" else {"runner": _variables}}
         )  # fmt: skip
 
-# What the original calls as this chart does.
+# Values with the same names in both charts.
 SHARED = {
     "control.publicApiPrefix": {"control": {"publicApiPrefix": "/fleet"}},
     "control.publicApiPrefix, empty": {"control": {"publicApiPrefix": ""}},
@@ -71,7 +71,7 @@ SHARED = {
 
 
 def notes(values):
-    """The sentences of NOTES.txt on the original's names."""
+    """The sentences of NOTES.txt about the original's names."""
     text = render_text(values)["NOTES.txt"]
     _, _, said = text.partition("Values under the names of the original chart")
     return [line.strip() for line in said.splitlines()[1:] if line.strip()]
@@ -108,14 +108,14 @@ def merged(left, right):
     return both
 
 
-def test_only_the_named_workers_are_told_to_control_where_the_original_named_them():
+def test_with_the_original_s_list_of_workers_control_gets_only_these():
     objects = render({"control": {"config": {"workers": OUTSIDE}}})
     control = next(environment(objects, found) for _, name, found in containers(objects) if name == "control")
     assert control["CONTROL_WORKERS"] == '[{"name":"outside","supports_vnc":false,"url":"http://192.0.2.7:8080"}]'
     assert "CONTROL_DISCOVERY" not in control
 
 
-def test_what_both_name_of_an_environment_is_there_once_in_the_order_of_both():
+def test_environment_variables_of_both_names_are_merged_in_order():
     own = {"runner": {"extraEnv": [{"name": "RUNNER_MAX_RESTARTS", "value": "1"}]}}
     objects = render({"worker": own | {"runnerExtraEnv": ENVIRONMENT, "disableWebrtc": False}})
     runner = next(found for component, name, found in containers(objects) if (component, name) == ("worker", "runner"))
@@ -123,7 +123,7 @@ def test_what_both_name_of_an_environment_is_there_once_in_the_order_of_both():
     assert names == ["RUNNER_MAX_RESTARTS", "RUNNER_START_URL_WAIT", "RUNNER_DISABLE_WEBRTC"]
 
 
-def test_services_and_what_leads_to_them_follow_the_ports():
+def test_services_and_references_to_them_follow_the_ports():
     ports = {"ui": 8081, "control": 9001, "worker": 8082, "workerVnc": 8083}
     values = {name: {"service": {"port": port}} for name, port in ports.items()}
     objects = render(merged(values, {"discovery": {"mode": "static"}, "ingress": {"enabled": True}, "workerVnc": {"gatewayPort": 7000}}))
@@ -155,7 +155,7 @@ def test_unknown_or_impossible(values, reason):
     assert reason in str(refusal.value)
 
 
-def test_every_template_reads_them_first():
+def test_every_template_converts_them_first():
     for path in (CHART / "templates").rglob("*"):
         if path.suffix in (".yaml", ".txt"):
             assert path.read_text().startswith('{{- include "camo-fleet.originals" . }}\n'), path.name

@@ -1,4 +1,4 @@
-"""Values that can't work are refused, with what is wrong."""
+"""Invalid values are rejected with the reason."""
 import helm_python as helm
 import pytest
 from chart import render

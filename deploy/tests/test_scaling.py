@@ -1,4 +1,4 @@
-"""How many pods there are, how they are replaced, and what they ask of their nodes."""
+"""The number of pods, their replacement, and their resource requests."""
 import decimal
 import re
 
@@ -8,9 +8,9 @@ from chart import NAME, containers, find, pod_specs, render
 from cluster import Cluster
 from conftest import VALUES
 
-# What a kubeadm control plane's own pods and DNS ask for on the same node, of two cores.
+# The requests of a kubeadm control plane and DNS on the same node, of two cores.
 CORES, TAKEN = decimal.Decimal(2), decimal.Decimal("0.95")
-# What is left for pods of a node with 4 GiB.
+# The memory for pods on a node with 4 GiB.
 MEMORY = 3300 * 2**20
 
 
@@ -29,13 +29,13 @@ def replicas_on(cluster, values, component):
     [(3, 3, 3), (7, 1, 7), (1, 3, 3), (0, 0, 0), (0, 2, 2)],
     ids=["turned on", "scaled out meanwhile", "too few", "scaled to nothing", "never below the least"],
 )
-def test_an_upgrade_with_autoscaling_leaves_the_pods_that_run(component, name, running, least, expected):
+def test_an_upgrade_with_autoscaling_keeps_the_number_of_pods(component, name, running, least, expected):
     values = {name: {"autoscaling": {"enabled": True, "minReplicas": least, "maxReplicas": 20}}}
     with Cluster(deployment(component, running)) as cluster:
         assert replicas_on(cluster, values, component) == expected
 
 
-def test_the_first_install_with_autoscaling_and_a_rendering_without_a_cluster_name_no_number():
+def test_the_first_install_with_autoscaling_and_a_rendering_without_a_cluster_have_no_replicas():
     values = {"worker": {"replicaCount": 3, "autoscaling": {"enabled": True, "minReplicas": 3}}}
     with Cluster() as cluster:
         assert replicas_on(cluster, values, "worker") is None
@@ -43,14 +43,14 @@ def test_the_first_install_with_autoscaling_and_a_rendering_without_a_cluster_na
     assert "replicas" not in find(render(values), "Deployment", "worker")["spec"]
 
 
-def test_pods_without_autoscaling_are_as_many_as_the_values_say_whoever_runs():
+def test_without_autoscaling_the_values_decide_the_number_of_pods():
     with Cluster(deployment("worker", 9)) as cluster:
         assert replicas_on(cluster, {"worker": {"replicaCount": 2}}, "worker") == 2
         assert not any("deployments" in path for path in cluster.asked)
 
 
 @pytest.mark.parametrize("least", [0, 1])
-def test_keda_is_told_only_what_it_uses(least):
+def test_keda_gets_only_settings_that_it_uses(least):
     values = {"worker": {"autoscaling": {"enabled": True, "minReplicas": least}}}
     scaled = find(render(values), "ScaledObject", "worker")["spec"]
     assert ("pollingInterval" in scaled, "cooldownPeriod" in scaled) == (least == 0, least == 0)
@@ -65,7 +65,7 @@ def test_a_pod_found_by_dns_replaces_another_only_when_its_record_is_everywhere(
         assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 
-def test_pods_that_are_not_found_wait_for_nothing():
+def test_pods_without_discovery_have_no_minimum_ready_time():
     for component in ("worker", "worker-vnc"):
         assert "minReadySeconds" not in find(render({"discovery": {"mode": "static"}}), "Deployment", component)["spec"]
 
@@ -80,7 +80,7 @@ def memory(quantity):
 
 
 def requests(objects, read, name):
-    """What each component's pods ask for together."""
+    """The total requests of each component's pods."""
     asked = {}
     for item in objects:
         if item["kind"] == "Deployment":
@@ -98,7 +98,7 @@ def test_the_defaults_fit_a_node_of_two_cores_while_a_pod_is_replaced():
         assert sum(asked.values()) + max(asked.values()) <= room, (name, asked)
 
 
-def test_every_container_asks_for_some_cpu():
+def test_every_container_requests_some_cpu():
     for name in VALUES:
         for component, called, container in containers(render(VALUES[name])):
             assert container["resources"]["requests"]["cpu"], (component, called)

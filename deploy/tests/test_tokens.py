@@ -1,4 +1,4 @@
-"""Tokens: made once and kept, or taken from a Secret, and given to each part that asks for one or brings one."""
+"""Tokens: created once and kept, or read from a Secret, and passed to each part that requires or sends one."""
 import base64
 import json
 import os
@@ -13,7 +13,7 @@ from cluster import Cluster
 from conftest import VALUES, settings_in_force
 
 SECRET = f"{NAME}-api-token"
-# Which setting of which container is which token.
+# The token settings of each container.
 CLIENTS = {("control", "control", "CONTROL_API_TOKEN"), ("worker-vnc", "gateway", "CONTROL_API_TOKEN")}
 WORKERS = {
     ("control", "control", "CONTROL_WORKERS_TOKEN"),
@@ -24,7 +24,7 @@ WORKERS = {
 
 
 def tokens(objects):
-    """Every variable that has a token: its container, its name, and the Secret and key that it comes from."""
+    """Every variable with a token, as its container and name, with the Secret and key that it comes from."""
     found = {}
     for component, name, container in containers(objects):
         for variable in container.get("env", []):
@@ -40,7 +40,7 @@ def made(cluster, values):
     return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
 
-def test_one_value_makes_tokens_that_no_other_release_has():
+def test_tokens_are_created_and_differ_between_releases():
     values = {"apiToken": {"create": True}}
     with Cluster() as cluster:
         one, two = made(cluster, values), made(cluster, values)
@@ -49,7 +49,7 @@ def test_one_value_makes_tokens_that_no_other_release_has():
     assert all(re.fullmatch(r"[A-Za-z0-9]{43}", token) for token in one.values())
 
 
-def test_upgrades_keep_the_tokens_that_were_made_and_add_what_is_new():
+def test_upgrades_keep_created_tokens_and_add_missing_ones():
     kept = base64.b64encode(b"kept-as-it-is").decode()
     live = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET}, "data": {"token": kept}}
     with Cluster(live) as cluster:
@@ -57,12 +57,12 @@ def test_upgrades_keep_the_tokens_that_were_made_and_add_what_is_new():
     assert tokens_now["token"] == "kept-as-it-is" and len(tokens_now["workers-token"]) == 43
 
 
-def test_every_part_gets_the_token_that_it_asks_for_or_brings():
+def test_every_part_gets_the_token_that_it_requires_or_sends():
     expected = {place: (SECRET, "token") for place in CLIENTS} | {place: (SECRET, "workers-token") for place in WORKERS}
     assert tokens(render({"apiToken": {"create": True}})) == expected
 
 
-def test_a_secret_of_ones_own_is_taken_with_its_keys():
+def test_an_existing_secret_is_used_with_its_keys():
     values = {"apiToken": {"existingSecret": "mine", "key": "api"}}
     assert tokens(render(values)) == {place: ("mine", "api") for place in CLIENTS}
     values["apiToken"]["workersKey"] = "inner"
@@ -70,17 +70,17 @@ def test_a_secret_of_ones_own_is_taken_with_its_keys():
     assert find(render(values), "Secret", "api-token") is None
 
 
-def test_without_a_token_nothing_has_one():
+def test_without_a_token_no_container_gets_one():
     assert tokens(render({})) == {} and "CONTROL_REQUIRE_TOKEN" not in find(render({}), "ConfigMap", "control")["data"]
 
 
-def test_tokens_of_workers_that_control_is_told_of_are_in_no_config_map():
+def test_tokens_of_extra_workers_are_in_no_config_map():
     objects = render(VALUES["tokens"])
     control = next(container for component, _, container in containers(objects) if component == "control")
     names = [variable["name"] for variable in control["env"]]
     assert names.index("CONTROL_WORKERS") > names.index("OUTSIDE_TOKEN")
     workers = json.loads(next(variable["value"] for variable in control["env"] if variable["name"] == "CONTROL_WORKERS"))
-    # Those of the release have CONTROL_WORKERS_TOKEN.
+    # Workers of the release use CONTROL_WORKERS_TOKEN.
     assert {worker["name"]: worker.get("token") for worker in workers} == {"worker": None, "worker-vnc": None, "outside": "$(OUTSIDE_TOKEN)"}
     data = find(objects, "ConfigMap", "control")["data"]
     assert "TOKEN" not in json.dumps({name: value for name, value in data.items() if name != "CONTROL_REQUIRE_TOKEN"})
@@ -88,7 +88,7 @@ def test_tokens_of_workers_that_control_is_told_of_are_in_no_config_map():
 
 
 @pytest.mark.parametrize("name", ["everything", "tokens"])
-def test_whoever_drains_or_scrapes_brings_the_token(name):
+def test_drains_and_scrapes_send_the_token(name):
     objects = render(VALUES[name])
     for component, _, container in containers(objects):
         if component in ("worker", "worker-vnc"):
@@ -105,7 +105,7 @@ def test_whoever_drains_or_scrapes_brings_the_token(name):
 
 
 @pytest.mark.parametrize("mode", ["static", "dns", "kubernetes"])
-def test_runners_name_addresses_of_live_views_for_control_has_their_keys_of_these(mode):
+def test_runners_have_urls_of_live_views_from_which_control_reads_their_keys(mode):
     objects = render({"discovery": {"mode": mode}, "apiToken": {"create": True}, "workerVnc": {"gateway": {"port": 7000}}})
     runner = next(container for component, name, container in containers(objects) if (component, name) == ("worker-vnc", "runner"))
     variables = {variable["name"]: variable.get("value") for variable in runner["env"]}
@@ -120,7 +120,7 @@ def write_tokens(directory):
     return done, file, dict(line.split("=", 1) for line in lines if re.match(r"[A-Z]", line))
 
 
-def test_a_script_writes_tokens_for_compose_and_make_run(tmp_path):
+def test_the_script_writes_tokens_for_compose_and_make_run(tmp_path):
     done, file, settings = write_tokens(tmp_path)
     assert settings.keys() == {"CONTROL_API_TOKEN", "WORKER_API_TOKEN", "RUNNER_API_TOKEN"}
     assert len(set(settings.values())) == 3 and all(re.fullmatch(r"[0-9a-f]{64}", token) for token in settings.values())
@@ -129,7 +129,7 @@ def test_a_script_writes_tokens_for_compose_and_make_run(tmp_path):
     assert settings_in_force(**settings)["CONTROL_API_TOKEN"] == "********"
 
 
-def test_the_script_keeps_what_is_there(tmp_path):
+def test_the_script_keeps_existing_values(tmp_path):
     (tmp_path / ".env").write_text("RUNNER_ENGINE=firefox\nCONTROL_API_TOKEN=mine\n#WORKER_API_TOKEN=\nRUNNER_API_TOKEN=")
     done, file, settings = write_tokens(tmp_path)
     assert (done.stdout.strip(), settings["CONTROL_API_TOKEN"], settings["RUNNER_ENGINE"]) == ("mine", "mine", "firefox")

@@ -1,4 +1,4 @@
-"""The examples in deploy/traefik, and the chart's own routes, are valid and lead to what the chart installs."""
+"""The examples in deploy/traefik, and the chart's own routes, are valid and refer to the chart's Services."""
 import pytest
 import yaml
 from chart import DEPLOY, render
@@ -18,7 +18,7 @@ def examples(mode):
 
 
 def routes(objects):
-    """Each route: what it matches, where it leads, and whether /vnc/{id} is stripped before."""
+    """Each route, as its match, its Service, and whether /vnc/{id} is stripped."""
     return {
         route["match"]: (route["services"][0]["name"], route["services"][0]["port"], len(route.get("middlewares", [])))
         for item in objects
@@ -27,7 +27,7 @@ def routes(objects):
     }
 
 
-def test_every_example_is_looked_at():
+def test_every_example_is_tested():
     assert {path.name for path in EXAMPLES.iterdir()} == {name for names in FILES.values() for name in names}
 
 
@@ -45,7 +45,7 @@ def test_examples_are_the_chart_s_own_routes(mode):
 
 
 @pytest.mark.parametrize("mode", BOTH)
-def test_routes_lead_to_services_that_exist(mode):
+def test_routes_refer_to_services_that_exist(mode):
     services = {
         (item["metadata"]["name"], port["port"])
         for item in render(BOTH[mode])
