@@ -21,13 +21,13 @@ class Cluster:
             root = "/api" if version == "v1" else "/apis"
             name = RESOURCES[version][item["kind"]]
             self.objects[f"{root}/{version}/namespaces/{NAMESPACE}/{name}/{item['metadata']['name']}"] = item
-        self.asked = []
+        self.requested = []
         cluster = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 path = self.path.partition("?")[0]
-                cluster.asked.append(path)
+                cluster.requested.append(path)
                 status, body = cluster.answer(path)
                 text = json.dumps(body).encode()
                 self.send_response(status)

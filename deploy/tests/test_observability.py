@@ -127,13 +127,13 @@ def test_page_has_every_metric_and_an_alert_for_each(page):
 
 @pytest.mark.parametrize("name", ["everything", "keda-prometheus", "views-only-keda"])
 def test_keda_queries_metrics_that_exist(name):
-    asked = 0
+    queries = 0
     for item in render(VALUES[name]):
         if item["kind"] == "ScaledObject":
             for trigger in item["spec"]["triggers"]:
                 check(trigger["metadata"].get("query") or trigger["metadata"]["valueLocation"])
-                asked += 1
-    assert asked == 2
+                queries += 1
+    assert queries == 2
 
 
 def test_hpa_queries_a_metric_that_exists():

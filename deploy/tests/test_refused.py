@@ -11,7 +11,7 @@ REFUSED = {
     "an unknown scaler": ({"autoscaling": {"kind": "cron"}}, "kind"),
     "no displays": ({"workerVnc": {"vnc": {"slots": 0}}}, "slots"),
     "a placement that does not exist": ({"control": {"placement": "random"}}, "placement"),
-    "an address of live views that is none": ({"workerVnc": {"controlOverrides": {"ws": "https://a/{id}"}}}, "ws"),
+    "an invalid address of live views": ({"workerVnc": {"controlOverrides": {"ws": "https://a/{id}"}}}, "ws"),
     "a memory size without a number": ({"worker": {"shmSize": "much"}}, "shmSize"),
     "a pull policy that does not exist": ({"image": {"pullPolicy": "Sometimes"}}, "pullPolicy"),
     "no worker": ({"worker": {"enabled": False}, "workerVnc": {"enabled": False}}, "There is no worker"),
@@ -30,25 +30,25 @@ REFUSED = {
     "pod deletion costs without the right to": (
         {"rbac": {"create": False}, "discovery": {"mode": "dns"}, "podDeletionCost": {"enabled": True}}, "right to patch"
     ),
-    "workers that are named and found": (
+    "workers that are both configured and discovered": (
         {"discovery": {"mode": "dns"}, "control": {"workers": [{"name": "a", "url": "http://a"}]}}, "names all workers"
     ),
     "tokens twice": ({"apiToken": {"create": True, "existingSecret": "a"}}, "both create and"),
-    "a token that is asked for and not there": ({"apiToken": {"required": True}}, "apiToken.required"),
+    "a required token that does not exist": ({"apiToken": {"required": True}}, "apiToken.required"),
     "a key of no Secret": ({"apiToken": {"workersKey": "a"}}, "names a key of no Secret"),
     "bounds the wrong way round": (
         {"worker": {"autoscaling": {"enabled": True, "minReplicas": 5, "maxReplicas": 2}}}, "minReplicas is more"
     ),
-    "more sessions than a pod takes": (
+    "more sessions than the limit of a pod": (
         {"worker": {"maxSessions": 4, "autoscaling": {"enabled": True}}}, "sessionsPerPod is more"
     ),
-    "no pods with a scaler that can't": (
+    "no pods with a scaler that does not support it": (
         {"autoscaling": {"kind": "hpa"}, "worker": {"autoscaling": {"enabled": True, "minReplicas": 0}}}, "minReplicas is 0"
     ),
     "a scaler without its Prometheus": (
         {"autoscaling": {"keda": {"trigger": "prometheus"}}, "worker": {"autoscaling": {"enabled": True}}}, "serverAddress"
     ),
-    "live views that name no pod": (
+    "addresses of live views that identify no pod": (
         {"workerVnc": {"replicaCount": 2, "controlOverrides": {"ws": "wss://a.example/{id}"}}}, "names no pod"
     ),
     "raw VNC out of control's reach": ({"workerVnc": {"replicaCount": 2, "vnc": {"bind": "127.0.0.1"}}}, "bind is loopback"),

@@ -39,14 +39,14 @@ def test_the_first_install_with_autoscaling_and_a_rendering_without_a_cluster_ha
     values = {"worker": {"replicaCount": 3, "autoscaling": {"enabled": True, "minReplicas": 3}}}
     with Cluster() as cluster:
         assert replicas_on(cluster, values, "worker") is None
-        assert any(path.endswith(f"/deployments/{NAME}-worker") for path in cluster.asked)
+        assert any(path.endswith(f"/deployments/{NAME}-worker") for path in cluster.requested)
     assert "replicas" not in find(render(values), "Deployment", "worker")["spec"]
 
 
 def test_without_autoscaling_the_values_decide_the_number_of_pods():
     with Cluster(deployment("worker", 9)) as cluster:
         assert replicas_on(cluster, {"worker": {"replicaCount": 2}}, "worker") == 2
-        assert not any("deployments" in path for path in cluster.asked)
+        assert not any("deployments" in path for path in cluster.requested)
 
 
 @pytest.mark.parametrize("least", [0, 1])
@@ -81,21 +81,21 @@ def memory(quantity):
 
 def requests(objects, read, name):
     """The total requests of each component's pods."""
-    asked = {}
+    requested = {}
     for item in objects:
         if item["kind"] == "Deployment":
             component = item["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"]
             pod = sum(read(container["resources"]["requests"][name]) for container in item["spec"]["template"]["spec"]["containers"])
-            asked[component] = pod * item["spec"]["replicas"]
-    return asked
+            requested[component] = pod * item["spec"]["replicas"]
+    return requested
 
 
 def test_the_defaults_fit_a_node_of_two_cores_while_a_pod_is_replaced():
     objects = render({})
     for read, name, room in ((cpu, "cpu", CORES - TAKEN), (memory, "memory", MEMORY)):
-        asked = requests(objects, read, name)
-        assert len(asked) == 4
-        assert sum(asked.values()) + max(asked.values()) <= room, (name, asked)
+        requested = requests(objects, read, name)
+        assert len(requested) == 4
+        assert sum(requested.values()) + max(requested.values()) <= room, (name, requested)
 
 
 def test_every_container_requests_some_cpu():

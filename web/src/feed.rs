@@ -162,7 +162,7 @@ impl Feed {
                 return Some(piece);
             }
             tokio::select! {
-                heard = self.events.next() => match heard? {
+                received = self.events.next() => match received? {
                     Received::Event(event) => self.push_change(&event),
                     Received::Missed(_) => self.push_snapshot(),
                 },
@@ -260,14 +260,14 @@ impl Snapshot {
         });
         let all = EventSnapshot { sessions: sessions.collect(), workers: statuses.clone() };
         let event = event(position, "snapshot", &data(&all));
-        let told = snapshots.iter().zip(statuses);
-        let told = told.map(|((worker, snapshot), told)| (worker.name.clone(), (Arc::clone(snapshot), told)));
+        let sent = snapshots.iter().zip(statuses);
+        let sent = sent.map(|((worker, snapshot), sent)| (worker.name.clone(), (Arc::clone(snapshot), sent)));
         Self {
             position,
             at: Instant::now(),
             presenter: presenter.clone(),
             event,
-            workers: told.collect(),
+            workers: sent.collect(),
             activity,
         }
     }

@@ -122,8 +122,8 @@ async fn handshakes_that_cannot_be_served_are_rejected_before_the_upgrade() {
     let session = api.create(r#"{"vnc":true}"#).await;
     let path = format!("/sessions/local/{}/ws", session["id"].as_str().unwrap());
     assert_error(api.refused_handshake(&path).await, 502, "upstream_unreachable");
-    let (_, shown) = api.get(path.trim_end_matches("/ws")).await;
-    assert_eq!(shown["attached"], 0, "a client whose browser was not reached does not count");
+    let (_, response) = api.get(path.trim_end_matches("/ws")).await;
+    assert_eq!(response["attached"], 0, "a client whose browser was not reached does not count");
     api.stop().await;
     // Nothing listens on the port of the screen.
     let ports =

@@ -225,9 +225,9 @@ async fn a_live_view_needs_its_key_unless_ids_alone_are_allowed() {
     assert_eq!(shake(&open, &format!("token=6900&key={key}")).await, let_in);
     assert_eq!(shake(&open, &format!("token=6900&key={}", "0".repeat(32))).await, over);
     let keyed = format!("/websockify?token=6900&key={key}");
-    assert_eq!(refusal(open.opened_view(&keyed, EVIL).await), let_in, "who has the address was given it");
-    let (_, shown) = open.get("/websockify/view?token=6900").await;
-    assert_eq!(shown, json!({"session": session["id"], "key": key}));
+    assert_eq!(refusal(open.opened_view(&keyed, EVIL).await), let_in, "a page with the URL was given it");
+    let (_, response) = open.get("/websockify/view?token=6900").await;
+    assert_eq!(response, json!({"session": session["id"], "key": key}));
     let path = format!("/sessions/local/{}", session["id"].as_str().unwrap());
     open.delete(&path).await;
     // The next session gets the id at once, and the old URL no longer works.

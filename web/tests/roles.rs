@@ -76,8 +76,8 @@ async fn each_role_returns_a_session_as_in_its_contract() {
         (&chain.runner, format!("/sessions/{id}"), runner),
     ] {
         for root in ["", "/api"] {
-            let (status, shown) = api.get(&format!("{root}{path}")).await;
-            assert_eq!((status, without_volatile(shown)), (StatusCode::OK, expected.clone()), "{path}");
+            let (status, response) = api.get(&format!("{root}{path}")).await;
+            assert_eq!((status, without_volatile(response)), (StatusCode::OK, expected.clone()), "{path}");
             let (_, list) = api.get(&format!("{root}/sessions")).await;
             assert_eq!(without_volatile(list[0].clone()), expected, "{path}");
         }

@@ -59,8 +59,8 @@ async fn each_role_returns_a_session_s_screen_at_the_requested_width() {
             assert_eq!(size(picture(&api, &format!("/api{path}{query}")).await), expected, "{query}");
         }
         assert_eq!(api.os.screens_sent(), 1);
-        let (_, shown) = api.get(path.trim_end_matches("/screenshot")).await;
-        assert_eq!(shown["last_seen_at"], session["last_seen_at"], "it is no activity");
+        let (_, response) = api.get(path.trim_end_matches("/screenshot")).await;
+        assert_eq!(response["last_seen_at"], session["last_seen_at"], "it is no activity");
         let mut metrics = api.client.get(format!("{}/metrics", api.origin)).send().await.unwrap();
         let text = String::from_utf8(metrics.body().await.unwrap().to_vec()).unwrap();
         let line = "camofleet_screen_capture_seconds_count{outcome=\"ok\"} 1";

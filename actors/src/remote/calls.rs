@@ -108,8 +108,8 @@ impl Calls {
         )
         .await?;
         let views = |sessions: Vec<Session>, dead: bool| {
-            let wanted = sessions.into_iter().filter(|session| (session.status == Status::Dead) == dead);
-            wanted.map(|session| view_of(session, &self.settings)).collect()
+            let matching = sessions.into_iter().filter(|session| (session.status == Status::Dead) == dead);
+            matching.map(|session| view_of(session, &self.settings)).collect()
         };
         // The original ignores `ended` and lists the live sessions again, so both lists are filtered by status.
         Ok(Observation {

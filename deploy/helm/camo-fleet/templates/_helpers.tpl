@@ -297,7 +297,7 @@ lifecycle:
 {{- end }}
 {{- range $port := list 8070 8080 (int .gateway.port) (int .service.port) }}
 {{- if and (ge $port (int $.Values.workerVnc.vnc.firstPort)) (le $port (int (include "camo-fleet.lastVncPort" $))) }}
-{{- fail (printf "workerVnc.vnc.firstPort and slots use the raw VNC ports from %d to %s, and %d is used by another part: choose other ports." (int $.Values.workerVnc.vnc.firstPort) (include "camo-fleet.lastVncPort" $) $port) }}
+{{- fail (printf "workerVnc.vnc.firstPort and slots use the raw VNC ports from %d to %s, and %d is taken by another part: choose other ports." (int $.Values.workerVnc.vnc.firstPort) (include "camo-fleet.lastVncPort" $) $port) }}
 {{- end }}
 {{- end }}
 {{- end }}
