@@ -41,7 +41,7 @@ run: build $(if $(TOKEN),token)
 token:
 	@scripts/token.sh
 
-# Started by exec, so that Ctrl-C ends it and not only the shell in between.
+# Started by exec, so that Ctrl-C reaches it and not only the shell in between.
 dev:
 	@exec scripts/dev.sh $(ARGS)
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Builds the web pages and camofleet, which carries them.
+# Builds the web pages and camofleet, which embeds them.
 #
 #   scripts/build.sh               the pages and the release binary
 #   scripts/build.sh --frontend    only the pages
-#   scripts/build.sh --tests       the pages, and without optimisation the binary and all tests in Rust: what the tests run
+#   scripts/build.sh --tests       the pages, and without optimisation the binary and all Rust tests, for running the tests
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -29,7 +29,7 @@ build_frontend() {
 build_frontend
 case ${1:-} in
   --frontend) ;;
-  # In one command: what the tests need of the libraries and what the binary needs of them is compiled once.
+  # In one command, so that libraries are compiled once, with the features that both the tests and the binary need.
   --tests) step "building camofleet and its tests" cargo build --locked --workspace --bins --tests ;;
   *) step "building camofleet" cargo build --release --locked --package camofleet ;;
 esac

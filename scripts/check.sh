@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What to run before a commit: the quick lints and tests, of what differs from a commit. Runs all of them, says how long each
-# took, and fails if one did. `make lint` and `make test` are the whole.
+# Run this before a commit: quick lints and tests of what differs from a commit. Runs all of them, prints their durations, and
+# fails if one failed. `make lint` and `make test` run everything.
 #
 #   scripts/check.sh [COMMIT]    HEAD unless another is named, such as main
 # shellcheck disable=SC2317 # the functions are called by lane
@@ -74,7 +74,7 @@ check_others() {
 }
 
 status=0
-# The web crate compiles with whichever pages are there.
+# The web crate embeds any existing pages.
 [ -f frontend/dist/index.html ] || scripts/build.sh --frontend || status=1
 lane check_rust
 lane check_others

@@ -3,7 +3,7 @@
 # which reloads the pages. Ctrl-C ends both.
 #
 #   scripts/dev.sh [OPTIONS]              options of camofleet serve, such as --port 9001
-#   scripts/dev.sh --backend [OPTIONS]    without the panel's server, which has a container of its own in compose.dev.yaml
+#   scripts/dev.sh --backend [OPTIONS]    without the panel's server, which runs in its own container in compose.dev.yaml
 #
 #   CONTROL_PORT   the backend's port, 9000; UI_PORT: that of the panel's server, 5173
 set -euo pipefail
@@ -27,7 +27,7 @@ done
 ui_port=${UI_PORT:-5173}
 
 scripts/setup.sh --dev
-# The web crate compiles with whichever pages are there; those that change come from the panel's server.
+# The web crate embeds any existing pages; changes come from the panel's server.
 if [ ! -f frontend/dist/index.html ] || ! $panel; then scripts/build.sh --frontend; fi
 
 sources() {
@@ -35,7 +35,7 @@ sources() {
     \( -name '*.rs' -o -name 'Cargo.*' -o -name '*.mjs' \) -print
 }
 
-# entr ends with 2 when there is a new file, and with 1 when one has gone: then it needs another list.
+# entr exits with 2 if a file was added, and with 1 if one was removed, and then needs a new list of files.
 run_backend() {
   local status
   while true; do
@@ -61,7 +61,7 @@ fi
 printf 'panel: http://localhost:%s\nAPI:   http://127.0.0.1:%s, as soon as it is built\nCtrl-C ends both\n' "$ui_port" "$port"
 lane run_backend
 lane run_panel
-# Where one has ended, the other is of no use.
+# If one of them ends, the other is stopped too.
 status=0
 wait -n "${lanes[@]}" || status=$?
 break_off "$status"

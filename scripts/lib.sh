@@ -1,15 +1,15 @@
 # shellcheck shell=bash
 # Shared by the scripts beside it, which source it from the checkout's root.
 
-# How often something that takes long says how far it is, in seconds.
+# The interval of progress reports, in seconds.
 progress_every=${PROGRESS_EVERY:-20}
 
-# Whether the last line of the output may be rewritten: on a terminal, while nothing else writes there.
+# Whether the last line of the output may be rewritten: only on a terminal, and while nothing else writes to it.
 is_live() {
   [ -t 1 ] && [ -z "${side_by_side:-}" ]
 }
 
-# How far a command is by what it has printed: cargo's own count of crates.
+# The progress of a command from its output: cargo's count of crates.
 progress_of() {
   tr '\r' '\n' <"$1" | awk '
     /^ *(Building|Checking|Documenting) \[/ && match($0, /\] +[0-9]+\/[0-9]+/) { split(substr($0, RSTART + 1, RLENGTH - 1), crates, "/") }
@@ -17,8 +17,8 @@ progress_of() {
   '
 }
 
-# Says how long a command has run and how far it is: in place on a terminal, else with a line now and then. To be started in
-# the background, and ended when the command has; it also ends with the script.
+# Reports the duration and progress of a command: in place on a terminal, else with a line at each interval. Runs in the
+# background until the command or the script ends.
 report_progress() {
   local name=$1 log=$2 started=$SECONDS next=$progress_every
   while sleep 1 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
@@ -31,7 +31,7 @@ report_progress() {
   done
 }
 
-# Ends a report_progress by its process id, and takes the line back that it may have left.
+# Stops a report_progress by its process id, and removes its last line.
 end_progress() {
   kill "$1" 2>/dev/null || true
   wait "$1" 2>/dev/null || true
@@ -47,26 +47,26 @@ step() {
   if is_live; then printf '%s …' "$name"; fi
   report_progress "$name" "$log" &
   reporter=$!
-  # Off a terminal cargo does not count the crates unless it is asked to.
+  # Without a terminal, cargo has to be configured to count the crates.
   CARGO_TERM_PROGRESS_WHEN=always CARGO_TERM_PROGRESS_WIDTH=100 "$@" >"$log" 2>&1 </dev/null || status=$?
   end_progress "$reporter"
   if [ "$status" -eq 0 ]; then
     printf '%s … ok (%d s)\n' "$name" $((SECONDS - started))
   else
-    # Printed at once, so that steps side by side don't mix.
+    # Printed at once, so that the output of parallel steps does not mix.
     printf '%s … FAILED (%d s)\n%s\n' "$name" $((SECONDS - started)) "$(without_progress "$log")"
   fi
   rm -f "$log"
   return "$status"
 }
 
-# What a command has printed, without the lines that cargo has rewritten.
+# The output of a command without the progress lines of cargo.
 without_progress() {
   tr '\r' '\n' <"$1" | sed -E 's/\x1b\[K//g; /^ *(Building|Checking|Documenting) \[.*\] +[0-9]+\/[0-9]+/d; /^ +$/d'
 }
 
-# Starts a function side by side with the script. It has a process group of its own, by which it is ended with all that it has
-# started when the script is broken off.
+# Runs a function in parallel with the script, in its own process group, so that all its processes can be ended if the script
+# is interrupted.
 lanes=()
 lane() {
   side_by_side=true
@@ -78,7 +78,7 @@ lane() {
   lanes+=($!)
 }
 
-# Waits for all lanes; fails if one of them did.
+# Waits for all lanes; fails if one of them failed.
 join_lanes() {
   local pid status=0
   for pid in "${lanes[@]}"; do wait "$pid" || status=1; done

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Builds camofleet and its tests without optimisation, and runs the test suites to their ends. Says how far each is, prints a
-# line when one has ended, and the output of those that failed, and closes with "N passed, N failed".
+# Builds camofleet and its tests without optimisation, and runs all test suites. Reports their progress, prints a line for
+# each when it has ended, and the output of failed ones, and ends with "N passed, N failed".
 #
 #   scripts/test.sh                   every suite
 #   scripts/test.sh deploy driver     these: frontend, rust, deploy, driver, api, e2e or e2e-exacting
 #
-#   CAMOFLEET_BIN   the binary under test; unset: the one that is built here
+#   CAMOFLEET_BIN   the binary under test; unset: the one built from this checkout
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -35,17 +35,17 @@ chosen() {
 # The time limit of a suite: one that hangs is ended, and its output so far is shown.
 longest=${LONGEST_SUITE:-30m}
 
-# How far a suite is: the number of results that it has printed.
+# The progress of a suite: the number of printed results.
 progress_of() {
   awk '/^ *(✔|✖|✓|×|❯) / || /^(not )?ok [0-9]/ || /^test .* \.\.\. / { results += 1 } END { if (results) print ", " results " results" }' "$1"
 }
 
-# Runs a suite, notes how it ended and how long it took, and prints its result.
+# Runs a suite, records its result and duration, and prints them.
 run() {
   local suite=$1 status=0 started=$SECONDS reporter
   shift
   chosen "$suite" || return 0
-  # It is known already to have failed.
+  # It has already failed, in the build.
   if [ -f "$logs/$suite.status" ]; then
     summarise "$suite"
     return
@@ -54,7 +54,7 @@ run() {
   printf '%s …\n' "$suite"
   report_progress "$suite" "$logs/$suite.log" &
   reporter=$!
-  # It gets a process group of its own, all of which is ended when it takes too long.
+  # It runs in its own process group, which is killed at the time limit.
   timeout --kill-after=10 "$longest" "$@" >"$logs/$suite.log" 2>&1 </dev/null &
   echo $! >"$logs/$suite.pid"
   wait $! || status=$?
@@ -64,7 +64,7 @@ run() {
   summarise "$suite"
 }
 
-# Ends the suites that run, which are not in the process groups of their lanes, and the script with a status.
+# Ends running suites, which are not in the process groups of their lanes, and exits with a status.
 break_off() {
   local pid file
   trap - INT TERM
@@ -99,7 +99,7 @@ name_failures() {
   ' "$1" | sort --unique
 }
 
-# A suite's numbers of tests that passed and failed, its exit status and its seconds.
+# A suite's counts of passed and failed tests, its exit status and duration.
 result_of() {
   local suite=$1 status duration suite_passed suite_failed
   read -r status duration <"$logs/$suite.status"
@@ -109,18 +109,18 @@ result_of() {
   echo "$suite_passed $suite_failed $status $duration"
 }
 
-# Prints a suite's closing line as soon as it has ended.
+# Prints a suite's summary line as soon as it has ended.
 summarise() {
   local suite_passed suite_failed status duration
   read -r suite_passed suite_failed status duration < <(result_of "$1")
   printf '%-12s %d passed, %d failed (%d s)\n' "$1" "$suite_passed" "$suite_failed" "$duration"
 }
 
-# Adds a suite to the sums, and prints its log when it failed.
+# Adds a suite to the totals, and prints its log if it failed.
 close() {
   local suite=$1 suite_passed suite_failed status duration names
   chosen "$suite" || return 0
-  # Its lane was broken off.
+  # Its lane was interrupted.
   [ -f "$logs/$suite.status" ] || { echo "1 0" >"$logs/$suite.status"; : >>"$logs/$suite.log"; }
   read -r suite_passed suite_failed status duration < <(result_of "$suite")
   passed=$((passed + suite_passed))
@@ -154,10 +154,10 @@ build() {
   done
 }
 
-# The panel's tests need no binary, and take what the compiler leaves of the processors.
+# The panel's tests need no binary, so they run during the build.
 lane run_frontend
 if ! build; then
-  # They could only test what was built before.
+  # Otherwise they would test an earlier build.
   for suite in "${with_binary[@]}"; do
     echo "not run: camofleet does not build" >"$logs/$suite.log"
     echo "1 0" >"$logs/$suite.status"
@@ -166,8 +166,7 @@ fi
 lane run_deploy
 run rust cargo test --locked --workspace --no-fail-fast
 join_lanes || true
-# Of the suites with real browsers these bear company. The limits of time and memory in the last one are measured, not padded:
-# it has the machine to itself.
+# These suites with real browsers can run in parallel. The last one has tight limits of time and memory, so it runs alone.
 lane run_driver_and_api
 lane run_tolerant
 join_lanes || true
