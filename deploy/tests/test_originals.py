@@ -144,7 +144,7 @@ def test_services_and_references_to_them_follow_the_ports():
         ({"workerVnc": {"vncPortRange": {"tcp": {"min": 1, "max": 2}}}}, "tcp"),
         ({"workerVnc": {"vncPortRange": {"ws": {"min": 7000, "max": 6000}}}}, "max is less than its min"),
         ({"workerVnc": {"vncPortRange": {"raw": {"min": 6890, "max": 6910}}}}, "6900 is taken"),
-        ({"workerVnc": {"gatewayPort": 8080}}, "another container of the pod listens"),
+        ({"workerVnc": {"gatewayPort": 8080}}, "another container of the pod uses"),
         ({"worker": {"sessionDefaults": {"ttl": 3}}}, "ttl"),
         ({"worker": {"image": {"name": "a"}}}, "name"),
     ],
