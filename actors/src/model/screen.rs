@@ -1,23 +1,23 @@
-//! The way from a gateway to a screen of the same process: two bounded queues of bytes for each viewer, and no socket.
+//! Connections from a gateway to a screen of the same process: two bounded queues of bytes for each viewer, without a socket.
 
 use std::io;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// How many viewers wait for a screen that is still starting; the next ones wait for a place.
+/// How many new viewers are queued for a screen; further ones wait for a place in the queue.
 const ARRIVING: usize = 64;
-/// How many pieces of a picture wait for the viewer.
+/// The capacity of the queue to the viewer, in pieces of data.
 const PICTURES: usize = 4;
-/// How many pieces of what a viewer says wait for the screen. One may be a pasted text of some megabytes.
+/// The capacity of the queue from the viewer, in pieces of data. One piece may be a pasted text of some megabytes.
 const INPUT: usize = 1;
 
-/// Connects viewers to a screen of this process, as its TCP port does for everybody else: it stays the same while the
-/// display behind it is restarted, and refuses viewers while there is none. Cloning shares it.
+/// Connects viewers to a screen of this process, as its TCP port does for other processes. It stays valid while the display
+/// is restarted, and refuses viewers while there is none. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct ScreenHandle(watch::Sender<Option<mpsc::Sender<LocalViewer>>>);
 
-/// Two handles are equal if they lead to the same screen.
+/// Two handles are equal if they belong to the same screen.
 impl PartialEq for ScreenHandle {
     fn eq(&self, other: &Self) -> bool {
         self.0.same_channel(&other.0)
@@ -26,47 +26,47 @@ impl PartialEq for ScreenHandle {
 
 impl Eq for ScreenHandle {}
 
-/// A viewer that arrives by a [`ScreenHandle`], as the screen sees it. Whoever has the handle has checked the key.
+/// The screen's end of a viewer's connection. The view's key was checked by the owner of the [`ScreenHandle`].
 #[derive(Debug)]
 pub struct LocalViewer {
-    /// What the viewer says; ends when it leaves.
+    /// The viewer's messages; ends when it disconnects.
     pub input: mpsc::Receiver<Bytes>,
-    /// What the viewer is sent. Dropping it disconnects the viewer.
+    /// Data for the viewer. Dropping it disconnects the viewer.
     pub pictures: mpsc::Sender<Bytes>,
-    /// Takes why the viewer is disconnected, if it is to be told, before `pictures` is dropped.
+    /// Receives the reason for the viewer, if there is one, before `pictures` is dropped.
     pub reason: oneshot::Sender<String>,
 }
 
-/// A connection to a screen, as the viewer sees it.
+/// The viewer's end of a connection to a screen.
 #[derive(Debug)]
 pub struct ScreenConnection {
-    /// What the viewer says. Dropping it disconnects.
+    /// The viewer's messages. Dropping it disconnects.
     pub input: mpsc::Sender<Bytes>,
-    /// What the screen says; ends when it disconnects the viewer.
+    /// Data from the screen; ends when it disconnects the viewer.
     pub pictures: mpsc::Receiver<Bytes>,
-    /// Why the screen disconnected the viewer, if it says so: there when `pictures` has ended.
+    /// Why the screen disconnected the viewer, if it sent a reason; available when `pictures` has ended.
     pub reason: oneshot::Receiver<String>,
 }
 
 impl ScreenHandle {
-    /// Takes viewers from now on, for as long as the receiver lives. Whoever did before gets no more.
+    /// Accepts viewers from now on, until the receiver is dropped. An earlier receiver gets no more.
     pub fn listen(&self) -> mpsc::Receiver<LocalViewer> {
         let (arrive, arriving) = mpsc::channel(ARRIVING);
         self.0.send_replace(Some(arrive));
         arriving
     }
 
-    /// Connects a viewer; waits while [`ARRIVING`] others do.
+    /// Connects a viewer; waits while [`ARRIVING`] others are queued.
     ///
     /// # Errors
     /// [`io::ErrorKind::ConnectionRefused`] while there is no display.
     pub async fn connect(&self) -> io::Result<ScreenConnection> {
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
         let arrive = self.0.borrow().clone().ok_or_else(refused)?;
-        let (input, said) = mpsc::channel(INPUT);
+        let (input, from_viewer) = mpsc::channel(INPUT);
         let (to_viewer, pictures) = mpsc::channel(PICTURES);
-        let (tell, reason) = oneshot::channel();
-        let viewer = LocalViewer { input: said, pictures: to_viewer, reason: tell };
+        let (send_reason, reason) = oneshot::channel();
+        let viewer = LocalViewer { input: from_viewer, pictures: to_viewer, reason: send_reason };
         arrive.send(viewer).await.map_err(|_| refused())?;
         Ok(ScreenConnection { input, pictures, reason })
     }
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_handle_refuses_viewers_while_nobody_takes_them_and_leads_to_the_next_who_does() {
+    async fn a_handle_refuses_viewers_without_a_listener_and_connects_them_to_the_next_one() {
         let handle = ScreenHandle::default();
         assert!(is_refused(&handle).await);
         let first = handle.listen();
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_viewers_that_wait_are_bounded_and_so_is_what_waits_for_each() {
+    async fn queued_viewers_and_their_queues_are_bounded() {
         let handle = ScreenHandle::default();
         let mut screen = handle.listen();
         let mut waiting = Vec::new();
