@@ -56,7 +56,7 @@ impl ScreenHandle {
         arriving
     }
 
-    /// Connects a viewer; waits while [`ARRIVING`] others are queued.
+    /// Connects a viewer; waits while the queue of new viewers is full.
     ///
     /// # Errors
     /// [`io::ErrorKind::ConnectionRefused`] while there is no display.

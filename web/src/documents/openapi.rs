@@ -73,7 +73,7 @@ struct HostApi;
 )]
 struct GatewayApi;
 
-/// The default path of [`ops::metrics`].
+/// The default path of `GET /metrics`.
 const METRICS: &str = "/metrics";
 /// The only route that never needs a token.
 const OPEN: &str = "/health";
