@@ -16,7 +16,7 @@
 //! ```
 //!
 //! This crate knows no HTTP server, no command line and no environment. The operating system is behind one trait
-//! ([`process::Os`]) with a fake beside it. [`supervision`] is how parents keep children; [`relay`] moves the bytes
+//! ([`process::Os`]) with a fake beside it. [`supervision`] is how parents keep children; [`net::relay`] moves the bytes
 //! that never ride in mailboxes.
 
 pub mod display;

@@ -230,18 +230,6 @@ impl SessionView {
             stale: None,
         }
     }
-
-    /// A copy without the view's key, for callers that may list sessions but not see their screens.
-    #[must_use]
-    pub fn keyless(&self) -> Self {
-        let vnc = self.vnc.clone().map(|vnc| VncView {
-            links: vnc.links.without_key(),
-            key: None,
-            screen: None,
-            ..vnc
-        });
-        Self { vnc, ..self.clone() }
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use awc::error::SendRequestError;
 use awc::http::{Method, header};
 use bytes::Bytes;
+use camofleet_api::error::{ErrorBody, ErrorCode};
 use camofleet_api::health::Health;
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::request::SessionRequest;
@@ -50,7 +51,7 @@ pub(super) struct Calls {
 }
 
 /// One call.
-pub(super) struct Call<'a> {
+struct Call<'a> {
     /// The call's name in metrics.
     name: &'static str,
     method: Method,
@@ -62,7 +63,7 @@ pub(super) struct Call<'a> {
 }
 
 /// A response with any status.
-pub(super) struct Answer {
+struct Answer {
     pub status: u16,
     retry_after: Option<Duration>,
     /// The content type of its body.
@@ -168,7 +169,28 @@ impl Calls {
         }
     }
 
-    pub(super) fn on_session<'a>(
+    /// Takes a picture of a session's screen.
+    pub async fn screenshot(&self, id: SessionId, width: Option<u16>, by: &RequestId) -> Result<Bytes> {
+        let query = width.map(|width| format!("?width={width}")).unwrap_or_default();
+        let below = format!("/screenshot{query}");
+        let call = self.on_session("screenshot", Method::GET, id, &below, by);
+        self.call(call, |answer| self.picture_in(answer)).await
+    }
+
+    fn picture_in(&self, answer: Answer) -> Result<Bytes> {
+        // A machine without this route does not answer with the code for an unknown session.
+        let code = serde_json::from_slice::<ErrorBody>(&answer.body).unwrap_or_default().code;
+        if matches!(answer.status, 404 | 405) && code != ErrorCode::SessionNotFound.as_str() {
+            return Err(Error::NoScreenshots { what: self.display_name() });
+        }
+        let Answer { kind, body, .. } = self.accepted(answer)?;
+        match kind {
+            Some(kind) if kind == "image/jpeg" => Ok(body),
+            kind => Err(self.broken(format!("its picture is '{}'", kind.unwrap_or_default()))),
+        }
+    }
+
+    fn on_session<'a>(
         &self,
         name: &'static str,
         method: Method,
@@ -192,7 +214,7 @@ impl Calls {
     }
 
     /// Makes a call, parses its response, and records the outcome.
-    pub(super) async fn call<T>(&self, call: Call<'_>, read: impl FnOnce(Answer) -> Result<T>) -> Result<T> {
+    async fn call<T>(&self, call: Call<'_>, read: impl FnOnce(Answer) -> Result<T>) -> Result<T> {
         let (name, limit, started) = (call.name, call.limit, Instant::now());
         let answered = match tokio::time::timeout(limit, self.send(call)).await {
             Ok(answered) => answered.and_then(read),
@@ -228,7 +250,7 @@ impl Calls {
     }
 
     /// Turns an error response into an error.
-    pub(super) fn accepted(&self, answer: Answer) -> Result<Answer> {
+    fn accepted(&self, answer: Answer) -> Result<Answer> {
         match answer.status {
             200..=299 => Ok(answer),
             status => {
@@ -238,11 +260,11 @@ impl Calls {
     }
 
     /// The machine's name in error texts.
-    pub(super) fn display_name(&self) -> Cow<'static, str> {
+    fn display_name(&self) -> Cow<'static, str> {
         self.settings.display_name()
     }
 
-    pub(super) fn broken(&self, detail: String) -> Error {
+    fn broken(&self, detail: String) -> Error {
         Error::UpstreamBroke { what: self.display_name(), detail }
     }
 }

@@ -5,8 +5,6 @@
 
 mod calls;
 mod contact;
-mod drain;
-mod screenshots;
 mod session;
 mod settings;
 mod snapshot;
@@ -15,6 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix::prelude::*;
+use bytes::Bytes;
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::session::Status;
 use jiff::Timestamp;
@@ -33,8 +32,8 @@ use crate::model::session::SessionView;
 use crate::session::{AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment, Upstream};
 use crate::supervision::{ChildExited, Generation, Lifeline};
 use crate::worker::{
-    AttachClient, CreateSession, DeleteSession, FindSession, Machine, ShutDown, TouchSession, WorkerHandle,
-    WorkerSnapshot,
+    AttachClient, CreateSession, DeleteSession, Drain, FindSession, Machine, ShutDown, TakeScreenshot,
+    TouchSession, WorkerHandle, WorkerSnapshot,
 };
 
 pub use self::settings::{RemoteRole, RemoteSettings};
@@ -417,6 +416,43 @@ impl Handler<ChildExited<AttachmentId>> for RemoteWorker {
 
     fn handle(&mut self, exited: ChildExited<AttachmentId>, _: &mut Context<Self>) {
         self.attachments.remove(&exited.key);
+    }
+}
+
+impl Handler<TakeScreenshot> for RemoteWorker {
+    type Result = ResponseFuture<Result<Bytes>>;
+
+    fn handle(
+        &mut self,
+        TakeScreenshot { id, width, by }: TakeScreenshot,
+        _: &mut Context<Self>,
+    ) -> Self::Result {
+        let (refusal, calls) = (self.refusal(), self.calls.clone());
+        Box::pin(async move {
+            match refusal {
+                Some(refusal) => Err(refusal),
+                None => calls.screenshot(id, width, &by).await,
+            }
+        })
+    }
+}
+
+impl Handler<Drain> for RemoteWorker {
+    type Result = ResponseActFuture<Self, Result<()>>;
+
+    fn handle(&mut self, Drain { on, end, by }: Drain, _: &mut Context<Self>) -> Self::Result {
+        if let Some(refusal) = self.refusal() {
+            return Box::pin(actix::fut::err(refusal));
+        }
+        let calls = self.calls.clone();
+        let drained = async move { calls.drain(on, end, &by).await };
+        Box::pin(drained.into_actor(self).map(move |drained, this, _| {
+            if drained.is_ok() {
+                this.known.drained(on);
+                this.publish_snapshot();
+            }
+            drained
+        }))
     }
 }
 
