@@ -1,47 +1,47 @@
-//! The lines that a process writes, whatever it writes.
+//! Splits the output of a process into lines, with a bound on their length and whatever its bytes.
 
 use std::io;
 
 use bytes::{Buf, BytesMut};
 use tokio_util::codec::Decoder;
 
-/// How much of a line that is too long is kept, in bytes.
+/// How many bytes are kept of a line that is too long.
 const KEPT: usize = 1 << 10;
 
-/// A line without its end. What is no UTF-8 in it is replaced.
+/// A line without its line break; invalid UTF-8 in it is replaced.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Line {
     /// All of it.
     Whole(String),
-    /// The first bytes of one that was longer than it may be.
+    /// The first bytes of a line that exceeded the limit.
     TooLong(String),
 }
 
 impl Line {
-    /// What there is of it.
+    /// The text of the line, as far as it was kept.
     pub fn text(&self) -> &str {
         let (Self::Whole(text) | Self::TooLong(text)) = self;
         text
     }
 }
 
-/// Cuts what a process writes into lines, of which it holds no more than the limit.
+/// A decoder that splits bytes into lines and buffers no more than the limit of each.
 ///
-/// It has no errors: after one, `FramedRead` reads no more, and a process whose output nobody reads stops as soon as its
-/// pipe is full.
+/// It never returns an error: `FramedRead` stops reading after one, and a process whose output is not read blocks as soon
+/// as its pipe is full.
 #[derive(Debug)]
 pub(crate) struct Lines {
     limit: usize,
-    /// How much of the buffer was searched for the line's end.
+    /// How many bytes of the buffer are known to hold no line break.
     searched: usize,
-    /// The rest of the line that was too long is to come.
-    skips: bool,
+    /// Whether the rest of a line that was too long is being skipped.
+    skipping: bool,
 }
 
 impl Lines {
-    /// Lines of at most so many bytes.
+    /// A decoder for lines of at most `limit` bytes.
     pub fn up_to(limit: usize) -> Self {
-        Self { limit, searched: 0, skips: false }
+        Self { limit, searched: 0, skipping: false }
     }
 }
 
@@ -59,10 +59,10 @@ impl Decoder for Lines {
             let end = bytes[self.searched..].iter().position(|byte| *byte == b'\n');
             let end = end.map(|end| self.searched + end + 1);
             self.searched = 0;
-            match (end, self.skips) {
+            match (end, self.skipping) {
                 (Some(end), true) => {
                     bytes.advance(end);
-                    self.skips = false;
+                    self.skipping = false;
                 }
                 (None, true) => {
                     bytes.clear();
@@ -76,7 +76,7 @@ impl Decoder for Lines {
                     return Ok(None);
                 }
                 (_, false) => {
-                    self.skips = true;
+                    self.skipping = true;
                     return Ok(Some(Line::TooLong(text(&bytes[..KEPT.min(self.limit)]))));
                 }
             }
@@ -87,7 +87,7 @@ impl Decoder for Lines {
         if let Some(line) = self.decode(bytes)? {
             return Ok(Some(line));
         }
-        // The last line may have no end.
+        // The last line may end without a line break.
         self.searched = 0;
         let rest = bytes.split();
         Ok((!rest.is_empty()).then(|| Line::Whole(text(&rest))))
@@ -101,7 +101,7 @@ mod tests {
 
     use super::*;
 
-    /// The lines of at most five bytes that are read of pieces of a text, `…` after those that were too long.
+    /// Decodes a text that arrives in pieces, with a limit of five bytes a line; `…` marks lines that were too long.
     async fn lines(text: &[u8], piece: usize) -> Vec<String> {
         let pieces: Vec<io::Result<&[u8]>> = text.chunks(piece).map(Ok).collect();
         let reader = tokio_util::io::StreamReader::new(futures_util::stream::iter(pieces));

@@ -1,7 +1,7 @@
-//! The operating system behind one small trait, and the owner that never leaks a process.
+//! The operating system behind one small trait, and process groups that are never leaked.
 //!
-//! [`Os`] is what the actors know of the machine: [`SystemOs`] in production, `FakeOs` in tests.
-//! [`OwnedProcess`] holds one process group: dropped in any way, a panic included, it kills the group.
+//! The actors use the machine only through [`Os`]: [`SystemOs`] in production, `FakeOs` in tests.
+//! [`OwnedProcess`] owns one process group and kills it when it is dropped, by a panic too.
 
 mod lines;
 mod owned;
@@ -23,7 +23,7 @@ pub(crate) use owned::wait_group_gone;
 pub use owned::{OwnedProcess, Pipes};
 pub use system::{SystemOs, raise_open_files};
 
-/// What to run. The environment is complete: nothing is inherited.
+/// A program to start. Nothing of the environment is inherited.
 #[derive(Debug, Clone)]
 pub struct Program {
     /// The executable: a path, or a name to be found on `PATH`.
@@ -32,64 +32,64 @@ pub struct Program {
     pub args: Vec<String>,
     /// Its whole environment.
     pub env: Vec<(String, String)>,
-    /// A lower soft limit on open files, for programs that walk through all of them, or have tables for all of them. Others
-    /// get the one that camofleet was started with.
+    /// A lower soft limit on open files, for programs that iterate over all possible descriptors or allocate tables for
+    /// them. `None`: the limit that camofleet was started with.
     pub max_open_files: Option<u64>,
 }
 
 /// The signals that camofleet sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// Please end: the process may clean up.
+    /// SIGTERM: the process may clean up before it exits.
     Terminate,
-    /// End at once.
+    /// SIGKILL.
     Kill,
 }
 
-/// One process, and none that is given its number later.
+/// Identifies one process, and no later one with the same process id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ProcessId {
-    /// Its number, which is its process group's too where it leads one.
+    /// Its process id; also the id of its process group if it leads one.
     pub pid: u32,
-    /// When it started, in clock ticks since the machine did (`starttime` in proc(5)).
+    /// When it started, in clock ticks since boot (`starttime` in proc(5)).
     pub started: u64,
 }
 
 impl ProcessId {
-    /// This very process; `None` without a `/proc`.
+    /// The current process; `None` without a `/proc`.
     pub fn own() -> Option<Self> {
         system::identify(std::process::id())
     }
 }
 
-/// One file, and none that takes its place later.
+/// Identifies one file, and no later one at the same path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileId {
-    /// The file system that it is on.
+    /// The device of its file system.
     pub device: u64,
-    /// Its number there.
+    /// Its inode number on that device.
     pub inode: u64,
-    /// When it was made or last written, in nanoseconds since 1970: numbers are given again.
+    /// When it was last modified, in nanoseconds since 1970: inode numbers are reused.
     pub modified: i64,
 }
 
-/// What an X server leaves in `/tmp` when it is killed, as far as camofleet saw it being made.
+/// The files that an X server leaves in `/tmp` when it is killed. Only what camofleet saw being created is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DisplayFiles {
     /// The X display's number.
     pub display: u16,
-    /// The X server.
+    /// The X server's process.
     pub server: ProcessId,
-    /// Its socket, once it has one.
+    /// Its socket, once it exists.
     pub socket: Option<FileId>,
 }
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProcessEnd {
-    /// It ended by itself with this status.
+    /// It exited with this status.
     Exited(i32),
-    /// A signal ended it.
+    /// It was killed by this signal.
     Signalled(i32),
 }
 
@@ -107,7 +107,7 @@ impl fmt::Display for ProcessEnd {
 
 /// A process that was just started, as the leader of its own process group.
 pub struct Spawned {
-    /// Which process it is; its number is its process group's too.
+    /// The process; its id is also that of its process group.
     pub id: ProcessId,
     /// Writes to its standard input. Dropping it closes the input.
     pub stdin: Box<dyn AsyncWrite + Send + Unpin>,
@@ -115,85 +115,85 @@ pub struct Spawned {
     pub stdout: Box<dyn AsyncRead + Send + Unpin>,
     /// Reads its standard error.
     pub stderr: Box<dyn AsyncRead + Send + Unpin>,
-    /// Resolves when it ended and was reaped.
+    /// Resolves when it has ended and was reaped.
     pub end: BoxFuture<'static, io::Result<ProcessEnd>>,
 }
 
-/// Bytes both ways.
+/// A byte stream in both directions.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
-/// One connection, whatever it goes through.
+/// One connection, over TCP or a Unix socket.
 pub type Connection = Box<dyn ByteStream>;
 
-/// The connections that a listener takes; dropping it gives its address back.
+/// The connections that a listener accepts; dropping the stream closes the listener.
 pub type Connections = BoxStream<'static, io::Result<Connection>>;
 
-/// What camofleet needs of an operating system.
+/// The operating system as camofleet uses it.
 pub trait Os: Send + Sync + 'static {
-    /// Starts a program in its own process group, told by the kernel when camofleet is gone.
+    /// Starts a program in its own process group; the kernel sends it SIGTERM when camofleet ends.
     ///
     /// # Errors
-    /// What the system says: not found, not executable, no more processes.
+    /// The system's error: not found, not executable, too many processes.
     fn spawn(&self, program: &Program) -> io::Result<Spawned>;
 
-    /// Which process has a number now; `None` when none has.
+    /// The process that has this id now, if one has.
     fn identify(&self, pid: u32) -> Option<ProcessId>;
 
-    /// Sends a signal to the process group that this process leads, or led. A group that is gone already is no error, and
-    /// another that has its number by now is not touched.
+    /// Sends a signal to the process group that this process leads or led. It is not an error if the group no longer
+    /// exists, and a later group with the same id is not signalled.
     fn signal_group(&self, leader: ProcessId, signal: Signal);
 
-    /// Kills the leader of a process group, and helps it to give its memory back. The others of the group live on.
+    /// Kills the leader of a process group and speeds up the release of its memory. Other members keep running.
     fn kill_leader(&self, leader: ProcessId);
 
-    /// Whether the group that this process leads, or led, still has a member.
+    /// Whether the group that this process leads or led still has members.
     fn group_exists(&self, leader: ProcessId) -> bool;
 
-    /// Whether this process lives: one that is dead but not reaped yet does not.
+    /// Whether this process is running; a zombie is not.
     fn is_running(&self, process: ProcessId) -> bool;
 
-    /// Kills every process whose environment holds `name=value`: the ones whose process id nobody learned,
-    /// because the process that started them died first.
+    /// Kills every process whose environment holds `name=value`. This finds processes whose id is unknown because the
+    /// process that started them died before reporting it.
     fn kill_marked(&self, name: &str, value: &str);
 
-    /// Whether nothing listens on this TCP port, at whatever address of the machine.
+    /// Whether nothing listens on this TCP port on any of the machine's addresses.
     fn port_is_free(&self, port: u16) -> bool;
 
     /// Listens on a TCP address.
     ///
     /// # Errors
-    /// Somebody else does, or the address is none of this machine's.
+    /// The address is in use, or is not one of this machine's.
     fn listen(&self, address: SocketAddr) -> io::Result<Connections>;
 
-    /// Connects to the socket at a path. Fails when nobody listens there, and waits while others wait there too.
+    /// Connects to the Unix socket at a path. Fails if nothing listens there; waits while the listener's queue is full.
     fn connect(&self, socket: &Path) -> BoxFuture<'static, io::Result<Connection>>;
 
     /// Connects to the X server with this display number.
     ///
     /// # Errors
-    /// There is none.
+    /// No such X server is running.
     fn connect_display(&self, display: u16) -> io::Result<UnixStream>;
 
     /// Whether no X server uses this display number.
     fn display_is_free(&self, display: u16) -> bool;
 
-    /// The socket of this display's X server; `None` when it has none.
+    /// The socket of this display's X server, if there is one.
     fn display_socket(&self, display: u16) -> Option<FileId>;
 
-    /// Removes what an X server that was killed has left in `/tmp`. What anybody else made there since, stays.
+    /// Removes what a killed X server has left in `/tmp`. Files that others have created there since are kept.
     fn remove_display_files(&self, files: &DisplayFiles);
 
-    /// How many bytes everything on the file system of a path takes. May block.
+    /// How many bytes are in use on the file system of a path. May block.
     ///
     /// # Errors
-    /// Nothing is there.
+    /// The path does not exist.
     fn file_system_use(&self, path: &Path) -> io::Result<u64>;
 
-    /// How many bytes the files below a directory take on the disk. May block.
+    /// How many bytes of the disk the files below a directory use. May block.
     fn directory_use(&self, directory: &Path) -> u64;
 
-    /// Where a program is: the path itself if it has a directory, else the first hit on `PATH`.
+    /// Locates a program: the path itself if it contains a directory, otherwise the first match on `PATH`.
     fn find_program(&self, program: &Path) -> Option<PathBuf>;
 }

@@ -9,10 +9,10 @@ use tokio::sync::watch;
 
 use super::{Os, ProcessEnd, ProcessId, Program, Signal};
 
-/// How often a killed group is looked at until its last member is reaped.
+/// How often a killed group is polled until its last member is reaped.
 const GROUP_POLL: Duration = Duration::from_millis(2);
-/// How long a killed group may take to vanish before the wait is given up; the kernel needs milliseconds.
-const GROUP_PATIENCE: Duration = Duration::from_secs(2);
+/// How long to wait for a killed group to disappear; the kernel needs milliseconds.
+const GROUP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One process group: always reaped, and killed when its owner is dropped.
 pub struct OwnedProcess {
@@ -33,17 +33,17 @@ pub struct Pipes {
 }
 
 impl OwnedProcess {
-    /// Starts a program and a task that reaps it. `name` is what logs call it.
+    /// Starts a program and a task that reaps it. `name` identifies it in the logs.
     ///
     /// # Errors
-    /// What the system said when it could not be started.
+    /// The system's error if it could not be started.
     pub fn spawn(os: Arc<dyn Os>, name: impl Into<String>, program: &Program) -> io::Result<(Self, Pipes)> {
         let spawned = os.spawn(program)?;
         let name = name.into();
         let (ended, end) = watch::channel(None);
         let exit = spawned.end;
         let label = name.clone();
-        // Outlives the owner on purpose, until the process is reaped, and ends with it.
+        // Outlives the owner on purpose: it ends when the process is reaped.
         actix_rt::spawn(async move {
             let end = exit.await.unwrap_or_else(|error| {
                 log::warn!("could not wait for {label}: {error}");
@@ -55,35 +55,35 @@ impl OwnedProcess {
         Ok((Self { os, name, id: spawned.id, end }, pipes))
     }
 
-    /// Which process it is; its number is its group's too.
+    /// The process; its id is also that of its group.
     pub fn id(&self) -> ProcessId {
         self.id
     }
 
-    /// Resolves when the process has ended and is reaped; at once if it has already.
+    /// Resolves when the process has ended and was reaped; immediately if that has happened already.
     pub fn ended(&self) -> impl Future<Output = ProcessEnd> + use<> {
         let mut end = self.end.clone();
         async move {
             let ended = end.wait_for(Option::is_some).await;
-            // The sender goes only after it has sent, unless the runtime itself is shutting down.
+            // The sender is dropped only after it has sent, unless the runtime is shutting down.
             ended.ok().and_then(|end| *end).unwrap_or(ProcessEnd::Exited(-1))
         }
     }
 
-    /// Ends the group and resolves when nothing of it is left: asks first, kills after `grace`.
+    /// Ends the group with SIGTERM, and with SIGKILL after `grace`; resolves when the group no longer exists.
     pub fn stop(&self, grace: Duration) -> impl Future<Output = ProcessEnd> + use<> {
         let (os, name, id) = (Arc::clone(&self.os), self.name.clone(), self.id);
         let running = self.end.borrow().is_none();
-        let (asked, ended) = (self.ended(), self.ended());
+        let (terminated, ended) = (self.ended(), self.ended());
         async move {
             if running && !grace.is_zero() {
                 os.signal_group(id, Signal::Terminate);
-                if tokio::time::timeout(grace, asked).await.is_err() {
+                if tokio::time::timeout(grace, terminated).await.is_err() {
                     let pid = id.pid;
                     log::warn!("{name} (pid {pid}) did not end on SIGTERM within {grace:?}; killing it");
                 }
             }
-            // The leader may be gone while children of it are not.
+            // The leader may have ended while its children have not.
             os.signal_group(id, Signal::Kill);
             let end = ended.await;
             wait_group_gone(os.as_ref(), id).await;
@@ -100,15 +100,15 @@ impl Drop for OwnedProcess {
     }
 }
 
-/// Resolves when a killed process group has no member left, or after a patience of 2 s.
+/// Resolves when a killed process group has no members left, or after [`GROUP_TIMEOUT`].
 pub(crate) async fn wait_group_gone(os: &dyn Os, group: ProcessId) {
     let gone = async {
         while os.group_exists(group) {
             tokio::time::sleep(GROUP_POLL).await;
         }
     };
-    if tokio::time::timeout(GROUP_PATIENCE, gone).await.is_err() {
+    if tokio::time::timeout(GROUP_TIMEOUT, gone).await.is_err() {
         let group = group.pid;
-        log::warn!("process group {group} still has members {GROUP_PATIENCE:?} after SIGKILL");
+        log::warn!("process group {group} still has members {GROUP_TIMEOUT:?} after SIGKILL");
     }
 }

@@ -1,8 +1,7 @@
-//! The reaping of orphans: grandchildren whose own parent is gone.
+//! Reaps orphans: descendants whose own parent has ended.
 //!
-//! A killed browser leaves content processes, a crash helper, a whole tree. Left to the system's first process they
-//! stay zombies until it gets to them, which in a container without an init is never. camofleet takes them instead,
-//! as the kernel's "child subreaper".
+//! A killed browser leaves content processes and a crash helper behind. Orphans are normally reaped by the process with
+//! id 1, which in a container without an init never happens. So camofleet reaps them as the kernel's "child subreaper".
 
 use std::collections::HashSet;
 use std::io;
@@ -14,11 +13,11 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How long a child of camofleet's own may stand before the orphans behind it in the kernel's list, until the task
-/// that waits for it has had its turn.
+/// How long to wait for the task that reaps a direct child: until then the kernel reports that child again, and not the
+/// orphans after it.
 const OWN_CHILD_PAUSE: Duration = Duration::from_millis(2);
 
-/// The processes that somebody in camofleet waits for. Cloning shares the list.
+/// camofleet's direct children, each of which a task of its own reaps. Clones share the list.
 #[derive(Debug, Clone, Default)]
 pub(super) struct OwnChildren(Arc<Mutex<HashSet<Pid>>>);
 
@@ -40,15 +39,14 @@ impl OwnChildren {
     }
 }
 
-/// Makes this process the parent of its orphaned descendants, and starts the task that reaps them. It must run on
-/// the thread that spawns, so that no child is seen before it is known to be camofleet's own.
+/// Makes this process the parent of its orphaned descendants, and starts the task that reaps them. Must be called on the
+/// thread that spawns, so that no direct child is mistaken for an orphan before it is registered.
 ///
 /// # Errors
-/// The kernel knows no subreapers, or signals can't be received.
+/// The kernel does not support subreapers, or signals can't be received.
 pub(super) fn start(own: OwnChildren) -> io::Result<()> {
     nix::sys::prctl::set_child_subreaper(true)?;
     let mut child_ended = signal(SignalKind::child())?;
-    // Runs as long as the process does.
     actix_rt::spawn(async move {
         while child_ended.recv().await.is_some() {
             reap_orphans(&own).await;
@@ -64,8 +62,8 @@ async fn reap_orphans(own: &OwnChildren) {
             Ok(status) => match status.pid() {
                 Some(pid) if own.contains(pid) => tokio::time::sleep(OWN_CHILD_PAUSE).await,
                 Some(pid) => {
-                    // It is waitable, and nobody else waits for it. Its last traces, its entries below `/proc`, can
-                    // take the kernel 20 ms that no actor should wait for.
+                    // Reaping can block for 20 ms while the kernel removes the entries below `/proc`: not on the
+                    // actors' thread.
                     let reap = move || waitpid(pid, Some(WaitPidFlag::WNOHANG));
                     if let Err(error) = tokio::task::spawn_blocking(reap).await {
                         return log::warn!("could not reap process {pid}: {error}");
@@ -73,7 +71,7 @@ async fn reap_orphans(own: &OwnChildren) {
                 }
                 None => return,
             },
-            Err(errno) => return log::warn!("could not look for ended processes: {errno}"),
+            Err(errno) => return log::warn!("could not check for ended processes: {errno}"),
         }
     }
 }

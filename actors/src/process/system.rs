@@ -26,47 +26,48 @@ use super::{
     Connection, Connections, DisplayFiles, FileId, Os, ProcessEnd, ProcessId, Program, Signal, Spawned,
 };
 
-/// The soft limit on open files that this process was started with, once it has another.
+/// The soft limit on open files that this process was started with; set when it is raised.
 static INHERITED_OPEN_FILES: OnceLock<u64> = OnceLock::new();
 
-/// Raises this process' soft limit on open files to the hard one: each client, viewer and session takes several, and the
-/// usual 1024 are there for programs that use select(2). What [`SystemOs`] spawns keeps the limit that there was.
+/// Raises this process' soft limit on open files to the hard one: each client, viewer and session uses several files, and
+/// the usual limit of 1024 exists only for programs that use select(2). Programs that [`SystemOs`] spawns keep the
+/// original limit.
 ///
 /// # Errors
-/// What the system says; nothing is changed then.
+/// The system's error; nothing is changed then.
 pub fn raise_open_files() -> io::Result<()> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft < hard {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
-        // Only the first time: the second time it is what this function set.
+        // A second call would see the limit that the first one has set.
         let _ = INHERITED_OPEN_FILES.set(soft);
         log::debug!("up to {hard} files may be open, not {soft}");
     }
     Ok(())
 }
 
-/// The wait before another attempt to connect to a socket whose queue is full.
-const QUEUE_FULL: Duration = Duration::from_millis(5);
+/// How long to wait before connecting again to a socket whose queue is full.
+const QUEUE_FULL_RETRY: Duration = Duration::from_millis(5);
 
-/// Linux, by way of tokio's processes.
+/// Linux.
 ///
-/// Programs must be spawned from a thread that lives as long as camofleet: the kernel's "parent died" signal
-/// follows the thread that spawned, not the process.
+/// Programs must be spawned from a thread that is_alive as long as camofleet: the kernel sends the parent-death signal when
+/// the spawning thread ends, not the process.
 #[derive(Debug, Default, Clone)]
 pub struct SystemOs {
     own_children: OwnChildren,
 }
 
 impl SystemOs {
-    /// The machine as it is. Orphans of what is spawned are left to the system.
+    /// Does not reap orphaned descendants.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same, with this process as the one that reaps orphans. For the thread that spawns, once.
+    /// Also reaps orphaned descendants. To be called once, on the thread that spawns.
     ///
     /// # Errors
-    /// The kernel knows no subreapers, or signals can't be received.
+    /// The kernel does not support subreapers, or signals can't be received.
     pub fn reaping() -> io::Result<Self> {
         let os = Self::default();
         reaper::start(os.own_children.clone())?;
@@ -92,11 +93,11 @@ impl Os for SystemOs {
         // nothing is allocated on the paths that succeed.
         unsafe {
             command.pre_exec(move || {
-                // SIGTERM, not SIGKILL: an X server removes its socket and lock file on it, the driver ends
-                // its browsers.
+                // SIGTERM, not SIGKILL, so that an X server removes its socket and lock file, and a driver
+                // ends its browsers.
                 nix::sys::prctl::set_pdeathsig(UnixSignal::SIGTERM)?;
                 if nix::unistd::getppid() != parent {
-                    // camofleet died between fork and prctl: the signal would never come.
+                    // camofleet died between fork and prctl: the signal would never be sent.
                     return Err(Errno::ESRCH.into());
                 }
                 if let Some(soft) = max_open_files {
@@ -112,7 +113,7 @@ impl Os for SystemOs {
         else {
             return Err(io::Error::other("the process was started without its pipes"));
         };
-        // Nobody reaps it before the line below waits for it, so it has a number, dead or alive.
+        // Until it is waited for below it keeps its process id, even as a zombie.
         let id = identify(pid).ok_or_else(|| io::Error::other("/proc can't be read; mount it"))?;
         self.own_children.insert(pid);
         let own_children = self.own_children.clone();
@@ -147,10 +148,10 @@ impl Os for SystemOs {
 
     fn kill_leader(&self, leader: ProcessId) {
         if tokio::runtime::Handle::try_current().is_ok() {
-            // Takes the kernel some milliseconds, which the actors' thread has not.
+            // Blocks for some milliseconds: not on the actors' thread.
             tokio::task::spawn_blocking(move || kill_and_release(leader));
         } else {
-            // The whole process is ending; nobody waits.
+            // The whole process is ending.
             kill_and_release(leader);
         }
     }
@@ -161,7 +162,7 @@ impl Os for SystemOs {
 
     fn is_running(&self, process: ProcessId) -> bool {
         read_stat(process.pid).is_some_and(|stat| {
-            lives(&stat) && started_at(&stat).is_some_and(|started| started == process.started)
+            is_alive(&stat) && started_at(&stat).is_some_and(|started| started == process.started)
         })
     }
 
@@ -172,14 +173,14 @@ impl Os for SystemOs {
         for process in processes.flatten() {
             let Some(pid) = process.file_name().to_str().and_then(|pid| pid.parse().ok()) else { continue };
             let carries_mark = || {
-                // Another user's process can't be read, and is none of ours.
+                // Another user's process can't be read, and is not camofleet's.
                 let environment = fs::read(process.path().join("environ")).unwrap_or_default();
                 environment.split(|byte| *byte == 0).any(|entry| entry == marker)
             };
             if pid == own.as_raw() || !carries_mark() {
                 continue;
             }
-            // Held before it is read again, so that what is killed is what was read.
+            // Read again after opening the descriptor: only then is it the same process that is killed.
             if let Some(process) = ProcessFd::open(pid)
                 && carries_mark()
             {
@@ -189,7 +190,7 @@ impl Os for SystemOs {
     }
 
     fn port_is_free(&self, port: u16) -> bool {
-        // The kernel refuses it where somebody listens on any one address.
+        // Fails if anything listens on any one address.
         TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()
     }
 
@@ -199,7 +200,7 @@ impl Os for SystemOs {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let connections = futures_util::stream::unfold(listener, |listener| async move {
             let accepted = listener.accept().await.and_then(|(connection, _)| {
-                // Small pieces are key strokes here, and somebody waits for their effect.
+                // Small packets are key strokes, which must not be delayed.
                 connection.set_nodelay(true)?;
                 set_keepalive(&connection)?;
                 Ok(Box::new(connection) as Connection)
@@ -215,9 +216,9 @@ impl Os for SystemOs {
             loop {
                 match tokio::net::UnixStream::connect(&socket).await {
                     Ok(connection) => return Ok(Box::new(connection) as Connection),
-                    // Its queue is full: Xvnc's has room for five. Who asks has a limit of time.
+                    // The listener's queue is full (Xvnc's holds five). The caller has a timeout.
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        tokio::time::sleep(QUEUE_FULL).await
+                        tokio::time::sleep(QUEUE_FULL_RETRY).await
                     }
                     Err(error) => return Err(error),
                 }
@@ -244,8 +245,8 @@ impl Os for SystemOs {
             return;
         }
         let (lock, socket) = display_files(display);
-        // Another server may have the display by now. Its socket is another file, or answers; its lock file, which servers
-        // that are started with `-displayfd` don't even write, has another number in it, or that of a living process.
+        // Another server may use the display by now. Then the socket is another file, or accepts connections, and the lock
+        // file (which servers started with `-displayfd` don't write) names another process, or one that is running.
         let stale = [
             (&socket, made.is_some() && own_socket(&socket) == made && !answers(&socket)),
             (&lock, is_own_file(&lock) && lock_owner(&lock) == Some(server.pid) && !has_process(server.pid)),
@@ -265,13 +266,13 @@ impl Os for SystemOs {
     }
 
     fn directory_use(&self, directory: &Path) -> u64 {
-        // What can't be read is gone by now, or not the browser's.
+        // An unreadable entry was deleted meanwhile, or is not the browser's.
         let Ok(entries) = fs::read_dir(directory) else { return 0 };
         let use_of = |entry: fs::DirEntry| {
-            // Of the entry itself: a link leads to what somebody else takes.
+            // Symbolic links are not followed: their targets are not part of this directory.
             let Ok(found) = entry.metadata() else { return 0 };
             let below = if found.is_dir() { self.directory_use(&entry.path()) } else { 0 };
-            // Files that several browsers have by hard links are taken once.
+            // Files that several browsers share by hard links are divided among them.
             let shares = if found.is_dir() { 1 } else { found.nlink().max(1) };
             found.blocks() * 512 / shares + below
         };
@@ -288,7 +289,7 @@ impl Os for SystemOs {
     }
 }
 
-/// Has the kernel end a connection whose other end has gone silently: a machine that was switched off.
+/// Makes the kernel close a connection whose peer disappeared silently, such as a machine that was switched off.
 fn set_keepalive(connection: &tokio::net::TcpStream) -> io::Result<()> {
     socket::setsockopt(connection, sockopt::KeepAlive, &true)?;
     socket::setsockopt(connection, sockopt::TcpKeepIdle, &60)?;
@@ -297,12 +298,12 @@ fn set_keepalive(connection: &tokio::net::TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// A process that is held by a descriptor: its number can't become another's meanwhile (pidfd_open(2), Linux 5.3).
+/// A pidfd: it refers to one process even if the process id is reused (pidfd_open(2), Linux 5.3).
 struct ProcessFd(OwnedFd);
 
 impl ProcessFd {
     fn open(pid: i32) -> Option<Self> {
-        // SAFETY: a system call that takes numbers only; the descriptor that it makes is nobody else's.
+        // SAFETY: the system call takes numbers only, and the new descriptor is owned here alone.
         unsafe {
             match i32::try_from(libc::syscall(libc::SYS_pidfd_open, pid, 0)) {
                 Ok(descriptor @ 0..) => Some(Self(OwnedFd::from_raw_fd(descriptor))),
@@ -311,10 +312,10 @@ impl ProcessFd {
         }
     }
 
-    /// One that is gone already is no error.
+    /// Kills the process; it is not an error if it has ended already.
     fn kill(&self) {
         let (none, no_flags) = (std::ptr::null::<libc::siginfo_t>(), 0);
-        // SAFETY: the descriptor is open as long as `self` is, and no information goes with the signal.
+        // SAFETY: the descriptor is open as long as `self` exists, and a null siginfo is allowed.
         let sent = unsafe {
             libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), libc::SIGKILL, none, no_flags)
         };
@@ -323,58 +324,56 @@ impl ProcessFd {
         }
     }
 
-    /// Helps one that is dying to give its memory back.
+    /// Speeds up the release of the memory of a dying process.
     fn release(&self) {
         // SAFETY: as above.
         unsafe { libc::syscall(libc::SYS_process_mrelease, self.0.as_raw_fd(), 0) };
     }
 }
 
-/// Kills a process and helps it to give its memory back (process_mrelease(2), Linux 5.15): by itself it does so only
-/// after its last thread has ended, and a browser's main process has some seventy. The help comes too late once they
-/// have, a few milliseconds after the signal, so nothing stands between the two calls: a sixth of the time that a
-/// delete takes.
+/// Kills a process and releases its memory at once (process_mrelease(2), Linux 5.15). The kernel alone would do so only
+/// after the last thread has ended, and a browser's main process has some seventy. It has an effect only within a few
+/// milliseconds after the signal, so nothing happens between the two calls. It saves a sixth of the time of a delete.
 ///
-/// Where the kernel can't, or the process is gone already, nothing is lost.
+/// Where the kernel does not support it, or the process has ended already, it has no effect.
 fn kill_and_release(leader: ProcessId) {
     let Some(process) = group_of(leader).and_then(|pid| ProcessFd::open(pid.as_raw())) else { return };
-    // Held by now; before that its number may have become another's.
+    // Checked after opening the descriptor: the process id may have been reused before.
     if identify(leader.pid) == Some(leader) {
         process.kill();
         process.release();
     }
 }
 
-/// The group that a process leads or led, to be signalled. Its number stays taken while the group has a member; where
-/// another process has it, the group is gone. Group 0 would be camofleet's own and 1 is the system's first process: never
-/// signalled.
+/// The id of the group that a process leads or led. The id is not reused while the group has members, so if another
+/// process has it, the group no longer exists. Groups 0 (camofleet's own) and 1 (init) are never signalled.
 fn group_of(leader: ProcessId) -> Option<Pid> {
     let group = i32::try_from(leader.pid).ok().filter(|group| *group > 1)?;
-    let theirs = identify(leader.pid).is_none_or(|found| found == leader);
-    theirs.then(|| Pid::from_raw(group))
+    let unchanged = identify(leader.pid).is_none_or(|found| found == leader);
+    unchanged.then(|| Pid::from_raw(group))
 }
 
-/// Which process has a number, dead ones that are not reaped yet included.
+/// The process with this id, zombies included.
 pub(super) fn identify(pid: u32) -> Option<ProcessId> {
     Some(ProcessId { pid, started: started_at(&read_stat(pid)?)? })
 }
 
-/// Whether any living process has a number.
+/// Whether a running process has this id.
 fn has_process(pid: u32) -> bool {
-    read_stat(pid).is_some_and(|stat| lives(&stat))
+    read_stat(pid).is_some_and(|stat| is_alive(&stat))
 }
 
 fn read_stat(pid: u32) -> Option<String> {
     fs::read_to_string(format!("/proc/{pid}/stat")).ok()
 }
 
-/// When the process started, by its `/proc/<pid>/stat`: field 22. The fields follow the name, which may hold anything, in
-/// its parentheses; the state after it is field 3.
+/// When the process started: field 22 of `/proc/<pid>/stat`. The name in parentheses may contain anything; the field after
+/// it is number 3.
 fn started_at(stat: &str) -> Option<u64> {
     stat.rsplit_once(") ")?.1.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
 }
 
-/// A socket of this user's, and no link to one.
+/// The socket at this path, if this user owns it and it is not a symbolic link.
 fn own_socket(path: &Path) -> Option<FileId> {
     let found = fs::symlink_metadata(path).ok().filter(|found| found.file_type().is_socket())?;
     (found.uid() == nix::unistd::geteuid().as_raw()).then(|| FileId {
@@ -384,22 +383,23 @@ fn own_socket(path: &Path) -> Option<FileId> {
     })
 }
 
-/// Whether there is a file of this user's, and no link to one.
+/// Whether there is a regular file at this path that this user owns, and not a symbolic link.
 fn is_own_file(path: &Path) -> bool {
     fs::symlink_metadata(path)
         .is_ok_and(|found| found.is_file() && found.uid() == nix::unistd::geteuid().as_raw())
 }
 
-/// The lock file and the socket of an X display, where every X server puts them.
+/// The paths of the lock file and the socket of an X display.
 fn display_files(display: u16) -> (PathBuf, PathBuf) {
     (format!("/tmp/.X{display}-lock").into(), format!("/tmp/.X11-unix/X{display}").into())
 }
 
-/// Reads `/proc/<pid>/stat` (proc(5)): dead is also who has SIGKILL pending, is on the way out, or waits to be reaped.
-fn lives(stat: &str) -> bool {
+/// Whether a process is running, by its `/proc/<pid>/stat` (proc(5)). It is not if SIGKILL is pending, it is exiting, or it
+/// is a zombie.
+fn is_alive(stat: &str) -> bool {
     const EXITING: u64 = 0x4;
     const SIGKILL_PENDING: u64 = 1 << 8;
-    // The fields follow the name, which may hold anything, in its parentheses; the state is field 3.
+    // The name in parentheses may contain anything; the state after it is field 3.
     let Some((_, fields)) = stat.rsplit_once(") ") else { return false };
     let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
     let bits =
@@ -409,13 +409,13 @@ fn lives(stat: &str) -> bool {
         && bits(31) & SIGKILL_PENDING == 0
 }
 
-/// The process id in a lock file: ten columns of text.
+/// The process id in an X server's lock file: padded text.
 fn lock_owner(lock: &Path) -> Option<u32> {
     fs::read_to_string(lock).ok()?.trim().parse().ok()
 }
 
-/// Whether an X server listens at this path, or at the same name in Linux' abstract namespace, where servers listen
-/// too. One that does not get to the connection, or that lets nobody in, is there all the same; nothing is waited for.
+/// Whether an X server listens at this path, or at the same name in Linux' abstract namespace, which servers also use. A
+/// server that is too busy or that denies access counts as listening. Does not block.
 fn answers(socket: &Path) -> bool {
     let abstract_name = UnixAddr::new_abstract(socket.as_os_str().as_encoded_bytes());
     [UnixAddr::new(socket), abstract_name].into_iter().flatten().any(|address| {
@@ -438,29 +438,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_answers_as_long_as_somebody_listens() {
+    fn a_socket_answers_while_a_server_listens() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("X1");
         assert!(!answers(&path));
         let listener = UnixListener::bind(&path).unwrap();
         assert!(answers(&path));
         drop(listener);
-        assert!(path.exists() && !answers(&path), "a stale socket stays, and answers no more");
+        assert!(path.exists() && !answers(&path), "a stale socket file remains, but does not answer");
     }
 
     #[test]
-    fn a_process_on_its_way_out_does_not_live() {
+    fn an_exiting_process_is_not_running() {
         let stat = |state: &str, flags: u64, pending: u64| {
             format!("7 (a) (b) {state} 1 7 7 0 -1 {flags} {} {pending} 0 0\n", ["0"; 21].join(" "))
         };
-        assert!(lives(&stat("S", 4_194_560, 0)));
+        assert!(is_alive(&stat("S", 4_194_560, 0)));
         for (state, flags, pending) in [("Z", 0, 0), ("X", 0, 0), ("R", 4_194_564, 0), ("R", 0, 256)] {
-            assert!(!lives(&stat(state, flags, pending)), "{state} {flags} {pending}");
+            assert!(!is_alive(&stat(state, flags, pending)), "{state} {flags} {pending}");
         }
     }
 
     #[test]
-    fn a_living_process_is_told_from_one_that_is_gone() {
+    fn a_running_process_is_distinguished_from_one_that_has_ended() {
         let (os, own) = (SystemOs::new(), ProcessId::own().unwrap());
         assert_eq!(os.identify(std::process::id()), Some(own));
         assert!(os.is_running(own));
@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_was_given_the_number_of_another_is_neither_taken_for_it_nor_signalled() {
+    fn a_process_with_a_reused_id_is_neither_mistaken_for_the_earlier_one_nor_signalled() {
         let os = SystemOs::new();
         let mut child = std::process::Command::new("sleep").arg("600").process_group(0).spawn().unwrap();
         let id = os.identify(child.id()).unwrap();
@@ -482,7 +482,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_directory_takes_is_what_its_own_files_take_on_the_disk() {
+    fn the_use_of_a_directory_is_what_its_own_files_use_on_the_disk() {
         let (directory, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mebibytes = |count: usize| vec![7; count << 20];
         fs::create_dir(directory.path().join("below")).unwrap();
@@ -491,7 +491,7 @@ mod tests {
         std::os::unix::fs::symlink(elsewhere.path(), directory.path().join("link")).unwrap();
         fs::write(directory.path().join("shared"), mebibytes(2)).unwrap();
         fs::hard_link(directory.path().join("shared"), elsewhere.path().join("shared")).unwrap();
-        // Takes nothing, however large it says it is.
+        // A sparse file uses no blocks, whatever its size.
         fs::File::create(directory.path().join("sparse")).unwrap().set_len(1 << 33).unwrap();
         let used = SystemOs::new().directory_use(directory.path());
         assert!((3 << 20..4 << 20).contains(&used), "{used}");
@@ -500,8 +500,8 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_of_a_display_is_removed_only_where_it_was_seen_being_made() {
-        // Far above the displays that anybody uses.
+    fn the_socket_of_a_display_is_removed_only_if_its_creation_was_seen() {
+        // Far above the display numbers in use.
         let display = 60_000 + u16::try_from(std::process::id() % 5000).unwrap();
         let (_, path) = display_files(display);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -510,11 +510,11 @@ mod tests {
         let socket = os.display_socket(display);
         let files = DisplayFiles { display, server, socket };
         os.remove_display_files(&files);
-        assert!(path.exists(), "somebody answers there");
+        assert!(path.exists(), "a server answers there");
         drop(listener);
         os.remove_display_files(&DisplayFiles { socket: None, ..files });
         os.remove_display_files(&DisplayFiles { server: ProcessId::own().unwrap(), ..files });
-        assert!(path.exists(), "it was not seen, or its server lives");
+        assert!(path.exists(), "its creation was not seen, or its server is running");
         fs::remove_file(&path).unwrap();
         drop(UnixListener::bind(&path).unwrap());
         os.remove_display_files(&files);
@@ -524,11 +524,11 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_takes_no_connection_is_there_all_the_same() {
+    fn a_server_that_accepts_no_connection_counts_as_listening() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("X1");
         let listener = UnixListener::bind(&path).unwrap();
-        // Its queue is full in the end.
+        // Until the listener's queue is full.
         let mut waiting = Vec::new();
         while waiting.len() < 5000 {
             let socket =
@@ -543,7 +543,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_port_is_taken_at_every_address_while_somebody_listens_at_one() {
+    async fn a_port_is_taken_on_every_address_while_one_is_listened_on() {
         let os = SystemOs::new();
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let address = SocketAddr::new([127, 0, 0, 2].into(), free.port());
@@ -554,11 +554,11 @@ mod tests {
         assert!(dialled.is_ok() && accepted.unwrap().is_ok());
         drop(connections);
         // A child that another test has just forked holds a copy of the listener until it runs its own program.
-        let given_back = async {
+        let released = async {
             while !os.port_is_free(address.port()) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), given_back).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(10), released).await.unwrap();
     }
 }
