@@ -1,4 +1,4 @@
-//! A parent's records of its children. Pure: it decides, the parent acts.
+//! A parent's records of its children. Pure: it decides what to do, and the parent does it.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -7,43 +7,43 @@ use tokio::time::Instant;
 
 use super::{Backoff, ChildExited, ExitReason, Generation, Intensity, RestartWindow};
 
-/// When a child that ended is built again.
+/// When a child that ended is restarted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RestartPolicy {
     /// However it ended.
     Always,
-    /// Unless it was asked to stop.
+    /// Unless it stopped on request.
     OnFailure,
-    /// Not at all.
+    /// Never.
     Never,
 }
 
-/// How a parent keeps one kind of child.
+/// How a parent supervises one kind of child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChildSpec {
-    /// When to build it again.
+    /// When to restart it.
     pub policy: RestartPolicy,
-    /// How often that is forgiven.
+    /// How often it may be restarted.
     pub intensity: Intensity,
     /// How long to wait before each restart.
     pub backoff: Backoff,
 }
 
-/// What a parent has to do about the end of a child.
+/// What a parent has to do when a child has ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict<H> {
-    /// Nothing: the message is of an earlier life, or of a child that is no longer kept.
+    /// Nothing: the message belongs to an earlier generation, or to a child that was removed.
     Stale,
-    /// The child is gone for good and forgotten; its last handle comes back.
+    /// The child is not restarted and was removed from the records; this was its handle.
     Ended(H),
-    /// Build it again after this wait, as this generation, and report it with [`Children::restarted`].
+    /// Build it again after this delay, as this generation, and record it with [`Children::restarted`].
     Restart {
-        /// How long to wait.
+        /// How long to wait before.
         after: std::time::Duration,
-        /// The number of its new life.
+        /// The new generation.
         generation: Generation,
     },
-    /// It ended too often: it is forgotten, and the parent should fail with this text.
+    /// It ended too often and was removed from the records; the parent should fail with this text.
     GiveUp(String),
 }
 
@@ -51,11 +51,11 @@ struct Record<H> {
     spec: ChildSpec,
     window: RestartWindow,
     generation: Generation,
-    /// `None` while the child waits to be built again.
+    /// `None` while the child waits for its restart.
     handle: Option<H>,
 }
 
-/// The children of one parent, each under its key, with the handle that reaches it.
+/// The children of one parent: their handles by their keys.
 pub struct Children<K, H> {
     records: HashMap<K, Record<H>>,
 }
@@ -72,14 +72,14 @@ impl<K: Eq + Hash + Clone + Send + std::fmt::Debug + 'static, H> Children<K, H> 
         Self { records: HashMap::new() }
     }
 
-    /// Keeps a child in its first life, generation 0. A child already kept under `key` is replaced.
+    /// Records a new child, generation 0. Replaces a child that was recorded under the same key.
     pub fn insert(&mut self, key: K, spec: ChildSpec, handle: H) {
         let window = RestartWindow::new(spec.intensity);
         self.records.insert(key, Record { spec, window, generation: 0, handle: Some(handle) });
     }
 
-    /// Stores the handle of a child that was built again after [`Verdict::Restart`]. False, and nothing
-    /// stored, when the child is no longer wanted: it was removed, or has moved on to a later generation.
+    /// Records the handle of a child that was built after [`Verdict::Restart`]. Returns false, and records nothing, if the
+    /// child was removed meanwhile or has a later generation.
     #[must_use]
     pub fn restarted(&mut self, key: &K, generation: Generation, handle: H) -> bool {
         match self.records.get_mut(key) {
@@ -91,48 +91,48 @@ impl<K: Eq + Hash + Clone + Send + std::fmt::Debug + 'static, H> Children<K, H> 
         }
     }
 
-    /// Whether the child `key` still waits to be built as `generation`.
+    /// Whether the child `key` still waits to be restarted as `generation`.
     pub fn awaits(&self, key: &K, generation: Generation) -> bool {
         self.records.get(key).is_some_and(|record| record.generation == generation && record.handle.is_none())
     }
 
-    /// The handle of a living child.
+    /// The handle of a running child.
     pub fn get(&self, key: &K) -> Option<&H> {
         self.records.get(key)?.handle.as_ref()
     }
 
-    /// The living children.
+    /// The running children.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &H)> + Clone {
         self.records.iter().filter_map(|(key, record)| Some((key, record.handle.as_ref()?)))
     }
 
-    /// How many children are kept, those that wait for a restart included.
+    /// How many children are recorded, those that wait for a restart included.
     pub fn len(&self) -> usize {
         self.records.len()
     }
 
-    /// Whether no child is kept.
+    /// Whether no child is recorded.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// Forgets a child: its end will be [`Verdict::Stale`].
+    /// Removes a child from the records: its end will be [`Verdict::Stale`].
     pub fn remove(&mut self, key: &K) -> Option<H> {
         self.records.remove(key)?.handle
     }
 
-    /// Forgets all children, those that wait for a restart included: their ends will be [`Verdict::Stale`].
+    /// Removes all children, those that wait for a restart included: their ends will be [`Verdict::Stale`].
     pub fn take_all(&mut self) -> Vec<H> {
         self.records.drain().filter_map(|(_, record)| record.handle).collect()
     }
 
-    /// Decides about the end of a child at `now`; `chance` in `0.0..1.0` spreads the waits.
-    pub fn on_exit(&mut self, exited: &ChildExited<K>, now: Instant, chance: f64) -> Verdict<H> {
+    /// Decides what to do about the end of a child at `now`; `jitter` in `0.0..1.0` spreads the delays.
+    pub fn on_exit(&mut self, exited: &ChildExited<K>, now: Instant, jitter: f64) -> Verdict<H> {
         let Some(record) = self.records.get_mut(&exited.key) else { return Verdict::Stale };
         if record.generation != exited.generation {
             return Verdict::Stale;
         }
-        // A child that reports twice in one life would be a defect of the lifeline; the second is ignored.
+        // A second report of the same generation would be a bug of the lifeline; it is ignored.
         let Some(handle) = record.handle.take() else { return Verdict::Stale };
         let restart = match record.spec.policy {
             RestartPolicy::Always => true,
@@ -146,7 +146,7 @@ impl<K: Eq + Hash + Clone + Send + std::fmt::Debug + 'static, H> Children<K, H> 
         match record.window.admit(now) {
             Some(attempt) => {
                 record.generation += 1;
-                let after = record.spec.backoff.delay(attempt, chance);
+                let after = record.spec.backoff.delay(attempt, jitter);
                 Verdict::Restart { after, generation: record.generation }
             }
             None => {
@@ -184,15 +184,15 @@ mod tests {
         ChildExited { key: "child", generation, reason: ExitReason::Failed("it broke".into()) }
     }
 
-    fn kept(policy: RestartPolicy) -> Children<&'static str, u32> {
+    fn one_child(policy: RestartPolicy) -> Children<&'static str, u32> {
         let mut children = Children::new();
         children.insert("child", spec(policy), 1);
         children
     }
 
     #[test]
-    fn a_failed_child_is_built_again_as_the_next_generation() {
-        let mut children = kept(RestartPolicy::OnFailure);
+    fn a_failed_child_is_restarted_as_the_next_generation() {
+        let mut children = one_child(RestartPolicy::OnFailure);
         let verdict = children.on_exit(&failed(0), Instant::now(), 0.0);
         assert_eq!(verdict, Verdict::Restart { after: Duration::ZERO, generation: 1 });
         assert!(children.get(&"child").is_none(), "a dead child must not be reachable");
@@ -203,8 +203,8 @@ mod tests {
     }
 
     #[test]
-    fn a_late_message_of_an_earlier_life_is_ignored() {
-        let mut children = kept(RestartPolicy::Always);
+    fn a_late_message_of_an_earlier_generation_is_ignored() {
+        let mut children = one_child(RestartPolicy::Always);
         let now = Instant::now();
         children.on_exit(&failed(0), now, 0.0);
         assert!(children.restarted(&"child", 1, 2));
@@ -213,8 +213,8 @@ mod tests {
     }
 
     #[test]
-    fn the_same_end_told_twice_counts_once() {
-        let mut children = kept(RestartPolicy::Never);
+    fn an_end_that_is_reported_twice_counts_once() {
+        let mut children = one_child(RestartPolicy::Never);
         let now = Instant::now();
         assert_eq!(children.on_exit(&failed(0), now, 0.0), Verdict::Ended(1));
         assert_eq!(children.on_exit(&failed(0), now, 0.0), Verdict::Stale);
@@ -224,18 +224,18 @@ mod tests {
     fn a_clean_stop_is_restarted_only_by_the_always_policy() {
         let stopped = || ChildExited { key: "child", generation: 0, reason: ExitReason::Stopped };
         assert_eq!(
-            kept(RestartPolicy::OnFailure).on_exit(&stopped(), Instant::now(), 0.0),
+            one_child(RestartPolicy::OnFailure).on_exit(&stopped(), Instant::now(), 0.0),
             Verdict::Ended(1)
         );
         assert!(matches!(
-            kept(RestartPolicy::Always).on_exit(&stopped(), Instant::now(), 0.0),
+            one_child(RestartPolicy::Always).on_exit(&stopped(), Instant::now(), 0.0),
             Verdict::Restart { generation: 1, .. }
         ));
     }
 
     #[test]
-    fn past_its_window_a_child_is_given_up_with_the_reason() {
-        let mut children = kept(RestartPolicy::Always);
+    fn a_child_that_exceeds_its_restart_window_is_given_up_with_the_reason() {
+        let mut children = one_child(RestartPolicy::Always);
         let now = Instant::now();
         for generation in 0..2 {
             assert!(matches!(children.on_exit(&failed(generation), now, 0.0), Verdict::Restart { .. }));
@@ -247,8 +247,8 @@ mod tests {
     }
 
     #[test]
-    fn waits_grow_with_each_restart_in_the_window() {
-        let mut children = kept(RestartPolicy::Always);
+    fn delays_grow_with_each_restart_in_the_window() {
+        let mut children = one_child(RestartPolicy::Always);
         let now = Instant::now();
         children.on_exit(&failed(0), now, 0.0);
         assert!(children.restarted(&"child", 1, 1));
@@ -257,8 +257,8 @@ mod tests {
     }
 
     #[test]
-    fn a_child_removed_while_it_waits_is_not_brought_back() {
-        let mut children = kept(RestartPolicy::Always);
+    fn a_child_removed_while_it_waits_is_not_restarted() {
+        let mut children = one_child(RestartPolicy::Always);
         children.on_exit(&failed(0), Instant::now(), 0.0);
         children.remove(&"child");
         assert!(!children.awaits(&"child", 1));

@@ -1,23 +1,23 @@
-//! How a child ended, and the guard that makes sure its parent hears of it.
+//! How a child ended, and the guard that always reports it to the parent.
 
 use std::cell::RefCell;
 use std::fmt;
 
 use actix::prelude::*;
 
-/// Why an actor is no more. Also the metric's label and the event's text.
+/// Why an actor ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExitReason {
-    /// It was asked to stop and did.
+    /// It stopped on request.
     Stopped,
-    /// It could not go on; the text says why.
+    /// It failed, for this reason.
     Failed(String),
-    /// It panicked; the text is the panic's, when the hook saw it.
+    /// It panicked, with this text if the hook recorded it.
     Panicked(String),
 }
 
 impl ExitReason {
-    /// A stable word for metrics and logs.
+    /// The value of the label in metrics.
     pub fn label(&self) -> &'static str {
         match self {
             Self::Stopped => "stopped",
@@ -26,7 +26,7 @@ impl ExitReason {
         }
     }
 
-    /// Whether this end was wanted: the one kind that [`super::RestartPolicy::OnFailure`] leaves alone.
+    /// Whether it stopped on request: [`super::RestartPolicy::OnFailure`] does not restart it then.
     pub fn is_clean(&self) -> bool {
         matches!(self, Self::Stopped)
     }
@@ -42,25 +42,25 @@ impl fmt::Display for ExitReason {
     }
 }
 
-/// Counts the lives of one child, so that a late message of a dead one is told from the living one's.
+/// Counts the restarts of one child, so that a late message of an earlier generation can be recognised.
 pub type Generation = u64;
 
-/// Told to a parent when one of its children is gone, however it went.
+/// Notifies a parent that one of its children has ended, for whatever reason.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct ChildExited<K: Send + 'static> {
     /// Which child.
     pub key: K,
-    /// Which of its lives.
+    /// Its generation.
     pub generation: Generation,
     /// How it ended.
     pub reason: ExitReason,
 }
 
-/// A child's side of the bond with its parent: dropped with the child's struct, it reports the end.
+/// Owned by a child; when it is dropped with the child it notifies the parent of the end.
 ///
-/// An actor that panics is dropped by its runtime during the unwinding, without `Actor::stopped`. The drop
-/// is the only thing that happens on every path, so this is where the report is made.
+/// When an actor panics, it is dropped during unwinding and `Actor::stopped` is not called. Only the drop happens in every
+/// case, so the notification is sent from there.
 #[derive(Debug)]
 pub struct Lifeline<K: Clone + Send + 'static> {
     parent: Option<Recipient<ChildExited<K>>>,
@@ -70,29 +70,29 @@ pub struct Lifeline<K: Clone + Send + 'static> {
 }
 
 impl<K: Clone + Send + 'static> Lifeline<K> {
-    /// A lifeline from the child `key`, in its life `generation`, to `parent`.
+    /// The lifeline of the child `key` in this generation.
     pub fn new(parent: Recipient<ChildExited<K>>, key: K, generation: Generation) -> Self {
         Self { parent: Some(parent), key, generation, reason: ExitReason::Stopped }
     }
 
-    /// The name the parent knows this child by.
+    /// The key that identifies this child to its parent.
     pub fn key(&self) -> &K {
         &self.key
     }
 
-    /// The same name, to say more precisely what is about to end.
+    /// The key, to state more precisely what has ended.
     pub fn key_mut(&mut self) -> &mut K {
         &mut self.key
     }
 
-    /// Records why the child is about to stop; the first reason given is the one that is told.
+    /// Records why the child is about to stop; only the first reason is reported.
     pub fn fail(&mut self, why: impl Into<String>) {
         if self.reason.is_clean() {
             self.reason = ExitReason::Failed(why.into());
         }
     }
 
-    /// From now on another parent is told of the end: a warm browser goes from its pool to a session.
+    /// Moves the child to another parent, as when a warm browser goes from its pool to a session.
     pub fn reassign(&mut self, parent: Recipient<ChildExited<K>>) {
         self.parent = Some(parent);
     }
@@ -106,7 +106,7 @@ impl<K: Clone + Send + 'static> Drop for Lifeline<K> {
         } else {
             std::mem::replace(&mut self.reason, ExitReason::Stopped)
         };
-        // At most one message for each child: bounded by the number of children.
+        // At most one message for each child.
         parent.do_send(ChildExited { key: self.key.clone(), generation: self.generation, reason });
     }
 }
@@ -115,9 +115,9 @@ thread_local! {
     static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Logs every panic in one line and remembers its text for [`ExitReason::Panicked`].
+/// Logs every panic in one line and records its text for [`ExitReason::Panicked`].
 ///
-/// Call it once at the start of the process.
+/// To be called once, when the process starts.
 pub fn install_panic_hook() {
     std::panic::set_hook(Box::new(|info| {
         let text = match info.payload_as_str() {

@@ -1,4 +1,4 @@
-//! How often a child may be restarted, and how soon. Pure: the caller brings the time and the chance.
+//! How often a child may be restarted, and after what delay. Pure: the caller passes the time and the random number.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use tokio::time::Instant;
 /// At most `limit` restarts within any span of `within`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Intensity {
-    /// How many restarts are forgiven.
+    /// How many restarts are allowed.
     pub limit: usize,
-    /// The span in which they are counted.
+    /// The time span in which they are counted.
     pub within: Duration,
 }
 
-/// The restarts of one child that still count.
+/// The recent restarts of one child.
 #[derive(Debug, Clone)]
 pub struct RestartWindow {
     intensity: Intensity,
@@ -27,8 +27,8 @@ impl RestartWindow {
         Self { intensity, restarts: VecDeque::new() }
     }
 
-    /// Asks for one more restart at `now`. `Some(n)`: granted, as the `n`-th in the window (from 0);
-    /// `None`: the window is full and the child is to be given up.
+    /// Requests one more restart at `now`. `Some(n)`: it is allowed, as number `n` in the window (from 0);
+    /// `None`: the window is full and the child should be given up.
     pub fn admit(&mut self, now: Instant) -> Option<usize> {
         while self.restarts.front().is_some_and(|first| now.duration_since(*first) >= self.intensity.within) {
             self.restarts.pop_front();
@@ -40,29 +40,29 @@ impl RestartWindow {
         Some(self.restarts.len() - 1)
     }
 
-    /// The rule that this window holds.
+    /// The limit that this window enforces.
     pub fn intensity(&self) -> Intensity {
         self.intensity
     }
 }
 
-/// Waiting time before a restart: doubles with each attempt, up to a limit, less up to a quarter by chance so that
-/// children that died together don't come back together.
+/// The delay before a restart: it doubles with each attempt, up to a limit. Jitter shortens it by up to a quarter, so that
+/// children that died together are not restarted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
-    /// Before the second attempt; the first is made at once.
+    /// Before the second attempt; the first is immediate.
     pub first: Duration,
-    /// No wait is longer than this.
+    /// The upper limit.
     pub longest: Duration,
 }
 
 impl Backoff {
-    /// The wait before attempt number `attempt` (from 0); `chance` is in `0.0..1.0`.
-    pub fn delay(&self, attempt: usize, chance: f64) -> Duration {
+    /// The delay before attempt number `attempt` (from 0); `jitter` is in `0.0..1.0`.
+    pub fn delay(&self, attempt: usize, jitter: f64) -> Duration {
         let Some(doublings) = attempt.checked_sub(1) else { return Duration::ZERO };
         let factor = 1u32.checked_shl(u32::try_from(doublings).unwrap_or(u32::MAX)).unwrap_or(u32::MAX);
         let full = self.first.saturating_mul(factor).min(self.longest);
-        full.mul_f64(1.0 - 0.25 * chance.clamp(0.0, 1.0))
+        full.mul_f64(1.0 - 0.25 * jitter.clamp(0.0, 1.0))
     }
 }
 
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_of_nothing_admits_nothing() {
+    fn a_window_with_limit_zero_admits_nothing() {
         let mut window = RestartWindow::new(Intensity { limit: 0, within: Duration::from_secs(1) });
         assert_eq!(window.admit(Instant::now()), None);
     }
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn chance_shortens_a_delay_by_a_quarter_at_most() {
+    fn jitter_shortens_a_delay_by_a_quarter_at_most() {
         let backoff = Backoff { first: Duration::from_millis(400), longest: Duration::from_secs(1) };
         assert_eq!(backoff.delay(1, 0.5).as_millis(), 350);
         assert_eq!(backoff.delay(1, 1.0).as_millis(), 300);

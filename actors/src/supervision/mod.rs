@@ -1,10 +1,10 @@
-//! Supervision: who ended, why, and whether it comes back.
+//! Supervision: how parents are notified of the ends of their children, and restart them.
 //!
-//! `actix::Supervisor` restarts at once and for ever, keeps the broken struct, and does not survive a panic.
-//! Here a parent owns the decision. Each child carries a [`Lifeline`] that reports its end as [`ChildExited`],
-//! on a clean stop, a failure and a panic alike; the parent keeps [`Children`], which answers with a [`Verdict`];
-//! [`Intensity`] and [`Backoff`] bound how often and how soon. Past the window the parent fails in turn. [`supervise`]
-//! does this for every parent that is a [`Supervisor`].
+//! `actix::Supervisor` restarts immediately and without limit, keeps the broken struct, and does not survive a panic.
+//! Here the parent decides. Each child owns a [`Lifeline`] that reports its end as [`ChildExited`], whether it stopped,
+//! failed or panicked. The parent keeps its children in [`Children`], which returns a [`Verdict`]; [`Intensity`] and
+//! [`Backoff`] limit how often and how soon a child is restarted. Beyond that limit the parent fails in turn.
+//! [`supervise`] does this for every parent that is a [`Supervisor`].
 
 mod children;
 mod exit;

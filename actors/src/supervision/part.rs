@@ -1,4 +1,4 @@
-//! The parts of a launch, and their bond with whoever it belongs to: first its launcher, then a pool or a session.
+//! The parts of a launch, and how they report their end to its owner: first the launcher, then a pool or a session.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use tokio::sync::SetOnce;
 use crate::model::error::Error;
 use crate::supervision::{ChildExited, Lifeline};
 
-/// What a launch consists of.
+/// A part of a launch, by how its loss is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LaunchPart {
-    /// The browser ended by itself, or was killed.
+    /// The browser exited or was killed.
     Browser,
     /// The browser ended with its driver.
     Driver,
@@ -19,8 +19,8 @@ pub(crate) enum LaunchPart {
     Display,
 }
 
-/// Names a part of a launch to its parent. The launch's number is unique in this process, so it also tells a late
-/// message of an earlier launch from the current one's.
+/// Identifies a part of a launch to its parent. The launch's number is unique in this process, so late messages of an
+/// earlier launch can be recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PartKey {
     /// The launch's number.
@@ -29,7 +29,7 @@ pub(crate) struct PartKey {
     pub part: LaunchPart,
 }
 
-/// The first part of a launch that ended by itself.
+/// The first part of a launch that ended unexpectedly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Loss {
     /// Which part.
@@ -48,19 +48,19 @@ impl From<Loss> for Error {
     }
 }
 
-/// The bond of one part of a launch with whoever the launch belongs to.
+/// Reports the end of one part of a launch to the launch's owner.
 ///
-/// A part can end while nobody owns the launch yet: it is still being built, or on its way from a pool to a session.
-/// The message of its end finds nobody then, so the loss is noted before the message is sent: whoever takes the
-/// launch over looks at the note, and gets a message of everything that comes after that.
+/// A part can end while the launch has no owner, because it is still being built or is being handed from a pool to a
+/// session. The notification is lost then. So the loss is also recorded, before the notification is sent: a new owner
+/// checks the record when it takes over, and is notified of every later end.
 pub(crate) struct PartBond {
-    /// `None` once the end was told.
+    /// `None` once the end was reported.
     lifeline: Option<Lifeline<PartKey>>,
     loss: Arc<SetOnce<Loss>>,
 }
 
 impl PartBond {
-    /// The bond of a part to its first parent. All parts of a launch share one note of its loss.
+    /// The bond of a part to its first parent. All parts of a launch share one record of its loss.
     pub fn new(
         parent: Recipient<ChildExited<PartKey>>,
         launch: u64,
@@ -71,17 +71,17 @@ impl PartBond {
         Self { lifeline: Some(lifeline), loss: Arc::clone(loss) }
     }
 
-    /// The part ended by itself. Told at once; what is left of it is cleaned up afterwards.
+    /// Reports that the part has ended unexpectedly. This is done first; its remains are cleaned up afterwards.
     pub fn lose(&mut self, part: LaunchPart, detail: String) {
         if let Some(mut lifeline) = self.lifeline.take() {
-            // Another part may have been first.
+            // Another part may have ended earlier.
             let _ = self.loss.set(Loss { part, detail: detail.clone() });
             lifeline.key_mut().part = part;
             lifeline.fail(detail);
         }
     }
 
-    /// From now on another parent is told.
+    /// Moves the part to another parent.
     pub fn reassign(&mut self, parent: Recipient<ChildExited<PartKey>>) {
         if let Some(lifeline) = &mut self.lifeline {
             lifeline.reassign(parent);
@@ -92,23 +92,24 @@ impl PartBond {
 impl Drop for PartBond {
     fn drop(&mut self) {
         if let Some(lifeline) = &self.lifeline {
-            // Closed, or its actor panicked: gone in any case.
-            let _ = self.loss.set(Loss { part: lifeline.key().part, detail: "it is gone".to_owned() });
+            // It was closed, or its actor panicked.
+            let _ = self.loss.set(Loss { part: lifeline.key().part, detail: "its actor ended".to_owned() });
         }
     }
 }
 
-/// Looks whether the part lives: whoever should tell of its death has missed it, or is late. A dead one is told of as lost.
+/// Checks that the part's process is running, in case its end was not reported or is reported late. If it has ended, the
+/// part is reported as lost.
 #[derive(Message, Clone, Copy)]
 #[rtype(result = "()")]
 pub(crate) struct CheckAlive;
 
-/// Asks a part for an answer of its process: `true` once it has come. A part that hangs does not answer at all.
+/// Checks that the part's process responds: `true` when it has. There is no reply while the process hangs.
 #[derive(Message, Clone, Copy)]
 #[rtype(result = "bool")]
 pub(crate) struct Answer;
 
-/// From now on this parent is told of the part's end.
+/// Moves the part to this parent, which is notified of its end from now on.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Adopt(pub Recipient<ChildExited<PartKey>>);

@@ -1,29 +1,29 @@
-//! The pulse of what can hang: whether it still answers when it is polled.
+//! Detects hung processes: whether something still answers when it is polled.
 
 use std::time::Duration;
 
-/// How often something is polled, and how long it may be silent.
+/// How often something is polled, and how long it may take to answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PulseSettings {
-    /// The time between two polls, and the time in which an answer is expected.
+    /// The time between two polls, and within which an answer is expected.
     pub interval: Duration,
-    /// How long a poll may stay unanswered until what was polled counts as dead.
+    /// How long a poll may remain unanswered before what was polled counts as hung.
     pub silence: Duration,
 }
 
-/// What a tick of the interval asks for.
+/// What to do when the interval has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beat {
-    /// Poll it.
+    /// Poll it again.
     Poll,
     /// It has not answered within the interval.
     Late,
-    /// It has been silent for too long: it hangs.
+    /// It has not answered for too long: it hangs.
     Silent,
 }
 
-/// Counts in ticks rather than by the clock: after a stop of the whole machine, or of camofleet alone, nothing that
-/// was not polled meanwhile counts as silent.
+/// Tracks the answers of one polled process. It counts ticks instead of reading the clock, so that nothing counts as hung
+/// after the machine or camofleet itself was suspended.
 #[derive(Debug)]
 pub struct Pulse {
     settings: PulseSettings,
@@ -32,12 +32,12 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// The pulse of something that has just shown that it lives.
+    /// The pulse of something that has just answered.
     pub fn new(settings: PulseSettings) -> Self {
         Self { settings, unanswered: false, ticks: 0 }
     }
 
-    /// The interval has passed once more.
+    /// Records that the interval has passed once more.
     pub fn tick(&mut self) -> Beat {
         if !self.unanswered {
             self.unanswered = true;
@@ -52,12 +52,12 @@ impl Pulse {
         }
     }
 
-    /// It has answered.
+    /// Records an answer.
     pub fn answered(&mut self) {
         self.unanswered = false;
     }
 
-    /// How long it may be silent.
+    /// How long a poll may remain unanswered.
     pub fn silence(&self) -> Duration {
         self.settings.silence
     }

@@ -1,4 +1,4 @@
-//! The one way in which parents restart their children.
+//! The restart of children, shared by all parents.
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -9,37 +9,37 @@ use tokio::time::Instant;
 
 use super::{ChildExited, ChildSpec, Children, ExitReason, Generation, Verdict};
 
-/// A parent of children that are known by a key: it says how one is built and what an end means; [`supervise`] does
-/// the rest.
+/// A parent of children that are identified by a key. It defines how a child is built and how the parent reacts to its
+/// end; [`supervise`] does the rest.
 ///
-/// Keys of different types are different kinds of children: an actor is the supervisor of each kind.
+/// An actor with several kinds of children implements this once for each type of key.
 pub(crate) trait Supervisor<K>: Actor<Context = Context<Self>> + Sized
 where
     K: Eq + Hash + Clone + Send + Debug + 'static,
 {
-    /// What the parent keeps of a child.
+    /// The parent's handle of a child.
     type Handle: 'static;
 
     /// The records of the children of this kind.
     fn children(&mut self) -> &mut Children<K, Self::Handle>;
 
-    /// Builds a child in one of its lives; `None` if it can't be built any more.
+    /// Builds a child as this generation; `None` if it can't be built any more.
     fn build(&mut self, key: &K, generation: Generation, ctx: &mut Context<Self>) -> Option<Self::Handle>;
 
-    /// A child ended, and is built again after this wait.
+    /// Called when a child has ended and will be restarted after this delay.
     fn restarting(&mut self, key: &K, reason: &ExitReason, after: Duration);
 
-    /// A child was built again, and is in the records.
+    /// Called when a child was restarted and recorded.
     fn restarted(&mut self, _key: &K) {}
 
-    /// A child ended that is not built again, and is no longer in the records.
+    /// Called when a child has ended that is not restarted; it is no longer recorded.
     fn ended(&mut self, _key: &K, _reason: &ExitReason) {}
 
-    /// A child ended too often, and is no longer in the records: the parent should fail with this text.
+    /// Called when a child has ended too often; it is no longer recorded, and the parent should fail with this text.
     fn give_up(&mut self, text: String, ctx: &mut Context<Self>);
 }
 
-/// Builds a child in its first life and keeps it.
+/// Builds a new child and records it.
 pub(crate) fn start_child<A, K>(parent: &mut A, key: K, spec: ChildSpec, ctx: &mut Context<A>)
 where
     A: Supervisor<K>,
@@ -50,7 +50,7 @@ where
     }
 }
 
-/// Handles the end of a child: it is built again after a wait, if it is still wanted then, or the parent gives up.
+/// Handles the end of a child: restarts it after a delay unless it was removed meanwhile, or makes the parent give up.
 pub(crate) fn supervise<A, K>(parent: &mut A, exited: ChildExited<K>, ctx: &mut Context<A>)
 where
     A: Supervisor<K>,

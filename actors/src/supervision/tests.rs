@@ -1,4 +1,4 @@
-//! The parent's half with real actors: every way to end is told, once, with its reason.
+//! Supervision with real actors: every kind of end is reported once, with its reason.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ impl Handler<End> for Child {
     }
 }
 
-/// A parent that restarts its one child and tells the test what it saw and decided.
+/// A parent that restarts its one child and reports to the test what it received and decided.
 struct Parent {
     children: Children<&'static str, Addr<Child>>,
     policy: RestartPolicy,
@@ -106,7 +106,7 @@ async fn family(
 }
 
 #[actix::test]
-async fn a_panic_reaches_the_parent_as_a_reason_and_the_child_comes_back() {
+async fn a_panic_is_reported_to_the_parent_which_restarts_the_child() {
     let (child, mut ends, _parent) = family(RestartPolicy::OnFailure).await;
     assert!(child.send(End::Panic).await.is_err());
     let (reason, next) = ends.recv().await.unwrap();
@@ -115,14 +115,14 @@ async fn a_panic_reaches_the_parent_as_a_reason_and_the_child_comes_back() {
 }
 
 #[actix::test]
-async fn a_failure_is_told_with_its_text() {
+async fn a_failure_is_reported_with_its_text() {
     let (child, mut ends, _parent) = family(RestartPolicy::OnFailure).await;
     child.do_send(End::Fail);
     assert_eq!(ends.recv().await.unwrap().0, ExitReason::Failed("out of luck".into()));
 }
 
 #[actix::test]
-async fn a_clean_stop_ends_a_child_that_is_kept_on_failure() {
+async fn a_child_that_is_restarted_on_failure_is_not_restarted_after_a_clean_stop() {
     let (child, mut ends, parent) = family(RestartPolicy::OnFailure).await;
     child.do_send(End::Stop);
     let (reason, next) = ends.recv().await.unwrap();
@@ -150,7 +150,7 @@ async fn a_child_whose_last_address_is_dropped_is_reported_as_stopped() {
 }
 
 #[actix::test]
-async fn a_crash_loop_waits_longer_each_time_and_ends_with_its_window() {
+async fn a_crash_loop_backs_off_and_is_given_up_when_its_window_is_full() {
     let (mut child, mut ends, _parent) = family(RestartPolicy::Always).await;
     let start = Instant::now();
     let mut restarted_at = Vec::new();
@@ -165,7 +165,7 @@ async fn a_crash_loop_waits_longer_each_time_and_ends_with_its_window() {
     assert_eq!(
         restarted_at,
         [0, 1],
-        "the first restart is immediate, the second waits, the third is refused"
+        "the first restart is immediate, the second is delayed, the third is refused"
     );
 }
 
@@ -178,7 +178,7 @@ async fn a_reassigned_lifeline_reports_to_the_new_parent_only() {
     impl Handler<ChildExited<&'static str>> for Silent {
         type Result = ();
         fn handle(&mut self, _: ChildExited<&'static str>, _: &mut Context<Self>) {
-            panic!("the first parent must not hear of it");
+            panic!("the first parent must not be notified");
         }
     }
     let (stopped, mut ends) = mpsc::unbounded_channel();
