@@ -1,4 +1,4 @@
-//! What a worker keeps of a driver: its address, and how full it is.
+//! The handle of a driver: its address, its load and its state.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::Driver;
 
-/// What a driver says of itself once it runs.
+/// The versions that a driver reports when it has started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DriverVersions {
     /// Playwright's version.
@@ -17,18 +17,18 @@ pub struct DriverVersions {
     pub node: String,
 }
 
-/// What a worker keeps of a driver.
+/// The worker's handle of a driver.
 #[derive(Clone)]
 pub struct DriverHandle {
     /// The actor.
     pub address: Addr<Driver>,
-    /// How many browsers count on it, launching ones included.
+    /// How many browsers it hosts or launches.
     load: Arc<AtomicUsize>,
-    /// The mark of its browsers' environment.
+    /// The environment variable that marks its browsers.
     pub(crate) mark: (String, String),
-    /// `None` until the process has said hello.
+    /// `None` until the process has sent `hello`.
     pub versions: watch::Receiver<Option<DriverVersions>>,
-    /// Whether it answers when it is polled.
+    /// Whether the process answers when it is polled.
     pub(super) answering: watch::Receiver<bool>,
 }
 
@@ -42,34 +42,34 @@ impl DriverHandle {
         Self { address, load: Arc::default(), mark, versions, answering }
     }
 
-    /// How many browsers count on this driver.
+    /// How many browsers it hosts or launches.
     pub fn load(&self) -> usize {
         self.load.load(Ordering::Relaxed)
     }
 
-    /// Whether its process has said hello, and answers.
+    /// Whether its process has started and answers.
     pub fn is_up(&self) -> bool {
         self.versions.borrow().is_some() && self.is_answering()
     }
 
-    /// Whether its process answered when it was last polled, or was not due to yet.
+    /// Whether its process has answered the last poll, or still has time to.
     pub fn is_answering(&self) -> bool {
         *self.answering.borrow()
     }
 
-    /// Tells of every change of [`Self::is_answering`].
+    /// Watches [`Self::is_answering`].
     pub(crate) fn watch_answering(&self) -> watch::Receiver<bool> {
         self.answering.clone()
     }
 
-    /// Takes a place in this driver for one browser.
-    pub(crate) fn seat(&self) -> DriverSeat {
+    /// Reserves a place in this driver for one browser.
+    pub(crate) fn reserve_seat(&self) -> DriverSeat {
         self.load.fetch_add(1, Ordering::Relaxed);
         DriverSeat { driver: self.clone() }
     }
 }
 
-/// One browser's place in a driver; dropped, the place is free.
+/// One browser's place in a driver; freed when it is dropped.
 pub(crate) struct DriverSeat {
     /// The driver.
     pub driver: DriverHandle,

@@ -1,4 +1,4 @@
-//! What a driver is asked, and what it answers.
+//! The messages of a driver.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use tokio::sync::oneshot;
 use super::protocol::LaunchOptions;
 use crate::model::error::Result;
 
-/// How one browser ended, for the actor that owns it.
+/// Notifies the actor that owns a browser of its end.
 #[derive(Debug, Clone, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
 pub struct BrowserEnded {
-    /// What happened, for people.
+    /// The reason, for people to read.
     pub detail: String,
-    /// Whether it went down with its driver.
+    /// Whether it ended with its driver.
     pub driver_lost: bool,
 }
 
@@ -25,27 +25,27 @@ pub struct BrowserEnded {
 pub(crate) struct Launch {
     /// The launch's number, unique in this process.
     pub launch: u64,
-    /// What to start.
+    /// How to start it.
     pub options: LaunchOptions,
-    /// Told of the end of a browser that was ready.
+    /// Notified when the browser ends after it was ready.
     pub watcher: Recipient<BrowserEnded>,
-    /// Told when its Playwright server listens, or why it never will. A browser that comes up when nobody waits
-    /// for it any more is closed.
+    /// Gets the result once the Playwright server listens or the launch has failed. If the receiver is gone by then, the
+    /// browser is closed.
     pub answer: oneshot::Sender<Result<LaunchedBrowser>>,
 }
 
-/// A browser that is up.
+/// A browser that is ready.
 #[derive(Debug, Clone)]
 pub(crate) struct LaunchedBrowser {
     /// Its Playwright server, on loopback.
     pub endpoint: String,
-    /// Its process, and process group.
+    /// Its process id, also the id of its process group.
     pub pid: u32,
     /// The version it reports.
     pub version: String,
 }
 
-/// Gives up a launch; answered when nothing of it is left.
+/// Cancels a launch; answered when its processes have ended.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct CancelLaunch {
@@ -53,17 +53,17 @@ pub(crate) struct CancelLaunch {
     pub launch: u64,
 }
 
-/// Something to be done inside a browser; the error is a text for the session.
+/// A request to a running browser; the error is a text to show with the session.
 #[derive(Message)]
 #[rtype(result = "std::result::Result<(), String>")]
 pub(crate) enum InBrowser {
-    /// Open a page that stays.
+    /// Open a page that clients who attach later see.
     Open {
         /// The launch's number.
         launch: u64,
-        /// Where to go.
+        /// The page's URL.
         url: String,
-        /// What counts as there.
+        /// Which event of the page to wait for.
         wait: StartUrlWait,
         /// How long it may take.
         timeout: Duration,
@@ -73,7 +73,7 @@ pub(crate) enum InBrowser {
         /// The launch's number.
         launch: u64,
     },
-    /// Ask the browser's main process for an answer.
+    /// Check that the browser's main process responds.
     Check {
         /// The launch's number.
         launch: u64,
@@ -82,12 +82,13 @@ pub(crate) enum InBrowser {
     },
 }
 
-/// A browser of this driver did not answer: until the driver itself answers, it gets no more launches.
+/// A browser of this driver did not answer: the driver is given no more launches until it has answered a ping.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Suspect;
+pub(crate) struct SuspectHang;
 
-/// Ends the process and its browsers; answered when it is gone. The parent forgets the driver first.
+/// Ends the process and its browsers; answered when it has ended. The parent removes the driver from its records first, so
+/// that it is not restarted.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct StopDriver;

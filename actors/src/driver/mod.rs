@@ -1,7 +1,7 @@
 //! The driver actor: one Node process that hosts several Playwright servers.
 //!
-//! Its process speaks the lines of `protocol`. Whoever launches a browser gets the answer, and the watcher named in
-//! the launch hears of that browser's end, the driver's own end included.
+//! Its process exchanges the lines of `protocol`. The actor that requests a launch gets its result, and the watcher named
+//! in the request is notified when the browser ends, also when it ends with the driver.
 
 mod handle;
 mod messages;
@@ -29,22 +29,22 @@ use crate::supervision::{Beat, ChildExited, Generation, Lifeline, Pulse, PulseSe
 pub(crate) use handle::DriverSeat;
 pub use handle::{DriverHandle, DriverVersions};
 pub use messages::BrowserEnded;
-pub(crate) use messages::{CancelLaunch, InBrowser, Launch, LaunchedBrowser, StopDriver, Suspect};
+pub(crate) use messages::{CancelLaunch, InBrowser, Launch, LaunchedBrowser, StopDriver, SuspectHang};
 
-/// The environment variable that marks the browsers of one driver, to find those whose pid was never told.
+/// The environment variable that marks the browsers of one driver, to find those whose process id it did not report.
 pub(crate) const DRIVER_MARK: &str = "CAMOFLEET_DRIVER";
-/// The longest line a driver may write; a Playwright error with its call log stays far below.
+/// The longest line a driver may write, in bytes; a Playwright error with its call log is far shorter.
 const LINE_LIMIT: usize = 1 << 20;
 /// The script's name in [`DriverSettings::directory`].
 pub const SCRIPT: &str = "driver.mjs";
-/// Commands that wait to be written. Node reads its input even while it launches, so this never fills in practice;
-/// a driver that stopped reading is refused rather than queued for.
+/// How many commands may wait to be written. Node reads its input even while it launches, so this fills only if the driver
+/// has stopped reading; further commands are refused then.
 const COMMAND_QUEUE: usize = 256;
-/// How long a process may take until it says hello: it loads Playwright, on a machine that may have other things to do.
+/// How long a process may take until it sends `hello`: it has to load Playwright, perhaps on a busy machine.
 const STARTUP_PATIENCE: Duration = Duration::from_secs(60);
-/// How long after its own limit a request is given up: the driver answers it by then, unless it lost it.
+/// How long to wait for the driver's answer after the request's own timeout has passed.
 const ANSWER_MARGIN: Duration = Duration::from_secs(15);
-/// How long a browser's contexts may take to be discarded.
+/// How long discarding a browser's contexts may take.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How the Node process is started.
@@ -52,20 +52,20 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct DriverSettings {
     /// The Node executable.
     pub node: PathBuf,
-    /// The folder of `driver.mjs` and its `node_modules`.
+    /// The directory of `driver.mjs` and its `node_modules`.
     pub directory: PathBuf,
     /// How many browsers one process hosts before another is started.
     pub sessions_per_driver: usize,
-    /// The environment that the driver and its browsers start from.
+    /// The environment of the driver, which its browsers inherit.
     pub env: Vec<(String, String)>,
-    /// How often its process is polled, and how long it may be silent.
+    /// How often its process is polled, and how long it may take to answer.
     pub pulse: PulseSettings,
 }
 
-/// The setting that says how long a launch may take.
+/// The name of the setting that limits how long a launch may take.
 pub(crate) const LAUNCH_TIMEOUT_SETTING: &str = "RUNNER_LAUNCH_TIMEOUT_SECONDS";
 
-/// Numbers the drivers of one worker.
+/// Identifies a driver within its worker.
 pub type DriverId = u64;
 
 /// One Node process.
@@ -75,7 +75,7 @@ pub struct Driver {
     mark: (String, String),
     program: Program,
     process: Option<OwnedProcess>,
-    /// Closing it is the driver's signal to end with all its browsers.
+    /// Closing this queue closes the driver's standard input, on which it ends its browsers and exits.
     commands: Option<mpsc::Sender<Command>>,
     versions: watch::Sender<Option<DriverVersions>>,
     pulse: Pulse,
@@ -84,7 +84,7 @@ pub struct Driver {
     metrics: Metrics,
     launching: HashMap<u64, Launching>,
     running: HashMap<u64, Recipient<BrowserEnded>>,
-    /// Dropped when a launch that was given up is gone.
+    /// Dropped when nothing is left of a cancelled launch.
     cancelled: HashMap<u64, oneshot::Sender<()>>,
     requests: HashMap<String, oneshot::Sender<std::result::Result<(), String>>>,
     last_request: u64,
@@ -98,7 +98,7 @@ struct Launching {
 }
 
 impl Driver {
-    /// Starts the actor and its Node process. A process that can't be started is told as the actor's failure.
+    /// Starts the actor and its Node process. If the process can't be started, the actor fails.
     pub fn start(
         os: Arc<dyn Os>,
         settings: DriverSettings,
@@ -114,7 +114,7 @@ impl Driver {
         let script = settings.directory.join(SCRIPT).display().to_string();
         let (versions, seen_versions) = watch::channel(None);
         let (answering, seen_answering) = watch::channel(true);
-        // Until it says hello.
+        // Until `hello` arrives.
         let starting =
             PulseSettings { silence: settings.pulse.silence.max(STARTUP_PATIENCE), ..settings.pulse };
         let driver = Self {
@@ -138,27 +138,27 @@ impl Driver {
         DriverHandle::new(Actor::start(driver), mark, seen_versions, seen_answering)
     }
 
-    /// The process is gone: its browsers are orphans, and everybody who waits is told.
-    fn lose(&mut self, end: ProcessEnd, ctx: &mut Context<Self>) {
+    /// Handles the end of the process: its browsers are killed and everything that waits for it fails.
+    fn on_process_ended(&mut self, end: ProcessEnd, ctx: &mut Context<Self>) {
         self.fail(&end.to_string(), ctx);
     }
 
     fn fail(&mut self, detail: &str, ctx: &mut Context<Self>) {
         self.lifeline.fail(format!("driver {} ended: {detail}", self.lifeline.key()));
-        self.abandon(detail);
-        // A process that still runs is killed with its owner.
+        self.kill_browsers(detail);
+        // A process that is still running is killed when it is dropped with the actor.
         ctx.stop();
     }
 
-    /// Polls the process, and ends one that has been silent for too long: it hangs, and so do its browsers' clients.
-    fn beat(&mut self, ctx: &mut Context<Self>) {
+    /// Polls the process, and kills it if it hangs, because its browsers' clients hang with it.
+    fn poll_process(&mut self, ctx: &mut Context<Self>) {
         match self.pulse.tick() {
-            // One that no longer reads is silent, too.
-            Beat::Poll => drop(self.command(Command::Ping)),
-            // Until it has said hello, it is not up in any case.
+            // If the queue is full the process does not read, and will not answer either.
+            Beat::Poll => drop(self.send_command(Command::Ping)),
+            // Before `hello` it counts as starting, not as unresponsive.
             Beat::Late => {
                 if self.versions.borrow().is_some() {
-                    self.show_answering(false);
+                    self.set_answering(false);
                 }
             }
             Beat::Silent => {
@@ -169,41 +169,42 @@ impl Driver {
         }
     }
 
-    fn show_answering(&self, now: bool) {
+    fn set_answering(&self, now: bool) {
         let changed = self.answering.send_if_modified(|answering| std::mem::replace(answering, now) != now);
         if changed {
-            let how = if now { "answers again" } else { "does not answer; it gets no more launches" };
+            let how = if now { "answers again" } else { "does not answer and is given no more launches" };
             log::warn!("driver {} {how}", self.lifeline.key());
         }
     }
 
-    /// A line could not be read: whoever waits for what it says waits no longer.
+    /// Fails the request or launch that an unreadable line was the answer to.
     fn on_unreadable(&mut self, line: &str) {
         self.metrics.driver_line_unreadable();
-        let remains = protocol::remains(line);
+        let salvaged = protocol::salvage(line);
         let detail = "its driver's answer could not be read";
-        if let Some(answer) = remains.request.as_ref().and_then(|request| self.requests.remove(request)) {
+        if let Some(answer) = salvaged.request.as_ref().and_then(|request| self.requests.remove(request)) {
             let _ = answer.send(Err(detail.to_owned()));
             return;
         }
-        let Some(id) = remains.id else { return };
-        if remains.exited {
+        let Some(id) = salvaged.id else { return };
+        if salvaged.exited {
             return self.on_event(Event::Exited { id, code: None, signal: None, reason: None });
         }
         if let Some(launch) = launch_number(&id)
             && self.launching.contains_key(&launch)
         {
-            // It may have come up.
-            let _ = self.command(Command::Close { id: id.clone() });
+            // The line may have reported that the browser is ready.
+            let _ = self.send_command(Command::Close { id: id.clone() });
             self.on_event(Event::LaunchFailed { id, error: detail.to_owned(), timed_out: false });
         }
     }
 
-    fn abandon(&mut self, detail: &str) {
+    /// Kills the browsers and fails everything that waits for an answer; does nothing the second time.
+    fn kill_browsers(&mut self, detail: &str) {
         if self.commands.take().is_none() {
             return;
         }
-        // Also those that were only just being launched, whose process ids were never told.
+        // Also those that were being launched and whose process ids are not known yet.
         self.os.kill_marked(&self.mark.0, &self.mark.1);
         let detail = format!("its driver ended: {detail}");
         for (_, launching) in self.launching.drain() {
@@ -217,10 +218,14 @@ impl Driver {
         self.requests.clear();
     }
 
-    fn command(&self, command: Command) -> Result<()> {
+    /// Queues a command for the process.
+    ///
+    /// # Errors
+    /// The process has ended or does not read.
+    fn send_command(&self, command: Command) -> Result<()> {
         let refused = |detail: &str| Error::DriverLost { detail: detail.to_owned() };
-        let Some(commands) = &self.commands else { return Err(refused("its driver is gone")) };
-        commands.try_send(command).map_err(|_| refused("its driver no longer reads its commands"))
+        let Some(commands) = &self.commands else { return Err(refused("its driver has ended")) };
+        commands.try_send(command).map_err(|_| refused("its driver has stopped reading commands"))
     }
 
     fn on_event(&mut self, event: Event) {
@@ -238,8 +243,8 @@ impl Driver {
                     launching.answer.send(Ok(browser)).is_ok()
                 });
                 if !wanted {
-                    // Whoever asked is gone, and nobody else will ever close it.
-                    let _ = self.command(Command::Close { id });
+                    // The requester has given up, so nothing else would ever close this browser.
+                    let _ = self.send_command(Command::Close { id });
                 }
             }
             Event::LaunchFailed { id, error, timed_out } => {
@@ -277,7 +282,7 @@ impl Driver {
                     let _ = answer.send(error.map_or(Ok(()), Err));
                 }
             }
-            // Every line is an answer to the poll.
+            // Every line counts as an answer to the poll, in the stream handler.
             Event::Pong => {}
             Event::Invalid { error, id, request } => {
                 log::error!("driver {} did not understand a command: {error}", self.lifeline.key());
@@ -292,14 +297,14 @@ impl Driver {
     }
 }
 
-/// The driver is given launch numbers as ids, and gives them back.
+/// The launch number in a driver's id: camofleet assigns the ids, and the driver sends them back.
 fn launch_number(id: &str) -> Option<u64> {
     id.parse().ok()
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.abandon("its actor is gone");
+        self.kill_browsers("its actor ended");
     }
 }
 
@@ -320,9 +325,9 @@ impl Actor for Driver {
         let (commands, mut queue) = mpsc::channel::<Command>(COMMAND_QUEUE);
         self.commands = Some(commands);
         ctx.add_stream(FramedRead::new(stdout, Lines::up_to(LINE_LIMIT)));
-        let mut complaints = FramedRead::new(stderr, Lines::up_to(LINE_LIMIT));
-        let log_complaints = async move {
-            while let Some(Ok(line)) = complaints.next().await {
+        let mut lines = FramedRead::new(stderr, Lines::up_to(LINE_LIMIT));
+        let log_stderr = async move {
+            while let Some(Ok(line)) = lines.next().await {
                 match line {
                     Line::Whole(line) => log::debug!("driver {id}: {line}"),
                     Line::TooLong(start) => log::debug!("driver {id}: {start} …"),
@@ -338,10 +343,10 @@ impl Actor for Driver {
                 }
             }
         };
-        ctx.spawn(log_complaints.into_actor(self));
+        ctx.spawn(log_stderr.into_actor(self));
         ctx.spawn(write_commands.into_actor(self));
-        ctx.spawn(process.ended().into_actor(self).map(|end, this, ctx| this.lose(end, ctx)));
-        ctx.run_interval(self.pulse_settings.interval, Self::beat);
+        ctx.spawn(process.ended().into_actor(self).map(|end, this, ctx| this.on_process_ended(end, ctx)));
+        ctx.run_interval(self.pulse_settings.interval, Self::poll_process);
         self.process = Some(process);
     }
 }
@@ -349,7 +354,7 @@ impl Actor for Driver {
 impl StreamHandler<std::io::Result<Line>> for Driver {
     fn handle(&mut self, line: std::io::Result<Line>, _: &mut Context<Self>) {
         self.pulse.answered();
-        self.show_answering(true);
+        self.set_answering(true);
         let id = *self.lifeline.key();
         match line {
             Ok(Line::Whole(line)) => match serde_json::from_str(&line) {
@@ -359,19 +364,19 @@ impl StreamHandler<std::io::Result<Line>> for Driver {
                     self.on_unreadable(&line);
                 }
             },
-            // Each line answers one request: the others, and the browsers, have nothing to do with it.
+            // A line answers one request, so only that one fails.
             Ok(Line::TooLong(start)) => {
                 log::warn!(
-                    "driver {id} wrote a line of more than {LINE_LIMIT} bytes, which is not read: {start:.200}"
+                    "driver {id} wrote a line of more than {LINE_LIMIT} bytes, which is skipped: {start:.200}"
                 );
                 self.on_unreadable(&start);
             }
-            // Its end follows.
+            // The end of the process is reported separately.
             Err(error) => log::warn!("the output of driver {id} can't be read: {error}"),
         }
     }
 
-    /// The end of its output says nothing yet: the process' end follows and is what counts.
+    /// Does not stop the actor when the output ends: the end of the process does.
     fn finished(&mut self, _: &mut Context<Self>) {}
 }
 
@@ -381,26 +386,26 @@ impl Handler<Launch> for Driver {
     fn handle(&mut self, request: Launch, _: &mut Context<Self>) {
         let Launch { launch, options, watcher, answer } = request;
         let limit = Duration::from_millis(options.timeout_ms);
-        match self.command(Command::Launch { id: launch.to_string(), options }) {
+        match self.send_command(Command::Launch { id: launch.to_string(), options }) {
             Ok(()) => {
                 self.launching.insert(launch, Launching { limit, answer, watcher });
             }
             Err(error) => {
-                // Who asked may have given up already.
+                // The requester may have given up already.
                 let _ = answer.send(Err(error));
             }
         }
     }
 }
 
-/// How long a driver may take to end by itself when its input closes.
+/// How long a driver may take to exit after its input was closed.
 const STOP_GRACE: Duration = Duration::from_millis(500);
 
 impl Handler<StopDriver> for Driver {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: StopDriver, _: &mut Context<Self>) -> Self::Result {
-        self.abandon("it was stopped");
+        self.kill_browsers("it was stopped");
         let stop = self.process.as_ref().map(|process| process.stop(STOP_GRACE));
         Box::pin(async move {
             if let Some(stop) = stop {
@@ -416,8 +421,8 @@ impl Handler<CancelLaunch> for Driver {
     fn handle(&mut self, CancelLaunch { launch }: CancelLaunch, _: &mut Context<Self>) -> Self::Result {
         let (cancelled, gone) = oneshot::channel();
         let known = self.launching.contains_key(&launch) || self.running.contains_key(&launch);
-        // A driver that no longer takes commands is about to be lost, and its browsers with it.
-        if known && self.command(Command::Close { id: launch.to_string() }).is_ok() {
+        // A driver that accepts no more commands is about to end, and its browsers with it.
+        if known && self.send_command(Command::Close { id: launch.to_string() }).is_ok() {
             self.cancelled.insert(launch, cancelled);
         }
         Box::pin(async {
@@ -429,44 +434,44 @@ impl Handler<CancelLaunch> for Driver {
 impl Handler<InBrowser> for Driver {
     type Result = ResponseFuture<std::result::Result<(), String>>;
 
-    fn handle(&mut self, order: InBrowser, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, request: InBrowser, ctx: &mut Context<Self>) -> Self::Result {
         self.last_request += 1;
-        let request = self.last_request.to_string();
+        let number = self.last_request.to_string();
         let milliseconds = |timeout: Duration| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        let (command, limit) = match order {
+        let (command, limit) = match request {
             InBrowser::Open { launch, url, wait, timeout } => {
-                let (id, request, timeout_ms) = (launch.to_string(), request.clone(), milliseconds(timeout));
+                let (id, request, timeout_ms) = (launch.to_string(), number.clone(), milliseconds(timeout));
                 (Command::Open { id, request, url, wait, timeout_ms }, timeout)
             }
             InBrowser::DiscardContexts { launch } => {
-                let (id, request) = (launch.to_string(), request.clone());
+                let (id, request) = (launch.to_string(), number.clone());
                 (Command::DiscardContexts { id, request }, DISCARD_TIMEOUT)
             }
             InBrowser::Check { launch, timeout } => {
-                let (id, request, timeout_ms) = (launch.to_string(), request.clone(), milliseconds(timeout));
+                let (id, request, timeout_ms) = (launch.to_string(), number.clone(), milliseconds(timeout));
                 (Command::Check { id, request, timeout_ms }, timeout)
             }
         };
-        if let Err(error) = self.command(command) {
+        if let Err(error) = self.send_command(command) {
             return Box::pin(async move { Err(error.to_string()) });
         }
         let (answer, answered) = oneshot::channel();
-        self.requests.insert(request.clone(), answer);
+        self.requests.insert(number.clone(), answer);
         ctx.run_later(limit + ANSWER_MARGIN, move |this, _| {
-            if let Some(answer) = this.requests.remove(&request) {
+            if let Some(answer) = this.requests.remove(&number) {
                 let _ = answer.send(Err("its driver did not answer".to_owned()));
             }
         });
-        Box::pin(async { answered.await.unwrap_or_else(|_| Err("the driver is gone".to_owned())) })
+        Box::pin(async { answered.await.unwrap_or_else(|_| Err("its driver has ended".to_owned())) })
     }
 }
 
-impl Handler<Suspect> for Driver {
+impl Handler<SuspectHang> for Driver {
     type Result = ();
 
-    fn handle(&mut self, _: Suspect, _: &mut Context<Self>) {
-        if self.versions.borrow().is_some() && self.command(Command::Ping).is_ok() {
-            self.show_answering(false);
+    fn handle(&mut self, _: SuspectHang, _: &mut Context<Self>) {
+        if self.versions.borrow().is_some() && self.send_command(Command::Ping).is_ok() {
+            self.set_answering(false);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The lines that camofleet and `driver.mjs` exchange: one JSON object a line.
+//! The protocol between camofleet and `driver.mjs`: one JSON object per line.
 
 use std::collections::BTreeMap;
 
@@ -7,38 +7,38 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::engine::EngineKind;
 
-/// What camofleet asks of a driver, on its standard input.
+/// A command to a driver, on its standard input.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(any(test, feature = "testing"), derive(Deserialize))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Command {
     /// Start a browser with a Playwright server.
     Launch { id: String, options: LaunchOptions },
-    /// Kill a browser; answered by [`Event::Exited`], or [`Event::LaunchFailed`] while it launches.
+    /// Kill a browser; answered by [`Event::Exited`], or by [`Event::LaunchFailed`] if it is still being launched.
     Close { id: String },
-    /// Open a URL in a page that clients who attach later see; answered by [`Event::Done`].
+    /// Open a page that clients who attach later see; answered by [`Event::Done`].
     Open { id: String, request: String, url: String, wait: StartUrlWait, timeout_ms: u64 },
     /// Close all contexts; answered by [`Event::Done`].
     DiscardContexts { id: String, request: String },
-    /// Ask the browser for an answer; answered by [`Event::Done`].
+    /// Check that the browser responds; answered by [`Event::Done`].
     Check { id: String, request: String, timeout_ms: u64 },
-    /// Answer; by [`Event::Pong`].
+    /// Check that the driver itself responds; answered by [`Event::Pong`].
     Ping,
 }
 
-/// Everything a launch needs; the driver adds only the fingerprint of a Camoufox.
+/// The options of a launch; the driver adds only the fingerprint of a Camoufox.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(any(test, feature = "testing"), derive(Deserialize))]
 pub(crate) struct LaunchOptions {
-    /// Which way to drive the browser.
+    /// The kind of browser.
     pub engine: EngineKind,
     /// The browser's executable.
     pub executable: String,
-    /// Its version, for the fingerprint; `None` when no version file was found.
+    /// Its version, for the fingerprint; `None` if no version file was found.
     pub version: Option<String>,
-    /// Without a window.
+    /// Whether it runs without a window.
     pub headless: bool,
-    /// Where the profile and temporary files go.
+    /// The directory of the profile and temporary files.
     pub directory: String,
     /// The browser's whole environment.
     pub env: BTreeMap<String, String>,
@@ -48,7 +48,7 @@ pub(crate) struct LaunchOptions {
     pub block_webrtc: bool,
     /// The window's size in pixels.
     pub window: WindowSize,
-    /// How long the browser may take until its server listens, in milliseconds.
+    /// How long the launch may take until the Playwright server listens, in milliseconds.
     pub timeout_ms: u64,
 }
 
@@ -56,34 +56,34 @@ pub(crate) struct LaunchOptions {
 #[derive(Debug, Clone, Copy, Serialize)]
 #[cfg_attr(any(test, feature = "testing"), derive(Deserialize))]
 pub(crate) struct WindowSize {
-    /// Pixels across.
+    /// Width.
     pub width: u16,
-    /// Pixels down.
+    /// Height.
     pub height: u16,
 }
 
-/// What a driver tells, on its standard output. Fields that camofleet does not use are passed over.
+/// An event of a driver, on its standard output. Unknown fields are ignored.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(any(test, feature = "testing"), derive(Serialize))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Event {
     /// The first line: Playwright is loaded.
     Hello { playwright: String, node: String },
-    /// A browser runs and its Playwright server listens.
+    /// A browser is running and its Playwright server listens.
     Ready { id: String, endpoint: String, pid: u32, browser_version: String },
-    /// A launch came to nothing, or took longer than it may; nothing of it is left.
+    /// A launch failed or timed out; its processes have ended.
     LaunchFailed {
         id: String,
         error: String,
         #[serde(default)]
         timed_out: bool,
     },
-    /// A browser that was ready is gone and reaped.
+    /// A browser that was ready has ended and was reaped.
     Exited {
         id: String,
         code: Option<i32>,
         signal: Option<String>,
-        /// Why the driver itself ended it.
+        /// Why the driver ended it, if it did.
         #[serde(default)]
         reason: Option<String>,
     },
@@ -91,7 +91,7 @@ pub(crate) enum Event {
     Done { request: String, error: Option<String> },
     /// The answer to a `ping`.
     Pong,
-    /// A line of camofleet's that the driver did not understand, and what of it could be read.
+    /// The driver did not understand a command; the ids are those that could be read from it.
     Invalid {
         error: String,
         #[serde(default)]
@@ -101,26 +101,26 @@ pub(crate) enum Event {
     },
 }
 
-/// What can be read of a line that is no event: whose answer it should have been.
+/// What can be read from a malformed line: which launch or request it belongs to.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Remains {
-    /// The launch that it names.
+pub(crate) struct Salvaged {
+    /// The launch's id.
     pub id: Option<String>,
-    /// The request that it names.
+    /// The request's number.
     pub request: Option<String>,
-    /// Whether it tells of a browser's end.
+    /// Whether it reports the end of a browser.
     pub exited: bool,
 }
 
-/// Reads as much of a broken line as tells whose it was. The driver writes `type`, `id` and `request` before any text
-/// of others, and camofleet's own ids are digits.
-pub(crate) fn remains(line: &str) -> Remains {
+/// Reads the ids from a malformed line. The driver writes `type`, `id` and `request` before any text that it does not
+/// control, and camofleet's ids consist of digits.
+pub(crate) fn salvage(line: &str) -> Salvaged {
     let number = |name: &str| {
         let (_, after) = line.split_once(&format!("\"{name}\":\""))?;
         let (value, _) = after.split_once('"')?;
         (!value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit())).then(|| value.to_owned())
     };
-    Remains { id: number("id"), request: number("request"), exited: line.starts_with(r#"{"type":"exited""#) }
+    Salvaged { id: number("id"), request: number("request"), exited: line.starts_with(r#"{"type":"exited""#) }
 }
 
 #[cfg(test)]
@@ -128,13 +128,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_broken_line_tells_whose_it_was() {
+    fn the_ids_of_a_malformed_line_can_be_read() {
         let line = r#"{"type":"done","id":"7","request":"31","error":"half \ud83d, \"id\":\"9\""}"#;
         assert!(serde_json::from_str::<Event>(line).is_err(), "half an emoji is no JSON");
-        let expected = Remains { id: Some("7".to_owned()), request: Some("31".to_owned()), exited: false };
-        assert_eq!(remains(line), expected);
-        assert!(remains(r#"{"type":"exited","id":"7","#).exited);
-        assert_eq!(remains("Segmentation fault"), Remains::default());
-        assert_eq!(remains(r#"{"type":"done","id":"a","request":""#), Remains::default());
+        let expected = Salvaged { id: Some("7".to_owned()), request: Some("31".to_owned()), exited: false };
+        assert_eq!(salvage(line), expected);
+        assert!(salvage(r#"{"type":"exited","id":"7","#).exited);
+        assert_eq!(salvage("Segmentation fault"), Salvaged::default());
+        assert_eq!(salvage(r#"{"type":"done","id":"a","request":""#), Salvaged::default());
     }
 }

@@ -1,12 +1,12 @@
-//! What a driver's process writes, by real processes that write it.
+//! The handling of a driver's output, with real processes that write it.
 
 use super::*;
 use crate::process::SystemOs;
 
-/// More than a line may have, and than a pipe holds.
+/// More bytes than a line may have, and than a pipe buffers.
 const LONG: usize = 3 << 20;
 
-/// Ends with its driver.
+/// Records how its driver ended.
 struct Parent(mpsc::UnboundedSender<String>);
 
 impl Actor for Parent {
@@ -21,8 +21,8 @@ impl Handler<ChildExited<DriverId>> for Parent {
     }
 }
 
-/// A driver whose process answers each `check` as this piece of shell does, where `$request` is the request's number, and
-/// each `ping` as a driver does.
+/// A driver whose process is a shell script: it answers each `check` with the given commands, in which `$request` is the
+/// request's number, and each `ping` as a real driver does.
 struct Shell {
     driver: DriverHandle,
     metrics: Metrics,
@@ -66,7 +66,7 @@ impl Shell {
     async fn check(&mut self) -> std::result::Result<(), String> {
         let check = InBrowser::Check { launch: 7, timeout: Duration::from_secs(5) };
         let answer = self.driver.address.send(check).await.unwrap();
-        assert_eq!(self.end.try_recv().ok(), None, "it ended");
+        assert_eq!(self.end.try_recv().ok(), None, "the driver ended");
         answer
     }
 
@@ -76,14 +76,14 @@ impl Shell {
         line.unwrap_or_default().to_owned()
     }
 
-    /// Whether it lives on for longer than it may be silent.
-    async fn goes_on(&mut self) -> bool {
+    /// Whether the driver keeps running for longer than it may leave a poll unanswered.
+    async fn keeps_running(&mut self) -> bool {
         tokio::time::timeout(Duration::from_secs(4), self.end.recv()).await.is_err() && self.driver.is_up()
     }
 }
 
 #[actix::test]
-async fn a_line_of_any_length_fails_its_own_request_and_the_driver_goes_on() {
+async fn a_line_of_any_length_fails_only_its_own_request() {
     let mut shell = Shell::new(
         r#"if [ $((request % 2)) = 1 ]; then
                printf '{"type":"done","request":"%s","error":"' "$request"; long; echo '"}'
@@ -96,22 +96,22 @@ async fn a_line_of_any_length_fails_its_own_request_and_the_driver_goes_on() {
         assert_eq!(shell.check().await, Ok(()));
     }
     assert_eq!(shell.unreadable(), "camofleet_driver_lines_unreadable_total 2");
-    assert!(shell.goes_on().await);
+    assert!(shell.keeps_running().await);
 }
 
 #[actix::test]
-async fn bytes_that_are_no_text_cost_a_line_and_nothing_else() {
+async fn invalid_utf8_makes_only_its_own_line_unreadable() {
     let mut shell = Shell::new(r#"printf '\377\376 ?\n'; reply '"half of '"$(printf '\377')"'"'"#);
     assert_eq!(shell.check().await, Err("half of \u{fffd}".to_owned()));
     assert_eq!(shell.unreadable(), "camofleet_driver_lines_unreadable_total 1");
-    assert!(shell.goes_on().await);
+    assert!(shell.keeps_running().await);
 }
 
 #[actix::test]
-async fn complaints_of_any_length_and_kind_are_read_on() {
+async fn standard_error_is_drained_whatever_is_written_to_it() {
     let mut shell = Shell::new(r#"{ printf '\377\n'; long; echo; long; } >&2; reply null"#);
     for _ in 0..2 {
-        assert_eq!(shell.check().await, Ok(()), "it is not held up by what nobody reads");
+        assert_eq!(shell.check().await, Ok(()), "it must not block on a full pipe");
     }
-    assert!(shell.goes_on().await);
+    assert!(shell.keeps_running().await);
 }

@@ -214,7 +214,7 @@ impl Fleet {
             .iter()
             .filter(|name| !self.leaving.contains(*name))
             .filter_map(|name| self.workers.get(name))
-            .filter(|worker| worker.snapshot().takes(&request.request))
+            .filter(|worker| worker.snapshot().accepts(&request.request))
             .collect();
         if able.is_empty() {
             return Err(Error::NoWorkers);

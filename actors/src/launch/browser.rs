@@ -6,37 +6,37 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use crate::display::finish_later;
-use crate::driver::{BrowserEnded, CancelLaunch, DriverSeat, InBrowser, Suspect};
+use crate::driver::{BrowserEnded, CancelLaunch, DriverSeat, InBrowser, SuspectHang};
 use crate::host::rundir::LaunchDir;
 use crate::process::{Os, ProcessId, Signal, wait_group_gone};
 use crate::supervision::part::{Adopt, Answer, CheckAlive, LaunchPart, PartBond};
 use crate::supervision::{Beat, Pulse, PulseSettings};
 
-/// How long a launch that is given up may take to be gone; a driver that lives needs milliseconds.
-const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
+/// How long cancelling a launch may take; a driver that responds needs milliseconds.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a browser's main process dies alone. It takes the longest by far to give its memory back, and the others
-/// would only compete with it for the cores: all of them are gone a sixth earlier with it than without.
-const HEAD_START: Duration = Duration::from_millis(10);
+/// How long a browser's main process is left to die alone before the others are killed. Releasing its memory takes the
+/// longest by far, and the others would compete with it for the cores: with this delay all have ended a sixth earlier.
+const MAIN_PROCESS_HEAD_START: Duration = Duration::from_millis(10);
 
-/// What is left to clean up when a browser goes: its process group, its place in the driver, its files.
+/// What has to be cleaned up when a browser ends: its process group, its place in the driver, its files.
 pub(crate) struct BrowserParts {
     /// The launch's number.
     pub launch: u64,
     /// The machine it runs on.
     pub os: Arc<dyn Os>,
-    /// The leader of its process group; `None` until it has one.
+    /// The leader of its process group; `None` until the browser has started.
     pub group: Option<ProcessId>,
     /// Its place in a driver.
     pub seat: DriverSeat,
-    /// Its profile and temporary files, and the display's key.
+    /// The directory of its profile, its temporary files and the display's authority file.
     pub dir: LaunchDir,
-    /// How often it is polled, and how long it may be silent.
+    /// How often it is polled, and how long it may take to answer.
     pub pulse: PulseSettings,
 }
 
 impl BrowserParts {
-    /// Asks the browser for an answer, through its driver.
+    /// Checks through its driver that the browser responds.
     fn check(&self) -> impl Future<Output = bool> + use<> {
         let (launch, timeout) = (self.launch, self.pulse.silence);
         let check = self.seat.driver.address.send(InBrowser::Check { launch, timeout });
@@ -47,19 +47,19 @@ impl BrowserParts {
         let Self { launch, os, group, seat, mut dir, pulse: _ } = self;
         match group {
             Some(group) => {
-                // A browser has nothing to say that is worth waiting for: its profile goes with it.
+                // Killed at once: its profile is deleted, so a clean exit would save nothing.
                 os.kill_leader(group);
-                tokio::time::sleep(HEAD_START).await;
+                tokio::time::sleep(MAIN_PROCESS_HEAD_START).await;
                 os.signal_group(group, Signal::Kill);
-                // Killed processes write no more, so their files can go while the kernel takes their memory back.
+                // Killed processes no longer write, so their files are deleted while the kernel releases their memory.
                 let gone = wait_group_gone(os.as_ref(), group);
                 futures_util::future::join(gone, dir.clear()).await;
             }
             None => {
-                // Only its driver knows what there is of it.
+                // The process is known to its driver only.
                 let cancel = seat.driver.address.send(CancelLaunch { launch });
-                if tokio::time::timeout(CANCEL_PATIENCE, cancel).await.is_err() {
-                    log::warn!("launch {launch} was given up, but its driver does not say that it is gone");
+                if tokio::time::timeout(CANCEL_TIMEOUT, cancel).await.is_err() {
+                    log::warn!("launch {launch} was cancelled, but its driver has not confirmed it");
                 }
             }
         }
@@ -68,11 +68,11 @@ impl BrowserParts {
     }
 }
 
-/// One Playwright server and its browser. Started before the launch, so that no end can be missed.
+/// One Playwright server and its browser. The actor is started before the launch, so that no end can be missed.
 pub struct Browser {
     bond: PartBond,
     pulse: Pulse,
-    /// `None` from the moment it is being taken down.
+    /// `None` once they are being cleaned up.
     parts: Option<BrowserParts>,
 }
 
@@ -82,7 +82,7 @@ impl Browser {
         Actor::start(Self { bond, pulse: Pulse::new(parts.pulse), parts: Some(parts) })
     }
 
-    fn take_down(&mut self, ctx: &mut Context<Self>) {
+    fn tear_down(&mut self, ctx: &mut Context<Self>) {
         if let Some(parts) = self.parts.take() {
             ctx.spawn(parts.dismantle().into_actor(self).map(|(), _, ctx| ctx.stop()));
         }
@@ -90,10 +90,10 @@ impl Browser {
 }
 
 impl Browser {
-    /// Polls the browser, and takes down one that has been silent for too long: it hangs.
-    fn beat(&mut self, ctx: &mut Context<Self>) {
+    /// Polls the browser, and ends it if it hangs.
+    fn poll_browser(&mut self, ctx: &mut Context<Self>) {
         let Some(parts) = &self.parts else { return };
-        // A driver that hangs answers for none of its browsers; it is killed by its own owner.
+        // No browser of a hung driver can be polled; the driver's own poll ends it.
         if !parts.seat.driver.is_answering() {
             return self.pulse.answered();
         }
@@ -110,7 +110,7 @@ impl Browser {
             Beat::Silent => {
                 let detail = format!("the browser did not answer for {:?}", self.pulse.silence());
                 self.bond.lose(LaunchPart::Browser, detail);
-                self.take_down(ctx);
+                self.tear_down(ctx);
             }
         }
     }
@@ -128,11 +128,11 @@ impl Drop for Browser {
     }
 }
 
-/// The browser is up, in this process group.
+/// Notifies the actor that its browser is ready, and of its process group.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct BrowserUp {
-    /// Its process group.
+    /// The id of its process group.
     pub group: u32,
 }
 
@@ -141,9 +141,9 @@ impl Handler<BrowserUp> for Browser {
 
     fn handle(&mut self, up: BrowserUp, ctx: &mut Context<Self>) {
         if let Some(parts) = &mut self.parts {
-            // One that is gone by now has no group any more.
+            // `None` if it has ended meanwhile.
             parts.group = parts.os.identify(up.group);
-            ctx.run_interval(parts.pulse.interval, Self::beat);
+            ctx.run_interval(parts.pulse.interval, Self::poll_browser);
         }
     }
 }
@@ -152,17 +152,17 @@ impl Handler<BrowserEnded> for Browser {
     type Result = ();
 
     fn handle(&mut self, ended: BrowserEnded, ctx: &mut Context<Self>) {
-        // While it is being closed the end is wanted.
+        // While it is being closed its end is expected.
         if self.parts.is_some() {
             let part = if ended.driver_lost { LaunchPart::Driver } else { LaunchPart::Browser };
             self.bond.lose(part, ended.detail);
-            self.take_down(ctx);
+            self.tear_down(ctx);
         }
     }
 }
 
-/// Takes the browser down. Its actor stops, and this request fails with its mailbox, when processes and files are
-/// gone.
+/// Ends the browser. There is no reply: the request fails when the actor stops, after the processes have ended and the
+/// files were deleted.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct CloseBrowser;
@@ -171,7 +171,7 @@ impl Handler<CloseBrowser> for Browser {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, _: CloseBrowser, ctx: &mut Context<Self>) -> Self::Result {
-        self.take_down(ctx);
+        self.tear_down(ctx);
         Box::pin(std::future::pending().into_actor(self))
     }
 }
@@ -189,11 +189,11 @@ impl Handler<CheckAlive> for Browser {
     type Result = ();
 
     fn handle(&mut self, _: CheckAlive, ctx: &mut Context<Self>) {
-        // Its driver tells of a death only after the kernel has cleaned up: tens of milliseconds later.
+        // The driver reports the end of a process only tens of milliseconds later, after the kernel has cleaned up.
         let dead = |parts: &BrowserParts| parts.group.is_some_and(|group| !parts.os.is_running(group));
         if self.parts.as_ref().is_some_and(dead) {
-            self.bond.lose(LaunchPart::Browser, "the browser is dead".to_owned());
-            self.take_down(ctx);
+            self.bond.lose(LaunchPart::Browser, "the browser has died".to_owned());
+            self.tear_down(ctx);
         }
     }
 }
@@ -212,18 +212,18 @@ impl Handler<Answer> for Browser {
     }
 }
 
-/// It did not answer when it was asked: its driver is asked, too.
+/// The browser did not respond: its driver is suspected to hang and is checked.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Unanswered;
+pub(crate) struct SuspectDriver;
 
-impl Handler<Unanswered> for Browser {
+impl Handler<SuspectDriver> for Browser {
     type Result = ();
 
-    fn handle(&mut self, _: Unanswered, _: &mut Context<Self>) {
+    fn handle(&mut self, _: SuspectDriver, _: &mut Context<Self>) {
         if let Some(parts) = &self.parts {
-            // One message for each browser that was to be handed out.
-            parts.seat.driver.address.do_send(Suspect);
+            // At most one message for each browser that is taken from a pool.
+            parts.seat.driver.address.do_send(SuspectHang);
         }
     }
 }

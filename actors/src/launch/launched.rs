@@ -1,4 +1,4 @@
-//! What launching makes: a browser that is up, with its display, and the parts of one that is not there yet.
+//! The result of a launch, a browser with its display, and the parts of a launch that is in progress.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,36 +11,36 @@ use url::Url;
 use crate::display::{Camera, CloseDisplay, Display, ScreenSessions};
 use crate::driver::Driver;
 use crate::host::slots::SlotLease;
-use crate::launch::browser::{Browser, CloseBrowser, Unanswered};
+use crate::launch::browser::{Browser, CloseBrowser, SuspectDriver};
 use crate::model::activity::ActivityClock;
 use crate::supervision::ChildExited;
 use crate::supervision::part::{Adopt, Answer, CheckAlive, Loss, PartKey};
 
-/// How long a warm browser may take to answer: milliseconds, on a machine that is not overloaded.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a warm browser may take to respond; it needs milliseconds unless the machine is overloaded.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The parts of a launch that is under way. Dropped halfway, they are taken down.
+/// The parts of a launch that is in progress; they are closed when it is dropped.
 #[derive(Default)]
-pub(crate) struct Begun {
+pub(crate) struct PartialLaunch {
     pub browser: Option<Addr<Browser>>,
     pub display: Option<Addr<Display>>,
 }
 
-impl Begun {
-    /// Resolves when nothing of it is left.
+impl PartialLaunch {
+    /// Closes the parts; resolves when their processes have ended.
     pub async fn dismantle(&mut self) {
         close(self.browser.clone(), self.display.clone()).await;
     }
 }
 
-impl Drop for Begun {
+impl Drop for PartialLaunch {
     fn drop(&mut self) {
         // No effect after `dismantle`: the mailboxes are closed.
-        close_soon(self.browser.as_ref(), self.display.as_ref());
+        close_without_waiting(self.browser.as_ref(), self.display.as_ref());
     }
 }
 
-/// Takes parts down; resolves when their actors have stopped, and so nothing is left of them.
+/// Closes parts; resolves when their actors have stopped, which is after their processes have ended.
 async fn close(browser: Option<Addr<Browser>>, display: Option<Addr<Display>>) {
     let browser = async {
         if let Some(browser) = browser {
@@ -55,8 +55,8 @@ async fn close(browser: Option<Addr<Browser>>, display: Option<Addr<Display>>) {
     futures_util::future::join(browser, display).await;
 }
 
-/// The same without waiting, for drops: one message for each part.
-fn close_soon(browser: Option<&Addr<Browser>>, display: Option<&Addr<Display>>) {
+/// Closes parts without waiting for it, for use in drops. One message for each part.
+fn close_without_waiting(browser: Option<&Addr<Browser>>, display: Option<&Addr<Display>>) {
     if let Some(browser) = browser {
         browser.do_send(CloseBrowser);
     }
@@ -65,7 +65,7 @@ fn close_soon(browser: Option<&Addr<Browser>>, display: Option<&Addr<Display>>) 
     }
 }
 
-/// A browser that is up, with its display: what pools keep and sessions run on. Dropped, it is taken down.
+/// A running browser with its display: pools keep these, sessions use them. It is closed when it is dropped.
 pub(crate) struct Launched {
     /// The launch's number.
     pub launch: u64,
@@ -73,7 +73,7 @@ pub(crate) struct Launched {
     pub endpoint: Url,
     /// The version that the browser reports.
     pub version: String,
-    /// Where it lives.
+    /// The driver that hosts it.
     pub driver: Addr<Driver>,
     /// The slot of its display.
     pub slot: Option<Arc<SlotLease>>,
@@ -86,28 +86,28 @@ pub(crate) struct Launched {
 }
 
 impl Launched {
-    /// From now on what viewers of its screen do is activity on this clock, and this key opens the screen.
-    pub fn show_session(&self, clock: ActivityClock, key: Option<ViewKey>) {
+    /// Assigns the screen to a session: input of viewers counts as activity on this clock, and this key opens the screen.
+    pub fn assign_screen(&self, clock: ActivityClock, key: Option<ViewKey>) {
         self.clocks.enter(self.launch, clock, key);
     }
 
-    /// The part that has ended by itself, if one has. What ends later is told to the parent.
+    /// The part that has ended unexpectedly, if one has. The parent is notified of later ends.
     pub fn loss(&self) -> Option<&Loss> {
         self.loss.get()
     }
 
-    /// Has the parts looked at; one that is dead is told to the parent as lost.
+    /// Makes the parts check that their processes are running; the parent is notified of one that is not.
     pub fn check_alive(&self) {
-        // One message for each part and look.
+        // One message for each part and check.
         self.browser.do_send(CheckAlive);
         if let Some(display) = &self.display {
             display.do_send(CheckAlive);
         }
     }
 
-    /// Whether its driver, its browser and its display all answer at once. One that has gone quiet since it was last polled
-    /// is not handed out.
-    pub async fn answers(&self) -> bool {
+    /// Whether its driver, its browser and its display all respond promptly. A warm browser that has hung since it was last
+    /// polled must not be given to a session.
+    pub async fn responds(&self) -> bool {
         let browser = async { self.browser.send(Answer).await.unwrap_or(false) };
         let display = async {
             match &self.display {
@@ -116,15 +116,15 @@ impl Launched {
             }
         };
         let both = futures_util::future::join(browser, display);
-        let answered = tokio::time::timeout(ANSWER_PATIENCE, both).await;
+        let answered = tokio::time::timeout(RESPONSE_TIMEOUT, both).await;
         if answered.is_err() {
-            // One message for each browser that was to be handed out.
-            self.browser.do_send(Unanswered);
+            // At most one message for each browser that is taken from a pool.
+            self.browser.do_send(SuspectDriver);
         }
         answered == Ok((true, true))
     }
 
-    /// Puts the parts under a new parent. One that has died already is no error here, but a [`Self::loss`].
+    /// Moves the parts to a new parent. If one has ended already, [`Self::loss`] returns it.
     pub async fn adopt(&self, parent: Recipient<ChildExited<PartKey>>) {
         let _ = self.browser.send(Adopt(parent.clone())).await;
         if let Some(display) = &self.display {
@@ -132,7 +132,7 @@ impl Launched {
         }
     }
 
-    /// Takes it down; resolves when nothing of it is left.
+    /// Closes the browser and its display; resolves when their processes have ended.
     pub async fn dismantle(self) {
         close(Some(self.browser.clone()), self.display.clone()).await;
     }
@@ -142,6 +142,6 @@ impl Drop for Launched {
     fn drop(&mut self) {
         self.clocks.leave(self.launch);
         // No effect after `dismantle`: the mailboxes are closed.
-        close_soon(Some(&self.browser), self.display.as_ref());
+        close_without_waiting(Some(&self.browser), self.display.as_ref());
     }
 }

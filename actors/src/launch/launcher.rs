@@ -1,7 +1,7 @@
-//! Launching: from a wish for a browser to one that is up, with its display if it has a window.
+//! Launches browsers, with a display if they have a window.
 //!
-//! Sessions and prewarm pools launch in the same way; what comes out is a [`Launched`] pair that can go from a pool
-//! to a session.
+//! Sessions and prewarm pools launch in the same way. The result is a [`Launched`], which can be handed from a pool to a
+//! session.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -26,7 +26,7 @@ use crate::host::engine::{Engine, EngineKind};
 use crate::host::rundir::{LaunchDir, RunDir};
 use crate::host::slots::{SlotLease, Slots};
 use crate::launch::browser::{Browser, BrowserParts, BrowserUp};
-use crate::launch::launched::{Begun, Launched};
+use crate::launch::launched::{Launched, PartialLaunch};
 use crate::launch::policies;
 use crate::launch::prewarm::PoolKind;
 use crate::metrics::Metrics;
@@ -35,24 +35,24 @@ use crate::process::Os;
 use crate::supervision::part::{LaunchPart, PartBond, PartKey};
 use crate::supervision::{ChildExited, PulseSettings};
 
-/// Asks the worker for a place in one of its drivers.
+/// Requests a place in one of the worker's drivers.
 #[derive(Message)]
 #[rtype(result = "Result<DriverSeat>")]
 pub(crate) struct AssignDriver;
 
-/// Which of Firefox' network features are switched off.
+/// Which of Firefox' network features are disabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NetworkSwitches {
-    /// HTTP/3 (QUIC): proxies don't carry it.
+    /// HTTP/3 (QUIC), which most proxies can't forward.
     pub disable_http3: bool,
     /// IPv6 lookups.
     pub disable_ipv6: bool,
-    /// WebRTC, which can tell a page the real address behind a proxy.
+    /// WebRTC, which can reveal to a page the real address behind a proxy.
     pub disable_webrtc: bool,
 }
 
 impl NetworkSwitches {
-    /// The Firefox preferences that do it.
+    /// The Firefox preferences that disable them.
     pub fn preferences(self) -> BTreeMap<String, Value> {
         let switches = [
             (self.disable_http3, "network.http.http3.enable", json!(false)),
@@ -63,12 +63,12 @@ impl NetworkSwitches {
     }
 }
 
-/// How creates wait for their launch.
+/// The queue of creates that wait for their launch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueSettings {
-    /// How many may wait.
+    /// How many creates may wait.
     pub length: usize,
-    /// How long each may.
+    /// How long each may wait.
     pub patience: Duration,
 }
 
@@ -77,36 +77,36 @@ pub struct QueueSettings {
 pub struct LaunchSettings {
     /// The browser.
     pub engine: Engine,
-    /// Whether `file:` pages may be opened, by whomever.
+    /// Whether `file:` pages can be opened.
     pub file_pages: bool,
-    /// Network features that are off.
+    /// The network features that are disabled.
     pub switches: NetworkSwitches,
     /// How long a browser may take until its server listens.
     pub timeout: Duration,
     /// How many launches may run at once.
     pub permits: usize,
-    /// How the creates beyond that wait.
+    /// How further creates wait.
     pub queue: QueueSettings,
     /// How displays are started.
     pub display: DisplaySettings,
-    /// How many bytes of the disk a launch may take; `None`: any.
+    /// How many bytes of the disk a launch may use; `None`: no limit.
     pub disk_limit: Option<NonZeroU64>,
-    /// The environment that browsers start from.
+    /// The environment of browsers.
     pub env: Vec<(String, String)>,
-    /// Directories of fonts that each browser finds in its `HOME`: where it does, and where they are.
+    /// Directories of fonts that each browser finds in its `HOME`: the path there, and the real path.
     pub user_fonts: Vec<(PathBuf, PathBuf)>,
-    /// How often a browser is polled, and how long it may be silent.
+    /// How often a browser is polled, and how long it may take to answer.
     pub browser_pulse: PulseSettings,
 }
 
-/// The `Retry-After` of a create that comes while too many wait: about as long as one launch takes.
+/// The `Retry-After` of a create that is refused because the queue is full: about the duration of one launch.
 const BUSY_RETRY: Duration = Duration::from_secs(3);
 
-/// By how much the limit kept here is longer than the driver's own, which comes first: the driver knows what its browser
-/// has printed.
+/// How much longer than the driver's own timeout this side waits: the driver's error comes first because it includes the
+/// output of the browser.
 const BACKSTOP_MARGIN: Duration = Duration::from_secs(2);
 
-/// Launches browsers for one worker. Cloning shares it.
+/// Launches browsers for one worker. Clones share the limits.
 #[derive(Clone)]
 pub(crate) struct Launcher {
     pub os: Arc<dyn Os>,
@@ -115,21 +115,21 @@ pub(crate) struct Launcher {
     pub slots: Slots,
     pub drivers: Recipient<AssignDriver>,
     pub metrics: Metrics,
-    /// The one screen for all, where there is one.
+    /// The screen that all browsers share, if there is one.
     pub screen: Option<SharedScreen>,
     permits: Arc<Semaphore>,
-    /// How many creates wait for a permit.
+    /// How many creates wait in the queue.
     waiting: Arc<AtomicUsize>,
-    /// How the last launches went.
+    /// The outcomes of the last launches.
     pub outcomes: Outcomes,
 }
 
-/// How the last launch of each kind went, whoever asked for it. Cloning shares it.
+/// The outcome of the last launch of each kind, for a session or a pool. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Outcomes(Arc<[AtomicU8; 2]>);
 
 impl Outcomes {
-    const WORKED: u8 = 1;
+    const SUCCEEDED: u8 = 1;
     const FAILED: u8 = 2;
 
     fn of(&self, kind: PoolKind) -> &AtomicU8 {
@@ -139,57 +139,57 @@ impl Outcomes {
         }
     }
 
-    fn note(&self, kind: PoolKind, worked: bool) {
-        self.of(kind).store(if worked { Self::WORKED } else { Self::FAILED }, Ordering::Relaxed);
+    fn record(&self, kind: PoolKind, succeeded: bool) {
+        self.of(kind).store(if succeeded { Self::SUCCEEDED } else { Self::FAILED }, Ordering::Relaxed);
     }
 
-    /// Whether the last launch of this kind gave a browser.
-    pub fn works(&self, kind: PoolKind) -> bool {
-        self.of(kind).load(Ordering::Relaxed) == Self::WORKED
+    /// Whether the last launch of this kind succeeded.
+    pub fn last_succeeded(&self, kind: PoolKind) -> bool {
+        self.of(kind).load(Ordering::Relaxed) == Self::SUCCEEDED
     }
 }
 
 /// The number of the last launch in this process.
 static LAST_LAUNCH: AtomicU64 = AtomicU64::new(0);
 
-/// What a launch is for.
+/// The purpose of a launch, which decides whether it may be refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LaunchFor {
-    /// A session that somebody waits for.
+    /// A new session: it waits in the queue, and is refused if that is full.
     Create,
-    /// A pool, or a session that is there already: as many as there are of them, and nobody else can do it.
+    /// A pool, or the restart of a session: never refused, as their number is limited already.
     Upkeep,
 }
 
-/// A place in the line for a permit, given back when it is dropped.
-struct Place<'a>(&'a AtomicUsize);
+/// A place in the queue for a permit, freed when it is dropped.
+struct QueuePlace<'a>(&'a AtomicUsize);
 
-impl<'a> Place<'a> {
+impl<'a> QueuePlace<'a> {
     fn take(waiting: &'a AtomicUsize, length: usize) -> Option<Self> {
         let more = |count: usize| (count < length).then_some(count + 1);
         waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| Self(waiting))
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueuePlace<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Where a browser with a window gets its display.
+/// Which display a browser gets.
 pub(crate) enum Window {
-    /// It has none: headless.
+    /// None: it is headless.
     None,
-    /// On a slot of its own.
+    /// A display on a newly leased slot.
     NewSlot,
-    /// On the slot that the session already has: its live view keeps its id through a restart.
+    /// A display on the slot that the session already has, so that its live view keeps its id when it restarts.
     Slot(Arc<SlotLease>),
-    /// On the screen that all share.
+    /// The screen that all browsers share.
     Shared(SharedScreen),
 }
 
-/// Where a browser's window goes.
+/// The display that a browser's window is on.
 struct WindowPlace {
     display: u16,
     authority: PathBuf,
@@ -222,29 +222,28 @@ impl Launcher {
         }
     }
 
-    /// Where a browser with a window gets its display, that of its session's own slot aside.
-    pub fn window(&self) -> Window {
+    /// The display for a browser with a window whose session has no slot yet.
+    pub fn new_window(&self) -> Window {
         self.screen.clone().map_or(Window::NewSlot, Window::Shared)
     }
 
-    /// A number that no other launch has, and a directory under it.
+    /// Assigns a launch its unique number and creates its directory.
     ///
     /// # Errors
-    /// The file system is full, read-only or gone.
-    pub fn directory(&self) -> Result<(u64, LaunchDir)> {
+    /// The file system is full, read-only or unmounted.
+    pub fn create_directory(&self) -> Result<(u64, LaunchDir)> {
         let launch = LAST_LAUNCH.fetch_add(1, Ordering::Relaxed) + 1;
         let dir = self.run_dir.launch_dir(launch).map_err(|error| Error::LaunchFailed {
-            detail: format!("no directory for it in {}: {error}", self.run_dir.path().display()),
+            detail: format!("could not create its directory in {}: {error}", self.run_dir.path().display()),
         })?;
         Ok((launch, dir))
     }
 
-    /// A place among the launches that run. Who asks for a new session waits for it in a line of bounded length, for a
-    /// bounded time.
-    async fn permit(&self, what: LaunchFor) -> Result<OwnedSemaphorePermit> {
+    /// Waits for a permit to launch. New sessions wait in a queue of bounded length, for a bounded time.
+    async fn acquire_permit(&self, purpose: LaunchFor) -> Result<OwnedSemaphorePermit> {
         let closed = |_| Error::Cancelled;
         let permits = Arc::clone(&self.permits);
-        if what == LaunchFor::Upkeep {
+        if purpose == LaunchFor::Upkeep {
             return permits.acquire_owned().await.map_err(closed);
         }
         if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
@@ -252,35 +251,35 @@ impl Launcher {
         }
         let QueueSettings { length, patience } = self.settings.queue;
         let busy = |detail: String| Error::Busy { detail, retry_after: BUSY_RETRY };
-        let _place = Place::take(&self.waiting, length).ok_or_else(|| {
-            busy(format!("{length} more wait for one, as many as RUNNER_LAUNCH_QUEUE allows"))
+        let _place = QueuePlace::take(&self.waiting, length).ok_or_else(|| {
+            busy(format!("{length} creates are waiting already, as many as RUNNER_LAUNCH_QUEUE allows"))
         })?;
         match tokio::time::timeout(patience, permits.acquire_owned()).await {
             Ok(permit) => permit.map_err(closed),
             Err(_) => Err(busy(format!(
-                "none began within {} s (RUNNER_LAUNCH_QUEUE_SECONDS)",
+                "its launch could not begin within {} s (RUNNER_LAUNCH_QUEUE_SECONDS)",
                 patience.as_secs_f32()
             ))),
         }
     }
 
-    /// Launches a browser, for a request if one waits for it. When `cancel` fires, everything begun is taken down before
-    /// this returns.
+    /// Launches a browser. If it is cancelled or fails, the parts that were started are closed before this returns. `by` is
+    /// the request that caused it, for the logs.
     ///
     /// # Errors
-    /// [`Error::Cancelled`], [`Error::Busy`], or why the launch came to nothing; nothing is left of it then.
+    /// [`Error::Cancelled`], [`Error::Busy`], or the reason for the failure.
     pub async fn launch(
         &self,
         window: Window,
         parent: Recipient<ChildExited<PartKey>>,
-        what: LaunchFor,
+        purpose: LaunchFor,
         by: Option<RequestId>,
         cancel: &CancellationToken,
     ) -> Result<Launched> {
         let permit = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(Error::Cancelled),
-            permit = self.permit(what) => permit?,
+            permit = self.acquire_permit(purpose) => permit?,
         };
         let headless = matches!(window, Window::None);
         let kind = if headless { "headless" } else { "display" };
@@ -290,7 +289,7 @@ impl Launcher {
         self.metrics.launch(kind, outcome, started.elapsed());
         if !matches!(launched, Err(Error::Cancelled)) {
             let pool = if headless { PoolKind::Headless } else { PoolKind::Vnc };
-            self.outcomes.note(pool, launched.is_ok());
+            self.outcomes.record(pool, launched.is_ok());
         }
         if let Ok(Launched { launch, version, .. }) = &launched {
             let engine = self.settings.engine.kind.as_str();
@@ -308,11 +307,11 @@ impl Launcher {
         parent: Recipient<ChildExited<PartKey>>,
         cancel: &CancellationToken,
     ) -> Result<Launched> {
-        let mut begun = Begun::default();
-        match self.build(&mut begun, window, parent, cancel).await {
+        let mut partial = PartialLaunch::default();
+        match self.build(&mut partial, window, parent, cancel).await {
             Ok(launched) => Ok(launched),
             Err(error) => {
-                begun.dismantle().await;
+                partial.dismantle().await;
                 Err(error)
             }
         }
@@ -320,14 +319,14 @@ impl Launcher {
 
     async fn build(
         &self,
-        begun: &mut Begun,
+        partial: &mut PartialLaunch,
         window: Window,
         parent: Recipient<ChildExited<PartKey>>,
         cancel: &CancellationToken,
     ) -> Result<Launched> {
-        let (launch, dir) = self.directory()?;
+        let (launch, dir) = self.create_directory()?;
         let home = dir.make_home(&self.settings.user_fonts).map_err(|error| Error::LaunchFailed {
-            detail: format!("no home for it in {}: {error}", dir.path().display()),
+            detail: format!("could not create its home directory in {}: {error}", dir.path().display()),
         })?;
         let loss = Arc::new(SetOnce::new());
         let (slot, shared) = match window {
@@ -346,8 +345,8 @@ impl Launcher {
             place = Some(WindowPlace { display, authority, geometry });
         }
         if let Some(slot) = &slot {
-            let (its_camera, line) = Camera::new();
-            camera = Some(its_camera);
+            let (own_camera, line) = Camera::new();
+            camera = Some(own_camera);
             let request = DisplayRequest {
                 os: &self.os,
                 run_dir: &self.run_dir,
@@ -360,7 +359,7 @@ impl Launcher {
                 cancel,
             };
             let started = tokio::time::Instant::now();
-            begun.display = Some(Display::start_ready(&self.settings.display, request).await?);
+            partial.display = Some(Display::start_ready(&self.settings.display, request).await?);
             self.metrics.display_ready(started.elapsed());
             let geometry = self.settings.display.geometry;
             let authority = authority_file(&dir);
@@ -373,12 +372,12 @@ impl Launcher {
             loss = loss.wait() => return Err(loss.clone().into()),
             seat = self.drivers.send(AssignDriver) => seat.map_err(|_| restarting)??,
         };
-        let options = self.options(place.as_ref(), &dir, &home, &seat);
+        let options = self.launch_options(place.as_ref(), &dir, &home, &seat);
         let driver = seat.driver.address.clone();
         let (os, pulse) = (Arc::clone(&self.os), self.settings.browser_pulse);
         let parts = BrowserParts { launch, os, group: None, seat, dir, pulse };
         let bond = PartBond::new(parent, launch, LaunchPart::Browser, &loss);
-        let browser = begun.browser.insert(Browser::start_empty(bond, parts)).clone();
+        let browser = partial.browser.insert(Browser::start_empty(bond, parts)).clone();
         let (answer, answered) = oneshot::channel();
         // One message for each launch.
         driver.do_send(Launch { launch, options, watcher: browser.clone().recipient(), answer });
@@ -392,35 +391,38 @@ impl Launcher {
                     what: "browser",
                     limit,
                     setting: LAUNCH_TIMEOUT_SETTING,
-                    said: "its driver says nothing of it either".to_owned(),
+                    said: "its driver did not report a result either".to_owned(),
                 });
             }
-            up = answered => up.unwrap_or_else(|_| Err(Error::DriverLost { detail: "its driver is gone".to_owned() }))?,
+            up = answered => up.unwrap_or_else(|_| Err(Error::DriverLost { detail: "its driver has ended".to_owned() }))?,
         };
         let endpoint = Url::parse(&up.endpoint).map_err(|error| Error::LaunchFailed {
-            detail: format!("its Playwright server is at '{}', which is no URL: {error}", up.endpoint),
+            detail: format!(
+                "its driver reported '{}' as its Playwright server, which is not a URL: {error}",
+                up.endpoint
+            ),
         })?;
-        // A part that is gone by now has left a note of it, for whoever takes this over.
+        // If the browser has ended meanwhile, the loss is recorded and the new owner checks it.
         let _ = browser.send(BrowserUp { group: up.pid }).await;
-        begun.browser = None;
-        let display = begun.display.take();
+        partial.browser = None;
+        let display = partial.display.take();
         let version = up.version;
         Ok(Launched { launch, browser, display, driver, slot, endpoint, version, loss, clocks, camera })
     }
 
-    /// The browser's executable: of an installation that blocks `file:` pages, where that is to be had.
+    /// The browser's executable. Unless `file:` pages are allowed, it is that of an installation that blocks them, if possible.
     fn executable(&self) -> PathBuf {
         let Engine { kind, executable, .. } = &self.settings.engine;
         if self.settings.file_pages || *kind != EngineKind::Firefox {
             return executable.clone();
         }
         policies::without_file_pages(self.run_dir.path(), executable).unwrap_or_else(|error| {
-            log::warn!("clients can open 'file:' pages, which Firefox can't be kept from: {error}");
+            log::warn!("could not block 'file:' pages in Firefox, so clients can open them: {error}");
             executable.clone()
         })
     }
 
-    fn options(
+    fn launch_options(
         &self,
         place: Option<&WindowPlace>,
         dir: &LaunchDir,
@@ -430,7 +432,7 @@ impl Launcher {
         let mut env: BTreeMap<String, String> = self.settings.env.iter().cloned().collect();
         env.extend([self.run_dir.mark(), seat.driver.mark.clone()]);
         env.insert("HOME".to_owned(), home.display().to_string());
-        // A crash is told by the process' end; a helper process for each browser would only wait for it.
+        // Crashes are detected by the end of the process; the crash reporter would be one more process for each browser.
         env.insert("MOZ_CRASHREPORTER_DISABLE".to_owned(), "1".to_owned());
         if let Some(place) = place {
             env.insert("DISPLAY".to_owned(), format!(":{}", place.display));

@@ -1,4 +1,4 @@
-//! Launching browsers: on request, and ahead of need.
+//! Launches browsers, on request and in advance.
 
 mod browser;
 pub(crate) mod launched;

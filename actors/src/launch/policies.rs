@@ -1,9 +1,9 @@
-//! Firefox' own policies, for the browsers of this camofleet alone.
+//! Firefox policies that apply to the browsers of this camofleet only.
 //!
-//! Firefox reads them from `/etc/firefox/policies`, which is the machine's, or from the directory `distribution` beside its
-//! executable, which is the package's. Both also concern browsers that are none of camofleet's. So its browsers start
-//! from an installation of their own in the run directory: links to everything of the real one, and a copy of the
-//! executable (half a megabyte), by whose place Firefox finds the rest.
+//! Firefox reads policies from `/etc/firefox/policies` or from the directory `distribution` beside its executable. Both also
+//! apply to browsers that camofleet did not start. So camofleet's browsers run from an installation of their own in the run
+//! directory: symbolic links to the files of the real one, and a copy of the executable (half a megabyte), because Firefox
+//! locates its other files relative to it.
 
 use std::fs;
 use std::io::{self, Read};
@@ -12,45 +12,44 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-/// Nobody's file is a page, whether a client, a viewer or a start URL asks for it: neither the machine's secrets nor the
-/// profile of another session. And what camofleet has set in a browser stays so: nobody opens the page that changes it.
+/// Blocks `file:` pages, because through them a client, a viewer or a start URL could read the machine's secrets or the
+/// profile of another session; and `about:config`, so that the preferences that camofleet sets can't be changed.
 const POLICIES: &str =
     r#"{"policies": {"WebsiteFilter": {"Block": ["file:///*"]}, "BlockAboutConfig": true}}"#;
 
-/// Where Firefox looks for policies, below its installation.
+/// The directory in an installation from which Firefox reads policies.
 const DISTRIBUTION: &str = "distribution";
 
-/// The executable of an installation that blocks `file:` pages and is otherwise this one's. It is made at the first call,
-/// and again when the real one has changed or somebody has removed it.
+/// Returns the executable of an installation that equals the given one but blocks `file:` pages. It is created by the
+/// first call, and again if the original has changed or the copy was removed.
 ///
 /// # Errors
-/// The executable is a script, or lies among other programs; the run directory can't be written, or programs can't be
-/// started from it.
+/// The executable is a script, or not in a Firefox installation; the run directory is not writable or mounted noexec.
 pub(crate) fn without_file_pages(run_dir: &Path, executable: &Path) -> io::Result<PathBuf> {
     let real = fs::canonicalize(executable)?;
     let metadata = fs::metadata(&real)?;
-    let name = real.file_name().ok_or_else(|| io::Error::other("it has no name"))?;
-    // An update puts another file in its place, and the copy would no longer fit the libraries.
+    let name = real.file_name().ok_or_else(|| io::Error::other("the path has no file name"))?;
+    // After an update of Firefox the copy would no longer match the libraries.
     let install = run_dir.join(format!("browser-{:x}-{:x}", metadata.mtime(), metadata.size()));
     let copy = install.join(name);
     if copy.exists() {
         return Ok(copy);
     }
-    let source = real.parent().ok_or_else(|| io::Error::other("it is no file"))?;
+    let source = real.parent().ok_or_else(|| io::Error::other("the path has no parent directory"))?;
     if !source.join("libxul.so").exists() || !is_program(&real)? {
-        return Err(io::Error::other(format!("{} is no Firefox installation", source.display())));
+        return Err(io::Error::other(format!("{} is not a Firefox installation", source.display())));
     }
     if statvfs(run_dir)?.flags().contains(FsFlags::ST_NOEXEC) {
         let run_dir = run_dir.display();
         return Err(io::Error::other(format!(
-            "{run_dir} is mounted noexec; name another directory with RUNNER_RUN_DIR"
+            "{run_dir} is mounted noexec; set RUNNER_RUN_DIR to another directory"
         )));
     }
     let half_done = run_dir.join(format!("browser-{:08x}.new", fastrand::u32(..)));
     build(&half_done, source, &real).and_then(|()| fs::rename(&half_done, &install)).or_else(|error| {
-        // What this call has made.
+        // The incomplete directory of this call.
         let _ = fs::remove_dir_all(&half_done);
-        // Another launch was faster.
+        // A concurrent launch may have created it first.
         if copy.exists() { Ok(()) } else { Err(error) }
     })?;
     Ok(copy)
@@ -65,10 +64,10 @@ fn build(install: &Path, source: &Path, executable: &Path) -> io::Result<()> {
             symlink(entry.path(), install.join(entry.file_name()))?;
         }
     }
-    let (distribution, its) = (install.join(DISTRIBUTION), source.join(DISTRIBUTION));
+    let (distribution, original) = (install.join(DISTRIBUTION), source.join(DISTRIBUTION));
     directory(&distribution)?;
-    if its.is_dir() {
-        for entry in fs::read_dir(its)? {
+    if original.is_dir() {
+        for entry in fs::read_dir(original)? {
             let entry = entry?;
             if entry.file_name() != "policies.json" {
                 symlink(entry.path(), distribution.join(entry.file_name()))?;
@@ -80,7 +79,7 @@ fn build(install: &Path, source: &Path, executable: &Path) -> io::Result<()> {
     fs::copy(executable, install.join(name)).map(|_| ())
 }
 
-/// Whether a file is a program of the machine itself: what a script starts is found by another way.
+/// Whether a file is an ELF executable and not a wrapper script, which would start the original browser.
 fn is_program(path: &Path) -> io::Result<bool> {
     let mut magic = [0; 4];
     fs::File::open(path)?.read_exact(&mut magic)?;
@@ -91,7 +90,7 @@ fn is_program(path: &Path) -> io::Result<bool> {
 mod tests {
     use super::*;
 
-    /// Something that looks like an installation of Firefox.
+    /// Creates files that look like an installation of Firefox.
     fn installation(directory: &Path) -> PathBuf {
         fs::create_dir_all(directory.join("distribution/searchplugins")).unwrap();
         for name in ["libxul.so", "omni.ja", "distribution/policies.json"] {
@@ -103,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_installation_is_the_real_one_with_policies_of_its_own() {
+    fn the_installation_equals_the_original_except_for_its_policies() {
         let (base, run_dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let executable = installation(base.path());
         let linked = run_dir.path().join("linked");
@@ -123,20 +122,24 @@ mod tests {
             "distribution/policies.json"
         );
 
-        assert_eq!(without_file_pages(run_dir.path(), &executable).unwrap(), copy, "it is made once");
+        assert_eq!(without_file_pages(run_dir.path(), &executable).unwrap(), copy, "it is created once");
         fs::remove_dir_all(install).unwrap();
         assert_eq!(
             without_file_pages(run_dir.path(), &executable).unwrap(),
             copy,
-            "and again when it is gone"
+            "and again after it was removed"
         );
         fs::copy("/bin/false", &executable).unwrap();
         fs::File::options().append(true).open(&executable).unwrap().set_len(1 << 20).unwrap();
-        assert_ne!(without_file_pages(run_dir.path(), &executable).unwrap(), copy, "and for another version");
+        assert_ne!(
+            without_file_pages(run_dir.path(), &executable).unwrap(),
+            copy,
+            "and again for another version"
+        );
     }
 
     #[test]
-    fn what_is_no_installation_is_refused() {
+    fn what_is_not_an_installation_is_refused() {
         let (base, run_dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let script = base.path().join("firefox");
         fs::write(&script, "#!/bin/sh\n").unwrap();
@@ -146,8 +149,8 @@ mod tests {
             without_file_pages(run_dir.path(), &script)
                 .unwrap_err()
                 .to_string()
-                .contains("no Firefox installation")
+                .contains("not a Firefox installation")
         );
-        assert_eq!(fs::read_dir(run_dir.path()).unwrap().count(), 0, "nothing is left of it");
+        assert_eq!(fs::read_dir(run_dir.path()).unwrap().count(), 0, "no files are left behind");
     }
 }

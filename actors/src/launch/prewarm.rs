@@ -1,4 +1,4 @@
-//! The prewarm pool actor: browsers that are up before anybody asks.
+//! The prewarm pool actor: browsers that are launched before they are requested.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -21,7 +21,7 @@ use crate::supervision::{Backoff, ChildExited, Generation, Intensity, Lifeline, 
 pub enum PoolKind {
     /// Browsers without a window.
     Headless,
-    /// Browsers on a display of their own.
+    /// Browsers with a window, on a display.
     Vnc,
 }
 
@@ -41,16 +41,16 @@ impl fmt::Display for PoolKind {
     }
 }
 
-/// How one pool is kept.
+/// The settings of one pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolSettings {
-    /// How many browsers wait.
+    /// How many warm browsers to keep.
     pub target: usize,
-    /// How often the fill is checked, besides after every take and every death.
+    /// How often the fill is checked, in addition to after every take and every death.
     pub check_interval: Duration,
 }
 
-/// Told to the worker whenever a pool's fill changes.
+/// Notifies the worker of a change of a pool's fill.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct PoolChanged {
@@ -58,24 +58,24 @@ pub(crate) struct PoolChanged {
     pub fill: PoolFill,
 }
 
-/// Takes a warm browser; `None` when none waits. The pool begins to launch the next one at once.
+/// Takes a warm browser, if there is one. The pool starts to launch its replacement immediately.
 #[derive(Message)]
 #[rtype(result = "Option<Launched>")]
 pub(crate) struct Take;
 
-/// Ends the pool; answered when its browsers are gone.
+/// Ends the pool; answered when its browsers have ended.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct ClosePool;
 
-/// Waits between launches that fail; a machine that can't start a browser now may in a minute.
+/// Delays after failed launches; the cause may be temporary.
 const RETRY: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
 
-/// The first death of a warm browser in a minute is made good at once, the next ones ever later: one that dies as
-/// soon as it is up must not be launched in a tight loop.
+/// Within this window the replacement of dead warm browsers is delayed ever longer, so that browsers that die as soon as
+/// they are ready are not launched in a tight loop.
 const DEATHS: Intensity = Intensity { limit: 8, within: Duration::from_secs(60) };
 
-/// Keeps a number of browsers up for sessions to come.
+/// Keeps a number of browsers ready for future sessions.
 pub(crate) struct PrewarmPool {
     _lifeline: Lifeline<PoolKind>,
     kind: PoolKind,
@@ -89,7 +89,7 @@ pub(crate) struct PrewarmPool {
     last_error: Option<String>,
     retry: Option<SpawnHandle>,
     cancel: CancellationToken,
-    /// Told when a pool that is being closed has no launch left.
+    /// Notified when the pool is being closed and its last launch has ended.
     closed: Option<oneshot::Sender<()>>,
 }
 
@@ -144,7 +144,7 @@ impl PrewarmPool {
             let parent = ctx.address().recipient();
             let window = match self.kind {
                 PoolKind::Headless => Window::None,
-                PoolKind::Vnc => self.launcher.window(),
+                PoolKind::Vnc => self.launcher.new_window(),
             };
             let launch = async move {
                 let launched = launcher.launch(window, parent, LaunchFor::Upkeep, None, &cancel).await;
@@ -161,7 +161,7 @@ impl PrewarmPool {
         self.publish();
     }
 
-    /// `None`: the pool is being closed, and what was launched is gone again.
+    /// `None`: the pool is being closed, and the launched browser has been closed.
     fn on_launched(launched: Option<Result<Launched>>, this: &mut Self, ctx: &mut Context<Self>) {
         this.launching -= 1;
         match launched {
@@ -171,8 +171,8 @@ impl PrewarmPool {
                 this.last_error = None;
                 match launched.loss().cloned() {
                     None => this.ready.push_back(launched),
-                    // It died between the launcher's hand and this one's.
-                    Some(loss) => this.bury(launched, &loss.detail, ctx),
+                    // It died while it was handed over from the launcher.
+                    Some(loss) => this.replace_dead(launched, &loss.detail, ctx),
                 }
             }
             Some(Err(error)) => {
@@ -196,9 +196,9 @@ impl PrewarmPool {
         }
     }
 
-    /// A warm browser is gone, and is replaced.
-    fn bury(&mut self, launched: Launched, detail: &str, ctx: &mut Context<Self>) {
-        log::warn!("a warm {} browser is gone and will be replaced: {detail}", self.kind);
+    /// Closes what is left of a warm browser that died, and replaces it.
+    fn replace_dead(&mut self, launched: Launched, detail: &str, ctx: &mut Context<Self>) {
+        log::warn!("a warm {} browser died and will be replaced: {detail}", self.kind);
         ctx.spawn(launched.dismantle().into_actor(self));
         let deaths = self.deaths.admit(Instant::now()).unwrap_or(DEATHS.limit);
         self.wait_before_retry(RETRY.delay(deaths, fastrand::f64()), ctx);
@@ -230,7 +230,7 @@ impl Handler<Take> for PrewarmPool {
     type Result = MessageResult<Take>;
 
     fn handle(&mut self, _: Take, ctx: &mut Context<Self>) -> Self::Result {
-        // One that has just died is found out by whoever takes it.
+        // The session that takes it checks that it is alive.
         let taken = self.ready.pop_front();
         self.refill(ctx);
         MessageResult(taken)
@@ -241,12 +241,12 @@ impl Handler<ChildExited<PartKey>> for PrewarmPool {
     type Result = ();
 
     fn handle(&mut self, exited: ChildExited<PartKey>, ctx: &mut Context<Self>) {
-        // A launch that fails halfway reports its parts too; only what waits here concerns the pool.
+        // Parts of a failed launch report their end too, but only those of ready browsers matter here.
         let Some(at) = self.ready.iter().position(|launched| launched.launch == exited.key.launch) else {
             return;
         };
         if let Some(launched) = self.ready.remove(at) {
-            self.bury(launched, &exited.reason.to_string(), ctx);
+            self.replace_dead(launched, &exited.reason.to_string(), ctx);
         }
         self.publish();
     }
@@ -258,14 +258,14 @@ impl Handler<ClosePool> for PrewarmPool {
     fn handle(&mut self, _: ClosePool, _: &mut Context<Self>) -> Self::Result {
         self.cancel.cancel();
         let ready = std::mem::take(&mut self.ready);
-        let (closed, launches_gone) = oneshot::channel();
+        let (closed, launches_ended) = oneshot::channel();
         self.closed = Some(closed);
         self.finish_closing();
-        let gone = async {
+        let all_ended = async {
             futures_util::future::join_all(ready.into_iter().map(Launched::dismantle)).await;
-            // Fails only if a second request to close took the place of this one.
-            let _ = launches_gone.await;
+            // Fails only if a second request to close has replaced this one.
+            let _ = launches_ended.await;
         };
-        Box::pin(gone.into_actor(self).map(|(), _, ctx| ctx.stop()))
+        Box::pin(all_ended.into_actor(self).map(|(), _, ctx| ctx.stop()))
     }
 }

@@ -1,4 +1,4 @@
-//! The session actor: builds its parts, watches them, keeps its clock, and takes everything down at the end.
+//! The session actor: launches its browser and display, watches them and the idle time, and closes everything at the end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,10 +26,10 @@ use crate::model::session::{Ending, SessionSpec, SessionView, VncView};
 use crate::supervision::part::{LaunchPart, PartKey};
 use crate::supervision::{Backoff, ChildExited, Intensity, Lifeline, RestartWindow};
 
-/// Waits between restarts after a crash: the first is made at once.
+/// Delays between restarts after a crash; the first restart is immediate.
 const RESTART_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
 
-/// Notifies the worker of every change of a session; the last one shows it DEAD.
+/// Notifies the worker of every change of a session; the last one has the status DEAD.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct SessionChanged {
@@ -39,33 +39,33 @@ pub(crate) struct SessionChanged {
     pub by: Option<RequestId>,
 }
 
-/// What a session is made of besides its spec.
+/// What a session is built from.
 pub(crate) struct SessionParts {
     pub spec: Arc<SessionSpec>,
     pub engine: EngineKind,
     pub launcher: Launcher,
     pub worker: Recipient<SessionChanged>,
     pub parent: Recipient<ChildExited<SessionId>>,
-    /// How often a crash is forgiven.
+    /// How often it is restarted after crashes.
     pub intensity: Intensity,
-    /// The pool that may have a fitting browser.
+    /// The pool that may have a suitable browser.
     pub pool: Option<Addr<PrewarmPool>>,
     /// The client that requested it.
     pub claimant: Claimant,
-    /// Answered once: when the session is ready, or why it never will be.
+    /// Gets the result: the ready session, or the error for which it ended.
     pub ready: oneshot::Sender<Result<ReadySession>>,
 }
 
-/// A session that can be used.
+/// A session that is ready.
 pub(crate) struct ReadySession {
     pub view: Arc<SessionView>,
     /// Whether its browser came from a pool.
     pub warm: bool,
 }
 
-/// A launch that is under way: the first, or one after a crash.
+/// A launch that is in progress: the first, or one after a crash.
 pub(super) struct Launching {
-    /// Gives it up.
+    /// Cancels it.
     pub cancel: CancellationToken,
     /// The request that created the session; `None` in a restart, which no request causes.
     pub by: Option<RequestId>,
@@ -75,17 +75,17 @@ pub(super) struct Launching {
 
 impl Launching {
     /// A launch after a crash.
-    fn again() -> Self {
+    fn after_crash() -> Self {
         Self { cancel: CancellationToken::new(), by: None, ready: None }
     }
 }
 
-/// The end of a session, from its beginning on.
+/// The end of a session, which has begun or is complete.
 pub(super) struct End {
     pub ending: Ending,
     /// The request that ends it, if one does.
     pub by: Option<RequestId>,
-    /// Everybody who waits for it.
+    /// Those that wait until it is complete.
     pub waiters: Vec<oneshot::Sender<()>>,
 }
 
@@ -99,7 +99,7 @@ pub(crate) struct Session {
     pub(super) life: Lifecycle<Launching, Launched, End>,
     pub(super) activity: ActivityClock,
     pub(super) window: RestartWindow,
-    /// Kept through a restart, so that the live view keeps its id.
+    /// Kept across restarts, so that the live view keeps its id.
     pub(super) slot: Option<Arc<SlotLease>>,
     pub(super) clients: Clients,
     pub(super) browser_version: Option<String>,
@@ -153,7 +153,7 @@ impl Session {
         })
     }
 
-    /// Its live view, once it has one and as long as it lives.
+    /// Its live view, once it has one and until it has ended.
     fn vnc(&self) -> Option<VncView> {
         let key = self.spec.view_key.as_ref()?;
         let display = &self.launcher.settings.display;
@@ -164,23 +164,23 @@ impl Session {
         Some(VncView { links: view.links.with_key(key), key: Some(key.clone()), ..view })
     }
 
-    /// Publishes a step of the session's life, as caused by the request that created it, or that ends it.
+    /// Publishes a change of the session's state, attributed to the request that created it or ends it.
     pub(super) fn publish(&self, change: Change) {
-        let by = self.creator().or_else(|| self.life.end().and_then(|end| end.by.clone()));
+        let by = self.creating_request().or_else(|| self.life.end().and_then(|end| end.by.clone()));
         self.publish_by(change, by);
     }
 
     pub(super) fn publish_by(&self, change: Change, by: Option<RequestId>) {
-        // One message for each step of a session's life and each coming and going of a client.
+        // One message for each change of state and each client that attaches or detaches.
         self.worker.do_send(SessionChanged { view: self.view(), change, by });
     }
 
-    /// A part of the session is gone: it is launched again, or ends. Of a launch that failed this is what is left.
-    pub(super) fn part_lost(
+    /// Restarts or ends the session after the loss of a part. `remains` is what is left of a launch that failed.
+    pub(super) fn on_part_lost(
         &mut self,
         cause: EndReason,
         detail: String,
-        left: Option<Launched>,
+        remains: Option<Launched>,
         ctx: &mut Context<Self>,
     ) {
         let restart = self.spec.on_crash == OnCrash::Restart;
@@ -192,16 +192,16 @@ impl Session {
             } else {
                 detail
             };
-            return self.fail(cause, detail, left, ctx);
+            return self.fail(cause, detail, remains, ctx);
         };
-        let old = match self.life.restart(Launching::again()) {
+        let old = match self.life.restart(Launching::after_crash()) {
             Ok(Before::Ready(launched)) => Some(launched),
             Ok(Before::Launching(failed)) => {
-                // It is still the launch of the same request, if that waits.
+                // The request that created the session still waits, if this was its first launch.
                 if let Some(launching) = self.life.launching_mut() {
                     (launching.by, launching.ready) = (failed.by, failed.ready);
                 }
-                left
+                remains
             }
             Err(_) => return,
         };
@@ -212,10 +212,9 @@ impl Session {
         self.launch(old, RESTART_BACKOFF.delay(attempt, fastrand::f64()), ctx);
     }
 
-    /// Ends the session: what it has is taken down, or its launch is given up. A second reason comes too late and changes
-    /// nothing.
+    /// Ends the session: closes its parts or cancels its launch. Has no effect if the session is ending already.
     pub(super) fn terminate(&mut self, reason: EndReason, detail: String, ctx: &mut Context<Self>) {
-        self.terminate_by(reason, detail, self.creator(), ctx);
+        self.terminate_by(reason, detail, self.creating_request(), ctx);
     }
 
     fn terminate_by(
@@ -226,34 +225,34 @@ impl Session {
         ctx: &mut Context<Self>,
     ) {
         match self.begin_end(reason, detail, by) {
-            // What comes of the launch, comes to `on_launched`.
+            // `on_launched` handles the result of the cancelled launch.
             Some(Before::Launching(cancel)) => cancel.cancel(),
             Some(Before::Ready(launched)) => self.wind_down(Some(launched), ctx),
             None => {}
         }
     }
 
-    /// Ends a session whose part is lost, or whose launch has failed: `left` is what there is of that launch.
+    /// Ends a session that lost a part or whose launch failed. `remains` is what is left of that launch.
     pub(super) fn fail(
         &mut self,
         reason: EndReason,
         detail: String,
-        left: Option<Launched>,
+        remains: Option<Launched>,
         ctx: &mut Context<Self>,
     ) {
-        match self.begin_end(reason, detail, self.creator()) {
-            Some(Before::Launching(_)) => self.wind_down(left, ctx),
+        match self.begin_end(reason, detail, self.creating_request()) {
+            Some(Before::Launching(_)) => self.wind_down(remains, ctx),
             Some(Before::Ready(launched)) => self.wind_down(Some(launched), ctx),
             None => {}
         }
     }
 
     /// The request that created the session, until it is ready.
-    fn creator(&self) -> Option<RequestId> {
+    fn creating_request(&self) -> Option<RequestId> {
         self.life.launching().and_then(|launching| launching.by.clone())
     }
 
-    /// Notifies everybody of the end that begins; returns what the session was until now, unless it was ending already.
+    /// Begins the end and publishes it; returns the previous state, or `None` if the session was ending already.
     fn begin_end(
         &mut self,
         reason: EndReason,
@@ -278,30 +277,30 @@ impl Session {
         Some(before)
     }
 
-    /// Takes down what is left of the session, and finishes it.
-    pub(super) fn wind_down(&mut self, left: Option<Launched>, ctx: &mut Context<Self>) {
-        self.clients.close(&self.farewell());
-        let gone = async move {
-            if let Some(launched) = left {
+    /// Closes the clients and what is left of the launch, then completes the end.
+    pub(super) fn wind_down(&mut self, remains: Option<Launched>, ctx: &mut Context<Self>) {
+        self.clients.close(&self.end_notice());
+        let closed = async move {
+            if let Some(launched) = remains {
                 launched.dismantle().await;
             }
         };
-        ctx.spawn(gone.into_actor(self).map(|(), this, ctx| this.finish(ctx)));
+        ctx.spawn(closed.into_actor(self).map(|(), this, ctx| this.finish(ctx)));
     }
 
-    /// What clients are told when the session ends.
-    pub(super) fn farewell(&self) -> String {
+    /// The reason with which clients are closed when the session ends.
+    pub(super) fn end_notice(&self) -> String {
         let detail = self.life.end().map(|end| end.ending.detail.as_str()).unwrap_or_default();
         format!("the session ended: {detail}")
     }
 
     fn finish(&mut self, ctx: &mut Context<Self>) {
-        // The ids go back before anybody is notified that the session is over.
+        // The slot is released before the end is published, so that it can be used again by then.
         self.slot = None;
-        // Their clients were told; the last news of them comes too late.
+        // The clients were closed; their ends would be published after that of the session.
         self.clients.forget();
         if self.life.dead().is_err() {
-            log::error!("session {} was taken down in state {}", self.spec.id, self.life.status());
+            log::error!("session {} was closed in state {}", self.spec.id, self.life.status());
         }
         let mut waiters = Vec::new();
         if let Some(end) = self.life.end_mut() {
@@ -316,11 +315,11 @@ impl Session {
         ctx.stop();
     }
 
-    /// Ends the session when the client that requested it disconnects before it was answered: nobody else knows of it.
+    /// Ends the session if the client that requested it disconnects before the response, because nobody else knows its id.
     fn watch_claimant(&mut self, claimant: Claimant, ctx: &mut Context<Self>) {
         ctx.spawn(claimant.left().into_actor(self).map(|left, this, ctx| {
             if left {
-                let detail = "the client that asked for it left before it was answered".to_owned();
+                let detail = "the client that requested it disconnected before the response".to_owned();
                 this.terminate(EndReason::Abandoned, detail, ctx);
             }
         }));
@@ -336,7 +335,7 @@ impl Session {
                     this.terminate(EndReason::Expired, detail, ctx);
                 }
                 Status::Init if idle => {
-                    // While it is being built nobody can use it: not an idle time.
+                    // The time of the launch is not idle time.
                     this.activity.touch();
                     this.watch_idle_time(ctx);
                 }
@@ -355,7 +354,7 @@ impl Handler<ChildExited<PartKey>> for Session {
     type Result = ();
 
     fn handle(&mut self, exited: ChildExited<PartKey>, ctx: &mut Context<Self>) {
-        // An earlier launch's part, or one of a launch that is still under way and reports its failure itself.
+        // A part of an earlier launch, or of one in progress, which reports its failure itself.
         if self.life.ready().is_none_or(|launched| launched.launch != exited.key.launch) {
             return;
         }
@@ -364,17 +363,17 @@ impl Handler<ChildExited<PartKey>> for Session {
             LaunchPart::Driver => EndReason::DriverLost,
             LaunchPart::Display => EndReason::DisplayLost,
         };
-        self.part_lost(cause, exited.reason.to_string(), None, ctx);
+        self.on_part_lost(cause, exited.reason.to_string(), None, ctx);
     }
 }
 
-/// Ends the session; answered when nothing is left of it.
+/// Ends the session; answered when it is DEAD.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct EndSession {
     pub reason: EndReason,
     pub detail: String,
-    /// The request that asked for it, if one did.
+    /// The request that ends it, if one does.
     pub by: Option<RequestId>,
 }
 
@@ -383,22 +382,22 @@ impl Handler<EndSession> for Session {
 
     fn handle(&mut self, end: EndSession, ctx: &mut Context<Self>) -> Self::Result {
         self.terminate_by(end.reason, end.detail, end.by, ctx);
-        let (waiter, gone) = oneshot::channel();
+        let (waiter, ended) = oneshot::channel();
         if let Some(end) = self.life.end_mut() {
             end.waiters.push(waiter);
         }
         Box::pin(async {
-            // A session that breaks down while it ends is gone too.
-            let _ = gone.await;
+            // Also resolves if the session's actor panics meanwhile.
+            let _ = ended.await;
         })
     }
 }
 
-/// Counts as activity, in a session that is READY.
+/// Counts as activity in a session that is READY.
 #[derive(Message)]
 #[rtype(result = "Result<Arc<SessionView>>")]
 pub(crate) struct Touch {
-    /// The request that asks for it.
+    /// The request that causes it.
     pub by: RequestId,
 }
 
@@ -416,7 +415,7 @@ impl Handler<Touch> for Session {
     }
 }
 
-/// Asks for the camera before its screen: taking a picture is no activity, and not the session's work.
+/// Returns the camera of the session's screen. The requester takes the picture itself; it does not count as activity.
 #[derive(Message)]
 #[rtype(result = "Result<Camera>")]
 pub(crate) struct UseCamera;

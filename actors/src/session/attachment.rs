@@ -1,7 +1,8 @@
 //! The attachment actor: one Playwright client, from its admission to its end.
 //!
-//! The session admits a client with a ticket. Whoever holds the client's connection dials the browser with it, and
-//! starts the attachment where both connections live; only the news of its start and end go to the session.
+//! The session admits a client by issuing a ticket. The HTTP handler that has the client's connection dials the browser with
+//! it and starts the attachment, which relays between the two connections. The session is notified only of its start and
+//! end.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -20,64 +21,64 @@ use crate::net::relay::dial::{self, DialError, Dialled};
 use crate::net::relay::pump::{PumpSettings, relay};
 use crate::supervision::Lifeline;
 
-/// Numbers the clients of one session.
+/// Identifies a client within its session.
 pub type AttachmentId = u64;
 
-/// How long an upstream may take to answer a dial.
+/// How long an upstream may take to complete the WebSocket handshake.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A session's leave for one client to attach. Dropped unused, the client counts as gone.
+/// A session's permission for one client to attach. If it is dropped unused, the client counts as detached.
 pub struct AttachmentTicket {
     pub(crate) upstream: Upstream,
     pub(crate) activity: ActivityClock,
     pub(crate) metrics: Metrics,
-    /// The request that asked for it.
+    /// The request that attaches the client.
     pub(crate) by: RequestId,
     pub(crate) session: Recipient<AttachmentStarted>,
     pub(crate) lifeline: Lifeline<AttachmentId>,
 }
 
-/// Where the client's bytes go.
+/// The server that a client is connected to.
 pub(crate) struct Upstream {
     /// The WebSocket to dial.
     pub url: Url,
-    /// What errors call it.
+    /// Its name in errors.
     pub what: Cow<'static, str>,
-    /// What metrics call it.
+    /// Its name in metrics.
     pub name: Cow<'static, str>,
-    /// Another camofleet, or the original, and not the browser itself: it closes with reasons of its own.
+    /// Whether it is another camofleet or the original, and not the browser itself: it closes with its own reasons.
     pub hop: bool,
-    /// The `Authorization` header that it asks for.
+    /// The `Authorization` header that it requires.
     pub authorization: Option<String>,
 }
 
-/// The attachment runs: the session learns how to end it.
+/// Notifies the session that the attachment has started, and how to close it.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct AttachmentStarted {
     /// Which client.
     pub(crate) id: AttachmentId,
-    /// Ends it.
+    /// Closes it.
     pub(crate) close: Recipient<CloseAttachment>,
 }
 
-/// Ends an attachment: its client gets a close frame with this reason.
+/// Closes an attachment: its client gets a close frame with this reason.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct CloseAttachment {
-    /// For the client's log.
+    /// The reason, for the client's log.
     pub reason: String,
 }
 
-/// The headers of a client that the browser's server wants to see: Playwright's version, and what its client asks for.
-const PASSED_ON: &str = "x-playwright-";
+/// The prefix of Playwright's own headers, which are forwarded to its server.
+const FORWARDED_PREFIX: &str = "x-playwright-";
 
-/// A connection to where a client's bytes go, past its handshake.
+/// A connection to an upstream after the WebSocket handshake.
 pub struct UpstreamConnection(Dialled);
 
 impl AttachmentTicket {
-    /// Connects in the client's name, with those of its `headers` that concern the browser: its Playwright version is in
-    /// its `User-Agent`, and the server compares it. `playwright` is the server's own version, for the error.
+    /// Connects to the upstream and forwards those of the client's `headers` that Playwright's server needs: it compares the
+    /// Playwright version in the `User-Agent`. `playwright` is the server's version, for the error.
     ///
     /// # Errors
     /// [`Error::PlaywrightMismatch`], [`Error::Refused`], [`Error::UpstreamUnreachable`], [`Error::UpstreamTimedOut`].
@@ -87,29 +88,30 @@ impl AttachmentTicket {
         playwright: Option<&str>,
     ) -> Result<UpstreamConnection> {
         let started = Instant::now();
-        let dialled = self.shake_hands(headers, playwright).await;
+        let dialled = self.handshake(headers, playwright).await;
         let outcome = dialled.as_ref().map_or_else(Error::code, |_| "ok");
         self.metrics.upstream(&self.upstream.name, "attach", outcome, started.elapsed());
         dialled
     }
 
-    async fn shake_hands(
+    async fn handshake(
         &self,
         headers: &[(&str, &str)],
         playwright: Option<&str>,
     ) -> Result<UpstreamConnection> {
         let Upstream { url, what, hop, authorization, .. } = &self.upstream;
-        let concerns = |name: &str| name.eq_ignore_ascii_case("user-agent") || name.starts_with(PASSED_ON);
-        let mut passed: Vec<(&str, &str)> =
-            headers.iter().copied().filter(|(name, _)| concerns(name)).collect();
+        let is_forwarded =
+            |name: &str| name.eq_ignore_ascii_case("user-agent") || name.starts_with(FORWARDED_PREFIX);
+        let mut forwarded: Vec<(&str, &str)> =
+            headers.iter().copied().filter(|(name, _)| is_forwarded(name)).collect();
         if *hop {
-            passed.push(("X-Request-Id", self.by.as_str()));
+            forwarded.push(("X-Request-Id", self.by.as_str()));
         }
         if let Some(authorization) = authorization {
-            passed.push(("Authorization", authorization));
+            forwarded.push(("Authorization", authorization));
         }
         let limit = DIAL_TIMEOUT;
-        let dialled = tokio::time::timeout(limit, dial::dial(url, &passed)).await;
+        let dialled = tokio::time::timeout(limit, dial::dial(url, &forwarded)).await;
         let dialled = dialled.map_err(|_| Error::UpstreamTimedOut { what: what.clone(), limit })?;
         dialled.map(UpstreamConnection).map_err(|error| match error {
             DialError::Unreachable(detail) => Error::UpstreamUnreachable { what: what.clone(), detail },
@@ -130,12 +132,12 @@ impl AttachmentTicket {
     }
 }
 
-/// How patient a relay is with its two sides.
+/// The timeouts of a relay.
 #[derive(Debug, Clone, Copy)]
 pub struct RelayPatience {
-    /// How long a client may be sent nothing before it is pinged.
+    /// After how long without data for it a client is pinged.
     pub ping_interval: Duration,
-    /// How long a side may take nothing before it is disconnected.
+    /// How long a side may accept no data before it is disconnected.
     pub write_timeout: Duration,
 }
 
@@ -144,14 +146,14 @@ pub struct Attachment {
     lifeline: Lifeline<AttachmentId>,
     session: Recipient<AttachmentStarted>,
     close: Option<oneshot::Sender<String>>,
-    /// Until the actor has started.
+    /// The relay; taken when the actor starts.
     work: Option<std::pin::Pin<Box<dyn Future<Output = ()>>>>,
-    /// Told when the attachment is over, however it ends.
+    /// Dropped with the actor, however it ends: `run` returns then.
     _over: oneshot::Sender<()>,
 }
 
 impl Attachment {
-    /// Starts to relay between a client, past its handshake, and its upstream. Resolves when it is over.
+    /// Relays between a client, after its handshake, and its upstream until one of them disconnects.
     pub async fn run<C>(
         client: C,
         UpstreamConnection(browser): UpstreamConnection,
@@ -176,12 +178,12 @@ impl Attachment {
             relay(client, browser.socket, browser.early, settings, closed).await;
             drop(attached);
         };
-        let (over, is_over) = oneshot::channel();
+        let (over, ended) = oneshot::channel();
         let attachment =
             Self { lifeline, session, close: Some(close), work: Some(Box::pin(work)), _over: over };
         Actor::start(attachment);
         // The sender never sends: it is dropped with the actor.
-        let _ = is_over.await;
+        let _ = ended.await;
     }
 }
 
@@ -203,7 +205,7 @@ impl Handler<CloseAttachment> for Attachment {
 
     fn handle(&mut self, close: CloseAttachment, _: &mut Context<Self>) {
         if let Some(sender) = self.close.take() {
-            // The relay may have ended by itself a moment ago.
+            // Fails if the relay has just ended.
             let _ = sender.send(close.reason);
         }
     }

@@ -1,4 +1,4 @@
-//! A session's attached clients: their admission, their number, their leaving.
+//! The attached clients of a session.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,17 +15,17 @@ use crate::model::error::{Error, Result};
 use crate::model::events::Change;
 use crate::supervision::{ChildExited, Lifeline};
 
-/// How long closing contexts may take, and so how long a client that comes meanwhile waits: a page can hold its browser
-/// up for a while, and a browser that needs longer than this is not coming back.
+/// How long closing contexts may take, and therefore how long a client that attaches meanwhile waits. A page can delay its
+/// browser for a while, but a browser that needs longer than this hangs.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many clients a session may have at once. Each takes memory of the driver, which other sessions share; what drives
-/// a browser needs a handful.
-const MOST_CLIENTS: usize = 64;
+/// How many clients a session may have at once. Each uses memory of the driver, which other sessions share; scripts need
+/// only a few.
+const MAX_CLIENTS: usize = 64;
 
 /// A client that was admitted.
 pub(super) struct Client {
-    /// The request that it came with.
+    /// The request that attached it.
     by: RequestId,
     attachment: ClientAttachment,
 }
@@ -33,9 +33,9 @@ pub(super) struct Client {
 enum ClientAttachment {
     /// The client is being connected to the browser.
     Connecting,
-    /// What the client was connecting to has gone meanwhile: this is what it is to hear once it is connected.
-    TooLate(String),
-    /// Ends with the message.
+    /// The browser ended while the client was being connected: the client is closed with this reason once it is connected.
+    CloseOnConnect(String),
+    /// Connected; closed by sending it the message.
     Connected(Recipient<CloseAttachment>),
 }
 
@@ -44,7 +44,7 @@ enum ClientAttachment {
 pub(super) struct Clients {
     admitted: HashMap<AttachmentId, Client>,
     last_id: AttachmentId,
-    /// Closed when the contexts that are being discarded are gone.
+    /// Closed when the contexts that are being discarded have been closed.
     discarding: Option<watch::Receiver<()>>,
 }
 
@@ -54,7 +54,7 @@ impl Clients {
         self.admitted.len()
     }
 
-    /// Closes all of them, with this reason.
+    /// Closes all of them with this reason.
     pub fn close(&mut self, reason: &str) {
         for client in self.admitted.values_mut() {
             match &client.attachment {
@@ -63,15 +63,15 @@ impl Clients {
                     close.do_send(CloseAttachment { reason: reason.to_owned() })
                 }
                 ClientAttachment::Connecting => {
-                    client.attachment = ClientAttachment::TooLate(reason.to_owned())
+                    client.attachment = ClientAttachment::CloseOnConnect(reason.to_owned())
                 }
-                // The first reason is the one that cost it its browser.
-                ClientAttachment::TooLate(_) => {}
+                // The first reason is the one for which the client's browser ended.
+                ClientAttachment::CloseOnConnect(_) => {}
             }
         }
     }
 
-    /// Forgets all of them: their ends are no longer of interest.
+    /// Removes all of them; their ends are ignored from now on.
     pub fn forget(&mut self) {
         self.admitted.clear();
     }
@@ -81,7 +81,7 @@ impl Clients {
 #[derive(Message)]
 #[rtype(result = "Result<AttachmentTicket>")]
 pub(crate) struct Attach {
-    /// The request that asks for it.
+    /// The request that attaches the client.
     pub by: RequestId,
 }
 
@@ -90,10 +90,10 @@ impl Handler<Attach> for Session {
 
     fn handle(&mut self, Attach { by }: Attach, _: &mut Context<Self>) -> Self::Result {
         let discarding = self.clients.discarding.clone();
-        // The contexts of a client that is let in meanwhile would be discarded with the others.
+        // The contexts of a client that is admitted meanwhile would be discarded too.
         let discarded = async {
             if let Some(mut discarding) = discarding {
-                // Nothing is ever sent: it is closed.
+                // Nothing is ever sent: the channel is closed.
                 let _ = discarding.changed().await;
             }
         };
@@ -106,8 +106,8 @@ impl Session {
         let Some(launched) = self.life.ready() else {
             return Err(Error::SessionNotReady { status: self.life.status() });
         };
-        if self.clients.len() >= MOST_CLIENTS {
-            return Err(Error::TooManyClients { limit: MOST_CLIENTS });
+        if self.clients.len() >= MAX_CLIENTS {
+            return Err(Error::TooManyClients { limit: MAX_CLIENTS });
         }
         self.clients.last_id += 1;
         let id = self.clients.last_id;
@@ -139,14 +139,14 @@ impl Handler<AttachmentStarted> for Session {
     fn handle(&mut self, started: AttachmentStarted, _: &mut Context<Self>) {
         let reason = match self.clients.admitted.get_mut(&started.id) {
             Some(client) => match &client.attachment {
-                ClientAttachment::TooLate(reason) => reason.clone(),
+                ClientAttachment::CloseOnConnect(reason) => reason.clone(),
                 _ => {
                     client.attachment = ClientAttachment::Connected(started.close);
                     return;
                 }
             },
-            // The session is over, and has let go of its clients.
-            None => self.farewell(),
+            // The session has ended and removed its clients.
+            None => self.end_notice(),
         };
         // One message for each client.
         started.close.do_send(CloseAttachment { reason });
@@ -160,22 +160,22 @@ impl Handler<ChildExited<AttachmentId>> for Session {
         let Some(Client { by, .. }) = self.clients.admitted.remove(&exited.key) else { return };
         self.publish_by(Change::Detached, Some(by.clone()));
         let last = self.clients.admitted.is_empty() && self.spec.contexts == Contexts::Discard;
-        // The generation is the launch that the client was attached to.
+        // The generation is the number of the launch that the client was attached to.
         let Some(launched) =
             self.life.ready().filter(|launched| last && launched.launch == exited.generation)
         else {
             return;
         };
         let discard = launched.driver.send(InBrowser::DiscardContexts { launch: launched.launch });
-        let (under_way, discarding) = watch::channel(());
+        let (in_progress, discarding) = watch::channel(());
         self.clients.discarding = Some(discarding);
         let discard = tokio::time::timeout(DISCARD_TIMEOUT, discard).into_actor(self);
         ctx.spawn(discard.map(move |discarded, this, _| {
             let error = match discarded {
-                // A driver that is gone took the contexts with it.
+                // If the driver has ended, so have the contexts.
                 Ok(Ok(Ok(())) | Err(_)) => None,
                 Ok(Ok(Err(error))) => Some(error),
-                Err(_) => Some(format!("they still stood after {} s", DISCARD_TIMEOUT.as_secs())),
+                Err(_) => Some(format!("they were not closed within {} s", DISCARD_TIMEOUT.as_secs())),
             };
             if let Some(error) = error {
                 log::warn!(
@@ -184,7 +184,7 @@ impl Handler<ChildExited<AttachmentId>> for Session {
                 );
             }
             this.clients.discarding = None;
-            drop(under_way);
+            drop(in_progress);
         }));
     }
 }

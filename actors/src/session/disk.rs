@@ -1,4 +1,4 @@
-//! How much of the disk a session takes: a page can fill it with downloads and blobs that nobody asked for.
+//! Watches how much of the disk a session uses: a page can fill it with downloads and blobs.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,44 +8,44 @@ use tokio::time::Instant;
 
 use crate::process::Os;
 
-/// How often it is found out whether a session may have grown over its limit.
+/// How often to check whether a session may have exceeded its limit.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
-/// How long a measurement is believed while the file system as a whole hardly grows: something else may shrink as fast as
-/// this session grows.
+/// How long a measurement is valid while the use of the whole file system hardly grows: something else may shrink as fast
+/// as this session grows.
 const MEASURE_EVERY: Duration = Duration::from_secs(10);
 
-/// What was last found out.
+/// The last measurement.
 #[derive(Debug, Clone, Copy)]
 struct Measured {
     at: Instant,
-    /// What the directory takes.
+    /// The use of the directory, in bytes.
     used: u64,
-    /// What everything on its file system took then.
+    /// The use of the whole file system at that time, in bytes.
     file_system: u64,
 }
 
 impl Measured {
-    /// Whether the directory can't have reached the limit since: it has grown by no more than its file system has.
-    fn rules_out(&self, limit: u64, file_system: u64) -> bool {
+    /// Whether the directory can't have reached the limit since: it has not grown by more than its file system.
+    fn rules_out_excess(&self, limit: u64, file_system: u64) -> bool {
         let grown = file_system.saturating_sub(self.file_system);
         self.at.elapsed() < MEASURE_EVERY && self.used.saturating_add(grown) < limit
     }
 }
 
-/// Resolves with what the files in a directory take once that is more than `limit`, in bytes.
+/// Waits until the files in a directory use more than `limit` bytes; returns how many they use.
 ///
-/// It is cheap: one question to the file system a second, and a walk through some hundred files when the answer leaves room
-/// for doubt, or every ten seconds.
-pub(super) async fn until_over(os: Arc<dyn Os>, directory: PathBuf, limit: u64) -> u64 {
+/// It is cheap: one statvfs(3) a second, and a walk through some hundred files only if that can't rule out that the limit
+/// was exceeded, or every ten seconds.
+pub(super) async fn wait_until_over_limit(os: Arc<dyn Os>, directory: PathBuf, limit: u64) -> u64 {
     let mut last: Option<Measured> = None;
     loop {
         tokio::time::sleep(CHECK_EVERY).await;
         let (os, directory) = (Arc::clone(&os), directory.clone());
-        // A file system may be slow to answer, and the actors' thread has no time for it.
+        // File systems can be slow, so this does not run on the actors' thread.
         let measure = move || {
-            // A directory that is gone, or going, takes nothing.
+            // A directory that was deleted uses nothing.
             let file_system = os.file_system_use(&directory).ok()?;
-            if last.is_some_and(|last| last.rules_out(limit, file_system)) {
+            if last.is_some_and(|last| last.rules_out_excess(limit, file_system)) {
                 return last;
             }
             Some(Measured { at: Instant::now(), used: os.directory_use(&directory), file_system })

@@ -1,4 +1,4 @@
-//! How a session launches: with a browser of its pool, or one that is started for it; at first, and after a crash.
+//! The launches of a session, at first and after a crash: with a warm browser of a pool, or with a new one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use camofleet_api::ids::RequestId;
 use camofleet_api::session::{EndReason, StartUrlWait, Status};
 
 use super::actor::{Launching, ReadySession, Session};
-use super::disk::until_over;
+use super::disk::wait_until_over_limit;
 use crate::driver::InBrowser;
 use crate::launch::launched::Launched;
 use crate::launch::launcher::{LaunchFor, Window};
@@ -21,17 +21,17 @@ use crate::model::session::without_password;
 const START_URL_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Session {
-    /// Builds the parts, after taking down what is left of earlier ones and a wait.
+    /// Launches a browser, after closing what is left of the old one and a delay.
     pub(super) fn launch(&mut self, old: Option<Launched>, wait: Duration, ctx: &mut Context<Self>) {
         let Some(Launching { cancel, by, ready }) = self.life.launching() else { return };
         let (cancel, by) = (cancel.clone(), by.clone());
-        // A restart has its place; a create may be refused one.
+        // A create may be refused if the queue is full; a restart may not.
         let purpose = if ready.is_some() { LaunchFor::Create } else { LaunchFor::Upkeep };
         let (launcher, parent) = (self.launcher.clone(), ctx.address().recipient());
         let window = match &self.slot {
             Some(slot) => Window::Slot(Arc::clone(slot)),
             None if self.spec.headless => Window::None,
-            None => self.launcher.window(),
+            None => self.launcher.new_window(),
         };
         let launch = async move {
             if let Some(old) = old {
@@ -47,19 +47,19 @@ impl Session {
         ctx.spawn(launch.into_actor(self).map(|launched, this, ctx| this.on_launched(launched, false, ctx)));
     }
 
-    /// Takes a browser from the pool; if none waits there, or it dies on the way, one is launched.
+    /// Takes a browser from the pool; launches one if the pool is empty or the browser dies while it is handed over.
     pub(super) fn take_warm(&mut self, pool: Addr<PrewarmPool>, ctx: &mut Context<Self>) {
         let parent = ctx.address().recipient();
         let take = async move {
-            // Each of a pool's browsers may hang with the same driver: two are asked, and then one is launched.
+            // All warm browsers may hang with the same driver, so only two are tried before one is launched.
             for _ in 0..2 {
-                // A pool that is being restarted has nothing to give.
+                // A pool that is being restarted has no browsers.
                 let warm = pool.send(Take).await.ok().flatten()?;
                 warm.adopt(parent.clone()).await;
-                if warm.loss().is_some() || warm.answers().await {
+                if warm.loss().is_some() || warm.responds().await {
                     return Some(warm);
                 }
-                log::warn!("a warm browser does not answer and is not handed out: launch {}", warm.launch);
+                log::warn!("a warm browser does not respond and is discarded: launch {}", warm.launch);
                 actix_rt::spawn(warm.dismantle());
             }
             None
@@ -67,7 +67,7 @@ impl Session {
         ctx.spawn(take.into_actor(self).map(|warm, this, ctx| match warm {
             _ if this.life.status() != Status::Init => this.wind_down(warm, ctx),
             Some(warm) if warm.loss().is_none() => this.on_launched(Ok(warm), true, ctx),
-            // Nobody has to know.
+            // The pool was empty, or the browser has died.
             dead => this.launch(dead, Duration::ZERO, ctx),
         }));
     }
@@ -78,30 +78,30 @@ impl Session {
         }
         let launched = match launched {
             Ok(launched) => launched,
-            Err(error) => return self.launch_failed(error, None, ctx),
+            Err(error) => return self.on_launch_failed(error, None, ctx),
         };
         self.slot = launched.slot.clone();
-        launched.show_session(self.activity.clone(), self.spec.view_key.clone());
+        launched.assign_screen(self.activity.clone(), self.spec.view_key.clone());
         self.browser_version = Some(launched.version.clone());
         if let Some(loss) = launched.loss().cloned() {
-            return self.launch_failed(loss.into(), Some(launched), ctx);
+            return self.on_launch_failed(loss.into(), Some(launched), ctx);
         }
         let Launching { by, ready, .. } = match self.life.launched(launched) {
             Ok(launching) => launching,
             Err(illegal) => return log::error!("session {}: {illegal}", self.spec.id),
         };
-        // Its idle time starts when it can be used.
+        // The idle time starts when the session can be used.
         self.activity.touch();
         self.publish_by(Change::Ready, by.clone());
         if let Some(ready) = ready {
-            // Nobody listens when the request was broken off: `watch_claimant` ends the session.
+            // Fails if the client has disconnected; `watch_claimant` ends the session then.
             let _ = ready.send(Ok(ReadySession { view: self.view(), warm }));
         }
         self.watch_disk(ctx);
         self.open_start_url(by, ctx);
     }
 
-    /// Ends the session when the files of this launch take more than they may. Started again, the same page would fill the
+    /// Ends the session when the files of this launch exceed the limit. It is not restarted, as the same page would fill the
     /// disk again.
     fn watch_disk(&mut self, ctx: &mut Context<Self>) {
         let (Some(limit), Some(launched)) = (self.launcher.settings.disk_limit, self.life.ready()) else {
@@ -109,12 +109,12 @@ impl Session {
         };
         let launch = launched.launch;
         let directory = self.launcher.run_dir.launch_path(launch);
-        let over = until_over(Arc::clone(&self.launcher.os), directory, limit.get());
-        ctx.spawn(over.into_actor(self).map(move |used, this, ctx| {
+        let over_limit = wait_until_over_limit(Arc::clone(&self.launcher.os), directory, limit.get());
+        ctx.spawn(over_limit.into_actor(self).map(move |used, this, ctx| {
             let current = this.life.ready().is_some_and(|launched| launched.launch == launch);
             if current {
                 let detail = format!(
-                    "its files take {} MB of the disk, more than RUNNER_SESSION_DISK_MB ({}) allows",
+                    "its files use {} MB of the disk, more than RUNNER_SESSION_DISK_MB ({}) allows",
                     used >> 20,
                     limit.get() >> 20
                 );
@@ -123,21 +123,21 @@ impl Session {
         }));
     }
 
-    /// A launch came to nothing, or to a browser that is lost already: `left` is what there is to take down.
-    fn launch_failed(&mut self, error: Error, left: Option<Launched>, ctx: &mut Context<Self>) {
-        // Nothing is wrong with a launch that went with its driver: the session is treated like one that was up.
+    /// Handles a launch that failed, or whose browser was lost at once. `remains` is what is left of it.
+    fn on_launch_failed(&mut self, error: Error, remains: Option<Launched>, ctx: &mut Context<Self>) {
+        // The loss of the driver says nothing about this launch: the session is restarted as if it had been ready.
         if let Error::DriverLost { detail } = error {
-            return self.part_lost(EndReason::DriverLost, detail, left, ctx);
+            return self.on_part_lost(EndReason::DriverLost, detail, remains, ctx);
         }
         let text = error.to_string();
         let Some(launching) = self.life.launching_mut() else { return };
         match launching.ready.take() {
             Some(ready) => {
                 let _ = ready.send(Err(error));
-                self.fail(EndReason::LaunchFailed, text, left, ctx);
+                self.fail(EndReason::LaunchFailed, text, remains, ctx);
             }
-            // It was up before: one more failure of its restart.
-            None => self.part_lost(EndReason::LaunchFailed, text, left, ctx),
+            // A restart failed: it counts as one more crash.
+            None => self.on_part_lost(EndReason::LaunchFailed, text, remains, ctx),
         }
     }
 
@@ -148,7 +148,7 @@ impl Session {
         }
         let launch = launched.launch;
         let wait = self.spec.start_url_wait;
-        let shown = without_password(&url).into_owned();
+        let redacted = without_password(&url).into_owned();
         let open = launched.driver.send(InBrowser::Open {
             launch,
             url: url.clone(),
@@ -157,9 +157,9 @@ impl Session {
         });
         ctx.spawn(open.into_actor(self).map(move |opened, this, _| {
             let current = this.life.ready().is_some_and(|launched| launched.launch == launch);
-            // A browser that is gone has its own story.
+            // If the browser has ended meanwhile, that is reported instead.
             if let (true, Ok(Err(error))) = (current, opened) {
-                this.start_url_error = Some(error.replace(&url, &shown));
+                this.start_url_error = Some(error.replace(&url, &redacted));
                 this.publish_by(Change::StartUrlFailed, by);
             }
         }));

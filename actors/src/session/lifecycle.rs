@@ -1,14 +1,14 @@
-//! The life of a session as a pure state machine, whose states carry what belongs to them.
+//! The states of a session as a pure state machine, in which each state carries its data.
 
 use camofleet_api::session::Status;
 
-/// A move that a session in this state can't make.
+/// A transition that is not allowed in the current state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a session that is {from} can't become {to}")]
-pub struct IllegalMove {
-    /// The state it is in.
+pub struct IllegalTransition {
+    /// The current state.
     pub from: Status,
-    /// The state that was wanted.
+    /// The requested state.
     pub to: Status,
 }
 
@@ -31,7 +31,7 @@ impl<L, R, E> Phase<L, R, E> {
     }
 }
 
-/// What a session was until its end, or its restart, began.
+/// The state of a session before its end or its restart, with its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Before<L, R> {
     /// It was launching.
@@ -53,7 +53,7 @@ impl<L, R, E> Lifecycle<L, R, E> {
         Self { phase: Phase::Init(launching), restarts: 0 }
     }
 
-    /// Where it stands.
+    /// The current status.
     pub fn status(&self) -> Status {
         self.phase.status()
     }
@@ -63,7 +63,7 @@ impl<L, R, E> Lifecycle<L, R, E> {
         self.restarts
     }
 
-    /// The launch that is under way, while it is INIT.
+    /// The launch in progress, while the session is INIT.
     pub fn launching(&self) -> Option<&L> {
         match &self.phase {
             Phase::Init(launching) => Some(launching),
@@ -71,7 +71,7 @@ impl<L, R, E> Lifecycle<L, R, E> {
         }
     }
 
-    /// The same, to change it.
+    /// Mutable access to [`Self::launching`].
     pub fn launching_mut(&mut self) -> Option<&mut L> {
         match &mut self.phase {
             Phase::Init(launching) => Some(launching),
@@ -79,7 +79,7 @@ impl<L, R, E> Lifecycle<L, R, E> {
         }
     }
 
-    /// Its parts, while it is READY.
+    /// The session's parts, while it is READY.
     pub fn ready(&self) -> Option<&R> {
         match &self.phase {
             Phase::Ready(parts) => Some(parts),
@@ -87,7 +87,7 @@ impl<L, R, E> Lifecycle<L, R, E> {
         }
     }
 
-    /// Its end, once that has begun.
+    /// The session's end, once it has begun.
     pub fn end(&self) -> Option<&E> {
         match &self.phase {
             Phase::Ending { end, .. } => Some(end),
@@ -95,7 +95,7 @@ impl<L, R, E> Lifecycle<L, R, E> {
         }
     }
 
-    /// The same, to change it.
+    /// Mutable access to [`Self::end`].
     pub fn end_mut(&mut self) -> Option<&mut E> {
         match &mut self.phase {
             Phase::Ending { end, .. } => Some(end),
@@ -103,64 +103,64 @@ impl<L, R, E> Lifecycle<L, R, E> {
         }
     }
 
-    /// Its parts are up: INIT → READY. Returns what belonged to the launch.
+    /// The launch has succeeded: INIT → READY. Returns the data of the launch.
     ///
     /// # Errors
     /// From any other state; the parts are dropped then.
-    pub fn launched(&mut self, parts: R) -> Result<L, IllegalMove> {
+    pub fn launched(&mut self, parts: R) -> Result<L, IllegalTransition> {
         match std::mem::replace(&mut self.phase, Phase::Ready(parts)) {
             Phase::Init(launching) => Ok(launching),
-            other => Err(self.stay(other, Status::Ready)),
+            other => Err(self.restore(other, Status::Ready)),
         }
     }
 
-    /// A part broke, and another launch begins: READY → INIT, or INIT again when the new one broke too.
+    /// Another launch begins after a crash: READY → INIT, or INIT → INIT if the previous launch failed.
     ///
     /// # Errors
-    /// When it is ending or ended.
-    pub fn restart(&mut self, launching: L) -> Result<Before<L, R>, IllegalMove> {
+    /// The session is ending or has ended.
+    pub fn restart(&mut self, launching: L) -> Result<Before<L, R>, IllegalTransition> {
         let before = self.leave(Phase::Init(launching))?;
         self.restarts += 1;
         Ok(before)
     }
 
-    /// Its end begins: INIT or READY → TERMINATING.
+    /// The end begins: INIT or READY → TERMINATING.
     ///
     /// # Errors
-    /// When it began before.
-    pub fn terminate(&mut self, end: E) -> Result<Before<L, R>, IllegalMove> {
+    /// The end has begun already.
+    pub fn terminate(&mut self, end: E) -> Result<Before<L, R>, IllegalTransition> {
         self.leave(Phase::Ending { end, dead: false })
     }
 
-    /// Nothing is left: TERMINATING → DEAD.
+    /// The end is complete: TERMINATING → DEAD.
     ///
     /// # Errors
     /// From any other state.
-    pub fn dead(&mut self) -> Result<(), IllegalMove> {
+    pub fn dead(&mut self) -> Result<(), IllegalTransition> {
         match &mut self.phase {
             Phase::Ending { dead: dead @ false, .. } => {
                 *dead = true;
                 Ok(())
             }
-            other => Err(IllegalMove { from: other.status(), to: Status::Dead }),
+            other => Err(IllegalTransition { from: other.status(), to: Status::Dead }),
         }
     }
 
-    /// Moves on from INIT or READY.
-    fn leave(&mut self, next: Phase<L, R, E>) -> Result<Before<L, R>, IllegalMove> {
+    /// Leaves INIT or READY.
+    fn leave(&mut self, next: Phase<L, R, E>) -> Result<Before<L, R>, IllegalTransition> {
         let to = next.status();
         match std::mem::replace(&mut self.phase, next) {
             Phase::Init(launching) => Ok(Before::Launching(launching)),
             Phase::Ready(parts) => Ok(Before::Ready(parts)),
-            other => Err(self.stay(other, to)),
+            other => Err(self.restore(other, to)),
         }
     }
 
-    /// Puts back the state of a session that can't make a move.
-    fn stay(&mut self, phase: Phase<L, R, E>, to: Status) -> IllegalMove {
+    /// Restores the state after a transition that is not allowed.
+    fn restore(&mut self, phase: Phase<L, R, E>, to: Status) -> IllegalTransition {
         let from = phase.status();
         self.phase = phase;
-        IllegalMove { from, to }
+        IllegalTransition { from, to }
     }
 }
 
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     type Life = Lifecycle<(), (), ()>;
-    type Move = fn(&mut Life) -> Result<(), IllegalMove>;
+    type Move = fn(&mut Life) -> Result<(), IllegalTransition>;
 
     const MOVES: [(&str, Move, &[Status], Status); 4] = [
         ("launched", |life| life.launched(()), &[Status::Init], Status::Ready),
@@ -197,7 +197,8 @@ mod tests {
         for (name, make, allowed, to) in MOVES {
             for from in Status::ALL {
                 let mut life = at(from);
-                let expected = if allowed.contains(&from) { Ok(()) } else { Err(IllegalMove { from, to }) };
+                let expected =
+                    if allowed.contains(&from) { Ok(()) } else { Err(IllegalTransition { from, to }) };
                 assert_eq!(make(&mut life), expected, "{name} from {from}");
                 let status = if expected.is_ok() { to } else { from };
                 assert_eq!(life.status(), status, "{name} from {from} must leave {status}");
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_a_state_is_there_while_it_lasts_and_handed_back_after() {
+    fn the_data_of_a_state_is_available_in_it_and_returned_when_it_is_left() {
         let mut life = Lifecycle::new("launch 1");
         assert_eq!((life.launching(), life.ready(), life.end()), (Some(&"launch 1"), None, None));
         assert_eq!(life.launched("parts"), Ok("launch 1"));

@@ -14,4 +14,4 @@ pub use attachment::{
     UpstreamConnection,
 };
 pub(crate) use clients::Attach;
-pub use lifecycle::{Before, IllegalMove, Lifecycle};
+pub use lifecycle::{Before, IllegalTransition, Lifecycle};

@@ -1,4 +1,4 @@
-//! Network diagnostics: addresses that a worker fetches once, at its start, to show what its browsers will reach.
+//! Network diagnostics: URLs that a worker fetches once, when it starts, to show which its browsers can reach.
 
 use std::time::Duration;
 
@@ -8,37 +8,37 @@ use url::Url;
 use crate::model::error::with_sources;
 use crate::net::http::HttpClient;
 
-/// Which addresses a worker fetches.
+/// Which URLs a worker fetches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DiagnosticsSettings {
-    /// The addresses.
+    /// The URLs.
     pub urls: Vec<Url>,
-    /// How long each may take to answer.
+    /// How long each may take to respond.
     pub timeout: Duration,
 }
 
-/// What is known of one address: informational, for a host without internet is no broken host.
+/// The result for one URL. It does not affect the worker's health: a host without internet access can be healthy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Diagnosis {
     /// The health check's name.
     pub check: String,
-    /// What came of it.
+    /// The result, as text.
     pub text: String,
 }
 
 impl Diagnosis {
-    /// Nothing yet.
+    /// The diagnosis of a URL that is still being fetched.
     pub fn pending(url: &Url) -> Self {
-        // Whoever reads the health checks need not know the credentials.
-        let mut shown = url.clone();
-        if shown.set_username("").and_then(|()| shown.set_password(None)).is_err() {
-            log::debug!("{} can't hold credentials", shown.scheme());
+        // Health checks must not reveal credentials.
+        let mut redacted = url.clone();
+        if redacted.set_username("").and_then(|()| redacted.set_password(None)).is_err() {
+            log::debug!("{} can't hold credentials", redacted.scheme());
         }
-        Self { check: format!("network {shown}"), text: "being looked at".to_owned() }
+        Self { check: format!("network {redacted}"), text: "being fetched".to_owned() }
     }
 }
 
-/// Fetches an address; the text says what came of it. Redirections are an answer.
+/// Fetches a URL and describes the result. Redirects are not followed.
 pub(super) async fn fetch(url: Url, limit: Duration) -> String {
     let started = Instant::now();
     match tokio::time::timeout(limit, status_of(&url, limit)).await {
@@ -61,10 +61,10 @@ mod tests {
 
     use super::*;
 
-    /// Long enough for everything that answers, short enough to wait for what does not.
+    /// Long enough for a response on loopback, short enough to wait for a timeout.
     const LIMIT: Duration = Duration::from_millis(400);
 
-    /// A listener that gives one caller an answer, or none.
+    /// A server that accepts one connection and sends this response.
     async fn site(answer: &'static str) -> Url {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://user:secret@{}/", listener.local_addr().unwrap());
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[actix::test]
-    async fn an_answer_is_shown_with_its_status_and_its_time_whatever_it_says() {
+    async fn any_response_is_shown_with_its_status_and_duration() {
         for (answer, status) in [
             ("HTTP/1.1 204 No Content\r\n\r\n", "204 in "),
             ("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n", "302 in "),
@@ -89,12 +89,12 @@ mod tests {
     }
 
     #[actix::test]
-    async fn an_address_that_never_answers_fails_after_the_limit() {
+    async fn a_url_that_never_responds_fails_after_the_timeout() {
         assert_eq!(fetch(site("").await, LIMIT).await, "failed: no answer within 0.4 s");
     }
 
     #[actix::test]
-    async fn a_port_that_refuses_says_so() {
+    async fn a_refused_connection_is_reported_as_such() {
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let text = fetch(format!("http://{free}/").parse().unwrap(), LIMIT).await;
         assert!(text.starts_with("failed: ") && text.contains("refused"), "{text}");

@@ -1,4 +1,4 @@
-//! The fleet's workers, for whoever reads.
+//! The list of the fleet's workers, for readers.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use crate::model::error::{Error, Result};
 use crate::worker::WorkerHandle;
 
-/// The fleet's workers as they are now. Reads come here and wait for nobody.
+/// The current list of the fleet's workers. Reading it does not wait for an actor.
 #[derive(Clone)]
 pub struct Directory(pub(crate) watch::Receiver<Arc<Vec<WorkerHandle>>>);
 
@@ -17,12 +17,12 @@ impl Directory {
         Self(watch::channel(Arc::new(workers)).1)
     }
 
-    /// All workers: those of the configuration in its order, then those that were found, by their names.
+    /// All workers: the configured ones in their order, then the discovered ones by name.
     pub fn workers(&self) -> Arc<Vec<WorkerHandle>> {
         Arc::clone(&self.0.borrow())
     }
 
-    /// The worker of this name.
+    /// The worker with this name.
     ///
     /// # Errors
     /// [`Error::WorkerNotFound`].

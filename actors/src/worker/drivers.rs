@@ -1,4 +1,4 @@
-//! A worker's drivers: which of them has a place for a browser, and who waits for one.
+//! A worker's drivers: their places for browsers, and the launches that wait for one.
 
 use std::collections::VecDeque;
 
@@ -8,11 +8,11 @@ use super::Check;
 use crate::driver::{DriverHandle, DriverId, DriverSeat, DriverVersions, StopDriver};
 use crate::supervision::Children;
 
-/// The drivers of one worker, and the launches that wait for one to come up.
+/// The drivers of one worker, and the launches that wait for a place in one.
 pub(super) struct DriverPool {
-    /// Those that are kept.
+    /// The drivers, as supervised children.
     pub children: Children<DriverId, DriverHandle>,
-    /// How many browsers one may host.
+    /// How many browsers one driver may host.
     limit: usize,
     last_id: DriverId,
     waiters: VecDeque<oneshot::Sender<DriverSeat>>,
@@ -24,30 +24,30 @@ impl DriverPool {
         Self { children: Children::new(), limit, last_id: 0, waiters: VecDeque::new() }
     }
 
-    /// The drivers that live, however they are.
+    /// The drivers that exist, whether they have started and respond or not.
     pub fn iter(&self) -> impl Iterator<Item = &DriverHandle> + Clone {
         self.children.iter().map(|(_, driver)| driver)
     }
 
-    /// A place in the least loaded driver that is up and has one.
-    pub fn seat(&self) -> Option<DriverSeat> {
+    /// Reserves a place in the least loaded driver that is up and not full.
+    pub fn reserve_seat(&self) -> Option<DriverSeat> {
         let free = self.iter().filter(|driver| driver.is_up() && driver.load() < self.limit);
-        free.min_by_key(|driver| driver.load()).map(DriverHandle::seat)
+        free.min_by_key(|driver| driver.load()).map(DriverHandle::reserve_seat)
     }
 
-    /// A place as soon as there is one.
+    /// Queues for a place.
     pub fn wait_for_seat(&mut self) -> oneshot::Receiver<DriverSeat> {
         let (waiter, seat) = oneshot::channel();
         self.waiters.push_back(waiter);
         seat
     }
 
-    /// Gives launches that wait their places. True if some still wait.
-    pub fn seat_waiters(&mut self) -> bool {
-        // A launch that was given up no longer listens: its place must not be kept for it.
+    /// Assigns places to waiting launches. Returns whether some still wait.
+    pub fn serve_waiters(&mut self) -> bool {
+        // Cancelled launches must not be assigned a place.
         self.waiters.retain(|waiter| !waiter.is_closed());
         while !self.waiters.is_empty() {
-            let Some(seat) = self.seat() else { return true };
+            let Some(seat) = self.reserve_seat() else { return true };
             if let Some(waiter) = self.waiters.pop_front() {
                 let _ = waiter.send(seat);
             }
@@ -55,8 +55,8 @@ impl DriverPool {
         false
     }
 
-    /// The id of a driver to start, unless one is starting already. One that does not answer is no help, and may be
-    /// killed: it is not waited for.
+    /// The id of a driver to start; `None` if one is starting already. Drivers that do not respond don't count, as they may
+    /// be killed.
     pub fn next_id(&mut self) -> Option<DriverId> {
         let started = self.iter().filter(|driver| driver.versions.borrow().is_some()).count();
         if started < self.children.len() {
@@ -66,7 +66,7 @@ impl DriverPool {
         Some(self.last_id)
     }
 
-    /// Ends drivers that host nothing, all but one.
+    /// Ends idle drivers, but keeps at least one driver.
     pub fn retire_idle(&mut self) {
         let idle = self.children.iter().filter(|(_, driver)| driver.is_up() && driver.load() == 0);
         let idle: Vec<DriverId> = idle.map(|(id, _)| *id).collect();
@@ -78,22 +78,22 @@ impl DriverPool {
         }
     }
 
-    /// What runs in them, once one is up.
+    /// The versions that run in them, once one has started.
     pub fn versions(&self) -> Option<DriverVersions> {
         self.iter().find_map(|driver| driver.versions.borrow().clone())
     }
 
-    /// Their health.
+    /// The health check of the drivers.
     pub fn check(&self) -> Check {
         let up = self.iter().filter(|driver| driver.is_up()).count();
         let hung = self.iter().filter(|driver| !driver.is_answering()).count();
         match self.versions() {
             Some(DriverVersions { playwright, node }) => {
-                let quiet = if hung > 0 { format!(", {hung} not answering") } else { String::new() };
-                // Launches get another one, which is there in a second.
-                Check::fine(format!("{up} up{quiet}, playwright {playwright}, node {node}"))
+                let unresponsive = if hung > 0 { format!(", {hung} not answering") } else { String::new() };
+                // Still healthy: launches start another driver, which takes a second.
+                Check::fine(format!("{up} up{unresponsive}, playwright {playwright}, node {node}"))
             }
-            // Launches wait for a driver that starts; one that has to be started first is a failure.
+            // Launches wait for a driver that is starting; while none exists the worker is not healthy.
             None if self.iter().next().is_some() => Check::fine("starting"),
             None => Check { ok: false, text: "restarting".to_owned() },
         }

@@ -1,4 +1,4 @@
-//! What a worker reports of its health: checks in words, for people, and facts as values, for programs.
+//! A worker's health: checks as text for people, and facts as values for programs.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,32 +13,32 @@ use super::{Check, WorkerSettings, pool_check};
 use crate::launch::launcher::Launcher;
 use crate::launch::prewarm::PoolKind;
 
-/// A worker's checks, by the name of what was checked.
+/// A worker's checks by their names.
 pub(super) type Checks = BTreeMap<Cow<'static, str>, Check>;
 
-/// What is known of a worker's health between one snapshot and the next.
+/// The state from which a worker's health is reported.
 pub(super) struct HealthReport {
     settings: Arc<WorkerSettings>,
     started_at: Timestamp,
-    /// How full each pool is that is on.
+    /// The fill of each pool that is enabled, by its check's name.
     fills: BTreeMap<&'static str, PoolFill>,
-    /// What the diagnostics found.
+    /// The results of the network diagnostics.
     pub diagnoses: Vec<Diagnosis>,
 }
 
 impl HealthReport {
-    /// The report of a worker that starts now: no pool is on yet, and no diagnosis made.
+    /// The report of a worker that is starting: no pool is enabled yet, and the diagnostics are pending.
     pub fn new(settings: Arc<WorkerSettings>) -> Self {
         let diagnoses = settings.diagnostics.urls.iter().map(Diagnosis::pending).collect();
         Self { settings, started_at: Timestamp::now(), fills: BTreeMap::new(), diagnoses }
     }
 
-    /// A pool is as full as this.
-    pub fn pool_changed(&mut self, kind: PoolKind, fill: PoolFill) {
+    /// Records the fill of a pool.
+    pub fn set_pool_fill(&mut self, kind: PoolKind, fill: PoolFill) {
         self.fills.insert(pool_check(kind), fill);
     }
 
-    /// The checks as they are now.
+    /// The current checks.
     pub fn checks(&self, launcher: &Launcher, drivers: &DriverPool) -> Checks {
         let launch = &self.settings.launch;
         let mut checks = BTreeMap::from([
@@ -70,7 +70,7 @@ impl HealthReport {
                 let (free, all) = (launcher.slots.free(), launcher.slots.capacity());
                 format!("{}, {free} of {all} slots free", tools.name())
             }
-            // Headless sessions need none: a worker without display tools is a healthy one.
+            // Healthy: headless sessions need no display tools.
             (Err(remedy), _) => remedy.clone(),
         })
     }
@@ -79,8 +79,8 @@ impl HealthReport {
         let Some(fill) = self.fills.get(pool_check(kind)) else { return Check::fine("off") };
         let filled = format!("{} of {} ready", fill.ready, fill.target);
         match &fill.last_error {
-            // A dry pool is a warning while cold launches work: sessions can still be created.
-            Some(error) if fill.ready > 0 || launcher.outcomes.works(kind) => {
+            // While other launches succeed an empty pool is only a warning, as sessions can still be created.
+            Some(error) if fill.ready > 0 || launcher.outcomes.last_succeeded(kind) => {
                 Check::fine(format!("{filled}; warning: the pool's last launch failed: {error}"))
             }
             Some(error) => Check { ok: false, text: format!("{filled}; the last launch failed: {error}") },
@@ -88,7 +88,7 @@ impl HealthReport {
         }
     }
 
-    /// Whether sessions of any kind can be created: what is wrong with the browsers of one kind does not concern the
+    /// Whether sessions of at least one kind can be created: a failing pool of one kind does not affect sessions of the
     /// other.
     pub fn is_healthy(&self, checks: &Checks) -> bool {
         let kinds = [PoolKind::Headless, PoolKind::Vnc];
@@ -99,14 +99,14 @@ impl HealthReport {
             && usable.any(|kind| checks.get(pool_check(*kind)).is_none_or(|check| check.ok))
     }
 
-    /// The facts of a worker with so many live sessions.
+    /// The facts of the worker, with this number of live sessions.
     pub fn facts(&self, launcher: &Launcher, drivers: &DriverPool, sessions: usize, draining: bool) -> Facts {
         let (settings, displays) = (&self.settings, self.settings.displays());
         let (engine, defaults) = (&settings.launch.engine, &settings.defaults);
         let (playwright, node) =
             drivers.versions().map(|versions| (versions.playwright, versions.node)).unzip();
         let (free, total) = (launcher.slots.free(), launcher.slots.capacity());
-        // One shared screen uses no slots, and without display tools nothing does.
+        // Neither a shared screen nor a worker without display tools uses slots.
         let has_slots = displays && launcher.screen.is_none();
         let pool = |kind| self.fills.get(pool_check(kind)).cloned();
         Facts {
@@ -114,7 +114,7 @@ impl HealthReport {
             capacity: Some(settings.max_sessions),
             defaults: SessionDefaults {
                 idle_ttl: Some(defaults.idle_ttl),
-                // As sessions get it: without display tools none has a window.
+                // The effective default: without display tools all sessions are headless.
                 headless: Some(defaults.headless || !displays),
                 start_url: defaults.start_url.clone(),
                 start_url_wait: Some(defaults.start_url_wait),

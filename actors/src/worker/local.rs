@@ -1,4 +1,4 @@
-//! The local worker actor: one host's sessions, and the drivers, pools and screens that it keeps up for them.
+//! The local worker actor: the sessions of one host, and the drivers, pools and shared screen that they use.
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -44,48 +44,48 @@ use crate::supervision::{
     Supervisor, start_child, supervise,
 };
 
-/// How a local worker is set up.
+/// The settings of a local worker.
 #[derive(Debug, Clone)]
 pub struct WorkerSettings {
     /// Its name.
     pub name: String,
-    /// What its machine calls itself.
+    /// The machine's host name.
     pub host_name: String,
-    /// Defaults for what requests leave open.
+    /// Defaults for what requests omit.
     pub defaults: SessionDefaults,
-    /// Whether it takes sessions with a live view, where the machine can.
+    /// Whether it offers live views, if the display tools are installed.
     pub offers_vnc: bool,
     /// How many sessions may live at once.
     pub max_sessions: usize,
-    /// How often a session's crash is forgiven.
+    /// How often a session is restarted after crashes.
     pub restart_intensity: Intensity,
-    /// Where display slots are cut from.
+    /// The display numbers and ports that slots use.
     pub slots: SlotRanges,
     /// How browsers are launched.
     pub launch: LaunchSettings,
     /// How drivers are started.
     pub driver: DriverSettings,
-    /// Warm browsers without a window.
+    /// The pool of headless browsers.
     pub headless_pool: PoolSettings,
-    /// Warm browsers with a display.
+    /// The pool of browsers with a display.
     pub vnc_pool: PoolSettings,
-    /// What it looks at once, at its start.
+    /// The network diagnostics that it runs once, when it starts.
     pub diagnostics: DiagnosticsSettings,
 }
 
-/// Drivers and pools come back at once, then ever later. The waits before eight restarts add up to half a minute, so
-/// what keeps failing is the worker's failure in the same minute.
+/// Drivers, pools and the shared screen are restarted at once, then with growing delays. The delays of eight restarts add up
+/// to half a minute, so a child that keeps failing makes the worker fail within a minute.
 const INFRASTRUCTURE: ChildSpec = ChildSpec {
     policy: RestartPolicy::Always,
     intensity: Intensity { limit: 8, within: Duration::from_secs(60) },
     backoff: Backoff { first: Duration::from_millis(250), longest: Duration::from_secs(15) },
 };
 
-/// A session handles its own parts' crashes; when the session itself breaks it is over.
-const ONE_LIFE: ChildSpec = ChildSpec { policy: RestartPolicy::Never, ..INFRASTRUCTURE };
-/// When a client should retry if no session is free: about as long as a busy fleet needs to free one.
+/// A session handles crashes of its own parts; if the session's actor itself panics, it is not restarted.
+const NOT_RESTARTED: ChildSpec = ChildSpec { policy: RestartPolicy::Never, ..INFRASTRUCTURE };
+/// The `Retry-After` when the worker is full: about the time until a busy fleet has room again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
-/// How often drivers that host nothing are looked for, and what nobody told of is published.
+/// How often idle drivers are ended, and a snapshot is published even without a notification.
 const SWEEP: Duration = Duration::from_secs(30);
 
 impl WorkerSettings {
@@ -115,26 +115,26 @@ pub struct LocalWorker {
     views: Views,
     health: HealthReport,
     snapshot: watch::Sender<Arc<WorkerSnapshot>>,
-    /// It takes no more sessions.
+    /// Whether it refuses new sessions.
     draining: bool,
-    /// It is shutting down.
+    /// Whether it is shutting down.
     ending: bool,
 }
 
-/// What a worker is built from, in each of its lives.
+/// What a worker is built from, at first and for each restart.
 #[derive(Clone)]
 pub struct WorkerParts {
-    /// How it is set up.
+    /// Its settings.
     pub settings: Arc<WorkerSettings>,
-    /// The machine.
+    /// The operating system.
     pub os: Arc<dyn Os>,
-    /// Where its files go.
+    /// The directory of its files.
     pub run_dir: RunDir,
-    /// What it counts.
+    /// Its metrics.
     pub metrics: Metrics,
-    /// Where it tells what changes.
+    /// Where it publishes changes of sessions.
     pub events: EventBus,
-    /// Where it shows itself; kept from one life to the next.
+    /// Where it publishes its snapshots; kept across restarts.
     pub snapshot: watch::Sender<Arc<WorkerSnapshot>>,
 }
 
@@ -160,7 +160,8 @@ impl LocalWorker {
             let launch = Arc::new(settings.launch.clone());
             let drivers = ctx.address().recipient();
             let before = snapshot.borrow().clone();
-            let views = Views::after(&before.sessions, &before.ended, "its worker failed and was restarted");
+            let views =
+                Views::after_restart(&before.sessions, &before.ended, "its worker failed and was restarted");
             let worker = Self {
                 health: HealthReport::new(Arc::clone(&settings)),
                 drivers: DriverPool::new(settings.driver.sessions_per_driver),
@@ -173,11 +174,11 @@ impl LocalWorker {
                 sessions: Children::new(),
                 views,
                 snapshot,
-                // Who took it out of service does not expect it back because of a crash.
+                // A drained worker must not accept sessions again because it crashed.
                 draining: before.draining,
                 ending: false,
             };
-            // The sessions of the life before can't tell it themselves: their worker was gone.
+            // The sessions of the previous generation could not publish their end, as their worker had stopped.
             for view in worker.views.ended().into_iter().take(before.sessions.len()) {
                 worker.notify(view, Change::Ended, None);
             }
@@ -237,7 +238,7 @@ impl LocalWorker {
             claimant,
             ready,
         });
-        self.sessions.insert(id, ONE_LIFE, session);
+        self.sessions.insert(id, NOT_RESTARTED, session);
         created
     }
 
@@ -245,30 +246,30 @@ impl LocalWorker {
         self.sessions.get(&id).cloned().ok_or(Error::SessionNotFound)
     }
 
-    /// Gives launches that wait for a driver their places, and starts a driver for those that still wait.
-    fn seat_waiters(&mut self, ctx: &mut Context<Self>) {
-        if self.drivers.seat_waiters() {
+    /// Assigns places in drivers to waiting launches, and starts a driver if some still wait.
+    fn serve_waiters(&mut self, ctx: &mut Context<Self>) {
+        if self.drivers.serve_waiters() {
             self.start_driver_if_needed(ctx);
         }
     }
 
-    /// Starts another driver, unless one is starting: a launch waits for it, rather than fail with a driver that does not
-    /// come up.
+    /// Starts another driver unless one is starting already. Launches wait for a place, so a driver that fails to start does
+    /// not fail them.
     fn start_driver_if_needed(&mut self, ctx: &mut Context<Self>) {
         if let Some(id) = self.drivers.next_id() {
             start_child(self, id, INFRASTRUCTURE, ctx);
         }
     }
 
-    /// Fails in turn: the fleet restarts the worker.
+    /// Makes the worker fail; the fleet restarts it.
     fn fail(&mut self, text: String, ctx: &mut Context<Self>) {
         log::error!("worker {} gives up: {text}", self.settings.name);
         self.lifeline.fail(text);
         ctx.stop();
     }
 
-    /// Fetches the addresses of its diagnostics, all at once.
-    fn diagnose(&mut self, ctx: &mut Context<Self>) {
+    /// Fetches the URLs of the network diagnostics concurrently.
+    fn run_diagnostics(&mut self, ctx: &mut Context<Self>) {
         let DiagnosticsSettings { urls, timeout } = self.settings.diagnostics.clone();
         for (at, url) in urls.into_iter().enumerate() {
             let fetched = fetch(url, timeout).into_actor(self);
@@ -301,7 +302,7 @@ impl Actor for LocalWorker {
                 Err(remedy) if kind == PoolKind::Vnc => log::warn!("{remedy}"),
                 _ => {
                     // Until the pool itself reports.
-                    self.health.pool_changed(kind, PoolFill { target, ..PoolFill::default() });
+                    self.health.set_pool_fill(kind, PoolFill { target, ..PoolFill::default() });
                     start_child(self, kind, INFRASTRUCTURE, ctx);
                 }
             }
@@ -311,7 +312,7 @@ impl Actor for LocalWorker {
             this.drivers.retire_idle();
             this.publish();
         });
-        self.diagnose(ctx);
+        self.run_diagnostics(ctx);
         self.publish();
     }
 }
@@ -324,23 +325,23 @@ fn publish_changes<T: 'static>(watched: watch::Receiver<T>, ctx: &mut Context<Lo
     }));
 }
 
-/// A driver has stopped to answer, or answers again; a display slot was taken, or is free again; the shared display is up,
-/// or gone.
+/// Notifies the worker of a change of a watched value: whether a driver is up and responds, how many display slots are free,
+/// or whether the shared screen is up.
 struct PartChanged;
 
 impl StreamHandler<PartChanged> for LocalWorker {
     fn handle(&mut self, _: PartChanged, ctx: &mut Context<Self>) {
-        self.seat_waiters(ctx);
+        self.serve_waiters(ctx);
         self.publish();
     }
 
-    // The worker outlives its parts.
+    // The end of one stream must not stop the worker.
     fn finished(&mut self, _: &mut Context<Self>) {}
 }
 
 impl Drop for LocalWorker {
     fn drop(&mut self) {
-        // Parts hold addresses of each other, so none of them would end because this one is gone: they are told.
+        // The children hold addresses of each other, so they would not stop by themselves: each is ended explicitly.
         for (_, session) in self.sessions.iter() {
             session.do_send(EndSession {
                 reason: EndReason::Crashed,
@@ -371,7 +372,7 @@ impl Handler<CreateSession> for LocalWorker {
         let started = Instant::now();
         let limit = self.settings.max_sessions;
         let refusal = match &self.settings.launch.display.tools {
-            // It has waited in the mailbox for longer than its asker.
+            // The client disconnected while the message was in the mailbox.
             _ if claimant.has_left() => Some(Error::Cancelled),
             _ if self.draining => Some(Error::Draining),
             Err(remedy) if request.vnc => Some(Error::NoVncTooling { remedy: remedy.clone() }),
@@ -420,7 +421,7 @@ impl Handler<FindSession> for LocalWorker {
     type Result = Result<Arc<SessionView>>;
 
     fn handle(&mut self, FindSession { id, .. }: FindSession, _: &mut Context<Self>) -> Self::Result {
-        // Everything that there is has been published.
+        // The snapshot is complete: every change is published at once.
         self.snapshot.borrow().session(id).cloned().ok_or(Error::SessionNotFound)
     }
 }
@@ -467,18 +468,26 @@ impl Handler<Drain> for LocalWorker {
             return if on { Ok(()) } else { Err(Error::Draining) };
         }
         if self.draining != on {
-            let what = if on { "takes no more sessions" } else { "takes sessions again" };
-            log::info!("{} {what}; {} run, request {by}", self.settings.name, self.sessions.len());
+            let what = if on { "refuses new sessions" } else { "accepts sessions again" };
+            log::info!(
+                "worker {} {what}; {} are running, request {by}",
+                self.settings.name,
+                self.sessions.len()
+            );
         }
         self.draining = on;
         self.publish();
         if on && end {
-            log::info!("{} ends its {} sessions, request {by}", self.settings.name, self.sessions.len());
+            log::info!(
+                "worker {} ends its {} sessions, request {by}",
+                self.settings.name,
+                self.sessions.len()
+            );
             for (_, session) in self.sessions.iter() {
-                // One message for each session and request: they are few.
+                // One message for each session and drain request.
                 session.do_send(EndSession {
                     reason: EndReason::Shutdown,
-                    detail: "its worker is taken out of service, and the time that its sessions had for that is over"
+                    detail: "its worker is being drained, and the time for its sessions to end by themselves is over"
                         .to_owned(),
                     by: Some(by.clone()),
                 });
@@ -502,20 +511,20 @@ impl Handler<ShutDown> for LocalWorker {
             })
         });
         let sessions = join_all(sessions.collect::<Vec<_>>());
-        // Forgotten first, so that their ends are not taken for failures.
+        // Removed from the records first, so that their ends do not count as failures.
         let pools = self.pools.take_all();
         let pools = join_all(pools.into_iter().map(|pool| async move { pool.send(ClosePool).await }));
-        let browsers_gone = async {
+        let browsers_ended = async {
             futures_util::future::join(sessions, pools).await;
         };
-        let drivers_gone = browsers_gone.into_actor(self).then(|(), this, _| {
+        let drivers_ended = browsers_ended.into_actor(self).then(|(), this, _| {
             let drivers = this.drivers.children.take_all().into_iter();
             let stops = drivers.map(|driver| async move { driver.address.send(StopDriver).await });
             let screens = this.screens.take_all().into_iter();
             let closes = screens.map(|screen| async move { screen.send(CloseSharedDisplay).await });
             futures_util::future::join(join_all(stops), join_all(closes)).into_actor(this)
         });
-        Box::pin(drivers_gone.map(|_, _, ctx| ctx.stop()))
+        Box::pin(drivers_ended.map(|_, _, ctx| ctx.stop()))
     }
 }
 
@@ -524,7 +533,7 @@ impl Handler<SessionChanged> for LocalWorker {
 
     fn handle(&mut self, SessionChanged { view, change, by }: SessionChanged, _: &mut Context<Self>) {
         if change == Change::Ended {
-            // Its capacity is free before anybody hears that it ended; its exit that follows is stale then.
+            // Its capacity is released before its end is published. The `ChildExited` that follows is stale then.
             self.sessions.remove(&view.spec.id);
         }
         self.views.update(Arc::clone(&view));
@@ -537,7 +546,7 @@ impl Handler<AssignDriver> for LocalWorker {
     type Result = ResponseFuture<Result<DriverSeat>>;
 
     fn handle(&mut self, _: AssignDriver, ctx: &mut Context<Self>) -> Self::Result {
-        if let Some(seat) = self.drivers.seat() {
+        if let Some(seat) = self.drivers.reserve_seat() {
             return Box::pin(async { Ok(seat) });
         }
         self.start_driver_if_needed(ctx);
@@ -550,7 +559,7 @@ impl Handler<PoolChanged> for LocalWorker {
     type Result = ();
 
     fn handle(&mut self, PoolChanged { kind, fill }: PoolChanged, _: &mut Context<Self>) {
-        self.health.pool_changed(kind, fill);
+        self.health.set_pool_fill(kind, fill);
         self.publish();
     }
 }
@@ -646,10 +655,10 @@ impl Supervisor<SharedDisplayKey> for LocalWorker {
         ctx: &mut Context<Self>,
     ) -> Option<Addr<SharedDisplay>> {
         let screen = self.launcher.screen.clone()?;
-        let dir = match self.launcher.directory() {
+        let dir = match self.launcher.create_directory() {
             Ok((_, dir)) => dir,
             Err(error) => {
-                self.fail(format!("the shared display: {error}"), ctx);
+                self.fail(format!("the shared display could not be started: {error}"), ctx);
                 return None;
             }
         };
@@ -666,7 +675,7 @@ impl Supervisor<SharedDisplayKey> for LocalWorker {
     }
 
     fn restarting(&mut self, _: &SharedDisplayKey, reason: &ExitReason, after: Duration) {
-        log::error!("the shared display: {reason}; starting another in {after:?}");
+        log::error!("the shared display ended: {reason}; starting another in {after:?}");
         self.launcher.metrics.actor_exited("display", reason.label());
     }
 
@@ -683,14 +692,14 @@ impl Supervisor<SessionId> for LocalWorker {
     }
 
     fn build(&mut self, _: &SessionId, _: Generation, _: &mut Context<Self>) -> Option<Addr<Session>> {
-        // A session has one life: see `ONE_LIFE`.
+        // Never called: see `NOT_RESTARTED`.
         None
     }
 
     fn restarting(&mut self, _: &SessionId, _: &ExitReason, _: Duration) {}
 
     fn ended(&mut self, id: &SessionId, reason: &ExitReason) {
-        log::error!("session {id} broke down: {reason}");
+        log::error!("session {id} failed: {reason}");
         self.launcher.metrics.actor_exited("session", reason.label());
         let ended = self.views.end_abruptly(*id, &reason.to_string());
         self.publish();
@@ -707,7 +716,7 @@ impl Supervisor<SessionId> for LocalWorker {
 
 #[cfg(test)]
 mod breaking {
-    //! Panics where a test wants one.
+    //! Panics on request of a test.
 
     use super::*;
     use crate::testing::{PanicIn, PanicNow};

@@ -1,7 +1,6 @@
-//! What a worker is to the rest of the fleet: a few messages, and a snapshot that is always at hand.
+//! A worker's interface to the rest of the fleet: a few messages, and a snapshot that can be read at any time.
 //!
-//! A worker on this machine and one on another answer the same messages; whoever holds a [`WorkerHandle`] can't tell
-//! which it talks to.
+//! A worker on this machine and one on another handle the same messages, so a [`WorkerHandle`] works for both.
 
 mod diagnostics;
 mod directory;
@@ -38,48 +37,48 @@ pub use diagnostics::DiagnosticsSettings;
 pub use directory::Directory;
 pub use local::{LocalWorker, WorkerParts, WorkerSettings};
 
-/// How many ended sessions a worker remembers.
+/// How many ended sessions a worker keeps.
 pub const ENDED_LIMIT: usize = 200;
 
-/// Builds a session; answered when it is READY.
+/// Creates a session; answered when it is READY.
 #[derive(Message)]
 #[rtype(result = "Result<Arc<SessionView>>")]
 pub struct CreateSession {
-    /// What is wanted.
+    /// The requested session.
     pub request: SessionRequest,
-    /// On whose behalf.
+    /// The id of the HTTP request that causes it.
     pub by: RequestId,
-    /// Who waits for it: what nobody waits for any more is not built, and is ended if it was.
+    /// The client that waits for it: if it disconnects, the session is not created, or ended again.
     pub claimant: Claimant,
 }
 
-/// Finds a session that the snapshot does not show: one that another control created a moment ago, for instance.
+/// Finds a session that is not in the snapshot, such as one that another control has just created.
 #[derive(Message)]
 #[rtype(result = "Result<Arc<SessionView>>")]
 pub struct FindSession {
-    /// Which one.
+    /// The session.
     pub id: SessionId,
-    /// On whose behalf.
+    /// The id of the HTTP request that causes it.
     pub by: RequestId,
 }
 
-/// Ends a session; answered with its status, DEAD when nothing is left of it.
+/// Ends a session; answered with its status, which is DEAD when its processes have ended.
 #[derive(Message)]
 #[rtype(result = "Result<Status>")]
 pub struct DeleteSession {
-    /// Which one.
+    /// The session.
     pub id: SessionId,
-    /// On whose behalf.
+    /// The id of the HTTP request that causes it.
     pub by: RequestId,
 }
 
-/// Counts as activity in a session; answered with the session as it is then.
+/// Counts as activity in a session; answered with the updated session.
 #[derive(Message)]
 #[rtype(result = "Result<Arc<SessionView>>")]
 pub struct TouchSession {
-    /// Which one.
+    /// The session.
     pub id: SessionId,
-    /// On whose behalf.
+    /// The id of the HTTP request that causes it.
     pub by: RequestId,
 }
 
@@ -87,68 +86,68 @@ pub struct TouchSession {
 #[derive(Message)]
 #[rtype(result = "Result<AttachmentTicket>")]
 pub struct AttachClient {
-    /// Which one.
+    /// The session.
     pub id: SessionId,
-    /// On whose behalf.
+    /// The id of the HTTP request that causes it.
     pub by: RequestId,
 }
 
-/// Takes a picture of a session's screen; answered with a JPEG. It is no activity in the session. One picture of a screen
-/// serves everybody who asks within a second.
+/// Takes a screenshot of a session's screen; answered with a JPEG. It does not count as activity. All requests for the same
+/// screen within a second share one reading of it.
 #[derive(Message)]
 #[rtype(result = "Result<Bytes>")]
 pub struct TakeScreenshot {
-    /// Which one.
+    /// The session.
     pub id: SessionId,
-    /// How wide it is to be; it is never wider than the screen, and as wide when this is `None`.
+    /// The width in pixels, at most that of the screen; `None`: the width of the screen.
     pub width: Option<u16>,
-    /// On whose behalf.
+    /// The id of the HTTP request that causes it.
     pub by: RequestId,
 }
 
-/// Takes no more sessions from now on, or takes them again; those that run go on. Answered when it is so.
+/// Makes the worker refuse new sessions, or accept them again; running sessions continue. Answered when it is in effect.
 #[derive(Message)]
 #[rtype(result = "Result<()>")]
 pub struct Drain {
-    /// False takes sessions again.
+    /// Whether to refuse new sessions; false accepts them again.
     pub on: bool,
-    /// Whether those that run are ended as well, which goes on after the answer. Means nothing unless `on`.
+    /// Whether to end the running sessions too, which continues after the answer. Ignored unless `on`.
     pub end: bool,
-    /// On whose behalf.
+    /// The id of the HTTP request that causes it.
     pub by: RequestId,
 }
 
-/// Takes no more sessions and ends those that run; answered when nothing is left.
+/// Refuses new sessions and ends the running ones; answered when all processes have ended.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct ShutDown;
 
-/// One line of a health report.
+/// One check of a health report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// False where it is known to be not as it should be.
+    /// False if a problem is known.
     pub ok: bool,
-    /// What was seen, and the remedy where there is one.
+    /// The finding, and the remedy if there is one.
     pub text: String,
 }
 
 impl Check {
-    /// A check that found nothing wrong.
+    /// A check that found no problem.
     pub fn fine(text: impl Into<String>) -> Self {
         Self { ok: true, text: text.into() }
     }
 }
 
-/// The other machine that a worker is on.
+/// The machine of a remote worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
-    /// Where its API is, without a user's name.
+    /// The URL of its API, without a user name.
     pub url: String,
     /// When it last answered.
     pub last_contact: Option<Timestamp>,
 }
 
-/// A worker as it was when something last changed.
+/// The state of a worker at its last change.
 #[derive(Debug, Clone, Default)]
 pub struct WorkerSnapshot {
     /// Live sessions, oldest first.
@@ -157,25 +156,25 @@ pub struct WorkerSnapshot {
     pub ended: Vec<Arc<SessionView>>,
     /// Whether sessions can be placed on it.
     pub healthy: bool,
-    /// What it runs: camofleet's version, or what another machine says.
+    /// The version of camofleet, or what a remote machine reports as its version.
     pub version: String,
-    /// Its health, by the name of what was checked.
+    /// Its health checks by their names.
     pub checks: BTreeMap<Cow<'static, str>, Check>,
-    /// What it is and has; `None` while nothing is known of it.
+    /// Its facts; `None` while nothing is known of it.
     pub facts: Option<Facts>,
-    /// Where it is; `None` is this process.
+    /// The machine of a remote worker; `None` for a worker in this process.
     pub machine: Option<Machine>,
-    /// Why nothing is known of it at present.
+    /// Why it can't be reached at present.
     pub unreachable: Option<String>,
-    /// The sessions are those that were last known of it, and it does not answer.
+    /// Whether the worker does not respond, so that the sessions are the last known ones.
     pub stale: bool,
-    /// Whether it can have live views.
+    /// Whether its sessions can have live views.
     pub supports_vnc: bool,
-    /// Whether it takes no more sessions.
+    /// Whether it refuses new sessions.
     pub draining: bool,
-    /// Leads viewers of this process to the one screen that all its sessions share; `None` where each has its own.
+    /// Connects viewers in this process to the screen that all its sessions share; `None` if each session has its own.
     pub screen: Option<ScreenHandle>,
-    /// Playwright's version in its drivers, once one is up.
+    /// The Playwright version of its drivers, once one has started.
     pub playwright: Option<String>,
 }
 
@@ -191,15 +190,15 @@ impl WorkerSnapshot {
         capacity.is_none_or(|capacity| self.sessions.len() < capacity)
     }
 
-    /// Whether it takes a session like this one: what is wrong with browsers of the other kind is no matter of it.
-    pub fn takes(&self, request: &SessionRequest) -> bool {
+    /// Whether it is healthy enough for this request. A failing pool counts only for sessions of its own kind.
+    pub fn accepts(&self, request: &SessionRequest) -> bool {
         let by_default = || self.facts.as_ref().and_then(|facts| facts.defaults.headless).unwrap_or(false);
         let headless = !request.vnc && request.headless.unwrap_or_else(by_default);
         let pool = pool_check(if headless { PoolKind::Headless } else { PoolKind::Vnc });
         self.healthy && self.checks.get(pool).is_none_or(|check| check.ok)
     }
 
-    /// Its health, as the API writes it.
+    /// Its health, in the form of the API.
     pub fn health(&self) -> Health {
         let failing = self.checks.iter().filter(|(_, check)| !check.ok).map(|(name, _)| name.to_string());
         Health {
@@ -212,7 +211,7 @@ impl WorkerSnapshot {
         }
     }
 
-    /// Its status under this name, as the API writes it.
+    /// Its status under this name, in the form of the API.
     pub fn status(&self, name: &str) -> WorkerStatus {
         let detail = match &self.unreachable {
             Some(error) => WorkerDetail::Error { error: error.clone() },
@@ -231,43 +230,43 @@ impl WorkerSnapshot {
         }
     }
 
-    /// The live session whose view has this id.
+    /// The READY session whose live view has this id.
     pub fn session_by_vnc_id(&self, vnc_id: u16) -> Option<&Arc<SessionView>> {
         let shows = |view: &&Arc<SessionView>| view.vnc.as_ref().is_some_and(|vnc| vnc.id == Some(vnc_id));
         self.sessions.iter().find(|view| view.status == Status::Ready && shows(view))
     }
 }
 
-/// Builds a worker in each of its lives.
+/// Builds a worker, at first and for each restart.
 pub type WorkerBuilder = Box<dyn Fn(Recipient<ChildExited<String>>, Generation) -> WorkerHandle>;
 
-/// Reaches one worker. Cheap to clone.
+/// The handle of a worker. Cheap to clone.
 #[derive(Clone)]
 pub struct WorkerHandle {
     /// Its name.
     pub name: String,
-    /// Builds sessions.
+    /// Creates sessions.
     pub create: Recipient<CreateSession>,
-    /// Finds those that are not in the snapshot.
+    /// Finds sessions that are not in the snapshot.
     pub find: Recipient<FindSession>,
-    /// Ends them.
+    /// Ends sessions.
     pub delete: Recipient<DeleteSession>,
-    /// Keeps them alive.
+    /// Records activity in sessions.
     pub touch: Recipient<TouchSession>,
-    /// Admits clients to them.
+    /// Admits Playwright clients to sessions.
     pub attach: Recipient<AttachClient>,
-    /// Takes pictures of their screens.
+    /// Takes screenshots of sessions.
     pub screenshot: Recipient<TakeScreenshot>,
-    /// Takes it out of service, and back.
+    /// Drains the worker, and puts it back into service.
     pub drain: Recipient<Drain>,
-    /// Ends the worker.
+    /// Shuts the worker down.
     pub shut_down: Recipient<ShutDown>,
     /// Its newest snapshot.
     pub snapshot: watch::Receiver<Arc<WorkerSnapshot>>,
 }
 
 impl WorkerHandle {
-    /// The handle of any actor that answers a worker's messages.
+    /// The handle of any actor that handles a worker's messages.
     pub fn new<A>(name: String, address: Addr<A>, snapshot: watch::Receiver<Arc<WorkerSnapshot>>) -> Self
     where
         A: Actor<Context = Context<A>>
@@ -299,10 +298,10 @@ impl WorkerHandle {
         Arc::clone(&self.snapshot.borrow())
     }
 
-    /// Asks the worker; its being restarted at this moment is an error like any other.
+    /// Sends a message to the worker and waits for the result.
     ///
     /// # Errors
-    /// The worker's own, and [`Error::Restarting`].
+    /// The worker's own errors, and [`Error::Restarting`] if it is being restarted.
     pub async fn ask<M, T>(&self, recipient: &Recipient<M>, message: M) -> Result<T>
     where
         M: Message<Result = Result<T>> + Send + 'static,

@@ -1,4 +1,4 @@
-//! The views of a worker's sessions: the live ones in order of birth, and the last that ended.
+//! The views of a worker's sessions: the live ones in the order of their creation, and the last that ended.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,18 +9,18 @@ use camofleet_api::session::{EndReason, Status};
 use super::ENDED_LIMIT;
 use crate::model::session::{Ending, SessionView};
 
-/// All views of one worker. Pure.
+/// All session views of one worker. Pure.
 #[derive(Debug, Default)]
 pub(super) struct Views {
     live: BTreeMap<u64, Arc<SessionView>>,
-    births: HashMap<SessionId, u64>,
-    last_birth: u64,
+    numbers: HashMap<SessionId, u64>,
+    last_number: u64,
     ended: VecDeque<Arc<SessionView>>,
 }
 
 impl Views {
-    /// Views that begin with what an earlier life of the worker left: its live sessions went with it.
-    pub fn after(live: &[Arc<SessionView>], ended: &[Arc<SessionView>], detail: &str) -> Self {
+    /// The views after a restart of the worker: the sessions that were live ended with its previous generation.
+    pub fn after_restart(live: &[Arc<SessionView>], ended: &[Arc<SessionView>], detail: &str) -> Self {
         let mut views = Self { ended: ended.iter().cloned().collect(), ..Self::default() };
         for view in live {
             views.update(Arc::clone(view));
@@ -29,27 +29,27 @@ impl Views {
         views
     }
 
-    /// Takes a session's newest view; a DEAD one goes to the ended.
+    /// Stores a session's newest view. If it is DEAD it moves to the ended sessions.
     pub fn update(&mut self, view: Arc<SessionView>) {
         let id = view.spec.id;
         if view.status == Status::Dead {
-            if let Some(birth) = self.births.remove(&id) {
-                self.live.remove(&birth);
+            if let Some(number) = self.numbers.remove(&id) {
+                self.live.remove(&number);
             }
             self.ended.push_front(view);
             self.ended.truncate(ENDED_LIMIT);
             return;
         }
-        let birth = *self.births.entry(id).or_insert_with(|| {
-            self.last_birth += 1;
-            self.last_birth
+        let number = *self.numbers.entry(id).or_insert_with(|| {
+            self.last_number += 1;
+            self.last_number
         });
-        self.live.insert(birth, view);
+        self.live.insert(number, view);
     }
 
-    /// The session's actor is gone without having said so; its last view comes back. `None` when it had.
+    /// Ends a session whose actor stopped without publishing its end; returns its last view. `None` if the end was published.
     pub fn end_abruptly(&mut self, id: SessionId, detail: &str) -> Option<Arc<SessionView>> {
-        let view = self.births.get(&id).and_then(|birth| self.live.get(birth))?;
+        let view = self.numbers.get(&id).and_then(|number| self.live.get(number))?;
         let ending = view.ending.clone().unwrap_or_else(|| Ending {
             at: jiff::Timestamp::now(),
             reason: EndReason::Crashed,
@@ -76,7 +76,7 @@ impl Views {
         self.ended.iter().cloned().collect()
     }
 
-    /// How many sessions stand at a status; the DEAD ones are those still remembered.
+    /// How many sessions have a status; the DEAD ones are those that are still kept.
     pub fn count(&self, status: Status) -> usize {
         self.live.values().chain(&self.ended).filter(|view| view.status == status).count()
     }
@@ -92,18 +92,21 @@ mod tests {
     }
 
     #[test]
-    fn live_views_keep_their_order_of_birth_through_updates() {
+    fn live_views_keep_the_order_of_their_creation_when_they_are_updated() {
         let mut views = Views::default();
-        let born = [a_view(), a_view(), a_view()];
-        born.iter().for_each(|view| views.update(Arc::new(view.clone())));
-        views.update(Arc::new(SessionView { attached: 7, ..born[0].clone() }));
+        let created = [a_view(), a_view(), a_view()];
+        created.iter().for_each(|view| views.update(Arc::new(view.clone())));
+        views.update(Arc::new(SessionView { attached: 7, ..created[0].clone() }));
         let live = views.live();
-        assert_eq!(live.iter().map(|view| view.spec.id).collect::<Vec<_>>(), born.map(|view| view.spec.id));
+        assert_eq!(
+            live.iter().map(|view| view.spec.id).collect::<Vec<_>>(),
+            created.map(|view| view.spec.id)
+        );
         assert_eq!(live[0].attached, 7);
     }
 
     #[test]
-    fn only_the_last_ended_are_remembered_newest_first() {
+    fn only_the_last_ended_are_kept_newest_first() {
         let mut views = Views::default();
         let mut last = None;
         for _ in 0..ENDED_LIMIT + 10 {
@@ -118,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_ends_without_a_word_is_shown_as_crashed_once() {
+    fn a_session_that_does_not_publish_its_end_is_shown_as_crashed_once() {
         let mut views = Views::default();
         let view = a_view();
         views.update(Arc::new(view.clone()));
@@ -129,9 +132,9 @@ mod tests {
     }
 
     #[test]
-    fn sessions_of_an_earlier_life_of_the_worker_are_ended() {
+    fn sessions_of_an_earlier_generation_of_the_worker_are_ended() {
         let view = Arc::new(a_view());
-        let views = Views::after(std::slice::from_ref(&view), &[], "its worker failed");
+        let views = Views::after_restart(std::slice::from_ref(&view), &[], "its worker failed");
         assert!(views.live().is_empty());
         assert_eq!(views.ended()[0].spec.id, view.spec.id);
     }

@@ -1,4 +1,4 @@
-//! The prewarm pools: full, refilled, and never a dead browser out of them.
+//! The prewarm pools: they are filled and refilled, and never give a dead browser to a session.
 
 use std::time::Duration;
 
@@ -33,25 +33,25 @@ async fn a_warm_browser_that_dies_is_replaced() {
 }
 
 #[actix::test]
-async fn a_warm_browser_that_dies_right_before_it_is_taken_is_not_handed_out() {
+async fn a_warm_browser_that_dies_right_before_it_is_taken_is_not_given_to_a_session() {
     let worker = TestWorker::with(|settings| settings.vnc_pool.target = 1).await;
     for part in ["browser", "Xvnc"] {
         worker.os.kill(worker.os.alive(part)[0]);
-        // The pool has not heard of it yet.
+        // The pool has not been notified yet.
         let view = worker.ready(with_vnc()).await;
         until_pool(&worker, "pool_vnc", "1 of 1").await;
         let now = worker.view(view.spec.id);
         assert_eq!((now.status, now.restarts), (Status::Ready, 0), "{part}");
         worker.delete(view.spec.id).await.unwrap();
         assert_eq!(worker.os.alive("Xvnc").len(), 1, "{part}");
-        // One that dies within a minute of another waits for its replacement.
+        // The replacement of a second dead browser within a minute is delayed.
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
 }
 
 #[actix::test]
-async fn a_warm_browser_that_dies_in_the_moment_of_its_handing_over_is_found_out() {
-    // The death reaches the tree at every possible moment: before the take, between take and adoption, after it.
+async fn the_death_of_a_warm_browser_while_it_is_handed_over_is_detected() {
+    // It dies at every possible moment: before it is taken, between that and its adoption, and after.
     let worker = TestWorker::with(|settings| settings.headless_pool.target = 1).await;
     for turns in 0..24 {
         until_pool(&worker, "pool_headless", "1 of 1").await;
@@ -78,7 +78,7 @@ async fn a_warm_browser_that_dies_in_the_moment_of_its_handing_over_is_found_out
             (view.spec.id, view)
         };
         assert_eq!(created.status, Status::Ready);
-        // A death after the adoption is an ordinary crash of the session: it comes back, it never lies.
+        // A death after the adoption is an ordinary crash: the session is restarted.
         worker
             .until(|snapshot| {
                 let view = snapshot.session(id).unwrap();
@@ -94,14 +94,17 @@ async fn a_warm_browser_that_dies_in_the_moment_of_its_handing_over_is_found_out
 }
 
 #[actix::test]
-async fn launches_that_fail_are_reported_and_wait_ever_longer() {
+async fn failed_launches_are_reported_and_retried_with_growing_delays() {
     let os = FakeOs::new();
     os.break_next(Fault::LaunchFails, 3);
     let worker = TestWorker::starting_on(os, |settings| settings.headless_pool.target = 1).await;
     let start = Instant::now();
     let snapshot = worker.until(|snapshot| snapshot.checks["pool_headless"].text.contains("no luck")).await;
     let check = &snapshot.checks["pool_headless"];
-    assert_eq!((check.ok, snapshot.takes(&headless()), snapshot.takes(&with_vnc())), (false, false, true));
+    assert_eq!(
+        (check.ok, snapshot.accepts(&headless()), snapshot.accepts(&with_vnc())),
+        (false, false, true)
+    );
     assert!(check.text.starts_with("0 of 1 ready; the last launch failed: "), "{}", check.text);
     let pools = &snapshot.facts.as_ref().unwrap().pools;
     let fill = pools.headless.as_ref().unwrap();
@@ -110,7 +113,7 @@ async fn launches_that_fail_are_reported_and_wait_ever_longer() {
     until_pool(&worker, "pool_headless", "1 of 1").await;
     let snapshot = worker.handle.snapshot();
     assert_eq!((snapshot.healthy, snapshot.checks["pool_headless"].text.as_str()), (true, "1 of 1 ready"));
-    // Four launches, and waits of 1, 2 and 4 seconds less a quarter by chance.
+    // Four launches, and delays of 1, 2 and 4 seconds less up to a quarter.
     let waited = start.elapsed() - LAUNCH_TIME * 4;
     assert!((5..=8).contains(&waited.as_secs()), "{waited:?}");
 }
@@ -149,13 +152,13 @@ async fn a_pool_of_several_is_filled_and_taken_one_by_one() {
     }
     assert!(start.elapsed() < Duration::from_millis(5));
     worker.ready(headless()).await;
-    assert!(start.elapsed() >= LAUNCH_TIME, "a fourth is launched for whoever asks");
+    assert!(start.elapsed() >= LAUNCH_TIME, "the fourth is launched on request");
     until_pool(&worker, "pool_headless", "3 of 3").await;
     assert_eq!(worker.os.alive("browser").len(), 7);
 }
 
 #[actix::test]
-async fn a_warm_browser_or_display_whose_death_is_not_known_yet_is_not_handed_out() {
+async fn a_warm_browser_or_display_whose_death_is_not_known_yet_is_not_given_to_a_session() {
     let worker = warm_worker().await;
     until_pool(&worker, "pool_headless", "1 of 1").await;
     until_pool(&worker, "pool_vnc", "1 of 1").await;
@@ -167,7 +170,7 @@ async fn a_warm_browser_or_display_whose_death_is_not_known_yet_is_not_handed_ou
 }
 
 #[actix::test]
-async fn a_warm_browser_whose_death_nobody_told_of_is_replaced_at_the_next_check() {
+async fn a_warm_browser_whose_death_was_not_reported_is_replaced_at_the_next_check() {
     let worker = TestWorker::with(|settings| {
         let pool = PoolSettings { target: 1, check_interval: Duration::from_secs(7) };
         (settings.headless_pool, settings.vnc_pool) = (pool, pool);
@@ -186,7 +189,7 @@ async fn a_warm_browser_whose_death_nobody_told_of_is_replaced_at_the_next_check
 }
 
 #[actix::test]
-async fn a_slot_that_comes_back_late_is_shown_as_free() {
+async fn a_slot_that_is_released_late_is_shown_as_free() {
     let worker = TestWorker::new().await;
     worker.os.break_next(Fault::DisplayHangs, 1);
     let error = refusal(worker.create(with_vnc()).await);
@@ -195,36 +198,36 @@ async fn a_slot_that_comes_back_late_is_shown_as_free() {
 }
 
 #[actix::test]
-async fn a_pool_that_only_starts_is_never_called_off() {
+async fn a_pool_that_is_starting_is_not_shown_as_off() {
     let worker = TestWorker::starting_on(FakeOs::new(), |settings| settings.headless_pool.target = 1).await;
     let shown = ["pool_headless", "pool_vnc"].map(|pool| worker.first.checks[pool].text.as_str());
     assert_eq!(shown, ["0 of 1 ready", "off"]);
 }
 
 #[actix::test]
-async fn a_pool_that_fails_is_no_matter_of_sessions_of_the_other_kind() {
+async fn a_pool_that_fails_does_not_affect_sessions_of_the_other_kind() {
     let os = FakeOs::new();
     os.break_next(Fault::LaunchFails, 1);
     let worker = TestWorker::starting_on(os, |settings| settings.headless_pool.target = 1).await;
     let snapshot = worker.until(|snapshot| !snapshot.checks["pool_headless"].ok).await;
-    assert!(snapshot.takes(&with_vnc()) && !snapshot.takes(&headless()));
-    assert!(snapshot.healthy, "it takes sessions with a live view");
+    assert!(snapshot.accepts(&with_vnc()) && !snapshot.accepts(&headless()));
+    assert!(snapshot.healthy, "it accepts sessions with a live view");
     worker.ready(with_vnc()).await;
 
-    // A session that is launched cold proves that launches work: a dry pool is a warning then.
+    // A successful cold launch proves that launches work, so an empty pool is only a warning.
     worker.os.break_next(Fault::LaunchFails, 0);
     worker.ready(headless()).await;
     let snapshot = worker.until(|snapshot| snapshot.checks["pool_headless"].ok).await;
-    assert!(snapshot.takes(&headless()));
+    assert!(snapshot.accepts(&headless()));
 }
 
 #[actix::test]
-async fn a_worker_that_can_have_no_sessions_is_not_healthy() {
+async fn a_worker_that_can_create_no_sessions_is_not_healthy() {
     let os = FakeOs::new();
     ["Xvnc", "x11vnc"].iter().for_each(|name| os.uninstall(name));
     os.break_next(Fault::LaunchFails, 3);
     let worker = TestWorker::starting_on(os, |settings| settings.headless_pool.target = 1).await;
     let snapshot = worker.until(|snapshot| !snapshot.checks["pool_headless"].ok).await;
-    assert!(!snapshot.healthy && !snapshot.takes(&headless()));
+    assert!(!snapshot.healthy && !snapshot.accepts(&headless()));
     worker.until(|snapshot| snapshot.healthy).await;
 }
