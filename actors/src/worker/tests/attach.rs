@@ -1,4 +1,4 @@
-//! Playwright clients: admitted when READY, counted, told when their session goes.
+//! Playwright clients: they are admitted to READY sessions, counted, and closed with a reason when the session ends.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::model::error::Error;
 use crate::session::{AttachmentStarted, AttachmentTicket, CloseAttachment};
 use crate::testing::{TestWorker, headless, refusal, soon};
 
-/// A client whose connection is up: it holds its ticket until it is told to close, and tells the test why.
+/// A connected client: it holds its ticket until it is closed, and sends the reason to the test.
 struct Client {
     _ticket: AttachmentTicket,
-    told: mpsc::UnboundedSender<String>,
+    closed: mpsc::UnboundedSender<String>,
 }
 
 impl Actor for Client {
@@ -25,15 +25,15 @@ impl Actor for Client {
 impl Handler<CloseAttachment> for Client {
     type Result = ();
     fn handle(&mut self, close: CloseAttachment, ctx: &mut Context<Self>) {
-        self.told.send(close.reason).unwrap();
+        self.closed.send(close.reason).unwrap();
         ctx.stop();
     }
 }
 
 async fn connect(ticket: AttachmentTicket) -> mpsc::UnboundedReceiver<String> {
-    let (told, reasons) = mpsc::unbounded_channel();
+    let (closed, reasons) = mpsc::unbounded_channel();
     let (session, id) = (ticket.session.clone(), *ticket.lifeline.key());
-    let client = Client { _ticket: ticket, told }.start();
+    let client = Client { _ticket: ticket, closed }.start();
     session.send(AttachmentStarted { id, close: client.recipient() }).await.unwrap();
     reasons
 }
@@ -83,7 +83,7 @@ async fn a_session_has_a_bounded_number_of_clients() {
 }
 
 #[actix::test]
-async fn contexts_that_are_not_kept_go_with_the_last_client() {
+async fn contexts_that_are_not_kept_are_closed_with_the_last_client() {
     let worker = TestWorker::new().await;
     let id = worker.ready(SessionRequest { contexts: Contexts::Discard, ..headless() }).await.spec.id;
     let first = worker.attach(id).await.ok().unwrap();
@@ -97,19 +97,19 @@ async fn contexts_that_are_not_kept_go_with_the_last_client() {
 }
 
 #[actix::test]
-async fn a_client_that_comes_while_contexts_are_discarded_is_let_in_when_they_are_gone() {
+async fn a_client_that_attaches_while_contexts_are_discarded_is_admitted_when_they_are_closed() {
     let worker = TestWorker::new().await;
     worker.os.set_discard_time(Duration::from_secs(3));
     let id = worker.ready(SessionRequest { contexts: Contexts::Discard, ..headless() }).await.spec.id;
     drop(worker.attach(id).await.ok().unwrap());
     until_attached(&worker, id, 0).await;
-    assert_eq!(worker.os.discarded(), 0, "it is still under way");
+    assert_eq!(worker.os.discarded(), 0, "it is still in progress");
     let _next = worker.attach(id).await.ok().unwrap();
     assert_eq!(worker.os.discarded(), 1);
 }
 
 #[actix::test]
-async fn a_client_does_not_wait_for_ever_for_contexts_that_do_not_close() {
+async fn the_wait_for_contexts_that_do_not_close_is_bounded() {
     let worker = TestWorker::new().await;
     worker.os.set_discard_time(Duration::from_secs(3600));
     let id = worker.ready(SessionRequest { contexts: Contexts::Discard, ..headless() }).await.spec.id;
@@ -121,7 +121,7 @@ async fn a_client_does_not_wait_for_ever_for_contexts_that_do_not_close() {
 }
 
 #[actix::test]
-async fn clients_are_told_when_their_session_restarts() {
+async fn clients_are_closed_with_a_reason_when_their_session_restarts() {
     let worker = TestWorker::new().await;
     let id = worker.ready(SessionRequest { contexts: Contexts::Discard, ..headless() }).await.spec.id;
     let mut reasons = connect(worker.attach(id).await.ok().unwrap()).await;
@@ -150,7 +150,7 @@ async fn a_client_that_connects_while_its_session_restarts_is_closed() {
 }
 
 #[actix::test]
-async fn a_client_that_connects_after_the_restart_belongs_to_a_browser_that_is_gone() {
+async fn a_client_admitted_before_a_restart_that_connects_after_it_is_closed() {
     let worker = TestWorker::new().await;
     let id = worker.ready(headless()).await.spec.id;
     let ticket = worker.attach(id).await.ok().unwrap();
@@ -165,7 +165,7 @@ async fn a_client_that_connects_after_the_restart_belongs_to_a_browser_that_is_g
 }
 
 #[actix::test]
-async fn clients_are_told_when_their_session_ends() {
+async fn clients_are_closed_with_a_reason_when_their_session_ends() {
     let worker = TestWorker::new().await;
     let id = worker.ready(headless()).await.spec.id;
     let mut reasons = connect(worker.attach(id).await.ok().unwrap()).await;
@@ -175,7 +175,7 @@ async fn clients_are_told_when_their_session_ends() {
 }
 
 #[actix::test]
-async fn a_client_that_connects_while_its_session_ends_is_told_why() {
+async fn a_client_that_connects_while_its_session_ends_is_closed_with_the_reason() {
     let worker = TestWorker::new().await;
     let id = worker.ready(headless()).await.spec.id;
     let ticket = worker.attach(id).await.ok().unwrap();

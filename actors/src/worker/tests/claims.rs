@@ -1,4 +1,4 @@
-//! Creates whose clients leave, and the line of those that wait.
+//! Creates whose clients disconnect, and the queue of waiting creates.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::testing::fake_os::{Fault, LAUNCH_TIME};
 use crate::testing::{TestWorker, headless, refusal, soon, with_vnc};
 use crate::worker::CreateSession;
 
-/// A create that its client may break off: what is to be claimed, and what comes of it.
+/// A create whose client may disconnect: the claim, which the client drops then, and the result.
 fn begin(
     worker: &TestWorker,
     request: SessionRequest,
@@ -23,20 +23,20 @@ fn begin(
     let (claim, claimant) = Claim::new();
     let handle = worker.handle.clone();
     let create = CreateSession { request, by: RequestId::random(), claimant };
-    // A task of its own: what is dropped here is the claim alone.
+    // In a task of its own, so that only the claim is dropped.
     let created = actix_rt::spawn(async move { handle.ask(&handle.create, create).await });
     (claim, async { created.await.unwrap() })
 }
 
 #[actix::test]
-async fn a_create_ends_when_its_client_leaves_whatever_it_has_come_to() {
+async fn a_create_is_ended_when_its_client_disconnects_at_any_stage() {
     let worker = TestWorker::with(|settings| settings.vnc_pool.target = 1).await;
     let alive = worker.os.alive_names();
     for (request, pause) in [
         (headless(), Duration::ZERO),
         (headless(), Duration::from_millis(5)),
         (headless(), LAUNCH_TIME / 2),
-        // From the pool.
+        // With a warm browser.
         (with_vnc(), Duration::ZERO),
     ] {
         let (claim, created) = begin(&worker, request);
@@ -57,7 +57,7 @@ async fn a_create_ends_when_its_client_leaves_whatever_it_has_come_to() {
 }
 
 #[actix::test]
-async fn a_session_that_became_ready_for_nobody_ends_and_one_that_was_taken_stays() {
+async fn a_ready_session_ends_unless_its_client_received_it() {
     let worker = TestWorker::new().await;
     let (claim, created) = begin(&worker, headless());
     let taken = created.await.unwrap().spec.id;
@@ -72,7 +72,7 @@ async fn a_session_that_became_ready_for_nobody_ends_and_one_that_was_taken_stay
 }
 
 #[actix::test]
-async fn a_create_that_comes_after_its_client_has_left_begins_nothing() {
+async fn a_create_whose_client_has_disconnected_before_starts_nothing() {
     let worker = TestWorker::new().await;
     let (claim, claimant) = Claim::new();
     drop(claim);
@@ -88,7 +88,7 @@ fn narrow(settings: &mut crate::worker::WorkerSettings) {
 }
 
 #[actix::test]
-async fn creates_wait_for_a_launch_in_a_line_and_those_beyond_it_are_told_to_come_again() {
+async fn creates_queue_for_a_launch_and_are_refused_as_busy_when_the_queue_is_full() {
     let worker = TestWorker::with(narrow).await;
     let creates = (0..5).map(|_| worker.create(headless()));
     let start = Instant::now();
@@ -103,7 +103,7 @@ async fn creates_wait_for_a_launch_in_a_line_and_those_beyond_it_are_told_to_com
 }
 
 #[actix::test]
-async fn a_thousand_creates_whose_clients_left_keep_nobody_waiting() {
+async fn a_thousand_creates_whose_clients_disconnected_do_not_delay_others() {
     let worker = TestWorker::with(narrow).await;
     let started = worker.os.started().len();
     for _ in 0..1000 {
@@ -115,11 +115,11 @@ async fn a_thousand_creates_whose_clients_left_keep_nobody_waiting() {
     worker.create(headless()).await.unwrap();
     assert!(start.elapsed() < LAUNCH_TIME * 2, "{:?}", start.elapsed());
     let launched = worker.os.started().len() - started;
-    assert!(launched <= 2, "{launched} browsers were started for nobody");
+    assert!(launched <= 2, "{launched} browsers were started for disconnected clients");
 }
 
 #[actix::test]
-async fn a_place_in_the_line_lasts_no_longer_than_it_may_and_is_free_again_when_its_client_leaves() {
+async fn a_place_in_the_queue_times_out_and_is_freed_when_its_client_disconnects() {
     let worker = TestWorker::with(narrow).await;
     worker.os.break_next(Fault::LaunchHangs, 1);
     let (_, hanging) = worker.begin(headless()).await;
@@ -138,7 +138,7 @@ async fn a_place_in_the_line_lasts_no_longer_than_it_may_and_is_free_again_when_
     }
     assert!(start.elapsed() <= Duration::from_millis(10_100), "{:?}", start.elapsed());
     refusal(hanging.await.unwrap());
-    // Restarts and pools don't stand in that line.
+    // The queue has room again.
     let claimant = Claimant::certain();
     let create = CreateSession { request: headless(), by: RequestId::random(), claimant };
     worker.handle.ask(&worker.handle.create, create).await.unwrap();

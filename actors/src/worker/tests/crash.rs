@@ -1,4 +1,4 @@
-//! Parts that end by themselves: the session concerned follows its `on_crash`, the others notice nothing.
+//! Parts that end unexpectedly: their session follows its `on_crash`, and other sessions are not affected.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::display::{DisplayTools, VncBackend};
 use crate::testing::fake_os::{FakeOs, Fault, LAUNCH_TIME};
 use crate::testing::{TestWorker, headless, with_vnc};
 
-/// A part's process name, how the worker shows it, and what its loss is called.
+/// The process name of a part, the VNC backend that uses it, and the reason that its loss is reported with.
 const PARTS: [(&str, VncBackend, EndReason); 5] = [
     ("browser", VncBackend::Xvnc, EndReason::Crashed),
     ("node", VncBackend::Xvnc, EndReason::DriverLost),
@@ -25,8 +25,8 @@ async fn worker_with(backend: VncBackend) -> TestWorker {
     TestWorker::on(os, |settings| settings.launch.display.tools = tools).await
 }
 
-/// A session with a live view loses a part: it comes back as itself.
-async fn comes_back(part: usize) {
+/// A session with a live view loses a part: it is restarted and keeps its identity.
+async fn is_restarted(part: usize) {
     let (name, vnc_backend, cause) = PARTS[part];
     let worker = worker_with(vnc_backend).await;
     let request = SessionRequest { start_url: Some("example.com".into()), ..with_vnc() };
@@ -45,30 +45,30 @@ async fn comes_back(part: usize) {
 
 #[actix::test]
 async fn a_session_survives_its_browser() {
-    comes_back(0).await;
+    is_restarted(0).await;
 }
 
 #[actix::test]
 async fn a_session_survives_its_driver() {
-    comes_back(1).await;
+    is_restarted(1).await;
 }
 
 #[actix::test]
 async fn a_session_survives_its_x_server() {
-    comes_back(2).await;
+    is_restarted(2).await;
 }
 
 #[actix::test]
 async fn a_session_survives_its_x_server_without_vnc() {
-    comes_back(3).await;
+    is_restarted(3).await;
 }
 
 #[actix::test]
 async fn a_session_survives_its_vnc_server() {
-    comes_back(4).await;
+    is_restarted(4).await;
 }
 
-/// The same for a session that is to end with its parts.
+/// A session with `on_crash: end` loses a part: it ends.
 async fn ends(part: usize) {
     let (name, vnc_backend, cause) = PARTS[part];
     let worker = worker_with(vnc_backend).await;
@@ -103,7 +103,7 @@ async fn a_session_that_is_to_end_ends_with_its_vnc_server() {
 }
 
 #[actix::test]
-async fn other_sessions_notice_nothing() {
+async fn other_sessions_are_not_affected() {
     let worker = TestWorker::new().await;
     let first = worker.ready(with_vnc()).await.spec.id;
     let browsers = worker.os.alive("browser");
@@ -132,7 +132,7 @@ async fn a_crash_loop_ends_after_three_restarts_with_its_reason() {
 }
 
 #[actix::test]
-async fn restarts_that_lie_far_apart_are_all_forgiven() {
+async fn restarts_that_are_far_apart_are_not_limited() {
     let worker = TestWorker::new().await;
     let id = worker
         .ready(SessionRequest { idle_ttl: Some(Duration::from_secs(3600)), ..headless() })
@@ -147,7 +147,7 @@ async fn restarts_that_lie_far_apart_are_all_forgiven() {
 }
 
 #[actix::test]
-async fn a_restart_that_fails_is_tried_again_and_then_given_up() {
+async fn a_restart_that_fails_is_retried_and_then_given_up() {
     let worker = TestWorker::new().await;
     let recovering = worker.ready(with_vnc()).await.spec.id;
     worker.os.break_next(Fault::LaunchFails, 1);
@@ -187,7 +187,7 @@ async fn a_browser_and_its_display_that_die_together_are_one_restart() {
 }
 
 #[actix::test]
-async fn a_session_can_be_deleted_while_it_restarts_or_waits_to() {
+async fn a_session_can_be_deleted_during_or_before_its_restart() {
     let worker = TestWorker::new().await;
     let restarting = worker.ready(with_vnc()).await.spec.id;
     worker.os.kill(worker.os.alive("browser")[0]);
@@ -198,7 +198,7 @@ async fn a_session_can_be_deleted_while_it_restarts_or_waits_to() {
     let waiting = worker.ready(with_vnc()).await.spec.id;
     worker.os.break_next(Fault::LaunchFails, 1);
     worker.os.kill(worker.os.alive("browser")[0]);
-    // Its second restart waits for most of a second.
+    // Its second restart is delayed by most of a second.
     worker.until(|snapshot| snapshot.session(waiting).is_some_and(|view| view.restarts == 2)).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     let start = Instant::now();
@@ -208,7 +208,7 @@ async fn a_session_can_be_deleted_while_it_restarts_or_waits_to() {
 }
 
 #[actix::test]
-async fn a_delete_that_meets_a_crash_ends_the_session() {
+async fn a_delete_during_a_crash_ends_the_session() {
     let worker = TestWorker::new().await;
     let id = worker.ready(with_vnc()).await.spec.id;
     worker.os.kill(worker.os.alive("Xvnc")[0]);
@@ -217,7 +217,8 @@ async fn a_delete_that_meets_a_crash_ends_the_session() {
     assert_eq!(worker.view(id).status, Status::Dead);
 }
 
-/// Stops all programs of a name: sessions follow their `on_crash` within half a minute, and nothing of what hung is left.
+/// Suspends all processes of a program: sessions follow their `on_crash` within half a minute, and the hung processes are
+/// killed.
 async fn hang(program: &str, detail: &str) {
     let worker = TestWorker::new().await;
     let restarted = worker.ready(with_vnc()).await.spec.id;
@@ -229,7 +230,7 @@ async fn hang(program: &str, detail: &str) {
     assert_eq!(worker.end_of(ended).1, detail);
     worker.until_restarted(restarted, 1).await;
     let running = worker.os.alive(program);
-    assert_eq!(running.len(), 1, "what hung is gone");
+    assert_eq!(running.len(), 1, "the hung processes were killed");
     tokio::time::sleep(Duration::from_secs(120)).await;
     assert_eq!((worker.view(restarted).restarts, worker.os.alive(program)), (1, running));
 }

@@ -1,4 +1,4 @@
-//! From a request to READY, or to an error that leaves nothing.
+//! Creating sessions, until they are READY or fail without leaving anything behind.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::testing::fake_os::{FakeOs, Fault, LAUNCH_TIME};
 use crate::testing::{TestWorker, headless, refusal, with_vnc};
 use crate::worker::{DiagnosticsSettings, WorkerSnapshot};
 
-/// More than the hand-overs between actors take, less than anything a process does.
+/// Longer than messages between actors take, shorter than anything that involves a process.
 const AT_ONCE: Duration = Duration::from_millis(1);
 
 #[actix::test]
@@ -30,7 +30,7 @@ async fn a_cold_create_shows_init_and_is_answered_ready_after_the_launch() {
 }
 
 #[actix::test]
-async fn what_was_answered_is_in_the_next_snapshot() {
+async fn a_change_is_in_the_snapshot_when_its_request_is_answered() {
     let worker = TestWorker::new().await;
     let id = worker.ready(headless()).await.spec.id;
     assert_eq!(worker.view(id).status, Status::Ready);
@@ -44,7 +44,7 @@ async fn what_was_answered_is_in_the_next_snapshot() {
 }
 
 #[actix::test]
-async fn a_warm_create_takes_no_time_and_its_pool_is_refilled() {
+async fn a_warm_create_is_immediate_and_its_pool_is_refilled() {
     let worker = TestWorker::with(|settings| {
         settings.headless_pool.target = 1;
         settings.vnc_pool.target = 1;
@@ -65,7 +65,7 @@ async fn a_warm_create_takes_no_time_and_its_pool_is_refilled() {
 }
 
 #[actix::test]
-async fn a_window_without_a_live_view_takes_a_display_and_publishes_none() {
+async fn a_window_without_a_live_view_uses_a_display_that_is_not_published() {
     let worker = TestWorker::new().await;
     let request = SessionRequest { headless: Some(false), ..SessionRequest::default() };
     let view = worker.ready(request).await;
@@ -83,10 +83,7 @@ async fn a_live_view_without_tools_is_refused_with_the_remedy() {
     let Error::NoVncTooling { remedy } = refusal(worker.create(with_vnc()).await) else { panic!() };
     assert!(remedy.contains("apt-get install"), "{remedy}");
     let window = SessionRequest { headless: Some(false), ..SessionRequest::default() };
-    assert!(
-        worker.ready(window).await.spec.headless,
-        "a window that nobody asked to see is no reason to fail"
-    );
+    assert!(worker.ready(window).await.spec.headless, "a window without a live view is not required");
 }
 
 #[actix::test]
@@ -126,7 +123,7 @@ async fn a_launch_that_fails_is_an_error_and_an_ended_session() {
 }
 
 #[actix::test]
-async fn a_display_that_dies_at_its_start_is_told_with_its_last_words() {
+async fn a_display_that_dies_at_its_start_is_reported_with_its_last_output() {
     let worker = TestWorker::new().await;
     worker.os.break_next(Fault::DisplayDies, 1);
     let (id, created) = worker.begin(with_vnc()).await;
@@ -137,7 +134,7 @@ async fn a_display_that_dies_at_its_start_is_told_with_its_last_words() {
 }
 
 #[actix::test]
-async fn a_display_that_hangs_at_its_start_runs_out_of_time() {
+async fn a_display_that_hangs_at_its_start_times_out() {
     let worker = TestWorker::new().await;
     worker.os.break_next(Fault::DisplayHangs, 1);
     let (id, created) = worker.begin(with_vnc()).await;
@@ -157,12 +154,12 @@ async fn a_vnc_server_that_cannot_be_started_is_a_display_that_failed() {
     worker.os.uninstall("x11vnc");
     let error = refusal(worker.create(with_vnc()).await);
     assert!(matches!(error, Error::DisplayFailed { .. }), "{error}");
-    worker.settle("the X server is gone", || worker.os.alive("Xvfb").is_empty()).await;
+    worker.settle("the X server has ended", || worker.os.alive("Xvfb").is_empty()).await;
     assert!(worker.machine.run_dir_entries().is_empty());
 }
 
 #[actix::test]
-async fn a_browser_that_hangs_at_its_start_runs_out_of_time() {
+async fn a_browser_that_hangs_at_its_start_times_out() {
     let worker = TestWorker::new().await;
     worker.os.break_next(Fault::LaunchHangs, 1);
     let start = Instant::now();
@@ -175,8 +172,8 @@ async fn a_browser_that_hangs_at_its_start_runs_out_of_time() {
 }
 
 #[actix::test]
-async fn a_part_that_dies_in_the_moment_of_ready_is_never_missed() {
-    // It dies at every turn of the news' way from the driver to the launcher and on to the session.
+async fn the_death_of_a_part_at_the_moment_of_ready_is_never_missed() {
+    // It dies at each step of the notification's way from the driver to the launcher and on to the session.
     let worker = TestWorker::new().await;
     let (mut failed, mut ready) = (0, 0);
     for turns in 0..40 {
@@ -206,7 +203,7 @@ async fn a_display_that_dies_while_its_browser_launches_ends_the_launch_at_once(
     worker.os.kill(worker.os.alive("Xvnc")[0]);
     let error = refusal(created.await.unwrap());
     assert!(matches!(error, Error::DisplayFailed { .. }), "{error}");
-    assert!(start.elapsed() < LAUNCH_TIME / 2, "nobody waits for a browser without a display");
+    assert!(start.elapsed() < LAUNCH_TIME / 2, "the launch must not wait for a browser without a display");
     worker.until_status(id, Status::Dead).await;
     worker.assert_nothing_left();
 }
@@ -229,7 +226,7 @@ async fn no_more_launches_run_at_once_than_there_are_permits() {
 }
 
 #[actix::test]
-async fn a_launch_that_waits_for_its_permit_can_be_given_up() {
+async fn a_launch_that_waits_for_its_permit_can_be_cancelled() {
     let worker = TestWorker::with(|settings| settings.launch.permits = 1).await;
     let (_, first) = worker.begin(headless()).await;
     let (waiting, created) = worker.begin(headless()).await;
@@ -239,7 +236,7 @@ async fn a_launch_that_waits_for_its_permit_can_be_given_up() {
 }
 
 #[actix::test]
-async fn a_request_that_its_caller_drops_leaves_a_session_that_expires() {
+async fn a_create_whose_future_is_dropped_leaves_a_session_that_expires() {
     let worker = TestWorker::new().await;
     let (id, created) = worker.begin(with_vnc()).await;
     created.abort();
@@ -250,7 +247,7 @@ async fn a_request_that_its_caller_drops_leaves_a_session_that_expires() {
 }
 
 #[actix::test]
-async fn an_address_that_is_looked_at_is_shown_and_degrades_nothing() {
+async fn a_failed_network_diagnosis_is_shown_and_does_not_affect_health() {
     let url: url::Url = "http://127.0.0.1:1/".parse().unwrap();
     let worker = TestWorker::with(|settings| {
         settings.diagnostics = DiagnosticsSettings { urls: vec![url], timeout: Duration::from_secs(8) };

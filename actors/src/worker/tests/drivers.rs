@@ -1,4 +1,4 @@
-//! The drivers: how many there are, and what happens when one goes.
+//! The drivers: how many there are, and what happens when one ends or hangs.
 
 use std::time::Duration;
 
@@ -22,11 +22,11 @@ async fn a_session_whose_driver_dies_while_it_is_launched_is_launched_again() {
 }
 
 #[actix::test]
-async fn a_lost_driver_takes_the_browsers_with_it_that_it_was_only_launching() {
+async fn browsers_that_a_lost_driver_was_launching_are_killed() {
     let worker = TestWorker::new().await;
     let (id, created) = worker.begin(SessionRequest { on_crash: OnCrash::End, ..with_vnc() }).await;
     tokio::time::sleep(LAUNCH_TIME / 2).await;
-    assert_eq!(worker.os.alive("browser").len(), 1, "nobody was told its process id");
+    assert_eq!(worker.os.alive("browser").len(), 1, "the driver has not reported its process id");
     worker.os.kill(worker.os.alive("node")[0]);
     let error = refusal(created.await.unwrap());
     assert!(matches!(error, Error::DriverLost { .. }), "{error}");
@@ -36,7 +36,7 @@ async fn a_lost_driver_takes_the_browsers_with_it_that_it_was_only_launching() {
 }
 
 #[actix::test]
-async fn all_sessions_of_a_lost_driver_come_back() {
+async fn all_sessions_of_a_lost_driver_are_restarted() {
     let worker = TestWorker::with(|settings| settings.headless_pool.target = 1).await;
     let ids = [worker.ready(headless()).await.spec.id, worker.ready(with_vnc()).await.spec.id];
     worker.until(|snapshot| snapshot.checks["pool_headless"].text.starts_with("1 of 1")).await;
@@ -62,7 +62,7 @@ async fn launches_wait_for_a_driver_that_restarts() {
     for created in waiting {
         created.await.unwrap().unwrap();
     }
-    assert_eq!(worker.os.alive("node").len(), 3, "those who waited don't crowd into one driver");
+    assert_eq!(worker.os.alive("node").len(), 3, "the waiting launches must not share one driver");
 }
 
 #[actix::test]
@@ -85,16 +85,16 @@ async fn a_full_driver_is_joined_by_another_that_is_retired_when_idle() {
 }
 
 #[actix::test]
-async fn a_driver_that_cannot_be_kept_up_is_the_workers_failure() {
+async fn a_driver_that_keeps_failing_makes_its_worker_fail() {
     let mut worker = TestWorker::new().await;
     let id = worker.ready(with_vnc()).await.spec.id;
     worker.os.break_next(Fault::DriverDies, usize::MAX);
     worker.os.kill(worker.os.alive("node")[0]);
     let why = soon(worker.ends.recv()).await.unwrap();
     assert!(why.contains("more than 8 times in 60 s") && why.contains("exit status 1"), "{why}");
-    worker.settle("everything is gone", || worker.os.alive_count() == 0).await;
+    worker.settle("all processes have ended", || worker.os.alive_count() == 0).await;
     assert!(!worker.address.connected());
-    worker.settle("its files are gone", || worker.machine.run_dir_entries().is_empty()).await;
+    worker.settle("its files are deleted", || worker.machine.run_dir_entries().is_empty()).await;
     assert_ne!(worker.view(id).status, Status::Ready);
 }
 
@@ -113,7 +113,7 @@ async fn a_driver_that_cannot_be_started_is_retried() {
 }
 
 #[actix::test]
-async fn a_driver_that_hangs_is_killed_and_its_sessions_come_back() {
+async fn a_driver_that_hangs_is_killed_and_its_sessions_are_restarted() {
     let worker = TestWorker::with(|settings| settings.headless_pool.target = 1).await;
     let id = worker.ready(headless()).await.spec.id;
     worker.until(|snapshot| snapshot.checks["pool_headless"].text.starts_with("1 of 1")).await;
@@ -132,13 +132,13 @@ async fn a_driver_that_hangs_is_killed_and_its_sessions_come_back() {
 }
 
 #[actix::test]
-async fn a_warm_browser_whose_driver_hangs_is_not_handed_out() {
+async fn a_warm_browser_whose_driver_hangs_is_not_given_to_a_session() {
     let worker = TestWorker::with(|settings| settings.headless_pool.target = 3).await;
     let hung = worker.os.alive("node")[0];
     worker.os.stop(hung);
     let asked_at = Instant::now();
     let id = worker.ready(headless()).await.spec.id;
-    // Two warm ones are asked, for two seconds each; another driver launches the session's own.
+    // Two warm browsers are checked for two seconds each; then another driver launches one.
     assert!(asked_at.elapsed() < Duration::from_secs(5) + LAUNCH_TIME, "{:?}", asked_at.elapsed());
     assert_eq!(worker.os.alive("node").len(), 2);
     tokio::time::sleep(Duration::from_secs(30)).await;
@@ -180,7 +180,7 @@ async fn a_line_that_cannot_be_read_fails_the_request_that_it_answers() {
     assert_eq!(worker.view(id).start_url_error.as_deref(), Some("its driver's answer could not be read"));
     assert_eq!(worker.machine.metric("camofleet_driver_lines_unreadable_total"), 1.0);
 
-    // One whose answer never comes is over with its time.
+    // A request that is never answered times out.
     worker.os.break_next(Fault::OpenUnanswered, 1);
     let id = worker.ready(request()).await.spec.id;
     worker.until(|snapshot| snapshot.session(id).unwrap().start_url_error.is_some()).await;

@@ -1,4 +1,4 @@
-//! The ends that somebody or something wants: delete, the idle clock, shutdown.
+//! Expected ends: delete, idle timeout, shutdown, disk limit.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn short_lived() -> SessionRequest {
 }
 
 #[actix::test]
-async fn a_deleted_session_is_really_gone_when_the_answer_comes() {
+async fn the_processes_of_a_deleted_session_have_ended_when_the_delete_is_answered() {
     let worker = TestWorker::new().await;
     let id = worker.ready(with_vnc()).await.spec.id;
     let start = Instant::now();
@@ -32,7 +32,7 @@ async fn a_deleted_session_is_really_gone_when_the_answer_comes() {
 #[actix::test]
 async fn no_actor_outlives_its_session() {
     let worker = TestWorker::new().await;
-    // Sessions, browsers and displays hold the machine; who never stops never lets go.
+    // Sessions, browsers and displays hold a reference to the machine until their actors stop.
     let holders = || std::sync::Arc::strong_count(&worker.machine.parts.os);
     let before = holders();
     for request in [headless(), with_vnc()] {
@@ -46,11 +46,11 @@ async fn no_actor_outlives_its_session() {
     }
     worker.os.break_next(Fault::LaunchFails, 1);
     worker.create(with_vnc()).await.unwrap_err();
-    worker.settle("all have let go", || holders() == before).await;
+    worker.settle("all references are dropped", || holders() == before).await;
 }
 
 #[actix::test]
-async fn a_session_deleted_while_it_is_built_leaves_nothing_and_its_creator_is_told() {
+async fn a_session_deleted_during_its_launch_leaves_nothing_and_its_create_fails() {
     let worker = TestWorker::new().await;
     for pause in [Duration::ZERO, Duration::from_millis(5), LAUNCH_TIME / 2] {
         let (id, created) = worker.begin(with_vnc()).await;
@@ -105,21 +105,21 @@ async fn a_session_expires_when_its_idle_time_is_over_and_not_before() {
 }
 
 #[actix::test]
-async fn a_touch_and_traffic_prolong_a_sessions_life() {
+async fn touches_and_traffic_count_as_activity() {
     let worker = TestWorker::new().await;
     let view = worker.ready(short_lived()).await;
     let born = Instant::now();
     tokio::time::sleep(TTL - Duration::from_secs(1)).await;
     worker.touch(view.spec.id).await.unwrap();
     tokio::time::sleep(TTL - Duration::from_secs(1)).await;
-    // What the relays do, without a message to anybody.
+    // As relays do, without a message to the session.
     view.activity.touch();
     worker.until_status(view.spec.id, Status::Dead).await;
     assert_eq!(born.elapsed().as_secs(), (TTL * 3).as_secs() - 2);
 }
 
 #[actix::test]
-async fn a_session_does_not_expire_while_it_is_built() {
+async fn a_session_does_not_expire_during_its_launch() {
     let worker = TestWorker::with(|settings| settings.launch.timeout = TTL * 10).await;
     worker.os.set_launch_time(TTL * 3);
     let view = worker.ready(short_lived()).await;
@@ -129,7 +129,7 @@ async fn a_session_does_not_expire_while_it_is_built() {
 }
 
 #[actix::test]
-async fn the_events_of_a_life_come_in_its_order() {
+async fn the_events_of_a_session_are_published_in_order() {
     let mut worker = TestWorker::new().await;
     let id = worker.ready(headless()).await.spec.id;
     worker.os.kill(worker.os.alive("browser")[0]);
@@ -168,7 +168,7 @@ async fn a_shutdown_ends_everything_in_bounded_time() {
 }
 
 #[actix::test]
-async fn a_create_that_meets_a_shutdown_is_refused_or_ended_with_it() {
+async fn a_create_during_a_shutdown_is_refused_or_its_session_is_ended() {
     let worker = TestWorker::with(|settings| settings.headless_pool.target = 1).await;
     let (created, ()) = tokio::join!(worker.create(headless()), worker.shut_down());
     assert!(matches!(created, Ok(_) | Err(Error::Draining)), "{created:?}");
@@ -177,7 +177,7 @@ async fn a_create_that_meets_a_shutdown_is_refused_or_ended_with_it() {
 }
 
 #[actix::test]
-async fn a_worker_that_shuts_down_takes_nothing_new() {
+async fn a_worker_that_shuts_down_accepts_no_new_sessions() {
     let worker = TestWorker::new().await;
     worker.ready(with_vnc()).await;
     let ((), refused) = tokio::join!(worker.shut_down(), worker.create(headless()));
@@ -187,7 +187,7 @@ async fn a_worker_that_shuts_down_takes_nothing_new() {
 }
 
 #[actix::test]
-async fn a_session_ends_within_seconds_when_its_files_take_more_than_they_may() {
+async fn a_session_ends_within_seconds_when_its_files_exceed_the_disk_limit() {
     let limit = 100 << 20;
     let worker =
         TestWorker::with(|settings| settings.launch.disk_limit = std::num::NonZeroU64::new(limit)).await;

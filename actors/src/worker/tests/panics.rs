@@ -1,4 +1,4 @@
-//! Bugs: an actor that panics is one part that is lost, told and cleaned up after like any other.
+//! Bugs: an actor that panics is reported and cleaned up after like any other lost part.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn a_session_that_panics_is_shown_as_crashed_and_leaves_nothing() {
     let (reason, detail) = worker.end_of(id);
     assert_eq!(reason, EndReason::Crashed);
     assert!(detail.starts_with("panicked: "), "{detail}");
-    assert_eq!(worker.changes_until_ended(id).await.last(), Some(&Change::Ended), "listeners are told");
+    assert_eq!(worker.changes_until_ended(id).await.last(), Some(&Change::Ended), "the end is published");
     assert_eq!(worker.machine.metric("camofleet_session_ends_total{reason=\"crashed\"}"), 1.0);
     assert_eq!(
         worker.machine.metric("camofleet_actor_exits_total{actor=\"session\",reason=\"panicked\"}"),
@@ -30,7 +30,7 @@ async fn a_session_that_panics_is_shown_as_crashed_and_leaves_nothing() {
 }
 
 #[actix::test]
-async fn a_session_that_panics_while_it_is_built_leaves_nothing() {
+async fn a_session_that_panics_during_its_launch_leaves_nothing() {
     let worker = TestWorker::new().await;
     for pause in [Duration::from_millis(5), LAUNCH_TIME / 2] {
         let (id, created) = worker.begin(with_vnc()).await;
@@ -47,12 +47,12 @@ async fn a_session_that_panics_while_it_is_built_leaves_nothing() {
 }
 
 #[actix::test]
-async fn a_pool_that_panics_is_built_anew_and_its_browsers_are_gone() {
+async fn a_pool_that_panics_is_restarted_and_its_browsers_are_closed() {
     let worker = TestWorker::with(|settings| settings.vnc_pool.target = 2).await;
     let old = worker.os.alive("browser");
     worker.address.send(PanicIn::Pool(PoolKind::Vnc)).await.unwrap();
     worker
-        .settle("the old browsers are gone", || {
+        .settle("the old browsers have ended", || {
             old.iter().all(|pid| !worker.os.alive("browser").contains(pid))
         })
         .await;
@@ -62,7 +62,7 @@ async fn a_pool_that_panics_is_built_anew_and_its_browsers_are_gone() {
 }
 
 #[actix::test]
-async fn a_driver_actor_that_panics_is_a_lost_driver() {
+async fn a_driver_whose_actor_panics_is_lost() {
     let worker = TestWorker::new().await;
     let id = worker.ready(headless()).await.spec.id;
     worker.address.send(PanicIn::Driver).await.unwrap();
@@ -71,7 +71,7 @@ async fn a_driver_actor_that_panics_is_a_lost_driver() {
 }
 
 #[actix::test]
-async fn a_worker_that_panics_takes_everything_with_it() {
+async fn a_worker_that_panics_leaves_no_processes_or_files() {
     let mut worker = TestWorker::with(|settings| {
         settings.headless_pool.target = 1;
         settings.vnc_pool.target = 1;
@@ -82,6 +82,6 @@ async fn a_worker_that_panics_takes_everything_with_it() {
     worker.address.do_send(PanicIn::Worker);
     assert!(soon(worker.ends.recv()).await.unwrap().starts_with("panicked: "));
     let _ = created.await;
-    worker.settle("everything is gone", || worker.os.alive_count() == 0).await;
-    worker.settle("its files are gone", || worker.machine.run_dir_entries().is_empty()).await;
+    worker.settle("all processes have ended", || worker.os.alive_count() == 0).await;
+    worker.settle("its files are deleted", || worker.machine.run_dir_entries().is_empty()).await;
 }

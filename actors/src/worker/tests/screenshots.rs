@@ -1,4 +1,4 @@
-//! Pictures of a session's screen: one reading of it serves all who ask, and nothing in the session notices.
+//! Screenshots: one reading of the screen serves all concurrent requests, and the session is not affected.
 
 use std::time::Duration;
 
@@ -22,13 +22,13 @@ async fn screenshot(worker: &TestWorker, id: SessionId, width: Option<u16>) -> R
     worker.handle.ask(&worker.handle.screenshot, message).await
 }
 
-/// How many readings of screens came to this.
+/// How many readings of screens had this outcome.
 fn readings(worker: &TestWorker, outcome: &str) -> f64 {
     worker.machine.metric(&format!("camofleet_screen_capture_seconds_count{{outcome=\"{outcome}\"}}"))
 }
 
 #[actix::test]
-async fn a_picture_is_as_wide_as_asked_and_not_wider_than_the_screen() {
+async fn a_screenshot_has_the_requested_width_but_is_never_wider_than_the_screen() {
     let worker = TestWorker::new().await;
     let id = worker.ready(with_vnc()).await.spec.id;
     for (width, size) in [(None, (64, 36)), (Some(16), (16, 9)), (Some(64), (64, 36)), (Some(3840), (64, 36))]
@@ -38,21 +38,21 @@ async fn a_picture_is_as_wide_as_asked_and_not_wider_than_the_screen() {
 }
 
 #[actix::test]
-async fn everybody_who_asks_within_a_second_gets_the_same_reading() {
+async fn all_requests_within_a_second_share_one_reading() {
     let worker = TestWorker::new().await;
     let id = worker.ready(with_vnc()).await.spec.id;
     let start = Instant::now();
-    let asked = (0..30).map(|place| screenshot(&worker, id, Some([16, 32, 64][place % 3])));
-    let pictures: Vec<_> = join_all(asked).await.into_iter().map(Result::unwrap).collect();
+    let requests = (0..30).map(|place| screenshot(&worker, id, Some([16, 32, 64][place % 3])));
+    let pictures: Vec<_> = join_all(requests).await.into_iter().map(Result::unwrap).collect();
     assert!(pictures.iter().skip(3).zip(&pictures).all(|(later, first)| later == first));
     assert_eq!((worker.os.screens_sent(), readings(&worker, "ok")), (1, 1.0));
     tokio::time::sleep_until(start + SECOND - Duration::from_millis(10)).await;
     screenshot(&worker, id, Some(20)).await.unwrap();
-    assert_eq!(worker.os.screens_sent(), 1, "another size is made of the same reading");
+    assert_eq!(worker.os.screens_sent(), 1, "another size is made from the same reading");
     tokio::time::sleep_until(start + SECOND).await;
     screenshot(&worker, id, Some(16)).await.unwrap();
     assert_eq!(worker.os.screens_sent(), 2);
-    // More sizes than are kept.
+    // More sizes than are cached.
     for width in 16..40 {
         assert_eq!(size_of_jpeg(&screenshot(&worker, id, Some(width)).await.unwrap()).0, width);
     }
@@ -63,7 +63,7 @@ async fn everybody_who_asks_within_a_second_gets_the_same_reading() {
 }
 
 #[actix::test]
-async fn a_picture_is_no_activity() {
+async fn a_screenshot_is_not_activity() {
     let worker = TestWorker::new().await;
     let request = SessionRequest { idle_ttl: Some(60 * SECOND), ..with_vnc() };
     let view = worker.ready(request).await;
@@ -78,7 +78,7 @@ async fn a_picture_is_no_activity() {
 }
 
 #[actix::test]
-async fn a_session_without_a_live_view_is_told_from_one_that_is_not_ready() {
+async fn a_session_without_a_live_view_and_one_that_is_not_ready_have_different_errors() {
     let worker = TestWorker::new().await;
     let private = SessionRequest { headless: Some(false), ..SessionRequest::default() };
     for request in [headless(), private] {
@@ -96,7 +96,7 @@ async fn a_session_without_a_live_view_is_told_from_one_that_is_not_ready() {
 }
 
 #[actix::test]
-async fn a_server_that_says_nothing_is_given_up_after_five_seconds_by_all_who_wait() {
+async fn all_requests_to_a_server_that_does_not_respond_time_out_after_five_seconds() {
     let worker = TestWorker::new().await;
     let id = worker.ready(with_vnc()).await.spec.id;
     worker.os.break_next(Fault::VncHangs, 1);
@@ -110,7 +110,7 @@ async fn a_server_that_says_nothing_is_given_up_after_five_seconds_by_all_who_wa
 }
 
 #[actix::test]
-async fn a_server_that_breaks_is_an_error_and_the_next_look_is_a_new_one() {
+async fn a_server_that_fails_is_an_error_and_the_next_request_reads_again() {
     let worker = TestWorker::new().await;
     let id = worker.ready(with_vnc()).await.spec.id;
     for (fault, code) in [(Fault::VncRefuses, "upstream_unreachable"), (Fault::VncBreaks, "upstream_broke")] {
@@ -123,7 +123,7 @@ async fn a_server_that_breaks_is_an_error_and_the_next_look_is_a_new_one() {
 }
 
 #[actix::test]
-async fn whoever_waits_when_the_session_ends_is_told_so() {
+async fn a_request_that_waits_when_the_session_ends_fails() {
     let worker = TestWorker::new().await;
     let id = worker.ready(with_vnc()).await.spec.id;
     worker.os.break_next(Fault::VncHangs, 1);
@@ -139,18 +139,18 @@ async fn whoever_waits_when_the_session_ends_is_told_so() {
 }
 
 #[actix::test]
-async fn a_session_from_a_pool_and_one_that_was_built_anew_have_their_own_screen_s_camera() {
+async fn a_warm_and_a_restarted_session_each_have_the_camera_of_their_own_screen() {
     let worker = TestWorker::with(|settings| settings.vnc_pool.target = 1).await;
     let id = worker.ready(with_vnc()).await.spec.id;
     screenshot(&worker, id, None).await.unwrap();
     worker.os.alive("browser").into_iter().for_each(|browser| worker.os.kill(browser));
     worker.until_restarted(id, 1).await;
     screenshot(&worker, id, None).await.unwrap();
-    assert_eq!(worker.os.screens_sent(), 2, "the picture of the screen that is gone is gone");
+    assert_eq!(worker.os.screens_sent(), 2, "the cached picture of the old screen must not be used");
 }
 
 #[actix::test]
-async fn a_shared_screen_is_read_once_for_all_sessions_on_it_and_its_password_given() {
+async fn a_shared_screen_with_a_password_is_read_once_for_all_its_sessions() {
     for backend in [VncBackend::Xvnc, VncBackend::X11vnc] {
         let worker = TestWorker::with(|settings| {
             settings.launch.display.tools = DisplayTools::find(backend, &FakeOs::new());
@@ -167,7 +167,7 @@ async fn a_shared_screen_is_read_once_for_all_sessions_on_it_and_its_password_gi
             assert_eq!(size_of_jpeg(&screenshot(&worker, id, None).await.unwrap()), (64, 36));
         }
         assert_eq!(worker.os.screens_sent(), 1);
-        // For the next worker, which stops it again.
+        // The next worker pauses the clock again.
         tokio::time::resume();
     }
 }

@@ -28,7 +28,7 @@ fn is_up(worker: &TestWorker) -> bool {
 }
 
 #[actix::test]
-async fn all_windows_go_to_the_one_screen_and_no_slot_is_used() {
+async fn all_windows_are_on_the_shared_screen_and_no_slot_is_used() {
     let worker = TestWorker::with(|settings| {
         shared(settings);
         settings.vnc_pool.target = 1;
@@ -51,17 +51,17 @@ async fn all_windows_go_to_the_one_screen_and_no_slot_is_used() {
     assert_eq!((links.ws, links.http), (Some(keyed), None));
     assert!(links.password_protected);
     worker.delete(first.spec.id).await.unwrap();
-    assert!(is_up(&worker), "it stays when a session ends");
+    assert!(is_up(&worker), "it is kept when a session ends");
     assert_eq!(worker.end_of(first.spec.id).1, "deleted by a request");
     worker.shut_down().await;
     assert_eq!(worker.os.alive_count(), 0);
 }
 
 #[actix::test]
-async fn the_screen_comes_back_and_its_sessions_with_it() {
+async fn the_screen_and_its_sessions_are_restarted() {
     let worker = TestWorker::with(shared).await;
     let id = worker.ready(with_vnc()).await.spec.id;
-    // Browsers go with the display they are on.
+    // Browsers exit when their display does.
     let (screen, browser) = (worker.os.alive("Xvnc")[0], worker.os.alive("browser")[0]);
     worker.os.kill(screen);
     worker.os.kill(browser);
@@ -71,20 +71,20 @@ async fn the_screen_comes_back_and_its_sessions_with_it() {
 }
 
 #[actix::test]
-async fn a_session_waits_for_a_screen_that_is_coming_up_and_is_refused_when_it_does_not() {
+async fn a_session_waits_for_a_screen_that_is_starting_and_fails_if_it_does_not_start() {
     let os = FakeOs::new();
     os.break_next(Fault::DisplayDies, 2);
     let worker = TestWorker::on(os, shared).await;
     worker.ready(with_vnc()).await;
     worker.os.break_next(Fault::DisplayHangs, 100);
     worker.os.kill(worker.os.alive("Xvnc")[0]);
-    worker.settle("the screen is gone", || !is_up(&worker)).await;
+    worker.settle("the screen is down", || !is_up(&worker)).await;
     let refused = refusal(worker.create(with_vnc()).await);
     assert!(matches!(refused, Error::LaunchTimedOut { what: "display", .. }), "{refused}");
 }
 
 #[actix::test]
-async fn a_screen_that_never_comes_up_fails_its_worker() {
+async fn a_screen_that_never_starts_makes_its_worker_fail() {
     let mut worker = TestWorker::on(FakeOs::new(), |settings| {
         shared(settings);
     })
@@ -104,11 +104,11 @@ async fn input_on_the_screen_is_activity_of_every_session_on_it() {
     let before = apart.activity.last_seen();
     tokio::time::sleep(Duration::from_secs(10)).await;
     let mut viewer = worker.os.dial(SocketAddr::from(([127, 0, 0, 1], PORT))).unwrap();
-    // A version, a password's challenge, and a key.
-    let mut said = b"RFB 003.008\n\x02".to_vec();
-    said.extend([0; 16]);
-    said.extend([1, 4, 1, 0, 0, 0, 0, 0, 97]);
-    viewer.write_all(&said).await.unwrap();
+    // The version, the response to the password challenge, and a key press.
+    let mut sent = b"RFB 003.008\n\x02".to_vec();
+    sent.extend([0; 16]);
+    sent.extend([1, 4, 1, 0, 0, 0, 0, 0, 97]);
+    viewer.write_all(&sent).await.unwrap();
     let touched = || views.iter().all(|view| view.activity.last_seen() > before + Duration::from_secs(9));
     worker.settle("both are touched", touched).await;
     assert_eq!(apart.activity.last_seen(), before);
@@ -116,7 +116,7 @@ async fn input_on_the_screen_is_activity_of_every_session_on_it() {
 }
 
 #[actix::test]
-async fn the_password_lies_in_a_file_that_either_server_is_told_of() {
+async fn both_servers_read_the_password_from_a_file_that_is_named_in_their_arguments() {
     for (backend, server, flag) in
         [(VncBackend::Xvnc, "Xvnc", "-PasswordFile="), (VncBackend::X11vnc, "x11vnc", "-rfbauth")]
     {

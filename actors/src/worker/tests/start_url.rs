@@ -1,4 +1,4 @@
-//! The start URL: opened after READY, shown when it fails, never fatal.
+//! The start URL: it is opened after READY; a failure is shown and is not fatal.
 
 use camofleet_api::request::SessionRequest;
 use camofleet_api::session::{StartUrlWait, Status};
@@ -25,7 +25,7 @@ async fn it_is_opened_once_the_session_is_ready() {
 }
 
 #[actix::test]
-async fn a_page_that_does_not_open_is_shown_and_not_fatal() {
+async fn a_page_that_does_not_open_is_reported_and_not_fatal() {
     let mut worker = TestWorker::new().await;
     worker.os.break_next(Fault::OpenFails, 1);
     let id = worker.ready(request(StartUrlWait::Load)).await.spec.id;

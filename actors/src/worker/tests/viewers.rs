@@ -1,4 +1,4 @@
-//! Viewers that come by a display's own port: what they do is a session's activity.
+//! Viewers that connect to a display's own port: their input counts as activity of the session.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -14,16 +14,16 @@ use crate::model::session::SessionView;
 use crate::testing::fake_os::FakeOs;
 use crate::testing::{TestWorker, headless, refusal, soon, with_vnc};
 
-/// A key is pressed (RFC 6143, section 7.5.4).
+/// A key press (RFC 6143, section 7.5.4).
 const KEY: [u8; 8] = [4, 1, 0, 0, 0, 0, 0, 97];
-/// The next picture is wanted: no input.
+/// A request for the next frame, which is not input.
 const NEXT_PICTURE: [u8; 10] = [3, 1, 0, 0, 0, 0, 4, 0, 3, 0];
 
 fn server(view: &SessionView) -> SocketAddr {
     view.vnc.as_ref().unwrap().server.unwrap()
 }
 
-/// A viewer that is past the handshake.
+/// A viewer that has completed the handshake.
 async fn viewer(os: &FakeOs, address: SocketAddr) -> DuplexStream {
     let mut viewer = os.dial(address).unwrap();
     let mut greeting = [0; 12];
@@ -37,21 +37,21 @@ async fn viewer(os: &FakeOs, address: SocketAddr) -> DuplexStream {
     viewer
 }
 
-/// A connection that has been accepted, and has said no more than this.
-async fn stranger(os: &FakeOs, address: SocketAddr, said: &[u8]) -> DuplexStream {
+/// A connection that was accepted and has sent only these bytes.
+async fn stranger(os: &FakeOs, address: SocketAddr, sent: &[u8]) -> DuplexStream {
     let mut stranger = os.dial(address).unwrap();
-    stranger.write_all(said).await.unwrap();
+    stranger.write_all(sent).await.unwrap();
     soon(stranger.read_exact(&mut [0; 12])).await.unwrap();
     stranger
 }
 
-/// Whether the other end has been closed, when everything that was said is read.
+/// Whether the server has closed the connection, after everything that it sent was read.
 async fn is_closed(viewer: &mut DuplexStream) -> bool {
     let mut rest = Vec::new();
     tokio::time::timeout(Duration::from_millis(1), viewer.read_to_end(&mut rest)).await.is_ok()
 }
 
-/// What a viewer that brings this key, or none, is told instead of the ways to prove who it is; `None` if it gets in.
+/// The reason for which a viewer with this key, or none, is refused; `None` if it is admitted.
 async fn refusal_of(os: &FakeOs, address: SocketAddr, key: Option<&ViewKey>) -> Option<String> {
     let mut viewer = os.dial(address).unwrap();
     if let Some(key) = key {
@@ -69,8 +69,8 @@ async fn refusal_of(os: &FakeOs, address: SocketAddr, key: Option<&ViewKey>) -> 
     Some(String::from_utf8(reason).unwrap())
 }
 
-/// The key that a screen tells whoever asks; `None` if it keeps it.
-async fn key_told(os: &FakeOs, address: SocketAddr) -> Option<ViewKey> {
+/// The key that a screen reveals on request; `None` if it refuses.
+async fn revealed_key(os: &FakeOs, address: SocketAddr) -> Option<ViewKey> {
     let mut gateway = os.dial(address).unwrap();
     gateway.write_all(KEY_QUESTION).await.unwrap();
     let mut answer = String::new();
@@ -79,23 +79,23 @@ async fn key_told(os: &FakeOs, address: SocketAddr) -> Option<ViewKey> {
 }
 
 #[actix::test]
-async fn a_screen_opens_by_the_key_of_its_session_through_restarts_and_by_no_other() {
-    opens_by_key(false).await;
+async fn a_screen_admits_the_key_of_its_session_across_restarts_and_no_other_key() {
+    admits_by_key(false).await;
 }
 
 #[actix::test]
-async fn a_screen_that_needs_no_key_refuses_that_of_a_session_that_is_over() {
-    opens_by_key(true).await;
+async fn a_screen_that_needs_no_key_refuses_that_of_an_ended_session() {
+    admits_by_key(true).await;
 }
 
-async fn opens_by_key(open: bool) {
+async fn admits_by_key(open: bool) {
     let worker = TestWorker::with(|settings| settings.launch.display.viewers.open = open).await;
     let view = worker.ready(with_vnc()).await;
     let key = view.vnc.as_ref().unwrap().key.clone().unwrap();
     let refusal = async |key: Option<&ViewKey>| refusal_of(&worker.os, server(&view), key).await;
     assert_eq!(refusal(Some(&key)).await, None);
     assert!(refusal(Some(&ViewKey::random())).await.unwrap().contains("over"));
-    assert_eq!(key_told(&worker.os, server(&view)).await, open.then(|| key.clone()));
+    assert_eq!(revealed_key(&worker.os, server(&view)).await, open.then(|| key.clone()));
     let bare = refusal(None).await;
     assert_eq!(bare.is_none(), open, "{bare:?}");
     assert!(bare.is_none_or(|reason| reason.contains("RUNNER_VNC_OPEN_IDS")));
@@ -109,7 +109,7 @@ async fn opens_by_key(open: bool) {
 }
 
 #[actix::test]
-async fn input_of_a_viewer_keeps_a_session_alive_and_mere_watching_does_not() {
+async fn input_of_a_viewer_counts_as_activity_and_watching_does_not() {
     let worker = TestWorker::new().await;
     let request = SessionRequest { idle_ttl: Some(Duration::from_secs(60)), ..with_vnc() };
     let view = worker.ready(request).await;
@@ -127,7 +127,7 @@ async fn input_of_a_viewer_keeps_a_session_alive_and_mere_watching_does_not() {
     worker.until_status(view.spec.id, Status::Dead).await;
     let mut rest = Vec::new();
     soon(viewer.read_to_end(&mut rest)).await.unwrap();
-    assert!(worker.os.dial(server(&view)).is_none(), "the port is given back");
+    assert!(worker.os.dial(server(&view)).is_none(), "the port is closed");
 }
 
 #[actix::test]
@@ -142,13 +142,17 @@ async fn input_counts_for_the_session_that_took_the_browser_from_a_pool() {
 }
 
 #[actix::test]
-async fn viewers_find_the_same_port_after_a_restart() {
+async fn the_port_for_viewers_is_the_same_after_a_restart() {
     let worker = TestWorker::new().await;
     let view = worker.ready(with_vnc()).await;
     let mut first = viewer(&worker.os, server(&view)).await;
     worker.os.kill(worker.os.alive("Xvnc")[0]);
     let restarted = worker.until_restarted(view.spec.id, 1).await;
-    assert_eq!(soon(first.read(&mut [0; 1])).await.unwrap(), 0, "a viewer goes with the screen it watched");
+    assert_eq!(
+        soon(first.read(&mut [0; 1])).await.unwrap(),
+        0,
+        "a viewer is disconnected when its screen ends"
+    );
     let before = view.activity.last_seen();
     let mut second = viewer(&worker.os, server(&restarted)).await;
     tokio::time::sleep(Duration::from_secs(10)).await;
@@ -157,7 +161,7 @@ async fn viewers_find_the_same_port_after_a_restart() {
 }
 
 #[actix::test]
-async fn a_port_that_is_taken_between_the_look_and_the_launch_is_named() {
+async fn an_error_names_a_port_that_was_taken_between_the_check_and_the_launch() {
     let os = FakeOs::new();
     let worker = TestWorker::on(os.clone(), |_| {}).await;
     let holder = crate::process::Os::listen(&os, "127.0.0.1:5900".parse().unwrap()).unwrap();
@@ -169,7 +173,7 @@ async fn a_port_that_is_taken_between_the_look_and_the_launch_is_named() {
 }
 
 #[actix::test]
-async fn viewers_come_in_at_the_address_of_the_settings_and_camofleet_itself_at_one_it_can_call() {
+async fn viewers_connect_to_the_configured_address_and_camofleet_to_one_that_is_reachable() {
     for (bind, own) in [
         ("127.0.0.1", "127.0.0.1:5900"),
         ("10.0.0.7", "10.0.0.7:5900"),
@@ -181,13 +185,13 @@ async fn viewers_come_in_at_the_address_of_the_settings_and_camofleet_itself_at_
         let view = worker.ready(with_vnc()).await;
         assert_eq!(server(&view), own.parse().unwrap());
         assert!(worker.os.dial(SocketAddr::new(bind, 5900)).is_some(), "{bind}");
-        // For the next worker, which stops it again.
+        // The next worker pauses the clock again.
         tokio::time::resume();
     }
 }
 
 #[actix::test]
-async fn connections_that_say_nothing_make_way_for_those_who_come_after_them() {
+async fn silent_connections_are_closed_in_favour_of_later_ones() {
     let worker = TestWorker::new().await;
     let view = worker.ready(with_vnc()).await;
     let address = server(&view);
@@ -200,15 +204,15 @@ async fn connections_that_say_nothing_make_way_for_those_who_come_after_them() {
     }
     let mut honest = viewer(&worker.os, address).await;
     assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
-    assert!(is_closed(&mut silent[0]).await, "the oldest has made way");
-    assert!(!is_closed(&mut silent[599]).await, "the youngest has its time");
+    assert!(is_closed(&mut silent[0]).await, "the oldest is closed");
+    assert!(!is_closed(&mut silent[599]).await, "the newest may still send");
     for viewer in [&mut inside, &mut honest] {
-        assert!(!is_closed(viewer).await, "who is in stays");
+        assert!(!is_closed(viewer).await, "admitted viewers stay connected");
     }
 }
 
 #[actix::test]
-async fn viewers_that_do_not_read_why_they_are_refused_make_way_too() {
+async fn refused_viewers_that_do_not_read_the_reason_are_closed_in_favour_of_later_ones() {
     let worker = TestWorker::with(|settings| settings.launch.display.viewers.open = false).await;
     let view = worker.ready(with_vnc()).await;
     let address = server(&view);
@@ -223,7 +227,7 @@ async fn viewers_that_do_not_read_why_they_are_refused_make_way_too() {
 }
 
 #[actix::test]
-async fn a_viewer_that_asks_for_no_picture_gives_its_place_back() {
+async fn a_viewer_that_requests_no_frames_loses_its_place() {
     let worker = TestWorker::with(|settings| settings.launch.display.viewers.count = 16).await;
     let request = SessionRequest { idle_ttl: Some(Duration::from_secs(3600)), ..with_vnc() };
     let view = worker.ready(request).await;
@@ -236,7 +240,7 @@ async fn a_viewer_that_asks_for_no_picture_gives_its_place_back() {
     let mut idle = Vec::new();
     for _ in 0..14 {
         let mut viewer = viewer(&worker.os, address).await;
-        // What every program says first, and some may say later: which encodings it knows.
+        // SetEncodings, which every program sends first and may send again later.
         viewer.write_all(&[2, 0, 0, 1, 0, 0, 0, 0]).await.unwrap();
         idle.push(viewer);
     }
@@ -245,11 +249,11 @@ async fn a_viewer_that_asks_for_no_picture_gives_its_place_back() {
     idle[0].write_all(&[2, 0, 0, 1, 0, 0, 0, 0]).await.unwrap();
     assert!(refusal().await.is_some());
     tokio::time::sleep(Duration::from_secs(8)).await;
-    assert_eq!(refusal().await, None, "their places are free");
+    assert_eq!(refusal().await, None, "their places were freed");
     for viewer in &mut idle {
         assert!(is_closed(viewer).await);
     }
-    // Nothing changes on the screen, so there is nothing to say.
+    // The screen does not change, so no frames are sent.
     tokio::time::sleep(Duration::from_secs(1800)).await;
     for viewer in [&mut watching, &mut typing] {
         assert!(!is_closed(viewer).await);
@@ -257,13 +261,13 @@ async fn a_viewer_that_asks_for_no_picture_gives_its_place_back() {
 }
 
 #[actix::test]
-async fn a_viewer_that_breaks_off_its_handshake_gives_its_place_back() {
+async fn a_viewer_that_does_not_complete_its_handshake_loses_its_place() {
     let worker = TestWorker::with(|settings| settings.launch.display.viewers.count = 2).await;
     let view = worker.ready(with_vnc()).await;
     let address = server(&view);
     let mut halfway = Vec::new();
-    for said in [&b"RFB 003.008\n"[..], b"RFB 003.008\n\x01"] {
-        halfway.push(stranger(&worker.os, address, said).await);
+    for sent in [&b"RFB 003.008\n"[..], b"RFB 003.008\n\x01"] {
+        halfway.push(stranger(&worker.os, address, sent).await);
     }
     tokio::time::sleep(Duration::from_secs(25)).await;
     assert!(refusal_of(&worker.os, address, None).await.is_some());
