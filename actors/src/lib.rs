@@ -1,23 +1,23 @@
 //! The supervision tree of camofleet.
 //!
 //! ```text
-//! Fleet                       places sessions on workers, knows them all          fleet
-//! ├─ EventBus                 what changed, to whoever listens                    events
+//! Fleet                       places sessions on workers                          fleet
+//! ├─ EventBus                 publishes changes to subscribers                    model::events
 //! ├─ LocalWorker              one host: capacity, slots, views of its sessions    worker
 //! │  ├─ SharedDisplay         the one screen of RUNNER_VNC_LEGACY                 display::shared
 //! │  ├─ Driver × n            one Node process each, hosting Playwright servers   driver
-//! │  ├─ PrewarmPool × 2       finished (Browser [+ Display]) pairs, waiting       prewarm
+//! │  ├─ PrewarmPool × 2       browsers launched in advance, with their displays   launch::prewarm
 //! │  └─ Session × n           INIT → READY → TERMINATING → DEAD, its idle clock   session
 //! │     ├─ Display            one X server with its VNC server                    display
-//! │     ├─ Browser            one Playwright server inside a Driver               browser
+//! │     ├─ Browser            one Playwright server inside a Driver               launch::browser
 //! │     └─ Attachment × n     one attached Playwright client                      session::attachment
-//! └─ Gateway                  admits and drains VNC tunnels                       gateway
-//!    └─ VncTunnel × n         one viewer                                          tunnel
+//! └─ Gateway                  admits and drains VNC tunnels                       views::gateway
+//!    └─ VncTunnel × n         one viewer                                          views::tunnel
 //! ```
 //!
-//! This crate knows no HTTP server, no command line and no environment. The operating system is behind one trait
-//! ([`process::Os`]) with a fake beside it. [`supervision`] is how parents keep children; [`net::relay`] moves the bytes
-//! that never ride in mailboxes.
+//! This crate contains no HTTP server, command line or environment variables. It uses the operating system through one trait
+//! ([`process::Os`]), which has a fake for tests. [`supervision`] restarts children; [`net::relay`] copies the bytes of
+//! connections, which never pass through mailboxes.
 
 pub mod display;
 pub mod driver;
