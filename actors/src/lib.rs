@@ -15,9 +15,9 @@
 //!    └─ VncTunnel × n         one viewer                                          views::tunnel
 //! ```
 //!
-//! This crate contains no HTTP server, command line or environment variables. It uses the operating system through one trait
-//! ([`process::Os`]), which has a fake for tests. [`supervision`] restarts children; [`net::relay`] copies the bytes of
-//! connections, which never pass through mailboxes.
+//! This crate contains no HTTP server, command line or environment variables. It uses the operating system through one
+//! trait ([`process::Os`]), which has a fake for tests. [`supervision`] restarts children; [`net::relay`] copies the
+//! bytes of connections, which never pass through mailboxes.
 
 pub mod display;
 pub mod driver;

@@ -29,8 +29,8 @@ pub(crate) struct Launch {
     pub options: LaunchOptions,
     /// Notified when the browser ends after it was ready.
     pub watcher: Recipient<BrowserEnded>,
-    /// Gets the result once the Playwright server listens or the launch has failed. If the receiver is gone by then, the
-    /// browser is closed.
+    /// Gets the result once the Playwright server listens or the launch has failed. If the receiver is gone by then,
+    /// the browser is closed.
     pub answer: oneshot::Sender<Result<LaunchedBrowser>>,
 }
 
@@ -87,8 +87,8 @@ pub(crate) enum InBrowser {
 #[rtype(result = "()")]
 pub(crate) struct SuspectHang;
 
-/// Ends the process and its browsers; answered when it has ended. The parent removes the driver from its records first, so
-/// that it is not restarted.
+/// Ends the process and its browsers; answered when it has ended. The parent removes the driver from its records first,
+/// so that it is not restarted.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct StopDriver;

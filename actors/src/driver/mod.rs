@@ -1,7 +1,7 @@
 //! The driver actor: one Node process that hosts several Playwright servers.
 //!
-//! Its process exchanges the lines of `protocol`. The actor that requests a launch gets its result, and the watcher named
-//! in the request is notified when the browser ends, also when it ends with the driver.
+//! Its process exchanges the lines of `protocol`. The actor that requests a launch gets its result, and the watcher
+//! named in the request is notified when the browser ends, also when it ends with the driver.
 
 mod handle;
 mod messages;
@@ -37,8 +37,8 @@ pub(crate) const DRIVER_MARK: &str = "CAMOFLEET_DRIVER";
 const LINE_LIMIT: usize = 1 << 20;
 /// The script's name in [`DriverSettings::directory`].
 pub const SCRIPT: &str = "driver.mjs";
-/// How many commands may wait to be written. Node reads its input even while it launches, so this fills only if the driver
-/// has stopped reading; further commands are refused then.
+/// How many commands may wait to be written. Node reads its input even while it launches, so this fills only if the
+/// driver has stopped reading; further commands are refused then.
 const COMMAND_QUEUE: usize = 256;
 /// How long a process may take until it sends `hello`: it has to load Playwright, perhaps on a busy machine.
 const STARTUP_PATIENCE: Duration = Duration::from_secs(60);

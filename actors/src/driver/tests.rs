@@ -21,8 +21,8 @@ impl Handler<ChildExited<DriverId>> for Parent {
     }
 }
 
-/// A driver whose process is a shell script: it answers each `check` with the given commands, in which `$request` is the
-/// request's number, and each `ping` as a real driver does.
+/// A driver whose process is a shell script: it answers each `check` with the given commands, in which `$request` is
+/// the request's number, and each `ping` as a real driver does.
 struct Shell {
     driver: DriverHandle,
     metrics: Metrics,

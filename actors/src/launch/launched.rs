@@ -86,7 +86,8 @@ pub(crate) struct Launched {
 }
 
 impl Launched {
-    /// Assigns the screen to a session: input of viewers counts as activity on this clock, and this key opens the screen.
+    /// Assigns the screen to a session: input of viewers counts as activity on this clock, and this key opens the
+    /// screen.
     pub fn assign_screen(&self, clock: ActivityClock, key: Option<ViewKey>) {
         self.clocks.enter(self.launch, clock, key);
     }
@@ -105,8 +106,8 @@ impl Launched {
         }
     }
 
-    /// Whether its driver, its browser and its display all respond promptly. A warm browser that has hung since it was last
-    /// polled must not be given to a session.
+    /// Whether its driver, its browser and its display all respond promptly. A warm browser that has hung since it was
+    /// last polled must not be given to a session.
     pub async fn responds(&self) -> bool {
         let browser = async { self.browser.send(Answer).await.unwrap_or(false) };
         let display = async {

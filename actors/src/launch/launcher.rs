@@ -1,7 +1,7 @@
 //! Launches browsers, with a display if they have a window.
 //!
-//! Sessions and prewarm pools launch in the same way. The result is a [`Launched`], which can be handed from a pool to a
-//! session.
+//! Sessions and prewarm pools launch in the same way. The result is a [`Launched`], which can be handed from a pool to
+//! a session.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -102,8 +102,8 @@ pub struct LaunchSettings {
 /// The `Retry-After` of a create that is refused because the queue is full: about the duration of one launch.
 const BUSY_RETRY: Duration = Duration::from_secs(3);
 
-/// How much longer than the driver's own timeout this side waits: the driver's error comes first because it includes the
-/// output of the browser.
+/// How much longer than the driver's own timeout this side waits: the driver's error comes first because it includes
+/// the output of the browser.
 const BACKSTOP_MARGIN: Duration = Duration::from_secs(2);
 
 /// Launches browsers for one worker. Clones share the limits.
@@ -263,8 +263,8 @@ impl Launcher {
         }
     }
 
-    /// Launches a browser. If it is cancelled or fails, the parts that were started are closed before this returns. `by` is
-    /// the request that caused it, for the logs.
+    /// Launches a browser. If it is cancelled or fails, the parts that were started are closed before this returns.
+    /// `by` is the request that caused it, for the logs.
     ///
     /// # Errors
     /// [`Error::Cancelled`], [`Error::Busy`], or the reason for the failure.
@@ -410,7 +410,8 @@ impl Launcher {
         Ok(Launched { launch, browser, display, driver, slot, endpoint, version, loss, clocks, camera })
     }
 
-    /// The browser's executable. Unless `file:` pages are allowed, it is that of an installation that blocks them, if possible.
+    /// The browser's executable. Unless `file:` pages are allowed, it is that of an installation that blocks them, if
+    /// possible.
     fn executable(&self) -> PathBuf {
         let Engine { kind, executable, .. } = &self.settings.engine;
         if self.settings.file_pages || *kind != EngineKind::Firefox {
@@ -432,7 +433,8 @@ impl Launcher {
         let mut env: BTreeMap<String, String> = self.settings.env.iter().cloned().collect();
         env.extend([self.run_dir.mark(), seat.driver.mark.clone()]);
         env.insert("HOME".to_owned(), home.display().to_string());
-        // Crashes are detected by the end of the process; the crash reporter would be one more process for each browser.
+        // Crashes are detected by the end of the process; the crash reporter would be one more process for each
+        // browser.
         env.insert("MOZ_CRASHREPORTER_DISABLE".to_owned(), "1".to_owned());
         if let Some(place) = place {
             env.insert("DISPLAY".to_owned(), format!(":{}", place.display));

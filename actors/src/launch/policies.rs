@@ -1,9 +1,9 @@
 //! Firefox policies that apply to the browsers of this camofleet only.
 //!
-//! Firefox reads policies from `/etc/firefox/policies` or from the directory `distribution` beside its executable. Both also
-//! apply to browsers that camofleet did not start. So camofleet's browsers run from an installation of their own in the run
-//! directory: symbolic links to the files of the real one, and a copy of the executable (half a megabyte), because Firefox
-//! locates its other files relative to it.
+//! Firefox reads policies from `/etc/firefox/policies` or from the directory `distribution` beside its executable. Both
+//! also apply to browsers that camofleet did not start. So camofleet's browsers run from an installation of their own
+//! in the run directory: symbolic links to the files of the real one, and a copy of the executable (half a megabyte),
+//! because Firefox locates its other files relative to it.
 
 use std::fs;
 use std::io::{self, Read};

@@ -71,8 +71,8 @@ pub(crate) struct ClosePool;
 /// Delays after failed launches; the cause may be temporary.
 const RETRY: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
 
-/// Within this window the replacement of dead warm browsers is delayed ever longer, so that browsers that die as soon as
-/// they are ready are not launched in a tight loop.
+/// Within this window the replacement of dead warm browsers is delayed ever longer, so that browsers that die as soon
+/// as they are ready are not launched in a tight loop.
 const DEATHS: Intensity = Intensity { limit: 8, within: Duration::from_secs(60) };
 
 /// Keeps a number of browsers ready for future sessions.

@@ -27,8 +27,8 @@ impl Line {
 
 /// A decoder that splits bytes into lines and buffers no more than the limit of each.
 ///
-/// It never returns an error: `FramedRead` stops reading after one, and a process whose output is not read blocks as soon
-/// as its pipe is full.
+/// It never returns an error: `FramedRead` stops reading after one, and a process whose output is not read blocks as
+/// soon as its pipe is full.
 #[derive(Debug)]
 pub(crate) struct Lines {
     limit: usize,

@@ -39,8 +39,8 @@ impl OwnChildren {
     }
 }
 
-/// Makes this process the parent of its orphaned descendants, and starts the task that reaps them. Must be called on the
-/// thread that spawns, so that no direct child is mistaken for an orphan before it is registered.
+/// Makes this process the parent of its orphaned descendants, and starts the task that reaps them. Must be called on
+/// the thread that spawns, so that no direct child is mistaken for an orphan before it is registered.
 ///
 /// # Errors
 /// The kernel does not support subreapers, or signals can't be received.

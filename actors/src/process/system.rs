@@ -29,8 +29,8 @@ use super::{
 /// The soft limit on open files that this process was started with; set when it is raised.
 static INHERITED_OPEN_FILES: OnceLock<u64> = OnceLock::new();
 
-/// Raises this process' soft limit on open files to the hard one: each client, viewer and session uses several files, and
-/// the usual limit of 1024 exists only for programs that use select(2). Programs that [`SystemOs`] spawns keep the
+/// Raises this process' soft limit on open files to the hard one: each client, viewer and session uses several files,
+/// and the usual limit of 1024 exists only for programs that use select(2). Programs that [`SystemOs`] spawns keep the
 /// original limit.
 ///
 /// # Errors
@@ -51,8 +51,8 @@ const QUEUE_FULL_RETRY: Duration = Duration::from_millis(5);
 
 /// Linux.
 ///
-/// Programs must be spawned from a thread that is_alive as long as camofleet: the kernel sends the parent-death signal when
-/// the spawning thread ends, not the process.
+/// Programs must be spawned from a thread that lives as long as camofleet: the kernel sends the parent-death signal
+/// when the spawning thread ends, not the process.
 #[derive(Debug, Default, Clone)]
 pub struct SystemOs {
     own_children: OwnChildren,
@@ -245,8 +245,9 @@ impl Os for SystemOs {
             return;
         }
         let (lock, socket) = display_files(display);
-        // Another server may use the display by now. Then the socket is another file, or accepts connections, and the lock
-        // file (which servers started with `-displayfd` don't write) names another process, or one that is running.
+        // Another server may use the display by now. Then the socket is another file, or accepts connections, and the
+        // lock file (which servers started with `-displayfd` don't write) names another process, or one that is
+        // running.
         let stale = [
             (&socket, made.is_some() && own_socket(&socket) == made && !answers(&socket)),
             (&lock, is_own_file(&lock) && lock_owner(&lock) == Some(server.pid) && !has_process(server.pid)),
@@ -367,8 +368,8 @@ fn read_stat(pid: u32) -> Option<String> {
     fs::read_to_string(format!("/proc/{pid}/stat")).ok()
 }
 
-/// When the process started: field 22 of `/proc/<pid>/stat`. The name in parentheses may contain anything; the field after
-/// it is number 3.
+/// When the process started: field 22 of `/proc/<pid>/stat`. The name in parentheses may contain anything; the field
+/// after it is number 3.
 fn started_at(stat: &str) -> Option<u64> {
     stat.rsplit_once(") ")?.1.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
 }
@@ -394,8 +395,8 @@ fn display_files(display: u16) -> (PathBuf, PathBuf) {
     (format!("/tmp/.X{display}-lock").into(), format!("/tmp/.X11-unix/X{display}").into())
 }
 
-/// Whether a process is running, by its `/proc/<pid>/stat` (proc(5)). It is not if SIGKILL is pending, it is exiting, or it
-/// is a zombie.
+/// Whether a process is running, by its `/proc/<pid>/stat` (proc(5)). It is not if SIGKILL is pending, it is exiting,
+/// or it is a zombie.
 fn is_alive(stat: &str) -> bool {
     const EXITING: u64 = 0x4;
     const SIGKILL_PENDING: u64 = 1 << 8;
@@ -414,8 +415,8 @@ fn lock_owner(lock: &Path) -> Option<u32> {
     fs::read_to_string(lock).ok()?.trim().parse().ok()
 }
 
-/// Whether an X server listens at this path, or at the same name in Linux' abstract namespace, which servers also use. A
-/// server that is too busy or that denies access counts as listening. Does not block.
+/// Whether an X server listens at this path, or at the same name in Linux' abstract namespace, which servers also use.
+/// A server that is too busy or that denies access counts as listening. Does not block.
 fn answers(socket: &Path) -> bool {
     let abstract_name = UnixAddr::new_abstract(socket.as_os_str().as_encoded_bytes());
     [UnixAddr::new(socket), abstract_name].into_iter().flatten().any(|address| {

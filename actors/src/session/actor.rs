@@ -1,4 +1,5 @@
-//! The session actor: launches its browser and display, watches them and the idle time, and closes everything at the end.
+//! The session actor: launches its browser and display, watches them and the idle time, and closes everything at the
+//! end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -315,7 +316,8 @@ impl Session {
         ctx.stop();
     }
 
-    /// Ends the session if the client that requested it disconnects before the response, because nobody else knows its id.
+    /// Ends the session if the client that requested it disconnects before the response, because nobody else knows its
+    /// id.
     fn watch_claimant(&mut self, claimant: Claimant, ctx: &mut Context<Self>) {
         ctx.spawn(claimant.left().into_actor(self).map(|left, this, ctx| {
             if left {

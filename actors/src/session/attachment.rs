@@ -1,8 +1,8 @@
 //! The attachment actor: one Playwright client, from its admission to its end.
 //!
-//! The session admits a client by issuing a ticket. The HTTP handler that has the client's connection dials the browser with
-//! it and starts the attachment, which relays between the two connections. The session is notified only of its start and
-//! end.
+//! The session admits a client by issuing a ticket. The HTTP handler that has the client's connection dials the browser
+//! with it and starts the attachment, which relays between the two connections. The session is notified only of its
+//! start and end.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -77,8 +77,8 @@ const FORWARDED_PREFIX: &str = "x-playwright-";
 pub struct UpstreamConnection(Dialled);
 
 impl AttachmentTicket {
-    /// Connects to the upstream and forwards those of the client's `headers` that Playwright's server needs: it compares the
-    /// Playwright version in the `User-Agent`. `playwright` is the server's version, for the error.
+    /// Connects to the upstream and forwards those of the client's `headers` that Playwright's server needs: it
+    /// compares the Playwright version in the `User-Agent`. `playwright` is the server's version, for the error.
     ///
     /// # Errors
     /// [`Error::PlaywrightMismatch`], [`Error::Refused`], [`Error::UpstreamUnreachable`], [`Error::UpstreamTimedOut`].

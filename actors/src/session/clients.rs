@@ -15,12 +15,12 @@ use crate::model::error::{Error, Result};
 use crate::model::events::Change;
 use crate::supervision::{ChildExited, Lifeline};
 
-/// How long closing contexts may take, and therefore how long a client that attaches meanwhile waits. A page can delay its
-/// browser for a while, but a browser that needs longer than this hangs.
+/// How long closing contexts may take, and therefore how long a client that attaches meanwhile waits. A page can delay
+/// its browser for a while, but a browser that needs longer than this hangs.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many clients a session may have at once. Each uses memory of the driver, which other sessions share; scripts need
-/// only a few.
+/// How many clients a session may have at once. Each uses memory of the driver, which other sessions share; scripts
+/// need only a few.
 const MAX_CLIENTS: usize = 64;
 
 /// A client that was admitted.
@@ -33,7 +33,8 @@ pub(super) struct Client {
 enum ClientAttachment {
     /// The client is being connected to the browser.
     Connecting,
-    /// The browser ended while the client was being connected: the client is closed with this reason once it is connected.
+    /// The browser ended while the client was being connected: the client is closed with this reason once it is
+    /// connected.
     CloseOnConnect(String),
     /// Connected; closed by sending it the message.
     Connected(Recipient<CloseAttachment>),

@@ -10,8 +10,8 @@ use crate::process::Os;
 
 /// How often to check whether a session may have exceeded its limit.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
-/// How long a measurement is valid while the use of the whole file system hardly grows: something else may shrink as fast
-/// as this session grows.
+/// How long a measurement is valid while the use of the whole file system hardly grows: something else may shrink as
+/// fast as this session grows.
 const MEASURE_EVERY: Duration = Duration::from_secs(10);
 
 /// The last measurement.
@@ -34,8 +34,8 @@ impl Measured {
 
 /// Waits until the files in a directory use more than `limit` bytes; returns how many they use.
 ///
-/// It is cheap: one statvfs(3) a second, and a walk through some hundred files only if that can't rule out that the limit
-/// was exceeded, or every ten seconds.
+/// It is cheap: one statvfs(3) a second, and a walk through some hundred files only if that can't rule out that the
+/// limit was exceeded, or every ten seconds.
 pub(super) async fn wait_until_over_limit(os: Arc<dyn Os>, directory: PathBuf, limit: u64) -> u64 {
     let mut last: Option<Measured> = None;
     loop {

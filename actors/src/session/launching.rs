@@ -101,8 +101,8 @@ impl Session {
         self.open_start_url(by, ctx);
     }
 
-    /// Ends the session when the files of this launch exceed the limit. It is not restarted, as the same page would fill the
-    /// disk again.
+    /// Ends the session when the files of this launch exceed the limit. It is not restarted, as the same page would
+    /// fill the disk again.
     fn watch_disk(&mut self, ctx: &mut Context<Self>) {
         let (Some(limit), Some(launched)) = (self.launcher.settings.disk_limit, self.life.ready()) else {
             return;

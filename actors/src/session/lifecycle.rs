@@ -169,9 +169,9 @@ mod tests {
     use super::*;
 
     type Life = Lifecycle<(), (), ()>;
-    type Move = fn(&mut Life) -> Result<(), IllegalTransition>;
+    type Transition = fn(&mut Life) -> Result<(), IllegalTransition>;
 
-    const MOVES: [(&str, Move, &[Status], Status); 4] = [
+    const TRANSITIONS: [(&str, Transition, &[Status], Status); 4] = [
         ("launched", |life| life.launched(()), &[Status::Init], Status::Ready),
         ("restart", |life| life.restart(()).map(drop), &[Status::Init, Status::Ready], Status::Init),
         (
@@ -193,8 +193,8 @@ mod tests {
     }
 
     #[test]
-    fn every_move_is_allowed_from_its_states_and_refused_from_all_others() {
-        for (name, make, allowed, to) in MOVES {
+    fn every_transition_is_allowed_from_its_states_and_refused_from_all_others() {
+        for (name, make, allowed, to) in TRANSITIONS {
             for from in Status::ALL {
                 let mut life = at(from);
                 let expected =

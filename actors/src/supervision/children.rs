@@ -78,8 +78,8 @@ impl<K: Eq + Hash + Clone + Send + std::fmt::Debug + 'static, H> Children<K, H> 
         self.records.insert(key, Record { spec, window, generation: 0, handle: Some(handle) });
     }
 
-    /// Records the handle of a child that was built after [`Verdict::Restart`]. Returns false, and records nothing, if the
-    /// child was removed meanwhile or has a later generation.
+    /// Records the handle of a child that was built after [`Verdict::Restart`]. Returns false, and records nothing, if
+    /// the child was removed meanwhile or has a later generation.
     #[must_use]
     pub fn restarted(&mut self, key: &K, generation: Generation, handle: H) -> bool {
         match self.records.get_mut(key) {

@@ -59,8 +59,8 @@ pub struct ChildExited<K: Send + 'static> {
 
 /// Owned by a child; when it is dropped with the child it notifies the parent of the end.
 ///
-/// When an actor panics, it is dropped during unwinding and `Actor::stopped` is not called. Only the drop happens in every
-/// case, so the notification is sent from there.
+/// When an actor panics, it is dropped during unwinding and `Actor::stopped` is not called. Only the drop happens in
+/// every case, so the notification is sent from there.
 #[derive(Debug)]
 pub struct Lifeline<K: Clone + Send + 'static> {
     parent: Option<Recipient<ChildExited<K>>>,

@@ -46,8 +46,8 @@ impl RestartWindow {
     }
 }
 
-/// The delay before a restart: it doubles with each attempt, up to a limit. Jitter shortens it by up to a quarter, so that
-/// children that died together are not restarted together.
+/// The delay before a restart: it doubles with each attempt, up to a limit. Jitter shortens it by up to a quarter, so
+/// that children that died together are not restarted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
     /// Before the second attempt; the first is immediate.

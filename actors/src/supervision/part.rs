@@ -98,8 +98,8 @@ impl Drop for PartBond {
     }
 }
 
-/// Checks that the part's process is running, in case its end was not reported or is reported late. If it has ended, the
-/// part is reported as lost.
+/// Checks that the part's process is running, in case its end was not reported or is reported late. If it has ended,
+/// the part is reported as lost.
 #[derive(Message, Clone, Copy)]
 #[rtype(result = "()")]
 pub(crate) struct CheckAlive;

@@ -22,8 +22,8 @@ pub enum Beat {
     Silent,
 }
 
-/// Tracks the answers of one polled process. It counts ticks instead of reading the clock, so that nothing counts as hung
-/// after the machine or camofleet itself was suspended.
+/// Tracks the answers of one polled process. It counts ticks instead of reading the clock, so that nothing counts as
+/// hung after the machine or camofleet itself was suspended.
 #[derive(Debug)]
 pub struct Pulse {
     settings: PulseSettings,

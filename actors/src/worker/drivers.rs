@@ -55,8 +55,8 @@ impl DriverPool {
         false
     }
 
-    /// The id of a driver to start; `None` if one is starting already. Drivers that do not respond don't count, as they may
-    /// be killed.
+    /// The id of a driver to start; `None` if one is starting already. Drivers that do not respond don't count, as they
+    /// may be killed.
     pub fn next_id(&mut self) -> Option<DriverId> {
         let started = self.iter().filter(|driver| driver.versions.borrow().is_some()).count();
         if started < self.children.len() {

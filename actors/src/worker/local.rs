@@ -73,8 +73,8 @@ pub struct WorkerSettings {
     pub diagnostics: DiagnosticsSettings,
 }
 
-/// Drivers, pools and the shared screen are restarted at once, then with growing delays. The delays of eight restarts add up
-/// to half a minute, so a child that keeps failing makes the worker fail within a minute.
+/// Drivers, pools and the shared screen are restarted at once, then with growing delays. The delays of eight restarts
+/// add up to half a minute, so a child that keeps failing makes the worker fail within a minute.
 const INFRASTRUCTURE: ChildSpec = ChildSpec {
     policy: RestartPolicy::Always,
     intensity: Intensity { limit: 8, within: Duration::from_secs(60) },
@@ -253,8 +253,8 @@ impl LocalWorker {
         }
     }
 
-    /// Starts another driver unless one is starting already. Launches wait for a place, so a driver that fails to start does
-    /// not fail them.
+    /// Starts another driver unless one is starting already. Launches wait for a place, so a driver that fails to start
+    /// does not fail them.
     fn start_driver_if_needed(&mut self, ctx: &mut Context<Self>) {
         if let Some(id) = self.drivers.next_id() {
             start_child(self, id, INFRASTRUCTURE, ctx);
@@ -325,8 +325,8 @@ fn publish_changes<T: 'static>(watched: watch::Receiver<T>, ctx: &mut Context<Lo
     }));
 }
 
-/// Notifies the worker of a change of a watched value: whether a driver is up and responds, how many display slots are free,
-/// or whether the shared screen is up.
+/// Notifies the worker of a change of a watched value: whether a driver is up and responds, how many display slots are
+/// free, or whether the shared screen is up.
 struct PartChanged;
 
 impl StreamHandler<PartChanged> for LocalWorker {

@@ -92,8 +92,8 @@ pub struct AttachClient {
     pub by: RequestId,
 }
 
-/// Takes a screenshot of a session's screen; answered with a JPEG. It does not count as activity. All requests for the same
-/// screen within a second share one reading of it.
+/// Takes a screenshot of a session's screen; answered with a JPEG. It does not count as activity. All requests for the
+/// same screen within a second share one reading of it.
 #[derive(Message)]
 #[rtype(result = "Result<Bytes>")]
 pub struct TakeScreenshot {
@@ -105,7 +105,8 @@ pub struct TakeScreenshot {
     pub by: RequestId,
 }
 
-/// Makes the worker refuse new sessions, or accept them again; running sessions continue. Answered when it is in effect.
+/// Makes the worker refuse new sessions, or accept them again; running sessions continue. Answered when it is in
+/// effect.
 #[derive(Message)]
 #[rtype(result = "Result<()>")]
 pub struct Drain {

@@ -12,7 +12,9 @@ use crate::model::session::{Ending, SessionView};
 /// All session views of one worker. Pure.
 #[derive(Debug, Default)]
 pub(super) struct Views {
+    /// The live sessions by their numbers.
     live: BTreeMap<u64, Arc<SessionView>>,
+    /// The number of each live session, in the order of their creation.
     numbers: HashMap<SessionId, u64>,
     last_number: u64,
     ended: VecDeque<Arc<SessionView>>,
@@ -47,7 +49,8 @@ impl Views {
         self.live.insert(number, view);
     }
 
-    /// Ends a session whose actor stopped without publishing its end; returns its last view. `None` if the end was published.
+    /// Ends a session whose actor stopped without publishing its end; returns its last view. `None` if the end was
+    /// published.
     pub fn end_abruptly(&mut self, id: SessionId, detail: &str) -> Option<Arc<SessionView>> {
         let view = self.numbers.get(&id).and_then(|number| self.live.get(number))?;
         let ending = view.ending.clone().unwrap_or_else(|| Ending {

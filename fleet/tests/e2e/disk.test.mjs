@@ -46,7 +46,7 @@ const address = (page) => `http://127.0.0.1:${site.address().port}${page}`;
 async function ends(session) {
   const ended = await server.ended(session, 15_000);
   assert.equal(ended.end_reason, 'disk_full');
-  assert.match(ended.end_detail, new RegExp(`its files take \\d+ MB of the disk, more than RUNNER_SESSION_DISK_MB \\(${LIMIT_MB}\\)`));
+  assert.match(ended.end_detail, new RegExp(`its files use \\d+ MB of the disk, more than RUNNER_SESSION_DISK_MB \\(${LIMIT_MB}\\)`));
 }
 
 test('downloads and blobs of a start URL end their sessions', async () => {

@@ -92,7 +92,7 @@ test('a drain that reaches its limit ends the sessions with a reason, and succee
   await left;
   const ended = (await fresh.sessions({ ended: true })).find(({ id }) => id === session.id);
   assert.equal(ended.end_reason, 'shutdown');
-  assert.match(ended.end_detail, /taken out of service/);
+  assert.match(ended.end_detail, /being drained/);
   assert.equal((await control.request('DELETE', '/workers/fresh/drain')).status, 200);
 });
 

@@ -217,8 +217,8 @@ async fn a_delete_during_a_crash_ends_the_session() {
     assert_eq!(worker.view(id).status, Status::Dead);
 }
 
-/// Suspends all processes of a program: sessions follow their `on_crash` within half a minute, and the hung processes are
-/// killed.
+/// Suspends all processes of a program: sessions follow their `on_crash` within half a minute, and the hung processes
+/// are killed.
 async fn hang(program: &str, detail: &str) {
     let worker = TestWorker::new().await;
     let restarted = worker.ready(with_vnc()).await.spec.id;
