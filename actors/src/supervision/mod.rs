@@ -4,7 +4,7 @@
 //! Here the parent decides. Each child owns a [`Lifeline`] that reports its end as [`ChildExited`], whether it stopped,
 //! failed or panicked. The parent keeps its children in [`Children`], which returns a [`Verdict`]; [`Intensity`] and
 //! [`Backoff`] limit how often and how soon a child is restarted. Beyond that limit the parent fails in turn.
-//! [`supervise`] does this for every parent that is a [`Supervisor`].
+//! `supervise` does this for every parent that is a `Supervisor`.
 
 mod children;
 mod exit;
