@@ -159,7 +159,7 @@ settings! {
         diagnostics_timeout: Duration = required(
             "RUNNER_DIAGNOSTICS_TIMEOUT_SECONDS", "8", seconds(0.1, 300.0),
         ),
-        /// Where the profiles and sockets of running sessions are kept; unset: camofleet-<user id> in the temporary
+        /// Where the profiles and sockets of running sessions are kept; unset: camofleet-{user id} in the temporary
         /// directory.
         run_dir: Option<PathBuf> = optional("RUNNER_RUN_DIR", PATH),
         /// Environment variables that drivers, browsers and displays inherit besides the few that they always do;
