@@ -138,10 +138,7 @@ close() {
 run_frontend() { run frontend npm --prefix frontend test; }
 run_deploy() { run deploy deploy/tests/run; }
 run_tolerant() { run e2e fleet/tests/e2e/run tolerant; }
-run_driver_and_api() {
-  run driver npm --prefix actors/driver test
-  run api fleet/tests/api/run
-}
+run_api() { run api fleet/tests/api/run; }
 
 # Builds what the chosen suites test.
 build() {
@@ -166,8 +163,10 @@ fi
 lane run_deploy
 run rust cargo test --locked --workspace --no-fail-fast
 join_lanes || true
-# These suites with real browsers can run in parallel. The last one has tight limits of time and memory, so it runs alone.
-lane run_driver_and_api
+# Of the suites with real browsers these two can run in parallel. The others have tight limits of time and memory, so each
+# runs alone.
+run driver npm --prefix actors/driver test
+lane run_api
 lane run_tolerant
 join_lanes || true
 run e2e-exacting fleet/tests/e2e/run exacting
