@@ -271,7 +271,7 @@ impl Handler<PlaceSession> for Fleet {
             let started = Instant::now();
             let mut refusal = Error::NoWorkers;
             for worker in candidates? {
-                if place.claimant.has_left() {
+                if place.claimant.is_abandoned() {
                     return Err(Error::Cancelled);
                 }
                 let create = CreateSession {

@@ -5,7 +5,7 @@
 
 use tokio::sync::watch;
 
-/// Held by the caller while it waits for the result. Dropped before [`Self::take`], it signals that the caller is gone.
+/// Held by the caller while it waits for the result. Dropped before [`Self::accept`], it signals that the caller is gone.
 #[derive(Debug)]
 pub struct Claim(watch::Sender<bool>);
 
@@ -16,38 +16,38 @@ pub struct Claimant(watch::Receiver<bool>);
 impl Claim {
     /// A connected pair.
     pub fn new() -> (Self, Claimant) {
-        let (taken, seen) = watch::channel(false);
-        (Self(taken), Claimant(seen))
+        let (accepted, watched) = watch::channel(false);
+        (Self(accepted), Claimant(watched))
     }
 
     /// Records that the caller has received the result and owns it from now on.
-    pub fn take(self) {
+    pub fn accept(self) {
         self.0.send_replace(true);
     }
 }
 
 impl Claimant {
-    /// A claimant whose caller never leaves: for requests that can't be cancelled.
-    pub fn certain() -> Self {
+    /// For requests that can't be abandoned.
+    pub fn uncancellable() -> Self {
         let (claim, claimant) = Claim::new();
-        claim.take();
+        claim.accept();
         claimant
     }
 
-    /// Whether the caller is gone.
-    pub fn has_left(&self) -> bool {
+    /// Whether the caller disconnected before it received the result.
+    pub fn is_abandoned(&self) -> bool {
         // A watch channel keeps its last value after the sender is gone.
         self.0.has_changed().is_err() && !*self.0.borrow()
     }
 
-    /// Resolves with false once the caller has received the result, or with true once it is gone.
-    pub async fn left(mut self) -> bool {
-        self.0.wait_for(|taken| *taken).await.is_err()
+    /// Resolves with false once the caller has received the result, or with true once it has disconnected.
+    pub async fn abandoned(mut self) -> bool {
+        self.0.wait_for(|accepted| *accepted).await.is_err()
     }
 
-    /// Resolves once the caller is gone; never if it receives the result.
-    pub async fn leaves(self) {
-        if !self.left().await {
+    /// Resolves once the caller has disconnected; never if it receives the result.
+    pub async fn until_abandoned(self) {
+        if !self.abandoned().await {
             std::future::pending::<()>().await;
         }
     }
@@ -58,15 +58,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn dropping_a_claim_signals_a_caller_that_left_and_taking_it_does_not() {
+    async fn dropping_a_claim_abandons_the_request_and_accepting_the_result_does_not() {
         let (claim, claimant) = Claim::new();
-        assert!(!claimant.has_left());
-        let (left, ()) = tokio::join!(claimant.clone().left(), async { drop(claim) });
-        assert!(left && claimant.has_left());
+        assert!(!claimant.is_abandoned());
+        let (abandoned, ()) = tokio::join!(claimant.clone().abandoned(), async { drop(claim) });
+        assert!(abandoned && claimant.is_abandoned());
 
         let (claim, claimant) = Claim::new();
-        claim.take();
-        assert!(!claimant.has_left() && !claimant.left().await);
-        assert!(!Claimant::certain().has_left());
+        claim.accept();
+        assert!(!claimant.is_abandoned() && !claimant.abandoned().await);
+        assert!(!Claimant::uncancellable().is_abandoned());
     }
 }

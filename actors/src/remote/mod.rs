@@ -228,8 +228,8 @@ impl RemoteWorker {
         claimant: Claimant,
         ctx: &mut Context<Self>,
     ) {
-        ctx.spawn(claimant.left().into_actor(self).map(move |left, _, ctx| {
-            if left {
+        ctx.spawn(claimant.abandoned().into_actor(self).map(move |abandoned, _, ctx| {
+            if abandoned {
                 // Bounded: one message for each create.
                 ctx.notify(DeleteSession { id, by });
             }
@@ -292,7 +292,7 @@ impl Handler<CreateSession> for RemoteWorker {
         let created = async move {
             let cancelled = async {
                 match notices_cancel {
-                    true => waiting.leaves().await,
+                    true => waiting.until_abandoned().await,
                     false => std::future::pending().await,
                 }
             };

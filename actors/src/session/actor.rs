@@ -319,8 +319,8 @@ impl Session {
     /// Ends the session if the client that requested it disconnects before the response, because nobody else knows its
     /// id.
     fn watch_claimant(&mut self, claimant: Claimant, ctx: &mut Context<Self>) {
-        ctx.spawn(claimant.left().into_actor(self).map(|left, this, ctx| {
-            if left {
+        ctx.spawn(claimant.abandoned().into_actor(self).map(|abandoned, this, ctx| {
+            if abandoned {
                 let detail = "the client that requested it disconnected before the response".to_owned();
                 this.terminate(EndReason::Abandoned, detail, ctx);
             }

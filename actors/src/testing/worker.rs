@@ -194,7 +194,7 @@ impl TestWorker {
         self.handle
             .ask(
                 &self.handle.create,
-                CreateSession { request, by: RequestId::random(), claimant: Claimant::certain() },
+                CreateSession { request, by: RequestId::random(), claimant: Claimant::uncancellable() },
             )
             .await
     }
@@ -215,7 +215,7 @@ impl TestWorker {
             handle
                 .ask(
                     &handle.create,
-                    CreateSession { request, by: RequestId::random(), claimant: Claimant::certain() },
+                    CreateSession { request, by: RequestId::random(), claimant: Claimant::uncancellable() },
                 )
                 .await
         });

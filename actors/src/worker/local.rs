@@ -373,7 +373,7 @@ impl Handler<CreateSession> for LocalWorker {
         let limit = self.settings.max_sessions;
         let refusal = match &self.settings.launch.display.tools {
             // The client disconnected while the message was in the mailbox.
-            _ if claimant.has_left() => Some(Error::Cancelled),
+            _ if claimant.is_abandoned() => Some(Error::Cancelled),
             _ if self.draining => Some(Error::Draining),
             Err(remedy) if request.vnc => Some(Error::NoVncTooling { remedy: remedy.clone() }),
             _ if self.sessions.len() >= limit => Some(Error::AtCapacity { limit, retry_after: RETRY_AFTER }),

@@ -100,7 +100,7 @@ pub(super) async fn create(
     let (claim, claimant) = Claim::new();
     let place = PlaceSession { request: session, worker, by: by.into_inner(), claimant };
     let placed = state.place.send(place).await.unwrap_or(Err(Error::Draining))?;
-    claim.take();
+    claim.accept();
     Ok(HttpResponse::Created().json(presenter.session(&placed.worker, &placed.view, false)))
 }
 

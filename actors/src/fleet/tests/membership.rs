@@ -104,7 +104,7 @@ impl FoundFleet {
             request: headless(),
             worker,
             by: camofleet_api::ids::RequestId::random(),
-            claimant: crate::model::claim::Claimant::certain(),
+            claimant: crate::model::claim::Claimant::uncancellable(),
         };
         self.fleet.send(place).await.unwrap()
     }

@@ -96,7 +96,7 @@ fn place(request: SessionRequest, worker: Option<&str>) -> PlaceSession {
         request,
         worker: worker.map(str::to_owned),
         by: camofleet_api::ids::RequestId::random(),
-        claimant: crate::model::claim::Claimant::certain(),
+        claimant: crate::model::claim::Claimant::uncancellable(),
     }
 }
 

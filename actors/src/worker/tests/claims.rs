@@ -61,7 +61,7 @@ async fn a_ready_session_ends_unless_its_client_received_it() {
     let worker = TestWorker::new().await;
     let (claim, created) = begin(&worker, headless());
     let taken = created.await.unwrap().spec.id;
-    claim.take();
+    claim.accept();
     let (claim, created) = begin(&worker, headless());
     let unclaimed = created.await.unwrap().spec.id;
     drop(claim);
@@ -139,7 +139,7 @@ async fn a_place_in_the_queue_times_out_and_is_freed_when_its_client_disconnects
     assert!(start.elapsed() <= Duration::from_millis(10_100), "{:?}", start.elapsed());
     refusal(hanging.await.unwrap());
     // The queue has room again.
-    let claimant = Claimant::certain();
+    let claimant = Claimant::uncancellable();
     let create = CreateSession { request: headless(), by: RequestId::random(), claimant };
     worker.handle.ask(&worker.handle.create, create).await.unwrap();
 }

@@ -65,7 +65,7 @@ async fn the_death_of_a_warm_browser_while_it_is_handed_over_is_detected() {
                         crate::worker::CreateSession {
                             request: headless(),
                             by: camofleet_api::ids::RequestId::random(),
-                            claimant: crate::model::claim::Claimant::certain(),
+                            claimant: crate::model::claim::Claimant::uncancellable(),
                         },
                     )
                     .await
