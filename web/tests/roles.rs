@@ -146,10 +146,7 @@ async fn errors_of_other_machines_reach_the_caller_unchanged() {
     let path = format!("/sessions/east/{}/ws", session["id"].as_str().unwrap());
     let (status, body) = chain.control.refused_handshake(&path).await;
     assert_eq!((status, &body["code"]), (StatusCode::BAD_GATEWAY, &json!("upstream_unreachable")));
-    assert!(
-        body["detail"].as_str().unwrap().starts_with("the browser did not take the connection"),
-        "{body}"
-    );
+    assert!(body["detail"].as_str().unwrap().starts_with("could not connect to the browser"), "{body}");
     chain.stop().await;
 }
 

@@ -1,6 +1,5 @@
 //! The display actor: one X server with its VNC server, on one slot.
 
-mod camera;
 mod framebuffer;
 mod keyboard;
 mod parts;
@@ -8,6 +7,7 @@ mod password;
 mod picture;
 mod pulse;
 mod screen;
+mod screenshots;
 mod shared;
 mod tools;
 mod viewers;
@@ -21,8 +21,8 @@ use actix::prelude::*;
 use camofleet_api::view::ViewLinks;
 use tokio_util::sync::CancellationToken;
 
-use self::camera::Line;
 use self::screen::{RunningScreen, ScreenRequest};
+use self::screenshots::ScreenshotRequests;
 use crate::host::rundir::{LaunchDir, RunDir};
 use crate::host::slots::SlotLease;
 use crate::metrics::Metrics;
@@ -31,46 +31,46 @@ use crate::model::links::LinkBases;
 use crate::model::session::VncView;
 use crate::process::Os;
 use crate::supervision::PulseSettings;
-use crate::supervision::part::{Adopt, Answer, CheckAlive, LaunchPart, PartBond};
+use crate::supervision::part::{Adopt, CheckAlive, CheckResponds, LaunchPart, PartBond};
 
-pub(crate) use camera::Camera;
 pub use password::VncPassword;
 #[cfg(test)]
 pub(crate) use picture::tests::size_of_jpeg;
 pub(crate) use screen::{authority_file, finish_later};
+pub(crate) use screenshots::Screenshotter;
 pub use shared::SharedDisplaySettings;
 pub(crate) use shared::{
     CloseSharedDisplay, SharedDisplay, SharedDisplayKey, SharedDisplayParts, SharedScreen,
 };
 pub use tools::{DisplayTools, Geometry, VncBackend};
 pub use viewers::ViewerLimits;
-pub(crate) use viewers::{KEY_QUESTION, ScreenSessions, key_preamble};
+pub(crate) use viewers::{KEY_REQUEST, ScreenSessions, key_preamble};
 
 /// How displays are started.
 #[derive(Debug, Clone)]
 pub struct DisplaySettings {
-    /// Which programs do it; `None` where they are missing, with the reason and remedy.
+    /// The programs; if they are missing, the reason and the remedy.
     pub tools: std::result::Result<DisplayTools, String>,
     /// Size and depth of the screen.
     pub geometry: Geometry,
-    /// Where viewers come in.
+    /// The address that viewers connect to.
     pub bind: IpAddr,
     /// What viewers may do.
     pub viewers: ViewerLimits,
-    /// One screen for all, instead of one for each.
+    /// One screen for all sessions, instead of one for each.
     pub shared: Option<SharedDisplaySettings>,
     /// How long the programs may take until they are ready.
     pub startup_timeout: Duration,
-    /// What the addresses of live views begin with.
+    /// The base URLs of live views.
     pub links: LinkBases,
-    /// The environment that the programs start from.
+    /// The environment of the programs.
     pub env: Vec<(String, String)>,
     /// How often the servers are polled, and how long they may be silent.
     pub pulse: PulseSettings,
 }
 
 impl DisplaySettings {
-    /// How the live view on a slot is reached.
+    /// The addresses of the live view on a slot.
     pub(crate) fn view(&self, slot: &SlotLease) -> VncView {
         VncView {
             id: Some(slot.vnc_id),
@@ -81,7 +81,7 @@ impl DisplaySettings {
         }
     }
 
-    /// How the live view of the shared screen is reached: its addresses are the bases as they are.
+    /// The addresses of the live view of the shared screen: the base URLs, without an id.
     pub(crate) fn shared_view(&self, shared: &SharedDisplaySettings) -> VncView {
         VncView {
             id: None,
@@ -97,7 +97,8 @@ impl DisplaySettings {
     }
 }
 
-/// The address by which a machine itself reaches what listens there: "every address" is none that can be called.
+/// The address by which this machine connects to a listener: the unspecified address can be listened on, but not
+/// connected to.
 fn reachable(bind: IpAddr) -> IpAddr {
     match bind {
         IpAddr::V4(bind) if bind.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -106,29 +107,29 @@ fn reachable(bind: IpAddr) -> IpAddr {
     }
 }
 
-/// One session's own X server and VNC server, the port where viewers connect, and the camera.
+/// One session's own X server and VNC server, the port that viewers connect to, and its screenshots.
 pub struct Display {
     bond: PartBond,
     screen: RunningScreen,
 }
 
-/// Everything a display needs besides its settings.
+/// What a display needs besides its settings.
 pub(crate) struct DisplayRequest<'a> {
     pub os: &'a Arc<dyn Os>,
     pub run_dir: &'a RunDir,
     pub dir: &'a LaunchDir,
     pub slot: Arc<SlotLease>,
     pub bond: PartBond,
-    /// The sessions whose clocks its viewers' input sets.
+    /// The sessions whose activity clocks are reset by input of its viewers.
     pub clocks: ScreenSessions,
-    /// Requests for pictures of it.
-    pub line: Line,
+    /// Requests for screenshots of it.
+    pub screenshots: ScreenshotRequests,
     pub metrics: &'a Metrics,
     pub cancel: &'a CancellationToken,
 }
 
 impl Display {
-    /// Starts a display and waits until it is ready. Dropped halfway, it leaves nothing.
+    /// Starts a display and waits until it is ready. If the future is dropped before, everything is cleaned up.
     ///
     /// # Errors
     /// As [`RunningScreen::start`].
@@ -136,7 +137,7 @@ impl Display {
         settings: &DisplaySettings,
         request: DisplayRequest<'_>,
     ) -> Result<Addr<Self>> {
-        let DisplayRequest { os, run_dir, dir, slot, bond, clocks, line, metrics, cancel } = request;
+        let DisplayRequest { os, run_dir, dir, slot, bond, clocks, screenshots, metrics, cancel } = request;
         let screen = RunningScreen::start(ScreenRequest {
             os,
             run_dir,
@@ -151,7 +152,7 @@ impl Display {
             handle: &slot.screen,
             slot: Some(Arc::clone(&slot)),
             sessions: clocks,
-            line,
+            screenshots,
             shared: false,
             cancel,
         })
@@ -159,10 +160,10 @@ impl Display {
         Ok(Actor::start(Self { bond, screen }))
     }
 
-    fn lose(&mut self, detail: String, ctx: &mut Context<Self>) {
-        // While it is being closed the end is wanted.
+    fn on_lost(&mut self, detail: String, ctx: &mut Context<Self>) {
+        // While it is being closed its end is expected.
         if !self.screen.is_closing() {
-            self.bond.lose(LaunchPart::Display, detail);
+            self.bond.report_loss(LaunchPart::Display, detail);
             self.screen.close(ctx);
         }
     }
@@ -172,12 +173,12 @@ impl Actor for Display {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        self.screen.serve(ctx, Self::lose);
+        self.screen.serve(ctx, Self::on_lost);
     }
 }
 
-/// Takes the display down. Its actor stops, and this request fails with its mailbox, when processes, files and slot
-/// are released.
+/// Closes the display. There is no reply: the request fails when the actor stops, after the processes have ended, the files
+/// were deleted and the slot was released.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct CloseDisplay;
@@ -205,15 +206,15 @@ impl Handler<CheckAlive> for Display {
 
     fn handle(&mut self, _: CheckAlive, ctx: &mut Context<Self>) {
         if self.screen.is_dead() {
-            self.lose("the X server is dead".to_owned(), ctx);
+            self.on_lost("the X server is dead".to_owned(), ctx);
         }
     }
 }
 
-impl Handler<Answer> for Display {
+impl Handler<CheckResponds> for Display {
     type Result = ResponseFuture<bool>;
 
-    fn handle(&mut self, _: Answer, _: &mut Context<Self>) -> Self::Result {
-        Box::pin(self.screen.answer())
+    fn handle(&mut self, _: CheckResponds, _: &mut Context<Self>) -> Self::Result {
+        Box::pin(self.screen.responds())
     }
 }

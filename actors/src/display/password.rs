@@ -1,4 +1,4 @@
-//! The VNC password, in the form in which VNC servers keep it.
+//! The VNC password, in the format of VNC servers.
 
 use std::fmt;
 use std::fs::OpenOptions;
@@ -9,15 +9,15 @@ use std::path::Path;
 use des::Des;
 use des::cipher::{BlockCipherEncrypt, KeyInit};
 
-/// The key that all VNC programs share: it keeps a password from being read in passing, and from nobody else.
+/// The fixed key of all VNC programs, which obfuscates stored passwords and protects nothing.
 const KEY: [u8; 8] = [23, 82, 107, 6, 35, 78, 88, 7];
 
-/// A VNC password. VNC knows no more than its first eight bytes.
+/// A VNC password. The protocol uses only its first eight bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VncPassword([u8; 8]);
 
 impl VncPassword {
-    /// Takes a password as a person types it.
+    /// The password with this text.
     pub fn new(text: &str) -> Self {
         let mut bytes = [0; 8];
         for (byte, typed) in bytes.iter_mut().zip(text.bytes()) {
@@ -26,8 +26,7 @@ impl VncPassword {
         Self(bytes)
     }
 
-    /// What `vncpasswd -f` prints: the password, encrypted with the common key, each of whose bytes VNC reads from its
-    /// other end.
+    /// The output of `vncpasswd -f`: the password, encrypted with the fixed key, whose bytes VNC uses with reversed bits.
     fn obfuscated(&self) -> [u8; 8] {
         let mut block = self.0.into();
         Des::new(&KEY.map(u8::reverse_bits).into()).encrypt_block(&mut block);
@@ -69,16 +68,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_kept_as_vncpasswd_keeps_it() {
+    fn a_password_is_stored_in_the_format_of_vncpasswd() {
         // The well-known form of "password".
-        let kept = [0xdb, 0xd8, 0x3c, 0xfd, 0x72, 0x7a, 0x14, 0x58];
-        assert_eq!(VncPassword::new("password").obfuscated(), kept);
-        assert_eq!(VncPassword::new("password and more").obfuscated(), kept);
+        let stored = [0xdb, 0xd8, 0x3c, 0xfd, 0x72, 0x7a, 0x14, 0x58];
+        assert_eq!(VncPassword::new("password").obfuscated(), stored);
+        assert_eq!(VncPassword::new("password and more").obfuscated(), stored);
     }
 
     #[test]
-    fn a_challenge_is_answered_as_other_viewers_answer_it() {
-        // By OpenSSL's DES, with the key's bits turned around.
+    fn a_challenge_is_answered_like_other_viewers_do() {
+        // Computed with OpenSSL's DES and the bit-reversed key.
         let answer =
             [0xcb, 0x1c, 0x0c, 0x7f, 0x32, 0x28, 0xbb, 0x93, 0x75, 0x06, 0x91, 0x7c, 0xa0, 0x0d, 0xe5, 0xe1];
         assert_eq!(VncPassword::new("s3cret").answer(*b"0123456789abcdef"), answer);

@@ -1,4 +1,4 @@
-//! From a screen's pixels to an image that can be sent.
+//! Encodes a screen's pixels as a JPEG.
 
 use bytes::Bytes;
 use fast_image_resize::images::{Image, ImageRef};
@@ -8,13 +8,13 @@ use image::codecs::jpeg::JpegEncoder;
 
 use super::framebuffer::Frame;
 
-/// Text can still be read in it, and a thumbnail of a page has some ten kilobytes.
+/// The JPEG quality: text is still readable, and a thumbnail of a page takes about ten kilobytes.
 const QUALITY: u8 = 70;
 
-/// The screen as a JPEG of this width, which must not be larger than its own. It takes milliseconds of pure computing.
+/// Encodes the screen as a JPEG of this width, which must not exceed its own. Takes milliseconds of CPU.
 ///
 /// # Errors
-/// What the libraries say; they accept every frame.
+/// Errors of the libraries, which accept every frame.
 pub(super) fn jpeg(frame: &Frame, width: u16) -> Result<Bytes, String> {
     if width == frame.width {
         return encode(&frame.pixels, frame.width, frame.height);
@@ -23,23 +23,23 @@ pub(super) fn jpeg(frame: &Frame, width: u16) -> Result<Bytes, String> {
     let (from_width, from_height) = (frame.width.into(), frame.height.into());
     let source = ImageRef::new(from_width, from_height, &frame.pixels, PixelType::U8x4).map_err(text)?;
     let mut smaller = Image::new(width.into(), height.into(), PixelType::U8x4);
-    // The fourth byte of a pixel means nothing: it is no transparency.
+    // The fourth byte of a pixel is unused, not transparency.
     let options =
         ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).use_alpha(false);
     Resizer::new().resize(&source, &mut smaller, &options).map_err(text)?;
     encode(smaller.buffer(), width, height)
 }
 
-/// The height that keeps the screen's form.
+/// The height that keeps the screen's aspect ratio.
 fn height_of(frame: &Frame, width: u16) -> u16 {
     let [across, down, width] = [frame.width, frame.height, width].map(u32::from);
     let height = (down * width + across / 2) / across;
-    // Not more than the screen's own, for the width is not.
+    // At most the screen's own height, because the width is not larger either.
     u16::try_from(height).unwrap_or(frame.height).max(1)
 }
 
 fn encode(pixels: &[u8], width: u16, height: u16) -> Result<Bytes, String> {
-    // A screen's pixels are blue, green, red, and a byte that means nothing.
+    // Pixels are blue, green, red and an unused byte.
     let colours: Vec<u8> = pixels.chunks_exact(4).flat_map(|pixel| [pixel[2], pixel[1], pixel[0]]).collect();
     let (mut jpeg, rgb) = (Vec::new(), ExtendedColorType::Rgb8);
     let mut encoder = JpegEncoder::new_with_quality(&mut jpeg, QUALITY);
@@ -72,7 +72,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_picture_keeps_the_form_of_its_screen() {
+    fn a_picture_keeps_the_aspect_ratio_of_its_screen() {
         for (screen, width, size) in [
             ((1920, 1080), 1920, (1920, 1080)),
             ((1920, 1080), 320, (320, 180)),

@@ -1,6 +1,6 @@
-//! Whether the servers of a screen still answer: one round trip with each.
+//! Polls the servers of a screen with one round trip each.
 //!
-//! A server that is stopped or hangs keeps its sockets, so connecting proves nothing: the kernel does that.
+//! Connecting would not suffice: the kernel accepts connections to the socket of a server that is stopped or hangs.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,33 +13,34 @@ use super::xauthority;
 use crate::process::Os;
 use crate::supervision::PulseSettings;
 
-/// The request whose answer needs nothing but the server (X11 protocol, `GetInputFocus`), in little-endian order.
+/// A request that the X server answers without other programs (X11 protocol, `GetInputFocus`), little-endian.
 const GET_INPUT_FOCUS: [u8; 4] = [43, 0, 1, 0];
-/// The length of the head of a server's answer to a connection, and of the rest of a reply to a request.
+/// The length of the header of an X server's reply to a connection setup.
 const SETUP_HEAD: usize = 8;
+/// The length of a reply to a request.
 const REPLY: usize = 32;
-/// What a VNC server says first: `RFB 003.008\n`.
+/// The length of the first message of a VNC server, `RFB 003.008\n`.
 const RFB_VERSION: usize = 12;
 
-/// The servers of one screen, as far as polling them goes.
+/// How to poll the servers of one screen.
 #[derive(Clone)]
 pub(super) struct Servers {
     pub os: Arc<dyn Os>,
     /// The X display's number.
     pub display: u16,
-    /// The key to it.
+    /// The file with the key to it.
     pub authority: PathBuf,
-    /// The socket of a VNC server that is a process of its own.
+    /// The socket of the VNC server, if that is a separate process.
     pub vnc: Option<PathBuf>,
 }
 
 impl Servers {
-    /// Resolves when all of them have answered.
+    /// Resolves when all of them have responded.
     ///
     /// # Errors
-    /// One of them can't be reached, or breaks off.
-    pub async fn answer(&self) -> io::Result<()> {
-        self.x_answers().await?;
+    /// One of them can't be reached, or closed the connection.
+    pub async fn poll(&self) -> io::Result<()> {
+        self.poll_x_server().await?;
         match &self.vnc {
             Some(socket) => {
                 let mut server = self.os.connect(socket).await?;
@@ -49,8 +50,8 @@ impl Servers {
         }
     }
 
-    /// Connects as a client does, asks for something small, and leaves.
-    async fn x_answers(&self) -> io::Result<()> {
+    /// Connects as an X client, sends a small request, and disconnects.
+    async fn poll_x_server(&self) -> io::Result<()> {
         let (protocol, key) = xauthority::read(&self.authority)?;
         let socket = Path::new("/tmp/.X11-unix").join(format!("X{}", self.display));
         let mut server = self.os.connect(&socket).await?;
@@ -58,10 +59,10 @@ impl Servers {
         let mut head = [0; SETUP_HEAD];
         server.read_exact(&mut head).await?;
         let [outcome, _, _, _, _, _, low, high] = head;
-        // Its description of itself, in units of four bytes: 262,140 bytes at most.
+        // The length of the rest in units of four bytes: 262,140 bytes at most.
         let rest = usize::from(u16::from_le_bytes([low, high])) * 4;
         server.read_exact(&mut vec![0; rest]).await?;
-        // A server that refuses, because it has too many clients, has answered as well.
+        // A server that refuses the connection, because it has too many clients, has responded as well.
         if outcome == 1 {
             server.write_all(&GET_INPUT_FOCUS).await?;
             server.read_exact(&mut [0; REPLY]).await?;
@@ -69,14 +70,14 @@ impl Servers {
         Ok(())
     }
 
-    /// Resolves, with what happened, when one of them has not answered for too long.
-    pub async fn silent(self, PulseSettings { interval, silence }: PulseSettings) -> String {
+    /// Resolves with a description when one of them has not responded for too long.
+    pub async fn hung(self, PulseSettings { interval, silence }: PulseSettings) -> String {
         loop {
             sleep(interval).await;
-            match timeout(silence, self.answer()).await {
+            match timeout(silence, self.poll()).await {
                 Ok(Ok(())) => {}
-                // Whoever waits for its end hears of it; a socket that somebody removed is no reason to end a session.
-                Ok(Err(error)) => log::debug!("display :{} was polled in vain: {error}", self.display),
+                // The end of a server is noticed elsewhere, and a deleted socket is no reason to end a session.
+                Ok(Err(error)) => log::debug!("display :{} could not be polled: {error}", self.display),
                 Err(_) => {
                     let servers = if self.vnc.is_some() { "X or VNC server" } else { "X server" };
                     return format!("the {servers} did not answer for {silence:?}");
@@ -86,9 +87,9 @@ impl Servers {
     }
 }
 
-/// The first message of an X client: byte order, protocol 11.0, and its key; each field padded to four bytes.
+/// The connection setup of an X client: byte order, protocol 11.0, and its key; each field padded to four bytes.
 fn setup_request(protocol: &[u8], key: &[u8]) -> Vec<u8> {
-    // Read from a file that camofleet wrote: far below 64 KiB.
+    // The fields are far below 64 KiB, because camofleet wrote the file that they were read from.
     let length = |field: &[u8]| (field.len() as u16).to_le_bytes();
     let mut request = vec![b'l', 0, 11, 0, 0, 0];
     request.extend(length(protocol));

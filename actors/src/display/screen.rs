@@ -1,4 +1,4 @@
-//! One screen from its start to its end: a session's own, or the one that all share.
+//! The life cycle of one screen: a session's own, or the shared one.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,11 +10,11 @@ use actix::prelude::*;
 use futures_util::future::{BoxFuture, join};
 use tokio_util::sync::CancellationToken;
 
-use super::camera::{self, Lens, Line};
 use super::keyboard::Keyboard;
-use super::parts::{DisplayParts, Screen};
+use super::parts::{DisplayParts, ScreenSpec};
 use super::password::VncPassword;
-use super::viewers::{self, Arrivals, ScreenSessions, Stage, ViewerLimits};
+use super::screenshots::{self, CaptureSource, ScreenshotRequests};
+use super::viewers::{self, ScreenSessions, ServedScreen, ViewerLimits, ViewerListeners};
 use super::{DisplaySettings, Geometry, xauthority};
 use crate::host::rundir::{LaunchDir, RunDir};
 use crate::host::slots::SlotLease;
@@ -27,61 +27,62 @@ use crate::process::Os;
 pub(super) struct ScreenRequest<'a> {
     pub os: &'a Arc<dyn Os>,
     pub run_dir: &'a RunDir,
-    /// Where its files are kept; it must outlive the screen.
+    /// The directory for its files, which must outlive the screen.
     pub dir: &'a LaunchDir,
     pub metrics: &'a Metrics,
     pub settings: &'a DisplaySettings,
     /// The X display's number.
     pub display: u16,
-    /// What viewers see as its title.
+    /// The title that viewers see.
     pub name: String,
     pub geometry: Geometry,
-    /// Where viewers connect.
+    /// The port that viewers connect to.
     pub vnc_port: u16,
-    /// What they are asked for.
+    /// The password that viewers need; `None` if there is none.
     pub password: Option<VncPassword>,
-    /// Leads viewers of this process to it.
+    /// Connects viewers of this process to it.
     pub handle: &'a ScreenHandle,
-    /// Given back when nothing is left of the screen.
+    /// Released after everything else of the screen.
     pub slot: Option<Arc<SlotLease>>,
     /// The sessions on it.
     pub sessions: ScreenSessions,
-    /// Requests for pictures of it.
-    pub line: Line,
+    /// Requests for screenshots of it.
+    pub screenshots: ScreenshotRequests,
     /// Whether several sessions share it.
     pub shared: bool,
-    /// Gives the start up.
+    /// Cancels the start.
     pub cancel: &'a CancellationToken,
 }
 
-/// A screen that runs. Dropped, it is taken down in the background.
+/// A running screen. Dropped, it is closed in the background.
 pub(super) struct RunningScreen {
     /// `None` from the moment it is being closed.
     parts: Option<DisplayParts>,
     viewers: Viewers,
 }
 
-/// Whoever looks at a screen: its viewers and its camera.
+/// The task that serves viewers and screenshots.
 enum Viewers {
-    /// Their port is taken, and its connections wait.
+    /// The port is open, and its connections are queued.
     Waiting(BoxFuture<'static, ()>),
-    /// They are served by an actor.
+    /// The task runs in an actor.
     Served(SpawnHandle),
     Closed,
 }
 
 impl RunningScreen {
-    /// Takes the viewers' port, starts the programs and waits until they are ready. Dropped halfway, it leaves nothing.
+    /// Opens the viewers' port, starts the programs and waits until they are ready. If the future is dropped before,
+    /// everything is cleaned up.
     ///
     /// # Errors
-    /// [`Error::NoVncTooling`], [`Error::DisplayFailed`] with what the program printed or the port that is taken,
-    /// [`Error::LaunchTimedOut`], [`Error::Cancelled`]; nothing is left of it then.
+    /// [`Error::NoVncTooling`], [`Error::DisplayFailed`] with the program's output or the port that is in use,
+    /// [`Error::LaunchTimedOut`], [`Error::Cancelled`]; everything is cleaned up then.
     pub async fn start(request: ScreenRequest<'_>) -> Result<Self> {
         let ScreenRequest { os, dir, settings, cancel, .. } = request;
         let no_tools = |remedy: &String| Error::NoVncTooling { remedy: remedy.clone() };
         let tools = settings.tools.as_ref().map_err(no_tools)?;
         let failed = |error: io::Error| Error::DisplayFailed { detail: error.to_string() };
-        let arrivals = listen(os, SocketAddr::new(settings.bind, request.vnc_port), request.handle)?;
+        let listeners = listen(os, SocketAddr::new(settings.bind, request.vnc_port), request.handle)?;
         let password_file = match &request.password {
             None => None,
             Some(password) => {
@@ -90,7 +91,7 @@ impl RunningScreen {
                 Some(path)
             }
         };
-        let screen = Screen {
+        let screen = ScreenSpec {
             display: request.display,
             name: request.name,
             geometry: request.geometry,
@@ -102,38 +103,43 @@ impl RunningScreen {
         let env = settings.env.clone();
         let (parts, starting) =
             DisplayParts::start(os, tools, &screen, request.run_dir, env, request.slot).map_err(failed)?;
-        let stage = Stage {
+        let served = ServedScreen {
             os: Arc::clone(os),
             socket: screen.socket.clone(),
             clocks: request.sessions,
-            keyboard: Keyboard::new(Arc::clone(os), screen.display, screen.authority, tools.outlet()),
-            asks_password: request.password.is_some(),
-            // Who may see a shared screen, its password decides.
+            keyboard: Keyboard::new(
+                Arc::clone(os),
+                screen.display,
+                screen.authority,
+                tools.clipboard_source(),
+            ),
+            requires_password: request.password.is_some(),
+            // A shared screen is protected by its password instead of keys.
             limits: ViewerLimits { open: settings.viewers.open || request.shared, ..settings.viewers },
             shared: request.shared,
         };
-        let lens = Lens {
+        let source = CaptureSource {
             os: Arc::clone(os),
             socket: screen.socket,
             password: request.password,
-            settles_in: tools.settles_in(),
+            refresh_delay: tools.refresh_delay(),
             metrics: request.metrics.clone(),
         };
-        let line = request.line;
+        let requests = request.screenshots;
         let serve = async {
-            join(viewers::serve(stage, arrivals), camera::serve(lens, line)).await;
+            join(viewers::serve(served, listeners), screenshots::serve(source, requests)).await;
         };
-        // From here on its drop cleans up, too.
+        // From here on, dropping it cleans up.
         let mut screen = Self { parts: Some(parts), viewers: Viewers::Waiting(Box::pin(serve)) };
         let Some(parts) = &mut screen.parts else { return Err(Error::Cancelled) };
         let limit = settings.startup_timeout;
-        let up = tokio::select! {
+        let ready = tokio::select! {
             biased;
             () = cancel.cancelled() => Err(Error::Cancelled),
-            up = parts.come_up(starting) => up,
-            () = tokio::time::sleep(limit) => Err(too_slow(limit)),
+            ready = parts.wait_until_ready(starting) => ready,
+            () = tokio::time::sleep(limit) => Err(timed_out(limit)),
         };
-        if let Err(error) = up {
+        if let Err(error) = ready {
             if let Some(parts) = screen.parts.take() {
                 parts.dismantle().await;
             }
@@ -142,8 +148,8 @@ impl RunningScreen {
         Ok(screen)
     }
 
-    /// Serves its viewers from now on, and calls `lost` when one of its servers has ended or hangs.
-    pub fn serve<A>(&mut self, ctx: &mut Context<A>, lost: fn(&mut A, String, &mut Context<A>))
+    /// Starts to serve its viewers, and calls `on_lost` when one of its servers has ended or hangs.
+    pub fn serve<A>(&mut self, ctx: &mut Context<A>, on_lost: fn(&mut A, String, &mut Context<A>))
     where
         A: Actor<Context = Context<A>>,
     {
@@ -151,8 +157,8 @@ impl RunningScreen {
             self.viewers = Viewers::Served(ctx.spawn(actix::fut::wrap_future(serve)));
         }
         if let Some(parts) = &self.parts {
-            let ended = actix::fut::wrap_future::<_, A>(parts.lost());
-            ctx.spawn(ended.map(move |detail, actor, ctx| lost(actor, detail, ctx)));
+            let lost = actix::fut::wrap_future::<_, A>(parts.lost());
+            ctx.spawn(lost.map(move |detail, actor, ctx| on_lost(actor, detail, ctx)));
         }
     }
 
@@ -166,18 +172,18 @@ impl RunningScreen {
         self.parts.as_ref().is_some_and(DisplayParts::is_dead)
     }
 
-    /// Resolves to true when all its servers have answered, and to false when it is being closed; never, when one hangs.
-    pub fn answer(&self) -> impl Future<Output = bool> + use<> {
-        let answer = self.parts.as_ref().map(DisplayParts::answer);
+    /// Polls all its servers: true when they have responded, false if it is being closed. Does not resolve while one hangs.
+    pub fn responds(&self) -> impl Future<Output = bool> + use<> {
+        let poll = self.parts.as_ref().map(DisplayParts::poll);
         async move {
-            match answer {
-                Some(answer) => answer.await.is_ok(),
+            match poll {
+                Some(poll) => poll.await.is_ok(),
                 None => false,
             }
         }
     }
 
-    /// Disconnects its viewers, ends its programs and removes its files; stops the actor when nothing is left.
+    /// Disconnects its viewers, ends its programs and removes its files; then stops the actor.
     pub fn close<A>(&mut self, ctx: &mut Context<A>)
     where
         A: Actor<Context = Context<A>>,
@@ -199,33 +205,34 @@ impl Drop for RunningScreen {
     }
 }
 
-/// Where the key to a launch's display lies; its browser is told by `XAUTHORITY`.
+/// The file with the key to a launch's display, which its browser finds through `XAUTHORITY`.
 pub(crate) fn authority_file(dir: &LaunchDir) -> PathBuf {
     dir.path().join("Xauthority")
 }
 
-/// Takes the port where viewers connect, and those that come by the handle.
-fn listen(os: &Arc<dyn Os>, address: SocketAddr, screen: &ScreenHandle) -> Result<Arrivals> {
+/// Opens the port that viewers connect to, and accepts viewers of the handle.
+fn listen(os: &Arc<dyn Os>, address: SocketAddr, screen: &ScreenHandle) -> Result<ViewerListeners> {
     let port = os.listen(address).map_err(|error| Error::DisplayFailed {
         detail: format!(
-            "its viewers can't come in at {address}: {error}; end who listens there, or move RUNNER_VNC_PORT_MIN/MAX"
+            "the port for its viewers, {address}, can't be listened on: {error}; end the program that uses it, or change \
+             RUNNER_VNC_PORT_MIN/MAX"
         ),
     })?;
-    Ok(Arrivals { port, local: screen.listen() })
+    Ok(ViewerListeners { port, local: screen.listen() })
 }
 
-/// A display that was not ready within its limit.
-pub(super) fn too_slow(limit: Duration) -> Error {
+/// The error of a display that was not ready within its limit.
+pub(super) fn timed_out(limit: Duration) -> Error {
     Error::LaunchTimedOut {
         what: "display",
         limit,
         setting: "RUNNER_VNC_STARTUP_TIMEOUT_SECONDS",
-        said: String::new(),
+        last_output: String::new(),
     }
 }
 
-/// Lets a clean-up outlive the actor that drops it. Without a runtime the process itself is ending, and the kernel
-/// and the next start's sweep take over.
+/// Runs a cleanup in the background, so that it outlives the actor that starts it. Without a runtime this process is ending,
+/// and the rest is left to the kernel and to the sweep of the next start.
 pub(crate) fn finish_later(cleanup: impl Future<Output = ()> + Send + 'static) {
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         runtime.spawn(cleanup);

@@ -8,8 +8,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::password::VncPassword;
-use super::screen::{RunningScreen, ScreenRequest, authority_file, too_slow};
-use super::{Camera, DisplaySettings, Geometry, ScreenSessions};
+use super::screen::{RunningScreen, ScreenRequest, authority_file, timed_out};
+use super::screenshots::Screenshotter;
+use super::{DisplaySettings, Geometry, ScreenSessions};
 use crate::host::rundir::{LaunchDir, RunDir};
 use crate::metrics::Metrics;
 use crate::model::error::{Error, Result};
@@ -17,82 +18,84 @@ use crate::model::screen::ScreenHandle;
 use crate::process::Os;
 use crate::supervision::{ChildExited, Generation, Lifeline};
 
-/// The one screen that all sessions with a window share.
+/// The settings of the one screen that all sessions with a window share.
 #[derive(Debug, Clone)]
 pub struct SharedDisplaySettings {
     /// The X display's number.
     pub display: u16,
     /// Its size and depth.
     pub geometry: Geometry,
-    /// Where viewers come in.
+    /// The port that viewers connect to.
     pub vnc_port: u16,
-    /// What they are asked for.
+    /// The password that viewers need; `None` if there is none.
     pub password: Option<VncPassword>,
 }
 
-/// The shared screen, as launches find it. Cloning shares it; it outlives the lives of its display.
+/// The shared screen, as launches use it. Clones share it, and it stays valid while its display is restarted.
 #[derive(Clone)]
 pub(crate) struct SharedScreen {
     pub settings: SharedDisplaySettings,
-    /// Everybody on it: input of a viewer is activity of all of them, for nobody can tell whom it was meant for.
+    /// All sessions on it. Input of a viewer counts as activity of each, because it can't be attributed to one.
     pub clocks: ScreenSessions,
-    /// Leads viewers of this process to it.
+    /// Connects viewers of this process to it.
     pub handle: ScreenHandle,
-    /// What it is reached by, while it is up.
-    up: watch::Sender<Option<ScreenAccess>>,
+    /// How to access it; `None` while it is not running.
+    access: watch::Sender<Option<ScreenAccess>>,
 }
 
-/// What launches need of a screen that is up.
+/// What launches need to use a running screen.
 #[derive(Clone)]
 pub(crate) struct ScreenAccess {
-    /// The key to it.
+    /// The file with the key to its X server.
     pub authority: PathBuf,
-    /// Takes its picture.
-    pub camera: Camera,
+    /// Takes screenshots of it.
+    pub screenshotter: Screenshotter,
 }
 
 impl SharedScreen {
     pub fn new(settings: SharedDisplaySettings) -> Self {
         let (clocks, handle) = (ScreenSessions::default(), ScreenHandle::default());
-        Self { settings, clocks, handle, up: watch::Sender::new(None) }
+        Self { settings, clocks, handle, access: watch::Sender::new(None) }
     }
 
-    pub fn is_up(&self) -> bool {
-        self.up.borrow().is_some()
+    pub fn is_running(&self) -> bool {
+        self.access.borrow().is_some()
     }
 
-    /// Tells of every coming up and every end.
+    /// Notifies of every start and every end.
     pub fn watch(&self) -> watch::Receiver<Option<ScreenAccess>> {
-        self.up.subscribe()
+        self.access.subscribe()
     }
 
-    /// What it is reached by, once it is up.
+    /// Waits until it is running.
     ///
     /// # Errors
     /// [`Error::Cancelled`], [`Error::LaunchTimedOut`].
     pub async fn ready(&self, display: &DisplaySettings, cancel: &CancellationToken) -> Result<ScreenAccess> {
         let limit = display.startup_timeout;
-        let mut up = self.up.subscribe();
+        let mut access = self.access.subscribe();
         tokio::select! {
             biased;
             () = cancel.cancelled() => Err(Error::Cancelled),
-            // The sender is this struct's own.
-            up = up.wait_for(Option::is_some) => up.ok().and_then(|up| up.clone()).ok_or(Error::Cancelled),
-            () = tokio::time::sleep(limit) => Err(too_slow(limit)),
+            access = access.wait_for(Option::is_some) => {
+                // This struct holds the sender, so waiting can't fail.
+                access.ok().and_then(|access| access.clone()).ok_or(Error::Cancelled)
+            }
+            () = tokio::time::sleep(limit) => Err(timed_out(limit)),
         }
     }
 }
 
-/// Names the one shared display to its parent.
+/// Identifies the shared display to its parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SharedDisplayKey;
 
-/// What a shared display is made of, in each of its lives.
+/// What each run of the shared display is started with.
 pub(crate) struct SharedDisplayParts {
     pub os: Arc<dyn Os>,
     pub run_dir: RunDir,
     pub metrics: Metrics,
-    /// Its own, for its files.
+    /// The directory for its files.
     pub dir: LaunchDir,
     pub settings: DisplaySettings,
     pub screen: SharedScreen,
@@ -100,11 +103,11 @@ pub(crate) struct SharedDisplayParts {
     pub generation: Generation,
 }
 
-/// One life of the shared display.
+/// One run of the shared display.
 pub(crate) struct SharedDisplay {
     lifeline: Lifeline<SharedDisplayKey>,
     screen: SharedScreen,
-    /// `None` until it is up.
+    /// `None` until it is ready.
     running: Option<RunningScreen>,
     /// Removed with the display.
     _dir: Arc<LaunchDir>,
@@ -117,7 +120,7 @@ impl SharedDisplay {
         Self::create(|ctx| {
             let (dir, shared) = (Arc::new(dir), screen.clone());
             let _dir = Arc::clone(&dir);
-            let (camera, line) = Camera::new();
+            let (screenshotter, screenshots) = Screenshotter::new();
             let started = async move {
                 let never = CancellationToken::new();
                 let SharedDisplaySettings { display, geometry, vnc_port, password } = shared.settings.clone();
@@ -135,13 +138,13 @@ impl SharedDisplay {
                     handle: &shared.handle,
                     slot: None,
                     sessions: shared.clocks.clone(),
-                    line,
+                    screenshots,
                     shared: true,
                     cancel: &never,
                 });
                 running
                     .await
-                    .map(|running| (running, ScreenAccess { authority: authority_file(&dir), camera }))
+                    .map(|running| (running, ScreenAccess { authority: authority_file(&dir), screenshotter }))
             };
             ctx.spawn(actix::fut::wrap_future(started).map(|started, this: &mut Self, ctx| match started {
                 Ok((running, access)) => this.serve(running, access, ctx),
@@ -154,23 +157,23 @@ impl SharedDisplay {
 
     fn serve(&mut self, mut running: RunningScreen, access: ScreenAccess, ctx: &mut Context<Self>) {
         running.serve(ctx, |this, detail, ctx| {
-            // While it is being closed the end is wanted.
+            // While it is being closed its end is expected.
             if this.running.as_ref().is_some_and(|running| !running.is_closing()) {
                 this.fail(detail, ctx);
             }
         });
         self.running = Some(running);
-        self.screen.up.send_replace(Some(access));
+        self.screen.access.send_replace(Some(access));
     }
 
-    /// Fails; its parent starts another when everything of this one is gone.
+    /// Fails; the parent starts the next run after this one was cleaned up.
     fn fail(&mut self, detail: String, ctx: &mut Context<Self>) {
         self.lifeline.fail(detail);
         self.close(ctx);
     }
 
     fn close(&mut self, ctx: &mut Context<Self>) {
-        self.screen.up.send_replace(None);
+        self.screen.access.send_replace(None);
         match &mut self.running {
             Some(running) => running.close(ctx),
             None => ctx.stop(),
@@ -185,12 +188,12 @@ impl Actor for SharedDisplay {
 impl Drop for SharedDisplay {
     fn drop(&mut self) {
         if self.running.as_ref().is_some_and(|running| !running.is_closing()) {
-            self.screen.up.send_replace(None);
+            self.screen.access.send_replace(None);
         }
     }
 }
 
-/// Takes the shared display down. Its actor stops, and this request fails with its mailbox, when nothing is left.
+/// Closes the shared display. There is no reply: the request fails when the actor stops, after everything was cleaned up.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct CloseSharedDisplay;

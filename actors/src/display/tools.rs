@@ -1,22 +1,22 @@
-//! The programs that make a display, and how they are called.
+//! The programs of a display, and their command lines.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::keyboard::Outlet;
-use super::parts::Screen;
+use super::keyboard::ClipboardSource;
+use super::parts::ScreenSpec;
 use crate::net::rfb::EXTENDED_CLIPBOARD_LIMIT;
 use crate::process::{Os, Program};
 
-/// Which programs are wanted.
+/// Which programs to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum VncBackend {
-    /// Xvnc if it is there, else Xvfb with x11vnc.
+    /// Xvnc if it is installed, otherwise Xvfb with x11vnc.
     #[default]
     Auto,
     /// TigerVNC's Xvnc: display and VNC server in one process.
     Xvnc,
-    /// Xvfb, and x11vnc to show it.
+    /// Xvfb as the display, x11vnc as its VNC server.
     X11vnc,
 }
 
@@ -31,10 +31,10 @@ pub struct Geometry {
     pub depth: u8,
 }
 
-/// The programs that were found.
+/// The installed programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DisplayTools {
-    /// One process is both.
+    /// One process is X server and VNC server.
     Xvnc(PathBuf),
     /// Two processes.
     X11vnc {
@@ -45,22 +45,22 @@ pub enum DisplayTools {
     },
 }
 
-/// x11vnc looks at every possible file descriptor at its start: with the limits that container engines set that is
-/// minutes of CPU (docker-selenium#2045). An X server has one browser and a few viewers.
+/// x11vnc iterates over all possible file descriptors when it starts, which takes minutes of CPU with the limits of
+/// container engines (docker-selenium#2045). An X server needs few: for one browser and some viewers.
 const OPEN_FILES: u64 = 1024;
 
-/// x11vnc looks at its screen only while it has viewers. What it shows a new one is as old as the last one's visit, until
-/// it has looked again. Measured: 80 ms after the viewer has come, now and then 590.
-const X11VNC_LOOKS_AGAIN: Duration = Duration::from_millis(600);
+/// x11vnc polls its screen only while it has viewers, so a new viewer first gets what was on the screen when the last one
+/// disconnected. Measured until the next poll: 80 ms, occasionally 590.
+const X11VNC_REFRESH_DELAY: Duration = Duration::from_millis(600);
 
-/// What x11vnc says on its standard error when its socket takes viewers.
+/// What x11vnc prints to its standard error when its socket accepts viewers.
 pub(super) const X11VNC_READY: &str = "listening on unix socket";
 
 impl DisplayTools {
     /// Finds the programs.
     ///
     /// # Errors
-    /// One line that says what is missing and how to install it.
+    /// One line that names what is missing and how to install it.
     pub fn find(backend: VncBackend, os: &dyn Os) -> Result<Self, String> {
         let program = |name: &str| os.find_program(Path::new(name));
         let xvnc = || program("Xvnc").map(Self::Xvnc);
@@ -80,7 +80,7 @@ impl DisplayTools {
         found.ok_or_else(|| format!("live views are off: this machine has no {missing}"))
     }
 
-    /// What the programs are called in health checks and logs.
+    /// The name of the programs in health checks and logs.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Xvnc(_) => "xvnc",
@@ -88,30 +88,30 @@ impl DisplayTools {
         }
     }
 
-    /// How long after a viewer has come the server knows what is on its screen.
-    pub(super) fn settles_in(&self) -> Duration {
+    /// How long after a viewer has connected the server may show it an old state of the screen.
+    pub(super) fn refresh_delay(&self) -> Duration {
         match self {
             Self::Xvnc(_) => Duration::ZERO,
-            Self::X11vnc { .. } => X11VNC_LOOKS_AGAIN,
+            Self::X11vnc { .. } => X11VNC_REFRESH_DELAY,
         }
     }
 
-    /// How the VNC server gets what is on the clipboard.
-    pub(super) fn outlet(&self) -> Outlet {
+    /// Where the VNC server reads the clipboard.
+    pub(super) fn clipboard_source(&self) -> ClipboardSource {
         match self {
-            Self::Xvnc(_) => Outlet::Selections,
-            Self::X11vnc { .. } => Outlet::CutBuffer,
+            Self::Xvnc(_) => ClipboardSource::Selections,
+            Self::X11vnc { .. } => ClipboardSource::CutBuffer,
         }
     }
 
     /// The X server, which prints its display number on its standard output when it is ready.
-    pub(super) fn x_server(&self, screen: &Screen, env: Vec<(String, String)>) -> Program {
+    pub(super) fn x_server(&self, screen: &ScreenSpec, env: Vec<(String, String)>) -> Program {
         let Geometry { width, height, depth } = screen.geometry;
         let mut args = vec![format!(":{}", screen.display)];
         args.extend(["-displayfd", "1", "-nolisten", "tcp", "-noreset", "-auth"].map(String::from));
         args.push(screen.authority.display().to_string());
-        // Firefox draws WebGL by EGL, in its own processes. The server's OpenGL, which nobody calls, would cost a
-        // third of its start and half of its memory.
+        // Firefox renders WebGL with EGL, in its own processes. The server's OpenGL would be unused, and cost a third of
+        // its start and half of its memory.
         args.extend(["-extension", "GLX"].map(String::from));
         let path = match self {
             Self::Xvnc(path) => {
@@ -121,13 +121,13 @@ impl DisplayTools {
                     "-depth".into(),
                     depth.to_string(),
                 ]);
-                // No TCP port: viewers come through camofleet, which listens for them.
+                // No TCP port: viewers connect to camofleet, which proxies them.
                 args.extend(["-rfbport".into(), "-1".into(), "-rfbunixpath".into()]);
                 args.push(screen.socket.display().to_string());
-                // camofleet, or the gateway before it, decides who may; several may watch at once, and none may
-                // change the size that the browser's fingerprint was made for.
+                // Several viewers may watch at once, and none may change the screen's size, which belongs to the browser's
+                // fingerprint.
                 args.extend(["-AlwaysShared=1", "-AcceptSetDesktopSize=0"].map(String::from));
-                // All viewers come from one place: a few that give up must not lock out the others.
+                // All connections come from camofleet, so failed ones of some viewers would block the others.
                 args.push("-UseBlacklist=0".to_owned());
                 args.push(format!("-MaxCutText={EXTENDED_CLIPBOARD_LIMIT}"));
                 args.extend(match &screen.password_file {
@@ -147,16 +147,16 @@ impl DisplayTools {
         Program { path: path.clone(), args, env, max_open_files: Some(OPEN_FILES) }
     }
 
-    /// The separate VNC server, which prints [`X11VNC_READY`] when it listens; `None` where the X server is one.
-    pub(super) fn vnc_server(&self, screen: &Screen, env: Vec<(String, String)>) -> Option<Program> {
+    /// The separate VNC server, which prints [`X11VNC_READY`] when it listens; `None` if the X server is also the VNC server.
+    pub(super) fn vnc_server(&self, screen: &ScreenSpec, env: Vec<(String, String)>) -> Option<Program> {
         let Self::X11vnc { x11vnc, .. } = self else { return None };
         let mut args = vec!["-display".to_owned(), format!(":{}", screen.display), "-auth".to_owned()];
         args.push(screen.authority.display().to_string());
         args.extend(["-unixsock".to_owned(), screen.socket.display().to_string()]);
-        // No TCP port of either kind, for the same reason.
+        // No TCP port, neither IPv4 nor IPv6, for the same reason.
         args.extend(["-rfbport", "0", "-rfbportv6", "0", "-no6"].map(String::from));
         args.extend(["-forever", "-shared"].map(String::from));
-        // Nor the naps that it takes between two looks when nobody types: 1.5 s, which a picture would wait for.
+        // Without these, it polls the screen only every 1.5 s while there is no input, which would delay screenshots.
         args.extend(["-nonap", "-sb", "0"].map(String::from));
         args.extend(match &screen.password_file {
             None => vec!["-nopw".to_owned()],

@@ -1,11 +1,11 @@
-//! The viewers of a screen: camofleet takes them and carries their bytes to the VNC server and back, so that what they do
-//! is known to be done, whichever way they came, and nothing of it is left when they leave.
+//! The viewers of a screen. camofleet accepts their connections and proxies them to the VNC server, so that their input
+//! counts as activity however they connect, and keys that they hold are released when they disconnect.
 //!
-//! They come by the screen's TCP port, or by its [`ScreenHandle`](crate::model::screen::ScreenHandle) from the gateway of this
-//! process, which has checked their key; from there on all are served alike.
+//! Viewers connect to the screen's TCP port, or through its [`ScreenHandle`](crate::model::screen::ScreenHandle) from the
+//! gateway of this process, which has already checked their key. Both kinds are served alike.
 //!
-//! Their keys it takes out and presses itself ([`keyboard`](super::keyboard)). The VNC server hears of a viewer only when
-//! that has said something: whoever connects and says nothing disturbs nobody.
+//! Key events are not forwarded: [`keyboard`](super::keyboard) injects them. The VNC server is connected to only after a
+//! viewer has sent its protocol version, so idle connections to the port cost it nothing.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -25,37 +25,38 @@ use tokio_util::codec::FramedRead;
 use tokio_util::io::{CopyToBytes, SinkWriter, StreamReader};
 use tokio_util::sync::PollSender;
 
-use super::keyboard::{Hands, Keyboard, Typed};
+use super::keyboard::{CommandOutcome, Keyboard, ViewerKeyboard};
 use crate::model::activity::ActivityClock;
 use crate::model::screen::LocalViewer;
-use crate::net::patience::{write_all_within, write_some_within};
-use crate::net::rfb::{KeyStroke, PointerState, Said, ViewerMessage, ViewerMessages};
+use crate::net::rfb::{KeyStroke, MessageKind, PointerState, ViewerMessage, ViewerMessages};
+use crate::net::timed_write::{write_all_within, write_some_within};
 use crate::process::{Connection, Connections, Os};
 
-/// How much of a picture is carried at once.
-const PICTURE_BUFFER: usize = 64 << 10;
-/// The same for keys and pointer moves, which are a few bytes each.
+/// The size of the buffer for screen data.
+const SCREEN_BUFFER: usize = 64 << 10;
+/// The size of the buffer for input, whose messages are a few bytes each.
 const INPUT_BUFFER: usize = 4 << 10;
-/// How many may be connected that have not said anything yet, and how many that are to read a last answer. Each costs a few hundred bytes;
-/// where one more comes, the oldest makes way.
-const STRANGERS: usize = 256;
-/// How long a viewer may say nothing at first, and the VNC server.
-const FIRST_WORD: Duration = Duration::from_secs(10);
-/// How long the handshake may take after that, between two programs, and where a person has to type a password.
-const HANDSHAKE: Duration = Duration::from_secs(30);
-const PASSWORD: Duration = Duration::from_secs(120);
-/// How long a viewer may hold a place without any use of it: VNC programs ask for a picture as soon as they are in. From then
-/// on silence says nothing: a screen on which nothing changes is silent, too, and the kernel notices who has gone.
-const FIRST_REQUEST: Duration = Duration::from_secs(30);
-/// How long a viewer may take to read why it is refused, and the VNC server to hear that one has left.
-const FAREWELL: Duration = Duration::from_secs(2);
-/// Waits after a connection that could not be taken: no file descriptors are left, and none will be in a moment.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How many keys of one viewer are remembered that the VNC server was left to press: more than a keyboard has.
-const MOST_KEYS: usize = 256;
-/// The protocol version of the VNC servers, said in their place.
+/// How many connections may be in their handshake, and how many may be closing. Each costs a few hundred bytes; a further
+/// one evicts the oldest.
+const MAX_PENDING: usize = 256;
+/// How long a viewer, or the VNC server, may take to send its protocol version.
+const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the rest of the handshake may take between two programs.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The same if a person has to type a password.
+const PASSWORD_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long after the handshake a viewer may occupy a place without using it: VNC programs request an update immediately.
+/// There is no timeout after that, because a static screen is silent too, and the kernel detects dead connections.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a rejected viewer may take to read the reason, and the VNC server to close a connection.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The delay after a failed accept: without free file descriptors, an immediate retry would fail as well.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+/// How many held keys of one viewer may be forwarded to the VNC server: more than a keyboard has.
+const MAX_FORWARDED_KEYS: usize = 256;
+/// The protocol version of the VNC servers, sent on their behalf.
 const VERSION: &[u8; 12] = b"RFB 003.008\n";
-/// Buttons that VNC servers know; the eighth bit means something else to some.
+/// The buttons that VNC servers support; the eighth bit marks an extended message for some.
 const BUTTONS: u8 = 0x7f;
 
 /// What the viewers of a screen may do.
@@ -63,38 +64,38 @@ const BUTTONS: u8 = 0x7f;
 pub struct ViewerLimits {
     /// How many may watch one screen at once.
     pub count: usize,
-    /// How long one may take nothing of what it is sent.
+    /// How long a viewer may read nothing of what it is sent.
     pub write_timeout: Duration,
-    /// Whether one needs no key of a live view.
+    /// Whether viewers need no view key.
     pub open: bool,
 }
 
-/// The sessions on a screen: their clocks, which its viewers' input sets, and the keys of their live views. Cloning shares
-/// them.
+/// The sessions on a screen: their activity clocks, which viewers' input resets, and their view keys. Clones share them.
 ///
-/// A screen is up before it has a session, and can pass from a pool to one. Locked for one step only.
+/// The set changes while viewers are connected, because a screen starts without a session and can be handed from a pool to
+/// one.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ScreenSessions(Arc<Mutex<BTreeMap<u64, ShownSession>>>);
+pub(crate) struct ScreenSessions(Arc<Mutex<BTreeMap<u64, ScreenSession>>>);
 
-/// A session, as its screen knows it.
+/// What a screen knows of a session on it.
 #[derive(Debug)]
-struct ShownSession {
+struct ScreenSession {
     clock: ActivityClock,
     key: Option<ViewKey>,
 }
 
 impl ScreenSessions {
-    fn sessions(&self) -> MutexGuard<'_, BTreeMap<u64, ShownSession>> {
+    fn sessions(&self) -> MutexGuard<'_, BTreeMap<u64, ScreenSession>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on input counts for the session that runs on this launch, and its key opens the screen.
-    pub fn enter(&self, launch: u64, clock: ActivityClock, key: Option<ViewKey>) {
-        self.sessions().insert(launch, ShownSession { clock, key });
+    /// Adds the session of a launch: from now on input counts as its activity, and its key opens the screen.
+    pub fn add(&self, launch: u64, clock: ActivityClock, key: Option<ViewKey>) {
+        self.sessions().insert(launch, ScreenSession { clock, key });
     }
 
-    /// The launch is no longer on the screen.
-    pub fn leave(&self, launch: u64) {
+    /// Removes the session of a launch.
+    pub fn remove(&self, launch: u64) {
         self.sessions().remove(&launch);
     }
 
@@ -102,11 +103,11 @@ impl ScreenSessions {
         self.sessions().values().for_each(|session| session.clock.touch());
     }
 
-    fn opens(&self, given: &str) -> bool {
+    fn accepts_key(&self, given: &str) -> bool {
         self.sessions().values().any(|session| session.key.as_ref().is_some_and(|key| key.is(given)))
     }
 
-    /// The key of the session on it; `None` while there is none, or where there are several.
+    /// The key of the only session; `None` if there is no session, or more than one.
     fn key(&self) -> Option<ViewKey> {
         let sessions = self.sessions();
         let mut keys = sessions.values().map(|session| session.key.clone());
@@ -114,93 +115,92 @@ impl ScreenSessions {
     }
 }
 
-/// What a gateway of another process says before its viewer's first word where that has brought the key of a live view: this,
-/// and the key.
-/// The VNC port is not asked: whoever shows a session that is over has to be refused there, where it is known.
+/// The prefix that a gateway of another process sends, followed by the view key that its viewer presented, before the
+/// viewer's own data. The screen checks the key, because only it knows whether the session has ended.
 const KEY_PREAMBLE: &[u8; 12] = b"CAMOFLEETKEY";
 
-/// What such a gateway says to learn the key of the session that a screen shows, for a page that was opened by the number of the
-/// view: the answer is the key, or just the end of the connection. As long as a protocol version.
-pub(crate) const KEY_QUESTION: &[u8; 12] = b"CAMOFLEETASK";
+/// What such a gateway sends instead of a protocol version to request the key of the session on a screen, for a page that
+/// was opened by the view's number. The reply is the key, or nothing, and then the end of the connection.
+pub(crate) const KEY_REQUEST: &[u8; 12] = b"CAMOFLEETASK";
 
 /// The bytes of [`KEY_PREAMBLE`] and a key.
 pub(crate) fn key_preamble(key: &ViewKey) -> Vec<u8> {
     [KEY_PREAMBLE, key.as_str().as_bytes()].concat()
 }
 
-/// The two ways in which viewers come.
-pub(super) struct Arrivals {
-    /// By the TCP port.
+/// The two sources of viewer connections.
+pub(super) struct ViewerListeners {
+    /// Connections to the TCP port.
     pub port: Connections,
-    /// By the handle.
+    /// Connections through the screen's handle.
     pub local: mpsc::Receiver<LocalViewer>,
 }
 
-/// A screen, as its viewers are served.
-pub(super) struct Stage {
+/// What serving the viewers of a screen needs.
+pub(super) struct ServedScreen {
     pub os: Arc<dyn Os>,
-    /// Where the VNC server listens.
+    /// The socket of the VNC server.
     pub socket: PathBuf,
     pub clocks: ScreenSessions,
     pub keyboard: Keyboard,
-    /// Whether the VNC server asks for a password.
-    pub asks_password: bool,
+    /// Whether the VNC server requires a password.
+    pub requires_password: bool,
     pub limits: ViewerLimits,
-    /// Whether other sessions show this screen too, so that a view of it is no one session's.
+    /// Whether several sessions share this screen, so that no single key belongs to it.
     pub shared: bool,
 }
 
-/// Connections that are each served for a short time: where there are too many, the oldest makes way for the next.
-struct Strangers<'a, T> {
-    serving: FuturesUnordered<Abortable<BoxFuture<'a, (u64, T)>>>,
-    /// Those that go on, in the order in which they came.
-    there: BTreeMap<u64, AbortHandle>,
-    arrived: u64,
-    /// Whether that one had to make way was said.
-    complained: bool,
+/// A bounded set of short-lived connections: when it is full, adding one evicts the oldest.
+struct PendingConnections<'a, T> {
+    tasks: FuturesUnordered<Abortable<BoxFuture<'a, (u64, T)>>>,
+    /// Aborts each task, oldest first.
+    handles: BTreeMap<u64, AbortHandle>,
+    next_number: u64,
+    /// Whether the eviction was logged since the set was last empty.
+    warned: bool,
 }
 
-impl<'a, T: 'a> Strangers<'a, T> {
+impl<'a, T: 'a> PendingConnections<'a, T> {
     fn new() -> Self {
-        Self { serving: FuturesUnordered::new(), there: BTreeMap::new(), arrived: 0, complained: false }
+        Self { tasks: FuturesUnordered::new(), handles: BTreeMap::new(), next_number: 0, warned: false }
     }
 
-    fn push(&mut self, served: impl Future<Output = T> + Send + 'a) {
-        if self.there.len() >= STRANGERS
-            && let Some((_, oldest)) = self.there.pop_first()
+    fn push(&mut self, task: impl Future<Output = T> + Send + 'a) {
+        if self.handles.len() >= MAX_PENDING
+            && let Some((_, oldest)) = self.handles.pop_first()
         {
             oldest.abort();
-            if !std::mem::replace(&mut self.complained, true) {
+            if !std::mem::replace(&mut self.warned, true) {
                 log::warn!(
-                    "{STRANGERS} connections to a screen's port are no viewers yet, or no more; the oldest make way"
+                    "{MAX_PENDING} connections to a screen's port are in their handshake, or closing; the oldest are evicted"
                 );
             }
         }
-        let number = self.arrived;
-        self.arrived += 1;
-        let (served, handle) = abortable(served.map(move |done| (number, done)).boxed());
-        self.there.insert(number, handle);
-        self.serving.push(served);
+        let number = self.next_number;
+        self.next_number += 1;
+        let (task, handle) = abortable(task.map(move |output| (number, output)).boxed());
+        self.handles.insert(number, handle);
+        self.tasks.push(task);
     }
 
-    /// What came of the next that is done; `None` where nobody is.
+    /// The output of the next task that completes; `None` if there is none.
     async fn next(&mut self) -> Option<T> {
         loop {
-            // One that has made way is an error.
-            if let Ok((number, done)) = self.serving.next().await? {
-                self.there.remove(&number);
-                self.complained &= !self.there.is_empty();
-                return Some(done);
+            // An evicted task yields an error.
+            if let Ok((number, output)) = self.tasks.next().await? {
+                self.handles.remove(&number);
+                self.warned &= !self.handles.is_empty();
+                return Some(output);
             }
         }
     }
 }
 
-/// Serves everybody who connects, for as long as this is polled; dropped, it disconnects them and gives its port back.
-pub(super) async fn serve(stage: Stage, Arrivals { mut port, mut local }: Arrivals) {
-    let (mut silent, mut leaving) = (Strangers::new(), Strangers::new());
+/// Serves all viewers for as long as this is polled; dropped, it disconnects them and closes the port.
+pub(super) async fn serve(screen: ServedScreen, ViewerListeners { mut port, mut local }: ViewerListeners) {
+    let (mut handshaking, mut closing) = (PendingConnections::new(), PendingConnections::new());
     let mut watching = FuturesUnordered::new();
-    // Said once, however many come.
+    // Each is logged once until it is over.
     let (mut full, mut failing) = (false, false);
     let mut paused_until = Instant::now();
     loop {
@@ -209,141 +209,143 @@ pub(super) async fn serve(stage: Stage, Arrivals { mut port, mut local }: Arriva
             viewer = port.next(), if !paused => match viewer {
                 Some(Ok(viewer)) => {
                     failing = false;
-                    silent.push(greet(viewer, None));
+                    handshaking.push(exchange_versions(viewer, None));
                 }
                 Some(Err(error)) => {
                     if !std::mem::replace(&mut failing, true) {
-                        log::warn!("a viewer could not be taken: {error}");
+                        log::warn!("the connection of a viewer could not be accepted: {error}");
                     }
-                    paused_until = Instant::now() + ACCEPT_PAUSE;
+                    paused_until = Instant::now() + ACCEPT_RETRY_DELAY;
                 }
                 None => return,
             },
             Some(LocalViewer { input, pictures, reason }) = local.recv() => {
-                silent.push(greet(local_connection(input, pictures), Some(reason)));
+                handshaking.push(exchange_versions(local_connection(input, pictures), Some(reason)));
             }
-            // Those who are in go on meanwhile.
             () = sleep_until(paused_until), if paused => {}
-            Some(greeted) = silent.next() => match greeted {
-                Some(greeted) if greeted.version == *KEY_QUESTION => {
-                    leaving.push(end_with(greeted.viewer, stage.key_for_anybody()));
+            Some(viewer) = handshaking.next() => match viewer {
+                Some(viewer) if viewer.version == *KEY_REQUEST => {
+                    closing.push(send_and_close(viewer.connection, screen.key_reply()));
                 }
-                Some(greeted) if stage.refusal(&greeted).is_some() => {
-                    let reason = stage.refusal(&greeted).unwrap_or_default().to_owned();
-                    leaving.push(refuse(greeted, reason));
+                Some(viewer) if screen.rejection_reason(&viewer).is_some() => {
+                    let reason = screen.rejection_reason(&viewer).unwrap_or_default().to_owned();
+                    closing.push(reject(viewer, reason));
                 }
-                Some(greeted) if watching.len() >= stage.limits.count => {
-                    let limit = stage.limits.count;
+                Some(viewer) if watching.len() >= screen.limits.count => {
+                    let limit = screen.limits.count;
                     if !std::mem::replace(&mut full, true) {
-                        log::warn!("a screen has {limit} viewers already; others are refused");
+                        log::warn!("a screen has {limit} viewers already; further ones are rejected");
                     }
-                    leaving.push(refuse(greeted, format!(
+                    closing.push(reject(viewer, format!(
                         "This screen has {limit} viewers already: close one of them, or raise RUNNER_VNC_VIEWERS"
                     )));
                 }
-                Some(greeted) => watching.push(show(&stage, greeted)),
+                Some(viewer) => watching.push(proxy(&screen, viewer)),
                 None => {}
             },
             Some(()) = watching.next() => full = false,
-            Some(()) = leaving.next() => {}
+            Some(()) = closing.next() => {}
         }
     }
 }
 
-/// A viewer that has said its protocol version.
-struct Greeted {
-    viewer: Connection,
+/// A viewer that has sent its protocol version.
+struct NewViewer {
+    connection: Connection,
     version: [u8; 12],
-    /// The key of a live view, where its gateway has brought one.
+    /// The view key, if its gateway sent one.
     key: Option<String>,
-    /// Takes why it is disconnected, for the gateway of this process; `None` for who came by the port.
+    /// Receives the reason of a disconnection for the gateway of this process; `None` for viewers of the TCP port.
     reason: Option<oneshot::Sender<String>>,
 }
 
-/// A viewer's two queues, as a connection.
+/// Joins the two queues of a viewer of this process into a connection.
 fn local_connection(mut input: mpsc::Receiver<Bytes>, pictures: mpsc::Sender<Bytes>) -> Connection {
     let input = poll_fn(move |cx| input.poll_recv(cx).map(|piece| piece.map(io::Result::Ok)));
     let pictures = PollSender::new(pictures).sink_map_err(|_| io::ErrorKind::BrokenPipe);
     Box::new(tokio::io::join(StreamReader::new(input), SinkWriter::new(CopyToBytes::new(pictures))))
 }
 
-impl Stage {
-    /// The answer to a gateway that asks for the key: none where a viewer without a key is refused.
-    fn key_for_anybody(&self) -> Vec<u8> {
+impl ServedScreen {
+    /// The reply to [`KEY_REQUEST`]: empty if viewers need a key, which must not be given away then.
+    fn key_reply(&self) -> Vec<u8> {
         let key = self.clocks.key().filter(|_| self.limits.open && !self.shared);
         key.map(|key| key.as_str().as_bytes().to_vec()).unwrap_or_default()
     }
 
-    /// Why a viewer may not see this screen.
-    fn refusal(&self, greeted: &Greeted) -> Option<&'static str> {
-        match &greeted.key {
-            Some(key) if self.clocks.opens(key) => None,
+    /// Why a viewer may not see this screen; `None` if it may.
+    fn rejection_reason(&self, viewer: &NewViewer) -> Option<&'static str> {
+        match &viewer.key {
+            Some(key) if self.clocks.accepts_key(key) => None,
             Some(_) => Some("This live view is over: its session has ended"),
-            // Whoever came by the handle has shown its key to the gateway, or needs none.
-            None if self.limits.open || greeted.reason.is_some() => None,
+            // The gateway of this process has already checked the key.
+            None if self.limits.open || viewer.reason.is_some() => None,
             None => Some(
-                "This screen opens by the address that its session shows, with its key; RUNNER_VNC_OPEN_IDS=true opens it \
-                 without",
+                "This screen requires the key of its session: open it by the address in the session's 'vnc', or set \
+                 RUNNER_VNC_OPEN_IDS=true",
             ),
         }
     }
 }
 
-/// Exchanges protocol versions with a viewer, in the VNC server's place; `None` for one that is none.
-async fn greet(mut viewer: Connection, reason: Option<oneshot::Sender<String>>) -> Option<Greeted> {
+/// Exchanges protocol versions with a viewer on behalf of the VNC server; `None` if the peer is no viewer.
+async fn exchange_versions(
+    mut connection: Connection,
+    reason: Option<oneshot::Sender<String>>,
+) -> Option<NewViewer> {
     let mut version = [0; 12];
     let mut key = None;
-    let said = timeout(FIRST_WORD, async {
-        viewer.write_all(VERSION).await?;
-        viewer.flush().await?;
-        viewer.read_exact(&mut version).await?;
+    let exchanged = timeout(VERSION_TIMEOUT, async {
+        connection.write_all(VERSION).await?;
+        connection.flush().await?;
+        connection.read_exact(&mut version).await?;
         if version == *KEY_PREAMBLE {
             let mut given = [0; ViewKey::LENGTH];
-            viewer.read_exact(&mut given).await?;
+            connection.read_exact(&mut given).await?;
             key = Some(String::from_utf8_lossy(&given).into_owned());
-            viewer.read_exact(&mut version).await?;
+            connection.read_exact(&mut version).await?;
         }
         io::Result::Ok(())
     });
-    match said.await {
-        Ok(Ok(())) if version.starts_with(b"RFB ") || version == *KEY_QUESTION => {
-            Some(Greeted { viewer, version, key, reason })
+    match exchanged.await {
+        Ok(Ok(())) if version.starts_with(b"RFB ") || version == *KEY_REQUEST => {
+            Some(NewViewer { connection, version, key, reason })
         }
         _ => None,
     }
 }
 
-/// Says why a viewer gets no picture (RFC 6143, section 7.1.2).
-async fn refuse(Greeted { viewer, version, .. }: Greeted, reason: String) {
+/// Rejects a viewer with a reason (RFC 6143, section 7.1.2).
+async fn reject(NewViewer { connection, version, .. }: NewViewer, reason: String) {
     // No security types: one byte, and four in the oldest version.
-    let mut answer = if &version == b"RFB 003.003\n" { vec![0; 4] } else { vec![0] };
-    answer.extend((reason.len() as u32).to_be_bytes());
-    answer.extend(reason.as_bytes());
-    end_with(viewer, answer).await;
+    let mut message = if &version == b"RFB 003.003\n" { vec![0; 4] } else { vec![0] };
+    message.extend((reason.len() as u32).to_be_bytes());
+    message.extend(reason.as_bytes());
+    send_and_close(connection, message).await;
 }
 
-/// Sends the last that there is for somebody who connected.
-async fn end_with(mut viewer: Connection, answer: Vec<u8>) {
-    // One that does not read it has gone.
-    let _ = timeout(FAREWELL, async {
-        viewer.write_all(&answer).await?;
-        viewer.shutdown().await?;
-        drain(&mut viewer).await
+/// Sends a last message and closes the connection.
+async fn send_and_close(mut connection: Connection, message: Vec<u8>) {
+    // A peer that does not read it is disconnected without it.
+    let _ = timeout(CLOSE_TIMEOUT, async {
+        connection.write_all(&message).await?;
+        connection.shutdown().await?;
+        drain(&mut connection).await
     })
     .await;
 }
 
-/// Reads what comes until the end: a connection that is closed with unread bytes loses what was written to it.
+/// Reads until the peer closes: closing a connection with unread bytes would discard what was written to it.
 async fn drain(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
     let mut buffer = [0; 1024];
     while reader.read(&mut buffer).await? > 0 {}
     Ok(())
 }
 
-/// Connects to the VNC server in a viewer's name.
-async fn connect(stage: &Stage, version: &[u8; 12]) -> io::Result<Connection> {
-    let connected = timeout(FIRST_WORD, async {
-        let mut server = stage.os.connect(&stage.socket).await?;
+/// Connects to the VNC server on behalf of a viewer, with the viewer's protocol version.
+async fn connect(screen: &ServedScreen, version: &[u8; 12]) -> io::Result<Connection> {
+    let connected = timeout(VERSION_TIMEOUT, async {
+        let mut server = screen.os.connect(&screen.socket).await?;
         server.read_exact(&mut [0; 12]).await?;
         server.write_all(version).await?;
         server.flush().await?;
@@ -352,61 +354,62 @@ async fn connect(stage: &Stage, version: &[u8; 12]) -> io::Result<Connection> {
     connected.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-/// Carries the bytes of one viewer until either side is done, and lets go of all that it held.
-async fn show(stage: &Stage, greeted: Greeted) {
-    let server = match connect(stage, &greeted.version).await {
+/// Proxies one viewer until either side disconnects, and releases the keys and buttons that the viewer held.
+async fn proxy(screen: &ServedScreen, viewer: NewViewer) {
+    let server = match connect(screen, &viewer.version).await {
         Ok(server) => server,
         Err(error) => {
-            log::warn!("a viewer found no VNC server: {error}");
-            return refuse(greeted, format!("The VNC server of this screen does not answer: {error}")).await;
+            log::warn!("the VNC server can't be reached for a viewer: {error}");
+            return reject(viewer, format!("The VNC server of this screen does not answer: {error}")).await;
         }
     };
-    let Greeted { viewer, version, reason, .. } = greeted;
-    let (mut from_viewer, mut to_viewer) = tokio::io::split(viewer);
+    let NewViewer { connection, version, reason, .. } = viewer;
+    let (mut from_viewer, mut to_viewer) = tokio::io::split(connection);
     let (mut from_server, to_server) = tokio::io::split(server);
-    let limit = stage.limits.write_timeout;
-    let mut input = Input {
-        stage,
-        hands: stage.keyboard.hands(),
-        to_server: Messages { writer: to_server, unsent: Bytes::new(), limit },
+    let limit = screen.limits.write_timeout;
+    let mut input = InputProxy {
+        screen,
+        keyboard: screen.keyboard.attach_viewer(),
+        to_server: MessageWriter { writer: to_server, unsent: Bytes::new(), limit },
         pointer: PointerState::default(),
-        keys: HashMap::new(),
-        overfull: false,
+        forwarded_keys: HashMap::new(),
+        warned: false,
     };
-    let (done, told) = tokio::select! {
-        done = carry(&mut from_server, &mut to_viewer, limit) => (done, false),
-        // It declared more than it may send, or is not taken from.
-        done = input.follow(&mut from_viewer, &version) => {
-            let told = done.as_ref().is_err_and(|error| {
+    let (result, report_reason) = tokio::select! {
+        result = copy_screen(&mut from_server, &mut to_viewer, limit) => (result, false),
+        result = input.run(&mut from_viewer, &version) => {
+            // The viewer's message is too long, or the VNC server does not read.
+            let report_reason = result.as_ref().is_err_and(|error| {
                 matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::TimedOut)
             });
-            (done, told)
+            (result, report_reason)
         }
     };
-    if let Err(error) = done {
+    if let Err(error) = result {
         log::info!("a viewer is disconnected: {error}");
-        if let Some(reason) = reason.filter(|_| told) {
-            // Its gateway may have gone first.
+        if let Some(reason) = reason.filter(|_| report_reason) {
+            // Its gateway may have disconnected first.
             let _ = reason.send(error.to_string());
         }
     }
-    // It hears of the end now, and not after what may take the VNC server time.
+    // The viewer is disconnected before the cleanup, which may have to wait for the VNC server.
     drop((from_viewer, to_viewer));
-    let farewell = async {
-        input.leave().await;
+    let cleanup = async {
+        input.release_all().await;
         drain(&mut from_server).await
     };
-    // A server that is gone holds nothing.
-    let _ = timeout(FAREWELL, farewell).await;
+    // A server that does not react in time is hung or gone, and its poll ends the display.
+    let _ = timeout(CLOSE_TIMEOUT, cleanup).await;
 }
 
-/// Moves pictures until the server's end, which is passed on. Nothing more is read until the viewer has taken it all.
-async fn carry(
+/// Copies screen data to the viewer until the server closes, which is passed on. Reading pauses while the viewer does not
+/// read.
+async fn copy_screen(
     reader: &mut ReadHalf<Connection>,
     writer: &mut WriteHalf<Connection>,
     limit: Duration,
 ) -> io::Result<()> {
-    let mut buffer = vec![0; PICTURE_BUFFER];
+    let mut buffer = vec![0; SCREEN_BUFFER];
     loop {
         let count = reader.read(&mut buffer).await?;
         if count == 0 {
@@ -416,22 +419,22 @@ async fn carry(
     }
 }
 
-/// Takes whole messages to the VNC server.
-struct Messages {
+/// Writes whole messages to the VNC server, even if a write is cancelled halfway.
+struct MessageWriter {
     writer: WriteHalf<Connection>,
-    /// What the server has not got yet of the last message: whoever stops halfway can go on later.
+    /// The rest of the last message, which the next call writes first.
     unsent: Bytes,
     limit: Duration,
 }
 
-impl Messages {
-    async fn pass(&mut self, message: Bytes) -> io::Result<()> {
-        self.finish().await?;
+impl MessageWriter {
+    async fn send(&mut self, message: Bytes) -> io::Result<()> {
+        self.flush().await?;
         self.unsent = message;
-        self.finish().await
+        self.flush().await
     }
 
-    async fn finish(&mut self) -> io::Result<()> {
+    async fn flush(&mut self) -> io::Result<()> {
         while !self.unsent.is_empty() {
             let count =
                 write_some_within(&mut self.writer, &self.unsent, self.limit, "the VNC server").await?;
@@ -441,112 +444,113 @@ impl Messages {
     }
 }
 
-/// What one viewer does.
-struct Input<'a> {
-    stage: &'a Stage,
-    hands: Hands,
-    to_server: Messages,
+/// Proxies the messages of one viewer.
+struct InputProxy<'a> {
+    screen: &'a ServedScreen,
+    keyboard: ViewerKeyboard,
+    to_server: MessageWriter,
     pointer: PointerState,
-    /// Keys that the VNC server was left to press: the message that lets each go.
-    keys: HashMap<(u32, Option<u32>), Bytes>,
-    /// Whether it was said that this viewer holds more keys than it may.
-    overfull: bool,
+    /// Held keys that were forwarded to the VNC server, with the message that releases each.
+    forwarded_keys: HashMap<(u32, Option<u32>), Bytes>,
+    /// Whether it was logged that this viewer holds too many keys.
+    warned: bool,
 }
 
-impl Input<'_> {
-    /// Passes on what a viewer says, message by message, until its end.
-    async fn follow(&mut self, from_viewer: &mut ReadHalf<Connection>, version: &[u8; 12]) -> io::Result<()> {
-        let decoder = ViewerMessages::after_version(version, self.stage.asks_password);
+impl InputProxy<'_> {
+    /// Handles the viewer's messages until it disconnects.
+    async fn run(&mut self, from_viewer: &mut ReadHalf<Connection>, version: &[u8; 12]) -> io::Result<()> {
+        let decoder = ViewerMessages::after_version(version, self.screen.requires_password);
         let mut messages = FramedRead::with_capacity(from_viewer, decoder, INPUT_BUFFER);
-        let handshake = if self.stage.asks_password { PASSWORD } else { HANDSHAKE };
+        let handshake = if self.screen.requires_password { PASSWORD_TIMEOUT } else { HANDSHAKE_TIMEOUT };
         let mut deadline = Instant::now() + handshake;
-        let (mut greeted, mut in_use) = (false, false);
+        let (mut connected, mut in_use) = (false, false);
         loop {
             let message = tokio::select! {
                 message = messages.next() => message,
                 () = sleep_until(deadline), if !in_use => {
-                    let problem = if greeted {
-                        format!("it asked for no picture within {} s", FIRST_REQUEST.as_secs())
+                    let problem = if connected {
+                        format!("it requested no screen update within {} s", FIRST_REQUEST_TIMEOUT.as_secs())
                     } else {
                         format!("its handshake took longer than {} s", handshake.as_secs())
                     };
                     return Err(io::Error::other(problem));
                 }
             };
-            let Some(ViewerMessage { said, bytes }) = message.transpose()? else { return Ok(()) };
-            in_use |= greeted && said != Said::Other(false);
-            if !greeted && messages.decoder().has_greeted() {
-                greeted = true;
-                deadline = Instant::now() + FIRST_REQUEST;
+            let Some(ViewerMessage { kind, bytes }) = message.transpose()? else { return Ok(()) };
+            in_use |= connected && kind != MessageKind::Other(false);
+            if !connected && messages.decoder().is_handshake_complete() {
+                connected = true;
+                deadline = Instant::now() + FIRST_REQUEST_TIMEOUT;
             }
-            match said {
-                Said::Key(stroke) => {
-                    self.stage.clocks.touch();
-                    self.stroke(stroke, bytes).await?;
+            match kind {
+                MessageKind::Key(stroke) => {
+                    self.screen.clocks.touch();
+                    self.handle_key(stroke, bytes).await?;
                 }
-                Said::Pointer(pointer) => {
-                    self.stage.clocks.touch();
-                    self.hands.click((self.pointer.buttons ^ pointer.buttons) & BUTTONS).await?;
+                MessageKind::Pointer(pointer) => {
+                    self.screen.clocks.touch();
+                    self.keyboard.click((self.pointer.buttons ^ pointer.buttons) & BUTTONS).await?;
                     self.pointer = pointer;
-                    self.to_server.pass(bytes).await?;
+                    self.to_server.send(bytes).await?;
                 }
-                Said::Clipboard if self.stage.keyboard.copies() => {
-                    self.stage.clocks.touch();
+                MessageKind::Clipboard if self.screen.keyboard.sets_clipboard() => {
+                    self.screen.clocks.touch();
                     let text = bytes[8..].iter().copied().map(char::from).collect();
-                    if self.hands.copy(text).await? == Typed::Nothing {
-                        self.to_server.pass(bytes).await?;
+                    if self.keyboard.copy(text).await? == CommandOutcome::Unavailable {
+                        self.to_server.send(bytes).await?;
                     }
                 }
-                Said::Clipboard | Said::Pictures | Said::Other(_) => {
-                    if matches!(said, Said::Clipboard | Said::Other(true)) {
-                        self.stage.clocks.touch();
+                MessageKind::Clipboard | MessageKind::UpdateRequest | MessageKind::Other(_) => {
+                    if matches!(kind, MessageKind::Clipboard | MessageKind::Other(true)) {
+                        self.screen.clocks.touch();
                     }
-                    self.to_server.pass(bytes).await?;
+                    self.to_server.send(bytes).await?;
                 }
             }
         }
     }
 
-    /// Has a key pressed or let go: by the keyboard, or by the VNC server where that is what can, or what has pressed it.
-    async fn stroke(&mut self, stroke: KeyStroke, message: Bytes) -> io::Result<()> {
+    /// Injects a key event, or forwards it to the VNC server if injection is unavailable, or was when the key was pressed.
+    async fn handle_key(&mut self, stroke: KeyStroke, message: Bytes) -> io::Result<()> {
         let KeyStroke { down, keysym, scancode } = stroke;
-        let name = (keysym, scancode);
-        let is_servers = self.keys.contains_key(&name);
-        let typed = if is_servers { Typed::Nothing } else { self.hands.stroke(stroke).await? };
-        match typed {
-            Typed::All => return Ok(()),
-            Typed::Nothing if !down => {
-                self.keys.remove(&name);
-                return self.to_server.pass(message).await;
+        let key = (keysym, scancode);
+        let is_forwarded = self.forwarded_keys.contains_key(&key);
+        let outcome =
+            if is_forwarded { CommandOutcome::Unavailable } else { self.keyboard.stroke(stroke).await? };
+        match outcome {
+            CommandOutcome::Done => return Ok(()),
+            CommandOutcome::Unavailable if !down => {
+                self.forwarded_keys.remove(&key);
+                return self.to_server.send(message).await;
             }
-            Typed::Nothing if is_servers || self.keys.len() < MOST_KEYS => {
+            CommandOutcome::Unavailable if is_forwarded || self.forwarded_keys.len() < MAX_FORWARDED_KEYS => {
                 let mut release = BytesMut::from(&message[..]);
-                // Where each of the two messages for keys says that it goes down.
+                // The position of the down flag in the two kinds of key messages.
                 let down = if scancode.is_some() { 2..4 } else { 1..2 };
                 release[down].fill(0);
-                self.keys.insert(name, release.freeze());
-                return self.to_server.pass(message).await;
+                self.forwarded_keys.insert(key, release.freeze());
+                return self.to_server.send(message).await;
             }
-            // What can't be remembered can't be let go in its name.
-            Typed::Nothing | Typed::TooMany => {}
+            // A key that is not recorded could not be released when the viewer disconnects.
+            CommandOutcome::Unavailable | CommandOutcome::TooManyKeys => {}
         }
-        if !std::mem::replace(&mut self.overfull, true) {
+        if !std::mem::replace(&mut self.warned, true) {
             log::warn!(
-                "a viewer holds {MOST_KEYS} keys down; it presses no more until it lets some of them go"
+                "a viewer holds {MAX_FORWARDED_KEYS} keys down; further ones are ignored until it releases some"
             );
         }
         Ok(())
     }
 
-    /// Lets go of everything that the viewer holds.
-    async fn leave(self) {
-        let Self { hands, mut to_server, pointer, keys, .. } = self;
-        // Before anything that takes time: the VNC server may take nothing.
-        drop(hands);
+    /// Releases all keys and buttons that the viewer holds.
+    async fn release_all(self) {
+        let Self { keyboard, mut to_server, pointer, forwarded_keys, .. } = self;
+        // First, because the VNC server may not be reading.
+        drop(keyboard);
         let buttons = PointerState { buttons: 0, ..pointer };
         let buttons = (buttons != pointer).then(|| Bytes::copy_from_slice(&buttons.message()));
-        for release in keys.into_values().chain(buttons) {
-            if to_server.pass(release).await.is_err() {
+        for release in forwarded_keys.into_values().chain(buttons) {
+            if to_server.send(release).await.is_err() {
                 return;
             }
         }
@@ -559,19 +563,19 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_message_that_was_cut_short_is_whole_before_the_next_that_lets_something_go() {
+    async fn a_partly_written_message_is_completed_before_the_release_that_follows_it() {
         let (ours, mut theirs) = tokio::io::duplex(10);
         let (_reader, writer) = tokio::io::split(Box::new(ours) as Connection);
-        let mut messages = Messages { writer, unsent: Bytes::new(), limit: Duration::from_secs(30) };
+        let mut messages = MessageWriter { writer, unsent: Bytes::new(), limit: Duration::from_secs(30) };
         let text = Bytes::from(vec![7; 100]);
-        // Its viewer leaves while the VNC server takes nothing.
-        assert!(timeout(Duration::from_secs(1), messages.pass(text.clone())).await.is_err());
+        // The viewer disconnects while the VNC server does not read.
+        assert!(timeout(Duration::from_secs(1), messages.send(text.clone())).await.is_err());
         let release = PointerState::default().message();
         let reader = tokio::spawn(async move {
             let mut all = Vec::new();
             theirs.read_to_end(&mut all).await.map(|_| all)
         });
-        messages.pass(Bytes::copy_from_slice(&release)).await.unwrap();
+        messages.send(Bytes::copy_from_slice(&release)).await.unwrap();
         messages.writer.shutdown().await.unwrap();
         drop((messages, _reader));
         assert_eq!(reader.await.unwrap().unwrap(), [&text[..], &release].concat());

@@ -1,4 +1,4 @@
-//! The key to a display: only processes that are given it may connect, whoever else shares the machine.
+//! The key to a display, which keeps other users of the machine from connecting to it.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The protocol's name, as `xauth` and the X server spell it.
 const PROTOCOL: &[u8] = b"MIT-MAGIC-COOKIE-1";
-/// Bytes of a key.
+/// The length of a key, in bytes.
 const KEY_LENGTH: usize = 16;
 /// `FamilyWild`: the entry holds for any address and display.
 const FAMILY_WILD: u16 = 0xffff;
@@ -18,7 +18,7 @@ const FAMILY_WILD: u16 = 0xffff;
 /// # Errors
 /// The file can't be written.
 pub(super) fn write(path: &Path) -> io::Result<PathBuf> {
-    // 128 bits from the system's own source of randomness.
+    // 128 bits, of which 122 are from the system's random number generator.
     let key = uuid::Uuid::new_v4().into_bytes();
     let mut entry = FAMILY_WILD.to_be_bytes().to_vec();
     for field in [b"".as_slice(), b"", PROTOCOL, &key] {
@@ -33,12 +33,13 @@ pub(super) fn write(path: &Path) -> io::Result<PathBuf> {
 /// Reads a key that [`write()`] wrote: its protocol's name, and the key itself.
 ///
 /// # Errors
-/// The file can't be read, or is not one of ours.
+/// The file can't be read, or was not written by [`write()`].
 pub(super) fn read(path: &Path) -> io::Result<(Vec<u8>, Vec<u8>)> {
     let entry = fs::read(path)?;
     let key = entry.len().checked_sub(KEY_LENGTH).and_then(|at| entry.get(at..));
     let key = key.filter(|_| entry.windows(PROTOCOL.len()).any(|name| name == PROTOCOL));
-    let key = key.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is no key to a display"))?;
+    let key =
+        key.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it contains no key to a display"))?;
     Ok((PROTOCOL.to_vec(), key.to_vec()))
 }
 

@@ -255,7 +255,7 @@ impl Driver {
                             what: "browser",
                             limit: launching.limit,
                             setting: LAUNCH_TIMEOUT_SETTING,
-                            said: error,
+                            last_output: error,
                         },
                         false => Error::LaunchFailed { detail: error },
                     };

@@ -9,7 +9,7 @@ use crate::display::finish_later;
 use crate::driver::{BrowserEnded, CancelLaunch, DriverSeat, InBrowser, SuspectHang};
 use crate::host::rundir::LaunchDir;
 use crate::process::{Os, ProcessId, Signal, wait_group_gone};
-use crate::supervision::part::{Adopt, Answer, CheckAlive, LaunchPart, PartBond};
+use crate::supervision::part::{Adopt, CheckAlive, CheckResponds, LaunchPart, PartBond};
 use crate::supervision::{Beat, Pulse, PulseSettings};
 
 /// How long cancelling a launch may take; a driver that responds needs milliseconds.
@@ -109,7 +109,7 @@ impl Browser {
             Beat::Late => {}
             Beat::Silent => {
                 let detail = format!("the browser did not answer for {:?}", self.pulse.silence());
-                self.bond.lose(LaunchPart::Browser, detail);
+                self.bond.report_loss(LaunchPart::Browser, detail);
                 self.tear_down(ctx);
             }
         }
@@ -155,7 +155,7 @@ impl Handler<BrowserEnded> for Browser {
         // While it is being closed its end is expected.
         if self.parts.is_some() {
             let part = if ended.driver_lost { LaunchPart::Driver } else { LaunchPart::Browser };
-            self.bond.lose(part, ended.detail);
+            self.bond.report_loss(part, ended.detail);
             self.tear_down(ctx);
         }
     }
@@ -192,16 +192,16 @@ impl Handler<CheckAlive> for Browser {
         // The driver reports the end of a process only tens of milliseconds later, after the kernel has cleaned up.
         let dead = |parts: &BrowserParts| parts.group.is_some_and(|group| !parts.os.is_running(group));
         if self.parts.as_ref().is_some_and(dead) {
-            self.bond.lose(LaunchPart::Browser, "the browser has died".to_owned());
+            self.bond.report_loss(LaunchPart::Browser, "the browser has died".to_owned());
             self.tear_down(ctx);
         }
     }
 }
 
-impl Handler<Answer> for Browser {
+impl Handler<CheckResponds> for Browser {
     type Result = ResponseFuture<bool>;
 
-    fn handle(&mut self, _: Answer, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, _: CheckResponds, _: &mut Context<Self>) -> Self::Result {
         let check = self.parts.as_ref().map(BrowserParts::check);
         Box::pin(async move {
             match check {

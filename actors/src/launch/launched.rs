@@ -8,13 +8,13 @@ use camofleet_api::view::ViewKey;
 use tokio::sync::SetOnce;
 use url::Url;
 
-use crate::display::{Camera, CloseDisplay, Display, ScreenSessions};
+use crate::display::{CloseDisplay, Display, ScreenSessions, Screenshotter};
 use crate::driver::Driver;
 use crate::host::slots::SlotLease;
 use crate::launch::browser::{Browser, CloseBrowser, SuspectDriver};
 use crate::model::activity::ActivityClock;
 use crate::supervision::ChildExited;
-use crate::supervision::part::{Adopt, Answer, CheckAlive, Loss, PartKey};
+use crate::supervision::part::{Adopt, CheckAlive, CheckResponds, Loss, PartKey};
 
 /// How long a warm browser may take to respond; it needs milliseconds unless the machine is overloaded.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -82,14 +82,14 @@ pub(crate) struct Launched {
     pub(crate) loss: Arc<SetOnce<Loss>>,
     pub(crate) clocks: ScreenSessions,
     /// Takes pictures of its screen, if it has one.
-    pub(crate) camera: Option<Camera>,
+    pub(crate) screenshotter: Option<Screenshotter>,
 }
 
 impl Launched {
     /// Assigns the screen to a session: input of viewers counts as activity on this clock, and this key opens the
     /// screen.
     pub fn assign_screen(&self, clock: ActivityClock, key: Option<ViewKey>) {
-        self.clocks.enter(self.launch, clock, key);
+        self.clocks.add(self.launch, clock, key);
     }
 
     /// The part that has ended unexpectedly, if one has. The parent is notified of later ends.
@@ -109,10 +109,10 @@ impl Launched {
     /// Whether its driver, its browser and its display all respond promptly. A warm browser that has hung since it was
     /// last polled must not be given to a session.
     pub async fn responds(&self) -> bool {
-        let browser = async { self.browser.send(Answer).await.unwrap_or(false) };
+        let browser = async { self.browser.send(CheckResponds).await.unwrap_or(false) };
         let display = async {
             match &self.display {
-                Some(display) => display.send(Answer).await.unwrap_or(false),
+                Some(display) => display.send(CheckResponds).await.unwrap_or(false),
                 None => true,
             }
         };
@@ -141,7 +141,7 @@ impl Launched {
 
 impl Drop for Launched {
     fn drop(&mut self) {
-        self.clocks.leave(self.launch);
+        self.clocks.remove(self.launch);
         // No effect after `dismantle`: the mailboxes are closed.
         close_without_waiting(Some(&self.browser), self.display.as_ref());
     }

@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::display::{
-    Camera, Display, DisplayRequest, DisplaySettings, Geometry, ScreenSessions, SharedScreen, authority_file,
+    Display, DisplayRequest, DisplaySettings, Geometry, ScreenSessions, Screenshotter, SharedScreen,
+    authority_file,
 };
 use crate::driver::protocol::{LaunchOptions, WindowSize};
 use crate::driver::{DriverSeat, LAUNCH_TIMEOUT_SETTING, Launch};
@@ -336,17 +337,17 @@ impl Launcher {
             Window::Shared(screen) => (None, Some(screen)),
         };
         let clocks = shared.as_ref().map_or_else(ScreenSessions::default, |screen| screen.clocks.clone());
-        let (mut place, mut camera) = (None, None);
+        let (mut place, mut screenshotter) = (None, None);
         if let Some(screen) = &shared {
             let access = screen.ready(&self.settings.display, cancel).await?;
             let authority = access.authority;
-            camera = Some(access.camera);
+            screenshotter = Some(access.screenshotter);
             let (display, geometry) = (screen.settings.display, screen.settings.geometry);
             place = Some(WindowPlace { display, authority, geometry });
         }
         if let Some(slot) = &slot {
-            let (own_camera, line) = Camera::new();
-            camera = Some(own_camera);
+            let (own_screenshotter, screenshots) = Screenshotter::new();
+            screenshotter = Some(own_screenshotter);
             let request = DisplayRequest {
                 os: &self.os,
                 run_dir: &self.run_dir,
@@ -354,7 +355,7 @@ impl Launcher {
                 slot: Arc::clone(slot),
                 bond: PartBond::new(parent.clone(), launch, LaunchPart::Display, &loss),
                 clocks: clocks.clone(),
-                line,
+                screenshots,
                 metrics: &self.metrics,
                 cancel,
             };
@@ -391,7 +392,7 @@ impl Launcher {
                     what: "browser",
                     limit,
                     setting: LAUNCH_TIMEOUT_SETTING,
-                    said: "its driver did not report a result either".to_owned(),
+                    last_output: "its driver did not report a result either".to_owned(),
                 });
             }
             up = answered => up.unwrap_or_else(|_| Err(Error::DriverLost { detail: "its driver has ended".to_owned() }))?,
@@ -407,7 +408,18 @@ impl Launcher {
         partial.browser = None;
         let display = partial.display.take();
         let version = up.version;
-        Ok(Launched { launch, browser, display, driver, slot, endpoint, version, loss, clocks, camera })
+        Ok(Launched {
+            launch,
+            browser,
+            display,
+            driver,
+            slot,
+            endpoint,
+            version,
+            loss,
+            clocks,
+            screenshotter,
+        })
     }
 
     /// The browser's executable. Unless `file:` pages are allowed, it is that of an installation that blocks them, if

@@ -30,7 +30,7 @@ pub enum Error {
     ViewOver,
     /// The start URL has a scheme that is not allowed.
     #[error(
-        "start_url: a page of {scheme}: is not opened here; use http, https, data or about:blank, or name the scheme in \
+        "start_url: the scheme {scheme}: is not allowed here; use http, https, data or about:blank, or add it to \
          RUNNER_START_URL_SCHEMES"
     )]
     StartUrlScheme {
@@ -51,7 +51,7 @@ pub enum Error {
     },
     /// The session has reached its client limit.
     #[error(
-        "all {limit} clients that a session may have are attached; close one that is not needed, or create another session"
+        "the session has reached its limit of {limit} clients; close one that is not needed, or create another session"
     )]
     TooManyClients {
         /// The limit that was reached.
@@ -61,7 +61,7 @@ pub enum Error {
     #[error("the session has no live view; create one with \"vnc\": true")]
     NoLiveView,
     /// The remote machine runs the original or an earlier camofleet, which can't take screenshots.
-    #[error("{what} can't take screenshots; run a camofleet there that can")]
+    #[error("{what} can't take screenshots; install the current camofleet there")]
     NoScreenshots {
         /// The machine that was called.
         what: Cow<'static, str>,
@@ -84,8 +84,8 @@ pub enum Error {
     },
     /// All display slots are in use.
     #[error(
-        "all {limit} display slots are taken, by sessions or by other programs' displays and ports; end one, or widen RUNNER_VNC_DISPLAY_MIN/MAX, \
-         RUNNER_VNC_PORT_MIN/MAX and RUNNER_VNC_WS_PORT_MIN/MAX"
+        "all {limit} display slots are in use, by sessions or by displays and ports of other programs; end one, or widen \
+         RUNNER_VNC_DISPLAY_MIN/MAX, RUNNER_VNC_PORT_MIN/MAX and RUNNER_VNC_WS_PORT_MIN/MAX"
     )]
     NoSlot {
         /// How many slots there are.
@@ -99,19 +99,19 @@ pub enum Error {
     },
     /// The remote machine does not support draining.
     #[error(
-        "{what} can't be drained: it is an original, or an older camofleet; take it out of CONTROL_WORKERS instead"
+        "{what} can't be drained: it runs the original or an older camofleet; remove it from CONTROL_WORKERS instead"
     )]
     NoDrain {
         /// Which machine.
         what: Cow<'static, str>,
     },
     /// No worker can run the session.
-    #[error("no healthy worker can take this session; see /workers for the reasons")]
+    #[error("no healthy worker can run this session; see /workers for the reasons")]
     NoWorkers,
     /// The worker is draining or shutting down.
     #[error(
-        "no new sessions are accepted here: this worker is draining or shutting down; use another one, or end the drain with DELETE \
-         /workers/{{worker}}/drain, or DELETE /drain of a worker"
+        "no new sessions are accepted here: this worker is draining or shutting down; use another one, or end the drain with \
+         DELETE /workers/{{worker}}/drain, or DELETE /drain of a worker"
     )]
     Draining,
     /// The gateway has reached its viewer limit.
@@ -133,7 +133,10 @@ pub enum Error {
         detail: String,
     },
     /// The launch took longer than its limit.
-    #[error("the {what} was not ready within {} s{}; raise {setting} where the machine is only slow", .limit.as_secs_f32(), after_colon(.said))]
+    #[error(
+        "the {what} was not ready within {} s{}; raise {setting} if the machine is only slow",
+        .limit.as_secs_f32(), after_colon(.last_output)
+    )]
     LaunchTimedOut {
         /// The part that was being waited for.
         what: &'static str,
@@ -142,7 +145,7 @@ pub enum Error {
         /// The setting that holds the limit.
         setting: &'static str,
         /// Its last output or state; may be empty.
-        said: String,
+        last_output: String,
     },
     /// The Node process that hosts the Playwright servers exited.
     #[error("the browser did not start: {detail}")]
@@ -174,7 +177,7 @@ pub enum Error {
         detail: String,
     },
     /// An upstream server refused the connection.
-    #[error("{what} did not take the connection: {detail}")]
+    #[error("could not connect to {what}: {detail}")]
     UpstreamUnreachable {
         /// The server that was called.
         what: Cow<'static, str>,
@@ -315,7 +318,7 @@ fn after_colon(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
-/// An error's text with its causes: awc's own text alone says little.
+/// An error's text with its causes, which the texts of awc's errors omit.
 pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -2,7 +2,7 @@
 
 pub(crate) mod http;
 pub mod kubernetes;
-pub(crate) mod patience;
 pub mod relay;
 pub mod rfb;
+pub(crate) mod timed_write;
 pub(crate) mod tls;

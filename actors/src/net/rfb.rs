@@ -190,7 +190,7 @@ impl PointerState {
 
 /// The kind of a viewer's message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Said {
+pub enum MessageKind {
     /// A key.
     Key(KeyStroke),
     /// The pointer.
@@ -198,7 +198,7 @@ pub enum Said {
     /// A text for the clipboard in Latin-1, from the eighth byte on.
     Clipboard,
     /// A request for screen updates.
-    Pictures,
+    UpdateRequest,
     /// Anything else; true if it is user input.
     Other(bool),
 }
@@ -207,7 +207,7 @@ pub enum Said {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewerMessage {
     /// Its kind.
-    pub said: Said,
+    pub kind: MessageKind,
     /// The whole message.
     pub bytes: Bytes,
 }
@@ -223,19 +223,19 @@ pub struct ViewerMessages {
 
 impl ViewerMessages {
     /// A decoder for a viewer that has already sent this protocol version, to a server that may require a password.
-    pub fn after_version(version: &[u8; 12], asks_password: bool) -> Self {
+    pub fn after_version(version: &[u8; 12], requires_password: bool) -> Self {
         let mut phase = Phase::Version;
         // Any twelve bytes parse as a version, so this can't fail.
         let _ = phase.head(version);
         // In version 3.3 the viewer does not choose a security type, but answers the challenge at once.
-        if phase == Phase::Init && asks_password {
+        if phase == Phase::Init && requires_password {
             phase = Phase::Challenge;
         }
         Self { phase, head: None }
     }
 
     /// Whether the viewer has completed its handshake.
-    pub fn has_greeted(&self) -> bool {
+    pub fn is_handshake_complete(&self) -> bool {
         self.phase == Phase::Messages
     }
 }
@@ -248,12 +248,15 @@ impl Decoder for ViewerMessages {
         if buffer.is_empty() {
             return Ok(None);
         }
-        let greeted = self.has_greeted();
+        let connected = self.is_handshake_complete();
         if self.head.is_none() {
             self.head = self.phase.head(buffer)?;
         }
         if self.phase == Phase::Unknown && self.head.is_none() {
-            return Ok(Some(ViewerMessage { said: Said::Other(true), bytes: buffer.split().freeze() }));
+            return Ok(Some(ViewerMessage {
+                kind: MessageKind::Other(true),
+                bytes: buffer.split().freeze(),
+            }));
         }
         let Some(head) = self.head else { return Ok(None) };
         let length = usize::try_from(head.length).unwrap_or(usize::MAX);
@@ -262,28 +265,28 @@ impl Decoder for ViewerMessages {
         }
         self.head = None;
         let bytes = buffer.split_to(length).freeze();
-        let said = if greeted { said(&bytes, head.input) } else { Said::Other(false) };
-        Ok(Some(ViewerMessage { said, bytes }))
+        let kind = if connected { message_kind(&bytes, head.input) } else { MessageKind::Other(false) };
+        Ok(Some(ViewerMessage { kind, bytes }))
     }
 }
 
 /// The kind of a complete message.
-fn said(bytes: &[u8], input: bool) -> Said {
+fn message_kind(bytes: &[u8], input: bool) -> MessageKind {
     let word = |at: usize| bytes.get(at..at + 2).map_or(0, |word| u16::from_be_bytes([word[0], word[1]]));
     let long = |at: usize| u32::from(word(at)) << 16 | u32::from(word(at + 2));
     match *bytes {
-        [4, down, ..] => Said::Key(KeyStroke { down: down != 0, keysym: long(4), scancode: None }),
+        [4, down, ..] => MessageKind::Key(KeyStroke { down: down != 0, keysym: long(4), scancode: None }),
         // FramebufferUpdateRequest, EnableContinuousUpdates.
-        [3, ..] | [150, 1..=255, ..] => Said::Pictures,
-        [5, buttons, ..] => Said::Pointer(PointerState { buttons, x: word(2), y: word(4) }),
-        [255, 0, ..] => Said::Key(KeyStroke {
+        [3, ..] | [150, 1..=255, ..] => MessageKind::UpdateRequest,
+        [5, buttons, ..] => MessageKind::Pointer(PointerState { buttons, x: word(2), y: word(4) }),
+        [255, 0, ..] => MessageKind::Key(KeyStroke {
             down: word(2) != 0,
             keysym: long(4),
             scancode: Some(long(8)).filter(|code| *code != 0),
         }),
         // The first bit of a length marks the extended clipboard.
-        [6, _, _, _, 0..=0x7f, ..] => Said::Clipboard,
-        _ => Said::Other(input),
+        [6, _, _, _, 0..=0x7f, ..] => MessageKind::Clipboard,
+        _ => MessageKind::Other(input),
     }
 }
 
@@ -444,28 +447,34 @@ mod tests {
                 parts,
                 "{size}"
             );
-            let said: Vec<Said> = messages.iter().map(|message| message.said).collect();
-            let key = |keysym, scancode| Said::Key(KeyStroke { down: true, keysym, scancode });
-            assert_eq!(said[2], key(0x61, None));
-            assert_eq!(said[3], Said::Pointer(PointerState { buttons: 0, x: 1, y: 1 }));
-            assert_eq!(said[6], key(0x463, Some(0x1e)));
-            assert_eq!(said[7..], [Said::Other(true), Said::Other(false), Said::Pictures]);
+            let kinds: Vec<MessageKind> = messages.iter().map(|message| message.kind).collect();
+            let key = |keysym, scancode| MessageKind::Key(KeyStroke { down: true, keysym, scancode });
+            assert_eq!(kinds[2], key(0x61, None));
+            assert_eq!(kinds[3], MessageKind::Pointer(PointerState { buttons: 0, x: 1, y: 1 }));
+            assert_eq!(kinds[6], key(0x463, Some(0x1e)));
+            assert_eq!(
+                kinds[7..],
+                [MessageKind::Other(true), MessageKind::Other(false), MessageKind::UpdateRequest]
+            );
         }
     }
 
     #[test]
     fn a_viewer_of_the_oldest_version_answers_a_challenge_only_where_there_is_one() {
-        for (asks_password, handshake) in [(true, 17), (false, 1)] {
-            let mut decoder = ViewerMessages::after_version(b"RFB 003.003\n", asks_password);
+        for (requires_password, handshake) in [(true, 17), (false, 1)] {
+            let mut decoder = ViewerMessages::after_version(b"RFB 003.003\n", requires_password);
             let mut bytes = BytesMut::from(&[&[4; 16][..], &[1]].concat()[17 - handshake..]);
             bytes.extend_from_slice(KEY);
-            let mut said = Vec::new();
+            let mut kinds = Vec::new();
             while let Some(message) = decoder.decode(&mut bytes).unwrap() {
-                said.push(message.said);
+                kinds.push(message.kind);
             }
-            let key = Said::Key(KeyStroke { down: true, keysym: 0x61, scancode: None });
-            assert_eq!(said.last(), Some(&key), "{said:?}");
-            assert!(said[..said.len() - 1].iter().all(|said| *said == Said::Other(false)), "{said:?}");
+            let key = MessageKind::Key(KeyStroke { down: true, keysym: 0x61, scancode: None });
+            assert_eq!(kinds.last(), Some(&key), "{kinds:?}");
+            assert!(
+                kinds[..kinds.len() - 1].iter().all(|kind| *kind == MessageKind::Other(false)),
+                "{kinds:?}"
+            );
         }
     }
 

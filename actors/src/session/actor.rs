@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::clients::Clients;
 use super::lifecycle::{Before, Lifecycle};
-use crate::display::Camera;
+use crate::display::Screenshotter;
 use crate::host::engine::EngineKind;
 use crate::host::slots::SlotLease;
 use crate::launch::launched::Launched;
@@ -417,22 +417,23 @@ impl Handler<Touch> for Session {
     }
 }
 
-/// Returns the camera of the session's screen. The requester takes the picture itself; it does not count as activity.
+/// Returns the screenshotter of the session's screen, so that the requester waits for the screenshot itself. It does not
+/// count as activity.
 #[derive(Message)]
-#[rtype(result = "Result<Camera>")]
-pub(crate) struct UseCamera;
+#[rtype(result = "Result<Screenshotter>")]
+pub(crate) struct GetScreenshotter;
 
-impl Handler<UseCamera> for Session {
-    type Result = Result<Camera>;
+impl Handler<GetScreenshotter> for Session {
+    type Result = Result<Screenshotter>;
 
-    fn handle(&mut self, _: UseCamera, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, _: GetScreenshotter, _: &mut Context<Self>) -> Self::Result {
         if !self.spec.vnc {
             return Err(Error::NoLiveView);
         }
         let status = self.life.status();
         self.life
             .ready()
-            .and_then(|launched| launched.camera.clone())
+            .and_then(|launched| launched.screenshotter.clone())
             .ok_or(Error::SessionNotReady { status })
     }
 }

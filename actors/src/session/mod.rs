@@ -7,7 +7,9 @@ mod disk;
 mod launching;
 mod lifecycle;
 
-pub(crate) use actor::{EndSession, ReadySession, Session, SessionChanged, SessionParts, Touch, UseCamera};
+pub(crate) use actor::{
+    EndSession, GetScreenshotter, ReadySession, Session, SessionChanged, SessionParts, Touch,
+};
 pub(crate) use attachment::Upstream;
 pub use attachment::{
     Attachment, AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment, RelayPatience,

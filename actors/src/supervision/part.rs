@@ -72,9 +72,9 @@ impl PartBond {
     }
 
     /// Reports that the part has ended unexpectedly. This is done first; its remains are cleaned up afterwards.
-    pub fn lose(&mut self, part: LaunchPart, detail: String) {
+    pub fn report_loss(&mut self, part: LaunchPart, detail: String) {
         if let Some(mut lifeline) = self.lifeline.take() {
-            // Another part may have ended earlier.
+            // Fails if another part has ended earlier, whose loss is the one to report.
             let _ = self.loss.set(Loss { part, detail: detail.clone() });
             lifeline.key_mut().part = part;
             lifeline.fail(detail);
@@ -104,10 +104,10 @@ impl Drop for PartBond {
 #[rtype(result = "()")]
 pub(crate) struct CheckAlive;
 
-/// Checks that the part's process responds: `true` when it has. There is no reply while the process hangs.
+/// Polls the part's process: `true` when it has responded. There is no reply while the process hangs.
 #[derive(Message, Clone, Copy)]
 #[rtype(result = "bool")]
-pub(crate) struct Answer;
+pub(crate) struct CheckResponds;
 
 /// Moves the part to this parent, which is notified of its end from now on.
 #[derive(Message)]

@@ -29,16 +29,16 @@ pub struct GatewaySettings {
     pub connect_timeout: Duration,
     /// How long a tunnel may be silent in both directions.
     pub idle_timeout: Duration,
-    /// How long either end of a tunnel may take nothing of what it is sent.
+    /// How long either end of a tunnel may read nothing of what it is sent.
     pub write_timeout: Duration,
 }
 
-/// Reaches the gateway of this process, if it has one: also after a restart. Cheap to clone.
+/// A handle to the gateway of this process, which stays valid when the gateway is restarted. Cheap to clone.
 #[derive(Clone)]
 pub struct GatewayHandle(pub(crate) watch::Receiver<Option<Addr<Gateway>>>);
 
 impl GatewayHandle {
-    /// A handle to none.
+    /// The handle of a process without a gateway.
     pub fn none() -> Self {
         Self(watch::channel(None).1)
     }
@@ -46,27 +46,26 @@ impl GatewayHandle {
     /// The gateway's address.
     ///
     /// # Errors
-    /// [`Error::Restarting`] while there is none.
+    /// [`Error::Restarting`] while it is not running.
     pub fn get(&self) -> Result<Addr<Gateway>> {
         self.0.borrow().clone().ok_or(Error::Restarting { what: "gateway" })
     }
 }
 
-/// Which VNC server an id belongs to.
+/// How the screen of a view is found.
 #[derive(Debug, Clone)]
 pub enum Targets {
-    /// That of a session in this process, whose clock the viewer's input sets.
+    /// Ids belong to sessions of this process, whose activity clock is reset by the viewer's input.
     Sessions,
-    /// The one of a screen of this process that all sessions share, whatever the id.
+    /// Every id means the shared screen of this process.
     Shared,
-    /// That of a runner elsewhere, by an agreement on ports.
+    /// Ids are mapped to ports of a remote runner.
     Ports(PortMap),
-    /// That of a worker elsewhere, which the id names too.
+    /// Ids contain the name of a remote worker, and are mapped to its ports.
     Workers(WorkerPorts),
 }
 
-/// The agreement between a control and its workers, whose VNC servers listen on the workers' own hosts. A view is called
-/// `{worker}:{id}`.
+/// Maps ids of the form `{worker}:{id}` to ports of remote workers, whose VNC servers listen on the workers' hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerPorts {
     /// The ids of each worker's views.
@@ -76,7 +75,7 @@ pub struct WorkerPorts {
 }
 
 impl WorkerPorts {
-    /// The session with this view, as far as its worker has shown it.
+    /// The session with this view, if the worker's snapshot contains it.
     fn session(directory: &Directory, vnc_id: &str) -> Option<Arc<SessionView>> {
         let (worker, id) = vnc_id.rsplit_once(':')?;
         directory.worker(worker).ok()?.snapshot().session_by_vnc_id(id.parse().ok()?).cloned()
@@ -93,17 +92,17 @@ impl WorkerPorts {
             ids: self.ids.clone(),
             base_port: self.base_port,
         };
-        // Whether there is such a view, its port tells: another control may have made it a moment ago.
+        // Whether the view exists is left to its port: another control may have created the session a moment ago.
         ports.find(id)
     }
 }
 
-/// The agreement between a gateway and the runner whose VNC servers it shows.
+/// Maps the ids of views to the ports of a remote runner's VNC servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortMap {
-    /// Servers that are named one by one; these win.
+    /// Addresses of single ids, which take precedence.
     pub named: BTreeMap<String, (String, u16)>,
-    /// The host of all others.
+    /// The host of all other ids.
     pub host: String,
     /// Their ids.
     pub ids: RangeInclusive<u16>,
@@ -127,39 +126,41 @@ impl PortMap {
     }
 }
 
-/// Numbers the tunnels of a gateway.
+/// The number of a tunnel, unique in its gateway.
 pub type TunnelId = u64;
 
-/// Asks for a tunnel to the live view with this id.
+/// Requests a tunnel to the live view with this id.
 #[derive(Message)]
 #[rtype(result = "Result<TunnelTicket>")]
 pub struct OpenTunnel {
     /// The id that the viewer gave.
     pub vnc_id: String,
-    /// The key that it gave; one without is let in by the id alone, so whoever sends this has decided that it may be.
+    /// The key that the viewer sent. `None` opens the view by its id alone, so the sender has to decide whether that is
+    /// allowed.
     pub key: Option<String>,
 }
 
-/// Asks which session a live view shows at present.
+/// Requests which session a live view shows at present.
 #[derive(Message)]
 #[rtype(result = "Result<ShownSession>")]
 pub struct DescribeView {
     /// The id that the viewer gave.
     pub vnc_id: String,
-    /// The key that it gave, as in [`OpenTunnel`].
+    /// The key that the viewer sent, as in [`OpenTunnel`].
     pub key: Option<String>,
 }
 
-/// What a live view shows at present, as far as this gateway knows: one before another machine's ports knows the key at most.
+/// The session that a live view shows at present, as far as this gateway knows. For a view of another machine it knows at
+/// most the key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShownSession {
     /// The session.
     pub id: Option<SessionId>,
-    /// What opens its view, and no other session's.
+    /// The key of its view.
     pub key: Option<ViewKey>,
 }
 
-/// The gateway's leave for one viewer. Dropped unused, the viewer counts as gone.
+/// Permits one viewer to open a tunnel. It occupies a place until it or the tunnel is dropped.
 pub struct TunnelTicket {
     pub(crate) destination: Destination,
     pub(crate) settings: GatewaySettings,
@@ -168,7 +169,7 @@ pub struct TunnelTicket {
     pub(crate) lifeline: Lifeline<TunnelId>,
 }
 
-/// A tunnel is open: the gateway learns how to close it.
+/// Notifies the gateway that a tunnel is open, and how to close it.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct TunnelStarted {
@@ -176,21 +177,21 @@ pub struct TunnelStarted {
     pub(crate) close: Recipient<CloseTunnel>,
 }
 
-/// Opens no more tunnels and closes those that are open after the grace; answered when none is.
+/// Stops opening tunnels, and closes the open ones after the grace period. The reply is sent when all are closed.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct DrainTunnels {
-    /// How long viewers may go on.
+    /// How long open tunnels may continue.
     pub grace: Duration,
 }
 
-/// Names the one gateway to its parent.
+/// Identifies the gateway to its parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct GatewayKey;
 
 /// Admits and drains VNC tunnels.
 pub struct Gateway {
-    /// `None` where it has no parent.
+    /// `None` if it has no parent.
     _lifeline: Option<Lifeline<GatewayKey>>,
     settings: GatewaySettings,
     targets: Targets,
@@ -198,14 +199,14 @@ pub struct Gateway {
     metrics: Metrics,
     tunnels: HashMap<TunnelId, Option<Recipient<CloseTunnel>>>,
     last_tunnel: TunnelId,
-    /// The grace of a drain is over.
+    /// Whether the grace period of a drain is over.
     closing: bool,
-    /// Told when the last tunnel is gone; set while draining.
+    /// Notified when the last tunnel is closed; set while draining.
     drained: Option<Vec<oneshot::Sender<()>>>,
 }
 
 impl Gateway {
-    /// A gateway to live views: of the sessions in a directory, or of servers elsewhere.
+    /// A gateway to the live views of the sessions in a directory, or of remote servers.
     pub fn new(settings: GatewaySettings, targets: Targets, directory: Directory, metrics: Metrics) -> Self {
         Self {
             _lifeline: None,
@@ -220,13 +221,13 @@ impl Gateway {
         }
     }
 
-    /// The same, with a parent that is told of its end.
+    /// Adds a parent, which is notified of its end.
     #[must_use]
     pub fn supervised(self, lifeline: Lifeline<GatewayKey>) -> Self {
         Self { _lifeline: Some(lifeline), ..self }
     }
 
-    /// The session that a view shows, as far as it is known here.
+    /// The session that a view shows, if it is known in this process.
     fn session(&self, vnc_id: &str) -> Option<Arc<SessionView>> {
         match &self.targets {
             Targets::Shared | Targets::Ports(_) => None,
@@ -239,11 +240,11 @@ impl Gateway {
         }
     }
 
-    /// Refuses the key of a session that is over: its number may be another session's by now.
+    /// Refuses the key of an ended session, because another session may have got its id.
     fn check_key(&self, session: Option<&SessionView>, given: Option<&str>) -> Result<()> {
         let Some(given) = given else { return Ok(()) };
         let opens = |session: &SessionView| key_of(session).is_some_and(|key| key.is(given));
-        let known = match (&self.targets, session) {
+        let valid = match (&self.targets, session) {
             // All sessions are on the one screen.
             (Targets::Shared, _) => self
                 .directory
@@ -251,52 +252,52 @@ impl Gateway {
                 .iter()
                 .any(|worker| worker.snapshot().sessions.iter().any(|session| opens(session))),
             (_, Some(session)) => opens(session),
-            // Who has the port knows.
+            // The process that listens on the port checks the key.
             (Targets::Ports(_) | Targets::Workers(_), None) => true,
             (Targets::Sessions, None) => false,
         };
-        if known { Ok(()) } else { Err(Error::ViewOver) }
+        if valid { Ok(()) } else { Err(Error::ViewOver) }
     }
 
-    /// Where the screen of a view is, what it shows, and what opens it there.
-    fn find(&self, vnc_id: &str, key: Option<&str>) -> Result<Found> {
+    /// Resolves the id of a view to the location of its screen, its key and its session.
+    fn resolve(&self, vnc_id: &str, key: Option<&str>) -> Result<ResolvedView> {
         let session = self.session(vnc_id);
         self.check_key(session.as_deref(), key)?;
         let own = session.as_deref().and_then(key_of).cloned();
-        // What is no key opens nothing that is known elsewhere either.
+        // A malformed key can't be valid elsewhere either.
         let given = key.map(|key| ViewKey::parse(key).ok_or(Error::ViewOver)).transpose()?;
-        let place = match &self.targets {
+        let location = match &self.targets {
             Targets::Shared => {
                 let workers = self.directory.workers();
                 let screen = workers.iter().find_map(|worker| worker.snapshot().screen.clone());
-                // One that nobody serves refuses its viewers.
-                Place::Screen(screen.unwrap_or_default())
+                // The default handle refuses viewers.
+                ScreenLocation::Screen(screen.unwrap_or_default())
             }
-            Targets::Ports(ports) => Place::Port(ports.find(vnc_id)?),
-            Targets::Workers(ports) => Place::Port(ports.find(&self.directory, vnc_id)?),
+            Targets::Ports(ports) => ScreenLocation::Port(ports.find(vnc_id)?),
+            Targets::Workers(ports) => ScreenLocation::Port(ports.find(&self.directory, vnc_id)?),
             Targets::Sessions => {
                 let vnc = session.as_ref().and_then(|view| view.vnc.as_ref()).ok_or(Error::ViewNotFound)?;
                 match (&vnc.screen, vnc.server) {
-                    (Some(screen), _) => Place::Screen(screen.clone()),
-                    // Its worker is on this machine, and not of this process.
-                    (None, Some(server)) => Place::Port((server.ip().to_string(), server.port())),
+                    (Some(screen), _) => ScreenLocation::Screen(screen.clone()),
+                    // Its worker runs on this machine in another process.
+                    (None, Some(server)) => ScreenLocation::Port((server.ip().to_string(), server.port())),
                     (None, None) => return Err(Error::ViewNotFound),
                 }
             }
         };
-        // Its password, if any, opens the one screen that there is.
+        // The shared screen has a password instead of a key.
         let key = if matches!(self.targets, Targets::Shared) { None } else { own.or(given) };
-        Ok(Found { place, key, session })
+        Ok(ResolvedView { location, key, session })
     }
 
     fn close_all(&mut self) {
         self.closing = true;
         for close in self.tunnels.values().flatten() {
-            shut(close);
+            close_tunnel(close);
         }
     }
 
-    fn tell_if_drained(&mut self) {
+    fn notify_if_drained(&mut self) {
         if self.tunnels.is_empty()
             && let Some(waiters) = &mut self.drained
         {
@@ -307,29 +308,29 @@ impl Gateway {
     }
 }
 
-/// A view that was found.
-struct Found {
-    place: Place,
-    /// What to present there.
+/// A view whose id was resolved.
+struct ResolvedView {
+    location: ScreenLocation,
+    /// The key to send there.
     key: Option<ViewKey>,
-    /// The session that it shows, as far as it is known here.
+    /// The session that it shows, if it is known in this process.
     session: Option<Arc<SessionView>>,
 }
 
-/// Where a screen is.
-enum Place {
+/// The location of a screen.
+enum ScreenLocation {
     /// In this process.
     Screen(ScreenHandle),
-    /// Behind this port of this host.
+    /// On this host and port.
     Port((String, u16)),
 }
 
-/// What opens the live view of a session.
+/// The key of a session's live view.
 fn key_of(session: &SessionView) -> Option<&ViewKey> {
     session.vnc.as_ref()?.key.as_ref()
 }
 
-fn shut(tunnel: &Recipient<CloseTunnel>) {
+fn close_tunnel(tunnel: &Recipient<CloseTunnel>) {
     // One message for each tunnel.
     tunnel.do_send(CloseTunnel { reason: "the gateway is shutting down".to_owned() });
 }
@@ -349,11 +350,11 @@ impl Handler<OpenTunnel> for Gateway {
         if self.tunnels.len() >= limit {
             return Err(Error::TunnelLimit { limit });
         }
-        let Found { place, key, session } = self.find(&open.vnc_id, open.key.as_deref())?;
-        let destination = match place {
-            Place::Screen(screen) => Destination::Screen(screen),
-            Place::Port(address) => {
-                // The clock of a session elsewhere is there: who has the port counts the input.
+        let ResolvedView { location, key, session } = self.resolve(&open.vnc_id, open.key.as_deref())?;
+        let destination = match location {
+            ScreenLocation::Screen(screen) => Destination::Screen(screen),
+            ScreenLocation::Port(address) => {
+                // The activity of a remote session is tracked where its screen is.
                 let here = session.filter(|_| matches!(self.targets, Targets::Sessions));
                 let activity = here.map_or_else(ActivityClock::new, |session| session.activity.clone());
                 Destination::Port { address, key, activity }
@@ -374,21 +375,21 @@ impl Handler<OpenTunnel> for Gateway {
 impl Handler<DescribeView> for Gateway {
     type Result = ResponseFuture<Result<ShownSession>>;
 
-    fn handle(&mut self, asked: DescribeView, _: &mut Context<Self>) -> Self::Result {
-        let found = self.find(&asked.vnc_id, asked.key.as_deref());
+    fn handle(&mut self, describe: DescribeView, _: &mut Context<Self>) -> Self::Result {
+        let resolved = self.resolve(&describe.vnc_id, describe.key.as_deref());
         let limit = self.settings.connect_timeout;
         Box::pin(async move {
-            let Found { place, key, session } = found?;
-            match (session, place, key) {
+            let ResolvedView { location, key, session } = resolved?;
+            match (session, location, key) {
                 (Some(session), _, key) => Ok(ShownSession { id: Some(session.spec.id), key }),
-                // The one that all sessions share.
-                (None, Place::Screen(_), key) => Ok(ShownSession { id: None, key }),
-                (None, Place::Port(address), Some(key)) => {
+                // The shared screen.
+                (None, ScreenLocation::Screen(_), key) => Ok(ShownSession { id: None, key }),
+                (None, ScreenLocation::Port(address), Some(key)) => {
                     tunnel::check_key(&address, &key, limit).await?;
                     Ok(ShownSession { id: None, key: Some(key) })
                 }
-                (None, Place::Port(address), None) => {
-                    Ok(ShownSession { id: None, key: tunnel::ask_key(&address, limit).await? })
+                (None, ScreenLocation::Port(address), None) => {
+                    Ok(ShownSession { id: None, key: tunnel::request_key(&address, limit).await? })
                 }
             }
         })
@@ -400,8 +401,8 @@ impl Handler<TunnelStarted> for Gateway {
 
     fn handle(&mut self, started: TunnelStarted, _: &mut Context<Self>) {
         if self.closing {
-            // It was still connecting when all others were closed.
-            shut(&started.close);
+            // It was still connecting when the others were closed.
+            close_tunnel(&started.close);
         }
         if let Some(close) = self.tunnels.get_mut(&started.id) {
             *close = Some(started.close);
@@ -414,7 +415,7 @@ impl Handler<ChildExited<TunnelId>> for Gateway {
 
     fn handle(&mut self, exited: ChildExited<TunnelId>, _: &mut Context<Self>) {
         self.tunnels.remove(&exited.key);
-        self.tell_if_drained();
+        self.notify_if_drained();
     }
 }
 
@@ -424,7 +425,7 @@ impl Handler<DrainTunnels> for Gateway {
     fn handle(&mut self, drain: DrainTunnels, ctx: &mut Context<Self>) -> Self::Result {
         let (waiter, drained) = oneshot::channel();
         self.drained.get_or_insert_default().push(waiter);
-        self.tell_if_drained();
+        self.notify_if_drained();
         ctx.run_later(drain.grace, |this, _| this.close_all());
         Box::pin(async {
             let _ = drained.await;

@@ -1,4 +1,4 @@
-//! Live views: who may see a screen, and the bytes between a viewer and its VNC server.
+//! Live views: admits viewers, and proxies them to the VNC server of a screen.
 
 pub mod gateway;
 pub mod tunnel;

@@ -1,7 +1,7 @@
-//! The tunnel actor: one viewer's connection to a screen.
+//! The tunnel actor: proxies one viewer to a screen.
 //!
-//! The viewer's WebSocket is somebody else's; here its messages come and go through two short channels. The screen's bytes
-//! come and go through two more, where it is of this process, and through a TCP connection to its port elsewhere.
+//! The viewer's WebSocket is handled elsewhere and connected by two bounded channels. A screen of this process is connected
+//! by two more, any other screen by TCP.
 
 use std::time::Duration;
 
@@ -14,25 +14,25 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::display::{KEY_QUESTION, key_preamble};
+use crate::display::{KEY_REQUEST, key_preamble};
 use crate::model::activity::ActivityClock;
 use crate::model::error::{Error, Result};
 use crate::model::screen::{ScreenConnection, ScreenHandle};
-use crate::net::patience::write_all_within;
 use crate::net::rfb::ViewerInput;
+use crate::net::timed_write::write_all_within;
 use crate::supervision::Lifeline;
 use crate::views::gateway::{TunnelId, TunnelStarted, TunnelTicket};
 
-/// How much of a picture is read at once, and so sent in one WebSocket message.
+/// How much screen data is read at once, and so sent in one WebSocket message.
 const CHUNK: usize = 64 << 10;
-/// How many pieces wait between the two sides, in each direction.
+/// The capacity of each channel, in chunks.
 const QUEUE: usize = 4;
 
 /// The viewer's ends of the two channels.
 pub struct ViewerEnds {
-    /// What the VNC server says. Its end is the tunnel's end.
+    /// Data from the VNC server; ends with the tunnel.
     pub from_server: mpsc::Receiver<Bytes>,
-    /// What the viewer says. Dropping it ends the tunnel.
+    /// Data from the viewer. Dropping it ends the tunnel.
     pub to_server: mpsc::Sender<Bytes>,
     /// Why the tunnel ended, for the viewer.
     pub ended: oneshot::Receiver<String>,
@@ -42,11 +42,11 @@ pub struct ViewerEnds {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct CloseTunnel {
-    /// For the viewer.
+    /// The reason for the viewer.
     pub reason: String,
 }
 
-/// One viewer.
+/// Proxies one viewer.
 pub struct VncTunnel {
     lifeline: Lifeline<TunnelId>,
     gateway: Recipient<TunnelStarted>,
@@ -55,7 +55,7 @@ pub struct VncTunnel {
 }
 
 impl VncTunnel {
-    /// Connects to the screen of a ticket and starts to move bytes.
+    /// Connects to the screen of a ticket and starts to proxy.
     ///
     /// # Errors
     /// [`Error::UpstreamUnreachable`], [`Error::UpstreamTimedOut`].
@@ -65,7 +65,7 @@ impl VncTunnel {
         let started = Instant::now();
         let connected = match tokio::time::timeout(limit, destination.connect()).await {
             Ok(connected) => connected.map_err(unreachable),
-            Err(_) => Err(Error::UpstreamTimedOut { what: WHAT.into(), limit }),
+            Err(_) => Err(Error::UpstreamTimedOut { what: SERVER.into(), limit }),
         };
         let outcome = connected.as_ref().map_or_else(Error::code, |_| "ok");
         metrics.upstream("vnc", "connect", outcome, started.elapsed());
@@ -79,7 +79,7 @@ impl VncTunnel {
             let reason = tokio::select! {
                 reason = server_to_viewer(reader, to_viewer, &idle, &out, settings.write_timeout) => reason,
                 reason = viewer_to_server(from_viewer, writer, &idle, &into, settings.write_timeout) => reason,
-                () = idle.passed() => "nothing moved in it for too long".to_owned(),
+                () = idle.expired() => "it was idle for too long".to_owned(),
             };
             drop(open);
             reason
@@ -97,17 +97,17 @@ impl VncTunnel {
     }
 }
 
-/// What errors call the other end.
-const WHAT: &str = "the VNC server";
+/// The name of the VNC server in errors.
+const SERVER: &str = "the VNC server";
 
 fn unreachable(error: std::io::Error) -> Error {
-    Error::UpstreamUnreachable { what: WHAT.into(), detail: error.to_string() }
+    Error::UpstreamUnreachable { what: SERVER.into(), detail: error.to_string() }
 }
 
-/// Connects to a VNC server, and presents the key of a live view where there is one.
+/// Connects to a VNC server, and sends the view key if there is one.
 async fn connect(address: &(String, u16), key: Option<&ViewKey>) -> std::io::Result<TcpStream> {
     let mut server = TcpStream::connect((address.0.as_str(), address.1)).await?;
-    // A key stroke is a few bytes, and somebody waits for its effect.
+    // Input is sent without delay, because users see the effect of each key.
     server.set_nodelay(true)?;
     if let Some(key) = key {
         server.write_all(&key_preamble(key)).await?;
@@ -115,59 +115,59 @@ async fn connect(address: &(String, u16), key: Option<&ViewKey>) -> std::io::Res
     Ok(server)
 }
 
-/// Asks a runner's port whether a key still opens what is behind it: one that does is offered ways to prove who one is, one
-/// that does not a reason (RFC 6143, section 7.1.2).
+/// Checks at a runner's port whether a key is still valid: if it is, the port offers security types, otherwise none and a
+/// reason (RFC 6143, section 7.1.2).
 ///
 /// # Errors
 /// [`Error::ViewOver`], [`Error::UpstreamUnreachable`], [`Error::UpstreamTimedOut`].
 pub(crate) async fn check_key(address: &(String, u16), key: &ViewKey, limit: Duration) -> Result<()> {
-    let asked = tokio::time::timeout(limit, async {
+    let reply = tokio::time::timeout(limit, async {
         let mut server = connect(address, Some(key)).await?;
         let mut version = [0; 12];
         server.read_exact(&mut version).await?;
         server.write_all(&version).await?;
         server.read_u8().await
     });
-    match asked.await {
+    match reply.await {
         Ok(Ok(0)) => Err(Error::ViewOver),
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(unreachable(error)),
-        Err(_) => Err(Error::UpstreamTimedOut { what: WHAT.into(), limit }),
+        Err(_) => Err(Error::UpstreamTimedOut { what: SERVER.into(), limit }),
     }
 }
 
-/// Asks a runner's port for the key of the session that it shows. `None`: it tells none, as where a view opens by its key
-/// alone, or is not camofleet's.
+/// Requests the key of the session on a runner's port. `None` if the port does not reveal it, because viewers need a key, or
+/// because it is not camofleet's.
 ///
 /// # Errors
 /// [`Error::UpstreamUnreachable`], [`Error::UpstreamTimedOut`].
-pub(crate) async fn ask_key(address: &(String, u16), limit: Duration) -> Result<Option<ViewKey>> {
-    let asked = tokio::time::timeout(limit, async {
+pub(crate) async fn request_key(address: &(String, u16), limit: Duration) -> Result<Option<ViewKey>> {
+    let reply = tokio::time::timeout(limit, async {
         let mut server = connect(address, None).await?;
-        server.read_exact(&mut [0; KEY_QUESTION.len()]).await?;
-        server.write_all(KEY_QUESTION).await?;
+        server.read_exact(&mut [0; KEY_REQUEST.len()]).await?;
+        server.write_all(KEY_REQUEST).await?;
         let mut answer = Vec::with_capacity(ViewKey::LENGTH);
         server.take(ViewKey::LENGTH as u64).read_to_end(&mut answer).await?;
         std::io::Result::Ok(answer)
     });
-    match asked.await {
+    match reply.await {
         Ok(Ok(answer)) => Ok(std::str::from_utf8(&answer).ok().and_then(ViewKey::parse)),
         Ok(Err(error)) => Err(unreachable(error)),
-        Err(_) => Err(Error::UpstreamTimedOut { what: WHAT.into(), limit }),
+        Err(_) => Err(Error::UpstreamTimedOut { what: SERVER.into(), limit }),
     }
 }
 
-/// Where a tunnel leads.
+/// The destination of a tunnel.
 pub(crate) enum Destination {
-    /// To a screen of this process, which follows what its viewer does.
+    /// A screen of this process, which tracks the activity of its viewers itself.
     Screen(ScreenHandle),
-    /// To a port, of this machine or another one.
+    /// A port of this machine or another one.
     Port {
         /// Host and port.
         address: (String, u16),
-        /// What opens the screen there.
+        /// The key to send.
         key: Option<ViewKey>,
-        /// The session's clock, set by what the viewer does.
+        /// The session's clock, which is reset by the viewer's input.
         activity: ActivityClock,
     },
 }
@@ -188,14 +188,14 @@ impl Destination {
     }
 }
 
-/// What the screen says.
+/// Reads from the screen.
 enum Reader {
     Screen { pictures: mpsc::Receiver<Bytes>, reason: oneshot::Receiver<String> },
     Port { reader: OwnedReadHalf, buffer: BytesMut },
 }
 
 impl Reader {
-    /// The next piece of it, or why there is none.
+    /// The next chunk, or the reason of the end.
     async fn next(&mut self) -> std::result::Result<Bytes, String> {
         let closed = || "the VNC server closed the connection".to_owned();
         match self {
@@ -207,44 +207,44 @@ impl Reader {
                 match reader.take(CHUNK as u64).read_buf(buffer).await {
                     Ok(0) => Err(closed()),
                     Ok(_) => Ok(buffer.split().freeze()),
-                    Err(error) => Err(format!("the VNC server broke the connection: {error}")),
+                    Err(error) => Err(format!("the connection to the VNC server broke: {error}")),
                 }
             }
         }
     }
 }
 
-/// What the screen hears.
+/// Writes to the screen.
 enum Writer {
     Screen(mpsc::Sender<Bytes>),
     Port { writer: OwnedWriteHalf, input: ViewerInput, activity: ActivityClock },
 }
 
 impl Writer {
-    /// Passes on what the viewer says, or says why that can't be done.
-    async fn pass(&mut self, bytes: Bytes, limit: Duration) -> std::result::Result<(), String> {
+    /// Sends data of the viewer; the error is the reason of the end.
+    async fn send(&mut self, bytes: Bytes, limit: Duration) -> std::result::Result<(), String> {
         match self {
             Self::Screen(screen) => match tokio::time::timeout(limit, screen.send(bytes)).await {
                 Ok(Ok(())) => Ok(()),
-                // Its reader ends in this moment, too, and knows why.
+                // The reader ends at the same time, with the reason.
                 Ok(Err(_)) => std::future::pending().await,
-                Err(_) => Err(format!("{WHAT} took nothing for {} s", limit.as_secs_f32())),
+                Err(_) => Err(format!("{SERVER} read nothing for {} s", limit.as_secs_f32())),
             },
             Self::Port { writer, input, activity } => {
                 if input.advance(&bytes).map_err(|error| error.to_string())? {
                     activity.touch();
                 }
-                match write_all_within(writer, &bytes, limit, WHAT).await {
+                match write_all_within(writer, &bytes, limit, SERVER).await {
                     Ok(()) => Ok(()),
                     Err(error) if error.kind() == std::io::ErrorKind::TimedOut => Err(error.to_string()),
-                    Err(error) => Err(format!("the VNC server broke the connection: {error}")),
+                    Err(error) => Err(format!("the connection to the VNC server broke: {error}")),
                 }
             }
         }
     }
 }
 
-/// When something last moved, in either direction.
+/// Tracks when data was last transferred, in either direction.
 struct Idle {
     limit: Duration,
     last: std::cell::Cell<Instant>,
@@ -255,12 +255,12 @@ impl Idle {
         Self { limit, last: std::cell::Cell::new(Instant::now()) }
     }
 
-    fn moved(&self) {
+    fn reset(&self) {
         self.last.set(Instant::now());
     }
 
-    /// Resolves when nothing has moved for the whole limit.
-    async fn passed(&self) {
+    /// Resolves when no data was transferred for the whole limit.
+    async fn expired(&self) {
         loop {
             let deadline = self.last.get() + self.limit;
             if Instant::now() >= deadline {
@@ -279,16 +279,16 @@ async fn server_to_viewer(
     limit: Duration,
 ) -> String {
     loop {
-        let piece = match reader.next().await {
-            Ok(piece) => piece,
+        let chunk = match reader.next().await {
+            Ok(chunk) => chunk,
             Err(reason) => return reason,
         };
-        counter.inc_by(piece.len() as u64);
-        idle.moved();
-        match tokio::time::timeout(limit, to_viewer.send(piece)).await {
+        counter.inc_by(chunk.len() as u64);
+        idle.reset();
+        match tokio::time::timeout(limit, to_viewer.send(chunk)).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) => return "the viewer left".to_owned(),
-            Err(_) => return format!("the viewer took nothing for {} s", limit.as_secs_f32()),
+            Ok(Err(_)) => return "the viewer disconnected".to_owned(),
+            Err(_) => return format!("the viewer read nothing for {} s", limit.as_secs_f32()),
         }
     }
 }
@@ -301,13 +301,13 @@ async fn viewer_to_server(
     limit: Duration,
 ) -> String {
     while let Some(bytes) = from_viewer.recv().await {
-        idle.moved();
+        idle.reset();
         counter.inc_by(bytes.len() as u64);
-        if let Err(reason) = writer.pass(bytes, limit).await {
+        if let Err(reason) = writer.send(bytes, limit).await {
             return reason;
         }
     }
-    "the viewer left".to_owned()
+    "the viewer disconnected".to_owned()
 }
 
 impl Actor for VncTunnel {

@@ -63,7 +63,7 @@ impl HealthReport {
     fn display(&self, launcher: &Launcher) -> Check {
         Check::fine(match (&self.settings.launch.display.tools, &launcher.screen) {
             (Ok(tools), Some(screen)) => {
-                let state = if screen.is_up() { "up" } else { "starting" };
+                let state = if screen.is_running() { "up" } else { "starting" };
                 format!("{}, one shared screen :{} {state}", tools.name(), screen.settings.display)
             }
             (Ok(tools), None) => {

@@ -36,8 +36,8 @@ use crate::model::events::{Change, EventBus};
 use crate::model::session::{SessionDefaults, SessionSpec, SessionView};
 use crate::process::Os;
 use crate::session::{
-    Attach, AttachmentTicket, EndSession, ReadySession, Session, SessionChanged, SessionParts, Touch,
-    UseCamera,
+    Attach, AttachmentTicket, EndSession, GetScreenshotter, ReadySession, Session, SessionChanged,
+    SessionParts, Touch,
 };
 use crate::supervision::{
     Backoff, ChildExited, ChildSpec, Children, ExitReason, Generation, Intensity, Lifeline, RestartPolicy,
@@ -454,8 +454,9 @@ impl Handler<TakeScreenshot> for LocalWorker {
     ) -> Self::Result {
         let session = self.session(id);
         Box::pin(async move {
-            let camera = session?.send(UseCamera).await.unwrap_or(Err(Error::SessionNotFound))?;
-            camera.picture(width).await
+            let screenshotter =
+                session?.send(GetScreenshotter).await.unwrap_or(Err(Error::SessionNotFound))?;
+            screenshotter.jpeg(width).await
         })
     }
 }

@@ -220,7 +220,7 @@ test(
     const started = Date.now();
     const { code, reason } = await within(idle.closed, 'the idle view to be closed', 4000);
     assert.equal(code, 1011);
-    assert.match(reason, /nothing moved/);
+    assert.match(reason, /idle for too long/);
     assert.ok(Date.now() - started > 800);
     assert.equal(busy.socket.readyState, busy.socket.OPEN);
     clearInterval(typing);

@@ -93,7 +93,7 @@ describe('in a fleet with warm browsers', () => {
       client.kill('SIGSTOP');
       await until(async () => (await server.session(session)).attached === 0, 'the client to be disconnected', SLOW);
       assert.ok(residentBytes(pid) - before < 500e6, `${before} → ${residentBytes(pid)} bytes`);
-      assert.ok(server.logLines().some((line) => /the client took nothing for 3s/.test(line)), server.log());
+      assert.ok(server.logLines().some((line) => /the client read nothing for 3s/.test(line)), server.log());
     } finally {
       client.kill('SIGKILL');
     }

@@ -185,7 +185,7 @@ function typesEverything(settings, programs, extended) {
     const limit = extended ? CLIPBOARD_LIMIT : CUT_BUFFER_LIMIT;
     await arrives('y'.repeat(limit));
     await copy('z'.repeat(limit + 1));
-    const said = `a text of ${limit + 1} bytes that was copied in a session is not passed on to its viewers: it may have ${limit}`;
+    const said = `a text of ${limit + 1} bytes that was copied in a session is not sent to its viewers: the limit is ${limit} bytes`;
     await until(() => server.logLines().some((line) => line.includes(said)), 'the log to say it');
     await arrives('and the next');
     await watcher.close();
@@ -195,7 +195,7 @@ function typesEverything(settings, programs, extended) {
   test(`${programs}: a viewer that holds more keys than a keyboard has blocks nobody`, async () => {
     const greedy = await connect();
     const says = (text) => server.logLines().filter((line) => line.includes(text)).length;
-    const [none, full] = ['left none for others; they are let go', 'a viewer holds 256 keys down; it presses no more until it lets some of them go'];
+    const [none, full] = ['leaves no spare keys for others; they are released', 'a viewer holds 256 keys down; further ones are ignored until it releases some'];
     const before = [none, full].map(says);
     // Every key with a meaning, every free one, and many that no keyboard has.
     greedy.keys(...[...range(0x21, 94), ...CHARACTERS.slice(0, 200)].map((character) => [character, true]));

@@ -1,6 +1,6 @@
-//! Which key of a keyboard carries a letter that is not Latin: a shortcut means the key, whatever its letter.
+//! Finds the key of a non-Latin letter, because shortcuts depend on the key and not on its letter.
 
-/// The keys of a keyboard's letter block, row by row from the left, as X servers number them.
+/// The keycodes of a keyboard's letter block, row by row from the left.
 const KEYS: [u8; 47] = [
     49, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, // ` 1 … =
     24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, // q … ]
@@ -9,8 +9,8 @@ const KEYS: [u8; 47] = [
     51, // backslash
 ];
 
-/// Layouts of xkeyboard-config: what each of [`KEYS`] means without and with Shift. Only letters that no layout above has
-/// elsewhere, and none that is Latin; a space is no letter.
+/// Layouts of xkeyboard-config: the letters of [`KEYS`] without and with Shift. Latin letters are omitted, and letters that a
+/// layout above has on another key; a space stands for no letter.
 #[rustfmt::skip]
 const LAYOUTS: &[&str] = &[
     // ru
@@ -61,17 +61,16 @@ const LAYOUTS: &[&str] = &[
     "ऒऍ          ऋऔऐआईऊभङघधझढञओएअइउफऱखथछठऎ णऩऴळशष य़ऑ",
 ];
 
-/// The scancodes of XT keyboards for the letter block, which are the kernel's key codes too; X servers number keys eight
-/// higher.
+/// The scancodes of the letter block on XT keyboards. They equal the kernel's key codes; X keycodes are eight higher.
 const SCANCODES: std::ops::RangeInclusive<u32> = 0x02..=0x35;
 
-/// The key with this scancode, if it is in the letter block.
+/// The keycode of this scancode, if it is in the letter block.
 pub(super) fn key_at(scancode: u32) -> Option<u8> {
     let keycode = u8::try_from(scancode).ok()?.checked_add(8)?;
     (SCANCODES.contains(&scancode) && KEYS.contains(&keycode)).then_some(keycode)
 }
 
-/// The key that carries a letter in the layout where it is at home.
+/// The keycode of a letter in the first layout that contains it.
 pub(super) fn key_of(letter: char) -> Option<u8> {
     let column = LAYOUTS.iter().find_map(|row| row.chars().position(|known| known == letter && known != ' '));
     KEYS.get(column?).copied()
@@ -97,7 +96,7 @@ mod tests {
     #[test]
     fn keys_are_found_by_their_scancodes() {
         assert_eq!((key_at(0x2e), key_at(0x1e), key_at(0x29)), (Some(54), Some(38), Some(49)));
-        // Ctrl, which is among them by its number, a cursor key, and numbers that are none.
+        // Ctrl, whose scancode is within the range, a cursor key, and invalid scancodes.
         assert_eq!((key_at(0x1d), key_at(0xe04b), key_at(0), key_at(u32::MAX)), (None, None, None, None));
     }
 }

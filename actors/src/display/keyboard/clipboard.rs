@@ -1,4 +1,4 @@
-//! The clipboard of a display, as one X client holds it for the others (ICCCM, section 2).
+//! Transfers texts between the clipboard of a display and the VNC server (ICCCM, section 2).
 
 use x11rb::connection::{Connection, RequestConnection};
 use x11rb::protocol::xfixes::{self, ConnectionExt as _};
@@ -12,63 +12,64 @@ use x11rb::wrapper::ConnectionExt as _;
 use super::injector::Result;
 use crate::net::rfb::CLIPBOARD_LIMIT;
 
-/// The longest text that x11vnc passes on, in bytes; it cuts what is longer.
+/// The longest text that x11vnc forwards, in bytes; it truncates longer ones.
 const CUT_BUFFER_LIMIT: usize = 128 << 10;
 
-/// How the VNC server gets what a program has put on the clipboard.
+/// Where the VNC server reads the texts that programs copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::display) enum Outlet {
-    /// By itself, unless it comes in pieces, which Xvnc takes for nothing: a text in one piece is selected for it then.
+pub(in crate::display) enum ClipboardSource {
+    /// From the selections. Xvnc ignores texts that are sent incrementally, so those are offered again in one piece.
     Selections,
-    /// By the oldest of all ways: x11vnc asks for selections only when nobody has connected to it for 15 seconds, but sends
-    /// at once what is in the first of the cut buffers.
+    /// From the first cut buffer. x11vnc reads selections only if nobody has connected to it for 15 seconds, but forwards the
+    /// cut buffer immediately.
     CutBuffer,
 }
 
-/// A text that comes from the program that has copied it.
+/// A text that is being received from the program that copied it.
 #[derive(Debug)]
 struct Incoming {
-    /// Where it is put.
+    /// The property of our window that receives it.
     property: Atom,
-    /// Whether it comes in pieces.
-    pieces: bool,
+    /// Whether it is sent incrementally.
+    incremental: bool,
     text: Vec<u8>,
-    /// Bytes that have come, and were not all kept.
+    /// How many bytes were received, including those that exceed the limit and were discarded.
     length: usize,
 }
 
-/// A text that others may ask for, on the clipboard and as what is selected; and the text of others, for the VNC server.
+/// Owns the selections while a viewer's text is on the clipboard, and receives the texts that programs copy.
 pub(super) struct Clipboard {
-    outlet: Outlet,
+    source: ClipboardSource,
     root: Window,
-    /// Holds it.
+    /// Our window, which owns selections and receives texts.
     window: Window,
     clipboard: Atom,
     targets: Atom,
-    /// The forms of UTF-8 that programs ask for.
+    /// The targets that stand for UTF-8 text.
     utf8: Vec<Atom>,
-    /// The type of what comes in pieces.
-    incremental: Atom,
-    /// Where texts are put, in turn: a piece of an earlier one is not taken for one of a later.
+    /// The type of an incremental transfer.
+    incr: Atom,
+    /// The properties that receive texts, used alternately so that a late piece of one text is not added to the next.
     properties: [Atom; 2],
     incoming: Option<Incoming>,
-    /// Whether the last one was too long, which is said once of several.
+    /// Whether the last text was too long, so that consecutive ones are logged once.
     was_too_long: bool,
+    /// The text that is offered to programs.
     text: String,
-    /// What of the two is ours.
-    held: Vec<Atom>,
+    /// The selections that our window owns.
+    owned: Vec<Atom>,
 }
 
 impl Clipboard {
-    pub fn new(connection: &RustConnection, root: Window, outlet: Outlet) -> Result<Self> {
-        // Asked for once, so that a long text fits in one request.
+    pub fn new(connection: &RustConnection, root: Window, source: ClipboardSource) -> Result<Self> {
+        // Allows a long text in one request.
         connection.prefetch_maximum_request_bytes();
         let atom = |name: &str| -> Result<Atom> {
             Ok(connection.intern_atom(false, name.as_bytes())?.reply()?.atom)
         };
         let window = connection.generate_id()?;
         let class = WindowClass::INPUT_ONLY;
-        // Pieces of a text are properties.
+        // Notifies of the pieces of an incremental transfer.
         let events = CreateWindowAux::new().event_mask(EventMask::PROPERTY_CHANGE);
         connection
             .create_window(0, window, root, 0, 0, 1, 1, 0, class, x11rb::COPY_FROM_PARENT, &events)?
@@ -78,71 +79,75 @@ impl Clipboard {
         let copied = xfixes::SelectionEventMask::SET_SELECTION_OWNER;
         connection.xfixes_select_selection_input(window, clipboard, copied)?.check()?;
         Ok(Self {
-            outlet,
+            source,
             root,
             window,
             clipboard,
             targets: atom("TARGETS")?,
             utf8: vec![atom("UTF8_STRING")?, atom("text/plain;charset=utf-8")?],
-            incremental: atom("INCR")?,
+            incr: atom("INCR")?,
             properties: [atom("CAMOFLEET_COPIED_1")?, atom("CAMOFLEET_COPIED_2")?],
             incoming: None,
             was_too_long: false,
             text: String::new(),
-            held: Vec::new(),
+            owned: Vec::new(),
         })
     }
 
-    /// A program has copied something: asks for it as a text.
-    pub fn ask(&mut self, connection: &RustConnection, copied: &xfixes::SelectionNotifyEvent) -> Result<()> {
+    /// Handles that a program has copied something: requests it as a text.
+    pub fn request_text(
+        &mut self,
+        connection: &RustConnection,
+        copied: &xfixes::SelectionNotifyEvent,
+    ) -> Result<()> {
         if copied.selection != self.clipboard || [self.window, x11rb::NONE].contains(&copied.owner) {
             return Ok(());
         }
         self.properties.reverse();
         let property = self.properties[0];
-        self.incoming = Some(Incoming { property, pieces: false, text: Vec::new(), length: 0 });
+        self.incoming = Some(Incoming { property, incremental: false, text: Vec::new(), length: 0 });
         let time = copied.selection_timestamp;
         connection.convert_selection(self.window, self.clipboard, self.utf8[0], property, time)?;
         connection.flush()?;
         Ok(())
     }
 
-    /// A program has answered: with the text, or with the announcement of its pieces.
+    /// Handles the reply: the text, or the start of an incremental transfer.
     pub fn receive(&mut self, connection: &RustConnection, answer: &SelectionNotifyEvent) -> Result<()> {
-        let awaited = |incoming: &Incoming| answer.property == incoming.property && !incoming.pieces;
+        let awaited = |incoming: &Incoming| answer.property == incoming.property && !incoming.incremental;
         if answer.requestor != self.window || !self.incoming.as_ref().is_some_and(awaited) {
             return Ok(());
         }
-        self.take(connection)
+        self.read_property(connection)
     }
 
-    /// A piece has come.
+    /// Handles one piece of an incremental transfer.
     pub fn receive_piece(
         &mut self,
         connection: &RustConnection,
         changed: &PropertyNotifyEvent,
     ) -> Result<()> {
-        let awaited = |incoming: &Incoming| changed.atom == incoming.property && incoming.pieces;
+        let awaited = |incoming: &Incoming| changed.atom == incoming.property && incoming.incremental;
         let is_new = changed.window == self.window && changed.state == Property::NEW_VALUE;
         if !is_new || !self.incoming.as_ref().is_some_and(awaited) {
             return Ok(());
         }
-        self.take(connection)
+        self.read_property(connection)
     }
 
-    fn take(&mut self, connection: &RustConnection) -> Result<()> {
+    fn read_property(&mut self, connection: &RustConnection) -> Result<()> {
         let Some(incoming) = &mut self.incoming else { return Ok(()) };
         let words = (CLIPBOARD_LIMIT / 4) as u32 + 1;
         let (window, property) = (self.window, incoming.property);
         let found = connection.get_property(true, window, property, AtomEnum::ANY, 0, words)?.reply()?;
-        if found.type_ == self.incremental {
-            // That it was taken asks for the first piece.
-            incoming.pieces = true;
+        if found.type_ == self.incr {
+            // Reading the property has deleted it, which requests the first piece.
+            incoming.incremental = true;
             return Ok(());
         }
         incoming.length += found.value.len() + found.bytes_after as usize;
         if found.bytes_after > 0 {
-            // Only what was read to its end is gone.
+            // A property that is not read to its end has to be deleted explicitly.
             connection.delete_property(window, property)?;
             connection.flush()?;
         }
@@ -151,50 +156,50 @@ impl Clipboard {
         } else {
             incoming.text = Vec::new();
         }
-        // An empty piece is the last.
-        if incoming.pieces && !found.value.is_empty() {
+        // An empty piece ends the transfer.
+        if incoming.incremental && !found.value.is_empty() {
             return Ok(());
         }
-        let Some(Incoming { pieces, text, length, .. }) = self.incoming.take() else { return Ok(()) };
-        self.pass(connection, text, length, pieces)
+        let Some(Incoming { incremental, text, length, .. }) = self.incoming.take() else { return Ok(()) };
+        self.forward(connection, text, length, incremental)
     }
 
-    /// Gives a text to the VNC server, if that can't get it by itself.
-    fn pass(
+    /// Passes a text to the VNC server if that can't read it itself.
+    fn forward(
         &mut self,
         connection: &RustConnection,
         text: Vec<u8>,
         length: usize,
-        pieces: bool,
+        incremental: bool,
     ) -> Result<()> {
         let text = String::from_utf8_lossy(&text);
-        let limit = match self.outlet {
-            Outlet::Selections => CLIPBOARD_LIMIT,
-            Outlet::CutBuffer => CUT_BUFFER_LIMIT,
+        let limit = match self.source {
+            ClipboardSource::Selections => CLIPBOARD_LIMIT,
+            ClipboardSource::CutBuffer => CUT_BUFFER_LIMIT,
         };
-        let latin = if self.outlet == Outlet::CutBuffer { latin_1(&text) } else { Vec::new() };
+        let latin = if self.source == ClipboardSource::CutBuffer { latin_1(&text) } else { Vec::new() };
         let is_too_long = length > CLIPBOARD_LIMIT || latin.len() > limit;
         if is_too_long && !std::mem::replace(&mut self.was_too_long, true) {
             log::warn!(
-                "a text of {length} bytes that was copied in a session is not passed on to its viewers: it may have {limit}"
+                "a text of {length} bytes that was copied in a session is not sent to its viewers: the limit is {limit} bytes"
             );
         }
         if is_too_long {
             return Ok(());
         }
         self.was_too_long = false;
-        match self.outlet {
-            Outlet::CutBuffer => {
+        match self.source {
+            ClipboardSource::CutBuffer => {
                 let (buffer, kind) = (AtomEnum::CUT_BUFFER0, AtomEnum::STRING);
                 connection.change_property8(PropMode::REPLACE, self.root, buffer, kind, &latin)?;
                 connection.flush()?;
             }
-            Outlet::Selections if pieces => {
+            ClipboardSource::Selections if incremental => {
                 self.text = text.into_owned();
                 self.own(connection, vec![AtomEnum::PRIMARY.into()])?;
                 connection.flush()?;
             }
-            Outlet::Selections => {}
+            ClipboardSource::Selections => {}
         }
         Ok(())
     }
@@ -203,26 +208,26 @@ impl Clipboard {
         for selection in &selections {
             connection.set_selection_owner(self.window, *selection, x11rb::CURRENT_TIME)?;
         }
-        self.held = selections;
+        self.owned = selections;
         Ok(())
     }
 
-    /// Holds a text until somebody else copies one.
-    pub fn hold(&mut self, connection: &RustConnection, text: String) -> Result<()> {
+    /// Puts a text on the clipboard, until a program copies another one.
+    pub fn set_text(&mut self, connection: &RustConnection, text: String) -> Result<()> {
         self.text = text;
         self.own(connection, vec![self.clipboard, AtomEnum::PRIMARY.into()])
     }
 
-    /// Somebody else has copied a text.
-    pub fn lose(&mut self, selection: Atom) {
-        self.held.retain(|held| *held != selection);
-        if self.held.is_empty() {
+    /// Handles that a program has taken over a selection.
+    pub fn on_selection_lost(&mut self, selection: Atom) {
+        self.owned.retain(|owned| *owned != selection);
+        if self.owned.is_empty() {
             self.text = String::new();
         }
     }
 
-    /// Gives the text to a program that asks for it, in the form that it asks for.
-    pub fn answer(&self, connection: &RustConnection, request: &SelectionRequestEvent) -> Result<()> {
+    /// Sends the text to a program that requests it, in the format that it requests.
+    pub fn send_text(&self, connection: &RustConnection, request: &SelectionRequestEvent) -> Result<()> {
         let &SelectionRequestEvent { time, requestor, selection, target, .. } = request;
         let property = if request.property == x11rb::NONE { target } else { request.property };
         let latin: Atom = AtomEnum::STRING.into();
@@ -231,7 +236,7 @@ impl Clipboard {
                 .change_property8(PropMode::REPLACE, requestor, property, kind, bytes)
                 .map(|put| put.check())
         };
-        let given = if target == self.targets {
+        let sent = if target == self.targets {
             let targets: Vec<Atom> =
                 [self.targets, latin].into_iter().chain(self.utf8.iter().copied()).collect();
             let put = connection.change_property32(
@@ -249,8 +254,8 @@ impl Clipboard {
         } else {
             None
         };
-        // Nothing is given in a form that is not known, or to a window that is gone.
-        let property = if given.is_some_and(|given| given.is_ok()) { property } else { x11rb::NONE };
+        // The request is refused if the format is unknown or the window is gone.
+        let property = if sent.is_some_and(|sent| sent.is_ok()) { property } else { x11rb::NONE };
         let answer = SelectionNotifyEvent {
             response_type: SELECTION_NOTIFY_EVENT,
             sequence: 0,
@@ -266,7 +271,7 @@ impl Clipboard {
     }
 }
 
-/// A text in Latin-1, which has one byte for each character that it has.
+/// Encodes a text in Latin-1, with question marks for characters that it lacks.
 fn latin_1(text: &str) -> Vec<u8> {
     text.chars().map(|char| u8::try_from(char).unwrap_or(b'?')).collect()
 }

@@ -1,4 +1,4 @@
-//! The X client that presses the keys.
+//! The X client that injects the key events of viewers.
 
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
@@ -26,81 +26,81 @@ use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::{DefaultStream, RustConnection};
 use xkeysym::{Keysym, RawKeysym};
 
-use super::clipboard::{Clipboard, Outlet};
+use super::clipboard::{Clipboard, ClipboardSource};
 use super::keymap::{Keymap, Lock, Spare, foreign_letter, normal};
-use super::{Typed, Viewers, caps};
+use super::{CommandOutcome, ConnectedViewers, caps};
 use crate::net::rfb::KeyStroke;
 
-/// How long buttons of the pointer may be on their way through the VNC server, which takes a millisecond or two.
-const CLICK_PATIENCE: Duration = Duration::from_millis(250);
-/// How long the program that has the focus may take to handle all keys so far.
-const PING_PATIENCE: Duration = Duration::from_secs(10);
-/// The same where it can't be asked.
-const UNASKED: Duration = Duration::from_millis(500);
-/// Keys that make a shortcut of a letter: Ctrl, Alt, and Super.
+/// How long the VNC server may take to forward a button event, which normally takes 1 to 2 ms.
+const CLICK_TIMEOUT: Duration = Duration::from_millis(250);
+/// How long the focused program may take to handle the preceding keys.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long it is given if it does not support pings.
+const UNPINGED_DELAY: Duration = Duration::from_millis(500);
+/// The modifiers of shortcuts: Ctrl, Alt and Super.
 const SHORTCUT: u16 = 1 << 2 | 1 << 3 | 1 << 6;
-/// How many keys one viewer may hold, more than a keyboard has: whoever holds more is no person.
-const MOST_HELD: usize = 256;
+/// How many keys one viewer may hold: more than a keyboard has.
+const MAX_HELD_KEYS: usize = 256;
 const NUM_LOCK: RawKeysym = 0xff7f;
-/// The most levels of windows, one in another.
-const DEEPEST: usize = 16;
+/// How many ancestors of the focused window are searched.
+const MAX_WINDOW_DEPTH: usize = 16;
 
-/// What the keyboard is asked for.
+/// A command to the injector.
 pub(super) enum Command {
-    /// To be there.
-    Hello { done: oneshot::Sender<Typed> },
-    /// A key of a viewer goes down or up.
-    Stroke { viewer: u64, stroke: KeyStroke, done: oneshot::Sender<Typed> },
-    /// A text is on the clipboard.
-    Copy { text: String, done: oneshot::Sender<Typed> },
+    /// Replies once the injector is connected to the X server.
+    Connect { reply: oneshot::Sender<CommandOutcome> },
+    /// Presses or releases a key of a viewer.
+    Stroke { viewer: u64, stroke: KeyStroke, reply: oneshot::Sender<CommandOutcome> },
+    /// Puts a text on the clipboard.
+    Copy { text: String, reply: oneshot::Sender<CommandOutcome> },
 }
 
 pub(super) type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
-/// Serves the commands until nobody can send any more. However it ends, nothing stays down.
+/// Executes commands until all senders are dropped. All keys are released, however it ends.
 pub(super) fn run(
     stream: UnixStream,
     (protocol, key): (Vec<u8>, Vec<u8>),
     mut commands: Receiver<Command>,
-    mut bell: &UnixStream,
+    mut wakeups: &UnixStream,
     clicks: &AtomicU64,
-    viewers: &Viewers,
-    outlet: Outlet,
+    viewers: &ConnectedViewers,
+    clipboard_source: ClipboardSource,
 ) -> Result<()> {
     let (stream, _) = DefaultStream::from_unix_stream(stream)?;
     let connection = RustConnection::connect_to_stream_with_auth_info(stream, 0, protocol, key)?;
-    let mut injector = Injector::new(connection, clicks, outlet)?;
+    let mut injector = Injector::new(connection, clicks, clipboard_source)?;
     loop {
-        injector.take_events()?;
+        injector.handle_events()?;
         let x_server = injector.connection.stream().as_fd();
-        let [x_server, rung] = [x_server, bell.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-        wait_for(&mut [x_server, rung], PollTimeout::NONE)?;
-        match bell.read(&mut [0; 64]) {
+        let [x_server, wakeup] = [x_server, wakeups.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        wait_for(&mut [x_server, wakeup], PollTimeout::NONE)?;
+        match wakeups.read(&mut [0; 64]) {
             Err(error) if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
                 return Err(error.into());
             }
             _ => {}
         }
         loop {
-            // Each time: what was asked for in a viewer's last moment goes down after it has left.
-            injector.release_departed(viewers)?;
-            let (typed, done) = match commands.try_recv() {
-                Ok(Command::Hello { done }) => (Typed::All, done),
-                Ok(Command::Stroke { viewer, stroke, done }) => (injector.stroke(viewer, stroke)?, done),
-                Ok(Command::Copy { text, done }) => {
+            // After every command, because a key may be pressed after its viewer has disconnected.
+            injector.release_disconnected(viewers)?;
+            let (outcome, reply) = match commands.try_recv() {
+                Ok(Command::Connect { reply }) => (CommandOutcome::Done, reply),
+                Ok(Command::Stroke { viewer, stroke, reply }) => (injector.stroke(viewer, stroke)?, reply),
+                Ok(Command::Copy { text, reply }) => {
                     injector.copy(text)?;
-                    (Typed::All, done)
+                    (CommandOutcome::Done, reply)
                 }
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => return Ok(()),
             };
-            // Who asked may have left.
-            let _ = done.send(typed);
+            // The viewer may have disconnected.
+            let _ = reply.send(outcome);
         }
     }
 }
 
-/// Waits until one of these can be read; a signal to the process may end the wait before.
+/// Waits until one of these is readable; may return earlier after a signal.
 fn wait_for(files: &mut [PollFd<'_>], limit: PollTimeout) -> Result<()> {
     match poll(files, limit) {
         Ok(_) | Err(Errno::EINTR) => Ok(()),
@@ -108,15 +108,15 @@ fn wait_for(files: &mut [PollFd<'_>], limit: PollTimeout) -> Result<()> {
     }
 }
 
-/// A key by what a viewer calls it: its scancode, or else its keysym.
-type Name = (bool, u32);
+/// How a viewer identifies a key: true and its scancode, or false and its keysym.
+type KeyId = (bool, u32);
 
-/// What one viewer holds.
+/// The keys that one viewer holds, with their keycodes.
 #[derive(Debug, Default)]
 struct Held {
-    keys: HashMap<Name, u8>,
-    /// Whether it was said that it held more than is left for others.
-    complained: bool,
+    keys: HashMap<KeyId, u8>,
+    /// Whether it was logged that it held all spare keys.
+    warned: bool,
 }
 
 struct Injector<'a> {
@@ -128,18 +128,23 @@ struct Injector<'a> {
     protocols: u32,
     ping: u32,
     clipboard: Clipboard,
-    /// What the viewers hold.
+    /// The held keys by viewer.
     held: HashMap<u64, Held>,
-    /// How often buttons went down or up, by the viewers and by the X server.
+    /// How many button events the viewers have sent.
     clicks: &'a AtomicU64,
+    /// How many of them the X server has handled.
     clicked: u64,
-    /// The last question to the program that has the focus, and the last that it answered.
-    asked: u32,
-    answered: u32,
+    /// The number of the last ping to the focused program, and of the last one that was answered.
+    last_ping: u32,
+    last_pong: u32,
 }
 
 impl<'a> Injector<'a> {
-    fn new(connection: RustConnection, clicks: &'a AtomicU64, outlet: Outlet) -> Result<Self> {
+    fn new(
+        connection: RustConnection,
+        clicks: &'a AtomicU64,
+        clipboard_source: ClipboardSource,
+    ) -> Result<Self> {
         let clicked = clicks.load(Ordering::SeqCst);
         let setup = connection.setup();
         let (first, last) = (setup.min_keycode, setup.max_keycode);
@@ -151,7 +156,7 @@ impl<'a> Injector<'a> {
         let all_masters = 1_u16;
         let mask = xinput::EventMask { deviceid: all_masters, mask: vec![raw] };
         connection.xinput_xi_select_events(root, &[mask])?.check()?;
-        // Answers to pings are sent to the root window.
+        // Replies to pings are sent to the root window.
         let events = ChangeWindowAttributesAux::new().event_mask(EventMask::SUBSTRUCTURE_NOTIFY);
         connection.change_window_attributes(root, &events)?.check()?;
         let mapping = connection.get_keyboard_mapping(first, last - first + 1)?.reply()?;
@@ -172,7 +177,7 @@ impl<'a> Injector<'a> {
             )
         };
         let (protocols, ping) = (atom("WM_PROTOCOLS")?, atom("_NET_WM_PING")?);
-        let clipboard = Clipboard::new(&connection, root, outlet)?;
+        let clipboard = Clipboard::new(&connection, root, clipboard_source)?;
         let mut injector = Self {
             root,
             clipboard,
@@ -184,38 +189,38 @@ impl<'a> Injector<'a> {
             held: HashMap::new(),
             clicks,
             clicked,
-            asked: 0,
-            answered: 0,
+            last_ping: 0,
+            last_pong: 0,
             connection,
         };
-        injector.stop_repeating()?;
+        injector.disable_repeat()?;
         injector.release_leftovers()?;
         Ok(injector)
     }
 
-    /// Lets go of what an earlier connection, which the X server has closed, left down.
+    /// Releases the keys of an earlier connection that the X server has closed.
     fn release_leftovers(&mut self) -> Result<()> {
-        for keycode in self.down()? {
+        for keycode in self.pressed_keys()? {
             self.send(KEY_RELEASE_EVENT, keycode)?;
         }
         Ok(())
     }
 
-    /// The keys that are down.
-    fn down(&self) -> Result<Vec<u8>> {
+    /// The keycodes of the pressed keys.
+    fn pressed_keys(&self) -> Result<Vec<u8>> {
         let keys = self.connection.query_keymap()?.reply()?.keys;
         Ok((0..=u8::MAX).filter(|key| keys[usize::from(key / 8)] & (1 << (key % 8)) != 0).collect())
     }
 
-    /// A held key is repeated by its viewer: the X server's own repetition would come on top of it, and go on for as long
-    /// as the viewer's last word is on its way.
-    fn stop_repeating(&self) -> Result<()> {
+    /// Disables key repeat in the X server, because viewers repeat held keys themselves. Otherwise keys would be repeated twice
+    /// as often, and until a delayed release arrives.
+    fn disable_repeat(&self) -> Result<()> {
         let enabled_controls = xkb::Control::from(1_u32 << 31);
         let all_devices = 0_u16;
         let devices = self.connection.xinput_xi_query_device(all_devices)?.reply()?;
         let keyboards = [xinput::DeviceType::MASTER_KEYBOARD, xinput::DeviceType::SLAVE_KEYBOARD];
         for device in devices.infos.iter().filter(|device| keyboards.contains(&device.type_)) {
-            // Everything else stays as it is.
+            // All other controls stay unchanged.
             let (mods, virtual_mods) = (ModMask::from(0_u16), xkb::VMod::from(0_u16));
             let (bools, options) = (xkb::BoolCtrl::from(0_u32), xkb::AXOption::from(0_u16));
             self.connection
@@ -256,68 +261,69 @@ impl<'a> Injector<'a> {
         Ok(())
     }
 
-    fn stroke(&mut self, viewer: u64, stroke: KeyStroke) -> Result<Typed> {
-        // What a click changes, the focus for one, is there before a key that comes after it.
+    fn stroke(&mut self, viewer: u64, stroke: KeyStroke) -> Result<CommandOutcome> {
+        // A preceding click, which may change the focus, must take effect before the key.
         let expected = self.clicks.load(Ordering::SeqCst);
-        if !self.wait(CLICK_PATIENCE, |this| this.clicked >= expected)? {
-            // The VNC server took another viewer's button for this one's.
+        if !self.wait(CLICK_TIMEOUT, |this| this.clicked >= expected)? {
+            // The VNC server has merged the button events of several viewers, so some never arrive.
             self.clicked = expected;
         }
-        let name = stroke.scancode.map_or((false, normal(stroke.keysym)), |scancode| (true, scancode));
-        let typed = if stroke.down {
-            self.press(viewer, name, stroke)?
+        let id = stroke.scancode.map_or((false, normal(stroke.keysym)), |scancode| (true, scancode));
+        let outcome = if stroke.down {
+            self.press(viewer, id, stroke)?
         } else {
-            self.release(viewer, name)?;
-            Typed::All
+            self.release(viewer, id)?;
+            CommandOutcome::Done
         };
         self.round_trip()?;
-        Ok(typed)
+        Ok(outcome)
     }
 
-    fn press(&mut self, viewer: u64, name: Name, stroke: KeyStroke) -> Result<Typed> {
+    fn press(&mut self, viewer: u64, id: KeyId, stroke: KeyStroke) -> Result<CommandOutcome> {
         let keys = &self.held.entry(viewer).or_default().keys;
-        if let Some(keycode) = keys.get(&name).copied() {
+        if let Some(keycode) = keys.get(&id).copied() {
             self.press_again(keycode)?;
-            return Ok(Typed::All);
+            return Ok(CommandOutcome::Done);
         }
-        if keys.len() >= MOST_HELD {
-            return Ok(Typed::TooMany);
+        if keys.len() >= MAX_HELD_KEYS {
+            return Ok(CommandOutcome::TooManyKeys);
         }
         let state = u16::from(self.connection.query_pointer(self.root)?.reply()?.mask);
-        let Some((keycode, shifted)) = self.key(stroke, state)? else { return Ok(Typed::All) };
+        let Some((keycode, shifted)) = self.find_key(stroke, state)? else { return Ok(CommandOutcome::Done) };
         let is_shifted = state & u16::from(KeyButMask::SHIFT) != 0;
-        let down: Vec<u8> = match shifted {
+        let unwanted_shifts: Vec<u8> = match shifted {
             Some(false) if is_shifted => {
-                self.down()?.into_iter().filter(|key| self.shifts.contains(key)).collect()
+                self.pressed_keys()?.into_iter().filter(|key| self.shifts.contains(key)).collect()
             }
             _ => Vec::new(),
         };
-        let missing = if shifted == Some(true) && !is_shifted { self.shifts.first().copied() } else { None };
-        for shift in &down {
+        let missing_shift =
+            if shifted == Some(true) && !is_shifted { self.shifts.first().copied() } else { None };
+        for shift in &unwanted_shifts {
             self.send(KEY_RELEASE_EVENT, *shift)?;
         }
-        if let Some(shift) = missing {
+        if let Some(shift) = missing_shift {
             self.send(KEY_PRESS_EVENT, shift)?;
         }
         let is_held = self.is_held(keycode);
-        // Before it goes down: whatever fails after that, it is let go.
-        self.held.entry(viewer).or_default().keys.insert(name, keycode);
+        // Recorded before it is pressed, so that it is released even if something fails after that.
+        self.held.entry(viewer).or_default().keys.insert(id, keycode);
         if is_held {
-            // By another viewer, whose key it stays.
+            // Another viewer holds it too, and keeps it pressed.
             self.press_again(keycode)?;
         } else {
             self.send(KEY_PRESS_EVENT, keycode)?;
         }
-        if let Some(shift) = missing {
+        if let Some(shift) = missing_shift {
             self.send(KEY_RELEASE_EVENT, shift)?;
         }
-        for shift in &down {
+        for shift in &unwanted_shifts {
             self.send(KEY_PRESS_EVENT, *shift)?;
         }
-        Ok(Typed::All)
+        Ok(CommandOutcome::Done)
     }
 
-    /// The X server takes no second press of a key that is down.
+    /// Releases the key first, because the X server ignores a press of a pressed key.
     fn press_again(&mut self, keycode: u8) -> Result<()> {
         self.send(KEY_RELEASE_EVENT, keycode)?;
         self.send(KEY_PRESS_EVENT, keycode)
@@ -327,8 +333,9 @@ impl<'a> Injector<'a> {
         self.held.values().any(|held| held.keys.values().any(|key| *key == keycode))
     }
 
-    /// The key that a stroke means, and whether Shift has to be down for it; given a meaning, if none has it.
-    fn key(&mut self, stroke: KeyStroke, state: u16) -> Result<Option<(u8, Option<bool>)>> {
+    /// Finds the keycode of a stroke, and whether it needs Shift to be pressed or released (`None`: either). Maps a spare key
+    /// if no key has the keysym.
+    fn find_key(&mut self, stroke: KeyStroke, state: u16) -> Result<Option<(u8, Option<bool>)>> {
         let keysym = normal(stroke.keysym);
         let cap = stroke.scancode.and_then(caps::key_at);
         let shortcut = state & SHORTCUT != 0;
@@ -342,7 +349,7 @@ impl<'a> Injector<'a> {
             return Ok(Some((keycode, None)));
         }
         let place = self.keymap.locate(keysym, cap);
-        // Shift on the keypad selects: a digit that needs it there, for Num Lock is off, is rather typed on another key.
+        // Shift with a keypad key extends the selection, so a digit that would need it is typed with another key.
         let shift = state & u16::from(KeyButMask::SHIFT) != 0;
         let num_lock = state & self.num_lock != 0;
         let place = place.filter(|place| {
@@ -354,7 +361,7 @@ impl<'a> Injector<'a> {
                 Lock::Caps => state & u16::from(KeyButMask::LOCK) != 0,
                 Lock::Num => num_lock,
             };
-            // Ctrl and C is copy, and Ctrl, Shift and C another thing: a viewer's Caps Lock must not make the one the other.
+            // Ctrl+C and Ctrl+Shift+C differ, so the Caps Lock of a viewer must not add Shift to a shortcut.
             let letter =
                 shortcut && Keysym::new(keysym).key_char().is_some_and(|char| char.is_ascii_alphabetic());
             let shifted = place.shifted.filter(|_| !letter).map(|shifted| shifted != locked);
@@ -362,7 +369,7 @@ impl<'a> Injector<'a> {
         }
         let mut spare = self.spare(keysym);
         if spare.is_none() {
-            self.take_spares()?;
+            self.free_spares()?;
             spare = self.spare(keysym);
         }
         let keycode = match spare {
@@ -375,7 +382,7 @@ impl<'a> Injector<'a> {
                 self.keymap.assign(keycode, keysym);
                 keycode
             }
-            // A layout that leaves no key at all.
+            // The layout has no spare keys.
             None => return Ok(None),
         };
         Ok(Some((keycode, None)))
@@ -386,41 +393,41 @@ impl<'a> Injector<'a> {
         self.keymap.spare(keysym, |keycode| held.contains(&keycode))
     }
 
-    /// No spare key is left: lets go of those of the viewer that holds the most of them, so that nobody else is silenced.
-    fn take_spares(&mut self) -> Result<()> {
-        let spares = |held: &Held| -> Vec<Name> {
-            let is_spare = |key: &(&Name, &u8)| self.keymap.is_spare(*key.1);
-            held.keys.iter().filter(is_spare).map(|(name, _)| *name).collect()
+    /// Releases the spare keys of the viewer that holds the most of them, when none is left for others.
+    fn free_spares(&mut self) -> Result<()> {
+        let spares = |held: &Held| -> Vec<KeyId> {
+            let is_spare = |key: &(&KeyId, &u8)| self.keymap.is_spare(*key.1);
+            held.keys.iter().filter(is_spare).map(|(id, _)| *id).collect()
         };
         let all = self.held.iter().map(|(viewer, held)| (*viewer, spares(held)));
-        let Some((viewer, names)) = all.max_by_key(|(_, names)| names.len()) else { return Ok(()) };
+        let Some((viewer, ids)) = all.max_by_key(|(_, ids)| ids.len()) else { return Ok(()) };
         if let Some(held) = self.held.get_mut(&viewer)
-            && !std::mem::replace(&mut held.complained, true)
+            && !std::mem::replace(&mut held.warned, true)
         {
             log::warn!(
-                "a viewer holds {} characters down that the layout has no keys for, and left none for others; they are let go",
-                names.len()
+                "a viewer holds {} characters down that the layout has no keys for, and leaves no spare keys for others; they are released",
+                ids.len()
             );
         }
-        names.into_iter().try_for_each(|name| self.release(viewer, name))
+        ids.into_iter().try_for_each(|id| self.release(viewer, id))
     }
 
-    fn release(&mut self, viewer: u64, name: Name) -> Result<()> {
-        let keycode = self.held.get_mut(&viewer).and_then(|held| held.keys.remove(&name));
+    fn release(&mut self, viewer: u64, id: KeyId) -> Result<()> {
+        let keycode = self.held.get_mut(&viewer).and_then(|held| held.keys.remove(&id));
         match keycode {
-            // If another viewer holds it, it stays down.
+            // If another viewer holds it too, it stays pressed.
             Some(keycode) if !self.is_held(keycode) => self.send(KEY_RELEASE_EVENT, keycode),
             _ => Ok(()),
         }
     }
 
-    /// Lets go of what those hold who have left.
-    fn release_departed(&mut self, viewers: &Viewers) -> Result<()> {
-        let departed: Vec<u64> = self.held.keys().copied().filter(|viewer| !viewers.has(*viewer)).collect();
-        if departed.is_empty() {
+    /// Releases the keys of viewers that have disconnected.
+    fn release_disconnected(&mut self, viewers: &ConnectedViewers) -> Result<()> {
+        let gone: Vec<u64> = self.held.keys().copied().filter(|viewer| !viewers.contains(*viewer)).collect();
+        if gone.is_empty() {
             return Ok(());
         }
-        for viewer in departed {
+        for viewer in gone {
             let keys = self.held.remove(&viewer).map(|held| held.keys).unwrap_or_default();
             for keycode in keys.into_values().collect::<HashSet<_>>() {
                 if !self.is_held(keycode) {
@@ -432,7 +439,7 @@ impl<'a> Injector<'a> {
     }
 
     fn copy(&mut self, text: String) -> Result<()> {
-        self.clipboard.hold(&self.connection, text)?;
+        self.clipboard.set_text(&self.connection, text)?;
         self.round_trip()
     }
 
@@ -442,39 +449,39 @@ impl<'a> Injector<'a> {
         Ok(())
     }
 
-    /// Returns when the X server has done all that it was asked for.
+    /// Returns when the X server has handled all requests.
     fn round_trip(&mut self) -> Result<()> {
         self.connection.get_input_focus()?.reply()?;
-        self.take_events()
+        self.handle_events()
     }
 
-    /// Waits until the program that has the focus has handled all keys so far: it answers a ping (`_NET_WM_PING`, of the
-    /// Extended Window Manager Hints) in the order in which it takes its events. GTK reads the keyboard's mapping when it
-    /// handles a key, so a key that means something else by then would be read as that.
+    /// Waits until the focused program has handled all previous keys. It replies to pings (`_NET_WM_PING` of the Extended
+    /// Window Manager Hints) in the order of its events. This is needed before a key is remapped, because GTK looks up the
+    /// mapping of a key only when it handles the event.
     fn settle(&mut self) -> Result<()> {
         if let Some(window) = self.focused()? {
-            self.asked = self.asked.wrapping_add(1).max(1);
-            let data = [self.ping, self.asked, window, 0, 0];
+            self.last_ping = self.last_ping.wrapping_add(1).max(1);
+            let data = [self.ping, self.last_ping, window, 0, 0];
             let event = ClientMessageEvent::new(32, window, self.protocols, data);
             self.connection.send_event(false, window, EventMask::NO_EVENT, event)?;
             self.connection.flush()?;
-            let asked = self.asked;
-            if !self.wait(PING_PATIENCE, |this| this.answered == asked)? {
-                log::warn!("a browser handled no key for {PING_PATIENCE:?}; it may take one for another");
+            let ping = self.last_ping;
+            if !self.wait(PING_TIMEOUT, |this| this.last_pong == ping)? {
+                log::warn!("a browser handled no key for {PING_TIMEOUT:?}; it may read a wrong character");
             }
         } else {
             self.connection.flush()?;
-            self.wait(UNASKED, |_| false)?;
+            self.wait(UNPINGED_DELAY, |_| false)?;
         }
         self.keymap.settle();
         Ok(())
     }
 
-    /// The window that keys go to, or one of the same program, which answers pings.
+    /// A window that replies to pings: the one that receives keys, an ancestor of it, or another one on the screen.
     fn focused(&mut self) -> Result<Option<Window>> {
         let mut window = self.connection.get_input_focus()?.reply()?.focus;
-        // 0 and 1: none, and whatever is under the pointer.
-        for _ in 0..DEEPEST {
+        // The focus 0 means no window, 1 the one under the pointer.
+        for _ in 0..MAX_WINDOW_DEPTH {
             if window <= 1 || window == self.root {
                 break;
             }
@@ -483,7 +490,7 @@ impl<'a> Injector<'a> {
             }
             match self.connection.query_tree(window)?.reply() {
                 Ok(tree) => window = tree.parent,
-                // It is gone.
+                // The window was closed.
                 Err(_) => break,
             }
         }
@@ -494,17 +501,18 @@ impl<'a> Injector<'a> {
     }
 
     fn answers_pings(&self, window: Window) -> bool {
-        let asked = self.connection.get_property(false, window, self.protocols, AtomEnum::ATOM, 0, 32);
-        let protocols = asked.ok().and_then(|asked| asked.reply().ok());
-        protocols
-            .is_some_and(|list| list.value32().is_some_and(|mut atoms| atoms.any(|atom| atom == self.ping)))
+        let property = self.connection.get_property(false, window, self.protocols, AtomEnum::ATOM, 0, 32);
+        let protocols = property.ok().and_then(|property| property.reply().ok());
+        protocols.is_some_and(|property| {
+            property.value32().is_some_and(|mut atoms| atoms.any(|atom| atom == self.ping))
+        })
     }
 
-    /// Waits for events until something holds; false when it took too long.
+    /// Handles events until the condition holds; false if it does not within the limit.
     fn wait(&mut self, limit: Duration, done: impl Fn(&Self) -> bool) -> Result<bool> {
         let deadline = Instant::now() + limit;
         loop {
-            self.take_events()?;
+            self.handle_events()?;
             if done(self) {
                 return Ok(true);
             }
@@ -517,7 +525,7 @@ impl<'a> Injector<'a> {
         }
     }
 
-    fn take_events(&mut self) -> Result<()> {
+    fn handle_events(&mut self) -> Result<()> {
         while let Some(event) = self.connection.poll_for_event()? {
             match event {
                 Event::XinputRawButtonPress(_) | Event::XinputRawButtonRelease(_) => self.clicked += 1,
@@ -526,14 +534,16 @@ impl<'a> Injector<'a> {
                 {
                     let [kind, serial, ..] = message.data.as_data32();
                     if kind == self.ping {
-                        self.answered = serial;
+                        self.last_pong = serial;
                     }
                 }
-                Event::SelectionRequest(request) => self.clipboard.answer(&self.connection, &request)?,
-                Event::XfixesSelectionNotify(copied) => self.clipboard.ask(&self.connection, &copied)?,
+                Event::SelectionRequest(request) => self.clipboard.send_text(&self.connection, &request)?,
+                Event::XfixesSelectionNotify(copied) => {
+                    self.clipboard.request_text(&self.connection, &copied)?
+                }
                 Event::SelectionNotify(answer) => self.clipboard.receive(&self.connection, &answer)?,
                 Event::PropertyNotify(changed) => self.clipboard.receive_piece(&self.connection, &changed)?,
-                Event::SelectionClear(cleared) => self.clipboard.lose(cleared.selection),
+                Event::SelectionClear(cleared) => self.clipboard.on_selection_lost(cleared.selection),
                 _ => {}
             }
         }
@@ -542,15 +552,15 @@ impl<'a> Injector<'a> {
 }
 
 impl Drop for Injector<'_> {
-    /// Whatever ended the thread, and even if that was a panic: the X server keeps keys down whose client has gone.
+    /// Releases all keys, even after a panic: the X server keeps the keys of a disconnected client pressed.
     fn drop(&mut self) {
         let held: HashSet<u8> = self.held.values().flat_map(|held| held.keys.values().copied()).collect();
         for keycode in held {
             let (released, now, nowhere) = (KEY_RELEASE_EVENT, x11rb::CURRENT_TIME, x11rb::NONE);
             let _ = self.connection.xtest_fake_input(released, keycode, now, nowhere, 0, 0, 0);
         }
-        // The X server does not read on when a connection is closed. One that is broken already is the next thread's to clean
-        // up after.
+        // The X server discards the requests of a closed connection, so wait until it has handled them. If the connection is
+        // broken, the next injector releases the keys.
         let _ = self.connection.get_input_focus().map(|done| done.reply());
     }
 }

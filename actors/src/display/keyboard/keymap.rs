@@ -1,18 +1,18 @@
-//! The keyboard mapping of an X server: which key means what, and which keys are free to mean anything.
+//! The keyboard mapping of an X server, and the spare keys in it that can be remapped.
 
 use std::collections::HashSet;
 
 use xkeysym::{Keysym, RawKeysym};
 
-/// No meaning.
+/// The keysym of an unmapped key.
 const NONE: RawKeysym = 0;
-/// Keysyms of Unicode characters are the character's number and this.
+/// The offset of the keysyms of Unicode characters.
 const UNICODE: RawKeysym = 0x0100_0000;
-/// The keys of multimedia keyboards (`XF86keysym.h`). No viewer's keyboard needs the key itself: whoever presses one gets it
-/// on a spare key.
+/// The keysyms of multimedia keys (`XF86keysym.h`). Their keys serve as spare keys, on which they are mapped again on
+/// demand.
 const MULTIMEDIA: std::ops::RangeInclusive<RawKeysym> = 0x1008_0000..=0x1008_ffff;
 
-/// What switches a key between its two meanings, besides Shift.
+/// The lock that switches a key between its two keysyms, besides Shift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lock {
     None,
@@ -20,29 +20,29 @@ pub(super) enum Lock {
     Num,
 }
 
-/// A key that means something, and how.
+/// How to type a keysym that a key has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     pub keycode: u8,
-    /// Whether Shift must be down for it; `None` if it does not matter.
+    /// Whether it needs Shift to be pressed or released; `None` if Shift does not matter.
     pub shifted: Option<bool>,
     pub lock: Lock,
 }
 
-/// Where a keysym that no key has goes.
+/// The spare key for a keysym that no other key has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Spare {
-    /// This key means it already.
+    /// This key is mapped to it already.
     Mapped(u8),
-    /// This key is to be given it.
+    /// This key has to be mapped to it.
     Free {
         keycode: u8,
-        /// Whether everybody has handled its last stroke, so that its meaning may change.
+        /// Whether programs have handled its last stroke, so that it can be remapped.
         settled: bool,
     },
 }
 
-/// A key without a meaning of its own.
+/// A key that can be mapped to any keysym.
 #[derive(Debug)]
 struct SpareKey {
     keycode: u8,
@@ -51,32 +51,33 @@ struct SpareKey {
     used: u64,
 }
 
-/// One X server's keys.
+/// The keyboard mapping of one X server.
 #[derive(Debug)]
 pub(super) struct Keymap {
     first: u8,
-    /// What each key means without and with Shift, beginning with the key `first`.
+    /// The keysyms of each key without and with Shift, beginning with the keycode `first`.
     keys: Vec<[RawKeysym; 2]>,
     spares: Vec<SpareKey>,
-    /// How many strokes there were, and up to which of them everybody has handled all.
+    /// How many strokes there were.
     strokes: u64,
+    /// How many of them programs have certainly handled.
     settled: u64,
 }
 
 impl Keymap {
-    /// Reads a mapping in the form of the core protocol: some keysyms for each key, the first two of which are its meanings
-    /// without and with Shift. `modifiers` are never given another meaning.
+    /// Parses a mapping of the core protocol: `per_key` keysyms for each key, of which the first two apply without and with
+    /// Shift. The keys in `modifiers` are never remapped.
     pub fn new(first: u8, per_key: usize, keysyms: &[RawKeysym], modifiers: &HashSet<u8>) -> Self {
         let mut keymap = Self { first, keys: Vec::new(), spares: Vec::new(), strokes: 0, settled: 0 };
         let (mut free, mut multimedia) = (Vec::new(), Vec::new());
-        for (keycode, meanings) in (first..=u8::MAX).zip(keysyms.chunks(per_key.max(1))) {
-            let level = |at: usize| meanings.get(at).copied().unwrap_or(NONE);
+        for (keycode, levels) in (first..=u8::MAX).zip(keysyms.chunks(per_key.max(1))) {
+            let level = |at: usize| levels.get(at).copied().unwrap_or(NONE);
             if modifiers.contains(&keycode) {
                 keymap.keys.push([level(0), level(1)]);
-            } else if meanings.iter().all(|meaning| *meaning == NONE) {
+            } else if levels.iter().all(|keysym| *keysym == NONE) {
                 free.push(keycode);
                 keymap.keys.push([NONE; 2]);
-            } else if meanings.iter().all(|meaning| *meaning == NONE || MULTIMEDIA.contains(meaning)) {
+            } else if levels.iter().all(|keysym| *keysym == NONE || MULTIMEDIA.contains(keysym)) {
                 multimedia.push(keycode);
                 keymap.keys.push([NONE; 2]);
             } else {
@@ -88,23 +89,23 @@ impl Keymap {
         keymap
     }
 
-    /// The key that means this by itself: rather this one, if there are several.
-    pub fn locate(&self, keysym: RawKeysym, rather: Option<u8>) -> Option<Place> {
+    /// Finds the key of a keysym, spare keys excluded; `preferred` if several have it.
+    pub fn locate(&self, keysym: RawKeysym, preferred: Option<u8>) -> Option<Place> {
         if keysym == NONE {
             return None;
         }
-        let has = |level: usize, keycode: u8| self.meanings(keycode)[level] == keysym;
-        let keycodes = || rather.into_iter().chain(self.first..=u8::MAX);
+        let has = |level: usize, keycode: u8| self.keysyms_of(keycode)[level] == keysym;
+        let keycodes = || preferred.into_iter().chain(self.first..=u8::MAX);
         [0, 1].into_iter().find_map(|level| {
             let keycode = keycodes().find(|keycode| has(level, *keycode))?;
             let shifted = level == 1;
-            let meanings = self.meanings(keycode);
+            let levels = self.keysyms_of(keycode);
             let keypad = Keysym::new(keysym).is_keypad_key();
-            // Shift and a key of no character are a meaning of their own, even where the key has two.
+            // Keys without a character, such as Tab, are combined with Shift as they are, even if they have two keysyms.
             let exact =
                 shifted || keypad || Keysym::new(keysym).key_char().is_some_and(|char| !char.is_control());
-            let differ = meanings[1] != NONE && meanings[0] != meanings[1];
-            let lock = match meanings {
+            let differ = levels[1] != NONE && levels[0] != levels[1];
+            let lock = match levels {
                 [lower, upper] if is_pair(lower, upper) => Lock::Caps,
                 _ if keypad && differ => Lock::Num,
                 _ => Lock::None,
@@ -113,12 +114,12 @@ impl Keymap {
         })
     }
 
-    fn meanings(&self, keycode: u8) -> [RawKeysym; 2] {
+    fn keysyms_of(&self, keycode: u8) -> [RawKeysym; 2] {
         let at = keycode.checked_sub(self.first).map(usize::from);
         at.and_then(|at| self.keys.get(at)).copied().unwrap_or([NONE; 2])
     }
 
-    /// Where a keysym goes that no key has: the key that was unused for longest, and is not held. `None` if all are.
+    /// The spare key for a keysym: the least recently used one that is not held. `None` if all are held.
     pub fn spare(&self, keysym: RawKeysym, held: impl Fn(u8) -> bool) -> Option<Spare> {
         if let Some(spare) = self.spares.iter().find(|spare| spare.keysym == keysym) {
             return Some(Spare::Mapped(spare.keycode));
@@ -127,19 +128,19 @@ impl Keymap {
         Some(Spare::Free { keycode: spare.keycode, settled: spare.used <= self.settled })
     }
 
-    /// Whether a key has no meaning of its own.
+    /// Whether this is a spare key.
     pub fn is_spare(&self, keycode: u8) -> bool {
         self.spares.iter().any(|spare| spare.keycode == keycode)
     }
 
-    /// A spare key has a new meaning.
+    /// Records that a spare key was remapped.
     pub fn assign(&mut self, keycode: u8, keysym: RawKeysym) {
         if let Some(spare) = self.spares.iter_mut().find(|spare| spare.keycode == keycode) {
             spare.keysym = keysym;
         }
     }
 
-    /// A key went down or up.
+    /// Records that a key was pressed or released.
     pub fn stroke(&mut self, keycode: u8) {
         self.strokes += 1;
         if let Some(spare) = self.spares.iter_mut().find(|spare| spare.keycode == keycode) {
@@ -147,20 +148,20 @@ impl Keymap {
         }
     }
 
-    /// Everybody has handled all strokes so far.
+    /// Records that programs have handled all strokes so far.
     pub fn settle(&mut self) {
         self.settled = self.strokes;
     }
 }
 
-/// Whether these are the small and the capital form of one letter.
+/// Whether these are the lower and upper case of one letter.
 fn is_pair(lower: RawKeysym, upper: RawKeysym) -> bool {
     let char = |keysym: RawKeysym| Keysym::new(keysym).key_char();
     let (Some(lower), Some(upper)) = (char(lower), char(upper)) else { return false };
     lower != upper && lower.to_uppercase().eq([upper])
 }
 
-/// The one keysym for a character of Latin-1, which has two.
+/// Normalises the keysym of a Latin-1 character, which has two.
 pub(super) fn normal(keysym: RawKeysym) -> RawKeysym {
     match keysym.checked_sub(UNICODE) {
         Some(latin @ (0x20..=0x7e | 0xa0..=0xff)) => latin,
@@ -168,9 +169,9 @@ pub(super) fn normal(keysym: RawKeysym) -> RawKeysym {
     }
 }
 
-/// The character of a keysym that no Latin keyboard has: what shortcuts can't be made of.
+/// The letter of a keysym, if it is not Latin, so that shortcuts with it have to be sent as the key of a Latin layout.
 pub(super) fn foreign_letter(keysym: RawKeysym) -> Option<char> {
-    // Up to U+024F characters are Latin.
+    // The Latin blocks end at U+024F.
     Keysym::new(keysym).key_char().filter(|char| *char >= '\u{250}' && char.is_alphabetic())
 }
 
@@ -185,8 +186,8 @@ mod tests {
     const ISO_LEFT_TAB: RawKeysym = 0xfe20;
     const XF86_BACK: RawKeysym = 0x1008_ff26;
 
-    /// Keys 8 to 17: a letter, a digit, the keypad's 1, tabulator, Alt, a duplicate of the digit, two free ones, a
-    /// multimedia key, and a modifier without a meaning.
+    /// Keys 8 to 17: a letter, a digit, the keypad's 1, Tab, Alt, a duplicate of the digit, two unmapped ones, a multimedia
+    /// key, and an unmapped modifier.
     fn keymap() -> Keymap {
         let keys: [[RawKeysym; 2]; 10] = [
             [0x61, 0x41],
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_found_with_the_shift_that_its_meaning_needs() {
+    fn a_key_is_found_with_the_shift_state_that_its_keysym_needs() {
         let place = |keycode, shifted, lock| Some(Place { keycode, shifted, lock });
         let keymap = keymap();
         for (keysym, expected) in [
@@ -213,7 +214,7 @@ mod tests {
             (0x21, place(9, Some(true), Lock::None)),
             (KP_1, place(10, Some(true), Lock::Num)),
             (KP_END, place(10, Some(false), Lock::Num)),
-            // Shift and the tabulator is what a viewer sends, as well as the keysym that X made for it.
+            // Viewers send Shift+Tab as Shift and either of the two keysyms.
             (TAB, place(11, None, Lock::None)),
             (ISO_LEFT_TAB, place(11, Some(true), Lock::None)),
             (0xffe9, place(12, None, Lock::None)),
@@ -228,19 +229,19 @@ mod tests {
     }
 
     #[test]
-    fn spare_keys_are_used_in_turn_and_again_only_when_their_strokes_were_handled() {
+    fn the_least_recently_used_spare_key_is_remapped_after_its_strokes_were_handled() {
         let mut keymap = keymap();
-        let nobody = |_| false;
+        let none_held = |_| false;
         for (keysym, keycode) in [(1001, 14), (1002, 15), (1003, 16)] {
-            assert_eq!(keymap.spare(keysym, nobody), Some(Spare::Free { keycode, settled: true }));
+            assert_eq!(keymap.spare(keysym, none_held), Some(Spare::Free { keycode, settled: true }));
             keymap.assign(keycode, keysym);
             keymap.stroke(keycode);
         }
-        assert_eq!(keymap.spare(1002, nobody), Some(Spare::Mapped(15)));
-        assert_eq!(keymap.spare(1004, nobody), Some(Spare::Free { keycode: 14, settled: false }));
+        assert_eq!(keymap.spare(1002, none_held), Some(Spare::Mapped(15)));
+        assert_eq!(keymap.spare(1004, none_held), Some(Spare::Free { keycode: 14, settled: false }));
         keymap.settle();
         keymap.stroke(14);
-        assert_eq!(keymap.spare(1004, nobody), Some(Spare::Free { keycode: 15, settled: true }));
+        assert_eq!(keymap.spare(1004, none_held), Some(Spare::Free { keycode: 15, settled: true }));
         assert_eq!(
             keymap.spare(1004, |keycode| keycode == 15),
             Some(Spare::Free { keycode: 16, settled: true })
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn latin_characters_have_one_keysym_and_foreign_letters_are_told_from_them() {
+    fn keysyms_of_latin_characters_are_normalised_and_foreign_letters_are_recognised() {
         assert_eq!(
             (normal(0x0100_0061), normal(0x0100_00e9), normal(0x0100_0441)),
             (0x61, 0xe9, 0x0100_0441)

@@ -1,9 +1,9 @@
-//! A screen's keyboard: camofleet types on it for its viewers, as an X client of the display. Where the VNC server can't
-//! put a text on the clipboard, or get one from there, it does that too.
+//! Injects the key events of viewers, as an X client of the display. It also transfers clipboard texts where the VNC server
+//! can't.
 //!
-//! A VNC server gives a character that its layout has not to one of the few keys without a meaning, and swallows the
-//! next when they are used up. Here those keys are given from one character to the next, in the order in which they were
-//! last used, and only when the program that has the focus has handled what they meant before.
+//! VNC servers map a character that the keyboard layout lacks to one of its few unused keys, and drop further characters
+//! when those are used up. Here unused keys are remapped, least recently used first, and only after the focused program
+//! has handled the events of their previous mapping.
 
 mod caps;
 mod clipboard;
@@ -29,16 +29,16 @@ use super::xauthority;
 use crate::net::rfb::KeyStroke;
 use crate::process::Os;
 
-pub(super) use self::clipboard::Outlet;
+pub(super) use self::clipboard::ClipboardSource;
 
-/// How many viewers' commands wait for the keyboard; each viewer waits for its own to be done.
+/// The length of the command queue. Each viewer has one command in it at most.
 const QUEUE: usize = 64;
-/// How long a key may take: the X server is dead, or the browser has been hanging for longer than anybody waits.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Waits after an X server that let nobody in, before it is asked again.
-const PAUSE: Duration = Duration::from_secs(5);
+/// How long a command may take; beyond that the X server or the browser hangs.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
+/// The delay before a failed connection to the X server is retried.
+const RECONNECT_DELAY: Duration = Duration::from_secs(5);
 
-/// A screen's keyboard. Cloning shares it. It connects to the X server when the first viewer comes.
+/// The keyboard of a screen. Clones share it. It connects to the X server when the first viewer does.
 #[derive(Clone)]
 pub(super) struct Keyboard(Arc<Inner>);
 
@@ -46,167 +46,173 @@ struct Inner {
     os: Arc<dyn Os>,
     display: u16,
     authority: PathBuf,
-    outlet: Outlet,
-    line: Mutex<Line>,
-    /// How often buttons went down or up, of all viewers.
+    clipboard_source: ClipboardSource,
+    injector: Mutex<InjectorState>,
+    /// How many button events all viewers have sent.
     clicks: Arc<AtomicU64>,
-    viewers: Arc<Viewers>,
+    viewers: Arc<ConnectedViewers>,
 }
 
-/// Who is at the keyboard. What those hold who are not, is let go.
+/// The ids of the connected viewers. Keys that other viewers hold are released.
 #[derive(Debug, Default)]
-struct Viewers {
+struct ConnectedViewers {
     next: AtomicU64,
-    here: Mutex<HashSet<u64>>,
+    ids: Mutex<HashSet<u64>>,
 }
 
-impl Viewers {
-    fn here(&self) -> MutexGuard<'_, HashSet<u64>> {
-        self.here.lock().unwrap_or_else(PoisonError::into_inner)
+impl ConnectedViewers {
+    fn ids(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&self) -> u64 {
+    fn add(&self) -> u64 {
         let viewer = self.next.fetch_add(1, Ordering::Relaxed);
-        self.here().insert(viewer);
+        self.ids().insert(viewer);
         viewer
     }
 
-    fn leave(&self, viewer: u64) {
-        self.here().remove(&viewer);
+    fn remove(&self, viewer: u64) {
+        self.ids().remove(&viewer);
     }
 
-    fn has(&self, viewer: u64) -> bool {
-        self.here().contains(&viewer)
+    fn contains(&self, viewer: u64) -> bool {
+        self.ids().contains(&viewer)
     }
 }
 
-/// What came of something that the keyboard was asked for.
+/// The outcome of a command to the keyboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Typed {
+pub(super) enum CommandOutcome {
     /// It is done.
-    All,
-    /// There is no keyboard: only the VNC server can do it.
-    Nothing,
-    /// Not this key: the viewer holds as many as it may.
-    TooMany,
+    Done,
+    /// There is no connection to the X server: only the VNC server can do it.
+    Unavailable,
+    /// The key was ignored, because the viewer holds as many as it may.
+    TooManyKeys,
 }
 
-/// The way to the thread that speaks with the X server.
-enum Line {
-    Down { until: Option<Instant> },
-    Up(Up),
+/// The thread that is connected to the X server.
+enum InjectorState {
+    /// It is not started again before `retry_at`.
+    Stopped {
+        retry_at: Option<Instant>,
+    },
+    Running(InjectorHandle),
 }
 
-/// A thread that can be spoken to.
+/// Sends commands to the injector's thread.
 #[derive(Clone)]
-struct Up {
+struct InjectorHandle {
     commands: mpsc::Sender<Command>,
-    /// Wakes it, by a byte or by being dropped.
-    bell: Arc<UnixStream>,
+    /// Wakes the thread when it is written to or dropped.
+    waker: Arc<UnixStream>,
 }
 
-impl Up {
+impl InjectorHandle {
     fn wake(&self) {
-        // A full pipe wakes the thread as well as one more byte would.
-        let _ = (&*self.bell).write(&[0]);
+        // If the pipe is full, the thread is about to wake anyway.
+        let _ = (&*self.waker).write(&[0]);
     }
 }
 
 impl Keyboard {
-    /// The keyboard of a display, which is let in with the key in a file.
-    pub fn new(os: Arc<dyn Os>, display: u16, authority: PathBuf, outlet: Outlet) -> Self {
-        let line = Mutex::new(Line::Down { until: None });
+    /// The keyboard of a display, whose key is in the file `authority`.
+    pub fn new(os: Arc<dyn Os>, display: u16, authority: PathBuf, clipboard_source: ClipboardSource) -> Self {
+        let injector = Mutex::new(InjectorState::Stopped { retry_at: None });
         let (clicks, viewers) = (Arc::default(), Arc::default());
-        Self(Arc::new(Inner { os, display, authority, outlet, line, clicks, viewers }))
+        Self(Arc::new(Inner { os, display, authority, clipboard_source, injector, clicks, viewers }))
     }
 
-    /// Whether viewers' texts have to be put on the clipboard for the VNC server: what x11vnc puts there, browsers don't get.
-    pub fn copies(&self) -> bool {
-        self.0.outlet == Outlet::CutBuffer
+    /// Whether viewers' texts have to be put on the clipboard here, because browsers can't read what x11vnc puts there.
+    pub fn sets_clipboard(&self) -> bool {
+        self.0.clipboard_source == ClipboardSource::CutBuffer
     }
 
-    /// The hands of one more viewer.
-    pub fn hands(&self) -> Hands {
-        let viewer = self.0.viewers.enter();
-        // What the session copies is for one who types nothing, too.
-        let _ = self.thread();
-        Hands { keyboard: self.clone(), viewer, ready: false }
+    /// Adds a viewer.
+    pub fn attach_viewer(&self) -> ViewerKeyboard {
+        let viewer = self.0.viewers.add();
+        // The injector also copies the session's clipboard to viewers that never type.
+        let _ = self.injector();
+        ViewerKeyboard { keyboard: self.clone(), viewer, connected: false }
     }
 
-    fn line(&self) -> MutexGuard<'_, Line> {
-        self.0.line.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, InjectorState> {
+        self.0.injector.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The way to the X server; the thread at its end is started where there is none.
-    fn thread(&self) -> Option<Up> {
-        let mut line = self.line();
-        match &*line {
-            Line::Up(up) => return Some(up.clone()),
-            Line::Down { until: Some(until) } if Instant::now() < *until => return None,
-            Line::Down { .. } => {}
+    /// The injector, which is started if it is not running; `None` if that failed recently.
+    fn injector(&self) -> Option<InjectorHandle> {
+        let mut state = self.state();
+        match &*state {
+            InjectorState::Running(handle) => return Some(handle.clone()),
+            InjectorState::Stopped { retry_at: Some(at) } if Instant::now() < *at => return None,
+            InjectorState::Stopped { .. } => {}
         }
         match self.start() {
-            Ok(up) => {
-                *line = Line::Up(up.clone());
-                Some(up)
+            Ok(handle) => {
+                *state = InjectorState::Running(handle.clone());
+                Some(handle)
             }
             Err(error) => {
                 log::debug!("the keyboard of display :{} can't be used: {error}", self.0.display);
-                *line = Line::Down { until: Some(Instant::now() + PAUSE) };
+                *state = InjectorState::Stopped { retry_at: Some(Instant::now() + RECONNECT_DELAY) };
                 None
             }
         }
     }
 
-    fn start(&self) -> io::Result<Up> {
+    fn start(&self) -> io::Result<InjectorHandle> {
         let Inner { os, display, authority, clicks, viewers, .. } = &*self.0;
         let stream = os.connect_display(*display)?;
         let key = xauthority::read(authority)?;
         let (sender, commands) = mpsc::channel(QUEUE);
-        let (bell, rung) = UnixStream::pair()?;
-        bell.set_nonblocking(true)?;
-        rung.set_nonblocking(true)?;
-        let (display, outlet) = (*display, self.0.outlet);
+        let (waker, wakeups) = UnixStream::pair()?;
+        waker.set_nonblocking(true)?;
+        wakeups.set_nonblocking(true)?;
+        let (display, source) = (*display, self.0.clipboard_source);
         let (clicks, viewers) = (Arc::clone(clicks), Arc::clone(viewers));
-        // A thread of its own: it waits for the X server, which may hang. It ends with the last sender or the connection.
+        // A thread of its own, because the X server may block it. It ends with the last sender or the connection.
         std::thread::Builder::new().name(format!("keys :{display}")).spawn(move || {
-            if let Err(error) = injector::run(stream, key, commands, &rung, &clicks, &viewers, outlet) {
-                // An X server that ends closes its connections.
+            if let Err(error) = injector::run(stream, key, commands, &wakeups, &clicks, &viewers, source) {
+                // The X server closes its connections when it ends, which is no problem of the keyboard.
                 let level = if is_closed(&*error) { log::Level::Debug } else { log::Level::Warn };
-                log::log!(level, "the keyboard of display :{display} broke: {error}");
+                log::log!(level, "the keyboard of display :{display} failed: {error}");
             }
         })?;
-        Ok(Up { commands: sender, bell: Arc::new(bell) })
+        Ok(InjectorHandle { commands: sender, waker: Arc::new(waker) })
     }
 
-    /// Has a command done.
+    /// Sends a command to the injector and waits for its outcome.
     ///
     /// # Errors
-    /// The X server does not do it.
-    async fn ask(&self, command: impl FnOnce(oneshot::Sender<Typed>) -> Command) -> io::Result<Typed> {
-        let Some(up) = self.thread() else { return Ok(Typed::Nothing) };
-        let (done, is_done) = oneshot::channel();
-        let asked = timeout(PATIENCE, async {
-            up.commands.send(command(done)).await.ok()?;
-            up.wake();
-            is_done.await.ok()
+    /// [`io::ErrorKind::TimedOut`].
+    async fn run(
+        &self,
+        command: impl FnOnce(oneshot::Sender<CommandOutcome>) -> Command,
+    ) -> io::Result<CommandOutcome> {
+        let Some(injector) = self.injector() else { return Ok(CommandOutcome::Unavailable) };
+        let (reply, outcome) = oneshot::channel();
+        let outcome = timeout(COMMAND_TIMEOUT, async {
+            injector.commands.send(command(reply)).await.ok()?;
+            injector.wake();
+            outcome.await.ok()
         });
-        match asked.await {
-            Ok(Some(typed)) => Ok(typed),
-            // The thread has ended, and let everything go.
+        match outcome.await {
+            Ok(Some(outcome)) => Ok(outcome),
+            // The thread has ended, and has released all keys.
             Ok(None) => {
-                self.hang_up(&up);
-                Ok(Typed::Nothing)
+                self.mark_stopped(&injector);
+                Ok(CommandOutcome::Unavailable)
             }
-            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the X server took no key for 30 s")),
+            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the X server handled no key for 30 s")),
         }
     }
 
-    /// This thread is gone; another one may have taken its place already.
-    fn hang_up(&self, gone: &Up) {
-        let mut line = self.line();
-        if matches!(&*line, Line::Up(up) if Arc::ptr_eq(&up.bell, &gone.bell)) {
-            *line = Line::Down { until: Some(Instant::now() + PAUSE) };
+    /// Records that this injector has ended, unless another one was started meanwhile.
+    fn mark_stopped(&self, ended: &InjectorHandle) {
+        let mut state = self.state();
+        if matches!(&*state, InjectorState::Running(handle) if Arc::ptr_eq(&handle.waker, &ended.waker)) {
+            *state = InjectorState::Stopped { retry_at: Some(Instant::now() + RECONNECT_DELAY) };
         }
     }
 }
@@ -225,33 +231,33 @@ fn is_closed(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     io.is_some_and(|error| matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof))
 }
 
-/// What one viewer holds down; dropped, it lets go of all of it.
-pub(super) struct Hands {
+/// The keyboard, as one viewer uses it. Dropped, it releases the keys that the viewer holds.
+pub(super) struct ViewerKeyboard {
     keyboard: Keyboard,
     viewer: u64,
-    /// Whether the keyboard has been connected to.
-    ready: bool,
+    /// Whether a command was sent: from then on the injector counts button events.
+    connected: bool,
 }
 
-impl Hands {
-    /// Presses a key or lets it go; returns when that is done.
+impl ViewerKeyboard {
+    /// Presses or releases a key; returns when the X server has handled it.
     ///
     /// # Errors
-    /// The X server does not take it.
-    pub async fn stroke(&mut self, stroke: KeyStroke) -> io::Result<Typed> {
+    /// [`io::ErrorKind::TimedOut`].
+    pub async fn stroke(&mut self, stroke: KeyStroke) -> io::Result<CommandOutcome> {
         let viewer = self.viewer;
-        self.ready = true;
-        self.keyboard.ask(|done| Command::Stroke { viewer, stroke, done }).await
+        self.connected = true;
+        self.keyboard.run(|reply| Command::Stroke { viewer, stroke, reply }).await
     }
 
-    /// Buttons of the pointer are about to go down or up: keys that come later wait until they have.
+    /// Announces pointer buttons that are about to be pressed or released, so that later keys are injected after them.
     ///
     /// # Errors
-    /// The X server does not answer.
+    /// [`io::ErrorKind::TimedOut`].
     pub async fn click(&mut self, changed: u8) -> io::Result<()> {
-        if !self.ready {
-            self.ready = true;
-            self.keyboard.ask(|done| Command::Hello { done }).await?;
+        if !self.connected {
+            self.connected = true;
+            self.keyboard.run(|reply| Command::Connect { reply }).await?;
         }
         self.keyboard.0.clicks.fetch_add(u64::from(changed.count_ones()), Ordering::SeqCst);
         Ok(())
@@ -260,18 +266,18 @@ impl Hands {
     /// Puts a text on the clipboard.
     ///
     /// # Errors
-    /// The X server does not take it.
-    pub async fn copy(&mut self, text: String) -> io::Result<Typed> {
-        self.ready = true;
-        self.keyboard.ask(|done| Command::Copy { text, done }).await
+    /// [`io::ErrorKind::TimedOut`].
+    pub async fn copy(&mut self, text: String) -> io::Result<CommandOutcome> {
+        self.connected = true;
+        self.keyboard.run(|reply| Command::Copy { text, reply }).await
     }
 }
 
-impl Drop for Hands {
+impl Drop for ViewerKeyboard {
     fn drop(&mut self) {
-        self.keyboard.0.viewers.leave(self.viewer);
-        if let Line::Up(up) = &*self.keyboard.line() {
-            up.wake();
+        self.keyboard.0.viewers.remove(self.viewer);
+        if let InjectorState::Running(injector) = &*self.keyboard.state() {
+            injector.wake();
         }
     }
 }

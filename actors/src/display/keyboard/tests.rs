@@ -1,4 +1,4 @@
-//! The keyboard of a real X server: nothing stays down on it, whatever ends the thread that types.
+//! Tests with a real X server: all keys are released, however the injector ends.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -18,10 +18,10 @@ const A: u32 = 0x61;
 const B: u32 = 0x62;
 const SHIFT: u32 = 0xffe1;
 const ZHE: u32 = 0x0100_0436;
-/// How long anything may take here.
-const SOON: Duration = Duration::from_secs(20);
+/// The limit of every wait.
+const LIMIT: Duration = Duration::from_secs(20);
 
-/// An X server of this test's own, and a client of it that looks at its keys.
+/// An X server for one test, and a client that reads its pressed keys.
 struct Screen {
     server: Child,
     display: u16,
@@ -53,26 +53,26 @@ impl Screen {
 
     fn keyboard(&self) -> Keyboard {
         let os = Arc::new(SystemOs::new());
-        Keyboard::new(os, self.display, self.authority.clone(), Outlet::Selections)
+        Keyboard::new(os, self.display, self.authority.clone(), ClipboardSource::Selections)
     }
 
-    /// How many keys are down.
-    fn down(&self) -> u32 {
+    /// The number of pressed keys.
+    fn pressed(&self) -> u32 {
         let keys = self.client.query_keymap().unwrap().reply().unwrap().keys;
         keys.iter().map(|byte| byte.count_ones()).sum()
     }
 
-    async fn has_down(&self, count: u32) {
-        let waited = timeout(SOON, async {
-            while self.down() != count {
+    async fn until_pressed(&self, count: u32) {
+        let waited = timeout(LIMIT, async {
+            while self.pressed() != count {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         });
-        assert!(waited.await.is_ok(), "{} keys are down, not {count}", self.down());
+        assert!(waited.await.is_ok(), "{} keys are pressed, not {count}", self.pressed());
     }
 
-    /// Has the X server close the connection of whoever holds the clipboard.
-    fn kick_out(&self) {
+    /// Makes the X server close the connection of the clipboard's owner.
+    fn disconnect_clipboard_owner(&self) {
         let clipboard = self.client.intern_atom(false, b"CLIPBOARD").unwrap().reply().unwrap().atom;
         let owner = self.client.get_selection_owner(clipboard).unwrap().reply().unwrap().owner;
         assert_ne!(owner, x11rb::NONE);
@@ -88,11 +88,11 @@ impl Drop for Screen {
     }
 }
 
-async fn press(hands: &mut Hands, keysym: u32) -> Typed {
-    hands.stroke(KeyStroke { down: true, keysym, scancode: None }).await.unwrap()
+async fn press(viewer: &mut ViewerKeyboard, keysym: u32) -> CommandOutcome {
+    viewer.stroke(KeyStroke { down: true, keysym, scancode: None }).await.unwrap()
 }
 
-/// The threads of keyboards of this display.
+/// The injector threads of this display.
 fn threads(display: u16) -> Vec<i32> {
     let name = format!("keys :{display}");
     let is_it =
@@ -105,113 +105,113 @@ fn threads(display: u16) -> Vec<i32> {
 }
 
 #[tokio::test]
-async fn what_a_viewer_holds_is_let_go_when_it_is_dropped_and_what_others_hold_stays() {
+async fn keys_of_a_dropped_viewer_are_released_and_those_of_others_stay_pressed() {
     let screen = Screen::start();
     let keyboard = screen.keyboard();
-    let [mut one, mut other] = [keyboard.hands(), keyboard.hands()];
+    let [mut one, mut other] = [keyboard.attach_viewer(), keyboard.attach_viewer()];
     for keysym in [A, SHIFT, ZHE] {
-        assert_eq!(press(&mut one, keysym).await, Typed::All);
+        assert_eq!(press(&mut one, keysym).await, CommandOutcome::Done);
     }
     for keysym in [A, B] {
-        assert_eq!(press(&mut other, keysym).await, Typed::All);
+        assert_eq!(press(&mut other, keysym).await, CommandOutcome::Done);
     }
-    screen.has_down(4).await;
+    screen.until_pressed(4).await;
     drop(one);
-    screen.has_down(2).await;
-    // The last of all ends the thread.
+    screen.until_pressed(2).await;
+    // Dropping the last handle ends the thread.
     drop((other, keyboard));
-    screen.has_down(0).await;
+    screen.until_pressed(0).await;
 }
 
 #[tokio::test]
-async fn a_stroke_that_is_under_way_when_its_viewer_leaves_holds_nothing() {
+async fn a_stroke_that_is_in_flight_when_its_viewer_disconnects_leaves_no_key_pressed() {
     let screen = Screen::start();
     let keyboard = screen.keyboard();
-    let mut witness = keyboard.hands();
+    let mut witness = keyboard.attach_viewer();
     for round in 0..50 {
-        let mut hands = keyboard.hands();
-        let mut stroke = Box::pin(hands.stroke(KeyStroke { down: true, keysym: A, scancode: None }));
-        // It is asked for, and then nobody waits for it.
+        let mut viewer = keyboard.attach_viewer();
+        let mut stroke = Box::pin(viewer.stroke(KeyStroke { down: true, keysym: A, scancode: None }));
+        // The command is sent, and its outcome is not awaited.
         assert!(futures_util::poll!(&mut stroke).is_pending(), "{round}");
         drop(stroke);
-        drop(hands);
+        drop(viewer);
     }
-    assert_eq!(press(&mut witness, B).await, Typed::All);
-    screen.has_down(1).await;
+    assert_eq!(press(&mut witness, B).await, CommandOutcome::Done);
+    screen.until_pressed(1).await;
 }
 
 #[tokio::test]
-async fn a_thread_that_the_x_server_has_closed_out_leaves_nothing_down_for_the_next() {
+async fn keys_of_an_injector_that_the_x_server_disconnected_are_released_by_the_next() {
     let screen = Screen::start();
     let keyboard = screen.keyboard();
-    let mut hands = keyboard.hands();
+    let mut viewer = keyboard.attach_viewer();
     for keysym in [A, SHIFT, ZHE] {
-        assert_eq!(press(&mut hands, keysym).await, Typed::All);
+        assert_eq!(press(&mut viewer, keysym).await, CommandOutcome::Done);
     }
-    assert_eq!(hands.copy("a text".to_owned()).await.unwrap(), Typed::All);
-    screen.kick_out();
-    let back = timeout(SOON, async {
-        // The VNC server does it until the pause is over.
-        while press(&mut hands, B).await == Typed::Nothing {
+    assert_eq!(viewer.copy("a text".to_owned()).await.unwrap(), CommandOutcome::Done);
+    screen.disconnect_clipboard_owner();
+    let back = timeout(LIMIT, async {
+        // The keyboard is unavailable until it reconnects.
+        while press(&mut viewer, B).await == CommandOutcome::Unavailable {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     });
     back.await.unwrap();
-    screen.has_down(1).await;
+    screen.until_pressed(1).await;
 }
 
 #[tokio::test]
-async fn signals_to_the_thread_break_nothing() {
+async fn the_injector_survives_signals_to_its_thread() {
     let nothing = SigAction::new(SigHandler::Handler(ignore), SaFlags::empty(), SigSet::empty());
-    // SAFETY: the handler does nothing, and the signal is nobody else's.
+    // SAFETY: the handler does nothing, and no other code uses this signal.
     unsafe { sigaction(Signal::SIGUSR2, &nothing) }.unwrap();
     let screen = Screen::start();
     let keyboard = screen.keyboard();
-    let mut hands = keyboard.hands();
-    assert_eq!(press(&mut hands, A).await, Typed::All);
+    let mut viewer = keyboard.attach_viewer();
+    assert_eq!(press(&mut viewer, A).await, CommandOutcome::Done);
     let before = threads(screen.display);
     assert_eq!(before.len(), 1);
     for _ in 0..20 {
         let process = std::process::id();
-        // SAFETY: a system call that takes numbers only.
+        // SAFETY: the arguments of this system call are plain numbers.
         assert_eq!(unsafe { libc::syscall(libc::SYS_tgkill, process, before[0], libc::SIGUSR2) }, 0);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    assert_eq!(press(&mut hands, B).await, Typed::All);
+    assert_eq!(press(&mut viewer, B).await, CommandOutcome::Done);
     assert_eq!(threads(screen.display), before);
-    screen.has_down(2).await;
+    screen.until_pressed(2).await;
 }
 
 extern "C" fn ignore(_: libc::c_int) {}
 
 #[tokio::test]
-async fn a_viewer_that_holds_too_many_keys_is_told_so_and_others_type_on() {
+async fn keys_beyond_the_limit_of_one_viewer_are_refused_and_others_are_not_affected() {
     let screen = Screen::start();
     let keyboard = screen.keyboard();
-    let [mut greedy, mut other] = [keyboard.hands(), keyboard.hands()];
+    let [mut greedy, mut other] = [keyboard.attach_viewer(), keyboard.attach_viewer()];
     for scancode in 1..=256 {
         let stroke = KeyStroke { down: true, keysym: A, scancode: Some(scancode) };
-        assert_eq!(greedy.stroke(stroke).await.unwrap(), Typed::All);
+        assert_eq!(greedy.stroke(stroke).await.unwrap(), CommandOutcome::Done);
     }
-    assert_eq!(press(&mut greedy, B).await, Typed::TooMany);
-    screen.has_down(1).await;
+    assert_eq!(press(&mut greedy, B).await, CommandOutcome::TooManyKeys);
+    screen.until_pressed(1).await;
     for keysym in [A, B, ZHE] {
-        assert_eq!(press(&mut other, keysym).await, Typed::All);
+        assert_eq!(press(&mut other, keysym).await, CommandOutcome::Done);
     }
-    screen.has_down(3).await;
+    screen.until_pressed(3).await;
     drop(greedy);
-    screen.has_down(3).await;
+    screen.until_pressed(3).await;
 }
 
 #[tokio::test]
-async fn characters_without_keys_that_one_viewer_holds_are_let_go_for_another() {
+async fn spare_keys_that_one_viewer_holds_are_released_for_another() {
     let screen = Screen::start();
     let keyboard = screen.keyboard();
-    let [mut greedy, mut other] = [keyboard.hands(), keyboard.hands()];
+    let [mut greedy, mut other] = [keyboard.attach_viewer(), keyboard.attach_viewer()];
     for character in 0..150 {
-        assert_eq!(press(&mut greedy, 0x0100_4e00 + character).await, Typed::All);
+        assert_eq!(press(&mut greedy, 0x0100_4e00 + character).await, CommandOutcome::Done);
     }
-    assert_eq!(press(&mut other, ZHE).await, Typed::All);
+    assert_eq!(press(&mut other, ZHE).await, CommandOutcome::Done);
     drop(greedy);
-    screen.has_down(1).await;
+    screen.until_pressed(1).await;
 }

@@ -220,7 +220,7 @@ async fn write_all<W: AsyncWrite + Unpin>(
 ) -> io::Result<()> {
     while !bytes.is_empty() {
         let taken = timeout(limit, writer.write(bytes)).await.map_err(|_| {
-            io::Error::new(io::ErrorKind::TimedOut, format!("{side} took nothing for {limit:?}"))
+            io::Error::new(io::ErrorKind::TimedOut, format!("{side} read nothing for {limit:?}"))
         })??;
         if taken == 0 {
             return Err(io::ErrorKind::WriteZero.into());
@@ -445,6 +445,6 @@ mod tests {
         assert!(timeout(Duration::from_secs(29), flood).await.is_err());
         assert!(!relay.ended.is_finished());
         let received = rest(&mut relay.client).await;
-        assert!(received.ends_with(&close_frame(1011, "the browser took nothing for 30s")), "{received:?}");
+        assert!(received.ends_with(&close_frame(1011, "the browser read nothing for 30s")), "{received:?}");
     }
 }

@@ -81,11 +81,11 @@ impl FakeOs {
         if self.fails(Fault::VncBreaks) {
             return Ok(());
         }
-        let asks_password = ["Xvnc", "x11vnc"].iter().any(|server| {
+        let requires_password = ["Xvnc", "x11vnc"].iter().any(|server| {
             let arguments = self.arguments(server);
             arguments.iter().any(|argument| argument == "-rfbauth" || argument.starts_with("-PasswordFile="))
         });
-        viewer.write_all(&[1, if asks_password { 2 } else { 1 }]).await?;
+        viewer.write_all(&[1, if requires_password { 2 } else { 1 }]).await?;
         if viewer.read_u8().await? == 2 {
             viewer.write_all(&[7; 16]).await?;
             // Any answer to the challenge is accepted.

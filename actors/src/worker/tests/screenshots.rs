@@ -59,7 +59,7 @@ async fn all_requests_within_a_second_share_one_reading() {
     assert_eq!(worker.os.screens_sent(), 2);
     let other = worker.ready(with_vnc()).await.spec.id;
     screenshot(&worker, other, None).await.unwrap();
-    assert_eq!(worker.os.screens_sent(), 3, "each screen has a camera of its own");
+    assert_eq!(worker.os.screens_sent(), 3, "the screens are captured separately");
 }
 
 #[actix::test]
@@ -139,7 +139,7 @@ async fn a_request_that_waits_when_the_session_ends_fails() {
 }
 
 #[actix::test]
-async fn a_warm_and_a_restarted_session_each_have_the_camera_of_their_own_screen() {
+async fn a_warm_and_a_restarted_session_each_have_screenshots_of_their_own_screen() {
     let worker = TestWorker::with(|settings| settings.vnc_pool.target = 1).await;
     let id = worker.ready(with_vnc()).await.spec.id;
     screenshot(&worker, id, None).await.unwrap();

@@ -8,7 +8,7 @@ use camofleet_api::session::Status;
 use camofleet_api::view::ViewKey;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-use crate::display::{KEY_QUESTION, key_preamble};
+use crate::display::{KEY_REQUEST, key_preamble};
 use crate::model::error::Error;
 use crate::model::session::SessionView;
 use crate::testing::fake_os::FakeOs;
@@ -72,7 +72,7 @@ async fn refusal_of(os: &FakeOs, address: SocketAddr, key: Option<&ViewKey>) -> 
 /// The key that a screen reveals on request; `None` if it refuses.
 async fn revealed_key(os: &FakeOs, address: SocketAddr) -> Option<ViewKey> {
     let mut gateway = os.dial(address).unwrap();
-    gateway.write_all(KEY_QUESTION).await.unwrap();
+    gateway.write_all(KEY_REQUEST).await.unwrap();
     let mut answer = String::new();
     soon(gateway.read_to_string(&mut answer)).await.unwrap();
     ViewKey::parse(answer.strip_prefix("RFB 003.008\n").unwrap())

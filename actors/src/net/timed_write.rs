@@ -38,7 +38,7 @@ pub(crate) async fn write_some_within(
         Ok(Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
         Ok(written) => written,
         Err(_) => {
-            let problem = format!("{reader} took nothing for {} s", limit.as_secs_f32());
+            let problem = format!("{reader} read nothing for {} s", limit.as_secs_f32());
             Err(io::Error::new(io::ErrorKind::TimedOut, problem))
         }
     }
@@ -64,6 +64,6 @@ mod tests {
         write_all_within(&mut writer, &[7; 100], limit, "the viewer").await.unwrap();
         let _reader = slow.await.unwrap();
         let stalled = write_all_within(&mut writer, &[7; 100], limit, "the viewer").await.unwrap_err();
-        assert_eq!(stalled.to_string(), "the viewer took nothing for 30 s");
+        assert_eq!(stalled.to_string(), "the viewer read nothing for 30 s");
     }
 }
