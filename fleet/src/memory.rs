@@ -1,4 +1,4 @@
-//! Returns memory to the system: after a burst of clients the C library keeps what they used unless it is told to return it.
+//! Returns memory to the system: after a burst of clients the C library keeps what they used until it is trimmed.
 
 use std::time::Duration;
 

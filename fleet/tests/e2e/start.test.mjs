@@ -1,4 +1,4 @@
-/** Failing starts: one line that names the remedy, and an exit status that tells the kind of error. */
+/** Failing starts: one line that names the remedy, and an exit status for each kind of error. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import net from 'node:net';
