@@ -186,7 +186,7 @@ fn worker_settings(
                     write_timeout: runner.vnc_write_timeout,
                     open: options.open_views,
                 },
-                shared: settings.legacy_vnc.as_ref().map(legacy::display),
+                shared: settings.legacy_vnc.as_ref().map(|legacy| legacy::display(&legacy.screen)),
                 startup_timeout: runner.vnc_startup_timeout,
                 links: options.links,
                 env: env.clone(),

@@ -13,7 +13,7 @@ use camofleet_web::{AppState, Surface};
 
 use super::listen::{Listen, at_address};
 use super::{Failure, tunnel_settings};
-use crate::settings::{LegacyVncSettings, RunnerSettings, Settings};
+use crate::settings::{LegacyVnc, LegacyVncSettings, Settings};
 
 /// One screen has few viewers.
 const THREADS: usize = 1;
@@ -26,13 +26,9 @@ pub(super) struct ScreenServer {
 
 impl ScreenServer {
     /// Binds its port, at the address that the role itself listens on.
-    pub fn listen(
-        screen: &LegacyVncSettings,
-        runner: &RunnerSettings,
-        role: &Listen<'_>,
-    ) -> Result<Self, Failure> {
-        let listener = role.bind_beside(screen.ws_port, "WS_PORT")?;
-        Ok(Self { listener, assets: runner.vnc_web_assets.clone() })
+    pub fn listen(legacy: &LegacyVnc, role: &Listen<'_>) -> Result<Self, Failure> {
+        let listener = role.bind_beside(legacy.screen.ws_port, "WS_PORT")?;
+        Ok(Self { listener, assets: legacy.page.assets.clone() })
     }
 
     /// Starts the server, with the state of the role's own.

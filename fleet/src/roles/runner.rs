@@ -25,8 +25,8 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
         LocalOptions { open_views: listen.open_views(&settings), name: "runner", offers_vnc: true, links };
     let (gateway, screen) = match &settings.legacy_vnc {
         None => (None, None),
-        Some(screen) => {
-            let server = ScreenServer::listen(screen, runner, &listen)?;
+        Some(legacy) => {
+            let server = ScreenServer::listen(legacy, &listen)?;
             (Some(legacy::gateway(&settings, &metrics)), Some(server))
         }
     };

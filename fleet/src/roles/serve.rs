@@ -30,7 +30,7 @@ pub(super) fn wire(mut settings: Settings) -> Result<Wiring, Failure> {
     let runner = &settings.runner;
     let screen = match &settings.legacy_vnc {
         None => None,
-        Some(screen) => Some(ScreenServer::listen(screen, runner, &listen)?),
+        Some(legacy) => Some(ScreenServer::listen(legacy, &listen)?),
     };
     let prefix = &settings.control.public_pages_prefix;
     let relative = match &screen {

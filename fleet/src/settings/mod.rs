@@ -21,7 +21,10 @@ pub mod types;
 use std::time::Duration;
 
 use definitions::DEFAULT_WORKERS;
-pub use definitions::{ControlSettings, GatewaySettings, LegacyVncSettings, RunnerSettings, WorkerSettings};
+pub use definitions::{
+    ControlSettings, GatewaySettings, LegacyVncPageSettings, LegacyVncSettings, RunnerSettings,
+    WorkerSettings,
+};
 pub use error::{EXIT_BAD_SETTINGS, SettingsError};
 pub use sources::{Assignment, InForce, Overrides, Surroundings};
 
@@ -37,7 +40,16 @@ pub struct Settings {
     /// What carries VNC traffic.
     pub gateway: GatewaySettings,
     /// The one shared screen, where that is wanted.
-    pub legacy_vnc: Option<LegacyVncSettings>,
+    pub legacy_vnc: Option<LegacyVnc>,
+}
+
+/// The one shared screen of `RUNNER_VNC_LEGACY`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LegacyVnc {
+    /// The display and its VNC server.
+    pub screen: LegacyVncSettings,
+    /// The page that shows it.
+    pub page: LegacyVncPageSettings,
 }
 
 impl Settings {
@@ -80,8 +92,16 @@ pub fn load(surroundings: &Surroundings, overrides: &Overrides) -> Result<Loaded
         // Where workers are discovered, the default worker is not wanted.
         control.workers.clear();
     }
+    let legacy_vnc = if runner.vnc_legacy {
+        Some(LegacyVnc {
+            screen: LegacyVncSettings::read(&texts)?,
+            page: LegacyVncPageSettings::read(&texts)?,
+        })
+    } else {
+        None
+    };
     let settings = Settings {
-        legacy_vnc: if runner.vnc_legacy { Some(LegacyVncSettings::read(&texts)?) } else { None },
+        legacy_vnc,
         worker: WorkerSettings::read(&texts)?,
         gateway: GatewaySettings::read(&texts)?,
         control,

@@ -135,7 +135,6 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
             vnc_http_base: None,
             vnc_open_ids: None,
             vnc_legacy: false,
-            vnc_web_assets: "/usr/share/novnc".into(),
             network_diagnostics: Vec::new(),
             diagnostics_timeout: Duration::from_secs(8),
             run_dir: None,
@@ -425,10 +424,16 @@ fn what_is_wrong_is_said_at_no_length_and_without_secrets() {
 
 #[test]
 fn what_only_the_shared_screen_reads_may_be_anything_without_it() {
-    let host = || Host::new().env("DISPLAY", "localhost:10.0").env("VNC_PORT", "tcp://10.0.0.1:5900");
-    assert_eq!(host().settings().legacy_vnc, None);
-    let error = host().env("RUNNER_VNC_LEGACY", "1").error();
-    assert!(error.starts_with(r#"DISPLAY: "localhost:10.0" (from the environment)"#), "{error}");
+    for (name, text) in [
+        ("DISPLAY", "localhost:10.0"),
+        ("VNC_PORT", "tcp://10.0.0.1:5900"),
+        ("RUNNER_VNC_WEB_ASSETS_PATH", ""),
+    ] {
+        let host = || Host::new().env(name, text);
+        assert_eq!(host().settings().legacy_vnc, None);
+        let error = host().env("RUNNER_VNC_LEGACY", "1").error();
+        assert!(error.starts_with(&format!("{name}: {text:?} (from the environment)")), "{error}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 pub use control::{ControlSettings, DEFAULT_WORKERS};
 pub use gateway::{GatewaySettings, LegacyVncSettings};
-pub use runner::RunnerSettings;
+pub use runner::{LegacyVncPageSettings, RunnerSettings};
 pub use worker::WorkerSettings;
 
 use super::error::SettingsError;
@@ -83,6 +83,7 @@ pub fn find(name: &str) -> Option<&'static Setting> {
 pub static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
     [
         RunnerSettings::definitions(),
+        LegacyVncPageSettings::definitions(),
         WorkerSettings::definitions(),
         ControlSettings::definitions(),
         GatewaySettings::definitions(),

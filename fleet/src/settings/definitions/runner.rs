@@ -151,8 +151,6 @@ settings! {
         vnc_open_ids: Option<bool> = required("RUNNER_VNC_OPEN_IDS", "auto", choice()),
         /// One shared display, VNC server and noVNC for all sessions, instead of one for each.
         vnc_legacy: bool = required("RUNNER_VNC_LEGACY", "0", SWITCH),
-        /// The noVNC files that legacy VNC serves; without such a directory it serves its own page.
-        vnc_web_assets: PathBuf = required("RUNNER_VNC_WEB_ASSETS_PATH", "/usr/share/novnc", PATH),
         /// Addresses to request once at the start; the results are among the checks of /health.
         network_diagnostics: Vec<Url> = or_empty("RUNNER_NETWORK_DIAGNOSTICS", URLS),
         /// How long each of these addresses may take to answer.
@@ -167,5 +165,13 @@ settings! {
         pass_environment: Vec<String> = or_empty("RUNNER_PASS_ENVIRONMENT", VARIABLES),
         /// How long sessions have to end at shutdown before their processes are killed.
         shutdown_timeout: Duration = required("RUNNER_SHUTDOWN_TIMEOUT_SECONDS", "4", seconds(0.1, 300.0)),
+    }
+}
+
+settings! {
+    /// The page of the one shared screen; like the screen's own settings, read only where that is wanted.
+    pub struct LegacyVncPageSettings in RUNNER {
+        /// The noVNC files that legacy VNC serves; without such a directory it serves its own page.
+        assets: PathBuf = required("RUNNER_VNC_WEB_ASSETS_PATH", "/usr/share/novnc", PATH),
     }
 }
