@@ -8,9 +8,11 @@
 //! │  ├─ Driver × n            one Node process each, hosting Playwright servers   driver
 //! │  ├─ PrewarmPool × 2       browsers launched in advance, with their displays   launch::prewarm
 //! │  └─ Session × n           INIT → READY → TERMINATING → DEAD, its idle clock   session
+//! │     ├─ Egress             the only way out of the browser                     egress
 //! │     ├─ Display            one X server with its VNC server                    display
 //! │     ├─ Browser            one Playwright server inside a Driver               launch::browser
 //! │     └─ Attachment × n     one attached Playwright client                      session::attachment
+//! ├─ RemoteWorker × n         the same messages, over HTTP                        remote
 //! └─ Gateway                  admits and drains VNC tunnels                       views::gateway
 //!    └─ VncTunnel × n         one viewer                                          views::tunnel
 //! ```
@@ -21,6 +23,7 @@
 
 pub mod display;
 pub mod driver;
+pub mod egress;
 pub mod fleet;
 pub mod host;
 pub mod launch;

@@ -9,6 +9,8 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
+use crate::model::traffic::EgressMetrics;
+
 /// All metrics of one process. Clones share them.
 #[derive(Clone)]
 pub struct Metrics {
@@ -37,6 +39,10 @@ pub struct Metrics {
     attachments: IntGauge,
     tunnels: IntGauge,
     relay_bytes: IntCounterVec,
+    egress_bytes: IntCounterVec,
+    egress_connections: IntCounter,
+    egress_open_connections: IntGauge,
+    egress_refusals: IntCounterVec,
     actor_exits: IntCounterVec,
     driver_lines_unreadable: IntCounter,
 }
@@ -164,6 +170,24 @@ impl Metrics {
                 "camofleet_relay_bytes_total",
                 "Bytes relayed, by kind and direction",
                 &["kind", "direction"],
+            )?,
+            egress_bytes: counters(
+                "camofleet_egress_bytes_total",
+                "Bytes of browsers' connections by direction: up is from the browser",
+                &["direction"],
+            )?,
+            egress_connections: kept(
+                &registry,
+                IntCounter::new("camofleet_egress_connections_total", "Established connections of browsers"),
+            )?,
+            egress_open_connections: gauge(
+                "camofleet_egress_open_connections",
+                "Open connections of browsers",
+            )?,
+            egress_refusals: counters(
+                "camofleet_egress_refusals_total",
+                "Connections of browsers that were not made, by reason",
+                &["reason"],
             )?,
             driver_lines_unreadable: kept(
                 &registry,
@@ -327,6 +351,17 @@ impl Metrics {
         GaugeHold::new(&self.tunnels)
     }
 
+    /// The metrics of browsers' connections.
+    pub fn egress(&self) -> EgressMetrics {
+        EgressMetrics {
+            up: self.egress_bytes.with_label_values(&["up"]),
+            down: self.egress_bytes.with_label_values(&["down"]),
+            connections: self.egress_connections.clone(),
+            open: self.egress_open_connections.clone(),
+            refusals: self.egress_refusals.clone(),
+        }
+    }
+
     /// The counter of one relay direction.
     pub fn relay_bytes(&self, kind: &str, direction: &str) -> prometheus::IntCounter {
         self.relay_bytes.with_label_values(&[kind, direction])
@@ -391,5 +426,34 @@ impl GaugeHold {
 impl Drop for GaugeHold {
     fn drop(&mut self) {
         self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use camofleet_api::egress::Refusal;
+
+    use super::*;
+    use crate::model::traffic::Traffic;
+
+    #[test]
+    fn the_traffic_of_sessions_is_counted_as_well() {
+        let metrics = Metrics::new().unwrap();
+        let traffic = Traffic::new(metrics.egress());
+        let connection = traffic.connection("a.example");
+        connection.up(10);
+        connection.down(1100);
+        drop(traffic.connection("b.example"));
+        traffic.refuse(Refusal::Fleet);
+        let text = metrics.encode().unwrap();
+        for line in [
+            "camofleet_egress_bytes_total{direction=\"up\"} 10",
+            "camofleet_egress_bytes_total{direction=\"down\"} 1100",
+            "camofleet_egress_connections_total 2",
+            "camofleet_egress_open_connections 1",
+            "camofleet_egress_refusals_total{reason=\"fleet\"} 1",
+        ] {
+            assert!(text.contains(line), "{line} is missing in {text}");
+        }
     }
 }

@@ -101,6 +101,8 @@ codes! {
     DriverLost "driver_lost" 502,
     /// The browser did not start.
     LaunchFailed "launch_failed" 502,
+    /// The worker does not support proxies and block lists.
+    NoEgress "no_egress" 502,
     /// The worker does not support draining.
     NoDrain "no_drain" 502,
     /// The worker does not support screenshots.

@@ -27,6 +27,8 @@ pub enum ChangeKind {
     Detached,
     /// Its idle timer was reset by a touch request.
     Touched,
+    /// Its connections leave another way.
+    ProxyChanged,
     /// Its start URL could not be opened.
     StartUrlFailed,
     /// It is being shut down.

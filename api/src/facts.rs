@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::Time;
+use crate::proxy::ProxyView;
 use crate::session::StartUrlWait;
 
 /// A worker's configuration and current figures. Fields that a worker of another version does not report are null.
@@ -37,6 +38,9 @@ pub struct Facts {
     /// all sessions share one screen.
     #[schema(required)]
     pub slots: Option<Slots>,
+    /// What requests may choose of the browsers' connections; null where the worker does not control them.
+    #[schema(required)]
+    pub egress: Option<EgressFacts>,
     /// The number of driver processes.
     #[schema(required)]
     pub drivers: Option<usize>,
@@ -68,6 +72,27 @@ pub struct SessionDefaults {
     /// The load state to wait for when the page is opened.
     #[schema(required)]
     pub start_url_wait: Option<StartUrlWait>,
+}
+
+/// What create requests may choose of the browsers' connections.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct EgressFacts {
+    /// The policy for destinations: `no-fleet`, `public` or `open`.
+    #[schema(required)]
+    pub policy: String,
+    /// The names of the pools of proxies.
+    #[schema(required)]
+    pub proxies: Vec<String>,
+    /// The proxy of sessions whose request names none; null if their connections are direct.
+    #[schema(required)]
+    pub default_proxy: Option<ProxyView>,
+    /// The names of the block lists.
+    #[schema(required)]
+    pub block_lists: Vec<String>,
+    /// Those of them that sessions get whose request names none.
+    #[schema(required)]
+    pub default_block: Vec<String>,
 }
 
 /// The browser engine of a worker.

@@ -235,6 +235,7 @@ mod tests {
             playwright: Some("1.62.1".into()),
             node: Some("20.0.0".into()),
             pools: Pools { headless: Some(fill), vnc: None },
+            egress: None,
             slots: Some(Slots { used: 1, total: 3 }),
             drivers: Some(1),
             draining: true,

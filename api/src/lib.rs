@@ -3,6 +3,8 @@
 //! camofleet writes every field. Bodies that it reads may come from another version or from the original system, which
 //! has fewer fields: missing fields get a default, and unknown ones are ignored.
 
+pub mod destination;
+pub mod egress;
 pub mod error;
 pub mod event;
 pub mod facts;
@@ -10,6 +12,7 @@ pub mod health;
 pub mod history;
 pub mod ids;
 mod lenient;
+pub mod proxy;
 pub mod request;
 pub mod session;
 mod time;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::facts::seconds;
+use crate::proxy::{ProxyChoice, ProxyRequest};
 use crate::session::{Contexts, OnCrash, StartUrlWait};
 
 /// The allowed idle TTLs, in seconds.
@@ -22,6 +23,10 @@ const START_URL_LIMIT: usize = 1024;
 const LABELS_LIMIT: usize = 64;
 const LABEL_LIMIT: usize = 256;
 const LABELS_BYTES: usize = 8 << 10;
+
+/// The most block lists of one session, and the longest name of one, in characters.
+const BLOCK_LIMIT: usize = 32;
+const BLOCK_NAME_LIMIT: usize = 64;
 
 /// The parameters of a new session. Every field may be omitted or null, which selects the worker's default; unknown fields
 /// are ignored.
@@ -55,6 +60,14 @@ pub struct SessionRequest {
     #[serde(skip_serializing_if = "is_default")]
     #[schema(value_type = Option<Contexts>)]
     pub contexts: Contexts,
+    /// How the browser's connections leave. The default is a setting. Credentials are not returned by any response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ProxyRequest>)]
+    pub proxy: Option<ProxyChoice>,
+    /// The names of the block lists whose hosts the browser does not connect to, instead of those of the setting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 32)]
+    pub block: Option<Vec<String>>,
 }
 
 /// Fields that were not requested are not sent, because the original does not know all of them.
@@ -71,6 +84,40 @@ pub struct CreateRequest {
     /// The worker to use; no other is tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
+}
+
+/// The body of `PATCH` of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SessionPatch {
+    /// How the browser's connections leave from now on; null selects the default. All open connections are closed.
+    #[schema(value_type = Option<ProxyRequest>, required)]
+    pub proxy: Option<ProxyChoice>,
+}
+
+impl SessionPatch {
+    /// Parses a body.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`], with the field's name.
+    pub fn parse(body: &[u8]) -> Result<Self, InvalidRequest> {
+        Self::from_fields(&object(body)?)
+    }
+
+    fn from_fields(fields: &Map<String, Value>) -> Result<Self, InvalidRequest> {
+        if !fields.contains_key("proxy") {
+            return Err(InvalidRequest::Field {
+                field: "proxy".to_owned(),
+                problem: "must be given; it is what can be changed".to_owned(),
+            });
+        }
+        Ok(Self { proxy: field(fields, "proxy").proxy()? })
+    }
+}
+
+impl<'de> Deserialize<'de> for SessionPatch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_fields(&Map::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
 }
 
 /// Why a body is not a valid create request.
@@ -101,6 +148,12 @@ impl SessionRequest {
         Self::from_fields(&object(body)?)
     }
 
+    /// Whether only a worker that controls the browsers' connections can fulfil it.
+    pub fn needs_egress(&self) -> bool {
+        self.proxy.as_ref().is_some_and(|proxy| *proxy != ProxyChoice::Direct)
+            || self.block.as_ref().is_some_and(|block| !block.is_empty())
+    }
+
     fn from_fields(fields: &Map<String, Value>) -> Result<Self, InvalidRequest> {
         let field = |name| field(fields, name);
         Ok(Self {
@@ -112,6 +165,8 @@ impl SessionRequest {
             vnc: field("vnc").boolean()?.unwrap_or(false),
             on_crash: field("on_crash").one_of(OnCrash::ALL)?.unwrap_or_default(),
             contexts: field("contexts").one_of(Contexts::ALL)?.unwrap_or_default(),
+            proxy: field("proxy").proxy()?,
+            block: field("block").names()?,
         })
     }
 }
@@ -234,6 +289,28 @@ impl Field<'_> {
         Ok(texts)
     }
 
+    fn proxy(self) -> Result<Option<ProxyChoice>, InvalidRequest> {
+        let proxy = self.value.map(ProxyChoice::from_json).transpose();
+        proxy.map_err(|error| InvalidRequest::Field {
+            field: self.name.to_owned(),
+            problem: error.to_string(),
+        })
+    }
+
+    fn names(self) -> Result<Option<Vec<String>>, InvalidRequest> {
+        let Some(value) = self.value else { return Ok(None) };
+        let read = |name: &Value| {
+            name.as_str().filter(|name| name.chars().count() <= BLOCK_NAME_LIMIT).map(str::to_owned)
+        };
+        let names = value.as_array().filter(|names| names.len() <= BLOCK_LIMIT);
+        match names.and_then(|names| names.iter().map(read).collect::<Option<Vec<_>>>()) {
+            Some(names) => Ok(Some(names)),
+            None => self.wrong(format!(
+                "a list of at most {BLOCK_LIMIT} names of up to {BLOCK_NAME_LIMIT} characters"
+            )),
+        }
+    }
+
     fn one_of<T: DeserializeOwned + Serialize>(self, choices: &[T]) -> Result<Option<T>, InvalidRequest> {
         let Some(value) = self.value else { return Ok(None) };
         match T::deserialize(value) {
@@ -261,7 +338,7 @@ mod tests {
         let request = parse(
             r#"{"headless": true, "idle_ttl_seconds": 60.0, "start_url": "example.com", "start_url_wait": "none",
                 "labels": {"team": "a"}, "vnc": true, "on_crash": "end", "contexts": "discard", "worker": "local",
-                "something": "unknown"}"#,
+                "proxy": "socks5://a.example", "block": ["ads"], "something": "unknown"}"#,
         )
         .unwrap();
         let expected = SessionRequest {
@@ -273,6 +350,8 @@ mod tests {
             vnc: true,
             on_crash: OnCrash::End,
             contexts: Contexts::Discard,
+            proxy: Some("socks5://a.example".parse().unwrap()),
+            block: Some(vec!["ads".into()]),
         };
         assert_eq!(request, CreateRequest { session: expected, worker: Some("local".into()) });
     }
@@ -316,6 +395,11 @@ mod tests {
             (r#"{"on_crash": "explode"}"#, "on_crash", "\"restart\""),
             (r#"{"contexts": true}"#, "contexts", "\"keep\""),
             (r#"{"worker": 1}"#, "worker", "a string"),
+            (r#"{"proxy": 5}"#, "proxy", "a string or an object"),
+            (r#"{"proxy": "ftp://a"}"#, "proxy", "socks5://"),
+            (r#"{"proxy": {"server": 5}}"#, "proxy", "'server'"),
+            (r#"{"block": "ads"}"#, "block", "a list"),
+            (r#"{"block": [5]}"#, "block", "a list"),
         ] {
             match parse(body) {
                 Err(error @ InvalidRequest::Field { .. }) => {
@@ -327,6 +411,16 @@ mod tests {
                 }
                 other => panic!("{body} gave {other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_patch_has_to_name_what_it_changes() {
+        let read = |body: &str| SessionPatch::parse(body.as_bytes());
+        assert_eq!(read(r#"{"proxy": "direct"}"#), Ok(SessionPatch { proxy: Some(ProxyChoice::Direct) }));
+        assert_eq!(read(r#"{"proxy": null}"#), Ok(SessionPatch { proxy: None }));
+        for body in ["", "{}", r#"{"labels": {}}"#, r#"{"proxy": 5}"#] {
+            assert!(read(body).unwrap_err().to_string().starts_with("proxy: must be "), "{body}");
         }
     }
 
@@ -347,9 +441,9 @@ mod tests {
     fn the_schema_has_exactly_the_fields_that_are_parsed() {
         let properties = documented::<SessionRequest>(&["properties"]);
         for (name, property) in properties.as_object().unwrap() {
-            // No field is a list, so the parser rejects one for every field that it knows.
+            // No field is a list of lists, so the parser rejects one for every field that it knows.
             let refused =
-                parse(&format!("{{\"{name}\": []}}")).map(|_| ()).map_err(|error| error.to_string());
+                parse(&format!("{{\"{name}\": [[]]}}")).map(|_| ()).map_err(|error| error.to_string());
             assert!(refused.is_err_and(|text| text.starts_with(name.as_str())), "{name} is not read");
             let nullable = property["type"].as_array().is_some_and(|kinds| kinds.contains(&"null".into()))
                 || property["oneOf"]
@@ -387,11 +481,13 @@ mod tests {
             vnc: true,
             on_crash: OnCrash::End,
             contexts: Contexts::Discard,
+            proxy: Some("socks5://a.example".parse().unwrap()),
+            block: Some(vec!["ads".into()]),
         };
         let expected = json!({
             "headless": false, "idle_ttl_seconds": 60, "start_url": "example.com",
             "start_url_wait": "domcontentloaded", "labels": {"a": "b"}, "vnc": true, "on_crash": "end",
-            "contexts": "discard",
+            "contexts": "discard", "proxy": {"server": "socks5://a.example:1080"}, "block": ["ads"],
         });
         assert_eq!(body(&request), expected);
     }

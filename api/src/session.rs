@@ -9,8 +9,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::Time;
+use crate::egress::EgressTotals;
 use crate::ids::RequestId;
 use crate::lenient::{default_if_unknown, null_is_default};
+use crate::proxy::ProxyView;
 use crate::view::{ViewKey, ViewLinks};
 
 /// The state of a session.
@@ -60,6 +62,8 @@ pub enum EndReason {
     Crashed,
     /// As `crashed`, for its X server.
     DisplayLost,
+    /// As `crashed`, for the SOCKS server that its connections pass.
+    EgressLost,
     /// As `crashed`, for the driver that hosted its Playwright server.
     DriverLost,
     /// Its browser or display could not be started in the first place.
@@ -74,11 +78,12 @@ pub enum EndReason {
 
 impl EndReason {
     /// All values.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Deleted,
         Self::Expired,
         Self::Crashed,
         Self::DisplayLost,
+        Self::EgressLost,
         Self::DriverLost,
         Self::LaunchFailed,
         Self::DiskFull,
@@ -93,6 +98,7 @@ impl EndReason {
             Self::Expired => "expired",
             Self::Crashed => "crashed",
             Self::DisplayLost => "display_lost",
+            Self::EgressLost => "egress_lost",
             Self::DriverLost => "driver_lost",
             Self::LaunchFailed => "launch_failed",
             Self::DiskFull => "disk_full",
@@ -228,6 +234,18 @@ pub struct Session {
     #[serde(default)]
     #[schema(required)]
     pub contexts: Contexts,
+    /// The proxy that its browser's connections leave through; null if they are direct.
+    #[serde(default, deserialize_with = "default_if_unknown")]
+    #[schema(required)]
+    pub proxy: Option<ProxyView>,
+    /// What its browser sent and received; null where the worker does not count it.
+    #[serde(default, deserialize_with = "default_if_unknown")]
+    #[schema(required)]
+    pub egress: Option<EgressTotals>,
+    /// The names of its block lists.
+    #[serde(default, deserialize_with = "null_is_default")]
+    #[schema(required)]
+    pub block: Vec<String>,
     /// The `X-Request-Id` of its create request, which also appears in the logs.
     #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]

@@ -9,12 +9,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use camofleet_api::egress::EgressReport;
 use camofleet_api::error::ErrorBody;
 use camofleet_api::event::{Activity, EventSnapshot, HistoryEntry, SessionChange};
 use camofleet_api::facts::Facts;
 use camofleet_api::health::{ControlHealth, Health, WorkerStatus};
 use camofleet_api::history::FleetHistory;
-use camofleet_api::request::{CreateRequest, SessionRequest};
+use camofleet_api::request::{CreateRequest, SessionPatch, SessionRequest};
 use camofleet_api::session::{Deleted, Session};
 use camofleet_api::view::ViewDescription;
 
@@ -40,6 +41,10 @@ impl Generator<'_> {
             let schema = &self.schemas[name.rsplit('/').next().unwrap()];
             assert!(schema.is_object(), "there is no {name}");
             return self.value(&schema.clone());
+        }
+        // What a schema can't describe exactly has examples.
+        if let Some(examples) = schema["examples"].as_array() {
+            return examples[self.rng.usize(..examples.len())].clone();
         }
         if let Some(choices) = schema["oneOf"].as_array() {
             let choice = self.rng.usize(..choices.len());
@@ -162,10 +167,12 @@ fn responses_survive_a_round_trip() {
     assert_exact::<HistoryEntry>();
     assert_exact::<ErrorBody>();
     assert_exact::<ViewDescription>();
+    assert_exact::<EgressReport>();
 }
 
 #[test]
 fn requests_survive_a_round_trip() {
     assert_stable::<SessionRequest>();
     assert_stable::<CreateRequest>();
+    assert_exact::<SessionPatch>();
 }

@@ -63,6 +63,10 @@ fn line(worker: &str, view: &SessionView, change: &Change) -> Option<(log::Level
             let error = view.start_url_error.as_deref().unwrap_or_default();
             (Warn, format!("the start URL of {session} was not opened: {error}"))
         }
+        Change::ProxyChanged => {
+            let proxy = view.proxy.as_ref().map_or("directly".to_owned(), |proxy| format!("by {proxy}"));
+            (Info, format!("the connections of {session} leave {proxy} now"))
+        }
         // The access log has it.
         Change::Touched => return None,
         Change::Forgotten => (Info, format!("{session} is gone from its machine, which gives no reason")),

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use camofleet_api::view::ViewKey;
+use futures_util::future::{OptionFuture, join3};
 use tokio::sync::SetOnce;
 use url::Url;
 
 use crate::display::{CloseDisplay, Display, ScreenSessions, Screenshotter};
 use crate::driver::Driver;
+use crate::egress::{CloseEgress, Egress, EgressGate};
 use crate::host::slots::SlotLease;
 use crate::launch::browser::{Browser, CloseBrowser, SuspectDriver};
 use crate::model::activity::ActivityClock;
@@ -24,48 +26,54 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct PartialLaunch {
     pub browser: Option<Addr<Browser>>,
     pub display: Option<Addr<Display>>,
+    pub egress: Option<Addr<Egress>>,
 }
 
 impl PartialLaunch {
     /// Closes the parts; resolves when their processes have ended.
     pub async fn dismantle(&mut self) {
-        close(self.browser.clone(), self.display.clone()).await;
+        close(self.browser.as_ref(), self.display.as_ref(), self.egress.as_ref()).await;
     }
 }
 
 impl Drop for PartialLaunch {
     fn drop(&mut self) {
         // No effect after `dismantle`: the mailboxes are closed.
-        close_without_waiting(self.browser.as_ref(), self.display.as_ref());
+        close_without_waiting(self.browser.as_ref(), self.display.as_ref(), self.egress.as_ref());
     }
 }
 
 /// Closes parts; resolves when their actors have stopped, which is after their processes have ended.
-async fn close(browser: Option<Addr<Browser>>, display: Option<Addr<Display>>) {
-    let browser = async {
-        if let Some(browser) = browser {
-            let _ = browser.send(CloseBrowser).await;
-        }
-    };
-    let display = async {
-        if let Some(display) = display {
-            let _ = display.send(CloseDisplay).await;
-        }
-    };
-    futures_util::future::join(browser, display).await;
+async fn close(
+    browser: Option<&Addr<Browser>>,
+    display: Option<&Addr<Display>>,
+    egress: Option<&Addr<Egress>>,
+) {
+    let browser = OptionFuture::from(browser.map(|browser| browser.send(CloseBrowser)));
+    let display = OptionFuture::from(display.map(|display| display.send(CloseDisplay)));
+    let egress = OptionFuture::from(egress.map(|egress| egress.send(CloseEgress)));
+    // Each fails when its actor has stopped.
+    let _ = join3(browser, display, egress).await;
 }
 
 /// Closes parts without waiting for it, for use in drops. One message for each part.
-fn close_without_waiting(browser: Option<&Addr<Browser>>, display: Option<&Addr<Display>>) {
+fn close_without_waiting(
+    browser: Option<&Addr<Browser>>,
+    display: Option<&Addr<Display>>,
+    egress: Option<&Addr<Egress>>,
+) {
     if let Some(browser) = browser {
         browser.do_send(CloseBrowser);
     }
     if let Some(display) = display {
         display.do_send(CloseDisplay);
     }
+    if let Some(egress) = egress {
+        egress.do_send(CloseEgress);
+    }
 }
 
-/// A running browser with its display: pools keep these, sessions use them. It is closed when it is dropped.
+/// A running browser with its egress and its display: pools keep these, sessions use them. It is closed when it is dropped.
 pub(crate) struct Launched {
     /// The launch's number.
     pub launch: u64,
@@ -79,6 +87,9 @@ pub(crate) struct Launched {
     pub slot: Option<Arc<SlotLease>>,
     pub(crate) browser: Addr<Browser>,
     pub(crate) display: Option<Addr<Display>>,
+    pub(crate) egress: Addr<Egress>,
+    /// Opens its egress for a session.
+    pub(crate) gate: EgressGate,
     pub(crate) loss: Arc<SetOnce<Loss>>,
     pub(crate) clocks: ScreenSessions,
     /// Takes pictures of its screen, if it has one.
@@ -101,6 +112,7 @@ impl Launched {
     pub fn check_alive(&self) {
         // One message for each part and check.
         self.browser.do_send(CheckAlive);
+        self.egress.do_send(CheckAlive);
         if let Some(display) = &self.display {
             display.do_send(CheckAlive);
         }
@@ -127,15 +139,16 @@ impl Launched {
 
     /// Moves the parts to a new parent. If one has ended already, [`Self::loss`] returns it.
     pub async fn adopt(&self, parent: Recipient<ChildExited<PartKey>>) {
-        let _ = self.browser.send(Adopt(parent.clone())).await;
-        if let Some(display) = &self.display {
-            let _ = display.send(Adopt(parent)).await;
-        }
+        let browser = self.browser.send(Adopt(parent.clone()));
+        let egress = self.egress.send(Adopt(parent.clone()));
+        let display = self.display.as_ref().map(|display| display.send(Adopt(parent)));
+        // Each fails when its actor has stopped.
+        let _ = join3(browser, egress, OptionFuture::from(display)).await;
     }
 
     /// Closes the browser and its display; resolves when their processes have ended.
     pub async fn dismantle(self) {
-        close(Some(self.browser.clone()), self.display.clone()).await;
+        close(Some(&self.browser), self.display.as_ref(), Some(&self.egress)).await;
     }
 }
 
@@ -143,6 +156,6 @@ impl Drop for Launched {
     fn drop(&mut self) {
         self.clocks.remove(self.launch);
         // No effect after `dismantle`: the mailboxes are closed.
-        close_without_waiting(Some(&self.browser), self.display.as_ref());
+        close_without_waiting(Some(&self.browser), self.display.as_ref(), Some(&self.egress));
     }
 }

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::prelude::*;
-use camofleet_api::ids::RequestId;
+use camofleet_api::ids::{RequestId, SessionId};
+use camofleet_api::proxy::ProxyChoice;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SetOnce, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,7 @@ use crate::display::{
 };
 use crate::driver::protocol::{LaunchOptions, WindowSize};
 use crate::driver::{DriverSeat, LAUNCH_TIMEOUT_SETTING, Launch};
+use crate::egress::{self, Egress, EgressHost, EgressSettings, ProxyPools, Route};
 use crate::host::engine::{Engine, EngineKind};
 use crate::host::rundir::{LaunchDir, RunDir};
 use crate::host::slots::{SlotLease, Slots};
@@ -32,6 +34,7 @@ use crate::launch::policies;
 use crate::launch::prewarm::PoolKind;
 use crate::metrics::Metrics;
 use crate::model::error::{Error, Result};
+use crate::model::traffic::Traffic;
 use crate::process::Os;
 use crate::supervision::part::{LaunchPart, PartBond, PartKey};
 use crate::supervision::{ChildExited, PulseSettings};
@@ -88,6 +91,8 @@ pub struct LaunchSettings {
     pub permits: usize,
     /// How further creates wait.
     pub queue: QueueSettings,
+    /// How browsers' connections are made.
+    pub egress: EgressSettings,
     /// How displays are started.
     pub display: DisplaySettings,
     /// How many bytes of the disk a launch may use; `None`: no limit.
@@ -116,6 +121,9 @@ pub(crate) struct Launcher {
     pub slots: Slots,
     pub drivers: Recipient<AssignDriver>,
     pub metrics: Metrics,
+    /// The pools of proxies.
+    pub proxies: ProxyPools,
+    egress: EgressHost,
     /// The screen that all browsers share, if there is one.
     pub screen: Option<SharedScreen>,
     permits: Arc<Semaphore>,
@@ -209,7 +217,10 @@ impl Launcher {
         let permits = Arc::new(Semaphore::new(settings.permits));
         let shared = settings.display.shared.clone().filter(|_| settings.display.tools.is_ok());
         let screen = shared.map(SharedScreen::new);
+        let egress = EgressHost::new(&settings.egress, Arc::clone(&os), metrics.egress());
         Self {
+            proxies: ProxyPools::new(settings.egress.proxies.clone()),
+            egress,
             os,
             settings,
             run_dir,
@@ -226,6 +237,33 @@ impl Launcher {
     /// The display for a browser with a window whose session has no slot yet.
     pub fn new_window(&self) -> Window {
         self.screen.clone().map_or(Window::NewSlot, Window::Shared)
+    }
+
+    /// The route of a session's connections. `key` identifies the session, which keeps its proxy of a pool.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`].
+    pub fn route(
+        &self,
+        proxy: &ProxyChoice,
+        block: &[String],
+        key: SessionId,
+        traffic: Traffic,
+    ) -> Result<Route> {
+        let exit = self.proxies.exit(proxy, &key).map_err(|name| Error::UnknownName {
+            field: "proxy",
+            name: name.to_owned(),
+            setting: "RUNNER_PROXIES",
+            known: self.proxies.names().map(str::to_owned).collect(),
+        })?;
+        let lists = &self.settings.egress.lists;
+        let block = lists.select(block).map_err(|name| Error::UnknownName {
+            field: "block",
+            name: name.to_owned(),
+            setting: "RUNNER_EGRESS_LISTS",
+            known: lists.names().map(str::to_owned).collect(),
+        })?;
+        Ok(Route { exit, block, traffic })
     }
 
     /// Assigns a launch its unique number and creates its directory.
@@ -330,6 +368,10 @@ impl Launcher {
             detail: format!("could not create its home directory in {}: {error}", dir.path().display()),
         })?;
         let loss = Arc::new(SetOnce::new());
+        let bond = PartBond::new(parent.clone(), launch, LaunchPart::Egress, &loss);
+        let egress = Egress::start(&self.egress, &dir, bond);
+        let (egress, gate) = egress.map_err(|error| Error::LaunchFailed { detail: error.to_string() })?;
+        partial.egress = Some(egress.clone());
         let (slot, shared) = match window {
             Window::None => (None, None),
             Window::NewSlot => (Some(Arc::new(self.slots.lease(self.os.as_ref())?)), None),
@@ -405,13 +447,15 @@ impl Launcher {
         })?;
         // If the browser has ended meanwhile, the loss is recorded and the new owner checks it.
         let _ = browser.send(BrowserUp { group: up.pid }).await;
-        partial.browser = None;
+        (partial.browser, partial.egress) = (None, None);
         let display = partial.display.take();
         let version = up.version;
         Ok(Launched {
             launch,
             browser,
             display,
+            egress,
+            gate,
             driver,
             slot,
             endpoint,
@@ -455,6 +499,8 @@ impl Launcher {
         let engine = &self.settings.engine;
         let executable = self.executable();
         let geometry = place.map_or(self.settings.display.geometry, |place| place.geometry);
+        let mut preferences = self.settings.switches.preferences();
+        preferences.extend(egress::preferences(dir.path()));
         LaunchOptions {
             engine: engine.kind,
             executable: executable.display().to_string(),
@@ -462,7 +508,7 @@ impl Launcher {
             headless: place.is_none(),
             directory: dir.path().display().to_string(),
             env,
-            preferences: self.settings.switches.preferences(),
+            preferences,
             block_webrtc: self.settings.switches.disable_webrtc,
             window: WindowSize { width: geometry.width, height: geometry.height },
             timeout_ms: u64::try_from(self.settings.timeout.as_millis()).unwrap_or(u64::MAX),

@@ -37,6 +37,24 @@ pub enum Error {
         /// Its scheme.
         scheme: String,
     },
+    /// A request names a pool of proxies or a block list that the worker does not have.
+    #[error("{field}: there is no '{name}' here; {setting} has {}", listed(.known))]
+    UnknownName {
+        /// The request's field.
+        field: &'static str,
+        /// The name that it holds.
+        name: String,
+        /// The setting that defines names.
+        setting: &'static str,
+        /// The names that exist.
+        known: Vec<String>,
+    },
+    /// A session's connections can't be controlled on a machine that runs the original or an earlier camofleet.
+    #[error("{what} can't use proxies or block lists; install the current camofleet there")]
+    NoEgress {
+        /// Which machine.
+        what: Cow<'static, str>,
+    },
     /// VNC was requested from a named worker that does not support it.
     #[error("worker '{worker}' has no VNC; leave 'vnc' out, or name a worker whose 'supports_vnc' is true")]
     VncUnsupported {
@@ -267,7 +285,8 @@ impl Error {
             Self::SessionNotFound => ErrorCode::SessionNotFound,
             Self::WorkerNotFound => ErrorCode::WorkerNotFound,
             Self::ViewOver => ErrorCode::ViewOver,
-            Self::StartUrlScheme { .. } => ErrorCode::InvalidField,
+            Self::StartUrlScheme { .. } | Self::UnknownName { .. } => ErrorCode::InvalidField,
+            Self::NoEgress { .. } => ErrorCode::NoEgress,
             Self::ViewNotFound => ErrorCode::VncNotFound,
             Self::VncUnsupported { .. } => ErrorCode::VncUnsupported,
             Self::SessionNotReady { .. } => ErrorCode::SessionNotReady,
@@ -311,6 +330,11 @@ impl Error {
             _ => Self::UpstreamBroke { what, detail: format!("it answered {status}: {detail}") },
         }
     }
+}
+
+/// Names in a list for a sentence.
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 /// The text after a colon; empty if there is none.

@@ -31,6 +31,8 @@ pub enum Change {
     Detached,
     /// Its idle timer was reset by a touch request.
     Touched,
+    /// Its connections leave another way.
+    ProxyChanged,
     /// Its start URL could not be opened.
     StartUrlFailed,
     /// It is being shut down.
@@ -51,6 +53,7 @@ impl Change {
             Self::Attached => ChangeKind::Attached,
             Self::Detached => ChangeKind::Detached,
             Self::Touched => ChangeKind::Touched,
+            Self::ProxyChanged => ChangeKind::ProxyChanged,
             Self::StartUrlFailed => ChangeKind::StartUrlFailed,
             Self::Ending => ChangeKind::Ending,
             Self::Ended => ChangeKind::Ended,
@@ -81,6 +84,9 @@ fn history_entry(event: &SessionEvent) -> HistoryEntry {
     let ending = event.view.ending.as_ref();
     let detail = match &event.change {
         Change::Restarting { detail, .. } => Some(detail.clone()),
+        Change::ProxyChanged => {
+            Some(event.view.proxy.as_ref().map_or("direct".to_owned(), ToString::to_string))
+        }
         Change::StartUrlFailed => event.view.start_url_error.clone(),
         Change::Ended => ending.map(|ending| format!("{}: {}", ending.reason.as_str(), ending.detail)),
         _ => None,

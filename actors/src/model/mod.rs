@@ -7,3 +7,4 @@ pub mod events;
 pub mod links;
 pub mod screen;
 pub mod session;
+pub mod traffic;

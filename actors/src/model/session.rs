@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use camofleet_api::ids::{RequestId, SessionId};
+use camofleet_api::proxy::{ProxyChoice, ProxyView};
 use camofleet_api::request::SessionRequest;
 use camofleet_api::session::{Contexts, EndReason, OnCrash, Session, StartUrlWait, Status};
 use camofleet_api::view::{ViewKey, ViewLinks};
@@ -17,6 +18,7 @@ use uuid::Uuid;
 use super::error::{Error, Result};
 use crate::model::activity::ActivityClock;
 use crate::model::screen::ScreenHandle;
+use crate::model::traffic::Traffic;
 
 /// Schemes that are always allowed in a request's start URL.
 const START_URL_SCHEMES: [&str; 3] = ["http", "https", "data"];
@@ -35,6 +37,10 @@ pub struct SessionDefaults {
     /// Schemes that are allowed in a request's start URL beside http, https, data and about:blank. Others are rejected by
     /// default, because they show files of the machine (`file:`) or the browser's own pages.
     pub start_url_schemes: Vec<String>,
+    /// How connections leave.
+    pub proxy: ProxyChoice,
+    /// The names of the block lists.
+    pub block: Vec<String>,
 }
 
 impl SessionDefaults {
@@ -95,6 +101,10 @@ pub struct SessionSpec {
     pub on_crash: OnCrash,
     /// What happens to contexts and pages when the last client disconnects.
     pub contexts: Contexts,
+    /// How its connections left at first.
+    pub proxy: ProxyChoice,
+    /// The names of its block lists.
+    pub block: Vec<String>,
     /// The id of its create request; `None` where its machine does not report it.
     pub request_id: Option<RequestId>,
     /// The key of its live view, the same through every restart; `None` without a live view and on another machine.
@@ -117,6 +127,8 @@ impl SessionSpec {
             labels: Arc::new(request.labels),
             on_crash: request.on_crash,
             contexts: request.contexts,
+            proxy: request.proxy.unwrap_or_else(|| defaults.proxy.clone()),
+            block: request.block.unwrap_or_else(|| defaults.block.clone()),
             request_id: Some(by),
             view_key: request.vnc.then(ViewKey::random),
         }
@@ -188,6 +200,10 @@ pub struct SessionView {
     pub start_url_error: Option<String>,
     /// How many Playwright clients are attached.
     pub attached: usize,
+    /// The proxy that its connections leave through; `None` if they are direct.
+    pub proxy: Option<ProxyView>,
+    /// Counts its connections; `None` where its machine does not.
+    pub traffic: Option<Traffic>,
     /// How many times it was rebuilt after a crash.
     pub restarts: u32,
     /// How it ended, once it has.
@@ -217,6 +233,9 @@ impl SessionView {
             restarts: self.restarts,
             on_crash: spec.on_crash,
             contexts: spec.contexts,
+            proxy: self.proxy.clone(),
+            egress: self.traffic.as_ref().map(Traffic::totals),
+            block: spec.block.clone(),
             request_id: spec.request_id.clone(),
             ended_at: ending.filter(|_| self.status == Status::Dead).map(|ending| ending.at.into()),
             end_reason: ending.map(|ending| ending.reason),
@@ -243,6 +262,8 @@ mod tests {
             start_url: None,
             start_url_wait: StartUrlWait::Load,
             start_url_schemes: Vec::new(),
+            proxy: ProxyChoice::Direct,
+            block: Vec::new(),
         }
     }
 

@@ -1,5 +1,6 @@
-//! Network protocols: relays, the HTTP client, TLS, the Kubernetes API and VNC.
+//! Network protocols: relays, the HTTP client, name servers, TLS, the Kubernetes API and VNC.
 
+pub(crate) mod dns;
 pub(crate) mod http;
 pub mod kubernetes;
 pub mod relay;

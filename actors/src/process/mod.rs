@@ -4,6 +4,7 @@
 //! [`OwnedProcess`] owns one process group and kills it when it is dropped, by a panic too.
 
 mod lines;
+mod listeners;
 mod owned;
 mod reaper;
 mod system;
@@ -160,6 +161,12 @@ pub trait Os: Send + Sync + 'static {
 
     /// Whether nothing listens on this TCP port on any of the machine's addresses.
     fn port_is_free(&self, port: u16) -> bool;
+
+    /// Whether a connection to this TCP address would reach camofleet or a process that it started: the address is one of this
+    /// machine's, or its default gateway, which in a container is the host that may publish its ports. May block.
+    ///
+    /// Processes that a camofleet started have a variable with this name in their environment.
+    fn is_own_listener(&self, address: SocketAddr, mark: &str) -> bool;
 
     /// Listens on a TCP address.
     ///

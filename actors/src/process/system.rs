@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use std::{fs, io};
 
@@ -21,6 +21,7 @@ use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, Pid, access};
 use tokio::process::Command;
 
+use super::listeners::{self, Owners};
 use super::reaper::{self, OwnChildren};
 use super::{
     Connection, Connections, DisplayFiles, FileId, Os, ProcessEnd, ProcessId, Program, Signal, Spawned,
@@ -56,6 +57,7 @@ const QUEUE_FULL_RETRY: Duration = Duration::from_millis(5);
 #[derive(Debug, Default, Clone)]
 pub struct SystemOs {
     own_children: OwnChildren,
+    listeners: Arc<Owners>,
 }
 
 impl SystemOs {
@@ -192,6 +194,12 @@ impl Os for SystemOs {
     fn port_is_free(&self, port: u16) -> bool {
         // Fails if anything listens on any one address.
         TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()
+    }
+
+    fn is_own_listener(&self, address: SocketAddr, mark: &str) -> bool {
+        let ip = address.ip().to_canonical();
+        (listeners::is_own_address(ip) || listeners::is_gateway(ip))
+            && self.listeners.is_own_listener(address.port(), mark)
     }
 
     fn listen(&self, address: SocketAddr) -> io::Result<Connections> {

@@ -7,10 +7,11 @@ use std::time::Duration;
 use awc::error::SendRequestError;
 use awc::http::{Method, header};
 use bytes::Bytes;
+use camofleet_api::egress::EgressReport;
 use camofleet_api::error::{ErrorBody, ErrorCode};
 use camofleet_api::health::Health;
 use camofleet_api::ids::{RequestId, SessionId};
-use camofleet_api::request::SessionRequest;
+use camofleet_api::request::{SessionPatch, SessionRequest};
 use camofleet_api::session::{Deleted, Session, Status};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -146,6 +147,26 @@ impl Calls {
         let session =
             self.call_json::<Session>(self.on_session("touch", Method::POST, id, "/touch", by)).await?;
         Ok(view_of(session, &self.settings))
+    }
+
+    pub async fn change(&self, id: SessionId, patch: &SessionPatch, by: &RequestId) -> Result<SessionView> {
+        let mut call = self.on_session("change", Method::PATCH, id, "", by);
+        call.body = serde_json::to_value(patch).ok();
+        let session = self.call_json::<Session>(call).await.map_err(|error| self.without_egress(error))?;
+        Ok(view_of(session, &self.settings))
+    }
+
+    pub async fn egress(&self, id: SessionId, by: &RequestId) -> Result<EgressReport> {
+        let call = self.on_session("egress", Method::GET, id, "/egress", by);
+        self.call_json(call).await.map_err(|error| self.without_egress(error))
+    }
+
+    /// The error of a machine that does not have the route.
+    fn without_egress(&self, error: Error) -> Error {
+        match error {
+            Error::Refused { status: 404 | 405, .. } => Error::NoEgress { what: self.display_name() },
+            error => error,
+        }
     }
 
     pub async fn delete(&self, id: SessionId, by: &RequestId) -> Result<Status> {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use bytes::Bytes;
+use camofleet_api::egress::EgressReport;
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::session::Status;
 use jiff::Timestamp;
@@ -32,8 +33,8 @@ use crate::model::session::SessionView;
 use crate::session::{AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment, Upstream};
 use crate::supervision::{ChildExited, Generation, Lifeline};
 use crate::worker::{
-    AttachClient, CreateSession, DeleteSession, Drain, FindSession, Machine, ShutDown, TakeScreenshot,
-    TouchSession, WorkerHandle, WorkerSnapshot,
+    AttachClient, ChangeSession, CreateSession, DeleteSession, Drain, FindSession, Machine, ReportEgress,
+    ShutDown, TakeScreenshot, TouchSession, WorkerHandle, WorkerSnapshot,
 };
 
 pub use self::settings::{RemoteRole, RemoteSettings};
@@ -282,6 +283,10 @@ impl Handler<CreateSession> for RemoteWorker {
         if let Some(refusal) = self.refusal() {
             return Box::pin(actix::fut::err(refusal));
         }
+        if request.needs_egress() && self.known.facts().is_none_or(|facts| facts.egress.is_none()) {
+            // It would ignore the proxy, and connect directly.
+            return Box::pin(actix::fut::err(Error::NoEgress { what: self.settings.display_name() }));
+        }
         request.idle_ttl = request.idle_ttl.or(self.settings.default_idle_ttl);
         request.headless = request.headless.or(self.settings.default_headless);
         let (calls, started) = (self.calls.clone(), Instant::now());
@@ -363,6 +368,41 @@ impl Handler<TouchSession> for RemoteWorker {
         Box::pin(touched.into_actor(self).map(|(touched, by), this, _| {
             this.written(touched, by, |view| Written::Touched(Arc::clone(view)))
         }))
+    }
+}
+
+impl Handler<ChangeSession> for RemoteWorker {
+    type Result = ResponseActFuture<Self, Result<Arc<SessionView>>>;
+
+    fn handle(
+        &mut self,
+        ChangeSession { id, patch, by }: ChangeSession,
+        _: &mut Context<Self>,
+    ) -> Self::Result {
+        if let Some(refusal) = self.refusal() {
+            return Box::pin(actix::fut::err(refusal));
+        }
+        let calls = self.calls.clone();
+        let changed = async move { (calls.change(id, &patch, &by).await.map(Arc::new), by) };
+        Box::pin(
+            changed.into_actor(self).map(|(changed, by), this, _| {
+                this.written(changed, by, |view| Written::Live(Arc::clone(view)))
+            }),
+        )
+    }
+}
+
+impl Handler<ReportEgress> for RemoteWorker {
+    type Result = ResponseFuture<Result<EgressReport>>;
+
+    fn handle(&mut self, ReportEgress { id, by }: ReportEgress, _: &mut Context<Self>) -> Self::Result {
+        let (refusal, calls) = (self.refusal(), self.calls.clone());
+        Box::pin(async move {
+            match refusal {
+                Some(refusal) => Err(refusal),
+                None => calls.egress(id, &by).await,
+            }
+        })
     }
 }
 

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use camofleet_api::ids::SessionId;
+use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::session::Session;
 use url::Url;
 
 use super::{RemoteRole, RemoteSettings};
 use crate::model::activity::ActivityClock;
 use crate::model::session::{Ending, SessionSpec, SessionView, VncView};
+use crate::model::traffic::Traffic;
 
 /// The address of the browser's server at a runner that does not relay. `None` for one that relays: it is dialled at the
 /// configured address, because it can't know by which address it is reached.
@@ -50,6 +52,9 @@ pub(super) fn view_of(session: Session, settings: &RemoteSettings) -> SessionVie
             labels: session.labels,
             on_crash: session.on_crash,
             contexts: session.contexts,
+            // The machine keeps the request's own, with its credentials.
+            proxy: ProxyChoice::Direct,
+            block: session.block,
             request_id: session.request_id,
             view_key: None,
         }),
@@ -61,6 +66,8 @@ pub(super) fn view_of(session: Session, settings: &RemoteSettings) -> SessionVie
         endpoint,
         start_url_error: session.start_url_error,
         attached: session.attached,
+        proxy: session.proxy,
+        traffic: session.egress.map(Traffic::reported),
         restarts: session.restarts,
         ending,
     }

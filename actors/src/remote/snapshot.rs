@@ -262,6 +262,9 @@ fn differences(before: Option<&Arc<SessionView>>, now: &SessionView) -> Vec<Chan
         std::cmp::Ordering::Greater => changes.push(Change::Detached),
         std::cmp::Ordering::Equal => {}
     }
+    if before.is_some_and(|before| before.proxy != now.proxy) {
+        changes.push(Change::ProxyChanged);
+    }
     if now.start_url_error.is_some() && before.is_none_or(|before| before.start_url_error.is_none()) {
         changes.push(Change::StartUrlFailed);
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use camofleet_api::ids::{RequestId, SessionId};
+use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::session::{EndReason, OnCrash, Status};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -24,6 +25,7 @@ use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
 use crate::model::events::Change;
 use crate::model::session::{Ending, SessionSpec, SessionView, VncView};
+use crate::model::traffic::Traffic;
 use crate::supervision::part::{LaunchPart, PartKey};
 use crate::supervision::{Backoff, ChildExited, Intensity, Lifeline, RestartWindow};
 
@@ -105,6 +107,10 @@ pub(crate) struct Session {
     pub(super) clients: Clients,
     pub(super) browser_version: Option<String>,
     pub(super) start_url_error: Option<String>,
+    /// How its connections leave, through every restart.
+    pub(super) proxy: ProxyChoice,
+    /// Counts its connections, through every restart.
+    pub(super) traffic: Traffic,
 }
 
 impl Session {
@@ -113,7 +119,10 @@ impl Session {
         Self::create(|ctx| {
             let cancel = CancellationToken::new();
             let first = Launching { cancel, by: spec.request_id.clone(), ready: Some(ready) };
+            let (proxy, traffic) = (spec.proxy.clone(), Traffic::new(launcher.metrics.egress()));
             let mut session = Self {
+                proxy,
+                traffic,
                 _lifeline: Lifeline::new(parent, spec.id, 0),
                 spec,
                 engine,
@@ -149,6 +158,8 @@ impl Session {
             endpoint: None,
             start_url_error: self.start_url_error.clone(),
             attached: self.clients.len(),
+            proxy: self.proxy.view(),
+            traffic: Some(self.traffic.clone()),
             restarts: self.life.restarts(),
             ending: self.life.end().map(|end| end.ending.clone()),
         })
@@ -364,6 +375,7 @@ impl Handler<ChildExited<PartKey>> for Session {
             LaunchPart::Browser => EndReason::Crashed,
             LaunchPart::Driver => EndReason::DriverLost,
             LaunchPart::Display => EndReason::DisplayLost,
+            LaunchPart::Egress => EndReason::EgressLost,
         };
         self.on_part_lost(cause, exited.reason.to_string(), None, ctx);
     }
@@ -413,6 +425,35 @@ impl Handler<Touch> for Session {
         }
         self.activity.touch();
         self.publish_by(Change::Touched, Some(by));
+        Ok(self.view())
+    }
+}
+
+/// Changes how the session's connections leave; answered when new connections go the new way.
+#[derive(Message)]
+#[rtype(result = "Result<Arc<SessionView>>")]
+pub(crate) struct ChangeProxy {
+    pub proxy: ProxyChoice,
+    /// The request that causes it.
+    pub by: RequestId,
+}
+
+impl Handler<ChangeProxy> for Session {
+    type Result = Result<Arc<SessionView>>;
+
+    fn handle(&mut self, ChangeProxy { proxy, by }: ChangeProxy, _: &mut Context<Self>) -> Self::Result {
+        let status = self.life.status();
+        if !matches!(status, Status::Init | Status::Ready) {
+            return Err(Error::SessionNotReady { status });
+        }
+        let previous = std::mem::replace(&mut self.proxy, proxy);
+        if let Some(launched) = self.life.ready()
+            && let Err(error) = self.open_egress(launched)
+        {
+            self.proxy = previous;
+            return Err(error);
+        }
+        self.publish_by(Change::ProxyChanged, Some(by));
         Ok(self.view())
     }
 }

@@ -81,6 +81,9 @@ impl Session {
             Err(error) => return self.on_launch_failed(error, None, ctx),
         };
         self.slot = launched.slot.clone();
+        if let Err(error) = self.open_egress(&launched) {
+            return self.on_launch_failed(error, Some(launched), ctx);
+        }
         launched.assign_screen(self.activity.clone(), self.spec.view_key.clone());
         self.browser_version = Some(launched.version.clone());
         if let Some(loss) = launched.loss().cloned() {
@@ -99,6 +102,13 @@ impl Session {
         }
         self.watch_disk(ctx);
         self.open_start_url(by, ctx);
+    }
+
+    /// Lets a browser's connections out, by the session's route.
+    pub(super) fn open_egress(&self, launched: &Launched) -> Result<()> {
+        let traffic = self.traffic.clone();
+        launched.gate.open(self.launcher.route(&self.proxy, &self.spec.block, self.spec.id, traffic)?);
+        Ok(())
     }
 
     /// Ends the session when the files of this launch exceed the limit. It is not restarted, as the same page would

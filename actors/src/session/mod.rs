@@ -8,7 +8,7 @@ mod launching;
 mod lifecycle;
 
 pub(crate) use actor::{
-    EndSession, GetScreenshotter, ReadySession, Session, SessionChanged, SessionParts, Touch,
+    ChangeProxy, EndSession, GetScreenshotter, ReadySession, Session, SessionChanged, SessionParts, Touch,
 };
 pub(crate) use attachment::Upstream;
 pub use attachment::{

@@ -17,6 +17,8 @@ pub(crate) enum LaunchPart {
     Driver,
     /// The X server, or its VNC server, ended.
     Display,
+    /// The browser's way out ended.
+    Egress,
 }
 
 /// Identifies a part of a launch to its parent. The launch's number is unique in this process, so late messages of an
@@ -41,7 +43,7 @@ pub(crate) struct Loss {
 impl From<Loss> for Error {
     fn from(Loss { part, detail }: Loss) -> Self {
         match part {
-            LaunchPart::Browser => Self::LaunchFailed { detail },
+            LaunchPart::Browser | LaunchPart::Egress => Self::LaunchFailed { detail },
             LaunchPart::Driver => Self::DriverLost { detail },
             LaunchPart::Display => Self::DisplayFailed { detail },
         }

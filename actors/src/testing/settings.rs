@@ -1,13 +1,16 @@
 //! Settings for a worker on a fake machine.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::session::StartUrlWait;
 
 use super::fake_os::FakeOs;
 use crate::display::{DisplaySettings, DisplayTools, Geometry, ViewerLimits, VncBackend};
 use crate::driver::DriverSettings;
+use crate::egress::{BlockLists, EgressLevel, EgressPolicy, EgressSettings};
 use crate::host::engine::{Engine, EngineKind};
 use crate::host::slots::SlotRanges;
 use crate::launch::prewarm::PoolSettings;
@@ -33,6 +36,8 @@ pub fn worker_settings(os: &FakeOs) -> WorkerSettings {
             start_url: None,
             start_url_wait: StartUrlWait::Load,
             start_url_schemes: Vec::new(),
+            proxy: ProxyChoice::Direct,
+            block: Vec::new(),
         },
         offers_vnc: true,
         max_sessions: 10,
@@ -51,6 +56,16 @@ pub fn worker_settings(os: &FakeOs) -> WorkerSettings {
             permits: 10,
             queue: QueueSettings { length: 64, patience: Duration::from_secs(60) },
             disk_limit: None,
+            egress: EgressSettings {
+                policy: EgressPolicy { level: EgressLevel::NoFleet, deny: Vec::new(), allow: Vec::new() },
+                lists: BlockLists::default(),
+                proxies: BTreeMap::new(),
+                connect_timeout: Duration::from_secs(10),
+                idle_timeout: Duration::from_secs(600),
+                ipv6: false,
+                name_server: None,
+                threads: 0,
+            },
             display: DisplaySettings {
                 tools: DisplayTools::find(VncBackend::Auto, os),
                 geometry: Geometry { width: 1920, height: 1080, depth: 24 },

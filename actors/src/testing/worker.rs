@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use camofleet_api::ids::{RequestId, SessionId};
+use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::request::SessionRequest;
 use camofleet_api::session::{Contexts, EndReason, OnCrash, StartUrlWait, Status};
 use tokio::sync::{mpsc, watch};
@@ -38,6 +39,8 @@ pub(crate) fn a_view() -> SessionView {
         labels: Arc::new(BTreeMap::new()),
         on_crash: OnCrash::Restart,
         contexts: Contexts::Keep,
+        proxy: ProxyChoice::Direct,
+        block: Vec::new(),
         request_id: None,
         view_key: None,
     };
@@ -51,6 +54,8 @@ pub(crate) fn a_view() -> SessionView {
         endpoint: None,
         start_url_error: None,
         attached: 0,
+        proxy: None,
+        traffic: None,
         restarts: 0,
         ending: None,
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use camofleet_api::facts::{EngineFacts, Facts, PoolFill, Pools, SessionDefaults, Slots};
+use camofleet_api::facts::{EgressFacts, EngineFacts, Facts, PoolFill, Pools, SessionDefaults, Slots};
 use jiff::Timestamp;
 
 use super::diagnostics::Diagnosis;
@@ -99,6 +99,17 @@ impl HealthReport {
             && usable.any(|kind| checks.get(pool_check(*kind)).is_none_or(|check| check.ok))
     }
 
+    fn egress(&self, launcher: &Launcher) -> EgressFacts {
+        let (egress, defaults) = (&self.settings.launch.egress, &self.settings.defaults);
+        EgressFacts {
+            policy: egress.policy.level.as_str().to_owned(),
+            proxies: launcher.proxies.names().map(str::to_owned).collect(),
+            default_proxy: defaults.proxy.view(),
+            block_lists: egress.lists.names().map(str::to_owned).collect(),
+            default_block: defaults.block.clone(),
+        }
+    }
+
     /// The facts of the worker, with this number of live sessions.
     pub fn facts(&self, launcher: &Launcher, drivers: &DriverPool, sessions: usize, draining: bool) -> Facts {
         let (settings, displays) = (&self.settings, self.settings.displays());
@@ -127,6 +138,7 @@ impl HealthReport {
             node,
             pools: Pools { headless: pool(PoolKind::Headless), vnc: pool(PoolKind::Vnc) },
             slots: has_slots.then(|| Slots { used: total - free, total }),
+            egress: Some(self.egress(launcher)),
             drivers: Some(drivers.iter().count()),
             draining,
             started_at: Some(self.started_at.into()),

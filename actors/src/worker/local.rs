@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::Bytes;
+use camofleet_api::egress::EgressReport;
 use camofleet_api::facts::PoolFill;
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::request::SessionRequest;
@@ -20,8 +21,8 @@ use super::drivers::DriverPool;
 use super::health::HealthReport;
 use super::views::Views;
 use super::{
-    AttachClient, CreateSession, DeleteSession, Drain, FindSession, ShutDown, TakeScreenshot, TouchSession,
-    WorkerHandle, WorkerSnapshot,
+    AttachClient, ChangeSession, CreateSession, DeleteSession, Drain, FindSession, ReportEgress, ShutDown,
+    TakeScreenshot, TouchSession, WorkerHandle, WorkerSnapshot,
 };
 use crate::display::{CloseSharedDisplay, SharedDisplay, SharedDisplayKey, SharedDisplayParts};
 use crate::driver::{Driver, DriverHandle, DriverId, DriverSeat, DriverSettings, StopDriver};
@@ -34,10 +35,11 @@ use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
 use crate::model::events::{Change, EventBus};
 use crate::model::session::{SessionDefaults, SessionSpec, SessionView};
+use crate::model::traffic::Traffic;
 use crate::process::Os;
 use crate::session::{
-    Attach, AttachmentTicket, EndSession, GetScreenshotter, ReadySession, Session, SessionChanged,
-    SessionParts, Touch,
+    Attach, AttachmentTicket, ChangeProxy, EndSession, GetScreenshotter, ReadySession, Session,
+    SessionChanged, SessionParts, Touch,
 };
 use crate::supervision::{
     Backoff, ChildExited, ChildSpec, Children, ExitReason, Generation, Intensity, Lifeline, RestartPolicy,
@@ -85,6 +87,8 @@ const INFRASTRUCTURE: ChildSpec = ChildSpec {
 const NOT_RESTARTED: ChildSpec = ChildSpec { policy: RestartPolicy::Never, ..INFRASTRUCTURE };
 /// The `Retry-After` when the worker is full: about the time until a busy fleet has room again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// How many hosts a report of a session's connections names.
+const TOP_HOSTS: usize = 10;
 /// How often idle drivers are ended, and a snapshot is published even without a notification.
 const SWEEP: Duration = Duration::from_secs(30);
 
@@ -242,6 +246,15 @@ impl LocalWorker {
         created
     }
 
+    /// Rejects a request whose start URL, proxy or block lists are not available here.
+    fn check(&self, request: &SessionRequest) -> Result<()> {
+        let defaults = &self.settings.defaults;
+        defaults.check(request)?;
+        let proxy = request.proxy.as_ref().unwrap_or(&defaults.proxy);
+        let block = request.block.as_ref().unwrap_or(&defaults.block);
+        self.launcher.route(proxy, block, SessionId::nil(), Traffic::default()).map(drop)
+    }
+
     fn session(&self, id: SessionId) -> Result<Addr<Session>> {
         self.sessions.get(&id).cloned().ok_or(Error::SessionNotFound)
     }
@@ -377,7 +390,7 @@ impl Handler<CreateSession> for LocalWorker {
             _ if self.draining => Some(Error::Draining),
             Err(remedy) if request.vnc => Some(Error::NoVncTooling { remedy: remedy.clone() }),
             _ if self.sessions.len() >= limit => Some(Error::AtCapacity { limit, retry_after: RETRY_AFTER }),
-            _ => self.settings.defaults.check(&request).err(),
+            _ => self.check(&request).err(),
         };
         if let Some(refusal) = refusal {
             self.launcher.metrics.created(refusal.code(), "none", started.elapsed());
@@ -432,6 +445,38 @@ impl Handler<TouchSession> for LocalWorker {
     fn handle(&mut self, TouchSession { id, by }: TouchSession, _: &mut Context<Self>) -> Self::Result {
         let session = self.session(id);
         Box::pin(async move { session?.send(Touch { by }).await.unwrap_or(Err(Error::SessionNotFound)) })
+    }
+}
+
+impl Handler<ChangeSession> for LocalWorker {
+    type Result = ResponseFuture<Result<Arc<SessionView>>>;
+
+    fn handle(
+        &mut self,
+        ChangeSession { id, patch, by }: ChangeSession,
+        _: &mut Context<Self>,
+    ) -> Self::Result {
+        let session = self.session(id);
+        let proxy = patch.proxy.unwrap_or_else(|| self.settings.defaults.proxy.clone());
+        Box::pin(async move {
+            session?.send(ChangeProxy { proxy, by }).await.unwrap_or(Err(Error::SessionNotFound))
+        })
+    }
+}
+
+impl Handler<ReportEgress> for LocalWorker {
+    type Result = Result<EgressReport>;
+
+    fn handle(&mut self, ReportEgress { id, .. }: ReportEgress, _: &mut Context<Self>) -> Self::Result {
+        let view = self.snapshot.borrow().session(id).cloned().ok_or(Error::SessionNotFound)?;
+        let traffic = view.traffic.clone().unwrap_or_default();
+        Ok(EgressReport {
+            proxy: view.proxy.clone(),
+            policy: self.settings.launch.egress.policy.level.as_str().to_owned(),
+            block: view.spec.block.clone(),
+            totals: traffic.totals(),
+            hosts: traffic.top_hosts(TOP_HOSTS),
+        })
     }
 }
 

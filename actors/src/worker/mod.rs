@@ -17,10 +17,11 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use bytes::Bytes;
+use camofleet_api::egress::EgressReport;
 use camofleet_api::facts::Facts;
 use camofleet_api::health::{Health, HealthStatus, WorkerDetail, WorkerStatus};
 use camofleet_api::ids::{RequestId, SessionId};
-use camofleet_api::request::SessionRequest;
+use camofleet_api::request::{SessionPatch, SessionRequest};
 use camofleet_api::session::Status;
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -76,6 +77,28 @@ pub struct DeleteSession {
 #[derive(Message)]
 #[rtype(result = "Result<Arc<SessionView>>")]
 pub struct TouchSession {
+    /// The session.
+    pub id: SessionId,
+    /// The id of the HTTP request that causes it.
+    pub by: RequestId,
+}
+
+/// Changes how a session's connections leave; answered with the updated session.
+#[derive(Message)]
+#[rtype(result = "Result<Arc<SessionView>>")]
+pub struct ChangeSession {
+    /// The session.
+    pub id: SessionId,
+    /// What to change.
+    pub patch: SessionPatch,
+    /// The id of the HTTP request that causes it.
+    pub by: RequestId,
+}
+
+/// Reports what a session's browser connected to.
+#[derive(Message)]
+#[rtype(result = "Result<EgressReport>")]
+pub struct ReportEgress {
     /// The session.
     pub id: SessionId,
     /// The id of the HTTP request that causes it.
@@ -196,7 +219,10 @@ impl WorkerSnapshot {
         let by_default = || self.facts.as_ref().and_then(|facts| facts.defaults.headless).unwrap_or(false);
         let headless = !request.vnc && request.headless.unwrap_or_else(by_default);
         let pool = pool_check(if headless { PoolKind::Headless } else { PoolKind::Vnc });
-        self.healthy && self.checks.get(pool).is_none_or(|check| check.ok)
+        let has_egress = self.facts.as_ref().is_some_and(|facts| facts.egress.is_some());
+        self.healthy
+            && (has_egress || !request.needs_egress())
+            && self.checks.get(pool).is_none_or(|check| check.ok)
     }
 
     /// Its health, in the form of the API.
@@ -254,6 +280,10 @@ pub struct WorkerHandle {
     pub delete: Recipient<DeleteSession>,
     /// Records activity in sessions.
     pub touch: Recipient<TouchSession>,
+    /// Changes sessions.
+    pub change: Recipient<ChangeSession>,
+    /// Reports the connections of sessions.
+    pub egress: Recipient<ReportEgress>,
     /// Admits Playwright clients to sessions.
     pub attach: Recipient<AttachClient>,
     /// Takes screenshots of sessions.
@@ -275,6 +305,8 @@ impl WorkerHandle {
             + Handler<FindSession>
             + Handler<DeleteSession>
             + Handler<TouchSession>
+            + Handler<ChangeSession>
+            + Handler<ReportEgress>
             + Handler<AttachClient>
             + Handler<TakeScreenshot>
             + Handler<Drain>
@@ -286,6 +318,8 @@ impl WorkerHandle {
             find: address.clone().recipient(),
             delete: address.clone().recipient(),
             touch: address.clone().recipient(),
+            change: address.clone().recipient(),
+            egress: address.clone().recipient(),
             attach: address.clone().recipient(),
             screenshot: address.clone().recipient(),
             drain: address.clone().recipient(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use camofleet_actors::display::{DisplaySettings, DisplayTools, ViewerLimits};
 use camofleet_actors::driver::DriverSettings;
+use camofleet_actors::egress::{BlockLists, EgressPolicy, EgressSettings};
 use camofleet_actors::host::engine::{Engine, EngineSearch};
 use camofleet_actors::host::rundir::RunDir;
 use camofleet_actors::host::slots::SlotRanges;
@@ -19,6 +20,7 @@ use camofleet_actors::process::{Os, SystemOs};
 use camofleet_actors::supervision::{Intensity, PulseSettings};
 use camofleet_actors::worker::WorkerBuilder;
 use camofleet_actors::worker::{DiagnosticsSettings, LocalWorker, WorkerParts, WorkerSettings};
+use camofleet_api::proxy::ProxyChoice;
 use tokio::sync::watch;
 
 use super::{Failure, legacy};
@@ -103,7 +105,8 @@ impl Host {
             env: env.clone(),
             pulse: PulseSettings { interval: runner.driver_heartbeat, silence: runner.driver_silence },
         };
-        let worker = worker_settings(settings, options, engine, driver, env, os.as_ref());
+        let lists = block_lists(runner)?;
+        let worker = worker_settings(settings, options, engine, driver, env, lists, os.as_ref());
         let displays = worker.launch.display.tools.as_ref().map_or("none", DisplayTools::name);
         log::info!(
             "engine: {}; displays: {displays}; run directory: {}",
@@ -136,12 +139,32 @@ fn find_engine(runner: &RunnerSettings, os: &dyn Os) -> Result<Engine, String> {
     search.find(os)
 }
 
+/// Reads the block lists, and checks that those of the defaults exist, as well as the pool of the default proxy.
+fn block_lists(runner: &RunnerSettings) -> Result<BlockLists, Failure> {
+    let lists = BlockLists::load(&runner.egress_lists)
+        .map_err(|error| Failure::Unavailable(format!("RUNNER_EGRESS_LISTS: {error}")))?;
+    if let Err(name) = lists.select(&runner.egress_block) {
+        let known: Vec<&str> = lists.names().collect();
+        let known = known.join(", ");
+        return Err(Failure::Unavailable(format!(
+            "RUNNER_EGRESS_BLOCK: there is no block list {name:?}; add it to RUNNER_EGRESS_LISTS, or name one of {known}"
+        )));
+    }
+    match &runner.default_proxy {
+        ProxyChoice::Pool(name) if !runner.proxies.contains_key(name) => Err(Failure::Unavailable(format!(
+            "RUNNER_SESSION_DEFAULTS__PROXY: there is no pool {name:?}; add it to RUNNER_PROXIES"
+        ))),
+        _ => Ok(lists),
+    }
+}
+
 fn worker_settings(
     settings: &Settings,
     options: LocalOptions,
     engine: Engine,
     driver: DriverSettings,
     env: Vec<(String, String)>,
+    lists: BlockLists,
     os: &dyn Os,
 ) -> WorkerSettings {
     let runner = &settings.runner;
@@ -156,6 +179,8 @@ fn worker_settings(
             start_url: runner.default_start_url.clone(),
             start_url_wait: runner.start_url_wait,
             start_url_schemes: runner.start_url_schemes.clone(),
+            proxy: runner.default_proxy.clone(),
+            block: runner.egress_block.clone(),
         },
         max_sessions: runner.max_sessions,
         restart_intensity: Intensity { limit: runner.restart_limit, within: runner.restart_window },
@@ -177,6 +202,20 @@ fn worker_settings(
             permits: runner.launch_permits,
             queue: QueueSettings { length: runner.launch_queue, patience: runner.launch_queue_patience },
             disk_limit: runner.session_disk_limit,
+            egress: EgressSettings {
+                policy: EgressPolicy {
+                    level: runner.egress,
+                    deny: runner.egress_deny.clone(),
+                    allow: runner.egress_allow.clone(),
+                },
+                lists,
+                proxies: runner.proxies.clone(),
+                connect_timeout: runner.egress_connect_timeout,
+                idle_timeout: runner.egress_idle_timeout,
+                ipv6: !runner.disable_ipv6,
+                name_server: runner.egress_name_server,
+                threads: EgressSettings::suitable_threads(),
+            },
             display: DisplaySettings {
                 tools: DisplayTools::find(runner.vnc_backend, os),
                 geometry: runner.vnc_resolution,

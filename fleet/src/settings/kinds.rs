@@ -1,6 +1,7 @@
 //! The kinds of values: what a text may be, how it is read into its Rust type, and how an error describes it.
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -8,9 +9,13 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use camofleet_actors::display::{Geometry, VncPassword};
+use camofleet_actors::egress::ProxyPoolSettings;
+use camofleet_api::destination::DestinationPattern;
+use camofleet_api::proxy::{InvalidProxy, ProxyChoice};
 use camofleet_web::CorsOrigins;
 use url::Url;
 
+use super::egress;
 use super::error::SettingsError;
 use super::sources::{InForce, Texts};
 use super::topology::{self, DiscoveryEntry, VncMap, WorkerEntry};
@@ -76,6 +81,18 @@ pub enum Kind {
     Address,
     /// An X display.
     Display,
+    /// Destinations of connections.
+    Destinations,
+    /// How connections leave.
+    Proxy,
+    /// Pools of proxies.
+    Proxies,
+    /// Files of block lists.
+    ListFiles,
+    /// Names of block lists.
+    ListNames,
+    /// A DNS server.
+    NameServer,
     /// A VNC server's password: the protocol uses eight characters of it.
     VncPassword,
 }
@@ -112,6 +129,17 @@ impl Kind {
             }
             Self::IdRange => "a range of ids such as 6900-6904".to_owned(),
             Self::VncMap => r#"a JSON object such as {"6900": {"host": "10.0.0.7", "port": 5900}}"#.to_owned(),
+            Self::Destinations => "hosts such as a.example, domains such as .example.com, networks such as 10.0.0.0/8, or *, each \
+                                   with :port where wanted, as a JSON array or separated by commas"
+                .to_owned(),
+            Self::Proxy => {
+                "direct, a pool of RUNNER_PROXIES, or a URL such as socks5://user:password@proxy.example:1080".to_owned()
+            }
+            Self::Proxies => r#"a JSON object of lists of URLs such as {"eu": ["socks5://user:password@proxy.example:1080"]}, or of objects such as {"servers": […], "use": "rotate"}"#
+                .to_owned(),
+            Self::ListFiles => r#"a JSON object of paths such as {"ads": "/etc/camofleet/ads.txt"}"#.to_owned(),
+            Self::ListNames => "names such as phone_home, as a JSON array or separated by commas".to_owned(),
+            Self::NameServer => "an IP address such as 1.1.1.1, or with a port such as 127.0.0.1:5353".to_owned(),
             Self::Address => "an IP address such as 127.0.0.1 or 0.0.0.0".to_owned(),
             Self::Display => "an X display such as :1".to_owned(),
             Self::VncPassword => "1 to 8 printable ASCII characters without blanks".to_owned(),
@@ -289,6 +317,20 @@ pub const VNC_PASSWORD: Parser<VncPassword> = parser(Kind::VncPassword, |given| 
     let typeable = (1..=8).contains(&given.text.len()) && given.text.chars().all(|c| c.is_ascii_graphic());
     plain(typeable.then(|| VncPassword::new(given.text)))
 });
+
+pub const DESTINATIONS: Parser<Vec<DestinationPattern>> =
+    parser(Kind::Destinations, |given| egress::destinations(given.text).map_err(Some));
+pub const PROXY: Parser<ProxyChoice> = parser(Kind::Proxy, |given| {
+    given.text.parse().map_err(|error: InvalidProxy| Some(format!("it {error}")))
+});
+pub const PROXIES: Parser<BTreeMap<String, ProxyPoolSettings>> =
+    parser(Kind::Proxies, |given| egress::proxies(given.text).map_err(Some));
+pub const LIST_FILES: Parser<BTreeMap<String, PathBuf>> =
+    parser(Kind::ListFiles, |given| egress::list_files(given.text, given.directory).map_err(Some));
+pub const LIST_NAMES: Parser<Vec<String>> =
+    parser(Kind::ListNames, |given| egress::list_names(given.text).map_err(Some));
+pub const NAME_SERVER: Parser<SocketAddr> =
+    parser(Kind::NameServer, |given| plain(egress::name_server(given.text)));
 
 pub const IDLE_TTL: Parser<Duration> = whole_seconds(30, 3600);
 pub const WRITE_TIMEOUT: Parser<Duration> = seconds(1.0, 3600.0);

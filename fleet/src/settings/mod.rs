@@ -8,6 +8,7 @@
 mod definitions;
 #[cfg(test)]
 mod documents;
+mod egress;
 mod env_file;
 mod error;
 mod kinds;

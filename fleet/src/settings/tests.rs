@@ -1,6 +1,6 @@
 //! The way of a setting from a file, the environment or the command line to its type.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fs;
 use std::num::NonZeroU64;
@@ -11,8 +11,10 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use camofleet_actors::display::{Geometry, VncBackend};
+use camofleet_actors::egress::EgressLevel;
 use camofleet_actors::fleet::Placement;
 use camofleet_actors::model::links::LinkTemplates;
+use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::session::StartUrlWait;
 use camofleet_web::CorsOrigins;
 
@@ -96,6 +98,16 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
             default_idle_ttl: Duration::from_secs(300),
             default_headless: false,
             default_start_url: None,
+            default_proxy: ProxyChoice::Direct,
+            egress: EgressLevel::NoFleet,
+            egress_deny: Vec::new(),
+            egress_allow: Vec::new(),
+            egress_lists: BTreeMap::new(),
+            egress_block: vec!["phone_home".to_owned()],
+            egress_connect_timeout: Duration::from_secs(15),
+            egress_idle_timeout: Duration::from_secs(1800),
+            egress_name_server: None,
+            proxies: BTreeMap::new(),
             start_url_schemes: Vec::new(),
             start_url_wait: StartUrlWait::Load,
             engine: None,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use camofleet_actors::display::{Geometry, VncBackend};
+use camofleet_actors::egress::EgressLevel;
 use camofleet_actors::fleet::Placement;
 use camofleet_actors::host::engine::EngineKind;
 use camofleet_api::session::StartUrlWait;
@@ -73,6 +74,14 @@ choice! {
         "auto" => None,
         "true" => Some(true),
         "false" => Some(false),
+    }
+}
+
+choice! {
+    EgressLevel {
+        "no-fleet" => Self::NoFleet,
+        "public" => Self::Public,
+        "open" => Self::Open,
     }
 }
 

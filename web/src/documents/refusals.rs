@@ -40,7 +40,7 @@ refusals! {
     /// Errors of a create.
     CreateRefusals: [
         VncUnsupported, SessionCancelled, BodyTooLarge, InvalidField, InvalidJson, AtCapacity, LaunchFailed,
-        DisplayFailed, DriverLost, NoWorkers, Busy, NoSlot, NoVncTooling, Draining, LaunchTimedOut
+        DisplayFailed, DriverLost, NoEgress, NoWorkers, Busy, NoSlot, NoVncTooling, Draining, LaunchTimedOut
     ] + ON_WORKER;
     /// Errors of `DELETE` of a session, and of its history.
     SessionRefusals: [SessionNotFound] + ON_WORKER;
@@ -50,6 +50,12 @@ refusals! {
     DrainRefusals: [InvalidField, NoDrain, Draining] + ON_WORKER;
     /// Errors of a touch.
     TouchRefusals: [SessionNotFound, SessionNotReady] + ON_WORKER;
+    /// Errors of a change.
+    ChangeRefusals: [
+        SessionNotFound, SessionNotReady, BodyTooLarge, InvalidField, InvalidJson, NoEgress
+    ] + ON_WORKER;
+    /// Errors of a report of a session's connections.
+    EgressRefusals: [SessionNotFound, NoEgress] + ON_WORKER;
     /// Errors of a screenshot.
     ScreenshotRefusals: [
         SessionNotFound, SessionNotReady, NoLiveView, InvalidField, NoScreenshots, Draining

@@ -52,9 +52,12 @@ fn sessions(config: &mut web::ServiceConfig, worker: &str) {
         .service(guarded("/sessions", "GET, HEAD, POST", |at| {
             at.route(web::get().to(sessions::list)).route(web::post().to(sessions::create))
         }))
-        .service(guarded(&below(""), "GET, HEAD, DELETE", |at| {
-            at.route(web::get().to(sessions::show)).route(web::delete().to(sessions::delete))
+        .service(guarded(&below(""), "GET, HEAD, PATCH, DELETE", |at| {
+            at.route(web::get().to(sessions::show))
+                .route(web::patch().to(sessions::change))
+                .route(web::delete().to(sessions::delete))
         }))
+        .service(guarded(&below("/egress"), "GET, HEAD", |at| at.route(web::get().to(sessions::egress))))
         .service(guarded(&below("/touch"), "POST", |at| at.route(web::post().to(sessions::touch))))
         .service(guarded(&below("/events"), "GET, HEAD", |at| at.route(web::get().to(sessions::history))))
         .service(guarded(&below("/screenshot"), "GET, HEAD", |at| at.route(web::get().to(screenshots::take))))

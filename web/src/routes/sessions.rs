@@ -7,17 +7,19 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use camofleet_actors::Error;
 use camofleet_actors::fleet::PlaceSession;
 use camofleet_actors::model::claim::Claim;
-use camofleet_actors::worker::{DeleteSession, FindSession, TouchSession};
+use camofleet_actors::worker::{ChangeSession, DeleteSession, FindSession, ReportEgress, TouchSession};
+use camofleet_api::egress::EgressReport;
 use camofleet_api::event::HistoryEntry;
 use camofleet_api::ids::RequestId;
-use camofleet_api::request::{CreateRequest, SessionRequest};
+use camofleet_api::request::{CreateRequest, SessionPatch, SessionRequest};
 use camofleet_api::session::{Deleted, Session, Status};
 
 use super::extract::{NamedSession, find_worker};
 use super::{flag, not_a_handshake};
 use crate::body::read_body;
 use crate::documents::refusals::{
-    AttachRefusals, CreateRefusals, ListRefusals, SessionRefusals, ShowRefusals, TouchRefusals,
+    AttachRefusals, ChangeRefusals, CreateRefusals, EgressRefusals, ListRefusals, SessionRefusals,
+    ShowRefusals, TouchRefusals,
 };
 use crate::error::ApiError;
 use crate::presenter::Presenter;
@@ -165,6 +167,46 @@ pub(super) async fn touch(
 ) -> Result<HttpResponse, ApiError> {
     let view = worker.ask(&worker.touch, TouchSession { id, by: by.into_inner() }).await?;
     Ok(HttpResponse::Ok().json(presenter.session(&worker.name, &view, false)))
+}
+
+/// `PATCH /sessions/{worker}/{id}`: answered when new connections go the new way.
+#[utoipa::path(
+    patch,
+    path = "/sessions/{worker}/{id}",
+    summary = "Change a session's proxy",
+    tag = "sessions",
+    params(("worker" = String, Path, description = "The worker's name"), ("id" = String, Path, description = "The session's id: a UUID")),
+    request_body(content = SessionPatch, content_type = "application/json", description = "At most 64 KiB"),
+    responses((status = 200, description = "The session; its open connections are closed, and new ones go the new way", body = Session), ChangeRefusals)
+)]
+pub(super) async fn change(
+    NamedSession { worker, id }: NamedSession,
+    request: HttpRequest,
+    by: web::ReqData<RequestId>,
+    presenter: Presenter,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let patch = SessionPatch::parse(&read_body(&request, payload).await?)?;
+    let view = worker.ask(&worker.change, ChangeSession { id, patch, by: by.into_inner() }).await?;
+    Ok(HttpResponse::Ok().json(presenter.session(&worker.name, &view, false)))
+}
+
+/// `GET /sessions/{worker}/{id}/egress`.
+#[utoipa::path(
+    get,
+    path = "/sessions/{worker}/{id}/egress",
+    operation_id = "egress",
+    summary = "Show what a session's browser connected to",
+    tag = "sessions",
+    params(("worker" = String, Path, description = "The worker's name"), ("id" = String, Path, description = "The session's id: a UUID")),
+    responses((status = 200, description = "Its proxy, totals, and the ten hosts with the most traffic", body = EgressReport), EgressRefusals)
+)]
+pub(super) async fn egress(
+    NamedSession { worker, id }: NamedSession,
+    by: web::ReqData<RequestId>,
+) -> Result<HttpResponse, ApiError> {
+    let report = worker.ask(&worker.egress, ReportEgress { id, by: by.into_inner() }).await?;
+    Ok(HttpResponse::Ok().json(report))
 }
 
 /// `GET /sessions/{worker}/{id}/events`.

@@ -8,14 +8,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::{LocalBoxFuture, join, try_join_all};
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
-use hickory_resolver::net::NetError;
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::TokioResolver;
 use hickory_resolver::proto::rr::{RData, RecordType};
-use hickory_resolver::system_conf::read_system_conf;
-use hickory_resolver::{Resolver, TokioResolver};
 
 use super::{Answer, Lookup, Records, Service, Source, workers};
+use crate::net::dns::{self, query_in_order};
 
 /// The timeout of one query, and how often it is retried.
 const TRY: Duration = Duration::from_secs(1);
@@ -46,59 +43,14 @@ impl NameServers {
     }
 }
 
-/// One resolver for each name server, because the library queries all in parallel and accepts a negative answer of one while
-/// another is slow. In a container, only the first name server knows the neighbouring containers.
+/// The resolvers of a source's name server, or of those of this machine.
 fn resolvers_of(server: Option<SocketAddr>) -> Result<Vec<TokioResolver>, String> {
-    let (config, options) = match server {
-        None => read_system_conf()
-            .map_err(|error| format!("the name servers of this machine are not known: {error}"))?,
-        Some(address) => {
-            let mut connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
-            connections.iter_mut().for_each(|connection| connection.port = address.port());
-            let server = NameServerConfig::new(address.ip(), true, connections.to_vec());
-            (ResolverConfig::from_parts(None, Vec::new(), vec![server]), ResolverOpts::default())
-        }
-    };
-    let (domain, search) = (config.domain(), config.search());
-    let each = config.name_servers().iter().map(|server| {
-        let config = ResolverConfig::from_parts(domain.cloned(), search.to_vec(), vec![server.clone()]);
-        let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
-        *builder.options_mut() = options.clone();
-        let options: &mut ResolverOpts = builder.options_mut();
+    dns::resolvers(server, |options| {
         // Not cached, because workers change faster than records expire.
         options.cache_size = 0;
         options.timeout = TRY;
         options.attempts = RETRIES;
-        builder.build().map_err(|error| format!("name servers can't be queried here: {error}"))
-    });
-    each.collect()
-}
-
-/// Queries name servers in order, the next one if one does not answer. As in the system's resolver, only a negative answer of
-/// the first counts, because the others may lack its records.
-///
-/// # Errors
-/// Why the first did not answer, if no other has a positive answer.
-async fn query_in_order<'a, T, F>(
-    resolvers: &'a [TokioResolver],
-    lookup: impl Fn(&'a TokioResolver) -> F,
-) -> Result<Option<T>, String>
-where
-    F: Future<Output = Result<T, NetError>> + 'a,
-{
-    let mut silent = None;
-    for resolver in resolvers {
-        match lookup(resolver).await {
-            Ok(answer) => return Ok(Some(answer)),
-            Err(error) if error.is_no_records_found() || error.is_nx_domain() => {
-                if silent.is_none() {
-                    return Ok(None);
-                }
-            }
-            Err(error) => drop(silent.get_or_insert(error.to_string())),
-        }
-    }
-    Err(silent.unwrap_or_else(|| "this machine has no name server".to_owned()))
+    })
 }
 
 /// Adds the hosts' addresses, which only this name server may know.
@@ -181,6 +133,9 @@ impl NameServers {
 
 #[cfg(test)]
 mod tests {
+    use hickory_resolver::Resolver;
+    use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+    use hickory_resolver::net::runtime::TokioRuntimeProvider;
     use tokio::net::UdpSocket;
 
     use super::*;

@@ -21,7 +21,7 @@ const SMALL: usize = 8 << 10;
 const LARGE: usize = 128 << 10;
 /// How long to wait for the browser's answer to a client's close.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
-/// How long to wait for the reason of a browser's end after it closed the connection, so that the client can be received why.
+/// How long to wait for the reason of a browser's end after it closed the connection, so that the client can be sent it.
 const REASON_PATIENCE: Duration = Duration::from_secs(1);
 /// "Internal error" (RFC 6455, section 7.4.1): the session can't go on.
 const INTERNAL_ERROR: u16 = 1011;

@@ -401,6 +401,10 @@ impl Os for FakeOs {
         !self.machine().busy_ports.contains(&port)
     }
 
+    fn is_own_listener(&self, address: SocketAddr, _: &str) -> bool {
+        self.machine().listeners.contains_key(&address)
+    }
+
     fn listen(&self, address: SocketAddr) -> io::Result<Connections> {
         let mut machine = self.machine();
         let taken = machine.listeners.get(&address).is_some_and(|listener| !listener.is_closed());

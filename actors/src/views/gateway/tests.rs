@@ -14,8 +14,8 @@ use crate::model::session::{SessionView, VncView};
 use crate::testing::{TestWorker, a_view, refusal, soon, with_vnc};
 use crate::views::tunnel::{ViewerEnds, VncTunnel};
 use crate::worker::{
-    AttachClient, CreateSession, DeleteSession, Drain, FindSession, ShutDown, TakeScreenshot, TouchSession,
-    WorkerHandle, WorkerSnapshot,
+    AttachClient, ChangeSession, CreateSession, DeleteSession, Drain, FindSession, ReportEgress, ShutDown,
+    TakeScreenshot, TouchSession, WorkerHandle, WorkerSnapshot,
 };
 
 const ID: u16 = 6900;
@@ -100,7 +100,17 @@ fn worker(snapshot: WorkerSnapshot) -> WorkerHandle {
             }
         )*};
     }
-    refuses!(CreateSession, FindSession, DeleteSession, TouchSession, AttachClient, TakeScreenshot, Drain);
+    refuses!(
+        CreateSession,
+        FindSession,
+        DeleteSession,
+        TouchSession,
+        ChangeSession,
+        ReportEgress,
+        AttachClient,
+        TakeScreenshot,
+        Drain
+    );
     impl Handler<ShutDown> for RefusingWorker {
         type Result = ();
         fn handle(&mut self, _: ShutDown, _: &mut Context<Self>) {}

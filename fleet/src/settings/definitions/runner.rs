@@ -1,13 +1,17 @@
 //! The settings of the runner, which runs one host's browsers.
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use camofleet_actors::display::{Geometry, VncBackend};
+use camofleet_actors::egress::{EgressLevel, ProxyPoolSettings};
 use camofleet_actors::host::engine::EngineKind;
+use camofleet_api::destination::DestinationPattern;
+use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::session::StartUrlWait;
 use camofleet_web::CorsOrigins;
 use url::Url;
@@ -45,6 +49,8 @@ settings! {
         default_headless: bool = required("RUNNER_SESSION_DEFAULTS__HEADLESS", "false", SWITCH),
         /// The page a session opens when its request names none.
         default_start_url: Option<String> = optional("RUNNER_SESSION_DEFAULTS__START_URL", text(1024)),
+        /// How the connections of a session leave whose request names no proxy.
+        default_proxy: ProxyChoice = required("RUNNER_SESSION_DEFAULTS__PROXY", "direct", PROXY),
         /// Schemes that a start URL may have besides http, https, data and about:blank, such as file.
         start_url_schemes: Vec<String> = or_empty("RUNNER_START_URL_SCHEMES", SCHEMES),
         /// How far a start URL has to load; none leaves the first tab blank.
@@ -61,6 +67,27 @@ settings! {
         disable_ipv6: bool = required("RUNNER_DISABLE_IPV6", "true", SWITCH),
         /// Browsers have no WebRTC, which can reveal local addresses.
         disable_webrtc: bool = required("RUNNER_DISABLE_WEBRTC", "true", SWITCH),
+        /// What browsers may not connect to: no-fleet, what camofleet and its processes listen on, link-local addresses and
+        /// the metadata services of clouds; public, also everything that is no public address; open, nothing.
+        egress: EgressLevel = required("RUNNER_EGRESS", "no-fleet", choice()),
+        /// Destinations that browsers may not connect to besides.
+        egress_deny: Vec<DestinationPattern> = or_empty("RUNNER_EGRESS_DENY", DESTINATIONS),
+        /// Exceptions from RUNNER_EGRESS_DENY and RUNNER_EGRESS. A name lifts neither the protection of the fleet nor that of
+        /// link-local addresses, an address does.
+        egress_allow: Vec<DestinationPattern> = or_empty("RUNNER_EGRESS_ALLOW", DESTINATIONS),
+        /// Block lists from files, of one host a line, by the name that requests use.
+        egress_lists: BTreeMap<String, PathBuf> = or_empty("RUNNER_EGRESS_LISTS", LIST_FILES),
+        /// The block lists of sessions whose request names none; phone_home is built in and has what Firefox itself calls.
+        egress_block: Vec<String> = required("RUNNER_EGRESS_BLOCK", "phone_home", LIST_NAMES),
+        /// How long establishing a connection of a browser may take.
+        egress_connect_timeout: Duration = required("RUNNER_EGRESS_CONNECT_SECONDS", "15", seconds(0.1, 600.0)),
+        /// How long a connection of a browser may be silent before it is closed.
+        egress_idle_timeout: Duration = required("RUNNER_EGRESS_IDLE_SECONDS", "1800", seconds(1.0, MAX_INTERVAL)),
+        /// The name server for connections without a proxy; unset: those of this machine.
+        egress_name_server: Option<SocketAddr> = optional("RUNNER_EGRESS_NAME_SERVER", NAME_SERVER),
+        /// Pools of proxies that requests may name. A session keeps its proxy of a pool, or with "use": "rotate" each
+        /// connection takes the next; one that fails is left out for half a minute.
+        proxies: BTreeMap<String, ProxyPoolSettings> = or_empty("RUNNER_PROXIES", PROXIES),
         /// The directory of the Node driver; unset: the one beside the checkout or the installation.
         driver_dir: Option<PathBuf> = optional("RUNNER_DRIVER_DIR", PATH),
         /// The Node.js executable, 20 or newer: a path, or a name found on PATH.

@@ -108,6 +108,17 @@ fn allowed_in_russian(kind: Kind) -> Option<String> {
         Kind::Variables => "имена переменных окружения вроде MOZ_LOG или MESA_*: массив JSON или список через запятую".to_owned(),
         Kind::IdRange => "Диапазон идентификаторов, например 6900-6904".to_owned(),
         Kind::VncMap => r#"Объект JSON вида {"6900": {"host": "10.0.0.7", "port": 5900}}"#.to_owned(),
+        Kind::Destinations => "Узлы вида a.example, домены вида .example.com, сети вида 10.0.0.0/8 или *, каждый при желании с \
+                               :портом: массив JSON или список через запятую"
+            .to_owned(),
+        Kind::Proxy => {
+            "direct, имя пула из RUNNER_PROXIES или URL вида socks5://user:password@proxy.example:1080".to_owned()
+        }
+        Kind::Proxies => r#"Объект JSON со списками URL вида {"eu": ["socks5://user:password@proxy.example:1080"]} или с объектами вида {"servers": […], "use": "rotate"}"#
+            .to_owned(),
+        Kind::ListFiles => r#"Объект JSON с путями вида {"ads": "/etc/camofleet/ads.txt"}"#.to_owned(),
+        Kind::ListNames => "Имена вида phone_home: массив JSON или список через запятую".to_owned(),
+        Kind::NameServer => "IP-адрес, например 1.1.1.1, или с портом, например 127.0.0.1:5353".to_owned(),
         Kind::Address => "IP-адрес, например 127.0.0.1 или 0.0.0.0".to_owned(),
         Kind::Display => "X-дисплей, например :1".to_owned(),
         Kind::VncPassword => "От 1 до 8 печатных символов ASCII без пробелов".to_owned(),

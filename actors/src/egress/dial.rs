@@ -1,0 +1,331 @@
+//! Connects to destinations: directly, or through a proxy.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::{Bytes, BytesMut};
+use camofleet_api::egress::Refusal;
+use camofleet_api::proxy::{Credentials, ProxyScheme, ProxyServer};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::client::TlsStream;
+use url::Host;
+
+use super::Route;
+use super::exit::Candidate;
+use super::names::NameService;
+use super::policy::{EgressPolicy, NameVerdict, Permit, is_localhost};
+use super::socks::{self, Destination};
+use crate::host::rundir::RUN_DIR_MARK;
+use crate::net::tls;
+use crate::process::Os;
+
+/// How long one address of a name is tried before the next one is tried as well (RFC 8305, section 5).
+const NEXT_ADDRESS: Duration = Duration::from_millis(250);
+/// The longest answer of an HTTP proxy, in bytes, and the most headers in it.
+const ANSWER_LIMIT: usize = 16 << 10;
+const HEADERS_LIMIT: usize = 64;
+
+/// A connection to a destination or to a proxy.
+pub(super) enum Upstream {
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Upstream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Upstream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, data),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, data),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+/// An established connection, and what its other end has sent already.
+pub(super) struct Connected {
+    pub upstream: Upstream,
+    pub early: Bytes,
+}
+
+/// What connections are made with.
+pub(super) struct Dialler {
+    pub os: Arc<dyn Os>,
+    pub policy: EgressPolicy,
+    pub names: NameService,
+    /// How long establishing a connection may take.
+    pub limit: Duration,
+}
+
+/// Why a connection through one proxy failed.
+struct ProxyFailure {
+    reason: Refusal,
+    /// Whether another proxy may do better, and whether this one is to be left out for a while.
+    try_next: bool,
+    broken: bool,
+}
+
+impl Dialler {
+    /// Connects to a destination by the route of a session.
+    ///
+    /// # Errors
+    /// Why there is no connection. Never falls back from a proxy to a direct connection.
+    pub async fn connect(&self, route: &Route, destination: &Destination) -> Result<Connected, Refusal> {
+        let Destination { host, port } = destination;
+        let verdict = match host {
+            Host::Domain(name) if route.block.contain(name) => return Err(Refusal::Blocked),
+            Host::Domain(name) => self.policy.judge_name(name, *port)?,
+            _ => NameVerdict::NONE,
+        };
+        let candidates = route.exit.candidates();
+        let bypasses = || {
+            route.exit.bypass().iter().any(|pattern| match host {
+                Host::Domain(name) => pattern.matches_name(name, *port),
+                Host::Ipv4(address) => pattern.matches_address((*address).into(), *port),
+                Host::Ipv6(address) => pattern.matches_address((*address).into(), *port),
+            })
+        };
+        if candidates.is_empty() || bypasses() {
+            let direct = self.connect_directly(host, *port, Some(verdict));
+            let stream = timeout(self.limit, direct).await.map_err(|_| Refusal::TimedOut)??;
+            return Ok(Connected { upstream: Upstream::Tcp(stream), early: Bytes::new() });
+        }
+        // The proxy may run on this machine, or in its network.
+        match address_of(host) {
+            Some(address) => self.admit(address, *port, verdict).await?,
+            None => self.policy.judge_remote_name(verdict)?,
+        }
+        let limit = self.limit / u32::try_from(candidates.len()).unwrap_or(1).max(1);
+        let mut reason = Refusal::ProxyUnreachable;
+        for candidate in candidates {
+            match self.connect_through(&candidate, destination, limit).await {
+                Ok(connected) => {
+                    candidate.record(true);
+                    return Ok(connected);
+                }
+                Err(failure) => {
+                    candidate.record(!failure.broken);
+                    reason = failure.reason;
+                    if !failure.try_next {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(reason)
+    }
+
+    /// Connects to a host. `verdict` is the judgement on its name; `None` for a host that need not be judged.
+    async fn connect_directly(
+        &self,
+        host: &Host<String>,
+        port: u16,
+        verdict: Option<NameVerdict>,
+    ) -> Result<TcpStream, Refusal> {
+        let addresses = match (address_of(host), host) {
+            (Some(address), _) => vec![address],
+            (None, Host::Domain(name)) => self.names.addresses(name).await?,
+            (None, _) => return Err(Refusal::Malformed),
+        };
+        let mut permitted = Vec::with_capacity(addresses.len());
+        let mut refusal = Refusal::Unresolved;
+        for address in addresses {
+            let judged = match verdict {
+                Some(verdict) => self.admit(address, port, verdict).await,
+                None => Ok(()),
+            };
+            match judged {
+                Ok(()) => permitted.push(SocketAddr::new(address, port)),
+                Err(reason) => refusal = reason,
+            }
+        }
+        if permitted.is_empty() {
+            return Err(refusal);
+        }
+        connect_first(&permitted).await.map_err(|_| Refusal::Unreachable)
+    }
+
+    /// Judges an address before it is dialled.
+    async fn admit(&self, address: IpAddr, port: u16, verdict: NameVerdict) -> Result<(), Refusal> {
+        match self.policy.judge_address(address, port, verdict)? {
+            Permit::Granted => Ok(()),
+            Permit::UnlessFleet => {
+                let os = Arc::clone(&self.os);
+                // It reads files of the kernel, and only for addresses of this machine.
+                let listens = tokio::task::spawn_blocking(move || {
+                    os.is_own_listener(SocketAddr::new(address, port), RUN_DIR_MARK)
+                });
+                if listens.await.unwrap_or(true) { Err(Refusal::Fleet) } else { Ok(()) }
+            }
+        }
+    }
+
+    async fn connect_through(
+        &self,
+        candidate: &Candidate<'_>,
+        destination: &Destination,
+        limit: Duration,
+    ) -> Result<Connected, ProxyFailure> {
+        let server = candidate.server;
+        let dead = |reason| ProxyFailure { reason, try_next: true, broken: true };
+        let connect = async {
+            let verdict = match &server.host {
+                _ if candidate.trusted => None,
+                Host::Domain(name) => Some(self.policy.judge_name(name, server.port).map_err(dead)?),
+                _ => Some(NameVerdict::NONE),
+            };
+            let connected = self.connect_directly(&server.host, server.port, verdict).await;
+            let stream = connected.map_err(|reason| match reason {
+                Refusal::Unreachable | Refusal::Unresolved => dead(Refusal::ProxyUnreachable),
+                reason => dead(reason),
+            })?;
+            let mut upstream = match server.scheme {
+                ProxyScheme::Https => {
+                    let secured = tls::connect(&server.host.to_string(), stream).await;
+                    let secured = secured.map_err(|error| {
+                        log::debug!("the proxy {server} could not be reached by TLS: {error}");
+                        dead(Refusal::ProxyUnreachable)
+                    })?;
+                    Upstream::Tls(Box::new(secured))
+                }
+                ProxyScheme::Http | ProxyScheme::Socks5 => Upstream::Tcp(stream),
+            };
+            let early = match server.scheme {
+                ProxyScheme::Socks5 => {
+                    socks::connect_through(&mut upstream, server.credentials.as_ref(), destination)
+                        .await
+                        .map(|()| Bytes::new())
+                }
+                ProxyScheme::Http | ProxyScheme::Https => {
+                    connect_by_http(&mut upstream, server, destination).await
+                }
+            };
+            match early {
+                Ok(early) => Ok(Connected { upstream, early }),
+                Err(reason) => Err(ProxyFailure {
+                    reason,
+                    try_next: !matches!(
+                        reason,
+                        Refusal::Unreachable | Refusal::TimedOut | Refusal::Malformed
+                    ),
+                    broken: matches!(reason, Refusal::ProxyDenied),
+                }),
+            }
+        };
+        match timeout(limit, connect).await {
+            Ok(connected) => connected,
+            Err(_) => Err(dead(Refusal::TimedOut)),
+        }
+    }
+}
+
+/// The address that a host is, or means wherever it is resolved.
+fn address_of(host: &Host<String>) -> Option<IpAddr> {
+    match host {
+        Host::Ipv4(address) => Some((*address).into()),
+        Host::Ipv6(address) => Some((*address).into()),
+        Host::Domain(name) => is_localhost(name).then_some(Ipv4Addr::LOCALHOST.into()),
+    }
+}
+
+/// Connects to the first of these addresses that accepts, each tried a little later than the one before or as soon as that
+/// fails.
+async fn connect_first(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut rest = addresses.iter();
+    let mut attempts = FuturesUnordered::new();
+    let mut last = io::Error::from(io::ErrorKind::HostUnreachable);
+    loop {
+        if let Some(address) = rest.next() {
+            attempts.push(TcpStream::connect(*address));
+        } else if attempts.is_empty() {
+            return Err(last);
+        }
+        loop {
+            let more = rest.len() > 0;
+            tokio::select! {
+                Some(attempt) = attempts.next() => match attempt {
+                    Ok(stream) => {
+                        stream.set_nodelay(true)?;
+                        return Ok(stream);
+                    }
+                    Err(error) => {
+                        last = error;
+                        break;
+                    }
+                },
+                () = sleep(NEXT_ADDRESS), if more => break,
+            }
+        }
+    }
+}
+
+/// Requests a tunnel from an HTTP proxy (RFC 9110, section 9.3.6); returns what came after its answer.
+async fn connect_by_http(
+    proxy: &mut Upstream,
+    ProxyServer { credentials, .. }: &ProxyServer,
+    Destination { host, port }: &Destination,
+) -> Result<Bytes, Refusal> {
+    let mut request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n");
+    if let Some(Credentials { username, password }) = credentials {
+        let basic = BASE64.encode(format!("{username}:{password}"));
+        request.push_str(&format!("Proxy-Authorization: Basic {basic}\r\n"));
+    }
+    request.push_str("\r\n");
+    proxy.write_all(request.as_bytes()).await.map_err(|_| Refusal::ProxyFailed)?;
+    proxy.flush().await.map_err(|_| Refusal::ProxyFailed)?;
+    let mut received = BytesMut::new();
+    loop {
+        if received.len() >= ANSWER_LIMIT
+            || proxy.read_buf(&mut received).await.map_err(|_| Refusal::ProxyFailed)? == 0
+        {
+            return Err(Refusal::ProxyFailed);
+        }
+        let mut headers = [httparse::EMPTY_HEADER; HEADERS_LIMIT];
+        let mut answer = httparse::Response::new(&mut headers);
+        let Ok(parsed) = answer.parse(&received) else { return Err(Refusal::ProxyFailed) };
+        if let httparse::Status::Complete(length) = parsed {
+            return match answer.code {
+                Some(200..=299) => Ok(received.split_off(length).freeze()),
+                Some(401 | 407) => Err(Refusal::ProxyDenied),
+                Some(502 | 503) => Err(Refusal::Unreachable),
+                Some(504) => Err(Refusal::TimedOut),
+                _ => Err(Refusal::ProxyFailed),
+            };
+        }
+    }
+}

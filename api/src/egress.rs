@@ -1,0 +1,144 @@
+//! The egress of sessions: what their browsers connected to.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::proxy::ProxyView;
+
+/// The reasons for which a connection of a browser is not made, with their names in JSON and in metric labels.
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $variant:ident $name:literal,)+) => {
+        /// Why a connection of a browser was not made.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Refusal {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl Refusal {
+            /// All reasons.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The name in JSON and in metric labels.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+        }
+    };
+}
+
+refusals! {
+    /// No session has the browser yet, or it is being closed.
+    NoSession "no_session",
+    /// Something of camofleet listens at the destination.
+    Fleet "fleet",
+    /// The destination is a link-local address or the metadata service of a cloud.
+    LinkLocal "link_local",
+    /// The destination is not a public address, and the policy is `public`.
+    NotPublic "not_public",
+    /// `RUNNER_EGRESS_DENY` names the destination.
+    Denied "denied",
+    /// A block list contains the destination.
+    Blocked "blocked",
+    /// The browser has too many open connections.
+    TooMany "too_many",
+    /// The browser's request was not understood.
+    Malformed "malformed",
+    /// The destination's name has no address.
+    Unresolved "unresolved",
+    /// The destination refused the connection, or can't be reached.
+    Unreachable "unreachable",
+    /// The connection was not established in time.
+    TimedOut "timed_out",
+    /// The proxy can't be reached.
+    ProxyUnreachable "proxy_unreachable",
+    /// The proxy requires other credentials.
+    ProxyDenied "proxy_denied",
+    /// The proxy answered with an error.
+    ProxyFailed "proxy_failed",
+}
+
+/// Totals of a session's connections since it was created.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EgressTotals {
+    /// Bytes sent by the browser.
+    #[serde(default)]
+    #[schema(required)]
+    pub bytes_up: u64,
+    /// Bytes received by the browser.
+    #[serde(default)]
+    #[schema(required)]
+    pub bytes_down: u64,
+    /// Established connections.
+    #[serde(default)]
+    #[schema(required)]
+    pub connections: u64,
+    /// Those of them that are open.
+    #[serde(default)]
+    #[schema(required)]
+    pub open_connections: u64,
+    /// Connections that were not made, by reason.
+    #[serde(default)]
+    #[schema(required)]
+    pub refused: BTreeMap<String, u64>,
+}
+
+/// A host that a session's browser connected to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HostTraffic {
+    /// Its name, or its address where the browser used that.
+    pub host: String,
+    /// Established connections.
+    #[serde(default)]
+    #[schema(required)]
+    pub connections: u64,
+    /// Bytes sent to it.
+    #[serde(default)]
+    #[schema(required)]
+    pub bytes_up: u64,
+    /// Bytes received from it.
+    #[serde(default)]
+    #[schema(required)]
+    pub bytes_down: u64,
+}
+
+/// The response to `GET …/egress` of a session.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EgressReport {
+    /// The proxy; null if connections are direct.
+    #[serde(default)]
+    #[schema(required)]
+    pub proxy: Option<ProxyView>,
+    /// The policy: `no-fleet`, `public` or `open`.
+    #[serde(default)]
+    #[schema(required)]
+    pub policy: String,
+    /// The names of the block lists in use.
+    #[serde(default)]
+    #[schema(required)]
+    pub block: Vec<String>,
+    /// The totals.
+    #[serde(default)]
+    #[schema(required)]
+    pub totals: EgressTotals,
+    /// The ten hosts with the most traffic.
+    #[serde(default)]
+    #[schema(required)]
+    pub hosts: Vec<HostTraffic>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_reasons_are_unique() {
+        let mut names: Vec<&str> = Refusal::ALL.iter().map(|reason| reason.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Refusal::ALL.len());
+    }
+}
