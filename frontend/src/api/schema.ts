@@ -114,6 +114,24 @@ export interface paths {
         delete: operations["delete"];
         options?: never;
         head?: never;
+        /** Change a session's proxy */
+        patch: operations["change"];
+        trace?: never;
+    };
+    "/sessions/{worker}/{id}/egress": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show what a session's browser connected to */
+        get: operations["egress"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
         patch?: never;
         trace?: never;
     };
@@ -278,7 +296,7 @@ export interface components {
          * @description What happened to a session.
          * @enum {string}
          */
-        ChangeKind: "created" | "ready" | "restarting" | "attached" | "detached" | "touched" | "start_url_failed" | "ending" | "ended" | "forgotten";
+        ChangeKind: "created" | "ready" | "restarting" | "attached" | "detached" | "touched" | "proxy_changed" | "start_url_failed" | "ending" | "ended" | "forgotten";
         /**
          * @description What happens to contexts and pages when the last client disconnects.
          * @enum {string}
@@ -318,11 +336,75 @@ export interface components {
             /** @description Always `DEAD`: the response is sent once the session's processes and files are gone. */
             status: components["schemas"]["Status"];
         };
+        /** @description What create requests may choose of the browsers' connections. */
+        EgressFacts: {
+            /**
+             * @description The names of the block lists.
+             * @default []
+             */
+            block_lists: string[];
+            /**
+             * @description Those of them that sessions get whose request names none.
+             * @default []
+             */
+            default_block: string[];
+            /** @default null */
+            default_proxy: components["schemas"]["ProxyView"] | null;
+            /**
+             * @description The policy for destinations: `no-fleet`, `public` or `open`.
+             * @default
+             */
+            policy: string;
+            /**
+             * @description The names of the pools of proxies.
+             * @default []
+             */
+            proxies: string[];
+        };
+        /** @description The response to `GET …/egress` of a session. */
+        EgressReport: {
+            /** @description The names of the block lists in use. */
+            block: string[];
+            /** @description The ten hosts with the most traffic. */
+            hosts: components["schemas"]["HostTraffic"][];
+            /** @description The policy: `no-fleet`, `public` or `open`. */
+            policy: string;
+            proxy: components["schemas"]["ProxyView"] | null;
+            /** @description The totals. */
+            totals: components["schemas"]["EgressTotals"];
+        };
+        /** @description Totals of a session's connections since it was created. */
+        EgressTotals: {
+            /**
+             * Format: int64
+             * @description Bytes received by the browser.
+             */
+            bytes_down: number;
+            /**
+             * Format: int64
+             * @description Bytes sent by the browser.
+             */
+            bytes_up: number;
+            /**
+             * Format: int64
+             * @description Established connections.
+             */
+            connections: number;
+            /**
+             * Format: int64
+             * @description Those of them that are open.
+             */
+            open_connections: number;
+            /** @description Connections that were not made, by reason. */
+            refused: {
+                [key: string]: number;
+            };
+        };
         /**
          * @description Why a session ended, as used in JSON, metric labels and events.
          * @enum {string}
          */
-        EndReason: "deleted" | "expired" | "crashed" | "display_lost" | "driver_lost" | "launch_failed" | "disk_full" | "abandoned" | "shutdown";
+        EndReason: "deleted" | "expired" | "crashed" | "display_lost" | "egress_lost" | "driver_lost" | "launch_failed" | "disk_full" | "abandoned" | "shutdown";
         /** @description The browser engine of a worker. */
         EngineFacts: {
             /** @description The engine's name: `camoufox` or `firefox`. */
@@ -371,6 +453,8 @@ export interface components {
              * @default null
              */
             drivers: number | null;
+            /** @default null */
+            egress: components["schemas"]["EgressFacts"] | null;
             /** @default null */
             engine: components["schemas"]["EngineFacts"] | null;
             /**
@@ -452,6 +536,26 @@ export interface components {
             detail: string | null;
             request_id: components["schemas"]["RequestId"] | null;
         };
+        /** @description A host that a session's browser connected to. */
+        HostTraffic: {
+            /**
+             * Format: int64
+             * @description Bytes received from it.
+             */
+            bytes_down: number;
+            /**
+             * Format: int64
+             * @description Bytes sent to it.
+             */
+            bytes_up: number;
+            /**
+             * Format: int64
+             * @description Established connections.
+             */
+            connections: number;
+            /** @description Its name, or its address where the browser used that. */
+            host: string;
+        };
         /**
          * @description What happens to a session whose browser, display or driver breaks.
          * @enum {string}
@@ -498,6 +602,38 @@ export interface components {
             headless: components["schemas"]["PoolFill"] | null;
             /** @default null */
             vnc: components["schemas"]["PoolFill"] | null;
+        };
+        /**
+         * @description How the connections of a browser leave: `direct`, the name of a pool of the worker's `RUNNER_PROXIES`, the URL of a proxy
+         *     (`http://`, `https://` or `socks5://`, with credentials if needed), or an object as in Playwright's options.
+         * @example direct
+         * @example eu
+         * @example {
+         *       "bypass": ".example.com",
+         *       "password": "secret",
+         *       "server": "socks5://proxy.example:1080",
+         *       "username": "me"
+         *     }
+         */
+        Proxy: string | {
+            /**
+             * @description Destinations that are connected to without it, separated by commas: hosts, domains as `.example.com`, addresses
+             *     and networks.
+             */
+            bypass?: string | null;
+            /** @description The password that it requires. */
+            password?: string | null;
+            /** @description Its URL; without a scheme, that of an HTTP proxy. */
+            server: string;
+            /** @description The user name that it requires. */
+            username?: string | null;
+        };
+        /** @description The proxy of a session, without credentials: one of the two fields is set. */
+        ProxyView: {
+            /** @description The name of the pool that the proxy is taken from. */
+            pool: string | null;
+            /** @description The proxy's URL. */
+            server: string | null;
         };
         /** @description Bytes relayed since the previous sample. */
         RelayedBytes: {
@@ -549,6 +685,8 @@ export interface components {
         Session: {
             /** @description The number of attached Playwright clients. */
             attached: number;
+            /** @description The names of its block lists. */
+            block: string[];
             /** @description The browser engine: `camoufox` or `firefox`. The original's runner omits it, since it runs only Camoufox. */
             browser: string;
             /** @description The browser's version; null until the browser runs. */
@@ -557,6 +695,7 @@ export interface components {
             contexts: components["schemas"]["Contexts"];
             /** @description When it was requested. */
             created_at: components["schemas"]["Time"];
+            egress: components["schemas"]["EgressTotals"] | null;
             /** @description Why it ended, in plain text with the error of the system. */
             end_detail: string | null;
             end_reason: components["schemas"]["EndReason"] | null;
@@ -581,6 +720,7 @@ export interface components {
             last_seen_at: components["schemas"]["Time"];
             /** @description What happens when its browser, display or driver breaks. */
             on_crash: components["schemas"]["OnCrash"];
+            proxy: components["schemas"]["ProxyView"] | null;
             request_id: components["schemas"]["RequestId"] | null;
             /**
              * Format: int32
@@ -654,11 +794,17 @@ export interface components {
             /** @default null */
             start_url_wait: components["schemas"]["StartUrlWait"] | null;
         };
+        /** @description The body of `PATCH` of a session. */
+        SessionPatch: {
+            proxy: components["schemas"]["Proxy"] | null;
+        };
         /**
          * @description The parameters of a new session. Every field may be omitted or null, which selects the worker's default; unknown fields
          *     are ignored.
          */
         SessionRequest: {
+            /** @description The names of the block lists whose hosts the browser does not connect to, instead of those of the setting. */
+            block?: string[] | null;
             contexts?: components["schemas"]["Contexts"] | null;
             /** @description Whether the browser runs headless. The default is a setting. */
             headless?: boolean | null;
@@ -672,6 +818,7 @@ export interface components {
                 [key: string]: string;
             } | null;
             on_crash?: components["schemas"]["OnCrash"] | null;
+            proxy?: components["schemas"]["Proxy"] | null;
             /** @description A page to open; a bare host gets `https://`. */
             start_url?: string | null;
             start_url_wait?: components["schemas"]["StartUrlWait"] | null;
@@ -1176,7 +1323,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `code`: launch_failed, display_failed, driver_lost, upstream_unreachable, upstream_broke */
+            /** @description `code`: launch_failed, display_failed, driver_lost, no_egress, upstream_unreachable, upstream_broke */
             502: {
                 headers: {
                     [name: string]: unknown;
@@ -1387,6 +1534,200 @@ export interface operations {
                 };
             };
             /** @description `code`: upstream_unreachable, upstream_broke */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: restarting */
+            503: {
+                headers: {
+                    /** @description When to retry, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: upstream_timed_out */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The worker's name */
+                worker: string;
+                /** @description The session's id: a UUID */
+                id: string;
+            };
+            cookie?: never;
+        };
+        /** @description At most 64 KiB */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SessionPatch"];
+            };
+        };
+        responses: {
+            /** @description The session; its open connections are closed, and new ones go the new way */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description `code`: session_not_found, worker_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: session_not_ready */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: invalid_field, invalid_json */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: no_egress, upstream_unreachable, upstream_broke */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: restarting */
+            503: {
+                headers: {
+                    /** @description When to retry, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: upstream_timed_out */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    egress: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The worker's name */
+                worker: string;
+                /** @description The session's id: a UUID */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its proxy, totals, and the ten hosts with the most traffic */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EgressReport"];
+                };
+            };
+            /** @description `code`: cross_origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: session_not_found, worker_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: body_too_slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unknown_host */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: no_egress, upstream_unreachable, upstream_broke */
             502: {
                 headers: {
                     [name: string]: unknown;
