@@ -118,34 +118,34 @@ install_python_packages() {
   python_fingerprint "$directory" >"$stamp"
 }
 
-# nginx is only unpacked: installing the package would start a server on this machine's port 80.
-unpack_nginx() {
-  local directory=fleet/tests/e2e/.nginx
+# These servers are only unpacked: installing their packages would start them on this machine's own ports.
+servers=(nginx nginx-common dante-server tinyproxy-bin libwrap0 libnss-wrapper)
+
+unpack_servers() {
+  local directory=fleet/tests/e2e/.unpacked
   command -v dpkg-deb >/dev/null || return 0
-  [ -x "$directory/usr/sbin/nginx" ] && return
-  step "unpacking nginx" fetch_nginx "$directory"
+  [ -f "$directory/complete" ] && [ "$(cat "$directory/complete")" = "${servers[*]}" ] && return
+  step "unpacking ${servers[*]}" fetch_servers "$directory"
 }
 
-fetch_nginx() {
+fetch_servers() {
   local directory=$1 archives status=0
   archives=$(mktemp --directory)
-  { download_nginx "$archives" || { apt_get update && download_nginx "$archives"; }; } || status=$?
+  { download_servers "$archives" || { apt_get update && download_servers "$archives"; }; } || status=$?
   for archive in "$archives"/*.deb; do dpkg-deb --extract "$archive" "$directory" || status=$?; done
   rm -rf "$archives"
+  [ "$status" -ne 0 ] || echo "${servers[*]}" >"$directory/complete"
   return "$status"
 }
 
 # As root, apt downloads as its own user, who can't write there.
-download_nginx() {
-  (cd "$1" && apt-get --option APT::Sandbox::User="$(id -un)" download nginx nginx-common)
+download_servers() {
+  (cd "$1" && apt-get --option APT::Sandbox::User="$(id -un)" download "${servers[@]}")
 }
 
-require_toolchains
-if $tests; then require_lint_tools; fi
-install_packages
 # Side by side: each of them waits for the network or keeps one processor busy. apt-get is first, because they may need what it
 # installs.
-if $tests; then lane unpack_nginx; fi
+if $tests; then lane unpack_servers; fi
 for directory in "${npm_packages[@]}"; do
   lane install_npm_packages "$directory"
 done

@@ -6,6 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::lenient::default_if_unknown;
+
 /// The single table of error codes, each with its HTTP status.
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident $name:literal $status:literal,)+) => {
@@ -145,7 +147,7 @@ pub struct ErrorBody {
     #[schema(required)]
     pub detail: String,
     /// The stable error code; the original sends none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub code: String,
 }

@@ -42,7 +42,7 @@ pub struct Health {
     /// `ok`, or `degraded` while a check fails.
     pub status: HealthStatus,
     /// The server's version.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub version: String,
     /// Each check's name and result.
@@ -59,14 +59,14 @@ pub struct Health {
     pub facts: Option<Facts>,
     /// Whether anybody who can reach the server has full access, because it listens beyond loopback and requires no token.
     /// Null where another server reports this worker's health.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub insecure: Option<bool>,
 }
 
 /// Reads checks as texts: the original's values may be of any type.
 fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-    let values = BTreeMap::<String, Value>::deserialize(deserializer)?;
+    let values: BTreeMap<String, Value> = default_if_unknown(deserializer)?;
     let text = |value: Value| match value {
         Value::String(text) => text,
         other => other.to_string(),
@@ -87,6 +87,12 @@ pub enum WorkerDetail {
     },
 }
 
+impl Default for WorkerDetail {
+    fn default() -> Self {
+        Self::Error { error: "it reports no health".to_owned() }
+    }
+}
+
 /// One worker's status: an element of `GET /workers`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WorkerStatus {
@@ -95,30 +101,32 @@ pub struct WorkerStatus {
     /// Whether new sessions can be placed on it.
     pub healthy: bool,
     /// The worker's health, or why it is unavailable.
+    #[serde(default, deserialize_with = "default_if_unknown")]
+    #[schema(required)]
     pub detail: WorkerDetail,
     /// Whether its sessions can have live views.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub supports_vnc: bool,
     /// How many live sessions it has.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub sessions: usize,
     /// Whether its sessions are listed as last seen because the worker does not answer.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub stale: bool,
     /// Whether it accepts no more sessions.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub draining: bool,
     /// The base URL of its API; null for a worker in this process.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub url: Option<String>,
     /// When it last answered; null if it has not answered yet and for a worker in this process. A change of this field alone
     /// causes no event.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub last_contact: Option<Time>,
 }
@@ -148,7 +156,7 @@ pub struct ControlHealth {
     /// Each worker's status.
     pub workers: Vec<WorkerStatus>,
     /// Whether anybody who can reach this server has full access, because it listens beyond loopback and requires no token.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub insecure: bool,
 }

@@ -4,15 +4,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// Reads null like a missing field.
-pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
 /// Reads a value in an unknown format like a missing field, so that the rest of the body can still be used.
 pub(crate) fn default_if_unknown<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where

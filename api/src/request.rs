@@ -313,9 +313,10 @@ impl Field<'_> {
 
     fn one_of<T: DeserializeOwned + Serialize>(self, choices: &[T]) -> Result<Option<T>, InvalidRequest> {
         let Some(value) = self.value else { return Ok(None) };
+        // As an object, {"load": null} would be read as well.
         match T::deserialize(value) {
-            Ok(choice) => Ok(Some(choice)),
-            Err(_) => {
+            Ok(choice) if value.is_string() => Ok(Some(choice)),
+            _ => {
                 let names = choices.iter().filter_map(|choice| serde_json::to_string(choice).ok());
                 self.wrong(format!("one of {}", names.collect::<Vec<_>>().join(", ")))
             }
@@ -393,6 +394,7 @@ mod tests {
             (r#"{"labels": []}"#, "labels", "object of strings"),
             (r#"{"labels": {"a": 1}}"#, "labels.a", "a string"),
             (r#"{"on_crash": "explode"}"#, "on_crash", "\"restart\""),
+            (r#"{"start_url_wait": {"load": null}}"#, "start_url_wait", "\"load\""),
             (r#"{"contexts": true}"#, "contexts", "\"keep\""),
             (r#"{"worker": 1}"#, "worker", "a string"),
             (r#"{"proxy": 5}"#, "proxy", "a string or an object"),

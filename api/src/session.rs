@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::Time;
 use crate::egress::EgressTotals;
 use crate::ids::RequestId;
-use crate::lenient::{default_if_unknown, null_is_default};
+use crate::lenient::default_if_unknown;
 use crate::proxy::ProxyView;
 use crate::view::{ViewKey, ViewLinks};
 
@@ -183,11 +183,11 @@ pub struct Session {
     #[schema(required)]
     pub browser: String,
     /// The browser's version; null until the browser runs.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub browser_version: Option<String>,
     /// The id of its live view in gateway URLs.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub vnc_id: Option<u16>,
     /// The key that opens this session's live view, but no later one with the same id; the view's URLs contain it.
@@ -195,19 +195,19 @@ pub struct Session {
     #[schema(required)]
     pub vnc_key: Option<ViewKey>,
     /// Whether the browser runs headless.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub headless: bool,
     /// How long it may be idle before it ends.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub idle_ttl_seconds: u64,
     /// The labels of its create request.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub labels: Arc<BTreeMap<String, String>>,
     /// The page that was opened in it; a password in the URL is masked.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub start_url: Option<String>,
     /// The load state that was waited for.
@@ -215,23 +215,23 @@ pub struct Session {
     #[schema(required)]
     pub start_url_wait: StartUrlWait,
     /// Why the start URL could not be opened.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub start_url_error: Option<String>,
     /// The number of attached Playwright clients.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub attached: usize,
     /// How many times it was rebuilt after a crash.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub restarts: u32,
     /// What happens when its browser, display or driver breaks.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub on_crash: OnCrash,
     /// What happens to contexts and pages when the last client disconnects.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub contexts: Contexts,
     /// The proxy that its browser's connections leave through; null if they are direct.
@@ -243,7 +243,7 @@ pub struct Session {
     #[schema(required)]
     pub egress: Option<EgressTotals>,
     /// The names of its block lists.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub block: Vec<String>,
     /// The `X-Request-Id` of its create request, which also appears in the logs.
@@ -251,7 +251,7 @@ pub struct Session {
     #[schema(required)]
     pub request_id: Option<RequestId>,
     /// When it ended.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub ended_at: Option<Time>,
     /// Why it ended.
@@ -259,36 +259,36 @@ pub struct Session {
     #[schema(required)]
     pub end_reason: Option<EndReason>,
     /// Why it ended, in plain text with the error of the system.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub end_detail: Option<String>,
     /// The name of its worker; only in responses of a control.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "default_if_unknown", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub worker: Option<String>,
     /// The id of its worker; only in responses of a worker.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "default_if_unknown", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub worker_id: Option<String>,
     /// Where Playwright clients connect: a path relative to the API's origin, or an absolute URL in responses of a runner.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub ws_endpoint: String,
     /// Whether it has a live view; only in responses of a control or a worker.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "default_if_unknown", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub vnc_enabled: Option<bool>,
     /// The URLs of its live view; in responses of a runner, whether it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "default_if_unknown", skip_serializing_if = "Option::is_none")]
     #[schema(required, nullable = false)]
     pub vnc: Option<Vnc>,
     /// The URLs of its live view; only in responses of a runner.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "default_if_unknown", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub vnc_info: Option<ViewLinks>,
     /// Whether this is the session as last seen, because its worker does not answer; only in responses of a control or a
     /// worker.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "default_if_unknown", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub stale: Option<bool>,
 }
@@ -318,7 +318,7 @@ fn camoufox() -> String {
 }
 
 fn engine<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_else(camoufox))
+    Ok(default_if_unknown::<D, Option<String>>(deserializer)?.unwrap_or_else(camoufox))
 }
 
 fn load() -> StartUrlWait {
@@ -326,12 +326,12 @@ fn load() -> StartUrlWait {
 }
 
 fn wait<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StartUrlWait, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or(StartUrlWait::Load))
+    Ok(default_if_unknown::<D, Option<StartUrlWait>>(deserializer)?.unwrap_or(StartUrlWait::Load))
 }
 
 /// Reads a reason that only a newer version knows as `crashed`.
 fn end_reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<EndReason>, D::Error> {
-    let name = Option::<String>::deserialize(deserializer)?;
+    let name: Option<String> = default_if_unknown(deserializer)?;
     let known = |name: &str| EndReason::ALL.into_iter().find(|reason| reason.as_str() == name);
     Ok(name.map(|name| known(&name).unwrap_or(EndReason::Crashed)))
 }
@@ -340,7 +340,7 @@ fn end_reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<EndRe
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Deleted {
     /// The session's id; the original omits it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub id: Uuid,
     /// Always `DEAD`: the response is sent once the session's processes and files are gone.

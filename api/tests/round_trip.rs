@@ -176,3 +176,34 @@ fn requests_survive_a_round_trip() {
     assert_stable::<CreateRequest>();
     assert_exact::<SessionPatch>();
 }
+
+/// Checks that a document is parsed whatever one of its fields holds, except for the essential ones: other versions and the
+/// original may send null or another type.
+fn assert_tolerant<T: DeserializeOwned + ToSchema>(essential: &[&str]) {
+    for document in documents::<T>().into_iter().take(20) {
+        let names: Vec<String> = document.as_object().unwrap().keys().cloned().collect();
+        for name in names.iter().filter(|name| !essential.contains(&name.as_str())) {
+            for strange in [Value::Null, json!({"?": [null]}), json!(-1), json!("?")] {
+                let mut document = document.clone();
+                document[name] = strange.clone();
+                let read = serde_json::from_value::<T>(document);
+                assert!(
+                    read.is_ok(),
+                    "{}: {name} as {strange}: {:?}",
+                    std::any::type_name::<T>(),
+                    read.err()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn one_strange_field_does_not_spoil_a_response_of_another_machine() {
+    assert_tolerant::<Session>(&["id", "status", "created_at", "last_seen_at"]);
+    assert_tolerant::<Deleted>(&["status"]);
+    assert_tolerant::<Health>(&["status"]);
+    assert_tolerant::<WorkerStatus>(&["name", "healthy"]);
+    assert_tolerant::<ControlHealth>(&["status", "workers"]);
+    assert_tolerant::<ErrorBody>(&[]);
+}

@@ -71,7 +71,9 @@ refusals! {
         Draining, Restarting, UpstreamTimedOut
     ];
     /// Errors of the description of a live view.
-    ViewDescriptionRefusals: [Unauthorized, ViewKeyRequired, VncNotFound, ViewOver, Restarting];
+    ViewDescriptionRefusals: [
+        Unauthorized, ViewKeyRequired, VncNotFound, ViewOver, UpstreamUnreachable, Restarting, UpstreamTimedOut
+    ];
 }
 
 /// The responses for these codes, one for each status.

@@ -5,14 +5,13 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { temporaryDirectory } from './camofleet.mjs';
+import { UNPACKED } from './unpacked.mjs';
 import { freePort } from './ports.mjs';
 import { until } from './wait.mjs';
 
 const REPOSITORY = fileURLToPath(new URL('../../../../', import.meta.url));
 const TEMPLATE = path.join(REPOSITORY, 'deploy/nginx/panel.conf.template');
-/** Where the tests' set-up unpacks it. */
-const UNPACKED = path.join(REPOSITORY, 'fleet/tests/e2e/.nginx/usr/sbin/nginx');
-const PROGRAM = process.env.TEST_NGINX ?? UNPACKED;
+const PROGRAM = process.env.TEST_NGINX ?? path.join(UNPACKED, 'usr/sbin/nginx');
 const PATIENCE_MS = 10_000;
 
 /** nginx with the panel, and with an ingress in front of it that strips a path prefix. */
