@@ -14,6 +14,7 @@ use camofleet_api::egress::Refusal;
 use camofleet_api::proxy::{Credentials, ProxyScheme, ProxyServer};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -281,6 +282,7 @@ async fn connect_first(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
                 Some(attempt) = attempts.next() => match attempt {
                     Ok(stream) => {
                         stream.set_nodelay(true)?;
+                        watch_peer(&stream)?;
                         return Ok(stream);
                     }
                     Err(error) => {
@@ -292,6 +294,15 @@ async fn connect_first(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
             }
         }
     }
+}
+
+/// Lets the kernel close a connection whose other end has vanished without a word, within a minute.
+fn watch_peer(stream: &TcpStream) -> io::Result<()> {
+    setsockopt(stream, sockopt::KeepAlive, &true)?;
+    setsockopt(stream, sockopt::TcpKeepIdle, &30)?;
+    setsockopt(stream, sockopt::TcpKeepInterval, &10)?;
+    setsockopt(stream, sockopt::TcpKeepCount, &3)?;
+    Ok(())
 }
 
 /// Requests a tunnel from an HTTP proxy (RFC 9110, section 9.3.6); returns what came after its answer.
