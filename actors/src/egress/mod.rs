@@ -154,7 +154,7 @@ impl EgressHost {
 /// The Firefox preferences that lead every connection to the egress in a launch directory.
 ///
 /// `allow_bypass` is for Firefox's own requests, which it would otherwise repeat without a proxy. The checks for captive
-/// portals and connectivity look up names themselves. WebRTC, where it is on, may use nothing but the proxy, and so only
+/// portals and connectivity look up names themselves, and its remote control the IPv6 address of `localhost`. WebRTC, where it is on, may use nothing but the proxy, and so only
 /// TURN servers over TCP.
 pub(crate) fn preferences(directory: &Path) -> BTreeMap<String, Value> {
     // Percent-encoded as in a `file:` URL.
@@ -170,6 +170,7 @@ pub(crate) fn preferences(directory: &Path) -> BTreeMap<String, Value> {
         ("network.proxy.no_proxies_on", json!("")),
         ("network.proxy.failover_direct", json!(false)),
         ("network.proxy.allow_bypass", json!(false)),
+        ("network.dns.disableIPv6", json!(true)),
         ("network.dns.disablePrefetch", json!(true)),
         ("network.dns.disablePrefetchFromHTTPS", json!(true)),
         ("network.trr.mode", json!(5)),

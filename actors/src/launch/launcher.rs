@@ -49,8 +49,6 @@ pub(crate) struct AssignDriver;
 pub struct NetworkSwitches {
     /// HTTP/3 (QUIC), which most proxies can't forward.
     pub disable_http3: bool,
-    /// IPv6 lookups.
-    pub disable_ipv6: bool,
     /// WebRTC, which can reveal to a page the real address behind a proxy.
     pub disable_webrtc: bool,
 }
@@ -60,7 +58,6 @@ impl NetworkSwitches {
     pub fn preferences(self) -> BTreeMap<String, Value> {
         let switches = [
             (self.disable_http3, "network.http.http3.enable", json!(false)),
-            (self.disable_ipv6, "network.dns.disableIPv6", json!(true)),
             (self.disable_webrtc, "media.peerconnection.enabled", json!(false)),
         ];
         switches.into_iter().filter(|(on, ..)| *on).map(|(_, name, value)| (name.to_owned(), value)).collect()

@@ -51,7 +51,7 @@ pub fn worker_settings(os: &FakeOs) -> WorkerSettings {
             },
             // A fake machine has no installation of Firefox whose policies could block file pages.
             file_pages: true,
-            switches: NetworkSwitches { disable_http3: true, disable_ipv6: true, disable_webrtc: true },
+            switches: NetworkSwitches { disable_http3: true, disable_webrtc: true },
             timeout: Duration::from_secs(30),
             permits: 10,
             queue: QueueSettings { length: 64, patience: Duration::from_secs(60) },

@@ -195,7 +195,6 @@ fn worker_settings(
             file_pages: runner.start_url_schemes.iter().any(|scheme| scheme == "file"),
             switches: NetworkSwitches {
                 disable_http3: runner.disable_http3,
-                disable_ipv6: runner.disable_ipv6,
                 disable_webrtc: runner.disable_webrtc,
             },
             timeout: runner.launch_timeout,

@@ -11,12 +11,18 @@ export class ExitSite {
   #server = http.createServer((request, response) => this.#answer(request, response));
   #sockets = new WebSocketServer({ server: this.#server });
   #open = new Map();
+  #pages;
   /** The addresses and paths of all requests, in order. */
   visits = [];
 
-  /** Opens a site on a free port of all loopback addresses. */
-  static async open() {
+  /**
+   * Opens a site on a free port of loopback.
+   *
+   * @param {Record<string, string>} pages HTML by path, besides those of the site's own
+   */
+  static async open(pages = {}) {
     const site = new ExitSite();
+    site.#pages = pages;
     site.#server.on('connection', (connection) => site.#count(connection));
     site.#sockets.on('connection', (socket, request) => {
       const open = site.open(request.socket.remoteAddress);
@@ -52,7 +58,7 @@ export class ExitSite {
     });
     if (kind === 'bytes') return this.#send(response, Number(size));
     if (kind === 'endless') return this.#send(response, Infinity);
-    return response.end(`<!doctype html><body>${request.socket.remoteAddress}</body>`);
+    return response.end(this.#pages[pathname] ?? `<!doctype html><body>${request.socket.remoteAddress}</body>`);
   }
 
   #send(response, size) {
