@@ -10,6 +10,7 @@ import { createInterface } from 'node:readline';
 // The order matters: stdout is taken over and Node's functions are wrapped before any library is loaded.
 import { log, onOutputLost, send } from './lib/output.mjs';
 import './lib/isolation.mjs';
+import './lib/egress.mjs';
 import './lib/patterns.mjs';
 import { describe } from './lib/errors.mjs';
 import { Host } from './lib/host.mjs';

@@ -57,6 +57,7 @@ const CHECKS = {
     requireField(options, 'timeout_ms', isTimeout, `a whole number of milliseconds from 1 to ${LONGEST_TIMEOUT_MS}`);
     optionalField(options, 'version', isText, 'a string or null', null);
     optionalField(options, 'preferences', isMapOf(isPreference), 'an object of strings, whole numbers, true or false', {});
+    optionalField(options, 'egress', isAbsolutePath, 'an absolute path or null', null);
     optionalField(options, 'block_webrtc', isBoolean, 'true or false', false);
     optionalField(options, 'window', isWindow, 'null or {"width": n, "height": n} in pixels', null);
   },

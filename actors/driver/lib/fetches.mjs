@@ -7,6 +7,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import http from 'node:http';
 import https from 'node:https';
 import zlib from 'node:zlib';
+import { byEgress } from './egress.mjs';
 import { currentScope } from './isolation.mjs';
 
 /**
@@ -127,9 +128,10 @@ for (const module of [http, https]) {
   const { request } = module;
   module.request = function (...args) {
     const arriving = receiving.getStore();
-    const onResponse = args.at(-1);
+    const [url, options, onResponse] = args;
     if (!arriving || typeof onResponse !== 'function') return request.apply(this, args);
-    return request.call(this, ...args.slice(0, -1), (response) => {
+    const { egress } = currentScope();
+    return request.call(this, url, egress ? byEgress(options, egress, module === https) : options, (response) => {
       if (!CODED.test(response.headers['content-encoding'] ?? '')) arriving.watch(response);
       return receiving.run(arriving, () => onResponse(response));
     });

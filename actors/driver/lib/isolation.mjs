@@ -14,6 +14,8 @@ import os from 'node:os';
 /**
  * @typedef {object} Scope
  * @property {string} temporaryDirectory the launch's temporary directory
+ * @property {string|null} egress the socket of the SOCKS server that its connections go through; null if they
+ * are direct
  * @property {(command: string, args: string[]) => string[]} beforeSpawn is called before each child is
  * spawned, and returns the arguments for it; it throws to refuse it
  * @property {(command: string, child: import('node:child_process').ChildProcess) => void} adopt is called

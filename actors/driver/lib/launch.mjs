@@ -131,6 +131,7 @@ export class Launch {
   async #bringUp() {
     const scope = {
       temporaryDirectory: temporaryDirectory(this.options.directory),
+      egress: this.options.egress,
       beforeSpawn: (command, args) => this.#beforeSpawn(command, args),
       adopt: (command, child) => this.#adopt(command, child),
       onServer: (served) => (this.#served = served),

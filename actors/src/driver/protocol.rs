@@ -44,6 +44,8 @@ pub(crate) struct LaunchOptions {
     pub env: BTreeMap<String, String>,
     /// Firefox preferences.
     pub preferences: BTreeMap<String, serde_json::Value>,
+    /// The socket of the SOCKS server that all connections go through.
+    pub egress: String,
     /// Whether the fingerprint must not offer WebRTC either.
     pub block_webrtc: bool,
     /// The window's size in pixels.

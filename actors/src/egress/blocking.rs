@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -47,27 +48,31 @@ const PHONE_HOME_HOSTS: &[&str] = &[
 pub struct BlockList(HashSet<Box<str>>);
 
 impl BlockList {
-    /// Reads a list: one host a line, alone or after an address as in a hosts file, or as `||host^` of a filter list. Text
-    /// after `#` or `!`, and lines of other kinds, are ignored.
+    /// Reads a list: one host a line, alone or, as in a hosts file, several after an address, or as `||host^` of a filter
+    /// list. Lines of other kinds are ignored, and so are comments: after `#` at the start of a word, and lines with `!`.
     fn read(text: &str) -> Self {
-        let host = |line: &str| {
-            let line = line.split('#').next().unwrap_or_default().trim();
-            let host = match line.strip_prefix("||") {
-                Some(rest) => rest.strip_suffix('^')?,
-                None => {
-                    let mut words = line.split_ascii_whitespace();
-                    let first = words.next()?;
-                    let last = words.next().unwrap_or(first);
-                    last.strip_prefix("*.").unwrap_or(last)
-                }
-            };
-            match destination::host(host)? {
-                // A name without a dot is this machine in a hosts file, not a host of the internet.
-                Host::Domain(name) if name.contains('.') => Some(name.into_boxed_str()),
-                _ => None,
-            }
+        let name = |word: &str| match destination::host(word.strip_prefix("*.").unwrap_or(word))? {
+            // A name without a dot is this machine in a hosts file, not a host of the internet.
+            Host::Domain(name) if name.contains('.') => Some(name.into_boxed_str()),
+            _ => None,
         };
-        Self(text.lines().filter_map(host).collect())
+        let mut hosts = HashSet::new();
+        for line in text.lines().map(str::trim).filter(|line| !line.starts_with('!')) {
+            if let Some(rule) = line.strip_prefix("||") {
+                hosts.extend(rule.strip_suffix('^').and_then(name));
+                continue;
+            }
+            let words: Vec<&str> =
+                line.split_ascii_whitespace().take_while(|word| !word.starts_with('#')).collect();
+            match words[..] {
+                [host] => hosts.extend(name(host)),
+                [address, ref names @ ..] if address.parse::<IpAddr>().is_ok() => {
+                    hosts.extend(names.iter().copied().filter_map(name));
+                }
+                _ => {}
+            }
+        }
+        Self(hosts)
     }
 
     /// Whether it contains a name or one of its parent domains.
@@ -149,7 +154,7 @@ mod tests {
     #[test]
     fn lists_of_all_usual_formats_are_read() {
         let list = BlockList::read(
-            "# a comment\n! another\n127.0.0.1 localhost\n0.0.0.0 ads.example # why\n\n  tracker.example\r\n*.wild.example\n\
+            "# a comment.example\n! another.example\n!plain.example\n127.0.0.1 localhost two.example three.example #four.example\n0.0.0.0 ads.example # why\n\n  tracker.example\r\n*.wild.example\n\
              ||filter.example^\n||part.example^$third-party\nexample.com##.banner\nBÜCHER.example\n::1 ip6-localhost\n10.0.0.1\n",
         );
         for (name, contained) in [
@@ -162,6 +167,13 @@ mod tests {
             ("filter.example", true),
             ("part.example", false),
             ("localhost", false),
+            ("two.example", true),
+            ("three.example", true),
+            ("four.example", false),
+            ("comment.example", false),
+            ("another.example", false),
+            ("plain.example", false),
+            ("example.com", false),
             ("xn--bcher-kva.example", true),
         ] {
             assert_eq!(list.contains(name), contained, "{name}");

@@ -1,7 +1,7 @@
 //! Connects to destinations: directly, or through a proxy.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -127,8 +127,12 @@ impl Dialler {
             return Ok(Connected { upstream: Upstream::Tcp(stream), early: Bytes::new() });
         }
         // The proxy may run on this machine, or in its network.
-        match address_of(host) {
-            Some(address) => self.admit(address, *port, verdict).await?,
+        match addresses_of(host) {
+            Some(addresses) => {
+                for address in addresses {
+                    self.admit(address, *port, verdict).await?;
+                }
+            }
             None => self.policy.judge_remote_name(verdict)?,
         }
         let limit = self.limit / u32::try_from(candidates.len()).unwrap_or(1).max(1);
@@ -158,8 +162,8 @@ impl Dialler {
         port: u16,
         verdict: Option<NameVerdict>,
     ) -> Result<TcpStream, Refusal> {
-        let addresses = match (address_of(host), host) {
-            (Some(address), _) => vec![address],
+        let addresses = match (addresses_of(host), host) {
+            (Some(addresses), _) => addresses,
             (None, Host::Domain(name)) => self.names.addresses(name).await?,
             (None, _) => return Err(Refusal::Malformed),
         };
@@ -255,12 +259,15 @@ impl Dialler {
     }
 }
 
-/// The address that a host is, or means wherever it is resolved.
-fn address_of(host: &Host<String>) -> Option<IpAddr> {
+/// The addresses that a host is, or means wherever it is resolved.
+fn addresses_of(host: &Host<String>) -> Option<Vec<IpAddr>> {
     match host {
-        Host::Ipv4(address) => Some((*address).into()),
-        Host::Ipv6(address) => Some((*address).into()),
-        Host::Domain(name) => is_localhost(name).then_some(Ipv4Addr::LOCALHOST.into()),
+        Host::Ipv4(address) => Some(vec![(*address).into()]),
+        Host::Ipv6(address) => Some(vec![(*address).into()]),
+        // Some development servers listen on one of the two only.
+        Host::Domain(name) => {
+            is_localhost(name).then(|| vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
+        }
     }
 }
 

@@ -151,6 +151,11 @@ impl EgressHost {
     }
 }
 
+/// The socket of the egress in a launch directory.
+pub(crate) fn socket(directory: &Path) -> PathBuf {
+    directory.join(SOCKET)
+}
+
 /// The Firefox preferences that lead every connection to the egress in a launch directory.
 ///
 /// `allow_bypass` is for Firefox's own requests, which it would otherwise repeat without a proxy. The checks for captive
@@ -158,10 +163,10 @@ impl EgressHost {
 /// TURN servers over TCP.
 pub(crate) fn preferences(directory: &Path) -> BTreeMap<String, Value> {
     // Percent-encoded as in a `file:` URL.
-    let socket = url::Url::from_file_path(directory.join(SOCKET)).map(String::from).unwrap_or_default();
+    let address = url::Url::from_file_path(socket(directory)).map(String::from).unwrap_or_default();
     [
         ("network.proxy.type", json!(1)),
-        ("network.proxy.socks", json!(socket)),
+        ("network.proxy.socks", json!(address)),
         ("network.proxy.socks_port", json!(0)),
         ("network.proxy.socks_version", json!(5)),
         ("network.proxy.socks_remote_dns", json!(true)),
@@ -201,7 +206,7 @@ impl Egress {
     /// # Errors
     /// The socket can't be created; the text names it.
     pub fn start(host: &EgressHost, dir: &LaunchDir, bond: PartBond) -> io::Result<(Addr<Self>, EgressGate)> {
-        let socket = dir.path().join(SOCKET);
+        let socket = socket(dir.path());
         let failed = |error: io::Error| {
             let remedy = "name a shorter directory with RUNNER_RUN_DIR if its path is too long";
             io::Error::other(format!("{} could not be created ({error}); {remedy}", socket.display()))

@@ -506,6 +506,7 @@ impl Launcher {
             directory: dir.path().display().to_string(),
             env,
             preferences,
+            egress: egress::socket(dir.path()).display().to_string(),
             block_webrtc: self.settings.switches.disable_webrtc,
             window: WindowSize { width: geometry.width, height: geometry.height },
             timeout_ms: u64::try_from(self.settings.timeout.as_millis()).unwrap_or(u64::MAX),

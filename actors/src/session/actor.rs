@@ -446,12 +446,11 @@ impl Handler<ChangeProxy> for Session {
         if !matches!(status, Status::Init | Status::Ready) {
             return Err(Error::SessionNotReady { status });
         }
-        let previous = std::mem::replace(&mut self.proxy, proxy);
-        if let Some(launched) = self.life.ready()
-            && let Err(error) = self.open_egress(launched)
-        {
-            self.proxy = previous;
-            return Err(error);
+        // Checked before anything changes.
+        self.launcher.route(&proxy, &self.spec.block, self.spec.id, self.traffic.clone())?;
+        self.proxy = proxy;
+        if let Some(launched) = self.life.ready() {
+            self.open_egress(launched)?;
         }
         self.publish_by(Change::ProxyChanged, Some(by));
         Ok(self.view())

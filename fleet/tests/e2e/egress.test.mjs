@@ -92,6 +92,9 @@ test('pages of warm browsers leave by the exits that their requests name, two at
   // All are open: each page goes its own way, and names are resolved at its end.
   const exits = await Promise.all(open.map(async ({ name, page }) => [name, await exitOf(page)]));
   assert.deepEqual(Object.fromEntries(exits), { dante: FROM.dante, tinyproxy: FROM.tinyproxy, tls: FROM.tls });
+  // So do the requests that a client makes without a page.
+  const fetched = await Promise.all(open.map(async ({ name, page }) => [name, await (await page.request.get(`http://${SHOP}:${site.port}/from`)).text()]));
+  for (const [name, text] of fetched) assert.ok(text.includes(`>${FROM[name]}<`), `${name}: ${text}`);
   const creates = (await server.metrics()).value('camofleet_session_create_seconds_count', { source: 'warm' });
   assert.ok(creates >= 3, 'the browsers were warm');
   const answers = [

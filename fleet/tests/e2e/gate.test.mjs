@@ -92,7 +92,8 @@ class Evil {
 let evil, server, victim, chromium;
 before(async () => {
   [evil, chromium] = await Promise.all([new Evil().open(), startChromium()]);
-  server = await Server.start({ CONTROL_FRAME_ANCESTORS: `self, ${evil.url}` });
+  // With the egress open, so that the attacks reach the fleet at all: see egress-attack.test.mjs.
+  server = await Server.start({ CONTROL_FRAME_ANCESTORS: `self, ${evil.url}`, RUNNER_EGRESS: 'open' });
   victim = await server.create({ vnc: true, start_url_wait: 'none' });
 });
 after(async () => {
