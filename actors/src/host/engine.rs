@@ -82,6 +82,8 @@ impl EngineSearch {
             Some(EngineKind::Camoufox) => self.camoufox(os),
             Some(EngineKind::Firefox) => self.firefox(os),
             None if self.camoufox_path.is_some() => self.camoufox(os),
+            // If its path is wrong, that is the error, and not that there is no browser.
+            None if self.firefox_path.is_some() => self.camoufox(os).or_else(|_| self.firefox(os)),
             None => self.camoufox(os).or_else(|_| self.firefox(os)).map_err(|_| {
                 "no browser found: install Camoufox ('npx camoufox-js fetch') or Firefox ('apt-get install \
                  firefox-esr'), or name one with RUNNER_CAMOUFOX_PATH or RUNNER_FIREFOX_PATH"
@@ -269,6 +271,21 @@ mod tests {
                 .unwrap_err()
                 .starts_with("RUNNER_CAMOUFOX_PATH: /nowhere/camoufox-bin")
         );
+    }
+
+    #[test]
+    fn a_path_that_names_no_executable_is_named_whether_firefox_or_any_browser_is_looked_for() {
+        let cache = tempfile::tempdir().unwrap();
+        for wanted in [None, Some(EngineKind::Firefox)] {
+            let firefox_path = Some("/nope".into());
+            let wrong = EngineSearch { wanted, firefox_path, ..search(cache.path()) };
+            let text = wrong.find(&SystemOs::new()).unwrap_err();
+            assert!(text.starts_with("RUNNER_FIREFOX_PATH: /nope is not an executable"), "{text}");
+        }
+        // The path of a browser that is not used is not needed.
+        install(&cache.path().join("camoufox"), "{}");
+        let other = EngineSearch { firefox_path: Some("/nope".into()), ..search(cache.path()) };
+        assert_eq!(other.find(&SystemOs::new()).unwrap().kind, EngineKind::Camoufox);
     }
 
     #[test]
