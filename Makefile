@@ -23,13 +23,16 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR := $(CURDIR)/target
 BINARY := $(CARGO_TARGET_DIR)/release/camofleet
 
-.PHONY: setup setup-tests build run token dev check test test-deploy lint images test-containers docs docs-serve screenshots docs-screenshots k8s-manifests settings-docs api-docs sbom clean
+.PHONY: setup setup-tests setup-docs build run token dev check test test-deploy lint images test-containers docs docs-serve screenshots docs-screenshots k8s-manifests settings-docs api-docs sbom clean
 
 setup:
 	@scripts/setup.sh
 
 setup-tests:
 	@scripts/setup.sh --tests
+
+setup-docs:
+	@scripts/setup.sh --docs
 
 build: setup
 	@scripts/build.sh
@@ -64,11 +67,11 @@ test-containers: setup-tests
 	@scripts/test-containers.sh
 
 # Builds the documentation as a site, and checks its links.
-docs: setup-tests
+docs: setup-docs
 	@npm --prefix docs run --silent build
 	@echo "$(CARGO_TARGET_DIR)/docs/index.html"
 
-docs-serve: setup-tests
+docs-serve: setup-docs
 	@npm --prefix docs run --silent serve
 
 # Screenshots of a real fleet with real browsers: every page of the panel in every size, and those of the documentation.

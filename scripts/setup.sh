@@ -4,6 +4,7 @@
 #   scripts/setup.sh            for building and running
 #   scripts/setup.sh --tests    also for tests and lints
 #   scripts/setup.sh --dev      what make dev needs as well as building and running
+#   scripts/setup.sh --docs     only for the documentation as a site
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -15,6 +16,7 @@ packages=(firefox-esr libegl1 libavcodec-extra ffmpeg tigervnc-standalone-server
 npm_packages=(actors/driver frontend)
 python_packages=()
 tests=false
+rust=true
 if [ "${1:-}" = --tests ]; then
   tests=true
   packages+=(chromium openssl python3-venv)
@@ -22,10 +24,14 @@ if [ "${1:-}" = --tests ]; then
   python_packages+=(fleet/tests/api deploy/tests)
 elif [ "${1:-}" = --dev ]; then
   packages+=(entr)
+elif [ "${1:-}" = --docs ]; then
+  rust=false
+  packages=()
+  npm_packages=(docs)
 fi
 
 require_toolchains() {
-  command -v cargo >/dev/null || fail "cargo is not installed; see https://rustup.rs"
+  ! $rust || command -v cargo >/dev/null || fail "cargo is not installed; see https://rustup.rs"
   local tool
   for tool in node npm; do
     command -v "$tool" >/dev/null || fail "$tool is not installed; Node.js 20 or newer with npm is needed: https://nodejs.org"
@@ -65,7 +71,7 @@ apt_get() {
 
 install_packages() {
   if ! command -v dpkg-query >/dev/null; then
-    echo "note: not a Debian system, so install these yourself: ${packages[*]}"
+    [ ${#packages[@]} -eq 0 ] || echo "note: not a Debian system, so install these yourself: ${packages[*]}"
     return
   fi
   local missing
