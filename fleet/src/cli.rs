@@ -1,11 +1,13 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use log::LevelFilter;
 
 use url::Url;
@@ -90,7 +92,7 @@ struct Options {
     #[arg(long)]
     port: Option<String>,
     /// Log at this level: off, error, warn, info, debug or trace; RUST_LOG can be more precise
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL", value_parser = log_level)]
     log: Option<LevelFilter>,
 }
 
@@ -126,9 +128,33 @@ pub enum Command {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, ExitCode> {
     read(arguments).map_err(|error| {
         // With standard output or error closed nobody can read it.
-        let _ = error.print();
+        let _ = if error.use_stderr() {
+            writeln!(std::io::stderr(), "camofleet: {}", complaint(&error))
+        } else {
+            error.print()
+        };
         ExitCode::from(exit_status(&error))
     })
+}
+
+/// A mistake in one line that names what is allowed. clap spreads it over several.
+fn complaint(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    // The usage and the hint at --help, which follow, would not fit in a line.
+    let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
+    let mistake = lines.collect::<Vec<_>>().join("; ");
+    let mistake = mistake.strip_prefix("error: ").unwrap_or(&mistake);
+    let command = CommandLine::command();
+    let allowed = match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+            format!("; the commands are {}", names.join(", "))
+        }
+        ErrorKind::UnknownArgument => "; 'camofleet --help' lists what is allowed".to_owned(),
+        _ => String::new(),
+    };
+    format!("{mistake}{allowed}")
 }
 
 fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
@@ -194,6 +220,13 @@ fn api_base(text: &str) -> Result<Url, String> {
         .map_err(|why| format!("{why}; an http(s) URL such as http://127.0.0.1:9000 is needed"))
 }
 
+fn log_level(text: &str) -> Result<LevelFilter, String> {
+    text.parse().map_err(|_| {
+        let names: Vec<String> = LevelFilter::iter().map(|level| level.as_str().to_lowercase()).collect();
+        format!("it has to be one of {}", names.join(", "))
+    })
+}
+
 fn name_and_value(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("it has no =")?;
     Ok((name.trim().to_owned(), value.to_owned()))
@@ -201,8 +234,6 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn read(arguments: &str) -> Result<Invocation, clap::Error> {
@@ -293,6 +324,35 @@ mod tests {
         let invocation = read("--config a.toml config --explain").unwrap();
         assert_eq!(invocation.command, Command::Config { explain: true });
         assert_eq!(invocation.overrides.config_file, Some("a.toml".into()));
+    }
+
+    #[test]
+    fn a_mistake_is_one_line_that_names_what_is_allowed() {
+        for (mistake, named) in [
+            ("--log shout", "off, error, warn, info, debug, trace"),
+            ("serve --log shout", "off, error, warn, info, debug, trace"),
+            ("fly", "serve, control, worker, runner, gateway, health, drain, config"),
+            ("serv", "serve"),
+            ("--prot 1", "--port"),
+            ("--port", "<PORT>"),
+            ("--set PORT", "NAME=VALUE"),
+            ("serve extra", "--help"),
+            ("--host a --host b", "--host"),
+            ("drain --url runner", "http://127.0.0.1:9000"),
+            ("drain --timeout soon", "soon"),
+        ] {
+            let text = complaint(&read(mistake).unwrap_err());
+            assert!(
+                text.contains(named) && !text.contains('\n') && !text.starts_with("error"),
+                "{mistake}: {text}"
+            );
+            assert!(!text.contains("Usage") && !text.contains('\u{1b}'), "{mistake}: {text}");
+        }
+        let text = complaint(&read("--log shout").unwrap_err());
+        assert_eq!(
+            text,
+            "invalid value 'shout' for '--log <LEVEL>': it has to be one of off, error, warn, info, debug, trace"
+        );
     }
 
     #[test]
