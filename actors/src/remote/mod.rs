@@ -432,6 +432,7 @@ impl Handler<AttachClient> for RemoteWorker {
             activity: view.map_or_else(ActivityClock::new, |view| view.activity.clone()),
             metrics: self.metrics.clone(),
             by,
+            accepted: None,
             session: ctx.address().recipient(),
             lifeline: Lifeline::new(ctx.address().recipient(), self.last_attachment, 0),
         })

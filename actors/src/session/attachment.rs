@@ -27,13 +27,17 @@ pub type AttachmentId = u64;
 /// How long an upstream may take to complete the WebSocket handshake.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A session's permission for one client to attach. If it is dropped unused, the client counts as detached.
+/// A session's permission for one client to attach, which occupies one of its places until it is dropped. The client counts
+/// as attached, in the session and its history, from the end of the handshake with the browser on.
 pub struct AttachmentTicket {
     pub(crate) upstream: Upstream,
     pub(crate) activity: ActivityClock,
     pub(crate) metrics: Metrics,
     /// The request that attaches the client.
     pub(crate) by: RequestId,
+    /// Notified when the browser has accepted the client; `None` for a session of another machine, which counts its clients
+    /// itself.
+    pub(crate) accepted: Option<Recipient<ClientAccepted>>,
     pub(crate) session: Recipient<AttachmentStarted>,
     pub(crate) lifeline: Lifeline<AttachmentId>,
 }
@@ -50,6 +54,13 @@ pub(crate) struct Upstream {
     pub hop: bool,
     /// The `Authorization` header that it requires.
     pub authorization: Option<String>,
+}
+
+/// Notifies the session that its browser has completed the handshake with a client, which counts from now on.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct ClientAccepted {
+    pub id: AttachmentId,
 }
 
 /// Notifies the session that the attachment has started, and how to close it.
@@ -91,7 +102,18 @@ impl AttachmentTicket {
         let dialled = self.handshake(headers, playwright).await;
         let outcome = dialled.as_ref().map_or_else(Error::code, |_| "ok");
         self.metrics.upstream(&self.upstream.name, "attach", outcome, started.elapsed());
+        if dialled.is_ok() {
+            self.accept().await;
+        }
         dialled
+    }
+
+    /// Counts the client. It is counted before it gets the response, so that it finds itself in the session.
+    pub(crate) async fn accept(&self) {
+        if let Some(accepted) = &self.accepted {
+            // Fails if the session's actor has just ended; the client is closed then.
+            let _ = accepted.send(ClientAccepted { id: *self.lifeline.key() }).await;
+        }
     }
 
     async fn handshake(

@@ -9,7 +9,9 @@ use camofleet_api::session::Contexts;
 use tokio::sync::watch;
 
 use super::actor::Session;
-use super::attachment::{AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment, Upstream};
+use super::attachment::{
+    AttachmentId, AttachmentStarted, AttachmentTicket, ClientAccepted, CloseAttachment, Upstream,
+};
 use crate::driver::InBrowser;
 use crate::model::error::{Error, Result};
 use crate::model::events::Change;
@@ -27,6 +29,8 @@ const MAX_CLIENTS: usize = 64;
 pub(super) struct Client {
     /// The request that attached it.
     by: RequestId,
+    /// Whether the browser has accepted it. Only then is it a client for others than the limit.
+    accepted: bool,
     attachment: ClientAttachment,
 }
 
@@ -45,18 +49,21 @@ enum ClientAttachment {
 pub(super) struct Clients {
     admitted: HashMap<AttachmentId, Client>,
     last_id: AttachmentId,
+    /// Whether a client was accepted since the contexts were last discarded.
+    may_have_contexts: bool,
     /// Closed when the contexts that are being discarded have been closed.
     discarding: Option<watch::Receiver<()>>,
 }
 
 impl Clients {
-    /// How many there are.
+    /// How many the browser has accepted.
     pub fn len(&self) -> usize {
-        self.admitted.len()
+        self.admitted.values().filter(|client| client.accepted).count()
     }
 
-    /// Closes all of them with this reason.
+    /// Closes all of them with this reason, because their browser has ended.
     pub fn close(&mut self, reason: &str) {
+        self.may_have_contexts = false;
         for client in self.admitted.values_mut() {
             match &client.attachment {
                 // One message for each client.
@@ -107,7 +114,8 @@ impl Session {
         let Some(launched) = self.life.ready() else {
             return Err(Error::SessionNotReady { status: self.life.status() });
         };
-        if self.clients.len() >= MAX_CLIENTS {
+        // Those whose handshake is in progress have a place too.
+        if self.clients.admitted.len() >= MAX_CLIENTS {
             return Err(Error::TooManyClients { limit: MAX_CLIENTS });
         }
         self.clients.last_id += 1;
@@ -123,14 +131,30 @@ impl Session {
             activity: self.activity.clone(),
             metrics: self.launcher.metrics.clone(),
             by: by.clone(),
+            accepted: Some(ctx.address().recipient()),
             session: ctx.address().recipient(),
             lifeline: Lifeline::new(ctx.address().recipient(), id, launched.launch),
         };
-        let client = Client { by: by.clone(), attachment: ClientAttachment::Connecting };
+        let client = Client { by, accepted: false, attachment: ClientAttachment::Connecting };
         self.clients.admitted.insert(id, client);
+        Ok(ticket)
+    }
+}
+
+impl Handler<ClientAccepted> for Session {
+    type Result = ();
+
+    fn handle(&mut self, ClientAccepted { id }: ClientAccepted, _: &mut Context<Self>) {
+        let Some(client) = self.clients.admitted.get_mut(&id) else { return };
+        if !matches!(client.attachment, ClientAttachment::Connecting) {
+            // Its browser has ended meanwhile, and so will the client.
+            return;
+        }
+        client.accepted = true;
+        let by = client.by.clone();
+        self.clients.may_have_contexts = true;
         self.activity.touch();
         self.publish_by(Change::Attached, Some(by));
-        Ok(ticket)
     }
 }
 
@@ -158,9 +182,13 @@ impl Handler<ChildExited<AttachmentId>> for Session {
     type Result = ();
 
     fn handle(&mut self, exited: ChildExited<AttachmentId>, ctx: &mut Context<Self>) {
-        let Some(Client { by, .. }) = self.clients.admitted.remove(&exited.key) else { return };
-        self.publish_by(Change::Detached, Some(by.clone()));
-        let last = self.clients.admitted.is_empty() && self.spec.contexts == Contexts::Discard;
+        let Some(Client { by, accepted, .. }) = self.clients.admitted.remove(&exited.key) else { return };
+        if accepted {
+            self.publish_by(Change::Detached, Some(by.clone()));
+        }
+        let last = self.clients.admitted.is_empty()
+            && self.clients.may_have_contexts
+            && self.spec.contexts == Contexts::Discard;
         // The generation is the number of the launch that the client was attached to.
         let Some(launched) =
             self.life.ready().filter(|launched| last && launched.launch == exited.generation)
@@ -170,6 +198,7 @@ impl Handler<ChildExited<AttachmentId>> for Session {
         let discard = launched.driver.send(InBrowser::DiscardContexts { launch: launched.launch });
         let (in_progress, discarding) = watch::channel(());
         self.clients.discarding = Some(discarding);
+        self.clients.may_have_contexts = false;
         let discard = tokio::time::timeout(DISCARD_TIMEOUT, discard).into_actor(self);
         ctx.spawn(discard.map(move |discarded, this, _| {
             let error = match discarded {

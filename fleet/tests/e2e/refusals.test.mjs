@@ -162,9 +162,14 @@ describe('an invalid request', () => {
     const headers = { ...CLIENT_HEADERS, 'user-agent': 'Playwright/1.40.0 (x64; debian 12) node/20' };
     const detail = await isRefused(server.wsUrl + session.ws_endpoint, 428, 'playwright_version_mismatch', { headers });
     assert.match(detail, /1\.40.*1\.62/);
-    // The refusal and the client count are separate messages.
-    await server.sessionThat(session, ({ attached }) => attached === 0, 'without clients');
+    const { attached, last_seen_at: seen } = await server.session(session);
+    assert.deepEqual([attached, seen], [0, session.last_seen_at]);
     await server.end(session);
+    const { events } = await server.read(`/sessions/local/${session.id}/events`);
+    const changes = events.map(({ change }) => change);
+    assert.ok(!changes.includes('attached') && !changes.includes('detached'), `${changes}`);
+    const line = server.logLines().find((logged) => logged.includes(session.id) && /client (attached|left)/.test(logged));
+    assert.equal(line, undefined);
   });
 });
 

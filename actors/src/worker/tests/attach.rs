@@ -9,6 +9,7 @@ use camofleet_api::session::{Contexts, Status};
 use tokio::sync::mpsc;
 
 use crate::model::error::Error;
+use crate::model::events::Change;
 use crate::session::{AttachmentStarted, AttachmentTicket, CloseAttachment};
 use crate::testing::{TestWorker, headless, refusal, soon};
 
@@ -32,10 +33,18 @@ impl Handler<CloseAttachment> for Client {
 
 async fn connect(ticket: AttachmentTicket) -> mpsc::UnboundedReceiver<String> {
     let (closed, reasons) = mpsc::unbounded_channel();
+    ticket.accept().await;
     let (session, id) = (ticket.session.clone(), *ticket.lifeline.key());
     let client = Client { _ticket: ticket, closed }.start();
     session.send(AttachmentStarted { id, close: client.recipient() }).await.unwrap();
     reasons
+}
+
+/// A client that the browser has accepted; it counts until its ticket is dropped.
+async fn accepted(worker: &TestWorker, id: SessionId) -> AttachmentTicket {
+    let ticket = worker.attach(id).await.ok().unwrap();
+    ticket.accept().await;
+    ticket
 }
 
 async fn until_attached(worker: &TestWorker, id: SessionId, count: usize) {
@@ -57,14 +66,35 @@ async fn only_a_ready_session_admits_clients() {
 async fn clients_are_counted_until_their_tickets_are_dropped() {
     let worker = TestWorker::new().await;
     let id = worker.ready(headless()).await.spec.id;
-    let first = worker.attach(id).await.ok().unwrap();
-    let second = worker.attach(id).await.ok().unwrap();
+    let first = accepted(&worker, id).await;
+    let second = accepted(&worker, id).await;
     assert_eq!(worker.view(id).attached, 2);
     drop(first);
     until_attached(&worker, id, 1).await;
     drop(second);
     until_attached(&worker, id, 0).await;
     assert_eq!(worker.os.discarded(), 0, "contexts are kept unless asked otherwise");
+}
+
+#[actix::test]
+async fn a_client_that_the_browser_refuses_never_counts() {
+    let mut worker = TestWorker::new().await;
+    let view = worker.ready(SessionRequest { contexts: Contexts::Discard, ..headless() }).await;
+    let (id, seen) = (view.spec.id, view.activity.last_seen());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let ticket = worker.attach(id).await.ok().unwrap();
+    assert_eq!(worker.view(id).attached, 0, "its handshake is in progress");
+    drop(ticket);
+    assert_eq!(worker.view(id).activity.last_seen(), seen, "it is no activity");
+    // The notification of the dropped ticket precedes this in the session's mailbox.
+    worker.touch(id).await.unwrap();
+    worker.delete(id).await.unwrap();
+    let changes = worker.changes_until_ended(id).await;
+    assert!(
+        !changes.iter().any(|change| matches!(change, Change::Attached | Change::Detached)),
+        "{changes:?}"
+    );
+    assert_eq!(worker.os.discarded(), 0);
 }
 
 #[actix::test]
@@ -76,6 +106,10 @@ async fn a_session_has_a_bounded_number_of_clients() {
         clients.push(worker.attach(id).await.ok().unwrap());
     }
     assert_eq!(refusal(worker.attach(id).await), Error::TooManyClients { limit: 64 });
+    assert_eq!(worker.view(id).attached, 0, "handshakes in progress have a place each");
+    for client in &clients {
+        client.accept().await;
+    }
     assert_eq!(worker.view(id).attached, 64);
     clients.pop();
     until_attached(&worker, id, 63).await;
@@ -86,14 +120,22 @@ async fn a_session_has_a_bounded_number_of_clients() {
 async fn contexts_that_are_not_kept_are_closed_with_the_last_client() {
     let worker = TestWorker::new().await;
     let id = worker.ready(SessionRequest { contexts: Contexts::Discard, ..headless() }).await.spec.id;
-    let first = worker.attach(id).await.ok().unwrap();
-    let second = worker.attach(id).await.ok().unwrap();
+    let first = accepted(&worker, id).await;
+    let second = accepted(&worker, id).await;
     drop(first);
     until_attached(&worker, id, 1).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(worker.os.discarded(), 0);
+    // A client that is refused later does not keep the contexts, but they wait for its handshake.
+    let refused = worker.attach(id).await.ok().unwrap();
     drop(second);
+    until_attached(&worker, id, 0).await;
+    assert_eq!(worker.os.discarded(), 0);
+    drop(refused);
     worker.settle("the contexts are closed", || worker.os.discarded() == 1).await;
+    drop(worker.attach(id).await.ok().unwrap());
+    worker.touch(id).await.unwrap();
+    assert_eq!(worker.os.discarded(), 1, "nobody has been there since");
 }
 
 #[actix::test]
@@ -101,7 +143,7 @@ async fn a_client_that_attaches_while_contexts_are_discarded_is_admitted_when_th
     let worker = TestWorker::new().await;
     worker.os.set_discard_time(Duration::from_secs(3));
     let id = worker.ready(SessionRequest { contexts: Contexts::Discard, ..headless() }).await.spec.id;
-    drop(worker.attach(id).await.ok().unwrap());
+    drop(accepted(&worker, id).await);
     until_attached(&worker, id, 0).await;
     assert_eq!(worker.os.discarded(), 0, "it is still in progress");
     let _next = worker.attach(id).await.ok().unwrap();
@@ -113,7 +155,7 @@ async fn the_wait_for_contexts_that_do_not_close_is_bounded() {
     let worker = TestWorker::new().await;
     worker.os.set_discard_time(Duration::from_secs(3600));
     let id = worker.ready(SessionRequest { contexts: Contexts::Discard, ..headless() }).await.spec.id;
-    drop(worker.attach(id).await.ok().unwrap());
+    drop(accepted(&worker, id).await);
     until_attached(&worker, id, 0).await;
     let began = tokio::time::Instant::now();
     let _next = worker.attach(id).await.ok().unwrap();
