@@ -13,6 +13,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::proxy::ProxyChoice;
+use camofleet_api::view::ViewKey;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SetOnce, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,7 @@ use crate::launch::launched::{Launched, PartialLaunch};
 use crate::launch::policies;
 use crate::launch::prewarm::PoolKind;
 use crate::metrics::Metrics;
+use crate::model::activity::ActivityClock;
 use crate::model::error::{Error, Result};
 use crate::model::traffic::Traffic;
 use crate::process::Os;
@@ -190,7 +192,13 @@ pub(crate) enum Window {
     /// A display on a newly leased slot.
     NewSlot,
     /// A display on the slot that the session already has, so that its live view keeps its id when it restarts.
-    Slot(Arc<SlotLease>),
+    Slot {
+        slot: Arc<SlotLease>,
+        /// The session's clock and key. The screen has them before the browser runs, so that it does not refuse the
+        /// viewers of its own session as those of an ended one.
+        clock: ActivityClock,
+        key: Option<ViewKey>,
+    },
     /// The screen that all browsers share.
     Shared(SharedScreen),
 }
@@ -369,13 +377,17 @@ impl Launcher {
         let egress = Egress::start(&self.egress, &dir, bond);
         let (egress, gate) = egress.map_err(|error| Error::LaunchFailed { detail: error.to_string() })?;
         partial.egress = Some(egress.clone());
+        let own = ScreenSessions::default();
         let (slot, shared) = match window {
             Window::None => (None, None),
             Window::NewSlot => (Some(Arc::new(self.slots.lease(self.os.as_ref())?)), None),
-            Window::Slot(slot) => (Some(slot), None),
+            Window::Slot { slot, clock, key } => {
+                own.add(launch, clock, key);
+                (Some(slot), None)
+            }
             Window::Shared(screen) => (None, Some(screen)),
         };
-        let clocks = shared.as_ref().map_or_else(ScreenSessions::default, |screen| screen.clocks.clone());
+        let clocks = shared.as_ref().map_or(own, |screen| screen.clocks.clone());
         let (mut place, mut screenshotter) = (None, None);
         if let Some(screen) = &shared {
             let access = screen.ready(&self.settings.display, cancel).await?;

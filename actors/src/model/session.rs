@@ -211,6 +211,11 @@ pub struct SessionView {
 }
 
 impl SessionView {
+    /// Whether it is being launched again after a crash, under the same id and with the same live view.
+    pub fn is_restarting(&self) -> bool {
+        self.status == Status::Init && self.restarts > 0
+    }
+
     /// Converts it to the API's type, without the fields that differ by role.
     pub fn to_api(&self) -> Session {
         let (spec, vnc, ending) = (&self.spec, self.vnc.as_ref(), self.ending.as_ref());

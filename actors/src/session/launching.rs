@@ -29,7 +29,11 @@ impl Session {
         let purpose = if ready.is_some() { LaunchFor::Create } else { LaunchFor::Upkeep };
         let (launcher, parent) = (self.launcher.clone(), ctx.address().recipient());
         let window = match &self.slot {
-            Some(slot) => Window::Slot(Arc::clone(slot)),
+            Some(slot) => Window::Slot {
+                slot: Arc::clone(slot),
+                clock: self.activity.clone(),
+                key: self.spec.view_key.clone(),
+            },
             None if self.spec.headless => Window::None,
             None => self.launcher.new_window(),
         };

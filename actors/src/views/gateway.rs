@@ -263,6 +263,10 @@ impl Gateway {
     fn resolve(&self, vnc_id: &str, key: Option<&str>) -> Result<ResolvedView> {
         let session = self.session(vnc_id);
         self.check_key(session.as_deref(), key)?;
+        if session.as_ref().is_some_and(|session| session.is_restarting()) {
+            // It has no screen at present. The view is not over, as the session keeps its key.
+            return Err(Error::Restarting { what: "session" });
+        }
         let own = session.as_deref().and_then(key_of).cloned();
         // A malformed key can't be valid elsewhere either.
         let given = key.map(|key| ViewKey::parse(key).ok_or(Error::ViewOver)).transpose()?;

@@ -257,10 +257,12 @@ impl WorkerSnapshot {
         }
     }
 
-    /// The READY session whose live view has this id.
+    /// The session whose live view has this id: it is READY, or is being restarted and keeps its view.
     pub fn session_by_vnc_id(&self, vnc_id: u16) -> Option<&Arc<SessionView>> {
         let shows = |view: &&Arc<SessionView>| view.vnc.as_ref().is_some_and(|vnc| vnc.id == Some(vnc_id));
-        self.sessions.iter().find(|view| view.status == Status::Ready && shows(view))
+        self.sessions
+            .iter()
+            .find(|view| (view.status == Status::Ready || view.is_restarting()) && shows(view))
     }
 }
 

@@ -19,6 +19,7 @@ const TYPEWRITER = colouredPage(
 const TOKEN = 's3cret';
 const BEARER = { headers: { authorization: `Bearer ${TOKEN}` } };
 const FINDING_MS = 15_000;
+const RESTART_MS = 40_000;
 /** Longer than any delay between two connection attempts. */
 const LONG_MS = 120_000;
 
@@ -107,6 +108,27 @@ test('a view that was opened by its number is over with its session, although th
   for (const page of [...pages, handedOut]) assert.deepEqual(page.complaints, []);
   await Promise.all([...pages, handedOut].map((page) => page.context().close()));
   await open.end(next);
+});
+
+test('the pages of a session whose browser is killed say that it is being restarted, and show it again by themselves', async () => {
+  const session = await open.create({ vnc: true, start_url: site.url });
+  const pages = [await newPage(), await newPage(), await newPage()];
+  const [bare, keyed, panel] = pages;
+  await Promise.all([
+    bare.goto(open.url + numberOf(session)),
+    keyed.goto(open.url + session.vnc.http),
+    panel.goto(`${open.url}/#/sessions/${session.worker}/${session.id}`),
+  ]);
+  for (const page of pages) await showsColour(screenOf(page), GREEN);
+  const said = pages.map((page) => page.getByRole('status').filter({ hasText: 'The session is being restarted.' }).waitFor());
+  process.kill(open.browserOf(session).pid, 'SIGKILL');
+  await Promise.all(said);
+  await open.sessionThat(session, ({ status, restarts }) => status === 'READY' && restarts === 1, 'READY again', RESTART_MS);
+  for (const page of pages) await showsColour(screenOf(page), GREEN);
+  await type(keyed, 'again');
+  for (const page of pages) assert.deepEqual(page.complaints, []);
+  await Promise.all(pages.map((page) => page.context().close()));
+  await open.end(session);
 });
 
 test('with a token set the number alone shows nothing; the published address does, and so does the token', async () => {

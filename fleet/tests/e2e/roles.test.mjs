@@ -109,6 +109,19 @@ test('a viewer sees the page through the gateway, by the runner’s address and 
     await showsColour(page.locator('[data-testid="live-screen"][data-state="connected"] canvas'), GREEN);
     return page;
   }));
+  // While its browser is restarted the view is not over, although this gateway knows no session.
+  const [{ pid }] = browsers(fleet.runnerWest.runBase);
+  const answers = [];
+  const asking = setInterval(async () => {
+    const { status } = await fleet.gateway.request('GET', `/websockify/view?token=${id}&key=${keyOf(session.vnc.ws)}`);
+    answers.push(status);
+  }, 50);
+  process.kill(pid, 'SIGKILL');
+  await control.sessionThat(session, ({ status, restarts }) => status === 'READY' && restarts === 1, 'READY again', 40_000);
+  clearInterval(asking);
+  for (const page of pages) await showsColour(page.locator('[data-testid="live-screen"][data-state="connected"] canvas'), GREEN);
+  assert.ok(answers.length > 0 && !answers.includes(410), `${answers}`);
+
   await control.end(session);
   assert.deepEqual(xServers(fleet.runnerWest.runBase), []);
 

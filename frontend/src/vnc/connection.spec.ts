@@ -441,6 +441,41 @@ describe('a LiveConnection whose gateway provides view info', () => {
     expect(statuses.at(-1)).toMatchObject({ loss: { kind: 'unreadable' } });
   });
 
+  it.each([
+    ['with a key', KEYED],
+    ['by number alone', HERE],
+  ])('waits %s while the session is being restarted, and shows it again', async (_case, url) => {
+    answer = shows('s1', 'k1');
+    connect(url);
+    await connects(KEYED);
+    show();
+    answer = () => refusal(503, 'restarting', 'The session is restarting');
+    newest().drop('The session is being restarted');
+    await willRetry();
+    expect(words()).toBe('The session is being restarted. Trying again in 1\u00a0s.');
+    const past = statuses.length;
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(FakeRfb.made).toHaveLength(1);
+    expect(asked.length).toBeGreaterThan(10);
+    for (const status of statuses.slice(past)) {
+      expect(status).toMatchObject({ loss: { kind: 'restarting' } });
+    }
+    answer = shows('s1', 'k1');
+    await connects(KEYED, KEYED);
+    show();
+    expect(statuses.at(-1)).toEqual({ state: 'connected' });
+  });
+
+  it('waits for a session that is being restarted when it is opened, and stops if it ends instead', async () => {
+    answer = () => refusal(503, 'restarting', 'The session is restarting');
+    connect(HERE);
+    await willRetry();
+    expect(statuses.at(-1)).toMatchObject({ loss: { kind: 'restarting' } });
+    answer = over;
+    await isOver('over');
+    await staysAway(0);
+  });
+
   it('ignores info that arrives after it was closed', async () => {
     answer = shows('s1', 'k1');
     connect(HERE);

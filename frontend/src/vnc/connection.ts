@@ -14,6 +14,8 @@ const STABLE_AFTER_MS = 10_000;
  */
 const MAX_NOT_FOUND = 3;
 
+/** The time between two requests for the state of a session that is being restarted. */
+const RESTART_POLL_MS = 1000;
 const FIRST_RETRY_DELAY_MS = 1000;
 const LONGEST_RETRY_DELAY_MS = 10_000;
 
@@ -97,9 +99,9 @@ export class LiveConnection {
       return;
     }
     this.#fetchInfo((info) => {
-      const end = this.#checkSession(info);
-      if (end) this.#stop(end);
-      else this.#connect();
+      this.#unlessOver(info, () => {
+        this.#connect();
+      });
     });
   }
 
@@ -185,11 +187,37 @@ export class LiveConnection {
     });
   }
 
+  /** Stops if the session is over, waits while it is being restarted, and otherwise continues. */
+  #unlessOver(info: ViewInfo, proceed: () => void): void {
+    if (info.state === 'restarting') {
+      this.#awaitRestart();
+      return;
+    }
+    const end = this.#checkSession(info);
+    if (end) this.#stop(end);
+    else proceed();
+  }
+
+  /** Connects again when the session has been restarted. There is no screen before. */
+  #awaitRestart(): void {
+    const retryAt = Date.now() + RESTART_POLL_MS;
+    this.#failures = 0;
+    this.#notFoundInARow = 0;
+    this.#options.onStatus({ state: 'disconnected', loss: { kind: 'restarting' }, retryAt });
+    this.#retryTimer = window.setTimeout(() => {
+      this.#fetchInfo((info) => {
+        this.#unlessOver(info, () => {
+          this.open();
+        });
+      });
+    }, RESTART_POLL_MS);
+  }
+
   /**
    * Checks that the address still leads to the same session; returns the reason if there is nothing to show
    * any more.
    */
-  #checkSession(info: ViewInfo): Loss | null {
+  #checkSession(info: Exclude<ViewInfo, { state: 'restarting' }>): Loss | null {
     if (info.state === 'unknown') return null;
     this.#notFoundInARow = info.state === 'absent' ? this.#notFoundInARow + 1 : 0;
     if (this.#hasKey && this.#notFoundInARow > 0 && this.#notFoundInARow < MAX_NOT_FOUND)
@@ -330,20 +358,17 @@ export class LiveConnection {
     const retryAt = now + reconnectDelay(this.#failures);
     this.#stop(loss);
     this.#fetchInfo((info) => {
-      const end = this.#checkSession(info);
-      if (end) {
-        this.#stop(end);
-        return;
-      }
-      const blocked = info.state === 'shown' && !this.#opened;
-      const reason: Loss = blocked ? { kind: 'blocked' } : loss;
-      this.#options.onStatus({ state: 'disconnected', loss: reason, retryAt });
-      this.#retryTimer = window.setTimeout(
-        () => {
-          this.open();
-        },
-        Math.max(0, retryAt - Date.now()),
-      );
+      this.#unlessOver(info, () => {
+        const blocked = info.state === 'shown' && !this.#opened;
+        const reason: Loss = blocked ? { kind: 'blocked' } : loss;
+        this.#options.onStatus({ state: 'disconnected', loss: reason, retryAt });
+        this.#retryTimer = window.setTimeout(
+          () => {
+            this.open();
+          },
+          Math.max(0, retryAt - Date.now()),
+        );
+      });
     });
   }
 }

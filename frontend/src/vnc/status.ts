@@ -12,6 +12,8 @@ export type Loss =
   | { kind: 'timeout' | 'lost' | 'unreadable' | 'unreachable' }
   /** The session exists, but no WebSocket to its screen has ever opened. */
   | { kind: 'blocked' }
+  /** The session is being restarted. */
+  | { kind: 'restarting' }
   /** Permanent: the session is over, the view does not exist, or the address lacks the key. */
   | { kind: 'over' | 'absent' | 'locked' };
 

@@ -46,7 +46,8 @@ describe('fetchViewInfo', () => {
     [404, 'vnc_not_found', 'absent'],
     [401, 'unauthorized', 'locked'],
     [401, 'view_key_required', 'locked'],
-    [503, 'restarting', 'unknown'],
+    [503, 'restarting', 'restarting'],
+    [503, 'draining', 'unknown'],
     [404, 'not_found', 'unknown'],
     [404, 'constructor', 'unknown'],
   ])('reads status %i with code %s as %s', async (status, code, state) => {

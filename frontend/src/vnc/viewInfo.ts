@@ -4,15 +4,18 @@ export type ViewInfo =
   | { state: 'shown'; session: string | null; key: string | null }
   /** Permanent: the session is over, the view does not exist, or the address does not open it. */
   | { state: 'over' | 'absent' | 'locked' }
+  /** Temporary: the session is being restarted, and its view comes back. */
+  | { state: 'restarting' }
   /** No answer, or one of another server: an original gateway, a proxy. */
   | { state: 'unknown' };
 
-/** Error codes of the gateway that a retry would meet again. */
-const PERMANENT_REFUSALS: Readonly<Record<string, 'over' | 'absent' | 'locked'>> = {
+/** The error codes of the gateway that say more than that there is no info. */
+const REFUSALS: Readonly<Record<string, 'over' | 'absent' | 'locked' | 'restarting'>> = {
   view_over: 'over',
   vnc_not_found: 'absent',
   unauthorized: 'locked',
   view_key_required: 'locked',
+  restarting: 'restarting',
 };
 
 /** The answer is one short line, so a slower gateway counts as not answering. */
@@ -59,9 +62,7 @@ function readInfo(ok: boolean, body: unknown): ViewInfo {
   >;
   if (!ok) {
     const state =
-      typeof code === 'string' && Object.hasOwn(PERMANENT_REFUSALS, code)
-        ? PERMANENT_REFUSALS[code]
-        : undefined;
+      typeof code === 'string' && Object.hasOwn(REFUSALS, code) ? REFUSALS[code] : undefined;
     return { state: state ?? 'unknown' };
   }
   if (!isStringOrNull(session) || !isStringOrNull(key)) return { state: 'unknown' };

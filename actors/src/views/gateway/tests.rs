@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::display::{Geometry, KEY_REQUEST, SharedDisplaySettings, key_preamble};
 use crate::model::session::{SessionView, VncView};
+use crate::testing::fake_os::Fault;
 use crate::testing::{TestWorker, a_view, refusal, soon, with_vnc};
 use crate::views::tunnel::{ViewerEnds, VncTunnel};
 use crate::worker::{
@@ -421,6 +422,32 @@ async fn a_viewer_ends_with_its_screen_and_can_open_the_next_one_of_its_session_
     assert_eq!(next.vnc.as_ref().unwrap().id, vnc.id, "the number is used again");
     assert!(matches!(refusal(VncTunnel::open(late).await), Error::UpstreamUnreachable { .. }));
     assert_eq!(refusal(gateway.request(&id, vnc.key.as_ref()).await), Error::ViewOver);
+}
+
+#[actix::test]
+async fn a_view_of_a_session_that_is_being_restarted_is_refused_for_now_and_over_only_when_it_has_ended() {
+    let worker = TestWorker::new().await;
+    let view = worker.ready(with_vnc()).await;
+    let gateway = LocalGateway::new(worker, Targets::Sessions);
+    let vnc = view.vnc.clone().unwrap();
+    let (id, key) = (vnc.id.unwrap().to_string(), vnc.key.unwrap());
+    let worker = &gateway.worker;
+    worker.os.break_next(Fault::LaunchHangs, 1);
+    worker.os.kill(worker.os.alive("Xvnc")[0]);
+    worker.until(|snapshot| snapshot.sessions[0].restarts == 1).await;
+    let restarting = Error::Restarting { what: "session" };
+    let describe = |key: Option<&ViewKey>| {
+        let key = key.map(|key| key.as_str().to_owned());
+        gateway.gateway.send(DescribeView { vnc_id: id.clone(), key })
+    };
+    for key in [Some(&key), None] {
+        assert_eq!(refusal(gateway.request(&id, key).await), restarting);
+        assert_eq!(describe(key).await.unwrap(), Err(restarting.clone()));
+    }
+    let other = ViewKey::random();
+    assert_eq!(refusal(gateway.request(&id, Some(&other)).await), Error::ViewOver);
+    worker.delete(view.spec.id).await.unwrap();
+    assert_eq!(describe(Some(&key)).await.unwrap(), Err(Error::ViewOver));
 }
 
 #[actix::test]

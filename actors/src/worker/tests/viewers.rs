@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use crate::display::{KEY_REQUEST, key_preamble};
 use crate::model::error::Error;
 use crate::model::session::SessionView;
-use crate::testing::fake_os::FakeOs;
+use crate::testing::fake_os::{FakeOs, Fault};
 use crate::testing::{TestWorker, headless, refusal, soon, with_vnc};
 
 /// A key press (RFC 6143, section 7.5.4).
@@ -86,6 +86,22 @@ async fn a_screen_admits_the_key_of_its_session_across_restarts_and_no_other_key
 #[actix::test]
 async fn a_screen_that_needs_no_key_refuses_that_of_an_ended_session() {
     admits_by_key(true).await;
+}
+
+#[actix::test]
+async fn a_screen_knows_its_session_s_key_while_the_browser_is_still_being_restarted() {
+    let worker = TestWorker::new().await;
+    let view = worker.ready(with_vnc()).await;
+    let key = view.vnc.as_ref().unwrap().key.clone().unwrap();
+    let before = worker.os.alive("Xvnc");
+    worker.os.break_next(Fault::LaunchHangs, 1);
+    worker.os.kill(worker.os.alive("browser")[0]);
+    let is_new = || worker.os.alive("Xvnc").iter().any(|pid| !before.contains(pid));
+    worker.settle("the new screen is there", is_new).await;
+    // A gateway on another machine knows the session by this alone.
+    assert_eq!(refusal_of(&worker.os, server(&view), Some(&key)).await, None);
+    assert!(refusal_of(&worker.os, server(&view), Some(&ViewKey::random())).await.unwrap().contains("over"));
+    assert_eq!(worker.view(view.spec.id).status, Status::Init);
 }
 
 async fn admits_by_key(open: bool) {
