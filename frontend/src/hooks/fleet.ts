@@ -37,6 +37,15 @@ export function useLiveSession(place: Pick<Session, 'worker' | 'id'>): Session |
   return useSyncExternalStore(store.subscribe, () => store.get().byKey.get(key));
 }
 
+/** The Playwright version of a worker's browsers; null if it is unknown. */
+export function usePlaywrightVersion(worker: string): string | null {
+  const { store } = useLiveFleet();
+  return useSyncExternalStore(store.subscribe, () => {
+    const detail = store.get().workers.find(({ name }) => name === worker)?.detail;
+    return detail && 'facts' in detail ? (detail.facts?.playwright ?? null) : null;
+  });
+}
+
 /** The state of the connection to the API. */
 export function useConnection(): Connection {
   return useStore(useLiveFleet().feed.connection);

@@ -6,6 +6,7 @@ import { oneOf, Preference } from '../lib/preference.ts';
 import { type Language, LANGUAGES, snippets, TOKEN_VARIABLE } from './snippets.ts';
 import { access } from '../api/token.ts';
 import type { Session } from '../api/types.ts';
+import { usePlaywrightVersion } from '../hooks/fleet.ts';
 import { copyToClipboard } from '../ui/clipboard.ts';
 import { useStore } from '../lib/useStore.ts';
 import { Icon } from '../ui/icons.tsx';
@@ -27,7 +28,8 @@ export function ConnectSnippets({ session }: { session: Session }): ReactNode {
   const chosen = useStore(language);
   const { token } = useStore(access);
   const url = webSocketUrl(session.ws_endpoint).href;
-  const programs = snippets(url, token !== null);
+  const playwright = usePlaywrightVersion(session.worker);
+  const programs = snippets(url, token !== null, playwright);
   return (
     <section className="card page-card" aria-labelledby="connect-title">
       <h3 id="connect-title">{t('connect.title')}</h3>

@@ -28,16 +28,42 @@ function urlExpressions(url: string, tokenNeeded: boolean): Expressions {
   };
 }
 
+/** How each language's client is installed, in the fleet's version: a client of another one is refused. */
+function installCommands(playwright: string | null): Expressions {
+  const [, major, minor] = /^(\d+)\.(\d+)(?:\.|$)/.exec(playwright ?? '') ?? [];
+  if (major === undefined || minor === undefined) {
+    return {
+      node: 'npm install playwright-core',
+      python: 'pip install playwright',
+      java: 'Maven: com.microsoft.playwright:playwright',
+      dotnet: 'dotnet add package Microsoft.Playwright',
+    };
+  }
+  const version = `${major}.${minor}`;
+  return {
+    node: `npm install playwright-core@${version}`,
+    python: `pip install 'playwright==${version}.*'`,
+    java: `Maven: com.microsoft.playwright:playwright:[${version},${major}.${String(Number(minor) + 1)})`,
+    dotnet: `dotnet add package Microsoft.Playwright --version '${version}.*'`,
+  };
+}
+
 /**
  * Complete programs that attach to a session, open a page and print its title.
  *
  * @param url the absolute WebSocket URL of the session, without a token
  * @param tokenNeeded whether the fleet needs an access token, which is then read from the environment
+ * @param playwright the Playwright version of the session's worker; null if it is unknown
  */
-export function snippets(url: string, tokenNeeded: boolean): Record<Language, string> {
+export function snippets(
+  url: string,
+  tokenNeeded: boolean,
+  playwright: string | null,
+): Record<Language, string> {
+  const install = installCommands(playwright);
   const expressions = urlExpressions(url, tokenNeeded);
   return {
-    node: `// npm install playwright-core
+    node: `// ${install.node}
 const { firefox } = require("playwright-core");
 
 (async () => {
@@ -49,7 +75,7 @@ const { firefox } = require("playwright-core");
   await browser.close();
 })();
 `,
-    python: `# pip install playwright
+    python: `# ${install.python}
 ${tokenNeeded ? 'import os\nfrom urllib.parse import quote\n\n' : ''}from playwright.sync_api import sync_playwright
 
 url = ${expressions.python}
@@ -60,7 +86,7 @@ with sync_playwright() as playwright:
     print(page.title())
     browser.close()
 `,
-    java: `// Maven: com.microsoft.playwright:playwright
+    java: `// ${install.java}
 import com.microsoft.playwright.*;
 ${tokenNeeded ? 'import java.net.URLEncoder;\nimport java.nio.charset.StandardCharsets;\n' : ''}
 public class Main {
@@ -76,7 +102,7 @@ public class Main {
   }
 }
 `,
-    dotnet: `// dotnet add package Microsoft.Playwright
+    dotnet: `// ${install.dotnet}
 using Microsoft.Playwright;
 
 var url = ${expressions.dotnet};
