@@ -236,8 +236,8 @@ describe('filters and sorting', () => {
       'ascending',
     );
     expect(order()).toEqual(['bbbbbbbb', 'aaaaaaaa']);
-    await user.click(screen.getByText('Columns', { selector: 'summary' }));
-    await user.click(screen.getByRole('checkbox', { name: 'Labels' }));
+    await user.click(screen.getByRole('button', { name: 'Columns' }));
+    await user.click(await screen.findByRole('menuitemcheckbox', { name: 'Labels' }));
     expect(screen.queryByRole('columnheader', { name: 'Labels' })).not.toBeInTheDocument();
 
     cleanup();
@@ -245,6 +245,29 @@ describe('filters and sorting', () => {
     await row('aaaaaaaa');
     expect(order()).toEqual(['bbbbbbbb', 'aaaaaaaa']);
     expect(screen.queryByRole('columnheader', { name: 'Labels' })).not.toBeInTheDocument();
+  });
+
+  it('are chosen in a menu that stays open for several, and closes by Escape and by a click elsewhere', async () => {
+    serveFleet(watchable);
+    const user = renderPanel();
+    await row('aaaaaaaa');
+    const button = screen.getByRole('button', { name: 'Columns' });
+    const isClosed = () =>
+      waitFor(() => {
+        expect(screen.queryByRole('menu')).not.toBeInTheDocument();
+      });
+    await user.click(button);
+    for (const name of ['Labels', 'Worker']) {
+      await user.click(await screen.findByRole('menuitemcheckbox', { name, checked: true }));
+      await screen.findByRole('menuitemcheckbox', { name, checked: false });
+    }
+    await user.keyboard('{Escape}');
+    await isClosed();
+    expect(button).toHaveFocus();
+    await user.click(button);
+    await screen.findByRole('menu');
+    await user.click(document.body);
+    await isClosed();
   });
 });
 

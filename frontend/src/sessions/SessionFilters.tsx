@@ -1,3 +1,4 @@
+import { Menu } from '@base-ui/react/menu';
 import { type ReactNode, useDeferredValue, useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -5,6 +6,7 @@ import { isFiltering, labelsOf, NO_FILTER, type SessionFilter } from './sessionF
 import type { Session, SessionStatus } from '../api/types.ts';
 import { FilterSelect } from '../ui/FilterSelect.tsx';
 import { Icon } from '../ui/icons.tsx';
+import { MenuPopup } from '../ui/Menu.tsx';
 import type { SessionColumn } from './sessionColumns.tsx';
 import type { TableLayout } from './SessionTable.tsx';
 
@@ -84,33 +86,44 @@ export function SessionFilters(props: SessionFiltersProps): ReactNode {
           {t('filters.clear')}
         </button>
       )}
-      <details className="columns-menu">
-        <summary className="button small">
-          {t('filters.columns')}
-          <Icon name="chevron" />
-        </summary>
-        <fieldset className="card">
-          <legend className="visually-hidden">{t('filters.columns')}</legend>
-          {columns
-            .filter((column) => column.fixed !== true)
-            .map(({ id }) => (
-              <label key={id} className="check-line">
-                <input
-                  type="checkbox"
-                  checked={!layout.hidden.includes(id)}
-                  onChange={(event) => {
-                    const others = layout.hidden.filter((hidden) => hidden !== id);
-                    onLayout({
-                      ...layout,
-                      hidden: event.target.checked ? others : [...others, id],
-                    });
-                  }}
-                />
-                {t(`columns.${id}`)}
-              </label>
-            ))}
-        </fieldset>
-      </details>
+      <ColumnsMenu columns={columns} layout={layout} onLayout={onLayout} />
     </search>
+  );
+}
+
+type ColumnsMenuProps = Pick<SessionFiltersProps, 'columns' | 'layout' | 'onLayout'>;
+
+/** The choice of columns. It stays open, because several are often changed at once. */
+function ColumnsMenu({ columns, layout, onLayout }: ColumnsMenuProps): ReactNode {
+  const { t } = useTranslation('sessions');
+  return (
+    <Menu.Root modal={false}>
+      <Menu.Trigger className="button small columns-button">
+        {t('filters.columns')}
+        <Icon name="chevron" />
+      </Menu.Trigger>
+      <MenuPopup label={t('filters.columns')}>
+        {columns
+          .filter((column) => column.fixed !== true)
+          .map(({ id }) => (
+            <Menu.CheckboxItem
+              key={id}
+              closeOnClick={false}
+              checked={!layout.hidden.includes(id)}
+              onCheckedChange={(shown) => {
+                const others = layout.hidden.filter((hidden) => hidden !== id);
+                onLayout({ ...layout, hidden: shown ? others : [...others, id] });
+              }}
+            >
+              <span className="menu-mark">
+                <Menu.CheckboxItemIndicator>
+                  <Icon name="check" />
+                </Menu.CheckboxItemIndicator>
+              </span>
+              {t(`columns.${id}`)}
+            </Menu.CheckboxItem>
+          ))}
+      </MenuPopup>
+    </Menu.Root>
   );
 }

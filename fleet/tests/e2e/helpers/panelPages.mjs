@@ -39,7 +39,7 @@ export const PAGES = [
   { name: 'fleet', open: (page, { server }) => visit(page, at(server.url, 'fleet'), '.chart-card canvas') },
   { name: 'launch', open: (page, { server }) => visit(page, at(server.url), 'tbody tr', (shown) => shown.locator('.top-actions .primary').click(), '[role=dialog]') },
   { name: 'end', open: (page, { server, watched }) => visit(page, at(server.url, pathOf(watched)), '.timeline li', showsScreen, (shown) => shown.locator('.session-actions .danger').click(), '[role=dialog]') },
-  { name: 'columns', open: (page, { server }) => visit(page, at(server.url), 'tbody tr', (shown) => shown.locator('.columns-menu summary').click(), '.columns-menu fieldset') },
+  { name: 'columns', open: (page, { server }) => visit(page, at(server.url), 'tbody tr', (shown) => shown.getByRole('button', { name: /^(Columns|Столбцы)$/ }).click(), '[role=menuitemcheckbox]') },
   { name: 'settings', open: (page, { server }) => visit(page, at(server.url), 'tbody tr', (shown) => shown.locator('.top-actions .icon-button').click(), '[role=menu]') },
   { name: 'open-fleet', open: (page, { open }) => visit(page, at(open.url), '.open-fleet', '.empty') },
   { name: 'no-such-page', open: (page, { server }) => visit(page, at(server.url, 'nowhere'), '.empty') },
