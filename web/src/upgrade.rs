@@ -90,6 +90,20 @@ impl Target {
     }
 }
 
+/// The path for the log, which names the session or the view: a view's id may be in the query, which is not logged because it
+/// can contain secrets.
+fn logged_path(surface: &Surface, request: &Request) -> String {
+    let path = request.path();
+    let query = request.uri().query().unwrap_or_default();
+    match Target::of(surface, path, query, request.headers()) {
+        // It comes from a stranger, and must not break the line.
+        Some(Target::View { vnc_id }) if !vnc_id.is_empty() => {
+            format!("{path} (view {})", vnc_id.escape_debug())
+        }
+        _ => path.to_owned(),
+    }
+}
+
 /// An admitted handshake, with what serves it.
 enum Admitted {
     Client(Box<(UpstreamConnection, AttachmentTicket)>),
@@ -104,7 +118,7 @@ pub(crate) async fn serve(state: AppState, mut request: Request, mut connection:
         request.head_mut().headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     }
     let peer = request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default();
-    let path = request.path().to_owned();
+    let path = logged_path(&state.surface, &request);
     let by = request_id(request.headers());
     let admitted = match connection.is_read_buf_empty() {
         true => admit(&state, &request, &by).await,
@@ -424,6 +438,23 @@ mod tests {
         assert!(!read(&declares(MESSAGE_LIMIT as u64)).await.1);
         for length in [MESSAGE_LIMIT as u64 + 1, 1 << 62, u64::MAX] {
             assert_eq!(read(&declares(length)).await, (vec![9], true, true), "{length}");
+        }
+    }
+
+    #[test]
+    fn the_log_names_the_view_of_a_handshake_in_one_line() {
+        let logged = |uri: &str| {
+            let mut request = Request::new();
+            request.head_mut().uri = uri.parse().unwrap();
+            logged_path(&Surface::Control, &request)
+        };
+        for (uri, expected) in [
+            ("/websockify?token=6900&key=s3cret", "/websockify (view 6900)"),
+            ("/websockify?token=6900%0a1%202", "/websockify (view 6900\\n1 2)"),
+            ("/websockify", "/websockify"),
+            ("/sessions/local/7/ws?access_token=s3cret", "/sessions/local/7/ws"),
+        ] {
+            assert_eq!(logged(uri), expected);
         }
     }
 

@@ -26,7 +26,7 @@ use crate::model::error::{Error, Result};
 use crate::model::session::SessionView;
 use crate::supervision::{
     Backoff, ChildExited, ChildSpec, Children, ExitReason, Generation, Intensity, Lifeline, RestartPolicy,
-    Supervisor, start_child, supervise,
+    Supervisor, delay_text, start_child, supervise,
 };
 use crate::views::gateway::{DrainTunnels, Gateway, GatewayHandle, GatewayKey, GatewaySettings, Targets};
 use crate::worker::{CreateSession, Directory, ShutDown, WorkerBuilder, WorkerHandle};
@@ -349,7 +349,7 @@ impl Supervisor<String> for Fleet {
     }
 
     fn restarting(&mut self, name: &String, reason: &ExitReason, after: Duration) {
-        log::error!("worker {name} ended: {reason}; restarting it in {after:?}");
+        log::error!("worker {name} ended: {reason}; restarting it {}", delay_text(after));
     }
 
     fn restarted(&mut self, _: &String) {
@@ -383,7 +383,7 @@ impl Supervisor<GatewayKey> for Fleet {
     }
 
     fn restarting(&mut self, _: &GatewayKey, reason: &ExitReason, after: Duration) {
-        log::error!("the gateway ended: {reason}; restarting it in {after:?}");
+        log::error!("the gateway ended: {reason}; restarting it {}", delay_text(after));
         self.gateway_address.send_replace(None);
     }
 

@@ -66,6 +66,11 @@ impl Backoff {
     }
 }
 
+/// When a restart after this delay happens, for a sentence of the log.
+pub(crate) fn delay_text(delay: Duration) -> String {
+    if delay.is_zero() { "at once".to_owned() } else { format!("in {:.1} s", delay.as_secs_f32()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,6 +122,12 @@ mod tests {
             backoff.longest,
             "a huge attempt number must not overflow"
         );
+    }
+
+    #[test]
+    fn a_delay_is_read_as_a_person_would_say_it() {
+        assert_eq!(delay_text(Duration::ZERO), "at once");
+        assert_eq!(delay_text(Duration::from_micros(1_874_213)), "in 1.9 s");
     }
 
     #[test]

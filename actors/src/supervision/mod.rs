@@ -15,6 +15,7 @@ mod supervise;
 
 pub use children::{ChildSpec, Children, RestartPolicy, Verdict};
 pub use exit::{ChildExited, ExitReason, Generation, Lifeline, install_panic_hook};
+pub(crate) use intensity::delay_text;
 pub use intensity::{Backoff, Intensity, RestartWindow};
 pub use pulse::{Beat, Pulse, PulseSettings};
 pub(crate) use supervise::{Supervisor, start_child, supervise};

@@ -43,7 +43,7 @@ use crate::session::{
 };
 use crate::supervision::{
     Backoff, ChildExited, ChildSpec, Children, ExitReason, Generation, Intensity, Lifeline, RestartPolicy,
-    Supervisor, start_child, supervise,
+    Supervisor, delay_text, start_child, supervise,
 };
 
 /// The settings of a local worker.
@@ -645,7 +645,7 @@ impl Supervisor<DriverId> for LocalWorker {
     }
 
     fn restarting(&mut self, _: &DriverId, reason: &ExitReason, after: Duration) {
-        log::error!("{reason}; starting another in {after:?}");
+        log::error!("{reason}; starting another {}", delay_text(after));
         self.launcher.metrics.actor_exited("driver", reason.label());
         self.publish();
     }
@@ -678,7 +678,7 @@ impl Supervisor<PoolKind> for LocalWorker {
     }
 
     fn restarting(&mut self, kind: &PoolKind, reason: &ExitReason, after: Duration) {
-        log::error!("the {kind} pool ended: {reason}; starting another in {after:?}");
+        log::error!("the {kind} pool ended: {reason}; starting another {}", delay_text(after));
         self.launcher.metrics.actor_exited("pool", reason.label());
     }
 
@@ -721,7 +721,7 @@ impl Supervisor<SharedDisplayKey> for LocalWorker {
     }
 
     fn restarting(&mut self, _: &SharedDisplayKey, reason: &ExitReason, after: Duration) {
-        log::error!("the shared display ended: {reason}; starting another in {after:?}");
+        log::error!("the shared display ended: {reason}; starting another {}", delay_text(after));
         self.launcher.metrics.actor_exited("display", reason.label());
     }
 

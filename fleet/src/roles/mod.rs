@@ -83,7 +83,7 @@ pub fn run(role: Role, settings: Settings) -> Result<(), Failure> {
         log::warn!("the limit on open files could not be raised: {error}");
     }
     // Children get their signal of the parent's death when the thread that started them ends: this one, the main thread.
-    System::new().block_on(async {
+    let outcome = System::new().block_on(async {
         actix_rt::spawn(memory::keep_trimmed());
         let wiring = match role {
             Role::Serve => serve::wire(settings),
@@ -93,7 +93,11 @@ pub fn run(role: Role, settings: Settings) -> Result<(), Failure> {
             Role::Gateway => gateway::wire(settings),
         };
         wiring?.run(role).await
-    })
+    });
+    if outcome.is_ok() {
+        log::info!("camofleet {} has stopped", role.as_str());
+    }
+    outcome
 }
 
 /// The parts of a role, put together.
@@ -181,7 +185,10 @@ impl Wiring {
             let _ = gateway.send(DrainTunnels { grace }).await;
         }
         if tokio::time::timeout(shutdown_timeout, fleet.send(ShutDown)).await.is_err() {
-            log::warn!("sessions did not end within {shutdown_timeout:?}; their processes are killed");
+            log::warn!(
+                "sessions did not end within {} s; their processes are killed",
+                shutdown_timeout.as_secs_f32()
+            );
         }
         sockets.close();
         // Clients and viewers get the reason; those that do not read it are cut off.
