@@ -84,15 +84,17 @@ pub(super) fn wire(mut settings: Settings) -> Result<Wiring, Failure> {
     })
 }
 
-/// The address of the panel, and a first script that works unchanged.
+/// The address of the panel, and the first script of the README, which works unchanged: with this address, this checkout's
+/// Playwright, and the access token if one is needed.
 fn greeting(origin: &str, driver_dir: &Path, token_needed: bool) -> String {
     let modules = driver_dir.join("node_modules");
-    let (headers, query) = match token_needed {
+    let (export, headers, query) = match token_needed {
         true => (
+            "  export CONTROL_API_TOKEN='the access token'\n\n",
             r#", headers: { authorization: "Bearer " + process.env.CONTROL_API_TOKEN }"#,
             r#" + "?access_token=" + encodeURIComponent(process.env.CONTROL_API_TOKEN)"#,
         ),
-        false => ("", ""),
+        false => ("", "", ""),
     };
     format!(
         r#"
@@ -100,11 +102,13 @@ camofleet is up.   Panel: {origin}/
 
 Try it from another terminal:
 
-  NODE_PATH='{modules}' node -e '
+{export}  NODE_PATH='{modules}' node -e '
   const {{ firefox }} = require("playwright-core");
   (async () => {{
     const api = "{origin}";
-    const session = await (await fetch(api + "/sessions", {{ method: "POST"{headers} }})).json();
+    const created = await fetch(api + "/sessions", {{ method: "POST"{headers} }});
+    if (!created.ok) throw new Error(await created.text());
+    const session = await created.json();
     const path = "/sessions/" + session.worker + "/" + session.id;
     const browser = await firefox.connect(api.replace("http", "ws") + path + "/ws"{query});
     const page = await (await browser.newContext()).newPage();
@@ -117,4 +121,34 @@ Try it from another terminal:
 "#,
         modules = modules.display()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const README: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md"));
+
+    fn script(token_needed: bool) -> String {
+        greeting("http://127.0.0.1:9000", Path::new("actors/driver"), token_needed)
+    }
+
+    #[test]
+    fn the_printed_script_is_that_of_the_readme() {
+        let printed = script(false);
+        let lines: Vec<&str> = printed.lines().map(|line| line.strip_prefix("  ").unwrap_or(line)).collect();
+        // A path may have blanks, so the printed one is quoted.
+        let printed = lines.join("\n").replace("'actors/driver/node_modules'", "actors/driver/node_modules");
+        let start = README.find("NODE_PATH=").unwrap();
+        let expected = &README[start..start + README[start..].find("```").unwrap()];
+        assert!(printed.contains(expected.trim()), "{printed}\n{expected}");
+    }
+
+    #[test]
+    fn a_token_is_exported_before_the_script_reads_it_and_never_printed() {
+        let printed = script(true);
+        let exported = printed.find("export CONTROL_API_TOKEN=").unwrap();
+        assert!(exported < printed.find("process.env.CONTROL_API_TOKEN").unwrap());
+        assert!(!script(false).contains("CONTROL_API_TOKEN"));
+    }
 }
