@@ -39,7 +39,7 @@ impl HealthStatus {
 /// The health of a worker, a runner or a gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
-    /// `ok`, or `degraded` while a check fails.
+    /// `ok`, or `degraded` while it can't do its work: a worker, while sessions of no kind can run on it.
     pub status: HealthStatus,
     /// The server's version.
     #[serde(default, deserialize_with = "default_if_unknown")]

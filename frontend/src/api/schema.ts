@@ -516,7 +516,7 @@ export interface components {
              *     Null where another server reports this worker's health.
              */
             insecure: boolean | null;
-            /** @description `ok`, or `degraded` while a check fails. */
+            /** @description `ok`, or `degraded` while it can't do its work: a worker, while sessions of no kind can run on it. */
             status: components["schemas"]["HealthStatus"];
             /** @description The server's version. */
             version: string;
@@ -2442,11 +2442,29 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `code`: upstream_unreachable */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `code`: restarting */
             503: {
                 headers: {
                     /** @description When to retry, in seconds */
                     "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: upstream_timed_out */
+            504: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
