@@ -165,8 +165,9 @@ describe('an invalid request', () => {
     const { attached, last_seen_at: seen } = await server.session(session);
     assert.deepEqual([attached, seen], [0, session.last_seen_at]);
     await server.end(session);
-    const { events } = await server.read(`/sessions/local/${session.id}/events`);
-    const changes = events.map(({ change }) => change);
+    const history = await server.read(`/sessions/local/${session.id}/events`);
+    const changes = history.map(({ change }) => change);
+    assert.ok(changes.includes('ended'));
     assert.ok(!changes.includes('attached') && !changes.includes('detached'), `${changes}`);
     const line = server.logLines().find((logged) => logged.includes(session.id) && /client (attached|left)/.test(logged));
     assert.equal(line, undefined);

@@ -82,6 +82,7 @@ test('SIGTERM ends everything within 5 seconds with exit status 0, and clients a
     server.kill('SIGTERM');
     assert.deepEqual(await server.awaitEnd(5000), { code: 0, signal: null });
     await server.nothingIsLeft(Math.max(0, 5000 - (Date.now() - started)));
+    await until(() => /camofleet serve has stopped$/.test(server.logLines().at(-1)), 'the last line of its log', 1000);
     assert.deepEqual(runDirectories(server.runBase), []);
     assert.deepEqual(displayFiles(server.displays), []);
     const { code, reason } = await within(client.closed, 'the client to be closed', 1000);
