@@ -283,22 +283,17 @@ async fn connect_first(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
         } else if attempts.is_empty() {
             return Err(last);
         }
-        loop {
-            let more = rest.len() > 0;
-            tokio::select! {
-                Some(attempt) = attempts.next() => match attempt {
-                    Ok(stream) => {
-                        stream.set_nodelay(true)?;
-                        watch_peer(&stream)?;
-                        return Ok(stream);
-                    }
-                    Err(error) => {
-                        last = error;
-                        break;
-                    }
-                },
-                () = sleep(NEXT_ADDRESS), if more => break,
-            }
+        let more = rest.len() > 0;
+        tokio::select! {
+            Some(attempt) = attempts.next() => match attempt {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    watch_peer(&stream)?;
+                    return Ok(stream);
+                }
+                Err(error) => last = error,
+            },
+            () = sleep(NEXT_ADDRESS), if more => {}
         }
     }
 }

@@ -95,7 +95,8 @@ fn changed() -> [Option<SystemTime>; 2] {
 /// (RFC 8305, section 4).
 fn interleaved(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
     let (mut v6, mut v4): (Vec<_>, Vec<_>) = addresses.into_iter().partition(IpAddr::is_ipv6);
-    (v6.reverse(), v4.reverse());
+    v6.reverse();
+    v4.reverse();
     let mut order = Vec::with_capacity(v6.len() + v4.len());
     while !v6.is_empty() || !v4.is_empty() {
         order.extend(v6.pop());

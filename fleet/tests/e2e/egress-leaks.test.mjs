@@ -120,7 +120,7 @@ if (process.env.CAMOFLEET_TEST_NAMESPACE) {
       const session = await server.create({ headless: true, proxy: proxy.url });
       const page = await blankPage(await attach(server, session));
       await page.goto(`http://shop.example:${site.port}/leaks`);
-      const { webrtc, candidates } = await page.evaluate(() => over);
+      const { webrtc, candidates } = await page.evaluate(() => window.over);
       assert.ok(webrtc, 'WebRTC is on');
       assert.deepEqual(candidates.filter((candidate) => candidate), []);
       const { totals } = await server.read(`/sessions/local/${session.id}/egress`);

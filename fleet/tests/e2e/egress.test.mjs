@@ -114,7 +114,6 @@ test('a session without a proxy connects directly, to the machine itself too, an
   assert.equal(session.proxy, null);
   for (const host of ['127.0.0.1', 'localhost', '127.1']) assert.equal(await exitOf(page, host), FROM.direct, host);
   await assert.rejects(exitOf(page), /NS_ERROR_UNKNOWN_HOST/);
-  await page.evaluate((url) => fetch(url).then((answer) => answer.arrayBuffer()), `/bytes/1000000`).catch(() => {});
   await page.goto(`http://127.0.0.1:${site.port}/from`);
   await page.evaluate(() => fetch('/bytes/1000000').then((answer) => answer.arrayBuffer()));
   const report = await server.read(`/sessions/local/${session.id}/egress`);
@@ -133,8 +132,8 @@ test('an exit is changed under a WebSocket and a download, which end, and what f
   const { session, page, end } = await visitor({ proxy: proxies.dante.url });
   await page.goto(`http://${SHOP}:${site.port}/page`);
   await page.evaluate(() => {
-    window.socket = new WebSocket(`ws://${location.host}/echo`);
-    window.said = [];
+    const said = (window.said = []);
+    const socket = (window.socket = new WebSocket(`ws://${location.host}/echo`));
     socket.onmessage = ({ data }) => said.push(data);
     socket.onclose = () => said.push('closed');
     window.downloaded = fetch('/endless').then(async (answer) => {
@@ -142,12 +141,12 @@ test('an exit is changed under a WebSocket and a download, which end, and what f
       return 'whole';
     }).catch(() => 'broken');
   });
-  await page.waitForFunction(() => said.includes('hello') && window.received > 100_000);
+  await page.waitForFunction(() => window.said.includes('hello') && window.received > 100_000);
   assert.equal(site.open(FROM.dante).sockets, 1);
   const changed = await change(session, proxies.tinyproxy.url);
   assert.equal(changed.proxy.server, proxies.tinyproxy.url.replace(/\/\/.*@/, '//'));
-  await page.waitForFunction(() => said.includes('closed'));
-  assert.equal(await page.evaluate(() => downloaded), 'broken');
+  await page.waitForFunction(() => window.said.includes('closed'));
+  assert.equal(await page.evaluate(() => window.downloaded), 'broken');
   await until(() => site.open(FROM.dante).connections === 0, 'the old exit to have no connection');
   assert.equal(await exitOf(page), FROM.tinyproxy);
   const again = await page.evaluate(
