@@ -4,10 +4,12 @@ import { noteServerDate } from '../lib/serverClock.ts';
 import { access } from './token.ts';
 import type {
   CreateSession,
+  EgressReport,
   EndedSession,
   FleetHealth,
   FleetHistory,
   HistoryEntry,
+  ProxyRequest,
   Session,
   WorkerStatus,
 } from './types.ts';
@@ -55,7 +57,7 @@ export function errorText(error: unknown): string {
 }
 
 interface RequestOptions {
-  method?: 'GET' | 'POST' | 'DELETE';
+  method?: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   body?: unknown;
   signal?: AbortSignal;
   /** The ETag of the copy that the caller has; if it still matches, the result is `null`. */
@@ -213,6 +215,16 @@ export function createSession(body: CreateSession, requestId: string): Promise<S
 /** Restarts a session's idle clock. */
 export function touchSession(session: SessionPlace): Promise<Session> {
   return request(`${sessionPath(session)}/touch`, { method: 'POST' });
+}
+
+/** Changes how a session's connections leave; null for the worker's default. Open connections are closed. */
+export function changeProxy(session: SessionPlace, proxy: ProxyRequest | null): Promise<Session> {
+  return request(sessionPath(session), { method: 'PATCH', body: { proxy } });
+}
+
+/** What a session's browser connected to. */
+export function getEgress(session: SessionPlace, signal?: AbortSignal): Promise<EgressReport> {
+  return request(`${sessionPath(session)}/egress`, signal ? { signal } : {});
 }
 
 /** Ends a session. */

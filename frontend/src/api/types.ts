@@ -18,6 +18,16 @@ export type EndReason = NonNullable<Session['end_reason']>;
 export type CreateSession = Schemas['CreateRequest'];
 /** The answer to ending a session. */
 export type EndedSession = Schemas['Deleted'];
+/** How connections leave, in a request: `direct`, a pool's name, or a proxy with its credentials. */
+export type ProxyRequest = Schemas['Proxy'];
+/** The proxy of a session, without credentials. */
+export type ProxyView = Schemas['ProxyView'];
+/** The totals of a session's connections. */
+export type EgressTotals = Schemas['EgressTotals'];
+/** What a session's browser connected to. */
+export type EgressReport = Schemas['EgressReport'];
+/** What create requests may choose of the connections on a worker. */
+export type EgressFacts = Schemas['EgressFacts'];
 /** One worker as the control role sees it. */
 export type WorkerStatus = Schemas['WorkerStatus'];
 /** The fleet's health. An original control sends fewer fields, and so does ours to a page of another origin. */

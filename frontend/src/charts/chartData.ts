@@ -12,7 +12,7 @@ export type Values = readonly (number | null)[];
 export interface Line {
   /** Its name: a key of the i18n texts, or an end reason that this panel may not know. */
   name: string;
-  /** The number of its colour token, `--chart-1` to `--chart-10`. */
+  /** The number of its colour token, `--chart-1` to `--chart-11`. */
   colour: number;
   /** Drawn dashed: a target, beside the actual value. */
   dashed: boolean;
@@ -217,6 +217,7 @@ const REASONS = [
   'disk_full',
   'abandoned',
   'shutdown',
+  'egress_lost',
   'forgotten',
 ];
 

@@ -1,14 +1,10 @@
 import type { TFunction } from 'i18next';
 
 import type { texts } from '../i18n/texts.ts';
-import { numberText, unitText } from '../ui/format.ts';
+import { byteRateText, numberText, unitText } from '../ui/format.ts';
 
 /** The unit of a chart's values. */
 export type Unit = 'count' | 'seconds' | 'bytesPerSecond';
-
-const BYTE_UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte'] as const;
-/** The factor between two of {@link BYTE_UNITS}. */
-const STEP = 1000;
 
 /** A value in its unit: `3`, `340 ms`, `12.3 kB/s`. */
 export function valueText(value: number, unit: Unit): string {
@@ -19,12 +15,8 @@ export function valueText(value: number, unit: Unit): string {
       return value < 1
         ? unitText(Math.round(value * 1000), 'millisecond')
         : unitText(value, 'second', 'short', 1);
-    case 'bytesPerSecond': {
-      const power = value < STEP ? 0 : Math.floor(Math.log(value) / Math.log(STEP));
-      const step = Math.min(power, BYTE_UNITS.length - 1);
-      const name = BYTE_UNITS[step] ?? 'byte';
-      return unitText(value / STEP ** step, `${name}-per-second`, 'short', 1);
-    }
+    case 'bytesPerSecond':
+      return byteRateText(value);
   }
 }
 

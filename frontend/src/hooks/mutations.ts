@@ -1,7 +1,7 @@
 import { useMutation, type UseMutationResult } from '@tanstack/react-query';
 
-import { drainWorker, endSession, touchSession } from '../api/client.ts';
-import type { EndedSession, Session, WorkerStatus } from '../api/types.ts';
+import { changeProxy, drainWorker, endSession, touchSession } from '../api/client.ts';
+import type { EndedSession, ProxyRequest, Session, WorkerStatus } from '../api/types.ts';
 import { useLiveFleet } from './fleet.ts';
 
 /** Touches a session; its countdown restarts with the answer. */
@@ -9,6 +9,23 @@ export function useTouch(): UseMutationResult<Session, Error, Session> {
   const { store } = useLiveFleet();
   return useMutation({
     mutationFn: (session: Session) => touchSession(session),
+    onSuccess: (session) => {
+      store.upsert(session);
+    },
+  });
+}
+
+/** A session and its new proxy; null for the worker's default. */
+interface ProxyChange {
+  session: Session;
+  proxy: ProxyRequest | null;
+}
+
+/** Changes how the connections of a session leave. */
+export function useChangeProxy(): UseMutationResult<Session, Error, ProxyChange> {
+  const { store } = useLiveFleet();
+  return useMutation({
+    mutationFn: ({ session, proxy }: ProxyChange) => changeProxy(session, proxy),
     onSuccess: (session) => {
       store.upsert(session);
     },

@@ -2,6 +2,7 @@ import enErrors from './en/errors.json';
 import enFleet from './en/fleet.json';
 import enLaunch from './en/launch.json';
 import enLive from './en/live.json';
+import enNetwork from './en/network.json';
 import enPanel from './en/panel.json';
 import enScreen from './en/screen.json';
 import enSession from './en/session.json';
@@ -12,6 +13,7 @@ import ruErrors from './ru/errors.json';
 import ruFleet from './ru/fleet.json';
 import ruLaunch from './ru/launch.json';
 import ruLive from './ru/live.json';
+import ruNetwork from './ru/network.json';
 import ruPanel from './ru/panel.json';
 import ruScreen from './ru/screen.json';
 import ruSession from './ru/session.json';
@@ -25,6 +27,7 @@ export const texts = {
     fleet: enFleet,
     launch: enLaunch,
     live: enLive,
+    network: enNetwork,
     panel: enPanel,
     screen: enScreen,
     session: enSession,
@@ -36,6 +39,7 @@ export const texts = {
     fleet: ruFleet,
     launch: ruLaunch,
     live: ruLive,
+    network: ruNetwork,
     panel: ruPanel,
     screen: ruScreen,
     session: ruSession,

@@ -1,6 +1,6 @@
 import { screen, waitFor, within } from '@testing-library/react';
 import { http, HttpResponse } from 'msw';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 import { EMPTY_DRAFT } from '../live/launchDraft.ts';
 import { savePreset, setInitialPreset } from './presets.ts';
@@ -23,6 +23,7 @@ async function openForm(...workers: WorkerStatus[]) {
   // The list of workers arrives with the first event.
   await screen.findByText(/^Fleet (ok|degraded)/);
   await user.click(screen.getByRole('button', { name: 'Launch session' }));
+  await screen.findByRole('dialog');
   return { fleet, user, ...form(user) };
 }
 
@@ -312,6 +313,145 @@ it('falls back to any worker when the worker of a preset has left the fleet', as
   ).toBeInTheDocument();
   expect(dialog.getByLabelText('Worker')).toHaveDisplayValue('Any suitable');
   expect(dialog.getByLabelText('Idle TTL, seconds')).toHaveValue('90');
+});
+
+const EGRESS = {
+  policy: 'no-fleet',
+  proxies: ['eu'],
+  default_proxy: null,
+  block_lists: ['ads', 'phone_home'],
+  default_block: ['phone_home'],
+};
+const east = aWorkerWith('east', {}, EGRESS);
+const west = aWorkerWith('west', {}, { ...EGRESS, proxies: [], default_block: [] });
+
+/** Everything that this browser keeps of the panel. */
+function stored(): string {
+  const entries = [localStorage, sessionStorage].flatMap((storage) => Object.entries(storage));
+  return JSON.stringify(entries);
+}
+
+describe('the proxy of a new session', () => {
+  it('may be a pool, with the workers that have it, or none', async () => {
+    const requests = recordLaunches();
+    const { user, dialog, launch } = await openForm(east, west);
+    const proxy = dialog.getByLabelText('Proxy');
+    expect(
+      within(proxy)
+        .getAllByRole('option')
+        .map((option) => option.textContent),
+    ).toEqual(['Default: Direct', 'None: direct connections', 'eu (only on east)', 'Own proxy…']);
+    await user.selectOptions(proxy, 'eu (only on east)');
+    await user.selectOptions(dialog.getByLabelText('Worker'), 'west');
+    expect(proxy).toHaveAccessibleDescription(/no pool “eu” any more/);
+    expect(proxy).toBeInvalid();
+    await user.selectOptions(dialog.getByLabelText('Worker'), 'east');
+    expect(proxy).toBeValid();
+    await launch();
+    await waitFor(() => {
+      expect(requests).toEqual([{ worker: 'east', vnc: false, proxy: 'eu' }]);
+    });
+  });
+
+  it('may be an own one, whose password is neither shown nor stored', async () => {
+    const requests = recordLaunches();
+    const { user, dialog, launch } = await openForm(east);
+    await user.selectOptions(dialog.getByLabelText('Proxy'), 'Own proxy…');
+    await launch();
+    const address = dialog.getByLabelText('Proxy server');
+    expect(address).toHaveFocus();
+    expect(address).toHaveAccessibleDescription('Enter the address of the proxy.');
+    expect(requests).toEqual([]);
+
+    await user.click(address);
+    await user.paste('a.test:3128:me:s3cret');
+    expect(address).toHaveValue('a.test:3128');
+    expect(dialog.getByLabelText('User name')).toHaveValue('me');
+    expect(dialog.getByLabelText('Password')).toHaveAttribute('type', 'password');
+
+    await user.click(dialog.getByRole('button', { name: 'Copy as curl' }));
+    expect(await screen.findByText(/^curl command .* copied\.$/)).toBeInTheDocument();
+    const command = await navigator.clipboard.readText();
+    expect(command).toContain('"username": "me"');
+    expect(command).toContain('PASSWORD');
+    expect(command).not.toContain('s3cret');
+
+    await user.click(screen.getByRole('button', { name: /^Preset/ }));
+    await user.click(await screen.findByRole('menuitem', { name: 'Save as…' }));
+    await user.type(await dialog.findByLabelText('Name of the preset'), 'mine{Enter}');
+    expect(stored()).toContain('a.test:3128');
+    expect(stored()).not.toContain('s3cret');
+
+    await launch();
+    await waitFor(() => {
+      expect(requests).toEqual([
+        { vnc: false, proxy: { server: 'a.test:3128', username: 'me', password: 's3cret' } },
+      ]);
+    });
+    expect(window.location.href).not.toContain('s3cret');
+  });
+
+  it('of a preset has no password, which the form says', async () => {
+    const own = { ...EMPTY_DRAFT.proxy, kind: 'own' as const, server: 'a.test:1', username: 'me' };
+    savePreset('mine', { ...EMPTY_DRAFT, proxy: own });
+    setInitialPreset('mine');
+    const { dialog } = await openForm(east);
+    expect(dialog.getByText(/Presets keep no passwords/)).toBeInTheDocument();
+    expect(dialog.getByLabelText('Proxy server')).toHaveValue('a.test:1');
+    expect(dialog.getByLabelText('Password')).toHaveValue('');
+  });
+
+  it('shows at its field why the API refuses it', async () => {
+    const reason = 'proxy: must have a user name of 1 to 255 bytes';
+    server.use(http.post('*/api/sessions', () => refusal(422, 'invalid_field', reason)));
+    const { user, dialog, launch } = await openForm(east);
+    await user.selectOptions(dialog.getByLabelText('Proxy'), 'Own proxy…');
+    await user.type(dialog.getByLabelText('Proxy server'), 'a.test');
+    await launch();
+    const name = dialog.getByLabelText('User name');
+    await waitFor(() => {
+      expect(name).toHaveAccessibleDescription(reason);
+    });
+    expect(name).toHaveFocus();
+  });
+});
+
+describe('the block lists of a new session', () => {
+  it('are those of the worker until they are changed', async () => {
+    const requests = recordLaunches();
+    const { user, dialog, launch } = await openForm(east, west);
+    const lists = within(dialog.getByRole('group', { name: 'Blocked hosts' }));
+    const phoneHome = lists.getByLabelText('What the browser calls by itself');
+    const ads = lists.getByLabelText('ads');
+    expect(phoneHome).toBePartiallyChecked();
+    expect(ads).not.toBeChecked();
+    await user.selectOptions(dialog.getByLabelText('Worker'), 'east');
+    expect(phoneHome).toBeChecked();
+    await user.click(ads);
+    await user.click(phoneHome);
+    await user.click(lists.getByRole('button', { name: 'Worker’s default' }));
+    expect(phoneHome).toBeChecked();
+    await user.click(ads);
+    await launch();
+    await waitFor(() => {
+      expect(requests).toEqual([{ worker: 'east', vnc: false, block: ['ads', 'phone_home'] }]);
+    });
+  });
+
+  it('may be none', async () => {
+    const requests = recordLaunches();
+    const { user, dialog, launch } = await openForm(east);
+    await user.click(dialog.getByLabelText('What the browser calls by itself'));
+    await launch();
+    await waitFor(() => {
+      expect(requests).toEqual([{ vnc: false, block: [] }]);
+    });
+  });
+
+  it('are not offered by a worker that has none', async () => {
+    const { dialog } = await openForm();
+    expect(dialog.queryByRole('group', { name: 'Blocked hosts' })).not.toBeInTheDocument();
+  });
 });
 
 it('is translated to Russian', async () => {

@@ -3,7 +3,14 @@ import { useTranslation } from 'react-i18next';
 
 import { errorText } from '../api/client.ts';
 import { findChoiceProblems, findProblems, isValid, fieldProblem } from './validation.ts';
-import { EMPTY_DRAFT, type LaunchDraft } from '../live/launchDraft.ts';
+import { EMPTY_DRAFT, type LaunchDraft, toRequest } from '../live/launchDraft.ts';
+import { type ProxyDraft } from '../live/proxyDraft.ts';
+import { apiUrl } from '../api/base.ts';
+import { access } from '../api/token.ts';
+import { useStore } from '../lib/useStore.ts';
+import { copyToClipboard } from '../ui/clipboard.ts';
+import { Icon } from '../ui/icons.tsx';
+import { curlCommand, hasPassword } from './curl.ts';
 import { launchPresets, presetNamed } from './presets.ts';
 import type { WorkerStatus } from '../api/types.ts';
 import { useLaunches, useLiveFleet } from '../hooks/fleet.ts';
@@ -30,24 +37,34 @@ interface Filled {
   remark: string | null;
 }
 
+/** Whether a preset's proxy may need the password, which presets don't keep. */
+function needsPassword({ kind, username, password }: ProxyDraft): boolean {
+  return kind === 'own' && username !== '' && password === '';
+}
+
 /**
  * The form that launches a session. It closes when the session exists, and shows the API's error if the
  * request fails; the progress of the launch is shown by its card.
  */
 export function LaunchDialog({ workers, start, onClose }: LaunchDialogProps): ReactNode {
-  const { t } = useTranslation('launch');
+  const { t } = useTranslation(['launch', 'network']);
   const common = useTranslation('panel').t;
   const { launches } = useLiveFleet();
+  const { token } = useStore(access);
 
   const apply = (name: string | null): Filled => {
     const preset = presetNamed(name);
     if (!preset) return { draft: EMPTY_DRAFT, preset: null, remark: null };
     const { worker } = preset.draft;
     const gone = worker !== '' && !workers.some((one) => one.name === worker);
+    const remarks = [
+      ...(gone ? [t('presets.workerGone', { worker })] : []),
+      ...(needsPassword(preset.draft.proxy) ? [t('presets.noPassword')] : []),
+    ];
     return {
       draft: gone ? { ...preset.draft, worker: '' } : preset.draft,
       preset: preset.name,
-      remark: gone ? t('presets.workerGone', { worker }) : null,
+      remark: remarks.length > 0 ? remarks.join(' ') : null,
     };
   };
 
@@ -72,6 +89,10 @@ export function LaunchDialog({ workers, start, onClose }: LaunchDialogProps): Re
     ...(attempts > 0 ? problems : findChoiceProblems(draft, workers)),
     ...refusedField,
   };
+
+  const request = toRequest(draft);
+  const command = curlCommand(apiUrl('sessions').href, request, token !== null);
+  const copied = hasPassword(request) ? t('network:curl.whatSecret') : t('network:curl.what');
 
   const forgetRefusal = () => {
     if (requestId !== null && refusal) launches.dismiss(requestId);
@@ -141,6 +162,14 @@ export function LaunchDialog({ workers, start, onClose }: LaunchDialogProps): Re
           </p>
         )}
         <div className="dialog-actions">
+          <button
+            type="button"
+            className="button copy-curl"
+            onClick={() => void copyToClipboard(command, copied)}
+          >
+            <Icon name="copy" />
+            {t('network:curl.copy')}
+          </button>
           <button type="button" className="button" onClick={close}>
             {asking ? common('close') : t('cancel')}
           </button>

@@ -4,9 +4,12 @@ import { useTranslation } from 'react-i18next';
 import { IDLE_TTL_SECONDS, type LaunchProblems } from './validation.ts';
 import { type LaunchDraft } from '../live/launchDraft.ts';
 import type { WorkerStatus } from '../api/types.ts';
-import { type Default, defaultOf } from './defaults.ts';
+import { candidates, type Default, defaultOf } from './defaults.ts';
 import { wholeUnitText } from '../ui/format.ts';
 import { ChoiceField, Field } from '../ui/Field.tsx';
+import { defaultExitText, egressFacts, poolsOf } from '../sessions/exits.ts';
+import { ProxyFields } from '../sessions/ProxyFields.tsx';
+import { BlockFields } from './BlockFields.tsx';
 import { LabelFields } from './LabelFields.tsx';
 
 interface LaunchFieldsProps {
@@ -21,6 +24,8 @@ export function LaunchFields({ draft, workers, problems, onChange }: LaunchField
   const { t } = useTranslation('launch');
   const idleTtl = defaultOf('idle_ttl_seconds', workers, draft);
   const startUrl = defaultOf('start_url', workers, draft);
+
+  const eligible = candidates(workers, draft);
 
   const named = <T,>(value: Default<T>, name: (value: NonNullable<T>) => string): string => {
     if (value.kind === 'varies') return t('defaultVaries');
@@ -183,6 +188,23 @@ export function LaunchFields({ draft, workers, problems, onChange }: LaunchField
           }}
         />
       </div>
+      <ProxyFields
+        draft={draft.proxy}
+        pools={poolsOf(eligible)}
+        defaultText={defaultExitText(eligible.map(egressFacts))}
+        problem={problems.proxy}
+        onChange={(proxy) => {
+          onChange({ proxy });
+        }}
+      />
+      <BlockFields
+        chosen={draft.block}
+        facts={eligible.map(egressFacts).filter((facts) => facts !== null)}
+        problem={problems.block}
+        onChange={(block) => {
+          onChange({ block });
+        }}
+      />
       <LabelFields
         rows={draft.labels}
         problems={problems.labels}

@@ -2,7 +2,7 @@ import { Menu } from '@base-ui/react/menu';
 import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import type { LaunchDraft } from '../live/launchDraft.ts';
+import { type LaunchDraft, withoutSecrets } from '../live/launchDraft.ts';
 import {
   isStorable,
   deletePreset,
@@ -44,7 +44,7 @@ export function LaunchPresetBar(props: LaunchPresetBarProps): ReactNode {
   };
   const saveProblem = (isNew: boolean): string | null => {
     const { count, labels } = PRESET_LIMITS;
-    if (!isStorable(draft)) return t('presets.problems.large', { max: labels });
+    if (!isStorable(withoutSecrets(draft))) return t('presets.problems.large', { max: labels });
     if (isNew && presets.length >= count) return t('presets.problems.full', { max: count });
     return null;
   };

@@ -13,7 +13,7 @@ function defaultsOf({ detail }: WorkerStatus): SessionDefaults | null {
 }
 
 /** The workers eligible for a request: the named one, else all healthy ones that support what it asks for. */
-function candidates(
+export function candidates(
   workers: readonly WorkerStatus[],
   { worker, vnc }: { worker: string; vnc: boolean },
 ): readonly WorkerStatus[] {

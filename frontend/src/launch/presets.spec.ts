@@ -1,6 +1,7 @@
 import { expect, it, vi } from 'vitest';
 
 import { EMPTY_DRAFT } from '../live/launchDraft.ts';
+import { DEFAULT_PROXY } from '../live/proxyDraft.ts';
 import {
   isStorable,
   deletePreset,
@@ -39,6 +40,34 @@ it('presets are sorted by name, and one can be the initial one', () => {
 it('presets are loaded on the next visit', async () => {
   const saved = { presets: [{ name: 'one', draft }], initial: 'one' };
   expect(await found(saved)).toEqual(saved);
+});
+
+it('presets of an earlier version get the fields that it did not have', async () => {
+  const earlier: Partial<typeof draft> = { ...draft };
+  delete earlier.proxy;
+  delete earlier.block;
+  const stored = { presets: [{ name: 'one', draft: earlier }], initial: 'one' };
+  expect(await found(stored)).toEqual({ presets: [{ name: 'one', draft }], initial: 'one' });
+});
+
+it('presets keep the proxy and the block lists, but no password', () => {
+  const proxy = { ...DEFAULT_PROXY, kind: 'own' as const, username: 'me', password: 's3cret' };
+  savePreset('fields', { ...draft, block: [], proxy: { ...proxy, server: 'http://a.test:1' } });
+  savePreset('address', { ...draft, proxy: { ...proxy, server: 'http://me:s3cret@a.test:1' } });
+  expect(localStorage.getItem(KEY)).not.toContain('s3cret');
+  for (const { draft: kept } of launchPresets.get().presets) {
+    expect(kept.proxy).toMatchObject({ server: 'http://a.test:1', username: 'me', password: '' });
+  }
+});
+
+it.each([
+  ['a proxy with a password', { proxy: { ...DEFAULT_PROXY, password: 'pw' } }],
+  ['a proxy of an unknown kind', { proxy: { ...DEFAULT_PROXY, kind: 'tunnel' } }],
+  ['no proxy', { proxy: null }],
+  ['block lists that are none', { block: [5] }],
+  ['too many block lists', { block: Array(33).fill('ads') }],
+])('refuses %s', (_, part) => {
+  expect(isStorable({ ...draft, ...part })).toBe(false);
 });
 
 it.each([

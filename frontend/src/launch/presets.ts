@@ -1,5 +1,6 @@
 import { START_URL_MAX_LENGTH } from './validation.ts';
-import { EMPTY_DRAFT, type LaunchDraft } from '../live/launchDraft.ts';
+import { EMPTY_DRAFT, type LaunchDraft, withoutSecrets } from '../live/launchDraft.ts';
+import { DEFAULT_PROXY, type ProxyDraft } from '../live/proxyDraft.ts';
 import { oneOf, Preference } from '../lib/preference.ts';
 
 /** A launch form that a person has saved under a name. */
@@ -24,6 +25,25 @@ const LABEL_MAX_LENGTH = 1024;
 const isText = (value: unknown, longest: number): value is string =>
   typeof value === 'string' && value.length <= longest;
 
+/** The longest text of a proxy in a preset, in characters. */
+const PROXY_MAX_LENGTH = 2048;
+/** The most block lists of a session, and the longest name of one, in characters: as in the API. */
+const BLOCK_LIMITS = { count: 32, name: 64 } as const;
+
+const isKind = oneOf('', 'direct', 'pool', 'own');
+
+/** A stored proxy has no password. */
+function isProxy(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const fields = value as Record<string, unknown>;
+  const known = Object.keys(DEFAULT_PROXY) as (keyof ProxyDraft)[];
+  return (
+    isKind(fields.kind) &&
+    fields.password === '' &&
+    known.every((field) => isText(fields[field], PROXY_MAX_LENGTH))
+  );
+}
+
 const CHECKS: { [Field in keyof LaunchDraft]: (value: unknown) => boolean } = {
   worker: (value) => isText(value, 256),
   vnc: (value) => typeof value === 'boolean',
@@ -34,6 +54,12 @@ const CHECKS: { [Field in keyof LaunchDraft]: (value: unknown) => boolean } = {
   startUrlWait: oneOf('', 'load', 'domcontentloaded', 'none'),
   onCrash: oneOf('', 'restart', 'end'),
   contexts: oneOf('', 'keep', 'discard'),
+  proxy: isProxy,
+  block: (value) =>
+    value === null ||
+    (Array.isArray(value) &&
+      value.length <= BLOCK_LIMITS.count &&
+      value.every((list) => isText(list, BLOCK_LIMITS.name))),
   labels: (value) =>
     Array.isArray(value) &&
     value.length <= PRESET_LIMITS.labels &&
@@ -46,7 +72,7 @@ const CHECKS: { [Field in keyof LaunchDraft]: (value: unknown) => boolean } = {
     }),
 };
 
-/** Whether a form has the type and size that can be stored. */
+/** Whether a form without secrets has the type and size that can be stored. */
 export function isStorable(draft: unknown): draft is LaunchDraft {
   if (typeof draft !== 'object' || draft === null) return false;
   const fields = Object.keys(EMPTY_DRAFT) as (keyof LaunchDraft)[];
@@ -73,8 +99,29 @@ function arePresets(value: unknown): value is LaunchPresets {
 /** No presets. */
 export const NO_PRESETS: LaunchPresets = { presets: [], initial: null };
 
+/** Presets of an earlier version, which lack the fields that have been added since. */
+function withNewFields(stored: unknown): unknown {
+  if (typeof stored !== 'object' || stored === null) return stored;
+  const { presets } = stored as Record<string, unknown>;
+  if (!Array.isArray(presets)) return stored;
+  return {
+    ...stored,
+    presets: presets.map((preset: unknown): unknown => {
+      if (typeof preset !== 'object' || preset === null) return preset;
+      const { draft } = preset as Record<string, unknown>;
+      if (typeof draft !== 'object' || draft === null) return preset;
+      return { ...preset, draft: { ...EMPTY_DRAFT, ...draft } };
+    }),
+  };
+}
+
 /** The user's presets in this browser. */
-export const launchPresets = new Preference('launch.presets', NO_PRESETS, arePresets);
+export const launchPresets = new Preference(
+  'launch.presets',
+  NO_PRESETS,
+  arePresets,
+  withNewFields,
+);
 
 function change(presets: readonly LaunchPreset[], initial: string | null): void {
   const inOrder = presets.toSorted((a, b) => a.name.localeCompare(b.name));
@@ -86,10 +133,11 @@ export function presetNamed(name: string | null): LaunchPreset | undefined {
   return launchPresets.get().presets.find((preset) => preset.name === name);
 }
 
-/** Saves a form under a name, replacing the preset that has it. */
+/** Saves a form under a name, without its secrets, replacing the preset that has it. */
 export function savePreset(name: string, draft: LaunchDraft): void {
   const { presets, initial } = launchPresets.get();
-  change([...presets.filter((preset) => preset.name !== name), { name, draft }], initial);
+  const preset = { name, draft: withoutSecrets(draft) };
+  change([...presets.filter((other) => other.name !== name), preset], initial);
 }
 
 /** Gives a preset another name. */

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 
-import { healthyWorker } from '../test/server.ts';
+import { aWorkerWith, healthyWorker } from '../test/server.ts';
 import { ApiError } from '../api/client.ts';
 import { findProblems, isValid, fieldProblem } from './validation.ts';
 import { EMPTY_DRAFT } from '../live/launchDraft.ts';
+import { DEFAULT_PROXY, type ProxyDraft } from '../live/proxyDraft.ts';
 
 describe('findProblems', () => {
   it('finds nothing wrong with an empty form', () => {
@@ -72,14 +73,68 @@ it('reports labels that exceed the maximum size of a request', () => {
   expect(findProblems({ ...EMPTY_DRAFT, labels }, []).allLabels).toMatch('64 KiB');
 });
 
+describe('findProblems with a proxy', () => {
+  const egress = {
+    policy: 'no-fleet',
+    proxies: ['eu'],
+    default_proxy: null,
+    block_lists: [],
+    default_block: [],
+  };
+  const east = aWorkerWith('east', {}, egress);
+  const west = aWorkerWith('west', {}, { ...egress, proxies: [] });
+  const original = { ...healthyWorker, name: 'original' };
+  const silent = { ...healthyWorker, name: 'silent', detail: { error: 'no answer' } };
+  const problem = (proxy: Partial<ProxyDraft>, worker = '') =>
+    findProblems({ ...EMPTY_DRAFT, worker, proxy: { ...DEFAULT_PROXY, ...proxy } }, [
+      east,
+      west,
+      original,
+      silent,
+    ]).proxy;
+
+  it.each([
+    ['nothing with the default', { kind: '' as const }, 'original', undefined],
+    ['nothing without a proxy', { kind: 'direct' as const }, 'original', undefined],
+    ['nothing with a pool of any worker', { kind: 'pool' as const, pool: 'eu' }, '', undefined],
+    ['nothing with a worker that does not answer', { kind: 'pool' as const }, 'silent', undefined],
+    ['a pool that the worker does not have', { kind: 'pool' as const, pool: 'eu' }, 'west', /eu/],
+    [
+      'that the worker can’t use proxies',
+      { kind: 'pool' as const, pool: 'eu' },
+      'original',
+      /current camofleet/,
+    ],
+    ['that there is no address', { kind: 'own' as const, server: ' ' }, '', /address/],
+    [
+      'a password without a user name',
+      { kind: 'own' as const, server: 'a.test', password: 'pw' },
+      '',
+      /user name/,
+    ],
+    ['nothing with an address', { kind: 'own' as const, server: 'me:pw@a.test' }, '', undefined],
+  ])('finds %s', (_, proxy, worker, expected) => {
+    if (expected === undefined) expect(problem(proxy, worker)).toBeUndefined();
+    else expect(problem(proxy, worker)).toMatch(expected);
+  });
+});
+
 describe('fieldProblem', () => {
   it.each([
     ['invalid_field', 'idle_ttl_seconds: must be 30', 'idleTtlSeconds'],
     ['invalid_field', 'labels.team: must be a string', 'allLabels'],
     ['vnc_unsupported', 'worker "bare" has no VNC', 'vnc'],
     ['worker_not_found', 'Worker not found', 'worker'],
+    ['invalid_field', 'proxy: must be a URL', 'proxy'],
+    ['invalid_field', "block: there is no 'ads' here", 'block'],
   ])('assigns %s to its field', (code, detail, field) => {
     expect(fieldProblem(new ApiError(422, code, detail))).toEqual({ [field]: detail });
+  });
+
+  it('explains that a machine has no control over connections', () => {
+    expect(fieldProblem(new ApiError(502, 'no_egress', 'it can’t'))?.proxy).toMatch(
+      'current camofleet',
+    );
   });
 
   it('assigns other errors to no field', () => {

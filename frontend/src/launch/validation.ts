@@ -1,6 +1,9 @@
 import { i18n } from '../i18n/i18n.ts';
 import { ApiError } from '../api/client.ts';
 import type { WorkerStatus } from '../api/types.ts';
+import { lacksEgress, poolsOf } from '../sessions/exits.ts';
+import { ownProxyProblem } from '../sessions/proxyProblem.ts';
+import { candidates } from './defaults.ts';
 import { type LabelRow, type LaunchDraft, toRequest } from '../live/launchDraft.ts';
 
 /** The API's limits for the idle TTL, in seconds. */
@@ -16,6 +19,8 @@ export interface LaunchProblems {
   vnc?: string;
   idleTtlSeconds?: string;
   startUrl?: string;
+  proxy?: string;
+  block?: string;
   /** A problem of all labels together. */
   allLabels?: string;
   labels: Record<number, string>;
@@ -49,6 +54,19 @@ function vncProblem(draft: LaunchDraft, workers: readonly WorkerStatus[]): strin
   return i18n.t('launch:problems.workerWithoutView', { worker: draft.worker });
 }
 
+/** Workers report their pools, and whether they have any control over connections. */
+function proxyChoiceProblem(
+  draft: LaunchDraft,
+  workers: readonly WorkerStatus[],
+): string | undefined {
+  const { kind, pool } = draft.proxy;
+  const eligible = candidates(workers, draft).filter(({ detail }) => !('error' in detail));
+  if (eligible.length === 0 || kind === '' || kind === 'direct') return undefined;
+  if (eligible.every(lacksEgress)) return i18n.t('network:problems.noEgress');
+  if (kind !== 'pool' || poolsOf(eligible).some(({ name }) => name === pool)) return undefined;
+  return i18n.t('network:problems.noPool', { pool });
+}
+
 function labelProblems(rows: LabelRow[]): Record<number, string> {
   const problems: Record<number, string> = {};
   const seen = new Set<string>();
@@ -73,6 +91,8 @@ export function findChoiceProblems(
   if (draft.worker !== '' && !workers.some(({ name }) => name === draft.worker)) {
     problems.worker = i18n.t('launch:problems.noSuchWorker', { worker: draft.worker });
   }
+  const proxy = proxyChoiceProblem(draft, workers);
+  if (proxy !== undefined) problems.proxy = proxy;
   const vnc = vncProblem(draft, workers);
   if (vnc !== undefined) problems.vnc = vnc;
   return problems;
@@ -84,6 +104,8 @@ export function findProblems(draft: LaunchDraft, workers: readonly WorkerStatus[
   problems.labels = labelProblems(draft.labels);
   const idleTtlSeconds = idleTtlProblem(draft.idleTtlSeconds);
   const startUrl = startUrlProblem(draft.startUrl);
+  const proxy = problems.proxy ?? ownProxyProblem(draft.proxy);
+  if (proxy !== undefined) problems.proxy = proxy;
   if (idleTtlSeconds !== undefined) problems.idleTtlSeconds = idleTtlSeconds;
   if (startUrl !== undefined) problems.startUrl = startUrl;
   if (new TextEncoder().encode(JSON.stringify(toRequest(draft))).length > BODY_MAX_BYTES) {
@@ -103,6 +125,8 @@ const FIELDS: Readonly<Record<string, Exclude<keyof LaunchProblems, 'labels'>>> 
   vnc: 'vnc',
   idle_ttl_seconds: 'idleTtlSeconds',
   start_url: 'startUrl',
+  proxy: 'proxy',
+  block: 'block',
   labels: 'allLabels',
 };
 /** The fields of errors whose text names no field, by error code. */
@@ -118,6 +142,7 @@ const FIELDS_OF_CODES: Readonly<Record<string, Exclude<keyof LaunchProblems, 'la
  */
 export function fieldProblem(error: unknown): Partial<LaunchProblems> | null {
   if (!(error instanceof ApiError)) return null;
+  if (error.code === 'no_egress') return { proxy: i18n.t('network:problems.noEgress') };
   const named = error.code === 'invalid_field' ? /^(\w+)[.:]/.exec(error.message)?.[1] : undefined;
   const field = named === undefined ? FIELDS_OF_CODES[error.code] : FIELDS[named];
   return field === undefined ? null : { [field]: error.message };

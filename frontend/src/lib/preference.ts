@@ -13,9 +13,15 @@ export class Preference<T> extends Store<T> {
    * @param name its storage key
    * @param fallback its value until the user chooses another
    * @param isValid checks what was stored, possibly by another version of the panel
+   * @param upgrade brings what an earlier version stored into the present form
    */
-  constructor(name: string, fallback: T, isValid: (value: unknown) => value is T) {
-    super(read(PREFIX + name, fallback, isValid));
+  constructor(
+    name: string,
+    fallback: T,
+    isValid: (value: unknown) => value is T,
+    upgrade: (value: unknown) => unknown = (value) => value,
+  ) {
+    super(read(PREFIX + name, fallback, isValid, upgrade));
     this.#key = PREFIX + name;
   }
 
@@ -29,9 +35,14 @@ export class Preference<T> extends Store<T> {
   }
 }
 
-function read<T>(key: string, fallback: T, isValid: (value: unknown) => value is T): T {
+function read<T>(
+  key: string,
+  fallback: T,
+  isValid: (value: unknown) => value is T,
+  upgrade: (value: unknown) => unknown,
+): T {
   try {
-    const value: unknown = JSON.parse(localStorage.getItem(key) ?? 'null');
+    const value = upgrade(JSON.parse(localStorage.getItem(key) ?? 'null'));
     return isValid(value) ? value : fallback;
   } catch {
     return fallback;

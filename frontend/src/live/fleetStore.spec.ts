@@ -70,3 +70,22 @@ it('is empty after clear', () => {
   store.clear();
   expect(store.get()).toMatchObject({ known: false, sessions: [], workers: [] });
 });
+
+it('updates the traffic of a session and nothing else', () => {
+  const store = filled();
+  const egress = { ...older.egress, bytes_up: 5 } as NonNullable<typeof older.egress>;
+  const unknown = aSession({ id: 'c' });
+  const uncounted = aSession({ id: 'd', egress: null });
+  store.upsert(uncounted);
+  store.noteTraffic([
+    { ...older, egress, status: 'TERMINATING' },
+    { ...newer },
+    unknown,
+    { ...uncounted, egress },
+  ]);
+  const { byKey } = store.get();
+  expect(byKey.get(sessionKey(older))).toEqual({ ...older, egress });
+  expect(byKey.get(sessionKey(newer))).toBe(newer);
+  expect(byKey.get(sessionKey(unknown))).toBeUndefined();
+  expect(byKey.get(sessionKey(uncounted))).toBe(uncounted);
+});

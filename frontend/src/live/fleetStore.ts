@@ -120,6 +120,20 @@ export class FleetStore {
     }
   }
 
+  /** Updates the traffic of known sessions, and nothing else: events report the rest sooner. */
+  noteTraffic(sessions: readonly Session[]): void {
+    for (const session of sessions) {
+      const key = sessionKey(session);
+      const before = this.#sessions.get(key);
+      const { egress } = session;
+      if (!before?.egress || egress === null) continue;
+      const now = unchanged(before.egress, egress);
+      if (now === before.egress) continue;
+      this.#sessions.set(key, { ...before, egress: now });
+      this.#changed();
+    }
+  }
+
   /** Adds or replaces a worker, and marks its sessions as stale while it is silent. */
   setWorker(worker: WorkerStatus): void {
     const before = this.#workers.get(worker.name);

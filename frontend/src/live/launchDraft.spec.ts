@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { EMPTY_DRAFT, toRequest } from './launchDraft.ts';
+import { DEFAULT_PROXY } from './proxyDraft.ts';
 
 describe('toRequest', () => {
   it('omits empty fields', () => {
@@ -18,6 +19,8 @@ describe('toRequest', () => {
         startUrlWait: 'none',
         onCrash: 'end',
         contexts: 'discard',
+        proxy: { ...DEFAULT_PROXY, kind: 'pool', pool: 'eu' },
+        block: [],
         labels: [
           { row: 1, key: 'team', value: 'qa' },
           { row: 2, key: '', value: '' },
@@ -32,6 +35,8 @@ describe('toRequest', () => {
       start_url_wait: 'none',
       on_crash: 'end',
       contexts: 'discard',
+      proxy: 'eu',
+      block: [],
       labels: { team: 'qa' },
     });
   });

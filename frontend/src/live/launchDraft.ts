@@ -1,4 +1,5 @@
 import type { Contexts, CreateSession, OnCrash, StartUrlWait } from '../api/types.ts';
+import { DEFAULT_PROXY, type ProxyDraft, toProxy, withoutPassword } from './proxyDraft.ts';
 
 /** One label as typed: a row with two fields, numbered for React. */
 export interface LabelRow {
@@ -17,6 +18,9 @@ export interface LaunchDraft {
   startUrlWait: '' | StartUrlWait;
   onCrash: '' | OnCrash;
   contexts: '' | Contexts;
+  proxy: ProxyDraft;
+  /** The names of block lists; null for the worker's default. */
+  block: readonly string[] | null;
   labels: LabelRow[];
 }
 
@@ -30,8 +34,15 @@ export const EMPTY_DRAFT: LaunchDraft = {
   startUrlWait: '',
   onCrash: '',
   contexts: '',
+  proxy: DEFAULT_PROXY,
+  block: null,
   labels: [],
 };
+
+/** A form without secrets, as it may be stored. */
+export function withoutSecrets(draft: LaunchDraft): LaunchDraft {
+  return { ...draft, proxy: withoutPassword(draft.proxy) };
+}
 
 /** The create request for a valid draft; empty fields are omitted. */
 export function toRequest(draft: LaunchDraft): CreateSession {
@@ -45,6 +56,9 @@ export function toRequest(draft: LaunchDraft): CreateSession {
   if (draft.startUrlWait !== '') request.start_url_wait = draft.startUrlWait;
   if (draft.onCrash !== '') request.on_crash = draft.onCrash;
   if (draft.contexts !== '') request.contexts = draft.contexts;
+  const proxy = toProxy(draft.proxy);
+  if (proxy !== null) request.proxy = proxy;
+  if (draft.block !== null) request.block = [...draft.block];
   const labels = draft.labels
     .map(({ key, value }): [string, string] => [key.trim(), value.trim()])
     .filter(([key]) => key !== '');

@@ -50,6 +50,15 @@ function open(place: Session, living: Session[], { remembered, history }: Api = 
       const wanted = new URL(request.url).searchParams.get('ended') === 'true';
       return wanted && remembered ? remembered() : notFound();
     }),
+    http.get('*/api/sessions/:worker/:id/egress', () =>
+      HttpResponse.json({
+        proxy: null,
+        policy: 'open',
+        block: [],
+        totals: aSession().egress,
+        hosts: [],
+      }),
+    ),
     http.get('*/api/sessions/:worker/:id/events', () =>
       history ? HttpResponse.json(history) : notFound(),
     ),

@@ -10,6 +10,7 @@ import { endedInOrder, endReasonText, shortId } from '../sessions/sessionText.ts
 import { LiveView } from '../sessions/LiveView.tsx';
 import { SessionActions } from '../sessions/SessionActions.tsx';
 import { SessionFacts } from '../sessions/SessionFacts.tsx';
+import { SessionNetwork } from '../sessions/SessionNetwork.tsx';
 import { SessionHistory } from '../sessions/SessionHistory.tsx';
 import { StatusBadge } from '../sessions/StatusBadge.tsx';
 import { useLiveSession } from '../hooks/fleet.ts';
@@ -73,10 +74,12 @@ function Page({ session }: { session: Session }): ReactNode {
           <div className="session-main">
             {session.vnc_enabled && session.vnc.ws !== null && <LiveView session={session} />}
             <ConnectSnippets session={session} />
+            <SessionNetwork session={session} />
           </div>
         )}
         <div className="session-aside">
           <SessionFacts session={session} />
+          {!alive && <SessionNetwork session={session} />}
           <SessionHistory session={session} />
         </div>
       </div>

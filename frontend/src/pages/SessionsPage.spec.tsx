@@ -1,7 +1,8 @@
-import { cleanup, screen, waitFor, within } from '@testing-library/react';
+import { act, cleanup, screen, waitFor, within } from '@testing-library/react';
 import { http, HttpResponse } from 'msw';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
+import { DEFAULT_LIVE_LAYOUT, liveLayout } from '../sessions/tableLayout.ts';
 import { renderPanel } from '../test/renderPanel.tsx';
 import { aSession, refusal, serveFleet, server } from '../test/server.ts';
 
@@ -43,6 +44,7 @@ afterEach(() => {
 
 describe('the list', () => {
   it('shows the properties of each session', async () => {
+    liveLayout.set({ ...DEFAULT_LIVE_LAYOUT, hidden: [] });
     serveFleet(watchable, headless);
     renderPanel();
     const first = within(await row('aaaaaaaa'));
@@ -63,7 +65,7 @@ describe('the list', () => {
     const user = renderPanel();
     expect(await screen.findByText('No session is running')).toBeInTheDocument();
     await user.click(screen.getByRole('button', { name: 'Launch the first session' }));
-    expect(screen.getByRole('dialog', { name: 'Launch a session' })).toBeInTheDocument();
+    expect(await screen.findByRole('dialog', { name: 'Launch a session' })).toBeInTheDocument();
   });
 
   it('copies the id and the absolute WebSocket URL', async () => {
@@ -297,5 +299,68 @@ describe('several sessions', () => {
     });
     expect(within(await row('bbbbbbbb')).getByText('READY')).toBeInTheDocument();
     expect(screen.queryByText('2 selected')).not.toBeInTheDocument();
+  });
+});
+
+describe('exits', () => {
+  const own = { server: 'socks5://a.test:1080', pool: null };
+  const counted = (bytes: number) => ({
+    bytes_up: 500,
+    bytes_down: bytes - 500,
+    connections: 1,
+    open_connections: 0,
+    refused: {},
+  });
+  const proxied = { ...watchable, proxy: own, egress: counted(2_000_000) };
+  const direct = { ...headless, egress: counted(9000) };
+  const unknown = aSession({ id: 'cccccccc-0', last_seen_at: secondsAgo(0), egress: null });
+
+  it('are listed with the traffic, sorted by it, and can be filtered by', async () => {
+    serveFleet(proxied, direct, unknown);
+    const user = renderPanel();
+    const first = within(await row('aaaaaaaa'));
+    expect(first.getByTitle('socks5://a.test:1080')).toHaveTextContent('a.test:1080');
+    expect(first.getByTitle('Received 2 MB, sent 500 byte')).toHaveTextContent('2 MB');
+    expect(within(await row('bbbbbbbb')).getByText('Direct')).toBeInTheDocument();
+    expect(within(await row('cccccccc')).queryByText('Direct')).not.toBeInTheDocument();
+
+    await user.click(screen.getByRole('button', { name: 'Exit' }));
+    const ids = () =>
+      screen.getAllByRole('link', { name: /^[a-c]{8}$/ }).map((link) => link.textContent);
+    expect(ids()).toEqual(['aaaaaaaa', 'bbbbbbbb', 'cccccccc']);
+
+    await user.selectOptions(screen.getByRole('combobox', { name: 'Exit' }), 'Direct');
+    await waitFor(() => {
+      expect(ids()).toEqual(['bbbbbbbb']);
+    });
+  });
+
+  it('offer no filter where there is one only', async () => {
+    serveFleet(direct);
+    renderPanel();
+    await row('bbbbbbbb');
+    expect(screen.queryByRole('combobox', { name: 'Exit' })).not.toBeInTheDocument();
+  });
+
+  it('show the traffic as it grows, while they are shown', async () => {
+    vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'], shouldAdvanceTime: true });
+    const fleet = serveFleet(direct);
+    const user = renderPanel({ user: { advanceTimers: vi.advanceTimersByTime.bind(vi) } });
+    await row('bbbbbbbb');
+    fleet.sessions = [{ ...direct, egress: counted(12_000), attached: 7 }];
+    await act(() => vi.advanceTimersByTimeAsync(5000));
+    expect(await screen.findByText('12 kB')).toBeInTheDocument();
+
+    await user.click(screen.getByText('Columns', { selector: 'summary' }));
+    await user.click(screen.getByRole('checkbox', { name: 'Exit' }));
+    let reads = 0;
+    server.use(
+      http.get('*/api/sessions', () => {
+        reads += 1;
+        return HttpResponse.json(fleet.sessions);
+      }),
+    );
+    await act(() => vi.advanceTimersByTimeAsync(20_000));
+    expect(reads).toBe(0);
   });
 });

@@ -14,6 +14,7 @@ import { SessionFilters } from '../sessions/SessionFilters.tsx';
 import { SessionTable } from '../sessions/SessionTable.tsx';
 import { useEndSessions, useTouchSession } from '../sessions/useSessionCommands.ts';
 import { useFleet } from '../hooks/fleet.ts';
+import { useListTraffic } from '../hooks/useListTraffic.ts';
 import { useEndedSessions } from '../hooks/queries.ts';
 import { endedLayout, liveLayout } from '../sessions/tableLayout.ts';
 import { usePageTitle } from '../ui/usePageTitle.ts';
@@ -51,6 +52,7 @@ export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode 
   const { touch } = useTouchSession();
   const layout = showEnded ? endedLayout : liveLayout;
   const arranged = useStore(layout);
+  useListTraffic(!showEnded && !arranged.hidden.includes('exit'));
   const title = showEnded ? t('endedTitle') : t('title');
   usePageTitle(title);
 

@@ -128,7 +128,7 @@ describe('the wall', () => {
     const user = openWall();
     expect(await screen.findByText('No live screens')).toBeInTheDocument();
     await user.click(screen.getByRole('button', { name: 'Launch a session' }));
-    expect(screen.getByRole('dialog', { name: 'Launch a session' })).toBeInTheDocument();
+    expect(await screen.findByRole('dialog', { name: 'Launch a session' })).toBeInTheDocument();
   });
 
   it('explains that no worker has live views', async () => {

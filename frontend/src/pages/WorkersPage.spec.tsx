@@ -35,6 +35,13 @@ const east: WorkerStatus = {
       pools: { headless: { ready: 1, launching: 1, target: 2, last_error: null }, vnc: null },
       slots: { used: 2, total: 40 },
       drivers: 1,
+      egress: {
+        policy: 'public',
+        proxies: ['eu', 'us'],
+        default_proxy: { server: null, pool: 'eu' },
+        block_lists: ['ads', 'phone_home'],
+        default_block: ['phone_home'],
+      },
       draining: false,
       started_at: new Date(Date.now() - 3 * 3_600_000 - 20_000).toISOString(),
       host_name: 'worker-0',
@@ -81,6 +88,10 @@ describe('the workers page', () => {
     expect(card.getByText('3h')).toBeInTheDocument();
     expect(card.getByText('Answers')).toBeInTheDocument();
     expect(card.getByText('idle TTL 5:00, headless, opens https://example.com')).toBeVisible();
+    expect(card.getByText('Pool eu')).toBeInTheDocument();
+    expect(card.getByText('eu, us')).toBeInTheDocument();
+    expect(card.getByText('The public internet only')).toBeInTheDocument();
+    expect(card.getByText('ads, What the browser calls by itself (default)')).toBeInTheDocument();
     expect(card.getByText('firefox 153.0 (/usr/bin/firefox)')).toBeInTheDocument();
     expect(document.title).toBe('Workers · camofleet');
   });

@@ -5,7 +5,7 @@ import { Route, Routes } from 'react-router';
 
 import { access } from '../api/token.ts';
 import { LaunchCards } from '../launch/LaunchCards.tsx';
-import { LaunchDialog, type LaunchStart } from '../launch/LaunchDialog.tsx';
+import type { LaunchStart } from '../launch/LaunchDialog.tsx';
 import { Notices } from '../ui/Notices.tsx';
 import { OfflineNote } from './OfflineNote.tsx';
 import { OpenAccessWarning } from './OpenAccessWarning.tsx';
@@ -16,11 +16,15 @@ import { queryKeys } from '../hooks/queries.ts';
 import { dismissAll } from '../ui/notices.ts';
 import { useStore } from '../lib/useStore.ts';
 import { NoSuchPage } from '../pages/NoSuchPage.tsx';
-import { SessionPage } from '../pages/SessionPage.tsx';
 import { SessionsPage } from '../pages/SessionsPage.tsx';
 import { useUnpinEnded } from '../sessions/pins.ts';
 
-// Loaded on demand: most visits are to sessions.
+// Loaded on demand: most visits begin with the list of sessions.
+const SessionPage = lazy(async () => ({
+  default: (await import('../pages/SessionPage.tsx')).SessionPage,
+}));
+const importLaunchDialog = () => import('../launch/LaunchDialog.tsx');
+const LaunchDialog = lazy(async () => ({ default: (await importLaunchDialog()).LaunchDialog }));
 const WallPage = lazy(async () => ({ default: (await import('../pages/WallPage.tsx')).WallPage }));
 const WorkersPage = lazy(async () => ({
   default: (await import('../pages/WorkersPage.tsx')).WorkersPage,
@@ -38,6 +42,11 @@ export function Panel(): ReactNode {
   const { workers } = useFleet();
   const client = useQueryClient();
   useUnpinEnded();
+
+  useEffect(() => {
+    // After the first page has been shown, so that the form opens at once. A failure is repeated when it is needed.
+    void importLaunchDialog().catch(() => undefined);
+  }, []);
 
   useEffect(() => {
     if (refused) return;
@@ -109,7 +118,9 @@ export function Panel(): ReactNode {
         )}
       </main>
       {launchForm && !refused && (
-        <LaunchDialog workers={workers} start={launchForm} onClose={closeForm} />
+        <Suspense fallback={null}>
+          <LaunchDialog workers={workers} start={launchForm} onClose={closeForm} />
+        </Suspense>
       )}
       <div className="corner">
         {/* The open form shows the progress of its own launch. */}

@@ -2,6 +2,7 @@ import { Menu } from '@base-ui/react/menu';
 import { type ReactNode, useDeferredValue, useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { exitsOf } from './exits.ts';
 import { isFiltering, labelsOf, NO_FILTER, type SessionFilter } from './sessionFilter.ts';
 import type { Session, SessionStatus } from '../api/types.ts';
 import { FilterSelect } from '../ui/FilterSelect.tsx';
@@ -26,11 +27,16 @@ interface SessionFiltersProps {
 /** The filters of a session list, and the choice of its columns. */
 export function SessionFilters(props: SessionFiltersProps): ReactNode {
   const { sessions, filter, onFilter, columns, layout, onLayout, withState } = props;
-  const { t } = useTranslation('sessions');
+  const { t, i18n } = useTranslation('sessions');
   // Options may lag behind the list, so that typing stays responsive.
   const known = useDeferredValue(sessions);
   const workers = useMemo(() => [...new Set(known.map(({ worker }) => worker))].sort(), [known]);
   const labels = useMemo(() => labelsOf(known), [known]);
+  const exits = useMemo(
+    () => exitsOf(known),
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- their texts change with the language
+    [known, i18n.language],
+  );
   const change = (part: Partial<SessionFilter>) => {
     onFilter({ ...filter, ...part });
   };
@@ -74,6 +80,18 @@ export function SessionFilters(props: SessionFiltersProps): ReactNode {
           change({ label });
         }}
       />
+      {(exits.size > 1 || filter.exit !== '') && (
+        <FilterSelect
+          label={t('filters.exit')}
+          all={t('filters.allExits')}
+          value={filter.exit}
+          choices={[...exits.keys()]}
+          textOf={(exit) => exits.get(exit) ?? exit}
+          onChange={(exit) => {
+            change({ exit });
+          }}
+        />
+      )}
       {isFiltering(filter) && (
         <button
           type="button"

@@ -2,7 +2,8 @@ import type { ReactNode } from 'react';
 
 import type { Session } from '../api/types.ts';
 import type { texts } from '../i18n/texts.ts';
-import { durationText } from '../ui/format.ts';
+import { bytesText, durationText } from '../ui/format.ts';
+import { exitText, shortExitText, totalBytes } from './exits.ts';
 import { endedInOrder, endReasonText } from './sessionText.ts';
 import { Labels, SessionIdentity } from './SessionIdentity.tsx';
 import { StatusBadge } from './StatusBadge.tsx';
@@ -62,6 +63,21 @@ function LiveViewCell({ session }: { session: Session }): ReactNode {
   return session.vnc_enabled ? t('hasView') : <NoValue />;
 }
 
+function ExitCell({ session: { proxy, egress } }: { session: Session }): ReactNode {
+  const t = useTexts('sessions');
+  if (egress === null) return <NoValue />;
+  const exit = exitText(proxy);
+  const [down, up] = [bytesText(egress.bytes_down), bytesText(egress.bytes_up)];
+  return (
+    <span className="place">
+      <span title={exit}>{shortExitText(proxy)}</span>
+      <span className="quiet" title={t('traffic', { down, up })}>
+        {bytesText(egress.bytes_down + egress.bytes_up)}
+      </span>
+    </span>
+  );
+}
+
 function EngineCell({ session }: { session: Session }): ReactNode {
   const t = useTexts('sessions');
   const { browser, browser_version: version, headless } = session;
@@ -93,6 +109,14 @@ const engine: SessionColumn = {
   sortBy: ({ browser, browser_version: version }) => `${browser} ${version ?? ''}`,
   cell: (session) => <EngineCell session={session} />,
   width: 8.5,
+  wideOnly: true,
+};
+const exit: SessionColumn = {
+  id: 'exit',
+  // The second line is what one looks for: who has the most traffic.
+  sortBy: (session) => totalBytes(session.egress),
+  cell: (session) => <ExitCell session={session} />,
+  width: 8,
   wideOnly: true,
 };
 const labels: SessionColumn = {
@@ -133,6 +157,7 @@ export const LIVE_COLUMNS: readonly SessionColumn[] = [
     width: 5.5,
     wideOnly: true,
   },
+  exit,
   labels,
   created,
   {
@@ -174,6 +199,7 @@ export const ENDED_COLUMNS: readonly SessionColumn[] = [
   },
   worker,
   engine,
+  exit,
   labels,
   created,
   {

@@ -9,6 +9,7 @@ const search = aSession({
   worker: 'west',
   status: 'INIT',
   labels: { team: 'search' },
+  proxy: { server: 'socks5://a.test:1080', pool: null },
   start_url: 'https://Example.com/',
 });
 const all = [shop, search];
@@ -24,12 +25,20 @@ describe('filterSessions', () => {
     ['a worker', { worker: 'east' }, [shop]],
     ['a label', { label: 'team=shop' }, [shop]],
     ['a label whose value has an equals sign', { label: 'stage=a=b' }, [shop]],
+    ['a proxy', { exit: 'socks5://a.test:1080' }, [search]],
+    ['direct connections', { exit: 'direct' }, [shop]],
+    ['a part of the proxy', { search: 'a.test' }, [search]],
     ['a label’s key', { label: 'team' }, all],
     ['a key that only objects have', { label: 'constructor' }, []],
     ['a state and a worker that do not meet', { status: 'INIT' as const, worker: 'east' }, []],
   ])('by %s', (_name, filter, expected) => {
     expect(filterSessions(all, { ...NO_FILTER, ...filter })).toEqual(expected);
   });
+});
+
+it('does not know the exit of a session without control over it', () => {
+  const uncontrolled = aSession({ egress: null });
+  expect(filterSessions([uncontrolled], { ...NO_FILTER, exit: 'direct' })).toEqual([]);
 });
 
 it('knows whether it excludes anything', () => {

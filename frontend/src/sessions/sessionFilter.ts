@@ -1,17 +1,20 @@
 import type { Session, SessionStatus } from '../api/types.ts';
+import { exitKey } from './exits.ts';
 
 /** A filter of sessions; an empty text matches everything. */
 export interface SessionFilter {
-  /** Words that must all occur in the id, worker, engine, labels or start URL. */
+  /** Words that must all occur in the id, worker, engine, proxy, labels or start URL. */
   search: string;
   status: '' | SessionStatus;
   worker: string;
   /** A label as `key=value`, or a key alone. */
   label: string;
+  /** An exit by its `exitKey`. */
+  exit: string;
 }
 
 /** A filter that matches everything. */
-export const NO_FILTER: SessionFilter = { search: '', status: '', worker: '', label: '' };
+export const NO_FILTER: SessionFilter = { search: '', status: '', worker: '', label: '', exit: '' };
 
 /** Whether a filter excludes anything. */
 export function isFiltering(filter: SessionFilter): boolean {
@@ -24,21 +27,30 @@ export function labelText([key, value]: [string, string]): string {
 }
 
 function searchedText(session: Session): string {
-  const { id, worker, browser, labels, start_url: startUrl } = session;
-  const texts = [id, worker, browser, ...Object.entries(labels).map(labelText), startUrl ?? ''];
+  const { id, worker, browser, proxy, labels, start_url: startUrl } = session;
+  const exit = proxy === null ? '' : exitKey(proxy);
+  const texts = [
+    id,
+    worker,
+    browser,
+    exit,
+    ...Object.entries(labels).map(labelText),
+    startUrl ?? '',
+  ];
   return texts.join(' ').toLowerCase();
 }
 
 /** The sessions that match a filter, in their order. */
 export function filterSessions(
   sessions: readonly Session[],
-  { search, status, worker, label }: SessionFilter,
+  { search, status, worker, label, exit }: SessionFilter,
 ): Session[] {
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
   const [key = '', value] = label.trim().split(/=(.*)/s);
   return sessions.filter((session) => {
     if (status !== '' && session.status !== status) return false;
     if (worker !== '' && session.worker !== worker) return false;
+    if (exit !== '' && (session.egress === null || exitKey(session.proxy) !== exit)) return false;
     if (key !== '') {
       const found = Object.hasOwn(session.labels, key) ? session.labels[key] : undefined;
       if (found === undefined || (value !== undefined && found !== value)) return false;

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { language } from '../i18n/language.ts';
 import { aSession } from '../test/server.ts';
 import { agoText, durationText, momentText, unitText } from '../ui/format.ts';
-import { endReasonText, idleSecondsLeft } from './sessionText.ts';
+import { changeText, changeTone, endReasonText, idleSecondsLeft } from './sessionText.ts';
 
 const NOW = Date.parse('2024-05-01T12:00:00Z');
 
@@ -22,7 +22,13 @@ describe('idleSecondsLeft', () => {
 
 it('translates end reasons', () => {
   expect(endReasonText('display_lost')).toBe('Display lost');
+  expect(endReasonText('egress_lost')).toBe('Network exit lost');
   expect(endReasonText(null)).toBe('Unknown');
+});
+
+it('translates a changed exit, which is neither good nor bad', () => {
+  expect(changeText('proxy_changed')).toBe('Exit changed');
+  expect(changeTone('proxy_changed')).toBe('plain');
 });
 
 it('formats times and reasons in the current language', () => {

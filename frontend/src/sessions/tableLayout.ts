@@ -18,7 +18,7 @@ function isLayout(value: unknown): value is TableLayout {
 /** The initial layout of the list of live sessions: the newest first. */
 export const DEFAULT_LIVE_LAYOUT: TableLayout = {
   sorting: [{ id: 'created', desc: true }],
-  hidden: [],
+  hidden: ['restarts'],
 };
 /** The initial layout of the list of ended sessions. */
 export const DEFAULT_ENDED_LAYOUT: TableLayout = {

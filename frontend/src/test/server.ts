@@ -1,7 +1,7 @@
 import { http, HttpResponse } from 'msw';
 import { setupServer } from 'msw/node';
 
-import type { Change, Session, WorkerStatus, SessionDefaults } from '../api/types.ts';
+import type { Change, EgressFacts, Session, WorkerStatus, SessionDefaults } from '../api/types.ts';
 
 const ID = '3f2b8c1e-0000-4000-8000-000000000001';
 
@@ -37,6 +37,9 @@ export function aSession(changes: Partial<Session> = {}): Session {
     vnc: { ws: null, http: null, password_protected: false },
     attached: 0,
     restarts: 0,
+    proxy: null,
+    egress: { bytes_up: 0, bytes_down: 0, connections: 0, open_connections: 0, refused: {} },
+    block: [],
     ...changes,
   };
 }
@@ -62,7 +65,11 @@ export const healthyWorker: WorkerStatus = {
 };
 
 /** A healthy worker that reports its defaults. */
-export function aWorkerWith(name: string, defaults: Partial<SessionDefaults>): WorkerStatus {
+export function aWorkerWith(
+  name: string,
+  defaults: Partial<SessionDefaults>,
+  egress: EgressFacts | null = null,
+): WorkerStatus {
   const facts = {
     sessions: 0,
     capacity: null,
@@ -79,6 +86,7 @@ export function aWorkerWith(name: string, defaults: Partial<SessionDefaults>): W
     pools: { headless: null, vnc: null },
     slots: null,
     drivers: null,
+    egress,
     draining: false,
     started_at: null,
     host_name: null,
@@ -104,7 +112,7 @@ export class FakeFleet {
   sessions: Session[];
   ended: Session[] = [];
   workers: WorkerStatus[] = [healthyWorker];
-  /** How often the lists were requested. */
+  /** How often the lists were polled: that of workers is requested for nothing else. */
   polls = 0;
   /** Whether access is unrestricted, and how often that was requested. */
   insecure = false;
@@ -120,17 +128,25 @@ export class FakeFleet {
   /** Its request handlers. */
   readonly handlers = [
     http.get('*/api/events', () => this.#follow()),
-    http.get('*/api/workers', () => HttpResponse.json(this.workers)),
+    http.get('*/api/workers', () => {
+      this.polls += 1;
+      return HttpResponse.json(this.workers);
+    }),
     http.get('*/api/health', () => {
       this.healthReads += 1;
       const { workers, insecure } = this;
       return HttpResponse.json({ status: 'ok', workers, insecure });
     }),
+    http.get('*/api/sessions/:worker/:id/egress', ({ params }) => {
+      const session = this.sessions.find(({ id }) => id === params.id);
+      if (!session) return refusal(404, 'session_not_found', 'Session not found');
+      const { proxy, block, egress: totals } = session;
+      return HttpResponse.json({ proxy, policy: 'no-fleet', block, totals, hosts: [] });
+    }),
     http.get('*/api/sessions', ({ request }) => {
       if (new URL(request.url).searchParams.get('ended') === 'true') {
         return HttpResponse.json(this.ended);
       }
-      this.polls += 1;
       return HttpResponse.json(this.sessions);
     }),
   ];

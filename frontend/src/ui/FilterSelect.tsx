@@ -5,6 +5,8 @@ interface FilterSelectProps<T extends string> {
   all: string;
   value: '' | T;
   choices: readonly T[];
+  /** The text of a choice; without it, the choice itself. */
+  textOf?: (choice: T) => string;
   onChange: (value: '' | T) => void;
 }
 
@@ -14,6 +16,7 @@ export function FilterSelect<T extends string>({
   all,
   value,
   choices,
+  textOf = (choice) => choice,
   onChange,
 }: FilterSelectProps<T>): ReactNode {
   // A chosen value stays in the list after the last session with it has gone, so that it can be deselected.
@@ -30,7 +33,7 @@ export function FilterSelect<T extends string>({
       <option value="">{all}</option>
       {offered.map((choice) => (
         <option key={choice} value={choice}>
-          {choice}
+          {textOf(choice)}
         </option>
       ))}
     </select>

@@ -3,6 +3,8 @@ import { expect, it } from 'vitest';
 import { language } from '../i18n/language.ts';
 import {
   agoText,
+  byteRateText,
+  bytesText,
   clockText,
   durationText,
   elapsedText,
@@ -57,4 +59,19 @@ it('shows milliseconds below ten seconds only', () => {
 
 it('shows tenths of seconds', () => {
   expect(elapsedText(2960)).toBe('3.0 sec');
+});
+
+it.each([
+  [0, '0 byte'],
+  [999, '999 byte'],
+  [12_345, '12.3 kB'],
+  [999_940, '999.9 kB'],
+  [999_960, '1 MB'],
+  [5e15, '5,000 TB'],
+])('%d bytes are %s', (bytes, text) => {
+  expect(bytesText(bytes)).toBe(text);
+});
+
+it('a rate of bytes is per second', () => {
+  expect(byteRateText(1_500_000)).toBe('1.5 MB/s');
 });

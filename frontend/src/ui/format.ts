@@ -65,6 +65,33 @@ export function unitText(
   ).format(value);
 }
 
+const BYTE_UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
+/** The factor between two of {@link BYTE_UNITS}. */
+const BYTE_STEP = 1000;
+
+/** A number of bytes in the largest unit of which there is one. */
+function inByteUnit(bytes: number): { value: number; unit: (typeof BYTE_UNITS)[number] } {
+  let [value, step] = [bytes, 0];
+  // What would be rounded to 1,000 belongs to the next unit.
+  while (value >= BYTE_STEP - 0.05 && step < BYTE_UNITS.length - 1) {
+    value /= BYTE_STEP;
+    step += 1;
+  }
+  return { value, unit: BYTE_UNITS[step] ?? 'byte' };
+}
+
+/** An amount of bytes: `0 byte`, `12.3 kB`, `4 GB`. */
+export function bytesText(bytes: number): string {
+  const { value, unit } = inByteUnit(bytes);
+  return unitText(value, unit, 'short', 1);
+}
+
+/** Bytes per second: `12.3 kB/s`. */
+export function byteRateText(bytesPerSecond: number): string {
+  const { value, unit } = inByteUnit(bytesPerSecond);
+  return unitText(value, `${unit}-per-second`, 'short', 1);
+}
+
 /** Seconds in their two largest units, without seconds from one minute on: `42s`, `12m`, `3h 5m`, `2d 1h`. */
 export function spanText(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));

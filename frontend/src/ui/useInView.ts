@@ -1,9 +1,11 @@
 import { type RefObject, useEffect, useState } from 'react';
 
+import { usePageVisible } from './usePageVisible.ts';
+
 /** Whether any part of an element is visible: scrolled into view, in a visible tab. */
 export function useInView(element: RefObject<Element | null>): boolean {
   const [reached, setReached] = useState(false);
-  const [shown, setShown] = useState(() => document.visibilityState === 'visible');
+  const shown = usePageVisible();
 
   useEffect(() => {
     if (!element.current) return;
@@ -15,16 +17,6 @@ export function useInView(element: RefObject<Element | null>): boolean {
       observer.disconnect();
     };
   }, [element]);
-
-  useEffect(() => {
-    const follow = () => {
-      setShown(document.visibilityState === 'visible');
-    };
-    document.addEventListener('visibilitychange', follow);
-    return () => {
-      document.removeEventListener('visibilitychange', follow);
-    };
-  }, []);
 
   return reached && shown;
 }

@@ -2,6 +2,7 @@ import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import type { SessionDefaults, WorkerStatus } from '../api/types.ts';
+import { blockListText, exitText, policyText } from '../sessions/exits.ts';
 import { useServerNow } from '../lib/useNow.ts';
 import { clockText, momentText, spanText } from '../ui/format.ts';
 import { Ago } from '../ui/Ago.tsx';
@@ -13,6 +14,7 @@ export function WorkerFacts({ worker }: { worker: WorkerStatus }): ReactNode {
   const health = 'error' in detail ? null : detail;
   const facts = health?.facts ?? null;
   const engine = facts?.engine;
+  const egress = facts?.egress;
   return (
     <dl className="facts worker-facts">
       <Fact name={t('workers.facts.contact')}>
@@ -30,6 +32,21 @@ export function WorkerFacts({ worker }: { worker: WorkerStatus }): ReactNode {
       <Fact name={t('workers.facts.node')}>{facts?.node}</Fact>
       <Fact name={t('workers.facts.drivers')}>{facts?.drivers}</Fact>
       <Fact name={t('workers.facts.defaults')}>{facts && <Defaults {...facts.defaults} />}</Fact>
+      <Fact name={t('workers.facts.exit')}>{egress && exitText(egress.default_proxy)}</Fact>
+      <Fact name={t('workers.facts.policy')}>{egress && policyText(egress.policy)}</Fact>
+      <Fact name={t('workers.facts.pools')}>
+        {egress &&
+          (egress.proxies.length > 0 ? egress.proxies.join(', ') : t('workers.facts.noPools'))}
+      </Fact>
+      <Fact name={t('workers.facts.block')}>
+        {egress?.block_lists
+          .map((list) =>
+            egress.default_block.includes(list)
+              ? t('workers.facts.blockDefault', { list: blockListText(list) })
+              : blockListText(list),
+          )
+          .join(', ')}
+      </Fact>
     </dl>
   );
 }

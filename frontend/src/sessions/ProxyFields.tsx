@@ -1,0 +1,164 @@
+import { type ReactNode, useId } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { inFields, type ProxyDraft, splitAddress } from '../live/proxyDraft.ts';
+import { Field } from '../ui/Field.tsx';
+import type { PoolChoice } from './exits.ts';
+
+/** An address that nobody has. */
+const SAMPLE_PROXY = 'socks5://proxy.example:1080';
+
+interface ProxyFieldsProps {
+  draft: ProxyDraft;
+  pools: readonly PoolChoice[];
+  /** The text of the choice for the worker's default. */
+  defaultText: string;
+  /** What is wrong, shown where it can be changed. */
+  problem?: string | undefined;
+  onChange: (draft: ProxyDraft) => void;
+}
+
+/** The value of a choice: pools have a prefix, because they may have any name. */
+const valueOf = ({ kind, pool }: Pick<ProxyDraft, 'kind' | 'pool'>): string =>
+  kind === 'pool' ? `pool:${pool}` : kind;
+
+/** The field that a problem of an own proxy is about. */
+function fieldOf(problem: string): 'server' | 'username' | 'bypass' {
+  if (problem.includes("'bypass'")) return 'bypass';
+  return problem.startsWith('proxy: must have a user name') ? 'username' : 'server';
+}
+
+/** Chooses a proxy: the default, none, a pool, or an own one with its credentials. */
+export function ProxyFields(props: ProxyFieldsProps): ReactNode {
+  const { draft, pools, defaultText, problem, onChange } = props;
+  const { t } = useTranslation('network');
+  const title = useId();
+  const own = draft.kind === 'own';
+  // A pool that is gone stays visible until another proxy is chosen.
+  const gone = draft.kind === 'pool' && !pools.some(({ name }) => name === draft.pool);
+  const listed = gone ? [{ name: draft.pool, only: null }, ...pools] : pools;
+  const problemOf = (field: ReturnType<typeof fieldOf>) =>
+    own && problem !== undefined && fieldOf(problem) === field ? problem : undefined;
+  const change = (part: Partial<ProxyDraft>) => {
+    onChange({ ...draft, ...part });
+  };
+
+  return (
+    <div className="proxy-fields">
+      <Field label={t('field.label')} hint={t('field.hint')} problem={own ? undefined : problem}>
+        {(attributes) => (
+          <select
+            {...attributes}
+            value={valueOf(draft)}
+            onChange={({ target: { value } }) => {
+              if (value.startsWith('pool:')) change({ kind: 'pool', pool: value.slice(5) });
+              else if (value === 'direct' || value === 'own') change({ kind: value });
+              else change({ kind: '' });
+            }}
+          >
+            <option value="">{defaultText}</option>
+            <option value="direct">{t('field.direct')}</option>
+            {listed.length > 0 && (
+              <optgroup label={t('field.pools')}>
+                {listed.map(({ name, only }) => (
+                  <option key={name} value={valueOf({ kind: 'pool', pool: name })}>
+                    {only === null
+                      ? name
+                      : t('field.poolOn', { pool: name, workers: only.join(', ') })}
+                  </option>
+                ))}
+              </optgroup>
+            )}
+            <option value="own">{t('field.own')}</option>
+          </select>
+        )}
+      </Field>
+      {own && (
+        <div role="group" aria-labelledby={title} className="own-proxy">
+          <span id={title} className="visually-hidden">
+            {t('field.ownTitle')}
+          </span>
+          <Field
+            label={t('field.server')}
+            hint={t('field.serverHint')}
+            problem={problemOf('server')}
+          >
+            {(attributes) => (
+              <input
+                {...attributes}
+                inputMode="url"
+                autoCapitalize="none"
+                autoComplete="off"
+                spellCheck={false}
+                placeholder={SAMPLE_PROXY}
+                value={draft.server}
+                onChange={(event) => {
+                  change({ server: event.target.value });
+                }}
+                onPaste={(event) => {
+                  const address = splitAddress(event.clipboardData.getData('text'));
+                  if (address === null) return;
+                  // The password must not be readable on the screen.
+                  event.preventDefault();
+                  change(address);
+                }}
+                onBlur={() => {
+                  const separated = inFields(draft);
+                  if (separated !== draft) onChange(separated);
+                }}
+              />
+            )}
+          </Field>
+          <div className="columns">
+            <Field label={t('field.username')} problem={problemOf('username')}>
+              {(attributes) => (
+                <input
+                  {...attributes}
+                  autoCapitalize="none"
+                  autoComplete="off"
+                  spellCheck={false}
+                  value={draft.username}
+                  onChange={(event) => {
+                    change({ username: event.target.value });
+                  }}
+                />
+              )}
+            </Field>
+            <Field label={t('field.password')}>
+              {(attributes) => (
+                <input
+                  {...attributes}
+                  type="password"
+                  // Neither the panel's own password nor one to remember for it.
+                  autoComplete="new-password"
+                  value={draft.password}
+                  onChange={(event) => {
+                    change({ password: event.target.value });
+                  }}
+                />
+              )}
+            </Field>
+          </div>
+          <Field
+            label={t('field.bypass')}
+            hint={t('field.bypassHint')}
+            problem={problemOf('bypass')}
+          >
+            {(attributes) => (
+              <input
+                {...attributes}
+                autoCapitalize="none"
+                autoComplete="off"
+                spellCheck={false}
+                value={draft.bypass}
+                onChange={(event) => {
+                  change({ bypass: event.target.value });
+                }}
+              />
+            )}
+          </Field>
+        </div>
+      )}
+    </div>
+  );
+}
