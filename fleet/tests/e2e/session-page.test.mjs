@@ -1,7 +1,9 @@
 /** The page of one session in the panel, in a real Chromium, until the session's end. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import http from 'node:http';
 import { createRequire } from 'node:module';
+import net from 'node:net';
 import path from 'node:path';
 import { after, before } from 'node:test';
 import { promisify } from 'node:util';
@@ -23,6 +25,8 @@ const TYPEWRITER = colouredPage(
     onclick = () => { input.focus(); fetch('/clicked'); };
   </script>`,
 );
+/** Requests something again and again, whatever becomes of the requests. */
+const TICKER = '<!doctype html><title>ticker</title><script>setInterval(() => fetch("/tick").catch(() => {}), 200)</script>';
 const FINDING_MS = 15_000;
 /** Where a Node program finds Playwright. */
 const NODE_PATH = path.resolve(path.dirname(createRequire(import.meta.url).resolve('playwright-core/package.json')), '..');
@@ -31,7 +35,7 @@ let site, chromium, context;
 const complaints = [];
 
 before(async () => {
-  site = await Site.open({ '/': TYPEWRITER, '/titled': `<!doctype html><title>${TITLE}</title>` });
+  site = await Site.open({ '/': TYPEWRITER, '/ticker': TICKER, '/titled': `<!doctype html><title>${TITLE}</title>` });
   chromium = await startChromium();
   context = await chromium.newContext({ permissions: ['clipboard-read', 'clipboard-write'] });
 });
@@ -61,6 +65,29 @@ async function runProgram(page, environment = {}) {
   const env = { ...process.env, NODE_PATH, ...environment };
   const { stdout } = await promisify(execFile)(process.execPath, ['-e', program], { env, timeout: 30_000 });
   return { code, stdout };
+}
+
+/** An HTTP proxy that requires a user name and a password, and counts the tunnels that it opened. */
+async function startProxy(credentials) {
+  const expected = `Basic ${Buffer.from(credentials).toString('base64')}`;
+  const proxy = http.createServer((_, response) => response.writeHead(405).end());
+  proxy.tunnels = 0;
+  proxy.on('connect', (request, client, head) => {
+    client.on('error', () => {});
+    if (request.headers['proxy-authorization'] !== expected) return client.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n');
+    const { hostname, port } = new URL(`http://${request.url}`);
+    const upstream = net.connect(port, hostname, () => {
+      proxy.tunnels += 1;
+      client.write('HTTP/1.1 200 OK\r\n\r\n');
+      upstream.write(head);
+      upstream.pipe(client).pipe(upstream);
+    });
+    upstream.on('error', () => client.destroy());
+    client.on('close', () => upstream.destroy());
+  });
+  await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  proxy.address = `127.0.0.1:${proxy.address().port}`;
+  return proxy;
 }
 
 test('a session is viewed, controlled, connected to, touched and ended on its page', async () => {
@@ -178,5 +205,84 @@ test('where a token is required, the page shows the screen, and its snippet read
     await page.close();
   } finally {
     await server.stop();
+  }
+});
+
+test('a session is launched with a proxy, its page shows the traffic, and its exit is changed under it', async () => {
+  const proxy = await startProxy('me:s3cret');
+  const server = await Server.start({ RUNNER_PROXIES: JSON.stringify({ eu: [`http://me:s3cret@${proxy.address}`] }) });
+  try {
+    const page = await context.newPage();
+    page.setDefaultTimeout(FINDING_MS);
+    page.on('pageerror', (error) => complaints.push(String(error)));
+    await page.goto(server.url);
+    await page.getByRole('button', { name: 'Launch session' }).click();
+    const form = page.getByRole('dialog');
+    await form.getByLabel('Headless').selectOption('Yes');
+    await form.getByLabel('Start URL', { exact: true }).fill(`${site.url}/ticker`);
+    await form.getByLabel('Proxy', { exact: true }).selectOption('Own proxy…');
+    await page.evaluate((text) => navigator.clipboard.writeText(text), `${proxy.address}:me:s3cret`);
+    await form.getByLabel('Proxy server').focus();
+    await page.keyboard.press('Control+V');
+    assert.equal(await form.getByLabel('Proxy server').inputValue(), proxy.address);
+    await form.getByRole('button', { name: 'Copy as curl' }).click();
+    await page.getByText(/^curl command .* copied\.$/).waitFor();
+    const command = await page.evaluate(() => navigator.clipboard.readText());
+    assert.doesNotMatch(command, /s3cret/);
+
+    await form.getByRole('button', { name: 'Cancel' }).click();
+
+    // The copied command launches the session, with the password put in.
+    const { stdout } = await promisify(execFile)('sh', ['-c', command.replace('PASSWORD', 's3cret')], { timeout: 30_000 });
+    const session = JSON.parse(stdout);
+    assert.deepEqual(session.proxy, { server: `http://${proxy.address}`, pool: null });
+    await page.goto(`${server.url}/#/sessions/${session.worker}/${session.id}`);
+    const network = page.getByRole('region', { name: 'Network' });
+    const figure = (name) => network.locator('dl > div', { hasText: name }).locator('dd');
+    const exitIs = (text) => figure('Exit').getByText(text, { exact: true }).waitFor();
+    await exitIs(`http://${proxy.address}`);
+    await network.scrollIntoViewIfNeeded();
+    await network.getByRole('row', { name: '127.0.0.1' }).waitFor();
+    const rate = figure('Received').locator('strong');
+    await until(async () => /^[1-9][\d.]* (byte|kB)\/s$/.test(await rate.innerText()), 'the rate of a page that requests something');
+    assert.ok(proxy.tunnels > 0, 'the browser goes through the proxy');
+
+    const change = async (choose) => {
+      await network.getByRole('button', { name: 'Change exit' }).click();
+      const dialog = page.getByRole('dialog');
+      await choose(dialog);
+      await dialog.getByRole('button', { name: 'Change exit' }).click();
+      await dialog.waitFor({ state: 'detached' });
+    };
+    await change((dialog) => dialog.getByLabel('Proxy', { exact: true }).selectOption('None: direct connections'));
+    await page.getByText(/connects directly now/).waitFor();
+    await exitIs('Direct');
+    const { tunnels } = proxy;
+    await site.visit(/^\/tick/, site.visits.length);
+    assert.equal(proxy.tunnels, tunnels, 'the page that was open goes the new way');
+    await page.getByRole('region', { name: 'History' }).getByText('Exit changed').waitFor();
+
+    // A proxy that refuses the credentials is reported, and the page gets nothing.
+    await change(async (dialog) => {
+      await dialog.getByLabel('Proxy', { exact: true }).selectOption('Own proxy…');
+      await dialog.getByLabel('Proxy server').fill(`http://me:wrong@${proxy.address}`);
+    });
+    await figure('Refused connections').getByText('Proxy refused user name or password').waitFor();
+    await change((dialog) => dialog.getByLabel('Proxy', { exact: true }).selectOption('eu'));
+    await exitIs('Pool eu');
+    await site.visit(/^\/tick/, site.visits.length);
+
+    // The list has this column on wide windows only.
+    await page.setViewportSize({ width: 1440, height: 900 });
+    await page.goto(server.url);
+    const row = page.getByRole('row', { name: session.id.slice(0, 8) });
+    await row.getByText('Pool eu').waitFor();
+    await row.getByTitle(/^Received .*B, sent .*B$/).waitFor();
+    await page.close();
+    assert.deepEqual(complaints, []);
+  } finally {
+    await server.stop();
+    proxy.close();
+    proxy.closeAllConnections();
   }
 });
