@@ -13,6 +13,9 @@ async function showsScreen(page) {
   await showsColour(screenOf(page), COLOUR);
 }
 
+/** Opens the fields of an own proxy in a dialog. */
+const chooseOwnProxy = (page) => page.locator('[role=dialog] .proxy-fields select').selectOption('own');
+
 const at = (url, path = '') => `${url}/#/${path}`;
 const pathOf = ({ worker, id }) => `sessions/${worker}/${id}`;
 
@@ -38,6 +41,8 @@ export const PAGES = [
   { name: 'workers-troubled', open: (page, { troubled }) => visit(page, at(troubled.url, 'workers'), '.worker-card .badge.bad') },
   { name: 'fleet', open: (page, { server }) => visit(page, at(server.url, 'fleet'), '.chart-card canvas') },
   { name: 'launch', open: (page, { server }) => visit(page, at(server.url), 'tbody tr', (shown) => shown.locator('.top-actions .primary').click(), '[role=dialog]') },
+  { name: 'launch-proxy', open: (page, { server }) => visit(page, at(server.url), 'tbody tr', (shown) => shown.locator('.top-actions .primary').click(), chooseOwnProxy) },
+  { name: 'exit', open: (page, { server, watched }) => visit(page, at(server.url, pathOf(watched)), (shown) => shown.locator('.network .button').click(), chooseOwnProxy) },
   { name: 'end', open: (page, { server, watched }) => visit(page, at(server.url, pathOf(watched)), '.timeline li', showsScreen, (shown) => shown.locator('.session-actions .danger').click(), '[role=dialog]') },
   { name: 'columns', open: (page, { server }) => visit(page, at(server.url), 'tbody tr', (shown) => shown.getByRole('button', { name: /^(Columns|Столбцы)$/ }).click(), '[role=menuitemcheckbox]') },
   { name: 'settings', open: (page, { server }) => visit(page, at(server.url), 'tbody tr', (shown) => shown.locator('.top-actions .icon-button').click(), '[role=menu]') },
