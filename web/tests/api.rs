@@ -37,7 +37,8 @@ async fn a_session_has_every_field_of_the_contract() {
         "labels": {"team": "a"}, "worker": "local", "vnc_enabled": false, "vnc_id": null, "vnc_key": null, "stale": false, "start_url": "https://example.com",
         "start_url_wait": "load", "start_url_error": null,
         "vnc": {"ws": null, "http": null, "password_protected": false},
-        "attached": 0, "restarts": 0, "on_crash": "restart", "contexts": "keep",
+        "attached": 0, "restarts": 0, "on_crash": "restart", "contexts": "keep", "proxy": null, "block": [],
+        "egress": {"bytes_up": 0, "bytes_down": 0, "connections": 0, "open_connections": 0, "refused": {}},
         "ended_at": null, "end_reason": null, "end_detail": null
     });
     assert_eq!(session, expected);

@@ -30,7 +30,8 @@ fn common() -> Value {
     json!({
         "status": "READY", "browser": "firefox", "browser_version": "153.0", "vnc_id": 6900, "headless": false,
         "idle_ttl_seconds": 60, "labels": {"team": "a"}, "start_url": null, "start_url_wait": "none",
-        "start_url_error": null, "attached": 0, "restarts": 0, "on_crash": "restart", "contexts": "keep",
+        "start_url_error": null, "attached": 0, "restarts": 0, "on_crash": "restart", "contexts": "keep", "proxy": null, "block": [],
+        "egress": {"bytes_up": 0, "bytes_down": 0, "connections": 0, "open_connections": 0, "refused": {}},
         "ended_at": null, "end_reason": null, "end_detail": null,
     })
 }

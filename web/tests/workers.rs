@@ -42,7 +42,10 @@ fn health() -> Value {
                 "idle_ttl_seconds": 300, "headless": false, "start_url": null, "start_url_wait": "load",
             },
             "engine": {"name": "firefox", "version": "153.0"}, "playwright": "1.62.1", "node": "20.0.0",
-            "pools": {"headless": null, "vnc": null}, "slots": {"used": 0, "total": 2}, "drivers": 1,
+            "pools": {"headless": null, "vnc": null}, "egress": {
+                "policy": "no-fleet", "proxies": [], "default_proxy": null, "block_lists": ["phone_home"], "default_block": [],
+            },
+            "slots": {"used": 0, "total": 2}, "drivers": 1,
             "draining": false, "host_name": "host-1",
         },
     })
