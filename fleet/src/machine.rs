@@ -5,11 +5,12 @@ use std::process::{Command, Stdio};
 
 use camofleet_actors::driver::SCRIPT;
 use camofleet_actors::net::kubernetes::Cluster;
+use camofleet_api::proxy::ProxyChoice;
 use url::Url;
 
 /// The variables that child processes inherit; `*` at the end stands for any rest. All others are withheld: a variable that
 /// some library in a driver, a browser or an X server happens to read would change every session.
-const INHERITED: [&str; 31] = [
+const INHERITED: [&str; 21] = [
     "PATH",
     // Language and time zone.
     "LANG",
@@ -32,17 +33,6 @@ const INHERITED: [&str; 31] = [
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "NODE_EXTRA_CA_CERTS",
-    // The machine's proxies: Firefox and Node use them where nothing else is set.
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "FTP_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-    "ftp_proxy",
-    "no_proxy",
     // Rendering without a GPU, and the choice of one.
     "LIBGL_ALWAYS_SOFTWARE",
     "DRI_PRIME",
@@ -86,6 +76,27 @@ pub fn child_environment(
     let run_dir = run_dir.display().to_string();
     kept.extend([("HOME".to_owned(), run_dir.clone()), ("TMPDIR".to_owned(), run_dir)]);
     kept
+}
+
+/// The proxy that the environment names for other programs, with the hosts that are reached without it.
+///
+/// # Errors
+/// A variable is not the URL of a proxy; the text names it, but not its value.
+pub fn environment_proxy(variable: impl Fn(&str) -> Option<String>) -> Result<ProxyChoice, String> {
+    let either = |name: &str| {
+        let given = variable(name).or_else(|| variable(&name.to_ascii_uppercase()));
+        given.filter(|text| !text.trim().is_empty())
+    };
+    let named =
+        ["https_proxy", "all_proxy", "http_proxy"].into_iter().find_map(|name| Some((name, either(name)?)));
+    let Some((name, text)) = named else { return Ok(ProxyChoice::Direct) };
+    let server = text.parse().map_err(|error| {
+        format!("{name} of the environment {error}; correct it, or set RUNNER_SESSION_DEFAULTS__PROXY=direct")
+    })?;
+    // Other programs read these lists in different ways: what can't be one here is none.
+    let pattern = |text: &str| text.trim().parse().ok();
+    let bypass = either("no_proxy").map(|hosts| hosts.split(',').filter_map(pattern).collect());
+    Ok(ProxyChoice::Server { server, bypass: bypass.unwrap_or_default() })
 }
 
 /// Directories with fonts of the user that camofleet runs as: the path of each below a browser's `HOME`, and the directory
@@ -235,10 +246,10 @@ mod tests {
             "FONTCONFIG_FILE",
             "SSL_CERT_FILE",
             "NODE_EXTRA_CA_CERTS",
-            "https_proxy",
-            "NO_PROXY",
         ];
         let others = [
+            "https_proxy",
+            "NO_PROXY",
             "CONTROL_API_TOKEN",
             "AWS_SECRET_ACCESS_KEY",
             "PWDEBUG",
@@ -323,5 +334,31 @@ mod tests {
         assert!(driver_directory(Some(root.path()), None).unwrap_err().contains("RUNNER_DRIVER_DIR"));
         std::fs::write(root.path().join(SCRIPT), "").unwrap();
         assert!(driver_directory(Some(root.path()), None).unwrap_err().contains("npm ci"));
+    }
+
+    #[test]
+    fn the_proxy_of_the_environment_is_that_of_other_programs() {
+        let environment = |variables: &[(&str, &str)]| {
+            let variables: Vec<(String, String)> =
+                variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            environment_proxy(move |name| {
+                variables.iter().find(|(given, _)| given == name).map(|(_, value)| value.clone())
+            })
+        };
+        assert_eq!(environment(&[]), Ok(ProxyChoice::Direct));
+        assert_eq!(environment(&[("https_proxy", " ")]), Ok(ProxyChoice::Direct));
+        let variables = [
+            ("HTTPS_PROXY", "http://me:s3cret@proxy.example:3128"),
+            ("http_proxy", "http://other"),
+            ("no_proxy", "localhost,.corp,??,10.0.0.0/8"),
+        ];
+        let Ok(ProxyChoice::Server { server, bypass }) = environment(&variables) else { panic!("no proxy") };
+        assert_eq!((server.to_string().as_str(), bypass.len()), ("http://proxy.example:3128", 3));
+        assert!(server.credentials.is_some());
+        let error = environment(&[("ALL_PROXY", "socks4://me:s3cret@a")]).unwrap_err();
+        assert!(
+            error.starts_with("all_proxy of the environment must be") && !error.contains("s3cret"),
+            "{error}"
+        );
     }
 }

@@ -98,18 +98,22 @@ fn hash(value: &impl Hash) -> u64 {
 
 /// All pools of proxies of a worker, by name. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct ProxyPools(Arc<BTreeMap<String, Arc<ProxyPool>>>);
+pub struct ProxyPools {
+    pools: Arc<BTreeMap<String, Arc<ProxyPool>>>,
+    /// The proxy of the defaults.
+    trusted: Option<ProxyServer>,
+}
 
 impl ProxyPools {
-    /// Pools in which every proxy works.
-    pub fn new(settings: BTreeMap<String, ProxyPoolSettings>) -> Self {
+    /// Pools in which every proxy works. `trusted` is the proxy of the defaults.
+    pub fn new(settings: BTreeMap<String, ProxyPoolSettings>, trusted: Option<ProxyServer>) -> Self {
         let pools = settings.into_iter().map(|(name, pool)| (name, Arc::new(ProxyPool::new(pool))));
-        Self(Arc::new(pools.collect()))
+        Self { pools: Arc::new(pools.collect()), trusted }
     }
 
     /// The names of all pools.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.pools.keys().map(String::as_str)
     }
 
     /// The exit that a request chooses. `key` identifies the session.
@@ -120,10 +124,11 @@ impl ProxyPools {
         Ok(match choice {
             ProxyChoice::Direct => Exit::Direct,
             ProxyChoice::Server { server, bypass } => {
-                Exit::Server { server: Arc::new(server.clone()), bypass: bypass.clone() }
+                let trusted = self.trusted.as_ref() == Some(server);
+                Exit::Server { server: Arc::new(server.clone()), trusted, bypass: bypass.clone() }
             }
             ProxyChoice::Pool(name) => {
-                let pool = self.0.get(name).ok_or(name.as_str())?;
+                let pool = self.pools.get(name).ok_or(name.as_str())?;
                 Exit::Pool { pool: Arc::clone(pool), key: hash(key) }
             }
         })
@@ -135,8 +140,8 @@ impl ProxyPools {
 pub(crate) enum Exit {
     /// Without a proxy.
     Direct,
-    /// Through a proxy of the request, except to these destinations.
-    Server { server: Arc<ProxyServer>, bypass: Vec<DestinationPattern> },
+    /// Through a proxy of the request or of the defaults, except to these destinations.
+    Server { server: Arc<ProxyServer>, trusted: bool, bypass: Vec<DestinationPattern> },
     /// Through a proxy of the operator's pool.
     Pool { pool: Arc<ProxyPool>, key: u64 },
 }
@@ -163,7 +168,7 @@ impl Exit {
     pub(super) fn candidates(&self) -> Vec<Candidate<'_>> {
         match self {
             Self::Direct => Vec::new(),
-            Self::Server { server, .. } => vec![Candidate { server, trusted: false, pool: None }],
+            Self::Server { server, trusted, .. } => vec![Candidate { server, trusted: *trusted, pool: None }],
             Self::Pool { pool, key } => {
                 let candidate = |server: usize| Candidate {
                     server: &pool.servers[server],

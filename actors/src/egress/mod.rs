@@ -27,6 +27,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use actix_rt::{Arbiter, ArbiterHandle};
 use camofleet_api::egress::Refusal;
+use camofleet_api::proxy::ProxyServer;
 use serde_json::{Value, json};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
@@ -65,6 +66,8 @@ pub struct EgressSettings {
     pub lists: BlockLists,
     /// The pools of proxies.
     pub proxies: BTreeMap<String, ProxyPoolSettings>,
+    /// The proxy of the defaults, which is not judged by the policy, as those of the pools.
+    pub trusted: Option<ProxyServer>,
     /// How long establishing a connection may take.
     pub connect_timeout: Duration,
     /// How long a connection may be silent before it is closed.

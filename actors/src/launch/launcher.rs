@@ -224,7 +224,7 @@ impl Launcher {
         let screen = shared.map(SharedScreen::new);
         let egress = EgressHost::new(&settings.egress, Arc::clone(&os), metrics.egress());
         Self {
-            proxies: ProxyPools::new(settings.egress.proxies.clone()),
+            proxies: ProxyPools::new(settings.egress.proxies.clone(), settings.egress.trusted.clone()),
             egress,
             os,
             settings,

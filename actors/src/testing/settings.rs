@@ -60,6 +60,7 @@ pub fn worker_settings(os: &FakeOs) -> WorkerSettings {
                 policy: EgressPolicy { level: EgressLevel::NoFleet, deny: Vec::new(), allow: Vec::new() },
                 lists: BlockLists::default(),
                 proxies: BTreeMap::new(),
+                trusted: None,
                 connect_timeout: Duration::from_secs(10),
                 idle_timeout: Duration::from_secs(600),
                 ipv6: false,

@@ -106,7 +106,8 @@ impl Host {
             pulse: PulseSettings { interval: runner.driver_heartbeat, silence: runner.driver_silence },
         };
         let lists = block_lists(runner)?;
-        let worker = worker_settings(settings, options, engine, driver, env, lists, os.as_ref());
+        let proxy = default_proxy(runner)?;
+        let worker = worker_settings(settings, options, engine, driver, env, (lists, proxy), os.as_ref());
         let displays = worker.launch.display.tools.as_ref().map_or("none", DisplayTools::name);
         log::info!(
             "engine: {}; displays: {displays}; run directory: {}",
@@ -139,22 +140,31 @@ fn find_engine(runner: &RunnerSettings, os: &dyn Os) -> Result<Engine, String> {
     search.find(os)
 }
 
-/// Reads the block lists, and checks that those of the defaults exist, as well as the pool of the default proxy.
+/// Reads the block lists, and checks that those of the defaults exist.
 fn block_lists(runner: &RunnerSettings) -> Result<BlockLists, Failure> {
     let lists = BlockLists::load(&runner.egress_lists)
         .map_err(|error| Failure::Unavailable(format!("RUNNER_EGRESS_LISTS: {error}")))?;
-    if let Err(name) = lists.select(&runner.egress_block) {
-        let known: Vec<&str> = lists.names().collect();
-        let known = known.join(", ");
-        return Err(Failure::Unavailable(format!(
-            "RUNNER_EGRESS_BLOCK: there is no block list {name:?}; add it to RUNNER_EGRESS_LISTS, or name one of {known}"
-        )));
+    let missing = lists.select(&runner.egress_block).err().map(str::to_owned);
+    match missing {
+        None => Ok(lists),
+        Some(name) => {
+            let known: Vec<&str> = lists.names().collect();
+            Err(Failure::Unavailable(format!(
+                "RUNNER_EGRESS_BLOCK: there is no block list {name:?}; add it to RUNNER_EGRESS_LISTS, or name one of {}",
+                known.join(", ")
+            )))
+        }
     }
+}
+
+/// How the connections of sessions leave whose requests name no proxy.
+fn default_proxy(runner: &RunnerSettings) -> Result<ProxyChoice, Failure> {
     match &runner.default_proxy {
-        ProxyChoice::Pool(name) if !runner.proxies.contains_key(name) => Err(Failure::Unavailable(format!(
-            "RUNNER_SESSION_DEFAULTS__PROXY: there is no pool {name:?}; add it to RUNNER_PROXIES"
-        ))),
-        _ => Ok(lists),
+        None => machine::environment_proxy(|name| std::env::var(name).ok()).map_err(Failure::Unavailable),
+        Some(ProxyChoice::Pool(name)) if !runner.proxies.contains_key(name) => Err(Failure::Unavailable(
+            format!("RUNNER_SESSION_DEFAULTS__PROXY: there is no pool {name:?}; add it to RUNNER_PROXIES"),
+        )),
+        Some(proxy) => Ok(proxy.clone()),
     }
 }
 
@@ -164,7 +174,7 @@ fn worker_settings(
     engine: Engine,
     driver: DriverSettings,
     env: Vec<(String, String)>,
-    lists: BlockLists,
+    (lists, default_proxy): (BlockLists, ProxyChoice),
     os: &dyn Os,
 ) -> WorkerSettings {
     let runner = &settings.runner;
@@ -179,7 +189,7 @@ fn worker_settings(
             start_url: runner.default_start_url.clone(),
             start_url_wait: runner.start_url_wait,
             start_url_schemes: runner.start_url_schemes.clone(),
-            proxy: runner.default_proxy.clone(),
+            proxy: default_proxy.clone(),
             block: runner.egress_block.clone(),
         },
         max_sessions: runner.max_sessions,
@@ -209,6 +219,10 @@ fn worker_settings(
                 },
                 lists,
                 proxies: runner.proxies.clone(),
+                trusted: match &default_proxy {
+                    ProxyChoice::Server { server, .. } => Some(server.clone()),
+                    ProxyChoice::Direct | ProxyChoice::Pool(_) => None,
+                },
                 connect_timeout: runner.egress_connect_timeout,
                 idle_timeout: runner.egress_idle_timeout,
                 ipv6: !runner.disable_ipv6,

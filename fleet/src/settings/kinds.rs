@@ -83,7 +83,7 @@ pub enum Kind {
     Display,
     /// Destinations of connections.
     Destinations,
-    /// How connections leave.
+    /// How connections leave, or `auto`.
     Proxy,
     /// Pools of proxies.
     Proxies,
@@ -133,7 +133,7 @@ impl Kind {
                                    with :port where wanted, as a JSON array or separated by commas"
                 .to_owned(),
             Self::Proxy => {
-                "direct, a pool of RUNNER_PROXIES, or a URL such as socks5://user:password@proxy.example:1080".to_owned()
+                "auto, direct, a pool of RUNNER_PROXIES, or a URL such as socks5://user:password@proxy.example:1080".to_owned()
             }
             Self::Proxies => r#"a JSON object of lists of URLs such as {"eu": ["socks5://user:password@proxy.example:1080"]}, or of objects such as {"servers": […], "use": "rotate"}"#
                 .to_owned(),
@@ -320,8 +320,9 @@ pub const VNC_PASSWORD: Parser<VncPassword> = parser(Kind::VncPassword, |given| 
 
 pub const DESTINATIONS: Parser<Vec<DestinationPattern>> =
     parser(Kind::Destinations, |given| egress::destinations(given.text).map_err(Some));
-pub const PROXY: Parser<ProxyChoice> = parser(Kind::Proxy, |given| {
-    given.text.parse().map_err(|error: InvalidProxy| Some(format!("it {error}")))
+pub const PROXY: Parser<Option<ProxyChoice>> = parser(Kind::Proxy, |given| match given.text {
+    "auto" => Ok(None),
+    text => text.parse().map(Some).map_err(|error: InvalidProxy| Some(format!("it {error}"))),
 });
 pub const PROXIES: Parser<BTreeMap<String, ProxyPoolSettings>> =
     parser(Kind::Proxies, |given| egress::proxies(given.text).map_err(Some));

@@ -14,7 +14,6 @@ use camofleet_actors::display::{Geometry, VncBackend};
 use camofleet_actors::egress::EgressLevel;
 use camofleet_actors::fleet::Placement;
 use camofleet_actors::model::links::LinkTemplates;
-use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::session::StartUrlWait;
 use camofleet_web::CorsOrigins;
 
@@ -98,7 +97,7 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
             default_idle_ttl: Duration::from_secs(300),
             default_headless: false,
             default_start_url: None,
-            default_proxy: ProxyChoice::Direct,
+            default_proxy: None,
             egress: EgressLevel::NoFleet,
             egress_deny: Vec::new(),
             egress_allow: Vec::new(),

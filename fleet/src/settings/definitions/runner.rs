@@ -49,8 +49,9 @@ settings! {
         default_headless: bool = required("RUNNER_SESSION_DEFAULTS__HEADLESS", "false", SWITCH),
         /// The page a session opens when its request names none.
         default_start_url: Option<String> = optional("RUNNER_SESSION_DEFAULTS__START_URL", text(1024)),
-        /// How the connections of a session leave whose request names no proxy.
-        default_proxy: ProxyChoice = required("RUNNER_SESSION_DEFAULTS__PROXY", "direct", PROXY),
+        /// How the connections of a session leave whose request names no proxy; auto: by the proxy of the environment
+        /// (https_proxy, all_proxy or http_proxy, except to the hosts of no_proxy), or directly without one.
+        default_proxy: Option<ProxyChoice> = required("RUNNER_SESSION_DEFAULTS__PROXY", "auto", PROXY),
         /// Schemes that a start URL may have besides http, https, data and about:blank, such as file.
         start_url_schemes: Vec<String> = or_empty("RUNNER_START_URL_SCHEMES", SCHEMES),
         /// How far a start URL has to load; none leaves the first tab blank.

@@ -112,7 +112,7 @@ fn allowed_in_russian(kind: Kind) -> Option<String> {
                                :портом: массив JSON или список через запятую"
             .to_owned(),
         Kind::Proxy => {
-            "direct, имя пула из RUNNER_PROXIES или URL вида socks5://user:password@proxy.example:1080".to_owned()
+            "auto, direct, имя пула из RUNNER_PROXIES или URL вида socks5://user:password@proxy.example:1080".to_owned()
         }
         Kind::Proxies => r#"Объект JSON со списками URL вида {"eu": ["socks5://user:password@proxy.example:1080"]} или с объектами вида {"servers": […], "use": "rotate"}"#
             .to_owned(),
