@@ -172,25 +172,25 @@ test('an exit that refuses, hangs, dies and comes back is never left for a direc
   assert.equal(await exitOf(page), FROM.dante);
   proxies.dante.kill();
   await proxies.dante.exited;
-  await failsWithin(page, 3000, /NS_ERROR_/);
+  await failsWithin(page, 8000, /NS_ERROR_/);
   await proxies.dante.up();
   assert.equal(await exitOf(page), FROM.dante);
   proxies.dante.signal('SIGSTOP');
   // Without the connection that is open already. Firefox tries a second time.
   await change(session, proxies.dante.url);
-  await failsWithin(page, 10_000, /NS_ERROR_/);
+  await failsWithin(page, 15_000, /NS_ERROR_/);
   proxies.dante.signal('SIGCONT');
   assert.equal(await exitOf(page), FROM.dante);
   await change(session, proxies.dante.url.replace('open', 'closed'));
-  await failsWithin(page, 3000, /NS_ERROR_/);
+  await failsWithin(page, 8000, /NS_ERROR_/);
   await change(session, proxies.tinyproxy.url.replace('s3same', 'wrong'));
-  await failsWithin(page, 3000, /NS_ERROR_/);
+  await failsWithin(page, 8000, /NS_ERROR_/);
   await change(session, tlsFront.url.replace(TLS_HOST, '127.0.0.1'));
-  await failsWithin(page, 3000, /NS_ERROR_/);
+  await failsWithin(page, 8000, /NS_ERROR_/);
   const { refused } = (await server.read(`/sessions/local/${session.id}/egress`)).totals;
   for (const reason of ['proxy_unreachable', 'timed_out', 'proxy_denied']) assert.ok(refused[reason] > 0, JSON.stringify(refused));
   // Also by an address, which a direct connection would reach.
-  await failsWithin(page, 3000, /NS_ERROR_/, '127.0.0.1');
+  await failsWithin(page, 8000, /NS_ERROR_/, '127.0.0.1');
   await end();
 });
 
@@ -234,8 +234,8 @@ test('a session that is rebuilt after a crash keeps its exit, and nothing of the
 test('hosts of block lists are refused at once, those of a request instead of the default', async () => {
   const { session, page, end } = await visitor({ proxy: proxies.dante.url, block: ['ads'] });
   assert.deepEqual(session.block, ['ads']);
-  await failsWithin(page, 2000, /NS_ERROR_/, 'ads.example');
-  await failsWithin(page, 2000, /NS_ERROR_/, 'www.ads.example');
+  await failsWithin(page, 5000, /NS_ERROR_/, 'ads.example');
+  await failsWithin(page, 5000, /NS_ERROR_/, 'www.ads.example');
   assert.equal(await exitOf(page), FROM.dante);
   assert.ok((await server.session(session)).egress.refused.blocked >= 2);
   await end();

@@ -57,7 +57,7 @@ describe('with settings that differ from the defaults', () => {
   test('disabled network switches leave their features on', async () => {
     const [browser] = browsers(server.runBase);
     const written = preferences(browser);
-    for (const name of ['network.http.http3.enable', 'network.dns.disableIPv6', 'media.peerconnection.enabled']) {
+    for (const name of ['network.http.http3.enable', 'media.peerconnection.enabled']) {
       assert.ok(!written.includes(name), `${name} is set`);
     }
     const client = await attach(server, session);
@@ -103,7 +103,7 @@ describe('with settings that differ from the defaults', () => {
   });
 });
 
-test('by default browsers have neither HTTP/3 nor IPv6 lookups nor WebRTC', async () => {
+test('by default browsers have neither HTTP/3 nor WebRTC, and never look up names', async () => {
   const server = await Server.start({ WORKER_SESSION_DEFAULTS__IDLE_TTL_SECONDS: '88', WORKER_SESSION_DEFAULTS__HEADLESS: 'true', RUNNER_SESSION_DEFAULTS__IDLE_TTL_SECONDS: '77' });
   const session = await server.create();
   // A worker's defaults take precedence over its runner's.
