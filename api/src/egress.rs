@@ -130,6 +130,34 @@ pub struct EgressReport {
     pub hosts: Vec<HostTraffic>,
 }
 
+/// The response to `POST /proxies/check`: what a site sees of a browser with this proxy.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct ProxyCheck {
+    /// Whether a connection through the proxy succeeded and its address is known.
+    #[schema(required)]
+    pub ok: bool,
+    /// The address from which sites see connections come; null unless `ok`.
+    #[schema(required)]
+    pub exit_ip: Option<String>,
+    /// The country of the address: a code of ISO 3166-1 such as `DE`. Null if it is not in the city database, or the worker
+    /// has none.
+    #[schema(required)]
+    pub country: Option<String>,
+    /// The city of the address, by its English name; null like the country.
+    #[schema(required)]
+    pub city: Option<String>,
+    /// The time zone of the address, such as `Europe/Berlin`; null like the country.
+    #[schema(required)]
+    pub timezone: Option<String>,
+    /// How many milliseconds the request for the address took, connecting included; null unless `ok`.
+    #[schema(required)]
+    pub latency_ms: Option<u64>,
+    /// Why it failed; null if `ok`.
+    #[schema(required)]
+    pub error: Option<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -71,6 +71,8 @@ codes! {
     BodyTooSlow "body_too_slow" 408,
     /// The request line and headers arrived too slowly.
     HeadTooSlow "head_too_slow" 408,
+    /// Proxies can't be checked because no service that names addresses is configured.
+    NoExitIpUrl "no_exit_ip_url" 409,
     /// The session has no live view.
     NoLiveView "no_live_view" 409,
     /// The session was ended before it became ready.
@@ -113,7 +115,7 @@ codes! {
     UpstreamBroke "upstream_broke" 502,
     /// An upstream server refused the connection.
     UpstreamUnreachable "upstream_unreachable" 502,
-    /// Too many browsers are being launched.
+    /// Too many browsers are being launched, or too many proxies are being checked.
     Busy "busy" 503,
     /// The worker is draining or shutting down and accepts no new sessions.
     Draining "draining" 503,

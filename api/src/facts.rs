@@ -93,6 +93,12 @@ pub struct EgressFacts {
     /// Those of them that sessions get whose request names none.
     #[schema(required)]
     pub default_block: Vec<String>,
+    /// Whether it can check proxies: `RUNNER_EXIT_IP_URL` is set.
+    #[schema(required)]
+    pub checks_proxies: bool,
+    /// The city database with its date; null if there is none, so that checks of proxies name no places.
+    #[schema(required)]
+    pub city_database: Option<String>,
 }
 
 /// The browser engine of a worker.

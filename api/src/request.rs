@@ -120,6 +120,67 @@ impl<'de> Deserialize<'de> for SessionPatch {
     }
 }
 
+/// The body of `POST /proxies/check`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ProxyCheckRequest {
+    /// The proxy, as in a create request. The default is a setting. Credentials are not returned by any response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ProxyRequest>)]
+    pub proxy: Option<ProxyChoice>,
+}
+
+impl ProxyCheckRequest {
+    /// Parses a body. An empty one checks the default.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`], with the field's name.
+    pub fn parse(body: &[u8]) -> Result<Self, InvalidRequest> {
+        Self::from_fields(&object(body)?)
+    }
+
+    fn from_fields(fields: &Map<String, Value>) -> Result<Self, InvalidRequest> {
+        Ok(Self { proxy: field(fields, "proxy").proxy()? })
+    }
+}
+
+impl<'de> Deserialize<'de> for ProxyCheckRequest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_fields(&Map::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+/// The body of the control role's `POST /proxies/check`, which may also name the worker.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FleetProxyCheckRequest {
+    /// What to check.
+    #[serde(flatten)]
+    pub check: ProxyCheckRequest,
+    /// The worker that checks it; no other is tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
+}
+
+impl FleetProxyCheckRequest {
+    /// Parses a body. An empty one checks the default of any worker.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`], with the field's name.
+    pub fn parse(body: &[u8]) -> Result<Self, InvalidRequest> {
+        Self::from_fields(&object(body)?)
+    }
+
+    fn from_fields(fields: &Map<String, Value>) -> Result<Self, InvalidRequest> {
+        let check = ProxyCheckRequest::from_fields(fields)?;
+        Ok(Self { check, worker: field(fields, "worker").text(usize::MAX)? })
+    }
+}
+
+impl<'de> Deserialize<'de> for FleetProxyCheckRequest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_fields(&Map::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
 /// Why a body is not a valid create request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRequest {
@@ -413,6 +474,28 @@ mod tests {
                 }
                 other => panic!("{body} gave {other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_check_names_a_proxy_as_a_create_request_does() {
+        let read = |body: &str| FleetProxyCheckRequest::parse(body.as_bytes());
+        assert_eq!(read(""), Ok(FleetProxyCheckRequest::default()));
+        let both = read(r#"{"proxy": "socks5://me:s3cret@proxy.example", "worker": "w1"}"#).unwrap();
+        assert_eq!(both.worker.as_deref(), Some("w1"));
+        assert!(!format!("{both:?}").contains("s3cret"));
+        assert_eq!(
+            serde_json::to_value(&both.check).unwrap(),
+            json!({"proxy": {"server": "socks5://proxy.example:1080", "username": "me", "password": "s3cret"}}),
+            "the worker needs all of it"
+        );
+        for (body, expected) in [
+            (r#"{"proxy": "ftp://me:s3cret@a"}"#, "proxy: must be a URL"),
+            (r#"{"proxy": 5}"#, "proxy: must be a string or an object"),
+            (r#"{"worker": 5}"#, "worker: must be a string"),
+        ] {
+            let error = read(body).unwrap_err().to_string();
+            assert!(error.starts_with(expected) && !error.contains("s3cret"), "{body}: {error}");
         }
     }
 

@@ -9,13 +9,15 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use camofleet_api::egress::EgressReport;
+use camofleet_api::egress::{EgressReport, ProxyCheck};
 use camofleet_api::error::ErrorBody;
 use camofleet_api::event::{Activity, EventSnapshot, HistoryEntry, SessionChange};
 use camofleet_api::facts::Facts;
 use camofleet_api::health::{ControlHealth, Health, WorkerStatus};
 use camofleet_api::history::FleetHistory;
-use camofleet_api::request::{CreateRequest, SessionPatch, SessionRequest};
+use camofleet_api::request::{
+    CreateRequest, FleetProxyCheckRequest, ProxyCheckRequest, SessionPatch, SessionRequest,
+};
 use camofleet_api::session::{Deleted, Session};
 use camofleet_api::view::ViewDescription;
 
@@ -168,6 +170,7 @@ fn responses_survive_a_round_trip() {
     assert_exact::<ErrorBody>();
     assert_exact::<ViewDescription>();
     assert_exact::<EgressReport>();
+    assert_exact::<ProxyCheck>();
 }
 
 #[test]
@@ -175,6 +178,8 @@ fn requests_survive_a_round_trip() {
     assert_stable::<SessionRequest>();
     assert_stable::<CreateRequest>();
     assert_exact::<SessionPatch>();
+    assert_stable::<ProxyCheckRequest>();
+    assert_stable::<FleetProxyCheckRequest>();
 }
 
 /// Checks that a document is parsed whatever one of its fields holds, except for the essential ones: other versions and the

@@ -22,7 +22,7 @@ use tokio_rustls::client::TlsStream;
 use url::Host;
 
 use super::Route;
-use super::exit::Candidate;
+use super::exit::{Candidate, Exit};
 use super::names::NameService;
 use super::policy::{EgressPolicy, NameVerdict, Permit, is_localhost};
 use super::socks::{self, Destination};
@@ -135,7 +135,36 @@ impl Dialler {
             }
             None => self.policy.judge_remote_name(verdict)?,
         }
-        let limit = self.limit / u32::try_from(candidates.len()).unwrap_or(1).max(1);
+        self.connect_through_any(candidates, destination, self.limit).await
+    }
+
+    /// Connects by an exit to a destination that the operator has named, so that only the proxy is judged, within a time.
+    ///
+    /// # Errors
+    /// Why there is no connection.
+    pub async fn connect_trusted(
+        &self,
+        exit: &Exit,
+        destination: &Destination,
+        limit: Duration,
+    ) -> Result<Connected, Refusal> {
+        let candidates = exit.candidates();
+        if !candidates.is_empty() {
+            return self.connect_through_any(candidates, destination, limit).await;
+        }
+        let direct = self.connect_directly(&destination.host, destination.port, None);
+        let stream = timeout(limit, direct).await.map_err(|_| Refusal::TimedOut)??;
+        Ok(Connected { upstream: Upstream::Tcp(stream), early: Bytes::new() })
+    }
+
+    /// Connects through the first of these proxies that works.
+    async fn connect_through_any(
+        &self,
+        candidates: Vec<Candidate<'_>>,
+        destination: &Destination,
+        limit: Duration,
+    ) -> Result<Connected, Refusal> {
+        let limit = limit / u32::try_from(candidates.len()).unwrap_or(1).max(1);
         let mut reason = Refusal::ProxyUnreachable;
         for candidate in candidates {
             match self.connect_through(&candidate, destination, limit).await {

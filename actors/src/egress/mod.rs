@@ -7,9 +7,11 @@
 //! Connections are served on threads of their own, so that a fast download does not delay the actors.
 
 mod blocking;
+mod check;
 mod dial;
 mod exit;
 mod names;
+mod places;
 mod policy;
 mod pump;
 mod socks;
@@ -26,22 +28,25 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use actix_rt::{Arbiter, ArbiterHandle};
-use camofleet_api::egress::Refusal;
+use camofleet_api::egress::{ProxyCheck, Refusal};
 use camofleet_api::proxy::ProxyServer;
 use serde_json::{Value, json};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 pub use blocking::{BlockLists, PHONE_HOME, SelectedLists};
+pub use check::CheckSettings;
 pub(crate) use exit::Exit;
 pub use exit::{PoolUse, ProxyPoolSettings, ProxyPools};
+pub use places::CityDatabase;
 pub use policy::{EgressLevel, EgressPolicy};
 
 use self::dial::{Connected, Dialler};
 use self::names::NameService;
 use crate::host::rundir::LaunchDir;
+use crate::model::error::{Error, Result};
 use crate::model::traffic::{EgressMetrics, Traffic};
 use crate::process::Os;
 use crate::supervision::part::{Adopt, CheckAlive, LaunchPart, PartBond};
@@ -54,6 +59,8 @@ const MOST_CONNECTIONS: usize = 1000;
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 /// How long to wait after a connection could not be accepted, as when too many files are open.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// How many proxies are checked at once.
+const MOST_CHECKS: usize = 16;
 /// How many threads serve connections at most.
 const MOST_THREADS: usize = 4;
 
@@ -78,6 +85,8 @@ pub struct EgressSettings {
     pub name_server: Option<SocketAddr>,
     /// How many threads serve connections; 0: those of the actors.
     pub threads: usize,
+    /// How proxies are checked.
+    pub checks: CheckSettings,
 }
 
 impl EgressSettings {
@@ -117,6 +126,8 @@ struct Shared {
     idle_timeout: Duration,
     metrics: EgressMetrics,
     threads: Threads,
+    checks: CheckSettings,
+    check_permits: Arc<Semaphore>,
 }
 
 /// The threads that serve connections; they end when it is dropped.
@@ -150,7 +161,44 @@ impl EgressHost {
         let names = NameService { server: settings.name_server, ipv6: settings.ipv6 };
         let dialler = Dialler { os, policy: settings.policy.clone(), names, limit: settings.connect_timeout };
         let threads = Threads::start(settings.threads);
-        Self(Arc::new(Shared { dialler, idle_timeout: settings.idle_timeout, metrics, threads }))
+        Self(Arc::new(Shared {
+            dialler,
+            idle_timeout: settings.idle_timeout,
+            metrics,
+            threads,
+            checks: settings.checks.clone(),
+            check_permits: Arc::new(Semaphore::new(MOST_CHECKS)),
+        }))
+    }
+
+    /// Checks what sites see of connections by an exit. Dropped, it ends the check.
+    ///
+    /// # Errors
+    /// [`Error::NoExitIpUrl`], and [`Error::TooManyChecks`]. That the exit does not work is no error.
+    pub async fn check(self, exit: Exit) -> Result<ProxyCheck> {
+        if self.0.checks.urls.is_empty() {
+            return Err(Error::NoExitIpUrl);
+        }
+        let permit = Arc::clone(&self.0.check_permits).try_acquire_owned();
+        let permit = permit.map_err(|_| Error::TooManyChecks { limit: MOST_CHECKS })?;
+        let (mut sender, checked) = oneshot::channel();
+        // Not on the threads of the actors, because of the encryption.
+        let started = self.0.threads.pick().spawn_fn(move || {
+            actix_rt::spawn(async move {
+                let _permit = permit;
+                let checked = tokio::select! {
+                    biased;
+                    () = sender.closed() => return,
+                    checked = check::check(&self.0.dialler, &self.0.checks, &exit) => checked,
+                };
+                // Fails if it is no longer waited for.
+                let _ = sender.send(checked);
+            });
+        });
+        match (started, checked.await) {
+            (true, Ok(checked)) => Ok(checked),
+            _ => Err(Error::Restarting { what: "egress" }),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! a session.
 
 use std::collections::BTreeMap;
+use std::hash::Hash;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::prelude::*;
+use camofleet_api::egress::ProxyCheck;
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::view::ViewKey;
@@ -25,7 +27,7 @@ use crate::display::{
 };
 use crate::driver::protocol::{LaunchOptions, WindowSize};
 use crate::driver::{DriverSeat, LAUNCH_TIMEOUT_SETTING, Launch};
-use crate::egress::{self, Egress, EgressHost, EgressSettings, ProxyPools, Route};
+use crate::egress::{self, Egress, EgressHost, EgressSettings, Exit, ProxyPools, Route};
 use crate::host::engine::{Engine, EngineKind};
 use crate::host::rundir::{LaunchDir, RunDir};
 use crate::host::slots::{SlotLease, Slots};
@@ -255,12 +257,7 @@ impl Launcher {
         key: SessionId,
         traffic: Traffic,
     ) -> Result<Route> {
-        let exit = self.proxies.exit(proxy, &key).map_err(|name| Error::UnknownName {
-            field: "proxy",
-            name: name.to_owned(),
-            setting: "RUNNER_PROXIES",
-            known: self.proxies.names().map(str::to_owned).collect(),
-        })?;
+        let exit = self.exit(proxy, &key)?;
         let lists = &self.settings.egress.lists;
         let block = lists.select(block).map_err(|name| Error::UnknownName {
             field: "block",
@@ -269,6 +266,24 @@ impl Launcher {
             known: lists.names().map(str::to_owned).collect(),
         })?;
         Ok(Route { exit, block, traffic })
+    }
+
+    fn exit(&self, proxy: &ProxyChoice, key: &impl Hash) -> Result<Exit> {
+        self.proxies.exit(proxy, key).map_err(|name| Error::UnknownName {
+            field: "proxy",
+            name: name.to_owned(),
+            setting: "RUNNER_PROXIES",
+            known: self.proxies.names().map(str::to_owned).collect(),
+        })
+    }
+
+    /// Checks what sites see of connections through a proxy; of a pool, through any of its proxies.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`], and those of [`EgressHost::check`].
+    pub fn check_proxy(&self, proxy: &ProxyChoice) -> impl Future<Output = Result<ProxyCheck>> + use<> {
+        let (egress, exit) = (self.egress.clone(), self.exit(proxy, &fastrand::u64(..)));
+        async move { egress.check(exit?).await }
     }
 
     /// Assigns a launch its unique number and creates its directory.

@@ -55,6 +55,18 @@ pub enum Error {
         /// Which machine.
         what: Cow<'static, str>,
     },
+    /// Proxies can't be checked, because there is no service that names a caller's address.
+    #[error(
+        "proxies can't be checked here: set RUNNER_EXIT_IP_URL to services that answer with their caller's address, such as \
+         https://ip.example"
+    )]
+    NoExitIpUrl,
+    /// Too many proxies are being checked.
+    #[error("{limit} proxies are being checked already; try again in a moment")]
+    TooManyChecks {
+        /// How many are checked at once.
+        limit: usize,
+    },
     /// VNC was requested from a named worker that does not support it.
     #[error("worker '{worker}' has no VNC; leave 'vnc' out, or name a worker whose 'supports_vnc' is true")]
     VncUnsupported {
@@ -287,6 +299,8 @@ impl Error {
             Self::ViewOver => ErrorCode::ViewOver,
             Self::StartUrlScheme { .. } | Self::UnknownName { .. } => ErrorCode::InvalidField,
             Self::NoEgress { .. } => ErrorCode::NoEgress,
+            Self::NoExitIpUrl => ErrorCode::NoExitIpUrl,
+            Self::TooManyChecks { .. } => ErrorCode::Busy,
             Self::ViewNotFound => ErrorCode::VncNotFound,
             Self::VncUnsupported { .. } => ErrorCode::VncUnsupported,
             Self::SessionNotReady { .. } => ErrorCode::SessionNotReady,

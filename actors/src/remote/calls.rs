@@ -7,11 +7,11 @@ use std::time::Duration;
 use awc::error::SendRequestError;
 use awc::http::{Method, header};
 use bytes::Bytes;
-use camofleet_api::egress::EgressReport;
+use camofleet_api::egress::{EgressReport, ProxyCheck};
 use camofleet_api::error::{ErrorBody, ErrorCode};
 use camofleet_api::health::Health;
 use camofleet_api::ids::{RequestId, SessionId};
-use camofleet_api::request::{SessionPatch, SessionRequest};
+use camofleet_api::request::{ProxyCheckRequest, SessionPatch, SessionRequest};
 use camofleet_api::session::{Deleted, Session, Status};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -158,6 +158,13 @@ impl Calls {
 
     pub async fn egress(&self, id: SessionId, by: &RequestId) -> Result<EgressReport> {
         let call = self.on_session("egress", Method::GET, id, "/egress", by);
+        self.call_json(call).await.map_err(|error| self.without_egress(error))
+    }
+
+    pub async fn check_proxy(&self, request: &ProxyCheckRequest, by: &RequestId) -> Result<ProxyCheck> {
+        let body = serde_json::to_value(request).ok();
+        let (path, limit) = ("/proxies/check".to_owned(), self.settings.request_timeout);
+        let call = Call { name: "check_proxy", method: Method::POST, path, body, limit, by: Some(by) };
         self.call_json(call).await.map_err(|error| self.without_egress(error))
     }
 

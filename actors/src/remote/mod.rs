@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use bytes::Bytes;
-use camofleet_api::egress::EgressReport;
+use camofleet_api::egress::{EgressReport, ProxyCheck};
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::session::Status;
 use jiff::Timestamp;
@@ -33,7 +33,7 @@ use crate::model::session::SessionView;
 use crate::session::{AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment, Upstream};
 use crate::supervision::{ChildExited, Generation, Lifeline};
 use crate::worker::{
-    AttachClient, ChangeSession, CreateSession, DeleteSession, Drain, FindSession, Machine, ReportEgress,
+    AttachClient, ChangeSession, CheckProxy, CreateSession, DeleteSession, Drain, FindSession, Machine, ReportEgress,
     ShutDown, TakeScreenshot, TouchSession, WorkerHandle, WorkerSnapshot,
 };
 
@@ -401,6 +401,25 @@ impl Handler<ReportEgress> for RemoteWorker {
             match refusal {
                 Some(refusal) => Err(refusal),
                 None => calls.egress(id, &by).await,
+            }
+        })
+    }
+}
+
+impl Handler<CheckProxy> for RemoteWorker {
+    type Result = ResponseFuture<Result<ProxyCheck>>;
+
+    fn handle(&mut self, CheckProxy { request, by }: CheckProxy, _: &mut Context<Self>) -> Self::Result {
+        // A machine that can't check it does not get its credentials.
+        let has_egress = self.known.facts().is_some_and(|facts| facts.egress.is_some());
+        let refusal = self.refusal().or_else(|| {
+            (!has_egress).then(|| Error::NoEgress { what: self.settings.display_name() })
+        });
+        let calls = self.calls.clone();
+        Box::pin(async move {
+            match refusal {
+                Some(refusal) => Err(refusal),
+                None => calls.check_proxy(&request, &by).await,
             }
         })
     }

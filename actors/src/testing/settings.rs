@@ -10,7 +10,9 @@ use camofleet_api::session::StartUrlWait;
 use super::fake_os::FakeOs;
 use crate::display::{DisplaySettings, DisplayTools, Geometry, ViewerLimits, VncBackend};
 use crate::driver::DriverSettings;
-use crate::egress::{BlockLists, EgressLevel, EgressPolicy, EgressSettings};
+use crate::egress::{
+    BlockLists, CheckSettings, CityDatabase, EgressLevel, EgressPolicy, EgressSettings,
+};
 use crate::host::engine::{Engine, EngineKind};
 use crate::host::slots::SlotRanges;
 use crate::launch::prewarm::PoolSettings;
@@ -66,6 +68,11 @@ pub fn worker_settings(os: &FakeOs) -> WorkerSettings {
                 ipv6: false,
                 name_server: None,
                 threads: 0,
+                checks: CheckSettings {
+                    urls: Vec::new(),
+                    timeout: Duration::from_secs(8),
+                    cities: CityDatabase::default(),
+                },
             },
             display: DisplaySettings {
                 tools: DisplayTools::find(VncBackend::Auto, os),

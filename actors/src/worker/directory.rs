@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use camofleet_api::proxy::ProxyChoice;
 use tokio::sync::watch;
 
 use crate::model::error::{Error, Result};
@@ -28,5 +29,28 @@ impl Directory {
     /// [`Error::WorkerNotFound`].
     pub fn worker(&self, name: &str) -> Result<WorkerHandle> {
         self.0.borrow().iter().find(|worker| worker.name == name).cloned().ok_or(Error::WorkerNotFound)
+    }
+
+    /// A healthy worker that can check this proxy, preferably one that has the service and the pool for it.
+    ///
+    /// # Errors
+    /// [`Error::NoWorkers`], or [`Error::NoEgress`] if no worker controls its browsers' connections.
+    pub fn checker(&self, proxy: Option<&ProxyChoice>) -> Result<WorkerHandle> {
+        let workers = self.0.borrow();
+        let healthy: Vec<_> = workers.iter().filter(|worker| worker.snapshot().healthy).collect();
+        if healthy.is_empty() {
+            return Err(Error::NoWorkers);
+        }
+        let suitability = |worker: &&&WorkerHandle| {
+            let snapshot = worker.snapshot();
+            let egress = snapshot.facts.as_ref()?.egress.as_ref()?;
+            let has_pool = match proxy {
+                Some(ProxyChoice::Pool(name)) => egress.proxies.contains(name),
+                _ => true,
+            };
+            Some((has_pool, egress.checks_proxies))
+        };
+        let best = healthy.iter().filter(|worker| suitability(worker).is_some()).max_by_key(suitability);
+        best.map(|worker| (*worker).clone()).ok_or(Error::NoEgress { what: "the healthy workers".into() })
     }
 }

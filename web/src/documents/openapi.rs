@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use camofleet_api::error::{ErrorBody, ErrorCode};
 use camofleet_api::event::{Activity, EventSnapshot, SessionChange};
 use camofleet_api::health::Health;
-use camofleet_api::request::{CreateRequest, SessionRequest};
+use camofleet_api::request::{CreateRequest, FleetProxyCheckRequest, ProxyCheckRequest, SessionRequest};
 use camofleet_api::session::{Session, Vnc};
 use camofleet_api::view::ViewLinks;
 use utoipa::openapi::path::{Operation, PathItem};
@@ -16,7 +16,7 @@ use utoipa::openapi::{Components, Content, InfoBuilder, LicenseBuilder, Ref, Ref
 use utoipa::{OpenApi, ToSchema};
 
 use super::refusals::by_status;
-use crate::routes::{drain, events, health, history, ops, screenshots, sessions, views};
+use crate::routes::{drain, events, health, history, ops, proxies, screenshots, sessions, views};
 use crate::settings::{Surface, WebSettings};
 use crate::state::AppState;
 
@@ -38,6 +38,7 @@ use crate::state::AppState;
         sessions::attach,
         sessions::history,
         screenshots::take,
+        proxies::check,
         events::follow,
         views::websockify,
         views::describe,
@@ -63,6 +64,7 @@ struct ControlApi;
         sessions::attach,
         sessions::history,
         screenshots::take,
+        proxies::check,
         events::follow,
         ops::metrics,
     ),
@@ -154,8 +156,15 @@ fn host() -> utoipa::openapi::OpenApi {
             list.responses.responses.extend(by_status(&[ErrorCode::Restarting]));
         }
     }
+    if let Some(check) = paths.get_mut("/proxies/check").and_then(|item| item.post.as_mut()) {
+        check.responses.responses.remove("404");
+        if let Some(RefOr::T(body)) = &mut check.request_body {
+            set_schema(&mut body.content, &Ref::from_schema_name(ProxyCheckRequest::name()));
+        }
+    }
     if let Some(Components { schemas, .. }) = &mut document.components {
         schemas.remove(&*CreateRequest::name());
+        schemas.remove(&*FleetProxyCheckRequest::name());
     }
     document
 }
@@ -227,5 +236,5 @@ fn describe_token(document: &mut utoipa::openapi::OpenApi, needed: bool) {
 
 /// The operations of a path, for the methods that the API uses.
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.post, &mut item.delete].into_iter().filter_map(Option::as_mut)
+    [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete].into_iter().filter_map(Option::as_mut)
 }

@@ -56,6 +56,8 @@ refusals! {
     ] + ON_WORKER;
     /// Errors of a report of a session's connections.
     EgressRefusals: [SessionNotFound, NoEgress] + ON_WORKER;
+    /// Errors of a check of a proxy.
+    CheckRefusals: [BodyTooLarge, InvalidField, InvalidJson, NoExitIpUrl, NoEgress, NoWorkers, Busy] + ON_WORKER;
     /// Errors of a screenshot.
     ScreenshotRefusals: [
         SessionNotFound, SessionNotReady, NoLiveView, InvalidField, NoScreenshots, Draining

@@ -7,6 +7,7 @@ pub(crate) mod health;
 pub(crate) mod history;
 pub(crate) mod ops;
 mod panel;
+pub(crate) mod proxies;
 pub(crate) mod screenshots;
 pub(crate) mod sessions;
 pub(crate) mod views;
@@ -44,7 +45,7 @@ pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_pa
     config.service(guarded(metrics_path, "GET, HEAD", |at| at.route(web::get().to(ops::metrics))));
 }
 
-/// The routes of sessions and their events. `worker` is the path segment with the worker's name, where there are several.
+/// The routes of sessions, their events and their proxies. `worker` is the path segment with the worker's name, where there are several.
 fn sessions(config: &mut web::ServiceConfig, worker: &str) {
     let below = |path: &str| format!("/sessions{worker}/{{id}}{path}");
     config
@@ -62,6 +63,7 @@ fn sessions(config: &mut web::ServiceConfig, worker: &str) {
         .service(guarded(&below("/events"), "GET, HEAD", |at| at.route(web::get().to(sessions::history))))
         .service(guarded(&below("/screenshot"), "GET, HEAD", |at| at.route(web::get().to(screenshots::take))))
         .service(guarded(&below("/ws"), "GET, HEAD", |at| at.route(web::get().to(sessions::attach))))
+        .service(guarded("/proxies/check", "POST", |at| at.route(web::post().to(proxies::check))))
         .service(open("/json/version", "GET, HEAD").route(web::get().to(ops::cdp_version)))
         .service(open("/json/version/", "GET, HEAD").route(web::get().to(ops::cdp_version)));
 }

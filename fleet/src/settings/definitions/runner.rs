@@ -89,6 +89,14 @@ settings! {
         /// Pools of proxies that requests may name. A session keeps its proxy of a pool, or with "use": "rotate" each
         /// connection takes the next; one that fails is left out for half a minute.
         proxies: BTreeMap<String, ProxyPoolSettings> = or_empty("RUNNER_PROXIES", PROXIES),
+        /// Services that name the address of their caller, as plain text or as the field ip of a JSON object, for checks of
+        /// proxies; they are tried in this order. Unset: proxies can't be checked.
+        exit_ip_urls: Vec<Url> = or_empty("RUNNER_EXIT_IP_URL", URLS),
+        /// How long a check of a proxy may take; keep it below CONTROL_REQUEST_TIMEOUT.
+        exit_ip_timeout: Duration = required("RUNNER_EXIT_IP_TIMEOUT_SECONDS", "8", seconds(0.1, 300.0)),
+        /// The city database by which a check of a proxy names places: a file, or a directory of files *.mmdb; unset: the one
+        /// that the images have, or that make geoip installs.
+        geoip_db: Option<PathBuf> = optional("RUNNER_GEOIP_DB", PATH),
         /// The directory of the Node driver; unset: the one beside the checkout or the installation.
         driver_dir: Option<PathBuf> = optional("RUNNER_DRIVER_DIR", PATH),
         /// The Node.js executable, 20 or newer: a path, or a name found on PATH.
