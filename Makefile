@@ -13,6 +13,7 @@
 #   make test-containers    builds the images, and tests compose.yaml with them in each of its shapes
 #   make docs           the documentation as a site, in target/docs; make docs-serve serves it with live reload
 #   make screenshots    target/screenshots: every page of the panel; make docs-screenshots: the four in docs/screenshots
+#   make geoip          the city database for checks of proxies, 64 MB: IP Geolocation by DB-IP (https://db-ip.com), CC BY 4.0
 #   make k8s-manifests  deploy/k8s from the Helm chart
 #   make sbom           software bills of materials, as CycloneDX JSON in target/sbom
 
@@ -23,7 +24,7 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR := $(CURDIR)/target
 BINARY := $(CARGO_TARGET_DIR)/release/camofleet
 
-.PHONY: setup setup-tests setup-docs build run token dev check test test-deploy lint images test-containers docs docs-serve screenshots docs-screenshots k8s-manifests settings-docs api-docs sbom clean
+.PHONY: setup setup-tests setup-docs build run token dev check test test-deploy lint images test-containers docs docs-serve screenshots docs-screenshots geoip k8s-manifests settings-docs api-docs sbom clean
 
 setup:
 	@scripts/setup.sh
@@ -83,6 +84,9 @@ screenshots: setup-tests
 docs-screenshots: setup-tests
 	@scripts/build.sh --tests
 	@cd fleet/tests/e2e && SCREENSHOTS=docs node --test --test-timeout=300000 panel-pages.test.mjs
+
+geoip:
+	@scripts/setup.sh --geoip
 
 # Generates deploy/k8s from the Helm chart.
 k8s-manifests: setup-tests

@@ -4,6 +4,7 @@
 #   scripts/images.sh [TARGET…]
 #
 #   CAMOUFOX   the release of Camoufox, or none; unset: the Dockerfile's, or none where GitHub can't be reached
+#   GEOIP      none leaves out the city database
 #   REGISTRY   the prefix of the names, such as registry.example/team
 #   TAG        latest
 set -euo pipefail
@@ -21,7 +22,7 @@ fi
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -1)
 commit=${CAMOFLEET_COMMIT:-$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)}
 arguments=(--build-arg "VERSION=$version" --build-arg "CAMOFLEET_COMMIT=$commit")
-for name in CAMOUFOX CAMOUFOX_SHA256 CAMOUFOX_BASE_URL; do
+for name in CAMOUFOX CAMOUFOX_SHA256 CAMOUFOX_BASE_URL GEOIP; do
   if [ -n "${!name:-}" ]; then arguments+=(--build-arg "$name=${!name}"); fi
 done
 

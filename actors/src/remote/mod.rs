@@ -33,8 +33,8 @@ use crate::model::session::SessionView;
 use crate::session::{AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment, Upstream};
 use crate::supervision::{ChildExited, Generation, Lifeline};
 use crate::worker::{
-    AttachClient, ChangeSession, CheckProxy, CreateSession, DeleteSession, Drain, FindSession, Machine, ReportEgress,
-    ShutDown, TakeScreenshot, TouchSession, WorkerHandle, WorkerSnapshot,
+    AttachClient, ChangeSession, CheckProxy, CreateSession, DeleteSession, Drain, FindSession, Machine,
+    ReportEgress, ShutDown, TakeScreenshot, TouchSession, WorkerHandle, WorkerSnapshot,
 };
 
 pub use self::settings::{RemoteRole, RemoteSettings};
@@ -412,9 +412,9 @@ impl Handler<CheckProxy> for RemoteWorker {
     fn handle(&mut self, CheckProxy { request, by }: CheckProxy, _: &mut Context<Self>) -> Self::Result {
         // A machine that can't check it does not get its credentials.
         let has_egress = self.known.facts().is_some_and(|facts| facts.egress.is_some());
-        let refusal = self.refusal().or_else(|| {
-            (!has_egress).then(|| Error::NoEgress { what: self.settings.display_name() })
-        });
+        let refusal = self
+            .refusal()
+            .or_else(|| (!has_egress).then(|| Error::NoEgress { what: self.settings.display_name() }));
         let calls = self.calls.clone();
         Box::pin(async move {
             match refusal {

@@ -10,9 +10,7 @@ use camofleet_api::session::StartUrlWait;
 use super::fake_os::FakeOs;
 use crate::display::{DisplaySettings, DisplayTools, Geometry, ViewerLimits, VncBackend};
 use crate::driver::DriverSettings;
-use crate::egress::{
-    BlockLists, CheckSettings, CityDatabase, EgressLevel, EgressPolicy, EgressSettings,
-};
+use crate::egress::{BlockLists, CheckSettings, CityDatabase, EgressLevel, EgressPolicy, EgressSettings};
 use crate::host::engine::{Engine, EngineKind};
 use crate::host::slots::SlotRanges;
 use crate::launch::prewarm::PoolSettings;

@@ -54,3 +54,56 @@ impl Directory {
         best.map(|worker| (*worker).clone()).ok_or(Error::NoEgress { what: "the healthy workers".into() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use camofleet_api::facts::{EgressFacts, Facts};
+
+    use super::*;
+    use crate::testing::refusing_worker;
+    use crate::worker::WorkerSnapshot;
+
+    fn egress(checks_proxies: bool, pools: &[&str]) -> Option<EgressFacts> {
+        let proxies = pools.iter().map(|pool| (*pool).to_owned()).collect();
+        Some(EgressFacts { proxies, checks_proxies, ..EgressFacts::default() })
+    }
+
+    fn worker(name: &str, healthy: bool, egress: Option<EgressFacts>) -> WorkerHandle {
+        let facts = Some(Facts { egress, ..Facts::default() });
+        refusing_worker(name, WorkerSnapshot { healthy, facts, ..WorkerSnapshot::default() })
+    }
+
+    #[actix::test]
+    async fn the_worker_that_suits_a_proxy_checks_it() {
+        let directory = Directory::of(vec![
+            worker("original", true, None),
+            worker("ill", false, egress(true, &["eu", "us"])),
+            worker("plain", true, egress(false, &[])),
+            worker("checking", true, egress(true, &[])),
+            worker("pooled", true, egress(true, &["eu"])),
+            worker("mute", true, egress(false, &["us"])),
+        ]);
+        let checker = |proxy: Option<&str>| {
+            let proxy: Option<ProxyChoice> = proxy.map(|proxy| proxy.parse().unwrap());
+            directory.checker(proxy.as_ref()).map(|worker| worker.name)
+        };
+        for (proxy, expected) in [
+            (Some("eu"), &["pooled"][..]),
+            (Some("us"), &["mute"]),
+            (None, &["checking", "pooled"]),
+            (Some("nowhere"), &["checking", "pooled"]),
+        ] {
+            let found = checker(proxy).unwrap();
+            assert!(expected.contains(&found.as_str()), "{proxy:?}: {found}");
+        }
+        let only = |worker| Directory::of(vec![worker]).checker(None).map(|worker| worker.name);
+        assert_eq!(
+            only(worker("plain", true, egress(false, &[]))),
+            Ok("plain".to_owned()),
+            "it names the setting"
+        );
+        let without = only(worker("original", true, None)).unwrap_err();
+        assert_eq!(without.code(), "no_egress");
+        assert_eq!(only(worker("ill", false, egress(true, &[]))), Err(Error::NoWorkers));
+    }
+}

@@ -21,8 +21,8 @@ use super::drivers::DriverPool;
 use super::health::HealthReport;
 use super::views::Views;
 use super::{
-    AttachClient, ChangeSession, CheckProxy, CreateSession, DeleteSession, Drain, FindSession, ReportEgress, ShutDown,
-    TakeScreenshot, TouchSession, WorkerHandle, WorkerSnapshot,
+    AttachClient, ChangeSession, CheckProxy, CreateSession, DeleteSession, Drain, FindSession, ReportEgress,
+    ShutDown, TakeScreenshot, TouchSession, WorkerHandle, WorkerSnapshot,
 };
 use crate::display::{CloseSharedDisplay, SharedDisplay, SharedDisplayKey, SharedDisplayParts};
 use crate::driver::{Driver, DriverHandle, DriverId, DriverSeat, DriverSettings, StopDriver};

@@ -5,19 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::*;
 use crate::display::{Geometry, KEY_REQUEST, SharedDisplaySettings, key_preamble};
 use crate::model::session::{SessionView, VncView};
 use crate::testing::fake_os::Fault;
-use crate::testing::{TestWorker, a_view, refusal, soon, with_vnc};
+use crate::testing::{TestWorker, a_view, refusal, refusing_worker, soon, with_vnc};
 use crate::views::tunnel::{ViewerEnds, VncTunnel};
-use crate::worker::{
-    AttachClient, ChangeSession, CreateSession, DeleteSession, Drain, FindSession, ReportEgress, ShutDown,
-    TakeScreenshot, TouchSession, WorkerHandle, WorkerSnapshot,
-};
+use crate::worker::WorkerSnapshot;
 
 const ID: u16 = 6900;
 /// The limit for operations of the kernel, which take microseconds.
@@ -46,7 +42,7 @@ impl TestGateway {
         let vnc = VncView { id: Some(ID), server: Some(address), key, ..VncView::default() };
         let view = Arc::new(SessionView { vnc: Some(vnc), ..a_view() });
         let snapshot = WorkerSnapshot { sessions: vec![Arc::clone(&view)], ..WorkerSnapshot::default() };
-        let directory = Directory::of(vec![worker(snapshot)]);
+        let directory = Directory::of(vec![refusing_worker("local", snapshot)]);
         let metrics = Metrics::new().unwrap();
         let gateway = Gateway::new(settings, Targets::Sessions, directory, metrics.clone()).start();
         Self { gateway, metrics, server, view }
@@ -83,40 +79,6 @@ impl TestGateway {
     fn open_tunnels(&self) -> bool {
         !self.metrics.encode().unwrap().contains("camofleet_tunnels 0")
     }
-}
-
-/// A worker that has only a snapshot, and refuses all requests.
-fn worker(snapshot: WorkerSnapshot) -> WorkerHandle {
-    struct RefusingWorker;
-    impl Actor for RefusingWorker {
-        type Context = Context<Self>;
-    }
-    macro_rules! refuses {
-        ($($message:ty),*) => {$(
-            impl Handler<$message> for RefusingWorker {
-                type Result = <$message as Message>::Result;
-                fn handle(&mut self, _: $message, _: &mut Context<Self>) -> Self::Result {
-                    Err(Error::Draining)
-                }
-            }
-        )*};
-    }
-    refuses!(
-        CreateSession,
-        FindSession,
-        DeleteSession,
-        TouchSession,
-        ChangeSession,
-        ReportEgress,
-        AttachClient,
-        TakeScreenshot,
-        Drain
-    );
-    impl Handler<ShutDown> for RefusingWorker {
-        type Result = ();
-        fn handle(&mut self, _: ShutDown, _: &mut Context<Self>) {}
-    }
-    WorkerHandle::new("local".to_owned(), RefusingWorker.start(), watch::channel(Arc::new(snapshot)).1)
 }
 
 async fn ended(ends: ViewerEnds) -> String {
@@ -157,7 +119,10 @@ async fn a_view_of_another_machine_is_identified_by_its_worker_and_its_id() {
     let ports = WorkerPorts { ids: 6900..=6904, base_port: 5900 };
     let at = |url: &str| {
         let machine = crate::worker::Machine { url: url.to_owned(), last_contact: None };
-        Directory::of(vec![worker(WorkerSnapshot { machine: Some(machine), ..WorkerSnapshot::default() })])
+        Directory::of(vec![refusing_worker(
+            "local",
+            WorkerSnapshot { machine: Some(machine), ..WorkerSnapshot::default() },
+        )])
     };
     let found = |host: &str, port| Ok((host.to_owned(), port));
     assert_eq!(
@@ -168,7 +133,7 @@ async fn a_view_of_another_machine_is_identified_by_its_worker_and_its_id() {
     for unknown in ["6900", "other:6900", "local:6905", "local:", ":6900", ""] {
         assert_eq!(ports.find(&at("http://a:8080"), unknown), Err(Error::ViewNotFound), "{unknown}");
     }
-    let here = Directory::of(vec![worker(WorkerSnapshot::default())]);
+    let here = Directory::of(vec![refusing_worker("local", WorkerSnapshot::default())]);
     assert_eq!(ports.find(&here, "local:6900"), Err(Error::ViewNotFound), "the worker is in this process");
 }
 
@@ -483,7 +448,7 @@ async fn the_shared_screen_can_be_viewed_while_there_is_no_session() {
     let describe = DescribeView { vnc_id: "screen".to_owned(), key: None };
     assert_eq!(gateway.gateway.send(describe).await.unwrap(), Ok(ShownSession::default()));
 
-    let without_screen = Directory::of(vec![worker(WorkerSnapshot::default())]);
+    let without_screen = Directory::of(vec![refusing_worker("local", WorkerSnapshot::default())]);
     let gateway = Gateway::new(SETTINGS, Targets::Shared, without_screen, Metrics::new().unwrap()).start();
     let ticket = gateway.send(OpenTunnel { vnc_id: "screen".to_owned(), key: None }).await.unwrap();
     let refused = refusal(VncTunnel::open(ticket.ok().unwrap()).await);

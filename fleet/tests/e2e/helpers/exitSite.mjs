@@ -58,6 +58,8 @@ export class ExitSite {
     });
     if (kind === 'bytes') return this.#send(response, Number(size));
     if (kind === 'endless') return this.#send(response, Infinity);
+    if (kind === 'ip') return response.end(`${request.socket.remoteAddress}\n`);
+    if (kind === 'ip.json') return response.end(JSON.stringify({ ip: request.socket.remoteAddress, city: 'unknown' }));
     return response.end(this.#pages[pathname] ?? `<!doctype html><body>${request.socket.remoteAddress}</body>`);
   }
 

@@ -1,0 +1,175 @@
+/** Checks of proxies, with real ones and through all roles: the exit, its place, and failures within their time. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { after, before } from 'node:test';
+import { Camofleet, temporaryDirectory, test } from './helpers/camofleet.mjs';
+import { cityDatabase } from './helpers/cityDatabase.mjs';
+import { ExitSite } from './helpers/exitSite.mjs';
+import { Original } from './helpers/originals.mjs';
+import { freePort } from './helpers/ports.mjs';
+import { dante, overTls, tinyproxy } from './helpers/proxies.mjs';
+import { startControl } from './helpers/roles.mjs';
+import { Authority, terminateTls } from './helpers/tls.mjs';
+
+const FROM = { direct: '127.0.0.1', dante: '127.0.0.2', tinyproxy: '127.0.0.3', tls: '127.0.0.4' };
+/** The name of the site, which only the proxies can resolve. */
+const SHOP = 'shop.example';
+const TLS_HOST = 'localhost';
+const LIMIT_SECONDS = 2;
+const BERLIN = { country_code: 'DE', city: 'Berlin', latitude: 52.52, longitude: 13.405, timezone: '' };
+const NEW_YORK = { country_code: 'US', city: 'New York', latitude: 40.7128, longitude: -74.006, timezone: '' };
+
+let directory, site, proxies, fronts, original, runner, bare, worker, control;
+before(async () => {
+  directory = temporaryDirectory();
+  const authority = new Authority(directory, TLS_HOST);
+  site = await ExitSite.open();
+  const names = { [SHOP]: '127.0.0.1' };
+  const [socks, http, behind] = await Promise.all([
+    dante({ from: FROM.dante, names }),
+    tinyproxy({ from: FROM.tinyproxy, names }),
+    tinyproxy({ from: FROM.tls, names }),
+  ]);
+  proxies = { socks, http, behind };
+  fronts = { proxy: await overTls(behind, authority, TLS_HOST), site: await terminateTls(authority, `http://127.0.0.1:${site.port}`) };
+  const cities = path.join(directory, 'cities.mmdb');
+  fs.writeFileSync(cities, cityDatabase({ [FROM.dante]: BERLIN, [FROM.tinyproxy]: NEW_YORK }));
+  original = await Original.start('worker');
+  const common = { SSL_CERT_FILE: authority.file, RUNNER_GEOIP_DB: cities, RUNNER_EXIT_IP_TIMEOUT_SECONDS: String(LIMIT_SECONDS) };
+  // The first service is down.
+  const services = [`http://127.0.0.1:${await freePort()}/ip`, `http://${SHOP}:${site.port}/ip.json?key=s3rvice`];
+  [runner, bare] = await Promise.all([
+    Camofleet.start('runner', {
+      ...common,
+      RUNNER_EXIT_IP_URL: services.join(','),
+      RUNNER_PROXIES: JSON.stringify({ us: [http.url] }),
+      RUNNER_SESSION_DEFAULTS__PROXY: socks.url,
+    }),
+    Camofleet.start('runner', { ...common, RUNNER_GEOIP_DB: '', RUNNER_DRIVER_DIR: driverAlone() }),
+  ]);
+  worker = await Camofleet.start('worker', { WORKER_RUNNER_BASE_URL: runner.url });
+  control = await startControl([
+    { name: 'old', url: original.url },
+    { name: 'bare', url: bare.url },
+    { name: 'west', url: worker.url },
+  ]);
+});
+after(async () => {
+  for (const role of [control, worker, runner, bare]) await role?.stop();
+  await Promise.all([...Object.values(proxies ?? {}).map((proxy) => proxy.stop()), site?.close(), original?.close?.()]);
+  for (const front of Object.values(fronts ?? {})) front.close();
+  fs.rmSync(directory, { recursive: true, force: true });
+});
+
+/** The driver in a directory of its own, beside which no city database can be installed. */
+function driverAlone() {
+  const driver = path.join(directory, 'alone/driver');
+  fs.mkdirSync(path.dirname(driver));
+  fs.symlinkSync(process.env.RUNNER_DRIVER_DIR ?? new URL('../../../actors/driver', import.meta.url).pathname, driver);
+  return driver;
+}
+
+/** A check's answer, and how long it took in milliseconds. */
+async function check(server, body) {
+  const started = performance.now();
+  const answer = await server.request('POST', '/proxies/check', { body });
+  return { ...answer, took: performance.now() - started };
+}
+
+test('every role checks where a proxy lets connections out, and by the second service if the first is down', async () => {
+  const { username, password, server } = proxies.socks;
+  const berlin = { country: 'DE', city: 'Berlin', timezone: 'Europe/Berlin' };
+  const newYork = { country: 'US', city: 'New York', timezone: 'America/New_York' };
+  const nowhere = { country: null, city: null, timezone: null };
+  for (const role of [runner, worker, control]) {
+    for (const [proxy, exit, place] of [
+      [{ server, username, password }, FROM.dante, berlin],
+      [proxies.socks.url, FROM.dante, berlin],
+      [proxies.http.url, FROM.tinyproxy, newYork],
+      ['us', FROM.tinyproxy, newYork],
+      [fronts.proxy.url, FROM.tls, nowhere],
+      [undefined, FROM.dante, berlin],
+    ]) {
+      const { status, json, text, took } = await check(role, { proxy });
+      assert.equal(status, 200, text);
+      const { latency_ms: latency, ...rest } = json;
+      assert.deepEqual(rest, { ok: true, exit_ip: exit, ...place, error: null }, `${role.role}: ${JSON.stringify(proxy)}`);
+      assert.ok(Number.isInteger(latency) && latency <= took, `${latency} of ${took} ms`);
+    }
+  }
+  assert.ok(site.visits.every((visit) => visit.endsWith(' /ip.json')), 'no other service was reached');
+});
+
+test('a proxy that does not work is a result with the reason, within the time for it', async () => {
+  const hanging = net.createServer(() => {}).listen(0, '127.0.0.1');
+  await once(hanging, 'listening');
+  const visits = site.visits.length;
+  const wrong = { server: proxies.socks.server, username: proxies.socks.username, password: 's3cret-wrong' };
+  try {
+    for (const [role, proxy, error, limit] of [
+      [control, wrong, /^the proxy requires another user name or password$/, 1500],
+      [control, proxies.http.url.replace(/:[^:@]+@/, ':s3cret-wrong@'), /^the proxy requires another user name or password$/, 1500],
+      [control, `socks5://me:s3cret-wrong@127.0.0.1:${await freePort()}`, /^the proxy can't be reached$/, 1500],
+      [control, `http://127.0.0.1:${site.port}`, /^the proxy answered with an error, or not as its protocol says$/, 1500],
+      [control, `https://127.0.0.1:${site.port}`, /^the proxy can't be reached$/, 1500],
+      [control, runner.url, /^something of camofleet listens at the proxy's address$/, 1500],
+      [control, 'http://169.254.169.254', /^the proxy's address is link-local, or the metadata service of a cloud$/, 1500],
+      [control, 'direct', new RegExp(`^127\\.0\\.0\\.1: it can't be reached; ${SHOP}: its name has no address$`), 1500],
+      [worker, `socks5://127.0.0.1:${hanging.address().port}`, /^127\.0\.0\.1: no answer within 1\.0 s; shop\.example: no answer within 1\.0 s$/, 3500],
+    ]) {
+      const { status, json, text, took } = await check(role, { proxy });
+      assert.equal(status, 200, text);
+      assert.match(json.error, error, text);
+      assert.deepEqual({ ...json, error: null }, { ok: false, exit_ip: null, country: null, city: null, timezone: null, latency_ms: null, error: null });
+      assert.ok(took < limit, `${took} ms for ${error}`);
+    }
+  } finally {
+    hanging.close();
+  }
+  assert.deepEqual(site.visits.slice(visits).filter((visit) => visit.includes('/ip')), [], 'nothing came to the service');
+});
+
+test('what can’t be checked is refused with the reason, and nothing shows credentials', async () => {
+  for (const [role, body, status, code, detail] of [
+    [bare, { proxy: proxies.socks.url }, 409, 'no_exit_ip_url', /set RUNNER_EXIT_IP_URL/],
+    [control, { proxy: proxies.socks.url, worker: 'bare' }, 409, 'no_exit_ip_url', /set RUNNER_EXIT_IP_URL/],
+    [control, { proxy: proxies.socks.url, worker: 'old' }, 502, 'no_egress', /install the current camofleet/],
+    [control, { proxy: proxies.socks.url, worker: 'nobody' }, 404, 'worker_not_found', /Worker not found/],
+    [control, { proxy: 'ftp://me:s3cret@a' }, 422, 'invalid_field', /^proxy: must be a URL/],
+    [control, { proxy: 'nowhere' }, 422, 'invalid_field', /no 'nowhere' here; RUNNER_PROXIES has us/],
+    [worker, { proxy: 5 }, 422, 'invalid_field', /^proxy: must be a string/],
+    [runner, '{', 422, 'invalid_json', /JSON/],
+  ]) {
+    const answer = await check(role, body);
+    assert.deepEqual([answer.status, answer.json.code], [status, code], answer.text);
+    assert.match(answer.json.detail, detail);
+  }
+  const health = await Promise.all([runner, bare].map((role) => role.read('/health')));
+  const [facts, none] = health.map(({ facts: { egress } }) => [egress.checks_proxies, egress.city_database]);
+  assert.deepEqual([facts, none], [[true, 'test cities of 2026-06-05'], [false, null]]);
+  const secrets = [proxies.socks.password, encodeURIComponent(proxies.socks.password), 's3same', 's3cret', 's3rvice'];
+  for (const role of [control, worker, runner, bare]) {
+    const texts = [role.log(), JSON.stringify(await role.read('/health')), (await role.request('GET', '/metrics')).text];
+    for (const text of texts) for (const secret of secrets) assert.ok(!text.includes(secret), `${role.role} shows ${secret}`);
+  }
+});
+
+test('a service is reached by TLS through a proxy, and a named database that can’t be read stops the start', async () => {
+  const settings = {
+    SSL_CERT_FILE: path.join(directory, 'ca.pem'),
+    RUNNER_EXIT_IP_URL: `https://127.0.0.1:${fronts.site.port}/ip, https://${TLS_HOST}:${fronts.site.port}/ip`,
+  };
+  const secure = await Camofleet.start('runner', settings);
+  try {
+    // The certificate is for the second name.
+    const { json, text } = await check(secure, { proxy: proxies.socks.url });
+    assert.deepEqual([json.ok, json.exit_ip], [true, FROM.direct], text);
+  } finally {
+    await secure.stop();
+  }
+  const missing = path.join(directory, 'missing.mmdb');
+  await assert.rejects(Camofleet.start('runner', { RUNNER_GEOIP_DB: missing }), /RUNNER_GEOIP_DB: \S+missing\.mmdb can't be read/);
+});
