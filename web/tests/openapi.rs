@@ -79,7 +79,7 @@ async fn each_surface_has_all_of_its_routes_in_its_document() {
         "GET /sessions/{worker}/{id}/screenshot",
         "GET /sessions/{worker}/{id}/events",
         "GET /sessions/{worker}/{id}/ws",
-        "GET /events",
+        "POST /proxies/check",
         "POST /workers/{worker}/drain",
         "DELETE /workers/{worker}/drain",
         "GET /websockify",
@@ -101,7 +101,7 @@ async fn each_surface_has_all_of_its_routes_in_its_document() {
         "GET /sessions/{id}/screenshot",
         "GET /sessions/{id}/events",
         "GET /sessions/{id}/ws",
-        "GET /events",
+        "POST /proxies/check",
         "GET /metrics",
     ];
     let gateway = ["GET /health", "GET /websockify", "GET /websockify/view", "GET /metrics"];

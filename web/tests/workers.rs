@@ -47,6 +47,10 @@ fn health() -> Value {
             },
             "slots": {"used": 0, "total": 2}, "drivers": 1,
             "draining": false, "host_name": "host-1",
+            "egress": {
+                "policy": "no-fleet", "proxies": [], "default_proxy": null, "block_lists": ["phone_home"],
+                "default_block": [], "checks_proxies": false, "city_database": null,
+            },
         },
     })
 }

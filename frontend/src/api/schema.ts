@@ -81,6 +81,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/proxies/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Check a proxy */
+        post: operations["check_proxy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/sessions": {
         parameters: {
             query?: never;
@@ -344,6 +361,16 @@ export interface components {
              */
             block_lists: string[];
             /**
+             * @description Whether it can check proxies: `RUNNER_EXIT_IP_URL` is set.
+             * @default false
+             */
+            checks_proxies: boolean;
+            /**
+             * @description The city database with its date; null if there is none, so that checks of proxies name no places.
+             * @default null
+             */
+            city_database: string | null;
+            /**
              * @description Those of them that sessions get whose request names none.
              * @default []
              */
@@ -502,6 +529,11 @@ export interface components {
             /** @description The samples, oldest first. */
             samples: components["schemas"]["Sample"][];
         };
+        /** @description The body of the control role's `POST /proxies/check`, which may also name the worker. */
+        FleetProxyCheckRequest: components["schemas"]["ProxyCheckRequest"] & {
+            /** @description The worker that checks it; no other is tried. */
+            worker?: string | null;
+        };
         /** @description The health of a worker, a runner or a gateway. */
         Health: {
             /** @description Each check's name and result. */
@@ -627,6 +659,50 @@ export interface components {
             server: string;
             /** @description The user name that it requires. */
             username?: string | null;
+        };
+        /** @description The response to `POST /proxies/check`: what a site sees of a browser with this proxy. */
+        ProxyCheck: {
+            /**
+             * @description The city of the address, by its English name; null like the country.
+             * @default null
+             */
+            city: string | null;
+            /**
+             * @description The country of the address: a code of ISO 3166-1 such as `DE`. Null if it is not in the city database, or the worker
+             *     has none.
+             * @default null
+             */
+            country: string | null;
+            /**
+             * @description Why it failed; null if `ok`.
+             * @default null
+             */
+            error: string | null;
+            /**
+             * @description The address from which sites see connections come; null unless `ok`.
+             * @default null
+             */
+            exit_ip: string | null;
+            /**
+             * Format: int64
+             * @description How many milliseconds the request for the address took, connecting included; null unless `ok`.
+             * @default null
+             */
+            latency_ms: number | null;
+            /**
+             * @description Whether a connection through the proxy succeeded and its address is known.
+             * @default false
+             */
+            ok: boolean;
+            /**
+             * @description The time zone of the address, such as `Europe/Berlin`; null like the country.
+             * @default null
+             */
+            timezone: string | null;
+        };
+        /** @description The body of `POST /proxies/check`. */
+        ProxyCheckRequest: {
+            proxy?: components["schemas"]["Proxy"] | null;
         };
         /** @description The proxy of a session, without credentials: one of the two fields is set. */
         ProxyView: {
@@ -1140,6 +1216,132 @@ export interface operations {
             };
         };
     };
+    check_proxy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description At most 64 KiB; may be empty */
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["FleetProxyCheckRequest"];
+            };
+        };
+        responses: {
+            /** @description Whether connections succeed, and from which address sites see them come */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProxyCheck"];
+                };
+            };
+            /** @description `code`: cross_origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: worker_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: body_too_slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: no_exit_ip_url */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unknown_host */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: invalid_field, invalid_json */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: no_egress, upstream_unreachable, upstream_broke */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: no_workers, busy, restarting */
+            503: {
+                headers: {
+                    /** @description When to retry, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: upstream_timed_out */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     list: {
         parameters: {
             query?: {
@@ -1577,7 +1779,7 @@ export interface operations {
             cookie?: never;
         };
         /** @description At most 64 KiB */
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["SessionPatch"];
             };
@@ -1592,8 +1794,26 @@ export interface operations {
                     "application/json": components["schemas"]["Session"];
                 };
             };
+            /** @description `code`: cross_origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `code`: session_not_found, worker_not_found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: body_too_slow */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1612,6 +1832,24 @@ export interface operations {
             };
             /** @description `code`: body_too_large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unknown_host */
+            421: {
                 headers: {
                     [name: string]: unknown;
                 };
