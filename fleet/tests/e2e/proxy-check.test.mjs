@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { after, before } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { Camofleet, temporaryDirectory, test } from './helpers/camofleet.mjs';
 import { cityDatabase } from './helpers/cityDatabase.mjs';
 import { ExitSite } from './helpers/exitSite.mjs';
@@ -64,11 +65,12 @@ after(async () => {
   fs.rmSync(directory, { recursive: true, force: true });
 });
 
-/** The driver in a directory of its own, beside which no city database can be installed. */
+/** The driver in a directory of its own, so that no city database is installed beside it. */
 function driverAlone() {
+  const real = process.env.RUNNER_DRIVER_DIR ?? fileURLToPath(new URL('../../../actors/driver', import.meta.url));
   const driver = path.join(directory, 'alone/driver');
-  fs.mkdirSync(path.dirname(driver));
-  fs.symlinkSync(process.env.RUNNER_DRIVER_DIR ?? new URL('../../../actors/driver', import.meta.url).pathname, driver);
+  fs.mkdirSync(driver, { recursive: true });
+  for (const name of fs.readdirSync(real)) fs.symlinkSync(path.join(real, name), path.join(driver, name));
   return driver;
 }
 
