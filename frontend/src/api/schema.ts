@@ -1779,7 +1779,7 @@ export interface operations {
             cookie?: never;
         };
         /** @description At most 64 KiB */
-        requestBody?: {
+        requestBody: {
             content: {
                 "application/json": components["schemas"]["SessionPatch"];
             };

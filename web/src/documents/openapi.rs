@@ -112,8 +112,8 @@ fn document(surface: &Surface, settings: &WebSettings) -> utoipa::openapi::OpenA
     if let Some(metrics) = paths.remove(METRICS) {
         paths.insert(settings.metrics_path.clone(), metrics);
     }
-    // Bodies are optional, which is different from nullable.
-    for operation in paths.values_mut().flat_map(operations) {
+    // Bodies are optional, which is different from nullable; but a change has to name what it changes.
+    for operation in paths.values_mut().filter_map(|item| item.post.as_mut()) {
         if let Some(RefOr::T(body)) = &mut operation.request_body {
             body.required = Some(Required::False);
         }
