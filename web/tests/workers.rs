@@ -44,13 +44,10 @@ fn health() -> Value {
             "engine": {"name": "firefox", "version": "153.0"}, "playwright": "1.62.1", "node": "20.0.0",
             "pools": {"headless": null, "vnc": null}, "egress": {
                 "policy": "no-fleet", "proxies": [], "default_proxy": null, "block_lists": ["phone_home"], "default_block": [],
+                "checks_proxies": false, "city_database": null,
             },
             "slots": {"used": 0, "total": 2}, "drivers": 1,
             "draining": false, "host_name": "host-1",
-            "egress": {
-                "policy": "no-fleet", "proxies": [], "default_proxy": null, "block_lists": ["phone_home"],
-                "default_block": [], "checks_proxies": false, "city_database": null,
-            },
         },
     })
 }

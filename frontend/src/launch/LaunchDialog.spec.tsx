@@ -321,9 +321,15 @@ const EGRESS = {
   default_proxy: null,
   block_lists: ['ads', 'phone_home'],
   default_block: ['phone_home'],
+  checks_proxies: false,
+  city_database: null,
 };
 const east = aWorkerWith('east', {}, EGRESS);
-const west = aWorkerWith('west', {}, { ...EGRESS, proxies: [], default_block: [] });
+const west = aWorkerWith(
+  'west',
+  {},
+  { ...EGRESS, proxies: [], default_block: [], checks_proxies: false, city_database: null },
+);
 
 /** Everything that this browser keeps of the panel. */
 function stored(): string {

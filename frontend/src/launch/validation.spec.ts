@@ -80,6 +80,8 @@ describe('findProblems with a proxy', () => {
     default_proxy: null,
     block_lists: [],
     default_block: [],
+    checks_proxies: false,
+    city_database: null,
   };
   const east = aWorkerWith('east', {}, egress);
   const west = aWorkerWith('west', {}, { ...egress, proxies: [] });

@@ -41,6 +41,8 @@ const east: WorkerStatus = {
         default_proxy: { server: null, pool: 'eu' },
         block_lists: ['ads', 'phone_home'],
         default_block: ['phone_home'],
+        checks_proxies: false,
+        city_database: null,
       },
       draining: false,
       started_at: new Date(Date.now() - 3 * 3_600_000 - 20_000).toISOString(),

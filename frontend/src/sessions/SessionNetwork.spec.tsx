@@ -17,6 +17,8 @@ const EGRESS = {
   default_proxy: null,
   block_lists: ['phone_home'],
   default_block: ['phone_home'],
+  checks_proxies: false,
+  city_database: null,
 };
 
 function totals(changes: Partial<EgressTotals> = {}): EgressTotals {

@@ -22,6 +22,8 @@ const egress = {
   default_proxy: null,
   block_lists: [],
   default_block: [],
+  checks_proxies: false,
+  city_database: null,
 };
 const east = aWorkerWith('east', {}, egress);
 const west = aWorkerWith('west', {}, { ...egress, proxies: ['us', 'asia'] });
