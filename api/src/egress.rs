@@ -44,7 +44,7 @@ refusals! {
     /// A block list contains the destination.
     Blocked "blocked",
     /// The browser has too many open connections.
-    TooMany "too_many",
+    TooMany "too_many_connections",
     /// The browser's request was not understood.
     Malformed "malformed",
     /// The destination's name has no address.

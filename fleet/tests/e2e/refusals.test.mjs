@@ -121,7 +121,7 @@ describe('an invalid request', () => {
       ['DELETE', '/sessions'],
       ['POST', '/health'],
       ['POST', '/workers'],
-      ['PATCH', `/sessions/local/${NOBODY}`],
+      ['PUT', `/sessions/local/${NOBODY}`],
       ['GET', `/sessions/local/${NOBODY}/touch`],
       ['DELETE', '/metrics'],
     ]) {

@@ -21,7 +21,7 @@ after(async () => {
 });
 
 test('a session is described with every field of the contract', () => {
-  const { id, created_at: created, last_seen_at: seen, browser_version: version, request_id: request, vnc_key: key, ...rest } = { ...session, vnc: keyless(session.vnc) };
+  const { id, created_at: created, last_seen_at: seen, browser_version: version, request_id: request, vnc_key: key, egress, ...rest } = { ...session, vnc: keyless(session.vnc) };
   assert.match(request, /^[0-9a-f]{16}$/);
   assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   for (const time of [created, seen]) {
@@ -30,6 +30,7 @@ test('a session is described with every field of the contract', () => {
   }
   assert.equal(key, keyOf(session.vnc.ws));
   assert.match(version, /^\d+\.\d+/);
+  assert.deepEqual(Object.keys(egress), ['bytes_up', 'bytes_down', 'connections', 'open_connections', 'refused']);
   assert.deepEqual(rest, {
     status: 'READY',
     browser: 'firefox',
@@ -49,6 +50,8 @@ test('a session is described with every field of the contract', () => {
     restarts: 0,
     on_crash: 'restart',
     contexts: 'keep',
+    proxy: null,
+    block: ['phone_home'],
     ended_at: null,
     end_reason: null,
     end_detail: null,
@@ -140,6 +143,15 @@ test('the facts of a worker are the values of its checks', async () => {
       defaults: { idle_ttl_seconds: 300, headless: false, start_url: null, start_url_wait: 'load' },
       playwright: PLAYWRIGHT,
       pools: { headless: null, vnc: null },
+      egress: {
+        policy: 'no-fleet',
+        proxies: [],
+        default_proxy: null,
+        block_lists: ['phone_home'],
+        default_block: ['phone_home'],
+        checks_proxies: false,
+        city_database: facts.egress.city_database,
+      },
       slots: { used: 1, total: 12 },
       drivers: 1,
       draining: false,

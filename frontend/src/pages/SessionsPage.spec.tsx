@@ -351,8 +351,8 @@ describe('exits', () => {
     await act(() => vi.advanceTimersByTimeAsync(5000));
     expect(await screen.findByText('12 kB')).toBeInTheDocument();
 
-    await user.click(screen.getByText('Columns', { selector: 'summary' }));
-    await user.click(screen.getByRole('checkbox', { name: 'Exit' }));
+    await user.click(screen.getByRole('button', { name: 'Columns' }));
+    await user.click(await screen.findByRole('menuitemcheckbox', { name: 'Exit' }));
     let reads = 0;
     server.use(
       http.get('*/api/sessions', () => {

@@ -43,7 +43,7 @@ pub struct Api {
     pub directory: Directory,
     pub client: awc::Client,
     server: actix_web::dev::ServerHandle,
-    _base: tempfile::TempDir,
+    base: tempfile::TempDir,
 }
 
 /// Options of tests.
@@ -226,10 +226,15 @@ fn serve(
     let server = camofleet_web::run(listener, state, server_settings).unwrap();
     let handle = server.handle();
     actix_rt::spawn(server);
-    Api { origin, os, directory, client: awc::Client::default(), server: handle, _base: base }
+    Api { origin, os, directory, client: awc::Client::default(), server: handle, base }
 }
 
 impl Api {
+    /// The directory that its run directory is in.
+    pub fn run_base(&self) -> &std::path::Path {
+        self.base.path()
+    }
+
     /// Waits until all its workers are healthy, which a local one is once its driver has started.
     pub async fn healthy(&self) {
         let healthy = || {
