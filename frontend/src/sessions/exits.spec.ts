@@ -82,7 +82,15 @@ describe('the default exit', () => {
 describe('texts', () => {
   /** The reasons in the crate `api`. */
   const REASONS = [
-    ...['no_session', 'fleet', 'link_local', 'not_public', 'denied', 'blocked', 'too_many_connections'],
+    ...[
+      'no_session',
+      'fleet',
+      'link_local',
+      'not_public',
+      'denied',
+      'blocked',
+      'too_many_connections',
+    ],
     ...['malformed', 'unresolved', 'unreachable', 'timed_out'],
     ...['proxy_unreachable', 'proxy_denied', 'proxy_failed'],
   ];
