@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use camofleet_api::ids::RequestId;
 use camofleet_api::session::{EndReason, StartUrlWait, Status};
+use futures_util::future::join;
 
 use super::actor::{Launching, ReadySession, Session};
 use super::disk::wait_until_over_limit;
@@ -59,8 +60,9 @@ impl Session {
             for _ in 0..2 {
                 // A pool that is being restarted has no browsers.
                 let warm = pool.send(Take).await.ok().flatten()?;
-                warm.adopt(parent.clone()).await;
-                if warm.loss().is_some() || warm.responds().await {
+                // Both at once: each part handles its adoption first.
+                let ((), responds) = join(warm.adopt(parent.clone()), warm.responds()).await;
+                if warm.loss().is_some() || responds {
                     return Some(warm);
                 }
                 log::warn!("a warm browser does not respond and is discarded: launch {}", warm.launch);
