@@ -210,8 +210,8 @@ pub(crate) fn socket(directory: &Path) -> PathBuf {
 /// The Firefox preferences that lead every connection to the egress in a launch directory.
 ///
 /// `allow_bypass` is for Firefox's own requests, which it would otherwise repeat without a proxy. The checks for captive
-/// portals and connectivity look up names themselves, and its remote control the IPv6 address of `localhost`. WebRTC, where it is on, may use nothing but the proxy, and so only
-/// TURN servers over TCP.
+/// portals and connectivity look up names themselves, and its remote control the IPv6 address of `localhost`. WebRTC, where it
+/// is on, may use nothing but the proxy, and so only TURN servers over TCP.
 pub(crate) fn preferences(directory: &Path) -> BTreeMap<String, Value> {
     // Percent-encoded as in a `file:` URL.
     let address = url::Url::from_file_path(socket(directory)).map(String::from).unwrap_or_default();

@@ -51,7 +51,10 @@ async fn close(
 ) {
     let browser = OptionFuture::from(browser.map(|browser| browser.send(CloseBrowser)));
     let display = OptionFuture::from(display.map(|display| display.send(CloseDisplay)));
-    let egress = OptionFuture::from(egress.map(|egress| egress.send(CloseEgress)));
+    // It has no process; its thread may hang, which must not keep the others' end from being reported.
+    let egress = OptionFuture::from(
+        egress.map(|egress| tokio::time::timeout(RESPONSE_TIMEOUT, egress.send(CloseEgress))),
+    );
     // Each fails when its actor has stopped.
     let _ = join3(browser, display, egress).await;
 }
@@ -118,32 +121,27 @@ impl Launched {
         }
     }
 
-    /// Whether its driver, its browser and its display all respond promptly. A warm browser that has hung since it was
-    /// last polled must not be given to a session.
-    pub async fn responds(&self) -> bool {
-        let browser = async { self.browser.send(CheckResponds).await.unwrap_or(false) };
-        let display = async {
-            match &self.display {
-                Some(display) => display.send(CheckResponds).await.unwrap_or(false),
-                None => true,
-            }
+    /// Moves the parts to a new parent, and checks that driver, browser, egress and display all respond promptly: a warm
+    /// browser that has hung since it was last polled must not be given to a session. If a part has ended already,
+    /// [`Self::loss`] returns it.
+    pub async fn hand_over(&self, parent: Recipient<ChildExited<PartKey>>) -> bool {
+        // Each part handles its adoption before the check that follows. The answer of the egress is the check of its thread.
+        let browser = async {
+            let _ = self.browser.send(Adopt(parent.clone())).await;
+            self.browser.send(CheckResponds).await.unwrap_or(false)
         };
-        let both = futures_util::future::join(browser, display);
-        let answered = tokio::time::timeout(RESPONSE_TIMEOUT, both).await;
+        let display = async {
+            let Some(display) = &self.display else { return true };
+            let _ = display.send(Adopt(parent.clone())).await;
+            display.send(CheckResponds).await.unwrap_or(false)
+        };
+        let egress = self.egress.send(Adopt(parent.clone()));
+        let answered = tokio::time::timeout(RESPONSE_TIMEOUT, join3(browser, display, egress)).await;
         if answered.is_err() {
             // At most one message for each browser that is taken from a pool.
             self.browser.do_send(SuspectDriver);
         }
-        answered == Ok((true, true))
-    }
-
-    /// Moves the parts to a new parent. If one has ended already, [`Self::loss`] returns it.
-    pub async fn adopt(&self, parent: Recipient<ChildExited<PartKey>>) {
-        let browser = self.browser.send(Adopt(parent.clone()));
-        let egress = self.egress.send(Adopt(parent.clone()));
-        let display = self.display.as_ref().map(|display| display.send(Adopt(parent)));
-        // Each fails when its actor has stopped.
-        let _ = join3(browser, egress, OptionFuture::from(display)).await;
+        matches!(answered, Ok((true, true, Ok(()))))
     }
 
     /// Closes the browser and its display; resolves when their processes have ended.

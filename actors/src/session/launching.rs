@@ -6,7 +6,6 @@ use std::time::Duration;
 use actix::prelude::*;
 use camofleet_api::ids::RequestId;
 use camofleet_api::session::{EndReason, StartUrlWait, Status};
-use futures_util::future::join;
 
 use super::actor::{Launching, ReadySession, Session};
 use super::disk::wait_until_over_limit;
@@ -60,8 +59,7 @@ impl Session {
             for _ in 0..2 {
                 // A pool that is being restarted has no browsers.
                 let warm = pool.send(Take).await.ok().flatten()?;
-                // Both at once: each part handles its adoption first.
-                let ((), responds) = join(warm.adopt(parent.clone()), warm.responds()).await;
+                let responds = warm.hand_over(parent.clone()).await;
                 if warm.loss().is_some() || responds {
                     return Some(warm);
                 }

@@ -1,6 +1,6 @@
 /**
  * Real proxies: Dante (SOCKS 5 with passwords), tinyproxy (HTTP), and tinyproxy behind TLS. Each connects from
- * a loopback address of its own, by which a site tells them apart, and resolves names that nobody else knows.
+ * a loopback address of its own, which a site can distinguish, and resolves names that no name server has.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
