@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
@@ -31,9 +33,10 @@ pub struct Facts {
     /// The version of Node in the drivers; null until one has started.
     #[schema(required)]
     pub node: Option<String>,
-    /// The prewarmed browsers.
+    /// The prewarm pools that are enabled, by name: `headless`, `vnc`, and those of `RUNNER_POOLS`.
+    #[serde(deserialize_with = "enabled")]
     #[schema(required)]
-    pub pools: Pools,
+    pub pools: BTreeMap<String, PoolFill>,
     /// The display slots; null also where sessions have no displays of their own, because no display tools are installed or
     /// all sessions share one screen.
     #[schema(required)]
@@ -112,16 +115,10 @@ pub struct EngineFacts {
     pub version: Option<String>,
 }
 
-/// The prewarm pools; null for a pool that is disabled.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
-pub struct Pools {
-    /// Headless browsers.
-    #[schema(required)]
-    pub headless: Option<PoolFill>,
-    /// Browsers with a display of their own.
-    #[schema(required)]
-    pub vnc: Option<PoolFill>,
+/// Reads pools, of which earlier versions report those that are disabled as null.
+fn enabled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, PoolFill>, D::Error> {
+    let pools = Option::<BTreeMap<String, Option<PoolFill>>>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(pools.into_iter().filter_map(|(name, fill)| Some((name, fill?))).collect())
 }
 
 /// How full a prewarm pool is.
@@ -137,6 +134,9 @@ pub struct PoolFill {
     /// The configured number of browsers.
     #[schema(required)]
     pub target: usize,
+    /// Whether its browsers run headless; null where the machine does not report it.
+    #[schema(required)]
+    pub headless: Option<bool>,
     /// Why the last launch failed; null once one succeeds.
     #[schema(required)]
     pub last_error: Option<String>,

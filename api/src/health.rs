@@ -176,7 +176,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::facts::{EngineFacts, PoolFill, Pools, SessionDefaults, Slots};
+    use crate::facts::{EngineFacts, PoolFill, SessionDefaults, Slots};
     use crate::session::StartUrlWait;
 
     fn read(body: Value) -> Health {
@@ -229,7 +229,8 @@ mod tests {
         let expected =
             [("driver", false, "restarting"), ("engine", true, "firefox 153.0 (/usr/bin/firefox-esr)")];
         assert_eq!(checks(&health), expected);
-        let fill = PoolFill { ready: 0, launching: 1, target: 1, last_error: Some("no luck".into()) };
+        let fill =
+            PoolFill { launching: 1, target: 1, last_error: Some("no luck".into()), ..PoolFill::default() };
         let facts = Facts {
             sessions: 2,
             capacity: Some(10),
@@ -242,7 +243,7 @@ mod tests {
             engine: Some(EngineFacts { name: "firefox".into(), version: Some("153.0".into()) }),
             playwright: Some("1.62.1".into()),
             node: Some("20.0.0".into()),
-            pools: Pools { headless: Some(fill), vnc: None },
+            pools: BTreeMap::from([("headless".into(), fill)]),
             egress: None,
             slots: Some(Slots { used: 1, total: 3 }),
             drivers: Some(1),

@@ -31,8 +31,8 @@ pub struct Sample {
     /// Open live views; null where a separate gateway serves them.
     #[schema(required)]
     pub viewers: Option<u64>,
-    /// The prewarmed browsers.
-    pub pools: PoolTotals,
+    /// The prewarmed browsers of all workers by the pool's name, of at most 64 pools.
+    pub pools: BTreeMap<String, PoolTotal>,
     /// Create requests since the previous sample.
     pub creates: Creates,
     /// Sessions that ended since the previous sample, by end reason; `forgotten` where the reason is unknown.
@@ -54,18 +54,7 @@ pub struct SessionCounts {
     pub terminating: usize,
 }
 
-/// The prewarmed browsers of all workers; null where no worker has such a pool.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct PoolTotals {
-    /// Headless browsers.
-    #[schema(required)]
-    pub headless: Option<PoolTotal>,
-    /// Browsers with a display.
-    #[schema(required)]
-    pub vnc: Option<PoolTotal>,
-}
-
-/// How full all workers' pools of one kind are.
+/// How full all workers' pools of one name are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PoolTotal {
     /// Browsers that are ready for use.

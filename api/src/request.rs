@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::facts::seconds;
 use crate::proxy::{ProxyChoice, ProxyRequest};
@@ -209,13 +210,26 @@ impl SessionRequest {
         Self::from_fields(&object(body)?)
     }
 
+    /// The names of all fields, for a place where others are an error.
+    pub fn fields() -> Vec<String> {
+        match <Self as PartialSchema>::schema() {
+            RefOr::T(Schema::Object(schema)) => schema.properties.keys().cloned().collect(),
+            // Its schema is that of an object, as a test shows.
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether only a worker that controls the browsers' connections can fulfil it.
     pub fn needs_egress(&self) -> bool {
         self.proxy.as_ref().is_some_and(|proxy| *proxy != ProxyChoice::Direct)
             || self.block.as_ref().is_some_and(|block| !block.is_empty())
     }
 
-    fn from_fields(fields: &Map<String, Value>) -> Result<Self, InvalidRequest> {
+    /// Reads the fields of a JSON object; unknown ones are ignored.
+    ///
+    /// # Errors
+    /// [`InvalidRequest::Field`].
+    pub fn from_fields(fields: &Map<String, Value>) -> Result<Self, InvalidRequest> {
         let field = |name| field(fields, name);
         Ok(Self {
             headless: field("headless").boolean()?,
@@ -536,6 +550,10 @@ mod tests {
                     .is_some_and(|choices| choices.iter().any(|choice| choice["type"] == "null"));
             assert!(nullable, "{name} is not nullable");
         }
+        assert_eq!(
+            SessionRequest::fields(),
+            properties.as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+        );
         let whole = format!("{:?}", SessionRequest::default());
         assert_eq!(properties.as_object().unwrap().len(), whole.matches(": ").count(), "{whole}");
         let ttl = &properties["idle_ttl_seconds"];

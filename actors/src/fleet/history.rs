@@ -23,6 +23,8 @@ use crate::worker::Directory;
 pub const INTERVAL: Duration = Duration::from_secs(5);
 /// How many samples are kept: an hour of them.
 pub const LENGTH: usize = 720;
+/// How many pools of different names a sample has.
+const POOLS_LIMIT: usize = 64;
 /// The end reason of sessions that their machine no longer lists.
 const FORGOTTEN: &str = "forgotten";
 
@@ -142,18 +144,20 @@ fn sample(fleet: &FleetReadings, before: &Totals, now: &Totals, counts: EventCou
             }
         }
         if let Some(facts) = &snapshot.facts {
-            add(&mut sample.pools.headless, facts.pools.headless.as_ref());
-            add(&mut sample.pools.vnc, facts.pools.vnc.as_ref());
+            for (name, fill) in &facts.pools {
+                add(&mut sample.pools, name, fill);
+            }
         }
     }
     sample
 }
 
-fn add(sum: &mut Option<PoolTotal>, pool: Option<&PoolFill>) {
-    if let Some(pool) = pool {
-        let sum = sum.get_or_insert_default();
-        sum.ready += pool.ready;
-        sum.target += pool.target;
+/// Adds a pool to the others of its name. Other machines choose the names, so their number is limited.
+fn add(pools: &mut BTreeMap<String, PoolTotal>, name: &str, fill: &PoolFill) {
+    if pools.len() < POOLS_LIMIT || pools.contains_key(name) {
+        let sum = pools.entry(name.to_owned()).or_default();
+        sum.ready += fill.ready;
+        sum.target += fill.target;
     }
 }
 

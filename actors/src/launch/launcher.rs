@@ -34,10 +34,10 @@ use crate::host::slots::{SlotLease, Slots};
 use crate::launch::browser::{Browser, BrowserParts, BrowserUp};
 use crate::launch::launched::{Launched, PartialLaunch};
 use crate::launch::policies;
-use crate::launch::prewarm::PoolKind;
 use crate::metrics::Metrics;
 use crate::model::activity::ActivityClock;
 use crate::model::error::{Error, Result};
+use crate::model::session::LaunchTemplate;
 use crate::model::traffic::Traffic;
 use crate::process::Os;
 use crate::supervision::part::{LaunchPart, PartBond, PartKey};
@@ -134,7 +134,7 @@ pub(crate) struct Launcher {
     pub outcomes: Outcomes,
 }
 
-/// The outcome of the last launch of each kind, for a session or a pool. Clones share it.
+/// The outcomes of the last launches with and without a window, for a session or a pool. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Outcomes(Arc<[AtomicU8; 2]>);
 
@@ -142,20 +142,17 @@ impl Outcomes {
     const SUCCEEDED: u8 = 1;
     const FAILED: u8 = 2;
 
-    fn of(&self, kind: PoolKind) -> &AtomicU8 {
-        match kind {
-            PoolKind::Headless => &self.0[0],
-            PoolKind::Vnc => &self.0[1],
-        }
+    fn of(&self, headless: bool) -> &AtomicU8 {
+        &self.0[usize::from(headless)]
     }
 
-    fn record(&self, kind: PoolKind, succeeded: bool) {
-        self.of(kind).store(if succeeded { Self::SUCCEEDED } else { Self::FAILED }, Ordering::Relaxed);
+    fn record(&self, headless: bool, succeeded: bool) {
+        self.of(headless).store(if succeeded { Self::SUCCEEDED } else { Self::FAILED }, Ordering::Relaxed);
     }
 
-    /// Whether the last launch of this kind succeeded.
-    pub fn last_succeeded(&self, kind: PoolKind) -> bool {
-        self.of(kind).load(Ordering::Relaxed) == Self::SUCCEEDED
+    /// Whether the last launch with or without a window succeeded.
+    pub fn last_succeeded(&self, headless: bool) -> bool {
+        self.of(headless).load(Ordering::Relaxed) == Self::SUCCEEDED
     }
 }
 
@@ -241,9 +238,13 @@ impl Launcher {
         }
     }
 
-    /// The display for a browser with a window whose session has no slot yet.
-    pub fn new_window(&self) -> Window {
-        self.screen.clone().map_or(Window::NewSlot, Window::Shared)
+    /// The window of a browser whose session has no display slot yet.
+    pub fn window(&self, template: LaunchTemplate) -> Window {
+        match &self.screen {
+            _ if template.headless => Window::None,
+            Some(screen) => Window::Shared(screen.clone()),
+            None => Window::NewSlot,
+        }
     }
 
     /// The route of a session's connections. `key` identifies the session, which keeps its proxy of a pool.
@@ -347,8 +348,7 @@ impl Launcher {
         let outcome = launched.as_ref().map_or_else(Error::code, |_| "ok");
         self.metrics.launch(kind, outcome, started.elapsed());
         if !matches!(launched, Err(Error::Cancelled)) {
-            let pool = if headless { PoolKind::Headless } else { PoolKind::Vnc };
-            self.outcomes.record(pool, launched.is_ok());
+            self.outcomes.record(headless, launched.is_ok());
         }
         if let Ok(Launched { launch, version, .. }) = &launched {
             let engine = self.settings.engine.kind.as_str();

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -11,40 +12,43 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::launch::launched::Launched;
-use crate::launch::launcher::{LaunchFor, Launcher, Window};
+use crate::launch::launcher::{LaunchFor, Launcher};
 use crate::model::error::Result;
+use crate::model::session::LaunchTemplate;
 use crate::supervision::part::PartKey;
 use crate::supervision::{Backoff, ChildExited, Generation, Intensity, Lifeline, RestartWindow};
 
-/// The two pools of a worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum PoolKind {
-    /// Browsers without a window.
-    Headless,
-    /// Browsers with a window, on a display.
-    Vnc,
-}
+/// The name of a pool, in settings, metrics, logs and health checks.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PoolName(Arc<str>);
 
-impl PoolKind {
-    /// The name in metrics, logs and health checks.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Headless => "headless",
-            Self::Vnc => "vnc",
-        }
+impl PoolName {
+    /// The name as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
-impl fmt::Display for PoolKind {
+impl From<&str> for PoolName {
+    fn from(name: &str) -> Self {
+        Self(name.into())
+    }
+}
+
+impl fmt::Display for PoolName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(&self.0)
     }
 }
 
 /// The settings of one pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolSettings {
-    /// How many warm browsers to keep.
+    /// Its name, unique on its worker.
+    pub name: PoolName,
+    /// What its browsers are launched with. No other pool of its worker that is enabled has the same.
+    pub template: LaunchTemplate,
+    /// How many warm browsers to keep; 0 disables the pool.
     pub target: usize,
     /// How often the fill is checked, in addition to after every take and every death.
     pub check_interval: Duration,
@@ -54,7 +58,7 @@ pub struct PoolSettings {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct PoolChanged {
-    pub kind: PoolKind,
+    pub name: PoolName,
     pub fill: PoolFill,
 }
 
@@ -77,8 +81,7 @@ const DEATHS: Intensity = Intensity { limit: 8, within: Duration::from_secs(60) 
 
 /// Keeps a number of browsers ready for future sessions.
 pub(crate) struct PrewarmPool {
-    _lifeline: Lifeline<PoolKind>,
-    kind: PoolKind,
+    _lifeline: Lifeline<PoolName>,
     settings: PoolSettings,
     launcher: Launcher,
     worker: Recipient<PoolChanged>,
@@ -95,16 +98,14 @@ pub(crate) struct PrewarmPool {
 
 impl PrewarmPool {
     pub fn start(
-        kind: PoolKind,
         settings: PoolSettings,
         launcher: Launcher,
         worker: Recipient<PoolChanged>,
-        parent: Recipient<ChildExited<PoolKind>>,
+        parent: Recipient<ChildExited<PoolName>>,
         generation: Generation,
     ) -> Addr<Self> {
         Actor::start(Self {
-            _lifeline: Lifeline::new(parent, kind, generation),
-            kind,
+            _lifeline: Lifeline::new(parent, settings.name.clone(), generation),
             settings,
             launcher,
             worker,
@@ -120,14 +121,16 @@ impl PrewarmPool {
     }
 
     fn publish(&self) {
-        self.launcher.metrics.pool(self.kind.as_str(), self.ready.len(), self.settings.target);
+        let PoolSettings { name, template, target, .. } = &self.settings;
+        self.launcher.metrics.pool(name.as_str(), self.ready.len(), *target);
         // One message for each launch, take or death.
         self.worker.do_send(PoolChanged {
-            kind: self.kind,
+            name: name.clone(),
             fill: PoolFill {
                 ready: self.ready.len(),
                 launching: self.launching,
-                target: self.settings.target,
+                target: *target,
+                headless: Some(template.headless),
                 last_error: self.last_error.clone(),
             },
         });
@@ -142,10 +145,7 @@ impl PrewarmPool {
             self.launching += 1;
             let (launcher, cancel) = (self.launcher.clone(), self.cancel.clone());
             let parent = ctx.address().recipient();
-            let window = match self.kind {
-                PoolKind::Headless => Window::None,
-                PoolKind::Vnc => self.launcher.new_window(),
-            };
+            let window = self.launcher.window(self.settings.template);
             let launch = async move {
                 let launched = launcher.launch(window, parent, LaunchFor::Upkeep, None, &cancel).await;
                 if !cancel.is_cancelled() {
@@ -178,7 +178,7 @@ impl PrewarmPool {
             Some(Err(error)) => {
                 let text = error.to_string();
                 if this.last_error.as_ref() != Some(&text) {
-                    log::warn!("the {} pool could not launch a browser: {text}", this.kind);
+                    log::warn!("the {} pool could not launch a browser: {text}", this.settings.name);
                 }
                 this.last_error = Some(text);
                 this.failures += 1;
@@ -198,7 +198,7 @@ impl PrewarmPool {
 
     /// Closes what is left of a warm browser that died, and replaces it.
     fn replace_dead(&mut self, launched: Launched, detail: &str, ctx: &mut Context<Self>) {
-        log::warn!("a warm {} browser died and will be replaced: {detail}", self.kind);
+        log::warn!("a warm browser of the {} pool died and will be replaced: {detail}", self.settings.name);
         ctx.spawn(launched.dismantle().into_actor(self));
         let deaths = self.deaths.admit(Instant::now()).unwrap_or(DEATHS.limit);
         self.wait_before_retry(RETRY.delay(deaths, fastrand::f64()), ctx);

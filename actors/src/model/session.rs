@@ -59,6 +59,22 @@ impl SessionDefaults {
     }
 }
 
+/// What a browser is launched with that can't be changed while it runs. A session takes a warm browser only of its own
+/// template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaunchTemplate {
+    /// Whether it runs without a window.
+    pub headless: bool,
+}
+
+impl LaunchTemplate {
+    /// What a request asks for. A live view needs a window, and a window needs a display: without `displays` the browser
+    /// runs headless.
+    pub fn new(request: &SessionRequest, defaults: &SessionDefaults, displays: bool) -> Self {
+        Self { headless: !request.vnc && (!displays || request.headless.unwrap_or(defaults.headless)) }
+    }
+}
+
 /// A URL with its password masked, if it has one, because everybody who can list sessions sees it.
 pub fn without_password(address: &str) -> Cow<'_, str> {
     let Ok(mut url) = Url::parse(address) else { return without_user(address) };
@@ -85,8 +101,8 @@ fn without_user(address: &str) -> Cow<'_, str> {
 pub struct SessionSpec {
     /// Its id.
     pub id: SessionId,
-    /// Whether the browser runs headless.
-    pub headless: bool,
+    /// What its browser is launched with.
+    pub template: LaunchTemplate,
     /// Whether it has a live view.
     pub vnc: bool,
     /// How long it may be idle before it ends.
@@ -112,14 +128,13 @@ pub struct SessionSpec {
 }
 
 impl SessionSpec {
-    /// Fills a request from the defaults, under a new id. A live view needs a window, and a window needs a display: without
-    /// `displays` the session runs headless, which its `headless` field shows.
+    /// Fills a request from the defaults, under a new id. `displays`: whether browsers can have windows here.
     pub fn new(request: SessionRequest, by: RequestId, defaults: &SessionDefaults, displays: bool) -> Self {
-        let headless = !request.vnc && (!displays || request.headless.unwrap_or(defaults.headless));
+        let template = LaunchTemplate::new(&request, defaults, displays);
         let start_url = request.start_url.or_else(|| defaults.start_url.clone());
         Self {
             id: Uuid::new_v4(),
-            headless,
+            template,
             vnc: request.vnc,
             idle_ttl: request.idle_ttl.unwrap_or(defaults.idle_ttl),
             start_url: start_url.filter(|url| !url.trim().is_empty()).map(|url| with_scheme(url.trim())),
@@ -228,7 +243,7 @@ impl SessionView {
             browser_version: self.browser_version.clone(),
             vnc_id: vnc.and_then(|vnc| vnc.id),
             vnc_key: vnc.and_then(|vnc| vnc.key.clone()),
-            headless: spec.headless,
+            headless: spec.template.headless,
             idle_ttl_seconds: spec.idle_ttl.as_secs(),
             labels: Arc::clone(&spec.labels),
             start_url: spec.start_url.as_deref().map(|url| without_password(url).into_owned()),
@@ -332,14 +347,14 @@ mod tests {
     #[test]
     fn a_live_view_needs_a_window() {
         let request = SessionRequest { vnc: true, headless: Some(true), ..SessionRequest::default() };
-        assert!(!SessionSpec::new(request, RequestId::random(), &defaults(), true).headless);
+        assert!(!SessionSpec::new(request, RequestId::random(), &defaults(), true).template.headless);
     }
 
     #[test]
     fn without_display_tools_a_session_without_a_view_runs_headless() {
         let request = SessionRequest { headless: Some(false), ..SessionRequest::default() };
-        assert!(!SessionSpec::new(request.clone(), RequestId::random(), &defaults(), true).headless);
-        assert!(SessionSpec::new(request, RequestId::random(), &defaults(), false).headless);
+        assert!(!SessionSpec::new(request.clone(), RequestId::random(), &defaults(), true).template.headless);
+        assert!(SessionSpec::new(request, RequestId::random(), &defaults(), false).template.headless);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{RemoteRole, RemoteSettings};
 use crate::model::activity::ActivityClock;
-use crate::model::session::{Ending, SessionSpec, SessionView, VncView};
+use crate::model::session::{Ending, LaunchTemplate, SessionSpec, SessionView, VncView};
 use crate::model::traffic::Traffic;
 
 /// The address of the browser's server at a runner that does not relay. `None` for one that relays: it is dialled at the
@@ -44,7 +44,7 @@ pub(super) fn view_of(session: Session, settings: &RemoteSettings) -> SessionVie
     SessionView {
         spec: Arc::new(SessionSpec {
             id: session.id,
-            headless: session.headless,
+            template: LaunchTemplate { headless: session.headless },
             vnc: has_view,
             idle_ttl: Duration::from_secs(session.idle_ttl_seconds),
             start_url: session.start_url,

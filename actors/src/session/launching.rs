@@ -34,8 +34,7 @@ impl Session {
                 clock: self.activity.clone(),
                 key: self.spec.view_key.clone(),
             },
-            None if self.spec.headless => Window::None,
-            None => self.launcher.new_window(),
+            None => self.launcher.window(self.spec.template),
         };
         let launch = async move {
             if let Some(old) = old {

@@ -4,7 +4,7 @@ use actix::prelude::*;
 use camofleet_api::ids::SessionId;
 
 use crate::driver::Driver;
-use crate::launch::prewarm::{PoolKind, PrewarmPool};
+use crate::launch::prewarm::PrewarmPool;
 use crate::session::Session;
 use crate::views::gateway::Gateway;
 
@@ -14,7 +14,7 @@ use crate::views::gateway::Gateway;
 pub(crate) enum PanicIn {
     Worker,
     Session(SessionId),
-    Pool(PoolKind),
+    Pool(&'static str),
     Driver,
 }
 

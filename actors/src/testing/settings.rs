@@ -16,7 +16,7 @@ use crate::host::slots::SlotRanges;
 use crate::launch::prewarm::PoolSettings;
 use crate::launch::{LaunchSettings, NetworkSwitches, QueueSettings};
 use crate::model::links::LinkBases;
-use crate::model::session::SessionDefaults;
+use crate::model::session::{LaunchTemplate, SessionDefaults};
 use crate::supervision::{Intensity, PulseSettings};
 use crate::worker::{DiagnosticsSettings, WorkerSettings};
 
@@ -24,9 +24,22 @@ use crate::worker::{DiagnosticsSettings, WorkerSettings};
 const PULSE: PulseSettings =
     PulseSettings { interval: Duration::from_secs(5), silence: Duration::from_secs(15) };
 
+impl WorkerSettings {
+    /// Sets how many warm browsers a pool keeps: `headless` or `vnc`.
+    pub fn keep_warm(&mut self, pool: &str, target: usize) {
+        let named = self.pools.iter_mut().filter(|settings| settings.name.as_str() == pool);
+        named.for_each(|settings| settings.target = target);
+    }
+}
+
 /// A worker's settings: no warm browsers, three display slots, and no limit that tests reach.
 pub fn worker_settings(os: &FakeOs) -> WorkerSettings {
-    let pool = PoolSettings { target: 0, check_interval: Duration::from_secs(2) };
+    let pool = |name: &str| PoolSettings {
+        name: name.into(),
+        template: LaunchTemplate { headless: name == "headless" },
+        target: 0,
+        check_interval: Duration::from_secs(2),
+    };
     WorkerSettings {
         host_name: "host-1".to_owned(),
         name: "local".to_owned(),
@@ -94,8 +107,7 @@ pub fn worker_settings(os: &FakeOs) -> WorkerSettings {
             env: Vec::new(),
             pulse: PULSE,
         },
-        headless_pool: pool,
-        vnc_pool: pool,
+        pools: vec![pool("headless"), pool("vnc")],
         diagnostics: DiagnosticsSettings::default(),
     }
 }

@@ -12,12 +12,13 @@ use camofleet_api::session::{Contexts, EndReason, OnCrash, StartUrlWait, Status}
 use tokio::sync::{mpsc, watch};
 
 use crate::host::rundir::RunDir;
+use crate::launch::prewarm::PoolSettings;
 use crate::metrics::Metrics;
 use crate::model::activity::ActivityClock;
 use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
 use crate::model::events::{Change, EventBus, Received, Subscription};
-use crate::model::session::{SessionSpec, SessionView};
+use crate::model::session::{LaunchTemplate, SessionSpec, SessionView};
 use crate::session::AttachmentTicket;
 use crate::supervision::ChildExited;
 use crate::testing::fake_os::FakeOs;
@@ -31,7 +32,7 @@ use crate::worker::{
 pub(crate) fn a_view() -> SessionView {
     let spec = SessionSpec {
         id: uuid::Uuid::new_v4(),
-        headless: true,
+        template: LaunchTemplate { headless: true },
         vnc: false,
         idle_ttl: Duration::from_secs(300),
         start_url: None,
@@ -164,13 +165,11 @@ impl TestWorker {
         let settings = Arc::clone(&worker.machine.parts.settings);
         worker
             .until(|snapshot| {
-                let full = |name: &str, target: usize| {
-                    let text = &snapshot.checks[name].text;
+                let full = |PoolSettings { name, target, .. }: &PoolSettings| {
+                    let text = &snapshot.checks[format!("pool_{name}").as_str()].text;
                     text == "off" || text.starts_with(&format!("{target} of {target}"))
                 };
-                snapshot.playwright.is_some()
-                    && full("pool_headless", settings.headless_pool.target)
-                    && full("pool_vnc", settings.vnc_pool.target)
+                snapshot.playwright.is_some() && settings.pools.iter().all(full)
             })
             .await;
         worker

@@ -1,17 +1,17 @@
 //! A worker's health: checks as text for people, and facts as values for programs.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use camofleet_api::facts::{EgressFacts, EngineFacts, Facts, PoolFill, Pools, SessionDefaults, Slots};
+use camofleet_api::facts::{EgressFacts, EngineFacts, Facts, PoolFill, SessionDefaults, Slots};
 use jiff::Timestamp;
 
 use super::diagnostics::Diagnosis;
 use super::drivers::DriverPool;
-use super::{Check, WorkerSettings, pool_check};
+use super::{Check, WorkerSettings, can_launch, pool_check};
 use crate::launch::launcher::Launcher;
-use crate::launch::prewarm::PoolKind;
+use crate::launch::prewarm::{PoolName, PoolSettings};
 
 /// A worker's checks by their names.
 pub(super) type Checks = BTreeMap<Cow<'static, str>, Check>;
@@ -20,8 +20,8 @@ pub(super) type Checks = BTreeMap<Cow<'static, str>, Check>;
 pub(super) struct HealthReport {
     settings: Arc<WorkerSettings>,
     started_at: Timestamp,
-    /// The fill of each pool that is enabled, by its check's name.
-    fills: BTreeMap<&'static str, PoolFill>,
+    /// The fill of each pool that is enabled.
+    fills: HashMap<PoolName, PoolFill>,
     /// The results of the network diagnostics.
     pub diagnoses: Vec<Diagnosis>,
 }
@@ -30,12 +30,12 @@ impl HealthReport {
     /// The report of a worker that is starting: no pool is enabled yet, and the diagnostics are pending.
     pub fn new(settings: Arc<WorkerSettings>) -> Self {
         let diagnoses = settings.diagnostics.urls.iter().map(Diagnosis::pending).collect();
-        Self { settings, started_at: Timestamp::now(), fills: BTreeMap::new(), diagnoses }
+        Self { settings, started_at: Timestamp::now(), fills: HashMap::new(), diagnoses }
     }
 
     /// Records the fill of a pool.
-    pub fn set_pool_fill(&mut self, kind: PoolKind, fill: PoolFill) {
-        self.fills.insert(pool_check(kind), fill);
+    pub fn set_pool_fill(&mut self, name: PoolName, fill: PoolFill) {
+        self.fills.insert(name, fill);
     }
 
     /// The current checks.
@@ -46,8 +46,8 @@ impl HealthReport {
             ("display".into(), self.display(launcher)),
             ("driver".into(), drivers.check()),
         ]);
-        for kind in [PoolKind::Headless, PoolKind::Vnc] {
-            checks.insert(pool_check(kind).into(), self.pool(kind, launcher));
+        for pool in &self.settings.pools {
+            checks.insert(pool_check(pool.name.as_str()).into(), self.pool(pool, launcher));
         }
         if let Err(error) = launcher.run_dir.restore() {
             let path = launcher.run_dir.path().display();
@@ -75,12 +75,12 @@ impl HealthReport {
         })
     }
 
-    fn pool(&self, kind: PoolKind, launcher: &Launcher) -> Check {
-        let Some(fill) = self.fills.get(pool_check(kind)) else { return Check::fine("off") };
+    fn pool(&self, pool: &PoolSettings, launcher: &Launcher) -> Check {
+        let Some(fill) = self.fills.get(&pool.name) else { return Check::fine("off") };
         let filled = format!("{} of {} ready", fill.ready, fill.target);
         match &fill.last_error {
             // While other launches succeed an empty pool is only a warning, as sessions can still be created.
-            Some(error) if fill.ready > 0 || launcher.outcomes.last_succeeded(kind) => {
+            Some(error) if fill.ready > 0 || launcher.outcomes.last_succeeded(pool.template.headless) => {
                 Check::fine(format!("{filled}; warning: the pool's last launch failed: {error}"))
             }
             Some(error) => Check { ok: false, text: format!("{filled}; the last launch failed: {error}") },
@@ -91,12 +91,16 @@ impl HealthReport {
     /// Whether sessions of at least one kind can be created: a failing pool of one kind does not affect sessions of the
     /// other.
     pub fn is_healthy(&self, checks: &Checks) -> bool {
-        let kinds = [PoolKind::Headless, PoolKind::Vnc];
-        let pools = kinds.map(pool_check);
-        let mut common = checks.iter().filter(|(name, _)| !pools.contains(&name.as_ref()));
-        let mut usable = kinds.iter().filter(|kind| **kind == PoolKind::Headless || self.settings.displays());
-        common.all(|(_, check)| check.ok)
-            && usable.any(|kind| checks.get(pool_check(*kind)).is_none_or(|check| check.ok))
+        let pools: Vec<String> =
+            self.settings.pools.iter().map(|pool| pool_check(pool.name.as_str())).collect();
+        let mut common = checks.iter().filter(|(name, _)| !pools.iter().any(|pool| **pool == **name));
+        let facts = self.pools();
+        let usable = |headless| can_launch(&facts, checks, headless);
+        common.all(|(_, check)| check.ok) && (usable(true) || self.settings.displays() && usable(false))
+    }
+
+    fn pools(&self) -> BTreeMap<String, PoolFill> {
+        self.fills.iter().map(|(name, fill)| (name.as_str().to_owned(), fill.clone())).collect()
     }
 
     fn egress(&self, launcher: &Launcher) -> EgressFacts {
@@ -121,7 +125,6 @@ impl HealthReport {
         let (free, total) = (launcher.slots.free(), launcher.slots.capacity());
         // Neither a shared screen nor a worker without display tools uses slots.
         let has_slots = displays && launcher.screen.is_none();
-        let pool = |kind| self.fills.get(pool_check(kind)).cloned();
         Facts {
             sessions,
             capacity: Some(settings.max_sessions),
@@ -138,7 +141,7 @@ impl HealthReport {
             }),
             playwright,
             node,
-            pools: Pools { headless: pool(PoolKind::Headless), vnc: pool(PoolKind::Vnc) },
+            pools: self.pools(),
             slots: has_slots.then(|| Slots { used: total - free, total }),
             egress: Some(self.egress(launcher)),
             drivers: Some(drivers.iter().count()),

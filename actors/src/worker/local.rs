@@ -29,12 +29,12 @@ use crate::driver::{Driver, DriverHandle, DriverId, DriverSeat, DriverSettings, 
 use crate::host::rundir::RunDir;
 use crate::host::slots::{SlotRanges, Slots};
 use crate::launch::launcher::{AssignDriver, LaunchSettings, Launcher};
-use crate::launch::prewarm::{ClosePool, PoolChanged, PoolKind, PoolSettings, PrewarmPool};
+use crate::launch::prewarm::{ClosePool, PoolChanged, PoolName, PoolSettings, PrewarmPool};
 use crate::metrics::Metrics;
 use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
 use crate::model::events::{Change, EventBus};
-use crate::model::session::{SessionDefaults, SessionSpec, SessionView};
+use crate::model::session::{LaunchTemplate, SessionDefaults, SessionSpec, SessionView};
 use crate::model::traffic::Traffic;
 use crate::process::Os;
 use crate::session::{
@@ -67,10 +67,8 @@ pub struct WorkerSettings {
     pub launch: LaunchSettings,
     /// How drivers are started.
     pub driver: DriverSettings,
-    /// The pool of headless browsers.
-    pub headless_pool: PoolSettings,
-    /// The pool of browsers with a display.
-    pub vnc_pool: PoolSettings,
+    /// The pools of warm browsers.
+    pub pools: Vec<PoolSettings>,
     /// The network diagnostics that it runs once, when it starts.
     pub diagnostics: DiagnosticsSettings,
 }
@@ -98,11 +96,9 @@ impl WorkerSettings {
         self.launch.display.tools.is_ok()
     }
 
-    fn pool(&self, kind: PoolKind) -> PoolSettings {
-        match kind {
-            PoolKind::Headless => self.headless_pool,
-            PoolKind::Vnc => self.vnc_pool,
-        }
+    /// The pool whose browsers suit sessions of this template.
+    fn pool_for(&self, template: LaunchTemplate) -> Option<&PoolSettings> {
+        self.pools.iter().find(|pool| pool.target > 0 && pool.template == template)
     }
 }
 
@@ -114,7 +110,7 @@ pub struct LocalWorker {
     events: EventBus,
     drivers: DriverPool,
     screens: Children<SharedDisplayKey, Addr<SharedDisplay>>,
-    pools: Children<PoolKind, Addr<PrewarmPool>>,
+    pools: Children<PoolName, Addr<PrewarmPool>>,
     sessions: Children<SessionId, Addr<Session>>,
     views: Views,
     health: HealthReport,
@@ -229,7 +225,7 @@ impl LocalWorker {
     ) -> oneshot::Receiver<Result<ReadySession>> {
         let (ready, created) = oneshot::channel();
         let spec = SessionSpec::new(request, by, &self.settings.defaults, self.settings.displays());
-        let pool = if spec.headless { PoolKind::Headless } else { PoolKind::Vnc };
+        let pool = self.settings.pool_for(spec.template);
         let id = spec.id;
         let session = Session::start(SessionParts {
             spec: Arc::new(spec),
@@ -238,7 +234,7 @@ impl LocalWorker {
             worker: ctx.address().recipient(),
             parent: ctx.address().recipient(),
             intensity: self.settings.restart_intensity,
-            pool: self.pools.get(&pool).cloned(),
+            pool: pool.and_then(|pool| self.pools.get(&pool.name)).cloned(),
             claimant,
             ready,
         });
@@ -306,17 +302,21 @@ impl Actor for LocalWorker {
             publish_changes(screen.watch(), ctx);
             start_child(self, SharedDisplayKey, INFRASTRUCTURE, ctx);
         }
-        for kind in [PoolKind::Headless, PoolKind::Vnc] {
-            let target = self.settings.pool(kind).target;
-            if target == 0 {
-                continue;
-            }
-            match &self.settings.launch.display.tools {
-                Err(remedy) if kind == PoolKind::Vnc => log::warn!("{remedy}"),
+        let settings = Arc::clone(&self.settings);
+        for PoolSettings { name, template, target, .. } in
+            settings.pools.iter().filter(|pool| pool.target > 0)
+        {
+            match &settings.launch.display.tools {
+                Err(remedy) if !template.headless => log::warn!("the {name} pool is off: {remedy}"),
                 _ => {
                     // Until the pool itself reports.
-                    self.health.set_pool_fill(kind, PoolFill { target, ..PoolFill::default() });
-                    start_child(self, kind, INFRASTRUCTURE, ctx);
+                    let fill = PoolFill {
+                        target: *target,
+                        headless: Some(template.headless),
+                        ..PoolFill::default()
+                    };
+                    self.health.set_pool_fill(name.clone(), fill);
+                    start_child(self, name.clone(), INFRASTRUCTURE, ctx);
                 }
             }
         }
@@ -613,8 +613,8 @@ impl Handler<AssignDriver> for LocalWorker {
 impl Handler<PoolChanged> for LocalWorker {
     type Result = ();
 
-    fn handle(&mut self, PoolChanged { kind, fill }: PoolChanged, _: &mut Context<Self>) {
-        self.health.set_pool_fill(kind, fill);
+    fn handle(&mut self, PoolChanged { name, fill }: PoolChanged, _: &mut Context<Self>) {
+        self.health.set_pool_fill(name, fill);
         self.publish();
     }
 }
@@ -668,26 +668,26 @@ impl Supervisor<DriverId> for LocalWorker {
     }
 }
 
-impl Supervisor<PoolKind> for LocalWorker {
+impl Supervisor<PoolName> for LocalWorker {
     type Handle = Addr<PrewarmPool>;
 
-    fn children(&mut self) -> &mut Children<PoolKind, Addr<PrewarmPool>> {
+    fn children(&mut self) -> &mut Children<PoolName, Addr<PrewarmPool>> {
         &mut self.pools
     }
 
     fn build(
         &mut self,
-        kind: &PoolKind,
+        name: &PoolName,
         generation: Generation,
         ctx: &mut Context<Self>,
     ) -> Option<Addr<PrewarmPool>> {
         let (worker, parent) = (ctx.address().recipient(), ctx.address().recipient());
-        let (settings, launcher) = (self.settings.pool(*kind), self.launcher.clone());
-        Some(PrewarmPool::start(*kind, settings, launcher, worker, parent, generation))
+        let settings = self.settings.pools.iter().find(|pool| pool.name == *name)?.clone();
+        Some(PrewarmPool::start(settings, self.launcher.clone(), worker, parent, generation))
     }
 
-    fn restarting(&mut self, kind: &PoolKind, reason: &ExitReason, after: Duration) {
-        log::error!("the {kind} pool ended: {reason}; starting another {}", delay_text(after));
+    fn restarting(&mut self, name: &PoolName, reason: &ExitReason, after: Duration) {
+        log::error!("the {name} pool ended: {reason}; starting another {}", delay_text(after));
         self.launcher.metrics.actor_exited("pool", reason.label());
     }
 
@@ -783,7 +783,7 @@ mod breaking {
             match part {
                 PanicIn::Worker => panic!("a bug in the worker"),
                 PanicIn::Session(id) => self.session(id).unwrap().do_send(PanicNow),
-                PanicIn::Pool(kind) => self.pools.get(&kind).unwrap().do_send(PanicNow),
+                PanicIn::Pool(name) => self.pools.get(&PoolName::from(name)).unwrap().do_send(PanicNow),
                 PanicIn::Driver => self.drivers.iter().next().unwrap().address.do_send(PanicNow),
             }
         }

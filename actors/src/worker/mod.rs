@@ -18,7 +18,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use bytes::Bytes;
 use camofleet_api::egress::{EgressReport, ProxyCheck};
-use camofleet_api::facts::Facts;
+use camofleet_api::facts::{Facts, PoolFill};
 use camofleet_api::health::{Health, HealthStatus, WorkerDetail, WorkerStatus};
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::request::{ProxyCheckRequest, SessionPatch, SessionRequest};
@@ -26,7 +26,6 @@ use camofleet_api::session::Status;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::launch::prewarm::PoolKind;
 use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
 use crate::model::screen::ScreenHandle;
@@ -224,15 +223,14 @@ impl WorkerSnapshot {
         capacity.is_none_or(|capacity| self.sessions.len() < capacity)
     }
 
-    /// Whether it is healthy enough for this request. A failing pool counts only for sessions of its own kind.
+    /// Whether it is healthy enough for this request. Failing pools count only for sessions of their own kind.
     pub fn accepts(&self, request: &SessionRequest) -> bool {
         let by_default = || self.facts.as_ref().and_then(|facts| facts.defaults.headless).unwrap_or(false);
         let headless = !request.vnc && request.headless.unwrap_or_else(by_default);
-        let pool = pool_check(if headless { PoolKind::Headless } else { PoolKind::Vnc });
         let has_egress = self.facts.as_ref().is_some_and(|facts| facts.egress.is_some());
         self.healthy
             && (has_egress || !request.needs_egress())
-            && self.checks.get(pool).is_none_or(|check| check.ok)
+            && self.facts.as_ref().is_none_or(|facts| can_launch(&facts.pools, &self.checks, headless))
     }
 
     /// Its health, in the form of the API.
@@ -363,9 +361,24 @@ impl WorkerHandle {
 }
 
 /// The name of a pool's health check.
-fn pool_check(kind: PoolKind) -> &'static str {
-    match kind {
-        PoolKind::Headless => "pool_headless",
-        PoolKind::Vnc => "pool_vnc",
+fn pool_check(name: &str) -> String {
+    format!("pool_{name}")
+}
+
+/// Whether browsers with or without a window can be launched, as far as the pools show: not if each pool that keeps such
+/// browsers fails.
+fn can_launch(
+    pools: &BTreeMap<String, PoolFill>,
+    checks: &BTreeMap<Cow<'static, str>, Check>,
+    headless: bool,
+) -> bool {
+    let keeps = |name: &str, fill: &PoolFill| fill.headless.unwrap_or(name == "headless") == headless;
+    let fails = |name: &str| checks.get(pool_check(name).as_str()).is_some_and(|check| !check.ok);
+    let (mut fine, mut failing) = (0, 0);
+    for (name, fill) in pools {
+        if keeps(name, fill) {
+            *(if fails(name) { &mut failing } else { &mut fine }) += 1;
+        }
     }
+    failing == 0 || fine > 0
 }

@@ -10,19 +10,20 @@ use camofleet_actors::egress::{BlockLists, CheckSettings, CityDatabase, EgressPo
 use camofleet_actors::host::engine::{Engine, EngineSearch};
 use camofleet_actors::host::rundir::RunDir;
 use camofleet_actors::host::slots::SlotRanges;
-use camofleet_actors::launch::prewarm::PoolSettings;
 use camofleet_actors::launch::{LaunchSettings, NetworkSwitches, QueueSettings};
 use camofleet_actors::metrics::Metrics;
 use camofleet_actors::model::events::EventBus;
 use camofleet_actors::model::links::LinkBases;
-use camofleet_actors::model::session::SessionDefaults;
+use camofleet_actors::model::session::{LaunchTemplate, SessionDefaults};
 use camofleet_actors::process::{Os, SystemOs};
 use camofleet_actors::supervision::{Intensity, PulseSettings};
 use camofleet_actors::worker::WorkerBuilder;
 use camofleet_actors::worker::{DiagnosticsSettings, LocalWorker, WorkerParts, WorkerSettings};
 use camofleet_api::proxy::ProxyChoice;
+use camofleet_api::request::SessionRequest;
 use tokio::sync::watch;
 
+use super::pools::prewarm_pools;
 use super::{Failure, legacy};
 use crate::machine;
 use crate::settings::{RunnerSettings, Settings};
@@ -112,7 +113,7 @@ impl Host {
         let proxy = default_proxy(runner)?;
         let cities = city_database(runner, &driver.directory)?;
         let parts = (lists, proxy, cities);
-        let worker = worker_settings(settings, options, engine, driver, env, parts, os.as_ref());
+        let worker = worker_settings(settings, options, engine, driver, env, parts, os.as_ref())?;
         let displays = worker.launch.display.tools.as_ref().map_or("none", DisplayTools::name);
         log::info!(
             "engine: {}; displays: {displays}; run directory: {}",
@@ -195,22 +196,25 @@ fn worker_settings(
     env: Vec<(String, String)>,
     (lists, default_proxy, cities): (BlockLists, ProxyChoice, CityDatabase),
     os: &dyn Os,
-) -> WorkerSettings {
+) -> Result<WorkerSettings, Failure> {
     let runner = &settings.runner;
-    let pool = |target| PoolSettings { target, check_interval: runner.prewarm_check_interval };
-    WorkerSettings {
+    let defaults = SessionDefaults {
+        headless: settings.default_headless(),
+        idle_ttl: settings.default_idle_ttl(),
+        start_url: runner.default_start_url.clone(),
+        start_url_wait: runner.start_url_wait,
+        start_url_schemes: runner.start_url_schemes.clone(),
+        proxy: default_proxy.clone(),
+        block: runner.egress_block.clone(),
+    };
+    let tools = DisplayTools::find(runner.vnc_backend, os);
+    let template = |request: &SessionRequest| LaunchTemplate::new(request, &defaults, tools.is_ok());
+    let pools = prewarm_pools(runner, template).map_err(Failure::Unavailable)?;
+    Ok(WorkerSettings {
         name: options.name.to_owned(),
         host_name: machine::host_name(),
         offers_vnc: options.offers_vnc,
-        defaults: SessionDefaults {
-            headless: settings.default_headless(),
-            idle_ttl: settings.default_idle_ttl(),
-            start_url: runner.default_start_url.clone(),
-            start_url_wait: runner.start_url_wait,
-            start_url_schemes: runner.start_url_schemes.clone(),
-            proxy: default_proxy.clone(),
-            block: runner.egress_block.clone(),
-        },
+        defaults,
         max_sessions: runner.max_sessions,
         restart_intensity: Intensity { limit: runner.restart_limit, within: runner.restart_window },
         slots: SlotRanges {
@@ -254,7 +258,7 @@ fn worker_settings(
                 },
             },
             display: DisplaySettings {
-                tools: DisplayTools::find(runner.vnc_backend, os),
+                tools,
                 geometry: runner.vnc_resolution,
                 bind: runner.vnc_bind,
                 viewers: ViewerLimits {
@@ -273,13 +277,12 @@ fn worker_settings(
             browser_pulse: pulse(runner.browser_silence),
         },
         driver,
-        headless_pool: pool(runner.prewarm_headless),
-        vnc_pool: pool(runner.prewarm_vnc),
+        pools,
         diagnostics: DiagnosticsSettings {
             urls: runner.network_diagnostics.clone(),
             timeout: runner.diagnostics_timeout,
         },
-    }
+    })
 }
 
 /// Polls often enough to notice this silence within a quarter more of its time.

@@ -5,6 +5,7 @@ mod gateway;
 mod host;
 mod legacy;
 mod listen;
+mod pools;
 mod runner;
 mod serve;
 mod worker;

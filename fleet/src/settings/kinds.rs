@@ -17,6 +17,7 @@ use url::Url;
 
 use super::egress;
 use super::error::SettingsError;
+use super::pools::{self, PoolDefinition};
 use super::sources::{InForce, Texts};
 use super::topology::{self, DiscoveryEntry, VncMap, WorkerEntry};
 use super::types::{self, Choice, Secret};
@@ -87,6 +88,8 @@ pub enum Kind {
     Proxy,
     /// Pools of proxies.
     Proxies,
+    /// Pools of warm browsers.
+    Pools,
     /// Files of block lists.
     ListFiles,
     /// Names of block lists.
@@ -136,6 +139,8 @@ impl Kind {
                 "auto, direct, a pool of RUNNER_PROXIES, or a URL such as socks5://user:password@proxy.example:1080".to_owned()
             }
             Self::Proxies => r#"a JSON object of lists of URLs such as {"eu": ["socks5://user:password@proxy.example:1080"]}, or of objects such as {"servers": […], "use": "rotate"}"#
+                .to_owned(),
+            Self::Pools => r#"a JSON array of pools such as [{"name": "mobile", "count": 2, "request": {"headless": true}}], with create requests"#
                 .to_owned(),
             Self::ListFiles => r#"a JSON object of paths such as {"ads": "/etc/camofleet/ads.txt"}"#.to_owned(),
             Self::ListNames => "names such as phone_home, as a JSON array or separated by commas".to_owned(),
@@ -326,6 +331,8 @@ pub const PROXY: Parser<Option<ProxyChoice>> = parser(Kind::Proxy, |given| match
 });
 pub const PROXIES: Parser<BTreeMap<String, ProxyPoolSettings>> =
     parser(Kind::Proxies, |given| egress::proxies(given.text).map_err(Some));
+pub const POOLS: Parser<Vec<PoolDefinition>> =
+    parser(Kind::Pools, |given| pools::definitions(given.text).map_err(Some));
 pub const LIST_FILES: Parser<BTreeMap<String, PathBuf>> =
     parser(Kind::ListFiles, |given| egress::list_files(given.text, given.directory).map_err(Some));
 pub const LIST_NAMES: Parser<Vec<String>> =

@@ -12,10 +12,11 @@ mod egress;
 mod env_file;
 mod error;
 mod kinds;
+mod pools;
 mod report;
 mod sources;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod topology;
 pub mod types;
 
@@ -27,6 +28,7 @@ pub use definitions::{
     WorkerSettings,
 };
 pub use error::{EXIT_BAD_SETTINGS, SettingsError};
+pub use pools::PoolDefinition;
 pub use sources::{Assignment, InForce, Overrides, Surroundings};
 
 /// All settings.

@@ -135,6 +135,7 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
             restart_window: Duration::from_secs(300),
             prewarm_headless: 1,
             prewarm_vnc: 1,
+            pools: Vec::new(),
             prewarm_check_interval: Duration::from_secs(2),
             vnc_backend: VncBackend::Auto,
             vnc_resolution: Geometry { width: 1920, height: 1080, depth: 24 },

@@ -32,7 +32,8 @@ before(async () => {
   proxies = { dante: socks, tinyproxy: http, behind };
   fs.writeFileSync(path.join(directory, 'ads.txt'), '0.0.0.0 ads.example\n');
   server = await Server.start({
-    RUNNER_PREWARM_HEADLESS: '1',
+    // Its own pool, to show that one of these serves any proxy.
+    RUNNER_POOLS: JSON.stringify([{ name: 'plain', count: 1, request: { headless: true, labels: { any: 'thing' } } }]),
     SSL_CERT_FILE: authority.file,
     RUNNER_EGRESS_CONNECT_SECONDS: '3',
     RUNNER_EGRESS_LISTS: JSON.stringify({ ads: path.join(directory, 'ads.txt') }),
@@ -97,6 +98,8 @@ test('pages of warm browsers leave by the exits that their requests name, two at
   for (const [name, text] of fetched) assert.ok(text.includes(`>${FROM[name]}<`), `${name}: ${text}`);
   const creates = (await server.metrics()).value('camofleet_session_create_seconds_count', { source: 'warm' });
   assert.ok(creates >= 3, 'the browsers were warm');
+  const { pools } = (await server.read('/health')).workers[0].detail.facts;
+  assert.deepEqual([Object.keys(pools), pools.plain.target, pools.plain.headless], [['plain'], 1, true]);
   const answers = [
     await server.sessions(),
     ...(await Promise.all(open.map(({ session }) => server.read(`/sessions/local/${session.id}/egress`)))),

@@ -93,6 +93,7 @@ describe('with a setting that is', () => {
     ['no number', { RUNNER_MAX_SESSIONS: 'many' }, [/RUNNER_MAX_SESSIONS: "many"/, /1 to 10000/]],
     ['out of range', { RUNNER_PREWARM_HEADLESS: '65' }, [/RUNNER_PREWARM_HEADLESS: "65"/, /0 to 64/]],
     ['none of its choices', { RUNNER_VNC_BACKEND: 'rdp' }, [/RUNNER_VNC_BACKEND: "rdp"/, /xvnc/]],
+    ['a pool with a field that requests lack', { RUNNER_POOLS: '[{"name": "a", "count": 1, "request": {"heedless": true}}]' }, [/RUNNER_POOLS/, /no field "heedless"/]],
     ['an empty range', { RUNNER_VNC_PORT_MIN: '6000', RUNNER_VNC_PORT_MAX: '5999' }, [/RUNNER_VNC_PORT_MIN/, /RUNNER_VNC_PORT_MAX/]],
   ]) {
     test(what, () => refuses({ settings, status: BAD_SETTINGS, says }));
@@ -115,7 +116,7 @@ test('without display tools it starts, warns in one line, and is healthy', async
     assert.deepEqual([status, workers[0].healthy, workers[0].supports_vnc], ['ok', true, false]);
     const { checks, failing, facts } = workers[0].detail;
     assert.match(checks.display, /tigervnc/);
-    assert.deepEqual([failing, facts.slots, facts.pools.vnc, facts.defaults.headless], [[], null, null, true]);
+    assert.deepEqual([failing, facts.slots, facts.pools, facts.defaults.headless], [[], null, {}, true]);
   } finally {
     await server.stop();
   }

@@ -500,13 +500,12 @@ export interface components {
              */
             playwright: string | null;
             /**
-             * @description The prewarmed browsers.
-             * @default {
-             *       "headless": null,
-             *       "vnc": null
-             *     }
+             * @description The prewarm pools that are enabled, by name: `headless`, `vnc`, and those of `RUNNER_POOLS`.
+             * @default {}
              */
-            pools: components["schemas"]["Pools"];
+            pools: {
+                [key: string]: components["schemas"]["PoolFill"];
+            };
             /**
              * @description The number of live sessions.
              * @default 0
@@ -596,6 +595,11 @@ export interface components {
         /** @description How full a prewarm pool is. */
         PoolFill: {
             /**
+             * @description Whether its browsers run headless; null where the machine does not report it.
+             * @default null
+             */
+            headless: boolean | null;
+            /**
              * @description Why the last launch failed; null once one succeeds.
              * @default null
              */
@@ -616,24 +620,12 @@ export interface components {
              */
             target: number;
         };
-        /** @description How full all workers' pools of one kind are. */
+        /** @description How full all workers' pools of one name are. */
         PoolTotal: {
             /** @description Browsers that are ready for use. */
             ready: number;
             /** @description The configured number of browsers. */
             target: number;
-        };
-        /** @description The prewarmed browsers of all workers; null where no worker has such a pool. */
-        PoolTotals: {
-            headless: components["schemas"]["PoolTotal"] | null;
-            vnc: components["schemas"]["PoolTotal"] | null;
-        };
-        /** @description The prewarm pools; null for a pool that is disabled. */
-        Pools: {
-            /** @default null */
-            headless: components["schemas"]["PoolFill"] | null;
-            /** @default null */
-            vnc: components["schemas"]["PoolFill"] | null;
         };
         /**
          * @description How the connections of a browser leave: `direct`, the name of a pool of the worker's `RUNNER_PROXIES`, the URL of a proxy
@@ -743,8 +735,10 @@ export interface components {
             ends: {
                 [key: string]: number;
             };
-            /** @description The prewarmed browsers. */
-            pools: components["schemas"]["PoolTotals"];
+            /** @description The prewarmed browsers of all workers by the pool's name, of at most 64 pools. */
+            pools: {
+                [key: string]: components["schemas"]["PoolTotal"];
+            };
             /** @description Sessions that were rebuilt since the previous sample, by the part that was lost. */
             restarts: {
                 [key: string]: number;

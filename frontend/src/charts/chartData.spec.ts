@@ -88,10 +88,15 @@ describe('chart data', () => {
   it('leaves out what this fleet does not have', () => {
     const history = aHistory({
       viewers: null,
-      pools: { headless: null, vnc: { ready: 1, target: 2 } },
+      pools: { mobile: { ready: 1, target: 1 }, vnc: { ready: 1, target: 2 } },
     });
     expect([...linesOf(history, 'clients').keys()]).toEqual(['attached']);
-    expect([...linesOf(history, 'pools').keys()]).toEqual(['vnc', 'vncTarget']);
+    expect([...linesOf(history, 'pools').keys()]).toEqual([
+      'pool vnc',
+      'poolTarget vnc',
+      'pool mobile',
+      'poolTarget mobile',
+    ]);
     expect(chartData(history, 5).knowsViewers).toBe(false);
   });
 });

@@ -1,3 +1,4 @@
+import { poolNames } from '../live/poolNames.ts';
 import type { FleetHistory, FleetSample } from '../api/types.ts';
 import type { Unit } from './chartText.ts';
 
@@ -87,6 +88,9 @@ function addUp(rows: readonly (readonly number[])[]): number[] {
   return sums;
 }
 
+/** Colours that are told apart best, one for each pool. */
+const POOL_COLOURS = [1, 3, 2, 4, 5, 6] as const;
+
 /** Computes the charts of the last `minutes` of a history. */
 export function chartData(history: FleetHistory, minutes: number): ChartData {
   const { samples, interval_seconds: interval, create_seconds: bounds } = history;
@@ -156,12 +160,14 @@ export function chartData(history: FleetHistory, minutes: number): ChartData {
       unit: 'count',
       stacked: false,
       ofRange: false,
-      lines: [
-        gauge('headless', 1, ({ pools }) => pools.headless?.ready ?? null),
-        gauge('headlessTarget', 1, ({ pools }) => pools.headless?.target ?? null, true),
-        gauge('vnc', 3, ({ pools }) => pools.vnc?.ready ?? null),
-        gauge('vncTarget', 3, ({ pools }) => pools.vnc?.target ?? null, true),
-      ],
+      lines: poolNames(shown.map(({ pools }) => pools)).flatMap((pool, index) => {
+        // One colour for each pool; many pools share some.
+        const colour = POOL_COLOURS[index % POOL_COLOURS.length] ?? 1;
+        return [
+          gauge(`pool ${pool}`, colour, ({ pools }) => pools[pool]?.ready ?? null),
+          gauge(`poolTarget ${pool}`, colour, ({ pools }) => pools[pool]?.target ?? null, true),
+        ];
+      }),
     },
     {
       name: 'clients',

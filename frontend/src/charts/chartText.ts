@@ -1,3 +1,4 @@
+import { poolText } from '../live/poolNames.ts';
 import type { TFunction } from 'i18next';
 
 import type { texts } from '../i18n/texts.ts';
@@ -24,5 +25,10 @@ type KnownLine = keyof (typeof texts)['en']['fleet']['charts']['lines'];
 
 /** The title of a line; an end reason that this panel does not know is shown unchanged. */
 export function lineText(t: TFunction<'fleet'>, name: string): string {
+  const pool = /^(pool|poolTarget) (.+)$/.exec(name);
+  if (pool?.[2] !== undefined) {
+    const of = poolText(t, pool[2]);
+    return pool[1] === 'pool' ? of : t('charts.poolTarget', { pool: of });
+  }
   return t(`charts.lines.${name as KnownLine}`, { defaultValue: name });
 }

@@ -32,7 +32,10 @@ const east: WorkerStatus = {
       engine: { name: 'firefox', version: '153.0' },
       playwright: '1.60.0',
       node: '22.1.0',
-      pools: { headless: { ready: 1, launching: 1, target: 2, last_error: null }, vnc: null },
+      pools: {
+        headless: { ready: 1, launching: 1, target: 2, headless: true, last_error: null },
+        mobile: { ready: 3, launching: 0, target: 3, headless: true, last_error: null },
+      },
       slots: { used: 2, total: 40 },
       drivers: 1,
       egress: {
@@ -91,6 +94,8 @@ describe('the workers page', () => {
     expect(card.getByText('Answers')).toBeInTheDocument();
     expect(card.getByText('idle TTL 5:00, headless, opens https://example.com')).toBeVisible();
     expect(card.getByText('Pool eu')).toBeInTheDocument();
+    expect(card.getByRole('meter', { name: 'Warm, mobile' })).toHaveAttribute('aria-valuenow', '3');
+    expect(card.getByText('Warm, with a screen').closest('p')).toHaveTextContent(/Off/);
     expect(card.getByText('eu, us')).toBeInTheDocument();
     expect(card.getByText('The public internet only')).toBeInTheDocument();
     expect(card.getByText('ads, What the browser calls by itself (default)')).toBeInTheDocument();

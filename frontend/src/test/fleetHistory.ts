@@ -10,7 +10,7 @@ export function aSample(index: number, changes: Partial<FleetSample> = {}): Flee
     sessions: { init: 0, ready: 0, terminating: 0 },
     attached: 0,
     viewers: 0,
-    pools: { headless: null, vnc: null },
+    pools: {},
     creates: { ok: [0, 0, 0], failed: 0 },
     ends: {},
     restarts: {},

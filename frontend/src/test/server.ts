@@ -83,7 +83,7 @@ export function aWorkerWith(
     engine: null,
     playwright: null,
     node: null,
-    pools: { headless: null, vnc: null },
+    pools: {},
     slots: null,
     drivers: null,
     egress,

@@ -1,6 +1,7 @@
 import { type ReactNode, useCallback } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { poolText } from '../live/poolNames.ts';
 import type { WorkerCheck } from './workerHealth.ts';
 import type { texts } from '../i18n/texts.ts';
 import { Icon } from '../ui/icons.tsx';
@@ -11,7 +12,12 @@ type KnownCheck = keyof (typeof texts)['en']['fleet']['workers']['checks']['name
 export function useCheckName(): (name: string) => string {
   const { t } = useTranslation('fleet');
   return useCallback(
-    (name) => t(`workers.checks.names.${name as KnownCheck}`, { defaultValue: name }),
+    (name) => {
+      if (name.startsWith('pool_')) {
+        return t('workers.checks.pool', { pool: poolText(t, name.slice('pool_'.length)) });
+      }
+      return t(`workers.checks.names.${name as KnownCheck}`, { defaultValue: name });
+    },
     [t],
   );
 }

@@ -2,6 +2,7 @@ import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import type { SessionStatus, WorkerStatus } from '../api/types.ts';
+import { poolNames, poolText } from '../live/poolNames.ts';
 import { Meter } from '../ui/Meter.tsx';
 
 interface WorkerLoadProps {
@@ -21,7 +22,8 @@ export function WorkerLoad({ worker, counts }: WorkerLoadProps): ReactNode {
     counts.TERMINATING > 0 && t('workers.load.ending', { count: counts.TERMINATING }),
   ].filter((text) => text !== false);
   const detail = states.length === 0 ? {} : { detail: states.join(', ') };
-  const pools = (['headless', 'vnc'] as const).map((kind) => ({ kind, pool: facts?.pools[kind] }));
+  // The two with settings of their own are shown as off where they are disabled.
+  const pools = facts && { headless: null, vnc: null, ...facts.pools };
   return (
     <div className="worker-load">
       {facts?.capacity == null ? (
@@ -45,29 +47,29 @@ export function WorkerLoad({ worker, counts }: WorkerLoadProps): ReactNode {
           text={t('workers.load.of', { value: facts.slots.used, max: facts.slots.total })}
         />
       )}
-      {pools.map(({ kind, pool }) => {
-        // A pool that is off is shown as such; a pool that the worker does not report is left out.
-        if (pool === undefined) return null;
-        const label = t(`workers.load.${kind}`);
-        if (pool === null) {
+      {pools &&
+        poolNames([pools]).map((name) => {
+          const pool = facts.pools[name];
+          const label = t('workers.load.pool', { pool: poolText(t, name) });
+          if (!pool) {
+            return (
+              <Plain key={name} label={label}>
+                {t('workers.load.off')}
+              </Plain>
+            );
+          }
+          const { ready, launching, target } = pool;
           return (
-            <Plain key={kind} label={label}>
-              {t('workers.load.off')}
-            </Plain>
+            <Meter
+              key={name}
+              label={label}
+              value={ready}
+              max={target}
+              text={t('workers.load.of', { value: ready, max: target })}
+              {...(launching > 0 && { detail: t('workers.load.launching', { count: launching }) })}
+            />
           );
-        }
-        const { ready, launching, target } = pool;
-        return (
-          <Meter
-            key={kind}
-            label={label}
-            value={ready}
-            max={target}
-            text={t('workers.load.of', { value: ready, max: target })}
-            {...(launching > 0 && { detail: t('workers.load.launching', { count: launching }) })}
-          />
-        );
-      })}
+        })}
     </div>
   );
 }

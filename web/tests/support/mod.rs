@@ -12,7 +12,6 @@ use camofleet_actors::fleet::history::{FleetReadings, History};
 use camofleet_actors::fleet::{Fleet, FleetParts, GatewayParts, StartedFleet};
 use camofleet_actors::host::rundir::RunDir;
 use camofleet_actors::host::slots::SlotRanges;
-use camofleet_actors::launch::prewarm::PoolSettings;
 use camofleet_actors::metrics::Metrics;
 use camofleet_actors::model::events::EventBus;
 use camofleet_actors::model::links::LinkTemplates;
@@ -97,8 +96,8 @@ pub async fn api(options: Options) -> Api {
     settings.launch.permits = 2;
     settings.launch.display.startup_timeout = Duration::from_secs(1);
     settings.driver.sessions_per_driver = 8;
-    settings.headless_pool = PoolSettings { target: prewarm, check_interval: Duration::from_secs(60) };
-    settings.vnc_pool = PoolSettings { target: 0, check_interval: Duration::from_secs(60) };
+    settings.keep_warm("headless", prewarm);
+    settings.pools.iter_mut().for_each(|pool| pool.check_interval = Duration::from_secs(60));
     let parts = WorkerParts {
         settings: Arc::new(settings),
         os: Arc::clone(&machine),

@@ -3,14 +3,13 @@
 use camofleet_api::session::EndReason;
 
 use super::*;
-use crate::launch::prewarm::PoolSettings;
 use crate::model::events::EventBus;
 use crate::model::session::{Ending, SessionView};
 use crate::testing::{TestWorker, a_view, headless};
 use crate::worker::WorkerSettings;
 
 fn with_a_warm_browser(settings: &mut WorkerSettings) {
-    settings.headless_pool = PoolSettings { target: 1, check_interval: Duration::from_secs(2) };
+    settings.keep_warm("headless", 1);
 }
 
 /// The sources of samples in a process without a gateway.
@@ -43,8 +42,9 @@ async fn a_sample_has_the_current_state_and_counts_since_the_previous_one() {
     let worker = TestWorker::with(with_a_warm_browser).await;
     let history = recorded(&worker);
     let first = next(&history).await;
-    assert_eq!((first.sessions.ready, first.pools.headless), (0, Some(PoolTotal { ready: 1, target: 1 })));
-    assert_eq!((first.pools.vnc, first.viewers), (None, None), "neither is there");
+    assert_eq!(first.sessions.ready, 0);
+    assert_eq!(first.pools, BTreeMap::from([("headless".to_owned(), PoolTotal { ready: 1, target: 1 })]));
+    assert_eq!(first.viewers, None, "there is no gateway");
 
     let session = worker.create(headless()).await.unwrap();
     let created = next(&history).await;

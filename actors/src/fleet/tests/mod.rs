@@ -285,7 +285,7 @@ async fn a_worker_whose_driver_keeps_failing_is_restarted_and_then_given_up() {
 
 #[actix::test]
 async fn a_shutdown_reaches_all_workers_and_brings_none_back() {
-    let warm: fn(&mut WorkerSettings) = |settings| settings.headless_pool.target = 1;
+    let warm: fn(&mut WorkerSettings) = |settings| settings.keep_warm("headless", 1);
     let fleet = TestFleet::of(vec![("a", machine(), warm), ("b", machine(), usual)]).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     fleet.placed_on(headless()).await;

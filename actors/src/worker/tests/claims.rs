@@ -30,7 +30,7 @@ fn begin(
 
 #[actix::test]
 async fn a_create_is_ended_when_its_client_disconnects_at_any_stage() {
-    let worker = TestWorker::with(|settings| settings.vnc_pool.target = 1).await;
+    let worker = TestWorker::with(|settings| settings.keep_warm("vnc", 1)).await;
     let alive = worker.os.alive_names();
     for (request, pause) in [
         (headless(), Duration::ZERO),

@@ -7,7 +7,6 @@ use camofleet_api::session::{EndReason, OnCrash, Status};
 use tokio::time::Instant;
 
 use crate::display::{DisplayTools, VncBackend};
-use crate::launch::prewarm::PoolKind;
 use crate::model::error::Error;
 use crate::testing::fake_os::{FakeOs, Fault, LAUNCH_TIME};
 use crate::testing::{TestWorker, headless, refusal, with_vnc};
@@ -46,20 +45,19 @@ async fn a_change_is_in_the_snapshot_when_its_request_is_answered() {
 #[actix::test]
 async fn a_warm_create_is_immediate_and_its_pool_is_refilled() {
     let worker = TestWorker::with(|settings| {
-        settings.headless_pool.target = 1;
-        settings.vnc_pool.target = 1;
+        settings.keep_warm("headless", 1);
+        settings.keep_warm("vnc", 1);
     })
     .await;
-    for (request, pool) in [(headless(), PoolKind::Headless), (with_vnc(), PoolKind::Vnc)] {
-        let check = if pool == PoolKind::Vnc { "pool_vnc" } else { "pool_headless" };
+    for (request, check) in [(headless(), "pool_headless"), (with_vnc(), "pool_vnc")] {
         let start = Instant::now();
         let view = worker.ready(request).await;
-        assert_eq!((view.status, view.vnc.is_some()), (Status::Ready, pool == PoolKind::Vnc));
-        assert!(start.elapsed() < AT_ONCE, "{pool}: {:?}", start.elapsed());
+        assert_eq!((view.status, view.vnc.is_some()), (Status::Ready, check == "pool_vnc"));
+        assert!(start.elapsed() < AT_ONCE, "{check}: {:?}", start.elapsed());
         worker.until(|snapshot| snapshot.checks[check].text.starts_with("0 of 1")).await;
         worker.until(|snapshot| snapshot.checks[check].text.starts_with("1 of 1")).await;
         let took = start.elapsed();
-        assert!(took < LAUNCH_TIME + Duration::from_millis(50), "{pool}: refilled after {took:?}");
+        assert!(took < LAUNCH_TIME + Duration::from_millis(50), "{check}: refilled after {took:?}");
     }
     assert_eq!(worker.machine.metric("camofleet_session_create_seconds_count{source=\"warm\"}"), 2.0);
 }
@@ -83,7 +81,10 @@ async fn a_live_view_without_tools_is_refused_with_the_remedy() {
     let Error::NoVncTooling { remedy } = refusal(worker.create(with_vnc()).await) else { panic!() };
     assert!(remedy.contains("apt-get install"), "{remedy}");
     let window = SessionRequest { headless: Some(false), ..SessionRequest::default() };
-    assert!(worker.ready(window).await.spec.headless, "a window without a live view is not required");
+    assert!(
+        worker.ready(window).await.spec.template.headless,
+        "a window without a live view is not required"
+    );
 }
 
 #[actix::test]

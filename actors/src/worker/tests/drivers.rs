@@ -37,7 +37,7 @@ async fn browsers_that_a_lost_driver_was_launching_are_killed() {
 
 #[actix::test]
 async fn all_sessions_of_a_lost_driver_are_restarted() {
-    let worker = TestWorker::with(|settings| settings.headless_pool.target = 1).await;
+    let worker = TestWorker::with(|settings| settings.keep_warm("headless", 1)).await;
     let ids = [worker.ready(headless()).await.spec.id, worker.ready(with_vnc()).await.spec.id];
     worker.until(|snapshot| snapshot.checks["pool_headless"].text.starts_with("1 of 1")).await;
     worker.os.kill(worker.os.alive("node")[0]);
@@ -114,7 +114,7 @@ async fn a_driver_that_cannot_be_started_is_retried() {
 
 #[actix::test]
 async fn a_driver_that_hangs_is_killed_and_its_sessions_are_restarted() {
-    let worker = TestWorker::with(|settings| settings.headless_pool.target = 1).await;
+    let worker = TestWorker::with(|settings| settings.keep_warm("headless", 1)).await;
     let id = worker.ready(headless()).await.spec.id;
     worker.until(|snapshot| snapshot.checks["pool_headless"].text.starts_with("1 of 1")).await;
     let node = worker.os.alive("node")[0];
@@ -133,7 +133,7 @@ async fn a_driver_that_hangs_is_killed_and_its_sessions_are_restarted() {
 
 #[actix::test]
 async fn a_warm_browser_whose_driver_hangs_is_not_given_to_a_session() {
-    let worker = TestWorker::with(|settings| settings.headless_pool.target = 3).await;
+    let worker = TestWorker::with(|settings| settings.keep_warm("headless", 3)).await;
     let hung = worker.os.alive("node")[0];
     worker.os.stop(hung);
     let asked_at = Instant::now();

@@ -147,8 +147,8 @@ async fn the_events_of_a_session_are_published_in_order() {
 #[actix::test]
 async fn a_shutdown_ends_everything_in_bounded_time() {
     let mut worker = TestWorker::with(|settings| {
-        settings.headless_pool.target = 2;
-        settings.vnc_pool.target = 1;
+        settings.keep_warm("headless", 2);
+        settings.keep_warm("vnc", 1);
     })
     .await;
     let ready = worker.ready(with_vnc()).await.spec.id;
@@ -169,7 +169,7 @@ async fn a_shutdown_ends_everything_in_bounded_time() {
 
 #[actix::test]
 async fn a_create_during_a_shutdown_is_refused_or_its_session_is_ended() {
-    let worker = TestWorker::with(|settings| settings.headless_pool.target = 1).await;
+    let worker = TestWorker::with(|settings| settings.keep_warm("headless", 1)).await;
     let (created, ()) = tokio::join!(worker.create(headless()), worker.shut_down());
     assert!(matches!(created, Ok(_) | Err(Error::Draining)), "{created:?}");
     assert_eq!(worker.os.alive_names(), Vec::<String>::new());

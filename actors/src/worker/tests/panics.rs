@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use camofleet_api::session::{EndReason, Status};
 
-use crate::launch::prewarm::PoolKind;
 use crate::model::events::Change;
 use crate::testing::fake_os::LAUNCH_TIME;
 use crate::testing::{PanicIn, TestWorker, headless, soon, with_vnc};
@@ -48,9 +47,9 @@ async fn a_session_that_panics_during_its_launch_leaves_nothing() {
 
 #[actix::test]
 async fn a_pool_that_panics_is_restarted_and_its_browsers_are_closed() {
-    let worker = TestWorker::with(|settings| settings.vnc_pool.target = 2).await;
+    let worker = TestWorker::with(|settings| settings.keep_warm("vnc", 2)).await;
     let old = worker.os.alive("browser");
-    worker.address.send(PanicIn::Pool(PoolKind::Vnc)).await.unwrap();
+    worker.address.send(PanicIn::Pool("vnc")).await.unwrap();
     worker
         .settle("the old browsers have ended", || {
             old.iter().all(|pid| !worker.os.alive("browser").contains(pid))
@@ -73,8 +72,8 @@ async fn a_driver_whose_actor_panics_is_lost() {
 #[actix::test]
 async fn a_worker_that_panics_leaves_no_processes_or_files() {
     let mut worker = TestWorker::with(|settings| {
-        settings.headless_pool.target = 1;
-        settings.vnc_pool.target = 1;
+        settings.keep_warm("headless", 1);
+        settings.keep_warm("vnc", 1);
     })
     .await;
     worker.ready(with_vnc()).await;

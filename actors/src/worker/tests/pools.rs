@@ -7,13 +7,15 @@ use tokio::time::Instant;
 
 use crate::launch::prewarm::PoolSettings;
 use crate::model::error::Error;
+use crate::model::session::LaunchTemplate;
 use crate::testing::fake_os::{FakeOs, Fault, LAUNCH_TIME};
 use crate::testing::{TestWorker, headless, refusal, with_vnc};
+use crate::worker::WorkerSettings;
 
 async fn warm_worker() -> TestWorker {
     TestWorker::with(|settings| {
-        settings.headless_pool.target = 1;
-        settings.vnc_pool.target = 1;
+        settings.keep_warm("headless", 1);
+        settings.keep_warm("vnc", 1);
     })
     .await
 }
@@ -34,7 +36,7 @@ async fn a_warm_browser_that_dies_is_replaced() {
 
 #[actix::test]
 async fn a_warm_browser_that_dies_right_before_it_is_taken_is_not_given_to_a_session() {
-    let worker = TestWorker::with(|settings| settings.vnc_pool.target = 1).await;
+    let worker = TestWorker::with(|settings| settings.keep_warm("vnc", 1)).await;
     for part in ["browser", "Xvnc"] {
         worker.os.kill(worker.os.alive(part)[0]);
         // The pool has not been notified yet.
@@ -52,7 +54,7 @@ async fn a_warm_browser_that_dies_right_before_it_is_taken_is_not_given_to_a_ses
 #[actix::test]
 async fn the_death_of_a_warm_browser_while_it_is_handed_over_is_detected() {
     // It dies at every possible moment: before it is taken, between that and its adoption, and after.
-    let worker = TestWorker::with(|settings| settings.headless_pool.target = 1).await;
+    let worker = TestWorker::with(|settings| settings.keep_warm("headless", 1)).await;
     for turns in 0..24 {
         until_pool(&worker, "pool_headless", "1 of 1").await;
         let warm = worker.os.alive("browser")[0];
@@ -97,7 +99,7 @@ async fn the_death_of_a_warm_browser_while_it_is_handed_over_is_detected() {
 async fn failed_launches_are_reported_and_retried_with_growing_delays() {
     let os = FakeOs::new();
     os.break_next(Fault::LaunchFails, 3);
-    let worker = TestWorker::starting_on(os, |settings| settings.headless_pool.target = 1).await;
+    let worker = TestWorker::starting_on(os, |settings| settings.keep_warm("headless", 1)).await;
     let start = Instant::now();
     let snapshot = worker.until(|snapshot| snapshot.checks["pool_headless"].text.contains("no luck")).await;
     let check = &snapshot.checks["pool_headless"];
@@ -107,8 +109,8 @@ async fn failed_launches_are_reported_and_retried_with_growing_delays() {
     );
     assert!(check.text.starts_with("0 of 1 ready; the last launch failed: "), "{}", check.text);
     let pools = &snapshot.facts.as_ref().unwrap().pools;
-    let fill = pools.headless.as_ref().unwrap();
-    assert_eq!((fill.ready, fill.target, &pools.vnc), (0, 1, &None));
+    let fill = &pools["headless"];
+    assert_eq!((fill.ready, fill.target, pools.len()), (0, 1, 1));
     assert!(check.text.ends_with(fill.last_error.as_ref().unwrap()), "{fill:?}");
     until_pool(&worker, "pool_headless", "1 of 1").await;
     let snapshot = worker.handle.snapshot();
@@ -123,7 +125,7 @@ async fn warm_browsers_that_keep_dying_are_not_launched_in_a_tight_loop() {
     let os = FakeOs::new();
     os.set_launch_time(Duration::from_millis(10));
     os.kill_when_ready("browser", 0);
-    let worker = TestWorker::starting_on(os, |settings| settings.headless_pool.target = 1).await;
+    let worker = TestWorker::starting_on(os, |settings| settings.keep_warm("headless", 1)).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     let launches = worker.os.started().iter().filter(|name| *name == "browser").count();
     assert!((4..=10).contains(&launches), "{launches} launches in a minute");
@@ -133,19 +135,19 @@ async fn warm_browsers_that_keep_dying_are_not_launched_in_a_tight_loop() {
 async fn the_vnc_pool_is_off_without_tools_and_starts_nothing() {
     let os = FakeOs::new();
     ["Xvnc", "Xvfb"].iter().for_each(|name| os.uninstall(name));
-    let worker = TestWorker::on(os, |settings| settings.vnc_pool.target = 2).await;
+    let worker = TestWorker::on(os, |settings| settings.keep_warm("vnc", 2)).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     let snapshot = worker.handle.snapshot();
     assert_eq!((snapshot.checks["pool_vnc"].text.as_str(), snapshot.supports_vnc), ("off", false));
     assert!(snapshot.healthy && snapshot.checks["display"].text.contains("apt-get install"));
     let facts = snapshot.facts.as_ref().unwrap();
-    assert_eq!((&facts.pools.vnc, facts.slots, facts.defaults.headless), (&None, None, Some(true)));
+    assert_eq!((facts.pools.len(), facts.slots, facts.defaults.headless), (0, None, Some(true)));
     assert_eq!(worker.os.started(), ["node"]);
 }
 
 #[actix::test]
 async fn a_pool_of_several_is_filled_and_taken_one_by_one() {
-    let worker = TestWorker::with(|settings| settings.headless_pool.target = 3).await;
+    let worker = TestWorker::with(|settings| settings.keep_warm("headless", 3)).await;
     let start = Instant::now();
     for _ in 0..3 {
         worker.ready(headless()).await;
@@ -172,8 +174,9 @@ async fn a_warm_browser_or_display_whose_death_is_not_known_yet_is_not_given_to_
 #[actix::test]
 async fn a_warm_browser_whose_death_was_not_reported_is_replaced_at_the_next_check() {
     let worker = TestWorker::with(|settings| {
-        let pool = PoolSettings { target: 1, check_interval: Duration::from_secs(7) };
-        (settings.headless_pool, settings.vnc_pool) = (pool, pool);
+        for pool in &mut settings.pools {
+            (pool.target, pool.check_interval) = (1, Duration::from_secs(7));
+        }
     })
     .await;
     for (kind, part) in [("pool_vnc", "Xvnc"), ("pool_headless", "browser")] {
@@ -199,7 +202,7 @@ async fn a_slot_that_is_released_late_is_shown_as_free() {
 
 #[actix::test]
 async fn a_pool_that_is_starting_is_not_shown_as_off() {
-    let worker = TestWorker::starting_on(FakeOs::new(), |settings| settings.headless_pool.target = 1).await;
+    let worker = TestWorker::starting_on(FakeOs::new(), |settings| settings.keep_warm("headless", 1)).await;
     let shown = ["pool_headless", "pool_vnc"].map(|pool| worker.first.checks[pool].text.as_str());
     assert_eq!(shown, ["0 of 1 ready", "off"]);
 }
@@ -208,7 +211,7 @@ async fn a_pool_that_is_starting_is_not_shown_as_off() {
 async fn a_pool_that_fails_does_not_affect_sessions_of_the_other_kind() {
     let os = FakeOs::new();
     os.break_next(Fault::LaunchFails, 1);
-    let worker = TestWorker::starting_on(os, |settings| settings.headless_pool.target = 1).await;
+    let worker = TestWorker::starting_on(os, |settings| settings.keep_warm("headless", 1)).await;
     let snapshot = worker.until(|snapshot| !snapshot.checks["pool_headless"].ok).await;
     assert!(snapshot.accepts(&with_vnc()) && !snapshot.accepts(&headless()));
     assert!(snapshot.healthy, "it accepts sessions with a live view");
@@ -221,12 +224,54 @@ async fn a_pool_that_fails_does_not_affect_sessions_of_the_other_kind() {
     assert!(snapshot.accepts(&headless()));
 }
 
+/// Adds a pool of headless browsers.
+fn add_pool(settings: &mut WorkerSettings, name: &str, target: usize) {
+    let template = LaunchTemplate { headless: true };
+    let pool = PoolSettings { name: name.into(), template, target, check_interval: Duration::from_secs(2) };
+    settings.pools.push(pool);
+}
+
+#[actix::test]
+async fn a_session_takes_its_browser_from_the_pool_of_its_template() {
+    let worker = TestWorker::with(|settings| {
+        add_pool(settings, "plain", 2);
+        settings.keep_warm("vnc", 1);
+    })
+    .await;
+    let gauge = |pool: &str| worker.machine.metric(&format!("camofleet_pool_target{{pool=\"{pool}\"}}"));
+    assert_eq!((gauge("plain"), gauge("vnc")), (2.0, 1.0));
+    let start = Instant::now();
+    worker.ready(headless()).await;
+    worker.ready(with_vnc()).await;
+    assert!(start.elapsed() < Duration::from_millis(5), "{:?}", start.elapsed());
+    until_pool(&worker, "pool_plain", "1 of 2").await;
+    until_pool(&worker, "pool_plain", "2 of 2").await;
+    let snapshot = worker.handle.snapshot();
+    let pools = &snapshot.facts.as_ref().unwrap().pools;
+    let fills: Vec<_> = pools.iter().map(|(name, fill)| (name.as_str(), fill)).collect();
+    let [("plain", plain), ("vnc", vnc)] = fills[..] else { panic!("{fills:?}") };
+    assert_eq!((plain.ready, plain.headless, vnc.headless), (2, Some(true), Some(false)));
+    assert_eq!(snapshot.checks["pool_headless"].text, "off");
+}
+
+#[actix::test]
+async fn a_failing_pool_is_named_and_keeps_away_only_sessions_of_its_kind() {
+    let os = FakeOs::new();
+    os.break_next(Fault::LaunchFails, 1);
+    let worker = TestWorker::starting_on(os, |settings| add_pool(settings, "plain", 1)).await;
+    let snapshot = worker.until(|snapshot| !snapshot.checks["pool_plain"].ok).await;
+    assert!(snapshot.checks["pool_headless"].ok);
+    assert!(snapshot.accepts(&with_vnc()) && !snapshot.accepts(&headless()) && snapshot.healthy);
+    until_pool(&worker, "pool_plain", "1 of 1").await;
+    assert!(worker.handle.snapshot().accepts(&headless()));
+}
+
 #[actix::test]
 async fn a_worker_that_can_create_no_sessions_is_not_healthy() {
     let os = FakeOs::new();
     ["Xvnc", "x11vnc"].iter().for_each(|name| os.uninstall(name));
     os.break_next(Fault::LaunchFails, 3);
-    let worker = TestWorker::starting_on(os, |settings| settings.headless_pool.target = 1).await;
+    let worker = TestWorker::starting_on(os, |settings| settings.keep_warm("headless", 1)).await;
     let snapshot = worker.until(|snapshot| !snapshot.checks["pool_headless"].ok).await;
     assert!(!snapshot.healthy && !snapshot.accepts(&headless()));
     worker.until(|snapshot| snapshot.healthy).await;

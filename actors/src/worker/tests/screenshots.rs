@@ -140,7 +140,7 @@ async fn a_request_that_waits_when_the_session_ends_fails() {
 
 #[actix::test]
 async fn a_warm_and_a_restarted_session_each_have_screenshots_of_their_own_screen() {
-    let worker = TestWorker::with(|settings| settings.vnc_pool.target = 1).await;
+    let worker = TestWorker::with(|settings| settings.keep_warm("vnc", 1)).await;
     let id = worker.ready(with_vnc()).await.spec.id;
     screenshot(&worker, id, None).await.unwrap();
     worker.os.alive("browser").into_iter().for_each(|browser| worker.os.kill(browser));

@@ -31,7 +31,7 @@ fn is_up(worker: &TestWorker) -> bool {
 async fn all_windows_are_on_the_shared_screen_and_no_slot_is_used() {
     let worker = TestWorker::with(|settings| {
         shared(settings);
-        settings.vnc_pool.target = 1;
+        settings.keep_warm("vnc", 1);
     })
     .await;
     let first = worker.ready(with_vnc()).await;

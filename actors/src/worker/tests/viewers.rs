@@ -148,7 +148,7 @@ async fn input_of_a_viewer_counts_as_activity_and_watching_does_not() {
 
 #[actix::test]
 async fn input_counts_for_the_session_that_took_the_browser_from_a_pool() {
-    let worker = TestWorker::with(|settings| settings.vnc_pool.target = 1).await;
+    let worker = TestWorker::with(|settings| settings.keep_warm("vnc", 1)).await;
     let view = worker.ready(with_vnc()).await;
     let mut viewer = viewer(&worker.os, server(&view)).await;
     let before = view.activity.last_seen();

@@ -70,7 +70,7 @@ impl Setting {
 
     /// Whether its value must not be printed.
     pub fn is_secret(&self) -> bool {
-        matches!(self.kind, Kind::Token | Kind::VncPassword | Kind::Proxy | Kind::Proxies)
+        matches!(self.kind, Kind::Token | Kind::VncPassword | Kind::Proxy | Kind::Proxies | Kind::Pools)
     }
 }
 

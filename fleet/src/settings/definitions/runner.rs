@@ -18,6 +18,7 @@ use url::Url;
 
 use super::*;
 use crate::settings::kinds::*;
+use crate::settings::pools::PoolDefinition;
 use crate::settings::types::Secret;
 
 static RUNNER: Section =
@@ -140,6 +141,10 @@ settings! {
         prewarm_headless: usize = required("RUNNER_PREWARM_HEADLESS", "1", integer(0, 64)),
         /// How many browsers with a display are kept ready; none where the display tools are missing.
         prewarm_vnc: usize = required("RUNNER_PREWARM_VNC", "1", integer(0, 64)),
+        /// Further pools of browsers that are kept ready, each for create requests whose browser is launched like that of its
+        /// request; what can be set on a running browser, as the proxy, does not matter. A pool takes the place of the one of
+        /// RUNNER_PREWARM_HEADLESS or RUNNER_PREWARM_VNC if its browsers are the same.
+        pools: Vec<PoolDefinition> = or_empty("RUNNER_POOLS", POOLS),
         /// How often the prewarm pools are checked, besides the refill after every take.
         prewarm_check_interval: Duration = required(
             "RUNNER_PREWARM_CHECK_INTERVAL_SECONDS", "2.0", seconds(0.1, 3600.0),

@@ -116,6 +116,8 @@ fn allowed_in_russian(kind: Kind) -> Option<String> {
         }
         Kind::Proxies => r#"Объект JSON со списками URL вида {"eu": ["socks5://user:password@proxy.example:1080"]} или с объектами вида {"servers": […], "use": "rotate"}"#
             .to_owned(),
+        Kind::Pools => r#"Массив JSON с пулами вида [{"name": "mobile", "count": 2, "request": {"headless": true}}], где request — запрос на создание"#
+            .to_owned(),
         Kind::ListFiles => r#"Объект JSON с путями вида {"ads": "/etc/camofleet/ads.txt"}"#.to_owned(),
         Kind::ListNames => "Имена вида phone_home: массив JSON или список через запятую".to_owned(),
         Kind::NameServer => "IP-адрес, например 1.1.1.1, или с портом, например 127.0.0.1:5353".to_owned(),

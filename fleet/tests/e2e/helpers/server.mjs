@@ -68,7 +68,8 @@ export class Server extends Camofleet {
     await until(
       async () => {
         const checks = await this.checks();
-        return ['pool_headless', 'pool_vnc'].every((name) => {
+        const pools = Object.keys(checks).filter((name) => name.startsWith('pool_'));
+        return pools.every((name) => {
           const [, ready, target] = /^(\d+) of (\d+) ready$/.exec(checks[name]) ?? [null, checks[name], 'off'];
           return ready === target;
         });
