@@ -62,10 +62,17 @@ pub(crate) struct PoolChanged {
     pub fill: PoolFill,
 }
 
-/// Takes a warm browser, if there is one. The pool starts to launch its replacement immediately.
+/// Takes a warm browser, if there is one. [`Refill`] has to follow.
 #[derive(Message)]
 #[rtype(result = "Option<Launched>")]
 pub(crate) struct Take;
+
+/// Launches the replacements of browsers that were taken. The taker sends it once the hand-over of its browser is complete:
+/// the launch of another one would delay it, as both use the same driver and the same processor cores. If it is lost, the
+/// next check of the pool does the same.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Refill;
 
 /// Ends the pool; answered when its browsers have ended.
 #[derive(Message)]
@@ -229,11 +236,19 @@ impl Actor for PrewarmPool {
 impl Handler<Take> for PrewarmPool {
     type Result = MessageResult<Take>;
 
-    fn handle(&mut self, _: Take, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, _: Take, _: &mut Context<Self>) -> Self::Result {
         // The session that takes it checks that it is alive.
         let taken = self.ready.pop_front();
-        self.refill(ctx);
+        self.publish();
         MessageResult(taken)
+    }
+}
+
+impl Handler<Refill> for PrewarmPool {
+    type Result = ();
+
+    fn handle(&mut self, _: Refill, ctx: &mut Context<Self>) {
+        self.refill(ctx);
     }
 }
 

@@ -12,7 +12,7 @@ use super::disk::wait_until_over_limit;
 use crate::driver::InBrowser;
 use crate::launch::launched::Launched;
 use crate::launch::launcher::{LaunchFor, Window};
-use crate::launch::prewarm::{PrewarmPool, Take};
+use crate::launch::prewarm::{PrewarmPool, Refill, Take};
 use crate::model::error::{Error, Result};
 use crate::model::events::Change;
 use crate::model::session::without_password;
@@ -53,6 +53,7 @@ impl Session {
     /// Takes a browser from the pool; launches one if the pool is empty or the browser dies while it is handed over.
     pub(super) fn take_warm(&mut self, pool: Addr<PrewarmPool>, ctx: &mut Context<Self>) {
         let parent = ctx.address().recipient();
+        let taken_from = pool.clone();
         let take = async move {
             // All warm browsers may hang with the same driver, so only two are tried before one is launched.
             for _ in 0..2 {
@@ -67,11 +68,15 @@ impl Session {
             }
             None
         };
-        ctx.spawn(take.into_actor(self).map(|warm, this, ctx| match warm {
-            _ if this.life.status() != Status::Init => this.wind_down(warm, ctx),
-            Some(warm) if warm.loss().is_none() => this.on_launched(Ok(warm), true, ctx),
-            // The pool was empty, or the browser has died.
-            dead => this.launch(dead, Duration::ZERO, ctx),
+        ctx.spawn(take.into_actor(self).map(move |warm, this, ctx| {
+            match warm {
+                _ if this.life.status() != Status::Init => this.wind_down(warm, ctx),
+                Some(warm) if warm.loss().is_none() => this.on_launched(Ok(warm), true, ctx),
+                // The pool was empty, or the browser has died.
+                dead => this.launch(dead, Duration::ZERO, ctx),
+            }
+            // One message for each create.
+            taken_from.do_send(Refill);
         }));
     }
 

@@ -276,3 +276,18 @@ async fn a_worker_that_can_create_no_sessions_is_not_healthy() {
     assert!(!snapshot.healthy && !snapshot.accepts(&headless()));
     worker.until(|snapshot| snapshot.healthy).await;
 }
+
+#[actix::test]
+async fn the_replacement_is_launched_when_the_hand_over_is_complete() {
+    let worker = TestWorker::with(|settings| settings.keep_warm("headless", 1)).await;
+    // It does not respond, which takes the hand-over to its limit of 2 s.
+    worker.os.stop(worker.os.alive("browser")[0]);
+    let launches = || worker.os.started().iter().filter(|name| *name == "browser").count();
+    let before = launches();
+    tokio::join!(worker.ready(headless()), async {
+        tokio::time::sleep(Duration::from_millis(1900)).await;
+        assert_eq!(launches(), before, "nothing else is launched meanwhile");
+    });
+    until_pool(&worker, "pool_headless", "1 of 1").await;
+    assert_eq!(launches(), before + 2, "the session's and the pool's");
+}
