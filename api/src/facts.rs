@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::Time;
-use crate::proxy::ProxyView;
+use crate::proxy::{ProxyChoice, ProxyView};
 use crate::session::StartUrlWait;
 
 /// A worker's configuration and current figures. Fields that a worker of another version does not report are null.
@@ -102,6 +102,16 @@ pub struct EgressFacts {
     /// The city database with its date; null if there is none, so that checks of proxies name no places.
     #[schema(required)]
     pub city_database: Option<String>,
+}
+
+impl EgressFacts {
+    /// Whether it has the pool that this proxy names, if it names one.
+    pub fn has_pool_of(&self, proxy: Option<&ProxyChoice>) -> bool {
+        match proxy {
+            Some(ProxyChoice::Pool(name)) => self.proxies.contains(name),
+            _ => true,
+        }
+    }
 }
 
 /// The browser engine of a worker.

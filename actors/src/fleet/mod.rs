@@ -229,6 +229,10 @@ impl Fleet {
         if able.is_empty() {
             return Err(Error::Draining);
         }
+        // If no worker has what the request names, the first one tried says so.
+        if able.iter().any(|worker| worker.snapshot().has_named(&request.request)) {
+            able.retain(|worker| worker.snapshot().has_named(&request.request));
+        }
         // Workers that are known to be full are skipped: in a large fleet, trying them could take a thousand calls for one create.
         let (free, full): (Vec<_>, Vec<_>) =
             able.into_iter().partition(|worker| worker.snapshot().has_room());

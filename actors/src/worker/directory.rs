@@ -44,11 +44,7 @@ impl Directory {
         let suitability = |worker: &&&WorkerHandle| {
             let snapshot = worker.snapshot();
             let egress = snapshot.facts.as_ref()?.egress.as_ref()?;
-            let has_pool = match proxy {
-                Some(ProxyChoice::Pool(name)) => egress.proxies.contains(name),
-                _ => true,
-            };
-            Some((has_pool, egress.checks_proxies))
+            Some((egress.has_pool_of(proxy), egress.checks_proxies))
         };
         let best = healthy.iter().filter(|worker| suitability(worker).is_some()).max_by_key(suitability);
         best.map(|worker| (*worker).clone()).ok_or(Error::NoEgress { what: "the healthy workers".into() })

@@ -233,6 +233,16 @@ impl WorkerSnapshot {
             && self.facts.as_ref().is_none_or(|facts| can_launch(&facts.pools, &self.checks, headless))
     }
 
+    /// Whether it has the pool of proxies and the block lists that this request names.
+    pub fn has_named(&self, request: &SessionRequest) -> bool {
+        let Some(egress) = self.facts.as_ref().and_then(|facts| facts.egress.as_ref()) else {
+            return !request.needs_egress();
+        };
+        let lists = request.block.as_deref().unwrap_or_default();
+        egress.has_pool_of(request.proxy.as_ref())
+            && lists.iter().all(|list| egress.block_lists.contains(list))
+    }
+
     /// Its health, in the form of the API.
     pub fn health(&self) -> Health {
         let failing = self.checks.iter().filter(|(_, check)| !check.ok).map(|(name, _)| name.to_string());

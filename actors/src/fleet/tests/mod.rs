@@ -5,9 +5,12 @@ mod membership;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use camofleet_api::proxy::ProxyChoice;
+use camofleet_api::request::SessionRequest;
 use camofleet_api::session::{EndReason, Status};
 
 use super::*;
+use crate::egress::{PoolUse, ProxyPoolSettings};
 use crate::launch::launcher::QueueSettings;
 use crate::model::events::{Change, Received};
 use crate::testing::fake_os::{FakeOs, Fault};
@@ -181,6 +184,29 @@ async fn a_full_worker_is_skipped_until_all_are_full() {
     assert!(matches!(refusal(fleet.place(headless(), None).await), Error::AtCapacity { .. }));
     let full = refusal(fleet.place(headless(), Some("a")).await);
     assert!(matches!(full, Error::AtCapacity { limit: 1, .. }), "{full}");
+}
+
+#[actix::test]
+async fn a_request_is_placed_on_a_worker_that_has_the_pool_of_proxies_it_names() {
+    let with_pool: fn(&mut WorkerSettings) = |settings| {
+        let servers = vec!["socks5://proxy.example".parse().unwrap()];
+        let pool = ProxyPoolSettings { servers, pick: PoolUse::Sticky };
+        settings.launch.egress.proxies = BTreeMap::from([("eu".to_owned(), pool)]);
+    };
+    let fleet = TestFleet::of(vec![("a", machine(), usual), ("b", machine(), with_pool)]).await;
+    fleet.all_healthy().await;
+    let through = |pool: &str| SessionRequest {
+        proxy: Some(ProxyChoice::Pool(pool.to_owned())),
+        block: Some(vec!["phone_home".to_owned()]),
+        ..headless()
+    };
+    for _ in 0..3 {
+        assert_eq!(fleet.placed_on(through("eu")).await, "b");
+    }
+    let unknown = refusal(fleet.place(through("us"), None).await);
+    assert!(matches!(&unknown, Error::UnknownName { field: "proxy", name, .. } if name == "us"), "{unknown}");
+    let elsewhere = refusal(fleet.place(through("eu"), Some("a")).await);
+    assert!(matches!(elsewhere, Error::UnknownName { .. }), "{elsewhere}");
 }
 
 /// One launch at a time, and a queue of one for the next.
