@@ -156,7 +156,14 @@ pub struct ProxyCheck {
     /// Why it failed; null if `ok`.
     #[schema(required)]
     pub error: Option<String>,
+    /// The same as a stable code: what is wrong with the proxy, as in `refused` of a session's totals (`proxy_denied`, …), or
+    /// `service_failed` if no service named the address. Null if `ok`.
+    #[schema(required)]
+    pub code: Option<String>,
 }
+
+/// The code of a [`ProxyCheck`] through which no service named the address.
+pub const SERVICE_FAILED: &str = "service_failed";
 
 #[cfg(test)]
 mod tests {
@@ -168,5 +175,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), Refusal::ALL.len());
+        assert!(!names.contains(&SERVICE_FAILED));
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use camofleet_api::egress::{ProxyCheck, Refusal};
+use camofleet_api::egress::{ProxyCheck, Refusal, SERVICE_FAILED};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, HOST, USER_AGENT};
@@ -42,7 +42,7 @@ pub struct CheckSettings {
 #[derive(Debug, PartialEq, Eq)]
 enum Failure {
     /// The exit does not work, so that other services would not answer either.
-    Exit(&'static str),
+    Exit(Refusal, &'static str),
     /// The proxy answered with an error, which may be about the service.
     Proxy(&'static str),
     /// The service was not reached, or has not answered as expected.
@@ -53,6 +53,7 @@ enum Failure {
 pub(super) async fn check(dialler: &Dialler, settings: &CheckSettings, exit: &Exit) -> ProxyCheck {
     let deadline = Instant::now() + settings.timeout;
     let mut problems = Vec::new();
+    let mut codes = Vec::new();
     for (at, url) in settings.urls.iter().enumerate() {
         let started = Instant::now();
         // A service that hangs leaves time for the others.
@@ -71,23 +72,31 @@ pub(super) async fn check(dialler: &Dialler, settings: &CheckSettings, exit: &Ex
                     timezone: place.timezone,
                     latency_ms: u64::try_from(latency.as_millis()).ok(),
                     error: None,
+                    code: None,
                 };
             }
-            Err(Failure::Exit(problem)) => {
-                problems = vec![problem.to_owned()];
+            Err(Failure::Exit(reason, problem)) => {
+                (problems, codes) = (vec![problem.to_owned()], vec![reason.as_str()]);
                 break;
             }
-            Err(Failure::Proxy(problem)) => problems.push(problem.to_owned()),
+            Err(Failure::Proxy(problem)) => {
+                problems.push(problem.to_owned());
+                codes.push(Refusal::ProxyFailed.as_str());
+            }
             // Not the whole URL, which may hold a key.
             Err(Failure::Service(problem)) => {
                 problems.push(format!("{}: {problem}", url.host_str().unwrap_or_default()));
+                codes.push(SERVICE_FAILED);
             }
         }
     }
     problems.dedup();
+    // The proxy is at fault only if no service failed by itself.
+    let code = codes.iter().find(|code| **code == SERVICE_FAILED).or(codes.first());
+    let code = code.map(|code| (*code).to_owned());
     let error = problems.join("; ");
     log::debug!("a check of a proxy failed: {error}");
-    ProxyCheck { error: Some(error), ..ProxyCheck::default() }
+    ProxyCheck { error: Some(error), code, ..ProxyCheck::default() }
 }
 
 fn silent(limit: Duration) -> String {
@@ -126,25 +135,24 @@ async fn exit_address(dialler: &Dialler, exit: &Exit, url: &Url, limit: Duration
 
 /// What a refused connection says about the exit and the service.
 fn failure(reason: Refusal, limit: Duration) -> Failure {
-    match reason {
-        Refusal::Unresolved => Failure::Service("its name has no address".to_owned()),
-        Refusal::Unreachable | Refusal::Malformed => Failure::Service("it can't be reached".to_owned()),
-        Refusal::TimedOut => Failure::Service(silent(limit)),
-        Refusal::ProxyUnreachable => Failure::Exit("the proxy can't be reached"),
-        Refusal::ProxyDenied => Failure::Exit("the proxy requires another user name or password"),
+    let problem = match reason {
+        Refusal::Unresolved => return Failure::Service("its name has no address".to_owned()),
+        Refusal::Unreachable | Refusal::Malformed => {
+            return Failure::Service("it can't be reached".to_owned());
+        }
+        Refusal::TimedOut => return Failure::Service(silent(limit)),
         Refusal::ProxyFailed => {
-            Failure::Proxy("the proxy answered with an error, or not as its protocol says")
+            return Failure::Proxy("the proxy answered with an error, or not as its protocol says");
         }
-        Refusal::Fleet => Failure::Exit("something of camofleet listens at the proxy's address"),
-        Refusal::LinkLocal => {
-            Failure::Exit("the proxy's address is link-local, or the metadata service of a cloud")
-        }
-        Refusal::NotPublic => {
-            Failure::Exit("the proxy's address is not public, and RUNNER_EGRESS is 'public'")
-        }
-        Refusal::Denied => Failure::Exit("RUNNER_EGRESS_DENY names the proxy"),
-        Refusal::Blocked | Refusal::NoSession | Refusal::TooMany => Failure::Exit("it is refused"),
-    }
+        Refusal::ProxyUnreachable => "the proxy can't be reached",
+        Refusal::ProxyDenied => "the proxy requires another user name or password",
+        Refusal::Fleet => "something of camofleet listens at the proxy's address",
+        Refusal::LinkLocal => "the proxy's address is link-local, or the metadata service of a cloud",
+        Refusal::NotPublic => "the proxy's address is not public, and RUNNER_EGRESS is 'public'",
+        Refusal::Denied => "RUNNER_EGRESS_DENY names the proxy",
+        Refusal::Blocked | Refusal::NoSession | Refusal::TooMany => "it is refused",
+    };
+    Failure::Exit(reason, problem)
 }
 
 /// Gets the body of a URL over a connection to its host.
@@ -304,6 +312,7 @@ mod tests {
 
         let checked = check(&dialler(EgressLevel::Public), &settings(bad), &Exit::Direct).await;
         assert_eq!((checked.ok, checked.exit_ip, checked.latency_ms), (false, None, None));
+        assert_eq!(checked.code.as_deref(), Some(SERVICE_FAILED));
         let error = checked.error.unwrap();
         let expected = [
             "it answered 503",
@@ -351,22 +360,35 @@ mod tests {
         let (service, mut requests) = service("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n192.0.2.1").await;
         let all = settings([service.clone(), service]);
         let dead = closed().await;
-        for (level, proxy, expected) in [
-            (EgressLevel::NoFleet, format!("socks5://me:s3cret@{dead}"), "the proxy can't be reached"),
-            (EgressLevel::NoFleet, "http://does-not-exist.invalid".to_owned(), "the proxy can't be reached"),
+        for (level, proxy, code, expected) in [
+            (
+                EgressLevel::NoFleet,
+                format!("socks5://me:s3cret@{dead}"),
+                "proxy_unreachable",
+                "the proxy can't be reached",
+            ),
+            (
+                EgressLevel::NoFleet,
+                "http://does-not-exist.invalid".to_owned(),
+                "proxy_unreachable",
+                "the proxy can't be reached",
+            ),
             (
                 EgressLevel::Public,
                 format!("socks5://{dead}"),
+                "not_public",
                 "the proxy's address is not public, and RUNNER_EGRESS is 'public'",
             ),
             (
                 EgressLevel::NoFleet,
                 "http://169.254.169.254:80".to_owned(),
+                "link_local",
                 "the proxy's address is link-local, or the metadata service of a cloud",
             ),
         ] {
             let checked = check(&dialler(level), &all, &through(&proxy)).await;
-            assert_eq!(checked, ProxyCheck { error: Some(expected.to_owned()), ..ProxyCheck::default() });
+            let (error, code) = (Some(expected.to_owned()), Some(code.to_owned()));
+            assert_eq!(checked, ProxyCheck { error, code, ..ProxyCheck::default() });
         }
         assert!(requests.try_recv().is_err(), "it never connects directly");
     }

@@ -98,7 +98,7 @@ test('every role checks where a proxy lets connections out, and by the second se
       const { status, json, text, took } = await check(role, { proxy });
       assert.equal(status, 200, text);
       const { latency_ms: latency, ...rest } = json;
-      assert.deepEqual(rest, { ok: true, exit_ip: exit, ...place, error: null }, `${role.role}: ${JSON.stringify(proxy)}`);
+      assert.deepEqual(rest, { ok: true, exit_ip: exit, ...place, error: null, code: null }, `${role.role}: ${JSON.stringify(proxy)}`);
       assert.ok(Number.isInteger(latency) && latency <= took, `${latency} of ${took} ms`);
     }
   }
@@ -111,21 +111,21 @@ test('a proxy that does not work is a result with the reason, within the time fo
   const visits = site.visits.length;
   const wrong = { server: proxies.socks.server, username: proxies.socks.username, password: 's3cret-wrong' };
   try {
-    for (const [role, proxy, error, limit] of [
-      [control, wrong, /^the proxy requires another user name or password$/, 1500],
-      [control, proxies.http.url.replace(/:[^:@]+@/, ':s3cret-wrong@'), /^the proxy requires another user name or password$/, 1500],
-      [control, `socks5://me:s3cret-wrong@127.0.0.1:${await freePort()}`, /^the proxy can't be reached$/, 1500],
-      [control, `http://127.0.0.1:${site.port}`, /^the proxy answered with an error, or not as its protocol says$/, 1500],
-      [control, `https://127.0.0.1:${site.port}`, /^the proxy can't be reached$/, 1500],
-      [control, runner.url, /^something of camofleet listens at the proxy's address$/, 1500],
-      [control, 'http://169.254.169.254', /^the proxy's address is link-local, or the metadata service of a cloud$/, 1500],
-      [control, 'direct', new RegExp(`^127\\.0\\.0\\.1: it can't be reached; ${SHOP}: its name has no address$`), 1500],
-      [worker, `socks5://127.0.0.1:${hanging.address().port}`, /^127\.0\.0\.1: no answer within 1\.0 s; shop\.example: no answer within 1\.0 s$/, 3500],
+    for (const [role, proxy, code, error, limit] of [
+      [control, wrong, 'proxy_denied', /^the proxy requires another user name or password$/, 1500],
+      [control, proxies.http.url.replace(/:[^:@]+@/, ':s3cret-wrong@'), 'proxy_denied', /^the proxy requires another user name or password$/, 1500],
+      [control, `socks5://me:s3cret-wrong@127.0.0.1:${await freePort()}`, 'proxy_unreachable', /^the proxy can't be reached$/, 1500],
+      [control, `http://127.0.0.1:${site.port}`, 'proxy_failed', /^the proxy answered with an error, or not as its protocol says$/, 1500],
+      [control, `https://127.0.0.1:${site.port}`, 'proxy_unreachable', /^the proxy can't be reached$/, 1500],
+      [control, runner.url, 'fleet', /^something of camofleet listens at the proxy's address$/, 1500],
+      [control, 'http://169.254.169.254', 'link_local', /^the proxy's address is link-local, or the metadata service of a cloud$/, 1500],
+      [control, 'direct', 'service_failed', new RegExp(`^127\\.0\\.0\\.1: it can't be reached; ${SHOP}: its name has no address$`), 1500],
+      [worker, `socks5://127.0.0.1:${hanging.address().port}`, 'service_failed', /^127\.0\.0\.1: no answer within 1\.0 s; shop\.example: no answer within 1\.0 s$/, 3500],
     ]) {
       const { status, json, text, took } = await check(role, { proxy });
       assert.equal(status, 200, text);
       assert.match(json.error, error, text);
-      assert.deepEqual({ ...json, error: null }, { ok: false, exit_ip: null, country: null, city: null, timezone: null, latency_ms: null, error: null });
+      assert.deepEqual({ ...json, error: null }, { ok: false, exit_ip: null, country: null, city: null, timezone: null, latency_ms: null, error: null, code });
       assert.ok(took < limit, `${took} ms for ${error}`);
     }
   } finally {

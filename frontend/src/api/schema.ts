@@ -660,6 +660,12 @@ export interface components {
              */
             city: string | null;
             /**
+             * @description The same as a stable code: what is wrong with the proxy, as in `refused` of a session's totals (`proxy_denied`, …), or
+             *     `service_failed` if no service named the address. Null if `ok`.
+             * @default null
+             */
+            code: string | null;
+            /**
              * @description The country of the address: a code of ISO 3166-1 such as `DE`. Null if it is not in the city database, or the worker
              *     has none.
              * @default null
