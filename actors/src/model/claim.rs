@@ -5,6 +5,8 @@
 
 use tokio::sync::watch;
 
+use super::error::{Error, Result};
+
 /// Held by the caller while it waits for the result. Dropped before [`Self::accept`], it signals that the caller is gone.
 #[derive(Debug)]
 pub struct Claim(watch::Sender<bool>);
@@ -49,6 +51,18 @@ impl Claimant {
     pub async fn until_abandoned(self) {
         if !self.abandoned().await {
             std::future::pending::<()>().await;
+        }
+    }
+
+    /// Does work only for as long as the caller waits for its result: once it has disconnected, the work is dropped.
+    ///
+    /// # Errors
+    /// That of the work; [`Error::Cancelled`] if it was dropped, which nobody waits for.
+    pub async fn unless_abandoned<T>(self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = self.until_abandoned() => Err(Error::Cancelled),
         }
     }
 }

@@ -409,7 +409,11 @@ impl Handler<ReportEgress> for RemoteWorker {
 impl Handler<CheckProxy> for RemoteWorker {
     type Result = ResponseFuture<Result<ProxyCheck>>;
 
-    fn handle(&mut self, CheckProxy { request, by }: CheckProxy, _: &mut Context<Self>) -> Self::Result {
+    fn handle(
+        &mut self,
+        CheckProxy { request, by, claimant }: CheckProxy,
+        _: &mut Context<Self>,
+    ) -> Self::Result {
         // A machine that can't check it does not get its credentials.
         let has_egress = self.known.facts().is_some_and(|facts| facts.egress.is_some());
         let refusal = self
@@ -419,7 +423,7 @@ impl Handler<CheckProxy> for RemoteWorker {
         Box::pin(async move {
             match refusal {
                 Some(refusal) => Err(refusal),
-                None => calls.check_proxy(&request, &by).await,
+                None => claimant.unless_abandoned(calls.check_proxy(&request, &by)).await,
             }
         })
     }

@@ -483,9 +483,13 @@ impl Handler<ReportEgress> for LocalWorker {
 impl Handler<CheckProxy> for LocalWorker {
     type Result = ResponseFuture<Result<ProxyCheck>>;
 
-    fn handle(&mut self, CheckProxy { request, .. }: CheckProxy, _: &mut Context<Self>) -> Self::Result {
+    fn handle(
+        &mut self,
+        CheckProxy { request, claimant, .. }: CheckProxy,
+        _: &mut Context<Self>,
+    ) -> Self::Result {
         let proxy = request.proxy.as_ref().unwrap_or(&self.settings.defaults.proxy);
-        Box::pin(self.launcher.check_proxy(proxy))
+        Box::pin(claimant.unless_abandoned(self.launcher.check_proxy(proxy)))
     }
 }
 

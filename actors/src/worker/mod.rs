@@ -112,6 +112,8 @@ pub struct CheckProxy {
     pub request: ProxyCheckRequest,
     /// The id of the HTTP request that causes it.
     pub by: RequestId,
+    /// Whether the caller is still waiting; if not, the check ends.
+    pub claimant: Claimant,
 }
 
 /// Admits a Playwright client to a session.

@@ -14,6 +14,7 @@ import { freePort } from './helpers/ports.mjs';
 import { dante, overTls, tinyproxy } from './helpers/proxies.mjs';
 import { startControl } from './helpers/roles.mjs';
 import { Authority, terminateTls } from './helpers/tls.mjs';
+import { until } from './helpers/wait.mjs';
 
 const FROM = { direct: '127.0.0.1', dante: '127.0.0.2', tinyproxy: '127.0.0.3', tls: '127.0.0.4' };
 /** The name of the site, which only the proxies can resolve. */
@@ -132,6 +133,32 @@ test('a proxy that does not work is a result with the reason, within the time fo
     hanging.close();
   }
   assert.deepEqual(site.visits.slice(visits).filter((visit) => visit.includes('/ip')), [], 'nothing came to the service');
+});
+
+test('a check ends in every role when its client disconnects', async () => {
+  const hanging = net.createServer().listen(0, '127.0.0.1');
+  await once(hanging, 'listening');
+  // Longer than the test waits.
+  const patient = await Camofleet.start('runner', { RUNNER_EXIT_IP_URL: `http://${SHOP}/ip`, RUNNER_EXIT_IP_TIMEOUT_SECONDS: '120' });
+  const between = await Camofleet.start('worker', { WORKER_RUNNER_BASE_URL: patient.url });
+  const above = await startControl([{ name: 'west', url: between.url }], { CONTROL_REQUEST_TIMEOUT: '120' });
+  try {
+    for (const role of [patient, between, above]) {
+      const client = new AbortController();
+      const came = once(hanging, 'connection');
+      const body = JSON.stringify({ proxy: `http://127.0.0.1:${hanging.address().port}` });
+      const headers = { 'content-type': 'application/json' };
+      const answer = fetch(`${role.url}/proxies/check`, { method: 'POST', headers, body, signal: client.signal });
+      answer.catch(() => {});
+      const [connection] = await came;
+      connection.resume().on('error', () => {});
+      client.abort();
+      await until(() => connection.closed, `the check to end: ${role.role}`);
+    }
+  } finally {
+    for (const role of [above, between, patient]) await role.stop();
+    hanging.close();
+  }
 });
 
 test('what can’t be checked is refused with the reason, and nothing shows credentials', async () => {

@@ -1,6 +1,7 @@
 //! `/proxies`: checks of proxies.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use camofleet_actors::model::claim::Claim;
 use camofleet_actors::worker::CheckProxy;
 use camofleet_api::egress::ProxyCheck;
 use camofleet_api::ids::RequestId;
@@ -41,6 +42,10 @@ pub(super) async fn check(
         }
         _ => (ProxyCheckRequest::parse(&body)?, find_worker(&state, None)?),
     };
-    let checked = worker.ask(&worker.check_proxy, CheckProxy { request: check, by: by.into_inner() }).await?;
+    // A check whose client disconnects ends: it would hold one of few places, and use the proxy.
+    let (claim, claimant) = Claim::new();
+    let check = CheckProxy { request: check, by: by.into_inner(), claimant };
+    let checked = worker.ask(&worker.check_proxy, check).await?;
+    claim.accept();
     Ok(HttpResponse::Ok().json(checked))
 }

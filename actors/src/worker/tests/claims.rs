@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use camofleet_api::ids::RequestId;
-use camofleet_api::request::SessionRequest;
+use camofleet_api::request::{ProxyCheckRequest, SessionRequest};
 use camofleet_api::session::{EndReason, Status};
 use futures_util::future::join_all;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::launch::launcher::QueueSettings;
@@ -13,7 +15,7 @@ use crate::model::claim::{Claim, Claimant};
 use crate::model::error::{Error, Result};
 use crate::testing::fake_os::{Fault, LAUNCH_TIME};
 use crate::testing::{TestWorker, headless, refusal, soon, with_vnc};
-use crate::worker::CreateSession;
+use crate::worker::{CheckProxy, CreateSession};
 
 /// A create whose client may disconnect: the claim, which the client drops then, and the result.
 fn begin(
@@ -142,4 +144,20 @@ async fn a_place_in_the_queue_times_out_and_is_freed_when_its_client_disconnects
     let claimant = Claimant::uncancellable();
     let create = CreateSession { request: headless(), by: RequestId::random(), claimant };
     worker.handle.ask(&worker.handle.create, create).await.unwrap();
+}
+
+#[actix::test]
+async fn a_check_of_a_proxy_ends_when_its_client_disconnects() {
+    let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/ip", service.local_addr().unwrap()).parse().unwrap();
+    let worker = TestWorker::with(|settings| settings.launch.egress.checks.urls = vec![url]).await;
+    let (claim, claimant) = Claim::new();
+    let handle = worker.handle.clone();
+    let check = CheckProxy { request: ProxyCheckRequest::default(), by: RequestId::random(), claimant };
+    let checked = actix_rt::spawn(async move { handle.ask(&handle.check_proxy, check).await });
+    let (mut connection, _) = service.accept().await.unwrap();
+    drop(claim);
+    assert_eq!(checked.await.unwrap(), Err(Error::Cancelled));
+    // It is closed, after the request for the address.
+    connection.read_to_end(&mut Vec::new()).await.unwrap();
 }
