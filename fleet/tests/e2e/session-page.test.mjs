@@ -1,6 +1,8 @@
 /** The page of one session in the panel, in a real Chromium, until the session's end. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
 import http from 'node:http';
 import { createRequire } from 'node:module';
 import net from 'node:net';
@@ -8,8 +10,11 @@ import path from 'node:path';
 import { after, before } from 'node:test';
 import { promisify } from 'node:util';
 import { showsColour, startChromium } from './helpers/chromium.mjs';
+import { cityDatabase } from './helpers/cityDatabase.mjs';
+import { ExitSite } from './helpers/exitSite.mjs';
 import { attach } from './helpers/playwright.mjs';
-import { Server, test } from './helpers/server.mjs';
+import { dante } from './helpers/proxies.mjs';
+import { Server, temporaryDirectory, test } from './helpers/server.mjs';
 import { Site, colouredPage } from './helpers/site.mjs';
 import { until } from './helpers/wait.mjs';
 
@@ -284,5 +289,77 @@ test('a session is launched with a proxy, its page shows the traffic, and its ex
     await server.stop();
     proxy.close();
     proxy.closeAllConnections();
+  }
+});
+
+test('a proxy is checked in the launch form, which shows where it leads, and sends its password nowhere else', async () => {
+  const directory = temporaryDirectory();
+  const cities = path.join(directory, 'cities.mmdb');
+  fs.writeFileSync(
+    cities,
+    cityDatabase({ '127.0.0.2': { country_code: 'DE', city: 'Berlin', latitude: 52.52, longitude: 13.405, timezone: '' } }),
+  );
+  const hanging = net.createServer().listen(0, '127.0.0.1');
+  const [exitSite, proxy] = await Promise.all([ExitSite.open(), dante({ from: '127.0.0.2' }), once(hanging, 'listening')]);
+  const server = await Server.start(
+    { RUNNER_EXIT_IP_URL: `http://127.0.0.1:${exitSite.port}/ip`, RUNNER_EXIT_IP_TIMEOUT_SECONDS: '120', RUNNER_GEOIP_DB: cities },
+    { healthy: false },
+  );
+  try {
+    const page = await context.newPage();
+    page.setDefaultTimeout(FINDING_MS);
+    page.on('pageerror', (error) => complaints.push(String(error)));
+    const requests = [];
+    const printed = [];
+    page.on('request', (request) => requests.push(request));
+    page.on('console', (message) => printed.push(message.text()));
+    await page.goto(server.url);
+    await page.getByRole('button', { name: 'Launch session' }).click();
+    const form = page.getByRole('dialog');
+    await form.getByLabel('Proxy', { exact: true }).selectOption('Own proxy…');
+    const check = form.getByRole('group', { name: 'Proxy check' });
+    const result = check.getByRole('status');
+
+    await form.getByLabel('Proxy server').fill(`socks5://127.0.0.1:${hanging.address().port}`);
+    const came = once(hanging, 'connection');
+    await check.getByRole('button', { name: 'Check' }).click();
+    const [connection] = await came;
+    connection.resume().on('error', () => {});
+    await check.getByRole('button', { name: 'Stop' }).click();
+    await until(() => connection.closed, 'the check to end');
+    assert.equal(await result.innerText(), '');
+
+    await form.getByLabel('Proxy server').fill(proxy.server);
+    await form.getByLabel('User name').fill(proxy.username);
+    await form.getByLabel('Password').fill('s3cret-wrong');
+    await check.getByRole('button', { name: 'Check' }).click();
+    await result.getByText('Proxy refused user name or password').waitFor();
+    await form.getByLabel('Password').fill(proxy.password);
+    assert.equal(await result.innerText(), '', 'a result is about the fields as they were');
+    const below = form.getByRole('group', { name: 'Blocked hosts' });
+    const before = await below.boundingBox();
+    await check.getByRole('button', { name: 'Check' }).focus();
+    await page.keyboard.press('Enter');
+    await result.getByText('Works').waitFor();
+    const facts = await result.locator('dd').allInnerTexts();
+    assert.deepEqual(facts.slice(0, 3), ['127.0.0.2', 'DEGermany, Berlin', 'Europe/Berlin']);
+    assert.match(facts[3], /^\d+ ms$/);
+    const credit = result.getByRole('link', { name: 'IP Geolocation by DB-IP' });
+    assert.equal(await credit.getAttribute('href'), 'https://db-ip.com');
+    assert.deepEqual(await below.boundingBox(), before, 'nothing moves');
+    assert.deepEqual(exitSite.visits, ['127.0.0.2 /ip']);
+
+    const secret = (text) => [proxy.password, encodeURIComponent(proxy.password), 's3cret'].some((part) => text.includes(part));
+    const bodies = requests.filter((request) => secret(request.postData() ?? '')).map((request) => `${request.method()} ${request.url()}`);
+    assert.deepEqual(new Set(bodies), new Set([`POST ${server.url}/api/proxies/check`]));
+    const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, location.href, history.state]));
+    for (const text of [...requests.map((request) => request.url()), ...printed, kept, server.log()]) assert.ok(!secret(text), text);
+    await page.close();
+    assert.deepEqual(complaints, []);
+  } finally {
+    await server.stop();
+    await Promise.all([proxy.stop(), exitSite.close()]);
+    hanging.close();
+    fs.rmSync(directory, { recursive: true, force: true });
   }
 });

@@ -9,6 +9,7 @@ import type {
   FleetHealth,
   FleetHistory,
   HistoryEntry,
+  ProxyCheck,
   ProxyRequest,
   Session,
   WorkerStatus,
@@ -220,6 +221,21 @@ export function touchSession(session: SessionPlace): Promise<Session> {
 /** Changes how a session's connections leave; null for the worker's default. Open connections are closed. */
 export function changeProxy(session: SessionPlace, proxy: ProxyRequest | null): Promise<Session> {
   return request(sessionPath(session), { method: 'PATCH', body: { proxy } });
+}
+
+/**
+ * Checks what sites see of a browser with a proxy; null for the default. A proxy that does not work is a result, not
+ * an error.
+ *
+ * @param worker the worker that checks it; null lets the API choose one
+ */
+export function checkProxy(
+  proxy: ProxyRequest | null,
+  worker: string | null,
+  signal: AbortSignal,
+): Promise<ProxyCheck> {
+  const body = { ...(proxy !== null && { proxy }), ...(worker !== null && { worker }) };
+  return request('proxies/check', { method: 'POST', body, signal });
 }
 
 /** What a session's browser connected to. */

@@ -18,6 +18,8 @@ export type EndReason = NonNullable<Session['end_reason']>;
 export type CreateSession = Schemas['CreateRequest'];
 /** The answer to ending a session. */
 export type EndedSession = Schemas['Deleted'];
+/** What a site sees of a browser with a proxy. */
+export type ProxyCheck = Schemas['ProxyCheck'];
 /** How connections leave, in a request: `direct`, a pool's name, or a proxy with its credentials. */
 export type ProxyRequest = Schemas['Proxy'];
 /** The proxy of a session, without credentials. */

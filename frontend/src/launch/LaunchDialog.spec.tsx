@@ -397,6 +397,34 @@ describe('the proxy of a new session', () => {
     expect(window.location.href).not.toContain('s3cret');
   });
 
+  it('is checked by a worker on which the session may run', async () => {
+    const checked: unknown[] = [];
+    server.use(
+      http.post('*/api/proxies/check', async ({ request }) => {
+        checked.push(await request.json());
+        return refusal(503, 'busy', 'no');
+      }),
+    );
+    const checks = { ...EGRESS, checks_proxies: true };
+    const viewless = { ...aWorkerWith('east', {}, checks), supports_vnc: false };
+    const { user, dialog } = await openForm(viewless, aWorkerWith('west', {}, checks));
+    const check = dialog.getByRole('button', { name: 'Check' });
+    const result = within(dialog.getByRole('group', { name: 'Proxy check' })).getByRole('status');
+    for (const prepare of [
+      () => user.selectOptions(dialog.getByLabelText('Proxy'), 'None: direct connections'),
+      () => user.click(dialog.getByLabelText(/^Live view/)),
+      () => user.selectOptions(dialog.getByLabelText('Worker'), 'east (no live view)'),
+    ]) {
+      await prepare();
+      expect(result).toBeEmptyDOMElement();
+      await user.click(check);
+      expect(await within(result).findByText(/Too many checks/)).toBeInTheDocument();
+    }
+    expect(checked).toEqual(
+      ['east', 'west', 'east'].map((worker) => ({ proxy: 'direct', worker })),
+    );
+  });
+
   it('of a preset has no password, which the form says', async () => {
     const own = { ...EMPTY_DRAFT.proxy, kind: 'own' as const, server: 'a.test:1', username: 'me' };
     savePreset('mine', { ...EMPTY_DRAFT, proxy: own });

@@ -7,7 +7,7 @@ import type { WorkerStatus } from '../api/types.ts';
 import { candidates, type Default, defaultOf } from './defaults.ts';
 import { wholeUnitText } from '../ui/format.ts';
 import { ChoiceField, Field } from '../ui/Field.tsx';
-import { defaultExitText, egressFacts, poolsOf } from '../sessions/exits.ts';
+import { egressFacts } from '../sessions/exits.ts';
 import { ProxyFields } from '../sessions/ProxyFields.tsx';
 import { BlockFields } from './BlockFields.tsx';
 import { LabelFields } from './LabelFields.tsx';
@@ -190,8 +190,8 @@ export function LaunchFields({ draft, workers, problems, onChange }: LaunchField
       </div>
       <ProxyFields
         draft={draft.proxy}
-        pools={poolsOf(eligible)}
-        defaultText={defaultExitText(eligible.map(egressFacts))}
+        workers={eligible}
+        worker={draft.worker}
         problem={problems.proxy}
         onChange={(proxy) => {
           onChange({ proxy });

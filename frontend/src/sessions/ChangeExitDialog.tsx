@@ -8,7 +8,7 @@ import { useChangeProxy } from '../hooks/mutations.ts';
 import { draftOf, inFields, toProxy } from '../live/proxyDraft.ts';
 import { Dialog } from '../ui/Dialog.tsx';
 import { notifyInfo } from '../ui/notices.ts';
-import { defaultExitText, egressFacts, exitText, poolsOf, proxyRefusal } from './exits.ts';
+import { exitText, proxyRefusal } from './exits.ts';
 import { ProxyFields } from './ProxyFields.tsx';
 import { ownProxyProblem } from './proxyProblem.ts';
 import { shortId } from './sessionText.ts';
@@ -30,7 +30,6 @@ export function ChangeExitDialog({ session, onClose }: ChangeExitDialogProps): R
   const mistake = ownProxyProblem(draft);
   const refused = proxyRefusal(error);
   const problem = refused ?? (attempts > 0 ? mistake : undefined);
-  const [facts] = workers.map(egressFacts);
 
   useEffect(() => {
     form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
@@ -72,8 +71,8 @@ export function ChangeExitDialog({ session, onClose }: ChangeExitDialogProps): R
         </p>
         <ProxyFields
           draft={draft}
-          pools={poolsOf(workers)}
-          defaultText={defaultExitText(facts ? [facts] : [])}
+          workers={workers}
+          worker={session.worker}
           problem={problem}
           onChange={(changed) => {
             setDraft(changed);

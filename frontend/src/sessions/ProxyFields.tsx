@@ -1,18 +1,22 @@
-import { type ReactNode, useId } from 'react';
+import { type ReactNode, useEffect, useId, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import type { WorkerStatus } from '../api/types.ts';
 import { inFields, type ProxyDraft, splitAddress } from '../live/proxyDraft.ts';
 import { Field } from '../ui/Field.tsx';
-import type { PoolChoice } from './exits.ts';
+import { defaultExitText, egressFacts, poolsOf } from './exits.ts';
+import { ProxyCheck } from './ProxyCheck.tsx';
+import { ownProxyProblem } from './proxyProblem.ts';
 
 /** An address that nobody has. */
 const SAMPLE_PROXY = 'socks5://proxy.example:1080';
 
 interface ProxyFieldsProps {
   draft: ProxyDraft;
-  pools: readonly PoolChoice[];
-  /** The text of the choice for the worker's default. */
-  defaultText: string;
+  /** The workers on which the session may run: theirs are the pools and the default. */
+  workers: readonly WorkerStatus[];
+  /** The worker that the form names; empty if any of them will do. */
+  worker: string;
   /** What is wrong, shown where it can be changed. */
   problem?: string | undefined;
   onChange: (draft: ProxyDraft) => void;
@@ -28,11 +32,17 @@ function fieldOf(problem: string): 'server' | 'username' | 'bypass' {
   return problem.startsWith('proxy: must have a user name') ? 'username' : 'server';
 }
 
-/** Chooses a proxy: the default, none, a pool, or an own one with its credentials. */
+/** Chooses a proxy, which can be checked: the default, none, a pool, or an own one with its credentials. */
 export function ProxyFields(props: ProxyFieldsProps): ReactNode {
-  const { draft, pools, defaultText, problem, onChange } = props;
+  const { draft, workers, worker, onChange } = props;
   const { t } = useTranslation('network');
   const title = useId();
+  const fields = useRef<HTMLDivElement>(null);
+  // How often a check was requested of incomplete fields.
+  const [refusals, setRefusals] = useState(0);
+  const mistake = ownProxyProblem(draft);
+  const problem = props.problem ?? (refusals > 0 ? mistake : undefined);
+  const pools = poolsOf(workers);
   const own = draft.kind === 'own';
   // A pool that is gone stays visible until another proxy is chosen.
   const gone = draft.kind === 'pool' && !pools.some(({ name }) => name === draft.pool);
@@ -42,9 +52,13 @@ export function ProxyFields(props: ProxyFieldsProps): ReactNode {
   const change = (part: Partial<ProxyDraft>) => {
     onChange({ ...draft, ...part });
   };
+  useEffect(() => {
+    if (refusals === 0) return;
+    fields.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+  }, [refusals]);
 
   return (
-    <div className="proxy-fields">
+    <div ref={fields} className="proxy-fields">
       <Field label={t('field.label')} hint={t('field.hint')} problem={own ? undefined : problem}>
         {(attributes) => (
           <select
@@ -56,7 +70,7 @@ export function ProxyFields(props: ProxyFieldsProps): ReactNode {
               else change({ kind: '' });
             }}
           >
-            <option value="">{defaultText}</option>
+            <option value="">{defaultExitText(workers.map(egressFacts))}</option>
             <option value="direct">{t('field.direct')}</option>
             {listed.length > 0 && (
               <optgroup label={t('field.pools')}>
@@ -159,6 +173,15 @@ export function ProxyFields(props: ProxyFieldsProps): ReactNode {
           </Field>
         </div>
       )}
+      <ProxyCheck
+        draft={draft}
+        workers={workers}
+        worker={worker}
+        onStart={() => {
+          if (mistake !== undefined) setRefusals(refusals + 1);
+          return mistake === undefined;
+        }}
+      />
     </div>
   );
 }

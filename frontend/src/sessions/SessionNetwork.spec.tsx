@@ -6,7 +6,7 @@ import type { EgressReport, EgressTotals, Session } from '../api/types.ts';
 import { useLiveSession } from '../hooks/fleet.ts';
 import { language } from '../i18n/language.ts';
 import { renderPage, Stream } from '../test/renderPage.tsx';
-import { aSession, aWorkerWith, refusal, server } from '../test/server.ts';
+import { aSession, aWorkerWith, healthyWorker, refusal, server } from '../test/server.ts';
 import { EGRESS_INTERVAL_MS, rateBetween } from './egressPoller.ts';
 import { SessionNetwork } from './SessionNetwork.tsx';
 
@@ -331,6 +331,29 @@ describe('changing the exit', () => {
     ]);
     expect(screen.queryByRole('dialog')).not.toBeInTheDocument();
     expect(fact('Exit')).toHaveTextContent('socks5://a.test:1080');
+  });
+
+  it('is checked first on request, by the worker of the session', async () => {
+    const checked: unknown[] = [];
+    server.use(
+      http.post('*/api/proxies/check', async ({ request }) => {
+        checked.push(await request.json());
+        return refusal(409, 'no_exit_ip_url', 'no');
+      }),
+    );
+    // A worker that does not answer may be able to.
+    const { stream, user, dialog } = await openDialog(aSession({ proxy: POOL }));
+    expect(dialog.getByRole('button', { name: 'Check' })).toBeDisabled();
+    act(() => {
+      const workers = [{ ...healthyWorker, detail: { error: 'no answer' } }];
+      stream.send({ name: 'snapshot', data: { sessions: [], workers } });
+    });
+    await waitFor(() => {
+      expect(dialog.getByRole('button', { name: 'Check' })).toBeEnabled();
+    });
+    await user.click(dialog.getByRole('button', { name: 'Check' }));
+    expect(await dialog.findByText(/set RUNNER_EXIT_IP_URL/)).toBeInTheDocument();
+    expect(checked).toEqual([{ proxy: 'eu', worker: 'local' }]);
   });
 
   it('sends null for the default', async () => {

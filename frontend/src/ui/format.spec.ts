@@ -6,6 +6,7 @@ import {
   byteRateText,
   bytesText,
   clockText,
+  countryText,
   durationText,
   elapsedText,
   tookText,
@@ -74,4 +75,12 @@ it.each([
 
 it('a rate of bytes is per second', () => {
   expect(byteRateText(1_500_000)).toBe('1.5 MB/s');
+});
+
+it('names countries in the current language, and shows what is none', () => {
+  expect(countryText('DE')).toBe('Germany');
+  language.set('ru');
+  expect(countryText('DE')).toBe('Германия');
+  expect(countryText('XQ')).toBe('XQ');
+  expect(countryText('Germany')).toBe('Germany');
 });

@@ -137,6 +137,15 @@ export function elapsedText(ms: number): string {
   return unitText(ms / 1000, 'second', 'short', 1, true);
 }
 
+const COUNTRY_CODE = /^[A-Z]{2}$/;
+
+/** A country in the current language, by its code of ISO 3166-1; what is no such code is returned unchanged. */
+export function countryText(code: string): string {
+  if (!COUNTRY_CODE.test(code)) return code;
+  const names = formatter('country', (tag) => new Intl.DisplayNames(tag, { type: 'region' }));
+  return names.of(code) ?? code;
+}
+
 /** The time between two timestamps, like {@link spanText}. */
 export function durationText(from: string, to: string): string {
   return spanText((Date.parse(to) - Date.parse(from)) / 1000);
