@@ -217,12 +217,9 @@ mod tests {
     use crate::testing::worker_settings;
 
     fn dialler(level: EgressLevel) -> Dialler {
-        Dialler {
-            os: Arc::new(FakeOs::new()),
-            policy: EgressPolicy { level, deny: Vec::new(), allow: Vec::new() },
-            names: NameService { server: None, ipv6: false },
-            limit: Duration::from_secs(10),
-        }
+        let policy = EgressPolicy { level, deny: Vec::new(), allow: Vec::new() };
+        let names = NameService { server: None, ipv6: false };
+        Dialler::new(Arc::new(FakeOs::new()), policy, names, Duration::from_secs(10))
     }
 
     /// A service that gives each visitor this answer; the requests that it got.

@@ -22,6 +22,7 @@ use tokio_rustls::client::TlsStream;
 use url::Host;
 
 use super::Route;
+use super::batch::Batched;
 use super::exit::{Candidate, Exit};
 use super::names::NameService;
 use super::policy::{EgressPolicy, NameVerdict, Permit, is_localhost};
@@ -86,11 +87,14 @@ pub(super) struct Connected {
 
 /// What connections are made with.
 pub(super) struct Dialler {
-    pub os: Arc<dyn Os>,
-    pub policy: EgressPolicy,
-    pub names: NameService,
+    policy: EgressPolicy,
+    names: NameService,
     /// How long establishing a connection may take.
-    pub limit: Duration,
+    limit: Duration,
+    /// Whether addresses lead to this machine.
+    own_addresses: Batched<IpAddr, bool>,
+    /// Whether something of camofleet listens on ports of this machine.
+    own_listeners: Batched<u16, bool>,
 }
 
 /// Why a connection through one proxy failed.
@@ -102,6 +106,18 @@ struct ProxyFailure {
 }
 
 impl Dialler {
+    /// Connects by these rules and names, each connection within `limit`.
+    pub fn new(os: Arc<dyn Os>, policy: EgressPolicy, names: NameService, limit: Duration) -> Self {
+        let for_listeners = Arc::clone(&os);
+        Self {
+            policy,
+            names,
+            limit,
+            own_addresses: Batched::new(move |addresses| os.own_addresses(addresses)),
+            own_listeners: Batched::new(move |ports| for_listeners.own_listeners(ports, RUN_DIR_MARK)),
+        }
+    }
+
     /// Connects to a destination by the route of a session.
     ///
     /// # Errors
@@ -219,12 +235,13 @@ impl Dialler {
         match self.policy.judge_address(address, port, verdict)? {
             Permit::Granted => Ok(()),
             Permit::UnlessFleet => {
-                let os = Arc::clone(&self.os);
-                // It reads files of the kernel, and only for addresses of this machine.
-                let listens = tokio::task::spawn_blocking(move || {
-                    os.is_own_listener(SocketAddr::new(address, port), RUN_DIR_MARK)
-                });
-                if listens.await.unwrap_or(true) { Err(Refusal::Fleet) } else { Ok(()) }
+                // Without an answer it might be.
+                let is_own = self.own_addresses.ask(address).await.unwrap_or(true);
+                if is_own && self.own_listeners.ask(port).await.unwrap_or(true) {
+                    Err(Refusal::Fleet)
+                } else {
+                    Ok(())
+                }
             }
         }
     }

@@ -6,6 +6,7 @@
 //!
 //! Connections are served on threads of their own, so that a fast download does not delay the actors.
 
+mod batch;
 mod blocking;
 mod check;
 mod dial;
@@ -159,7 +160,7 @@ impl Drop for Threads {
 impl EgressHost {
     pub fn new(settings: &EgressSettings, os: Arc<dyn Os>, metrics: EgressMetrics) -> Self {
         let names = NameService { server: settings.name_server, ipv6: settings.ipv6 };
-        let dialler = Dialler { os, policy: settings.policy.clone(), names, limit: settings.connect_timeout };
+        let dialler = Dialler::new(os, settings.policy.clone(), names, settings.connect_timeout);
         let threads = Threads::start(settings.threads);
         Self(Arc::new(Shared {
             dialler,

@@ -1,5 +1,6 @@
 //! Which TCP ports of this machine belong to camofleet: its own, and those of the processes that it started.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
@@ -12,23 +13,27 @@ const MOST_KNOWN: usize = 1024;
 /// The state LISTEN in `/proc/net/tcp` (proc_pid_net(5)).
 const LISTEN: &str = "0A";
 
+/// Whether each of these addresses is one of this machine's, or leads to it, or is a default gateway of it. In a container
+/// that is its host, which may publish its ports.
+pub(super) fn own_addresses(addresses: &[IpAddr]) -> Vec<bool> {
+    let gateways = OnceCell::new();
+    let is_own = |address: &IpAddr| {
+        let address = address.to_canonical();
+        is_own_address(address) || gateways.get_or_init(gateways_now).contains(&address)
+    };
+    addresses.iter().map(is_own).collect()
+}
+
 /// Whether an address is one of this machine's, or leads to it. Only those can be bound.
-pub(super) fn is_own_address(address: IpAddr) -> bool {
+fn is_own_address(address: IpAddr) -> bool {
     address.is_unspecified() || address.is_loopback() || UdpSocket::bind((address, 0)).is_ok()
 }
 
-/// Whether an address is a default gateway of this machine. In a container that is its host, which may publish its ports.
-pub(super) fn is_gateway(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => {
-            let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
-            gateways_v4(&routes).any(|gateway| gateway == address)
-        }
-        IpAddr::V6(address) => {
-            let routes = fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default();
-            gateways_v6(&routes).any(|gateway| gateway == address)
-        }
-    }
+/// The default gateways of this machine.
+fn gateways_now() -> Vec<IpAddr> {
+    let read = |table| fs::read_to_string(table).unwrap_or_default();
+    let (v4, v6) = (read("/proc/net/route"), read("/proc/net/ipv6_route"));
+    gateways_v4(&v4).map(IpAddr::from).chain(gateways_v6(&v6).map(IpAddr::from)).collect()
 }
 
 /// The gateways of the default routes in `/proc/net/route`, whose numbers are in the machine's byte order.
@@ -55,28 +60,39 @@ fn gateways_v6(routes: &str) -> impl Iterator<Item = Ipv6Addr> {
 pub(super) struct Owners(Mutex<HashMap<u64, bool>>);
 
 impl Owners {
-    /// Whether a listener of a TCP port belongs to a camofleet, this one or another of the same user, or to a process that
-    /// one started: those carry `mark` in their environment. Reads `/proc`, so it may take some milliseconds.
-    pub fn is_own_listener(&self, port: u16, mark: &str) -> bool {
-        let listening: Vec<u64> = ["/proc/net/tcp", "/proc/net/tcp6"]
+    /// Whether a listener of each of these TCP ports belongs to a camofleet, this one or another of the same user, or to a
+    /// process that one started: those carry `mark` in their environment. Reads `/proc` once for all, which may take some
+    /// milliseconds.
+    pub fn own_listeners(&self, ports: &[u16], mark: &str) -> Vec<bool> {
+        let wanted: HashSet<u16> = ports.iter().copied().collect();
+        let listening: Vec<(u16, u64)> = ["/proc/net/tcp", "/proc/net/tcp6"]
             .iter()
-            .flat_map(|table| listeners(&fs::read_to_string(table).unwrap_or_default(), port))
+            .flat_map(|table| listeners(&fs::read_to_string(table).unwrap_or_default(), &wanted))
             .collect();
-        let known = |inode: &u64| self.known().get(inode).copied();
-        if listening.iter().any(|inode| known(inode) == Some(true)) {
-            return true;
+        let mut own: HashSet<u64> = HashSet::new();
+        let mut unknown: HashSet<u64> = HashSet::new();
+        {
+            let known = self.known();
+            for (_, inode) in &listening {
+                match known.get(inode) {
+                    Some(true) => drop(own.insert(*inode)),
+                    Some(false) => {}
+                    None => drop(unknown.insert(*inode)),
+                }
+            }
         }
-        let unknown: HashSet<u64> = listening.into_iter().filter(|inode| known(inode).is_none()).collect();
-        if unknown.is_empty() {
-            return false;
+        if !unknown.is_empty() {
+            let found = own_sockets(&unknown, mark);
+            let mut known = self.known();
+            if known.len() + unknown.len() > MOST_KNOWN {
+                known.clear();
+            }
+            known.extend(unknown.iter().map(|inode| (*inode, found.contains(inode))));
+            own.extend(found);
         }
-        let own = own_sockets(&unknown, mark);
-        let mut known = self.known();
-        if known.len() + unknown.len() > MOST_KNOWN {
-            known.clear();
-        }
-        known.extend(unknown.iter().map(|inode| (*inode, own.contains(inode))));
-        !own.is_empty()
+        let own: HashSet<u16> =
+            listening.into_iter().filter(|(_, inode)| own.contains(inode)).map(|(port, _)| port).collect();
+        ports.iter().map(|port| own.contains(port)).collect()
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<u64, bool>> {
@@ -84,15 +100,19 @@ impl Owners {
     }
 }
 
-/// The inodes of the sockets that listen on a port, in a table as `/proc/net/tcp`.
-fn listeners(table: &str, port: u16) -> Vec<u64> {
-    let inode = |line: &str| {
-        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        let (_, local) = fields.get(1)?.rsplit_once(':')?;
-        let listens = *fields.get(3)? == LISTEN && u16::from_str_radix(local, 16) == Ok(port);
-        fields.get(9).filter(|_| listens)?.parse().ok()
+/// The sockets that listen on these ports, by port and inode, in a table as `/proc/net/tcp`.
+fn listeners(table: &str, ports: &HashSet<u16>) -> Vec<(u16, u64)> {
+    let listener = |line: &str| {
+        let mut fields = line.split_ascii_whitespace();
+        let (local, state) = (fields.nth(1)?, fields.nth(1)?);
+        if state != LISTEN {
+            return None;
+        }
+        let port = u16::from_str_radix(local.rsplit_once(':')?.1, 16).ok()?;
+        let inode = fields.nth(5)?.parse().ok()?;
+        ports.contains(&port).then_some((port, inode))
     };
-    table.lines().skip(1).filter_map(inode).collect()
+    table.lines().skip(1).filter_map(listener).collect()
 }
 
 /// Those of these sockets that belong to camofleet or its children.
@@ -167,18 +187,19 @@ mod tests {
     fn listeners_of_this_process_and_of_marked_ones_are_own() {
         let owners = Owners::default();
         let own = TcpListener::bind("[::]:0").unwrap();
-        assert!(owners.is_own_listener(own.local_addr().unwrap().port(), MARK));
+        let own_port = own.local_addr().unwrap().port();
+        assert_eq!(owners.own_listeners(&[own_port], MARK), [true]);
         let (mut marked, marked_port) = listening(MARK);
         let (mut other, other_port) = listening("CAMOFLEET_TEST_OF_LISTENERS_TOO");
         for _ in 0..2 {
-            assert!(owners.is_own_listener(marked_port, MARK));
-            assert!(!owners.is_own_listener(other_port, MARK));
+            let ports = [other_port, marked_port, other_port, own_port];
+            assert_eq!(owners.own_listeners(&ports, MARK), [false, true, false, true]);
         }
         for child in [&mut marked, &mut other] {
             drop(child.stdin.take());
             child.wait().unwrap();
         }
-        assert!(!owners.is_own_listener(marked_port, MARK), "nothing listens there any more");
+        assert_eq!(owners.own_listeners(&[marked_port], MARK), [false], "nothing listens there any more");
     }
 
     #[test]

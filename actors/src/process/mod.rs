@@ -9,7 +9,7 @@ mod owned;
 mod reaper;
 mod system;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
@@ -162,11 +162,14 @@ pub trait Os: Send + Sync + 'static {
     /// Whether nothing listens on this TCP port on any of the machine's addresses.
     fn port_is_free(&self, port: u16) -> bool;
 
-    /// Whether a connection to this TCP address would reach camofleet or a process that it started: the address is one of this
-    /// machine's, or its default gateway, which in a container is the host that may publish its ports. May block.
+    /// Whether connections to each of these addresses reach this machine: they are its own, or its default gateway, which in
+    /// a container is the host that may publish its ports. May block.
+    fn own_addresses(&self, addresses: &[IpAddr]) -> Vec<bool>;
+
+    /// Whether camofleet, or a process that it started, listens on each of these TCP ports of this machine. May block.
     ///
     /// Processes that a camofleet started have a variable with this name in their environment.
-    fn is_own_listener(&self, address: SocketAddr, mark: &str) -> bool;
+    fn own_listeners(&self, ports: &[u16], mark: &str) -> Vec<bool>;
 
     /// Listens on a TCP address.
     ///

@@ -1,6 +1,6 @@
 //! The real operating system: Linux.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
@@ -196,10 +196,12 @@ impl Os for SystemOs {
         TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()
     }
 
-    fn is_own_listener(&self, address: SocketAddr, mark: &str) -> bool {
-        let ip = address.ip().to_canonical();
-        (listeners::is_own_address(ip) || listeners::is_gateway(ip))
-            && self.listeners.is_own_listener(address.port(), mark)
+    fn own_addresses(&self, addresses: &[IpAddr]) -> Vec<bool> {
+        listeners::own_addresses(addresses)
+    }
+
+    fn own_listeners(&self, ports: &[u16], mark: &str) -> Vec<bool> {
+        self.listeners.own_listeners(ports, mark)
     }
 
     fn listen(&self, address: SocketAddr) -> io::Result<Connections> {

@@ -8,7 +8,7 @@ mod programs;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -401,8 +401,14 @@ impl Os for FakeOs {
         !self.machine().busy_ports.contains(&port)
     }
 
-    fn is_own_listener(&self, address: SocketAddr, _: &str) -> bool {
-        self.machine().listeners.contains_key(&address)
+    fn own_addresses(&self, addresses: &[IpAddr]) -> Vec<bool> {
+        let machine = self.machine();
+        addresses.iter().map(|address| machine.listeners.keys().any(|own| own.ip() == *address)).collect()
+    }
+
+    fn own_listeners(&self, ports: &[u16], _: &str) -> Vec<bool> {
+        let machine = self.machine();
+        ports.iter().map(|port| machine.listeners.keys().any(|own| own.port() == *port)).collect()
     }
 
     fn listen(&self, address: SocketAddr) -> io::Result<Connections> {
