@@ -3,18 +3,39 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, sleep_until};
+use tokio::net::UnixStream;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::model::traffic::ConnectionTraffic;
 
 /// How much is read at once, and so the most that is kept for a slow reader, in bytes.
 const CHUNK: usize = 64 << 10;
+
+/// How often is checked whether a browser has closed a connection from which nothing is read, as its upload waits for a slow
+/// destination, or its end was read already. What it sent has until the second such check to be delivered.
+const CLOSED_CHECK: Duration = Duration::from_secs(2);
+
+/// The browser's side of a connection.
+pub(super) trait BrowserSide: AsyncRead + AsyncWrite + Unpin {
+    /// Whether the browser has closed it in both directions, so that it can receive nothing. What it sent may still be unread.
+    fn is_closed(&self) -> bool;
+}
+
+impl BrowserSide for UnixStream {
+    fn is_closed(&self) -> bool {
+        // The end of both directions is reported without being asked for.
+        let mut states = [PollFd::new(self.as_fd(), PollFlags::empty())];
+        poll(&mut states, PollTimeout::ZERO).is_ok_and(|_| states[0].any() == Some(true))
+    }
+}
 
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK].into_boxed_slice());
@@ -81,13 +102,13 @@ impl Direction {
     }
 }
 
-/// Copies in both directions until both have ended, one breaks, or nothing moves for `idle`. `early` is what the destination
-/// has sent already.
+/// Copies in both directions until both have ended, one breaks, the browser has closed the connection, or nothing moves for
+/// `idle`. `early` is what the destination has sent already.
 ///
 /// # Errors
 /// Why the connection broke; [`io::ErrorKind::TimedOut`] for one that was idle.
 pub(super) async fn pump(
-    browser: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    browser: &mut impl BrowserSide,
     destination: &mut (impl AsyncRead + AsyncWrite + Unpin),
     early: Bytes,
     traffic: &ConnectionTraffic,
@@ -97,6 +118,9 @@ pub(super) async fn pump(
     let (mut up, mut down) = (Direction::default(), Direction { pending: early, ended: false });
     traffic.down(down.pending.len() as u64);
     let (mut up_done, mut down_done) = (false, false);
+    // Its state while nothing is read from the browser, so that its end is not noticed otherwise: the next check, and whether
+    // the last one found it closed.
+    let (mut check, mut was_closed) = (None, false);
     let copy = std::future::poll_fn(|cx| {
         // Each side is read by one direction and written by the other, one after the other.
         if !up_done {
@@ -113,7 +137,22 @@ pub(super) async fn pump(
             };
             down_done = down.poll_copy(cx, destination, browser, &count)?.is_ready();
         }
-        if up_done && down_done { Poll::Ready(io::Result::Ok(())) } else { Poll::Pending }
+        if up_done && down_done {
+            return Poll::Ready(io::Result::Ok(()));
+        }
+        if !up_done && up.pending.is_empty() {
+            (check, was_closed) = (None, false);
+            return Poll::Pending;
+        }
+        while check.get_or_insert_with(|| Box::pin(sleep(CLOSED_CHECK))).as_mut().poll(cx).is_ready() {
+            check = None;
+            let is_closed = browser.is_closed();
+            if is_closed && (up_done || was_closed) {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            was_closed = is_closed;
+        }
+        Poll::Pending
     });
     let silence = async {
         loop {
@@ -132,12 +171,58 @@ pub(super) async fn pump(
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
     use crate::model::traffic::Traffic;
 
     const IDLE: Duration = Duration::from_secs(60);
+
+    impl BrowserSide for DuplexStream {
+        fn is_closed(&self) -> bool {
+            false
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_the_browser_closed_ends_although_its_upload_is_not_taken() {
+        let (mut client, mut browser) = UnixStream::pair().unwrap();
+        let (mut destination, _server) = duplex(1000);
+        assert!(!browser.is_closed());
+        client.write_all(&vec![7; CHUNK]).await.unwrap();
+        client.shutdown().await.unwrap();
+        assert!(!browser.is_closed(), "it may still receive");
+        tokio::time::pause();
+        let counted = Traffic::default().connection("a");
+        let started = Instant::now();
+        let pumped = pump(&mut browser, &mut destination, Bytes::new(), &counted, IDLE);
+        let close = async {
+            sleep(CLOSED_CHECK * 5).await;
+            drop(client);
+        };
+        let (pumped, ()) = tokio::join!(pumped, close);
+        assert_eq!(pumped.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        assert!(browser.is_closed());
+        let took = started.elapsed() - CLOSED_CHECK * 5;
+        assert!(took < CLOSED_CHECK * 3, "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_the_browser_closed_ends_although_its_destination_is_silent() {
+        let (mut client, mut browser) = UnixStream::pair().unwrap();
+        let (mut destination, mut server) = duplex(1000);
+        client.write_all(b"request").await.unwrap();
+        drop(client);
+        tokio::time::pause();
+        let counted = Traffic::default().connection("a");
+        let started = Instant::now();
+        let pumped = pump(&mut browser, &mut destination, Bytes::new(), &counted, IDLE);
+        let mut request = String::new();
+        let (pumped, read) = tokio::join!(pumped, server.read_to_string(&mut request));
+        read.unwrap();
+        assert_eq!((request.as_str(), pumped.unwrap_err().kind()), ("request", io::ErrorKind::BrokenPipe));
+        assert!(started.elapsed() < CLOSED_CHECK * 2, "{:?}", started.elapsed());
+    }
 
     #[tokio::test(start_paused = true)]
     async fn bytes_and_ends_are_passed_on_in_both_directions() {
