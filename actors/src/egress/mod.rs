@@ -203,6 +203,37 @@ impl EgressHost {
     }
 }
 
+#[cfg(test)]
+impl EgressHost {
+    /// Hangs the threads that serve connections until the returned guard is dropped.
+    pub fn hang(&self) -> HungThreads {
+        let hang = |arbiter: &Arbiter| {
+            let (release, released) = std::sync::mpsc::channel();
+            let (hangs, hung) = std::sync::mpsc::channel();
+            arbiter.spawn_fn(move || {
+                hangs.send(()).unwrap();
+                // Fails when the guard is dropped.
+                let _ = released.recv();
+            });
+            hung.recv().unwrap();
+            release
+        };
+        HungThreads(self.0.threads.arbiters.iter().map(hang).collect())
+    }
+}
+
+/// Threads that hang until it is dropped.
+#[cfg(test)]
+pub(crate) struct HungThreads(Vec<std::sync::mpsc::Sender<()>>);
+
+#[cfg(test)]
+impl HungThreads {
+    /// How many hang.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
 /// The socket of the egress in a launch directory.
 pub(crate) fn socket(directory: &Path) -> PathBuf {
     directory.join(SOCKET)

@@ -18,8 +18,8 @@ use crate::model::activity::ActivityClock;
 use crate::supervision::ChildExited;
 use crate::supervision::part::{Adopt, CheckAlive, CheckResponds, Loss, PartKey};
 
-/// How long a warm browser may take to respond; it needs milliseconds unless the machine is overloaded.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a warm browser, or an egress, may take to respond; it needs milliseconds unless the machine is overloaded.
+pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The parts of a launch that is in progress; they are closed when it is dropped.
 #[derive(Default)]

@@ -32,7 +32,7 @@ use crate::host::engine::{Engine, EngineKind};
 use crate::host::rundir::{LaunchDir, RunDir};
 use crate::host::slots::{SlotLease, Slots};
 use crate::launch::browser::{Browser, BrowserParts, BrowserUp};
-use crate::launch::launched::{Launched, PartialLaunch};
+use crate::launch::launched::{Launched, PartialLaunch, RESPONSE_TIMEOUT};
 use crate::launch::policies;
 use crate::metrics::Metrics;
 use crate::model::activity::ActivityClock;
@@ -40,7 +40,7 @@ use crate::model::error::{Error, Result};
 use crate::model::session::LaunchTemplate;
 use crate::model::traffic::Traffic;
 use crate::process::Os;
-use crate::supervision::part::{LaunchPart, PartBond, PartKey};
+use crate::supervision::part::{CheckAlive, LaunchPart, PartBond, PartKey};
 use crate::supervision::{ChildExited, PulseSettings};
 
 /// Requests a place in one of the worker's drivers.
@@ -124,7 +124,7 @@ pub(crate) struct Launcher {
     pub metrics: Metrics,
     /// The pools of proxies.
     pub proxies: ProxyPools,
-    egress: EgressHost,
+    pub(crate) egress: EgressHost,
     /// The screen that all browsers share, if there is one.
     pub screen: Option<SharedScreen>,
     permits: Arc<Semaphore>,
@@ -392,6 +392,7 @@ impl Launcher {
         let egress = Egress::start(&self.egress, &dir, bond);
         let (egress, gate) = egress.map_err(|error| Error::LaunchFailed { detail: error.to_string() })?;
         partial.egress = Some(egress.clone());
+        let egress_answers = egress.send(CheckAlive);
         let own = ScreenSessions::default();
         let (slot, shared) = match window {
             Window::None => (None, None),
@@ -471,6 +472,14 @@ impl Launcher {
         })?;
         // If the browser has ended meanwhile, the loss is recorded and the new owner checks it.
         let _ = browser.send(BrowserUp { group: up.pid }).await;
+        // Asked before the launch. A browser whose egress hangs could not connect to anything.
+        if tokio::time::timeout(RESPONSE_TIMEOUT, egress_answers).await.is_err() {
+            return Err(Error::LaunchFailed {
+                detail: format!(
+                    "its egress did not answer for {RESPONSE_TIMEOUT:?}; restart camofleet if this happens again"
+                ),
+            });
+        }
         (partial.browser, partial.egress) = (None, None);
         let display = partial.display.take();
         let version = up.version;

@@ -10,7 +10,7 @@ mod settings;
 mod worker;
 
 #[cfg(test)]
-pub(crate) use panics::{PanicIn, PanicNow};
+pub(crate) use panics::{HangEgress, PanicIn, PanicNow};
 #[cfg(test)]
 pub(crate) use refusing::refusing_worker;
 pub use settings::worker_settings;

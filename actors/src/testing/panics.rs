@@ -1,9 +1,10 @@
-//! Makes a part of a worker panic.
+//! Makes a part of a worker panic or hang.
 
 use actix::prelude::*;
 use camofleet_api::ids::SessionId;
 
 use crate::driver::Driver;
+use crate::egress::HungThreads;
 use crate::launch::prewarm::PrewarmPool;
 use crate::session::Session;
 use crate::views::gateway::Gateway;
@@ -17,6 +18,11 @@ pub(crate) enum PanicIn {
     Pool(&'static str),
     Driver,
 }
+
+/// Hangs the threads of all egresses, until the answer is dropped.
+#[derive(Message)]
+#[rtype(result = "HungThreads")]
+pub(crate) struct HangEgress;
 
 /// Makes an actor panic, as a bug would.
 #[derive(Message)]

@@ -775,10 +775,18 @@ impl Supervisor<SessionId> for LocalWorker {
 
 #[cfg(test)]
 mod breaking {
-    //! Panics on request of a test.
+    //! Panics and hangs on request of a test.
 
     use super::*;
-    use crate::testing::{PanicIn, PanicNow};
+    use crate::testing::{HangEgress, PanicIn, PanicNow};
+
+    impl Handler<HangEgress> for LocalWorker {
+        type Result = MessageResult<HangEgress>;
+
+        fn handle(&mut self, _: HangEgress, _: &mut Context<Self>) -> MessageResult<HangEgress> {
+            MessageResult(self.launcher.egress.hang())
+        }
+    }
 
     impl Handler<PanicIn> for LocalWorker {
         type Result = ();

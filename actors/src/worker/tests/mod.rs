@@ -5,6 +5,7 @@ mod claims;
 mod crash;
 mod create;
 mod drivers;
+mod egress;
 mod end;
 mod panics;
 mod pools;
