@@ -99,6 +99,11 @@ export function residentBytes(pid) {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
 }
 
+/** The number of threads of a process. */
+export function countThreads(pid) {
+  return fs.readdirSync(`/proc/${pid}/task`).length;
+}
+
 /**
  * How many TCP connections of this machine are open to a port of its own; a process that is at both ends of one is counted once.
  *
