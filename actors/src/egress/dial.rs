@@ -185,11 +185,11 @@ impl Dialler {
         for candidate in candidates {
             match self.connect_through(&candidate, destination, limit).await {
                 Ok(connected) => {
-                    candidate.record(true);
+                    candidate.record(None);
                     return Ok(connected);
                 }
                 Err(failure) => {
-                    candidate.record(!failure.broken);
+                    candidate.record(failure.broken.then_some(failure.reason));
                     reason = failure.reason;
                     if !failure.try_next {
                         break;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use camofleet_api::destination::DestinationPattern;
+use camofleet_api::egress::Refusal;
 use camofleet_api::proxy::{ProxyChoice, ProxyServer};
 use tokio::time::Instant;
 
@@ -36,20 +37,30 @@ pub struct ProxyPoolSettings {
 /// A pool of proxies. One that fails is left out for a while.
 #[derive(Debug)]
 pub struct ProxyPool {
+    name: String,
     servers: Vec<Arc<ProxyServer>>,
     pick: PoolUse,
-    /// Until when each server is left out.
-    resting: Mutex<Vec<Option<Instant>>>,
+    health: Mutex<Vec<ServerHealth>>,
     next: AtomicUsize,
 }
 
+/// What is known of one server of a pool. At first it is assumed to work.
+#[derive(Debug, Clone, Copy, Default)]
+struct ServerHealth {
+    /// Until when it is left out.
+    rests_until: Option<Instant>,
+    /// Whether the last line in the log says that it does not work, and when that was written.
+    reported_failing: bool,
+    reported_at: Option<Instant>,
+}
+
 impl ProxyPool {
-    fn new(settings: ProxyPoolSettings) -> Self {
+    fn new(name: String, settings: ProxyPoolSettings) -> Self {
         let servers: Vec<_> = settings.servers.into_iter().map(Arc::new).collect();
-        let resting = Mutex::new(vec![None; servers.len()]);
+        let health = Mutex::new(vec![ServerHealth::default(); servers.len()]);
         // Not always the first, for workers that all have the same list.
         let next = AtomicUsize::new(fastrand::usize(..servers.len().max(1)));
-        Self { servers, pick: settings.pick, resting, next }
+        Self { name, servers, pick: settings.pick, health, next }
     }
 
     /// The proxies to try for a connection of the session with this key, in this order: those that work first.
@@ -67,26 +78,37 @@ impl ProxyPool {
                 order
             }
         };
-        let resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        let health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         // Those that have rested longest come first among those that rest; the sort is stable.
-        order.sort_by_key(|server| resting[*server].filter(|until| *until > now));
+        order.sort_by_key(|server| health[*server].rests_until.filter(|until| *until > now));
         order.truncate(MOST_TRIED);
         order
     }
 
-    fn record(&self, server: usize, works: bool) {
-        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Records that a server works, or why it does not. Returns whether a line in the log says so: only what has changed is
+    /// logged, since a dead proxy fails every half minute, and once in that time, since one may fail and work by turns.
+    fn record(&self, server: usize, failure: Option<Refusal>) -> bool {
         let now = Instant::now();
-        let left_out = resting[server].is_some_and(|until| until > now);
-        if !works && !left_out {
-            log::warn!(
-                "the proxy {} does not work and is left out for {} s",
-                self.servers[server],
-                REST.as_secs()
-            );
+        let mut all = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let health = &mut all[server];
+        health.rests_until = failure.map(|_| now + REST);
+        let is_news = health.reported_failing != failure.is_some();
+        if !is_news || health.reported_at.is_some_and(|at| now < at + REST) {
+            return false;
         }
-        resting[server] = (!works).then(|| now + REST);
+        (health.reported_failing, health.reported_at) = (failure.is_some(), Some(now));
+        drop(all);
+        let (pool, proxy) = (&self.name, &self.servers[server]);
+        match failure {
+            Some(reason) => log::warn!(
+                "the proxy {proxy} of the pool {pool} does not work ({}); it is left out, and retried every {} s",
+                reason.as_str(),
+                REST.as_secs()
+            ),
+            None => log::info!("the proxy {proxy} of the pool {pool} is used again"),
+        }
+        true
     }
 }
 
@@ -107,7 +129,8 @@ pub struct ProxyPools {
 impl ProxyPools {
     /// Pools in which every proxy works. `trusted` is the proxy of the defaults.
     pub fn new(settings: BTreeMap<String, ProxyPoolSettings>, trusted: Option<ProxyServer>) -> Self {
-        let pools = settings.into_iter().map(|(name, pool)| (name, Arc::new(ProxyPool::new(pool))));
+        let pools =
+            settings.into_iter().map(|(name, pool)| (name.clone(), Arc::new(ProxyPool::new(name, pool))));
         Self { pools: Arc::new(pools.collect()), trusted }
     }
 
@@ -155,10 +178,10 @@ pub(super) struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
-    /// Records whether the proxy works.
-    pub fn record(&self, works: bool) {
+    /// Records that the proxy works, or why it does not.
+    pub fn record(&self, failure: Option<Refusal>) {
         if let Some((pool, server)) = self.pool {
-            pool.record(server, works);
+            pool.record(server, failure);
         }
     }
 }
@@ -195,7 +218,7 @@ mod tests {
 
     fn pool(count: usize, pick: PoolUse) -> ProxyPool {
         let servers = (0..count).map(|n| format!("socks5://10.0.0.{n}").parse().unwrap()).collect();
-        ProxyPool::new(ProxyPoolSettings { servers, pick })
+        ProxyPool::new("eu".to_owned(), ProxyPoolSettings { servers, pick })
     }
 
     #[tokio::test(start_paused = true)]
@@ -215,15 +238,42 @@ mod tests {
     async fn a_proxy_that_fails_is_left_out_for_a_while() {
         let pool = pool(3, PoolUse::Sticky);
         let order = pool.candidates(7);
-        pool.record(order[0], false);
+        pool.record(order[0], Some(Refusal::ProxyDenied));
         assert_eq!(pool.candidates(7), [order[1], order[2], order[0]]);
         tokio::time::advance(Duration::from_secs(10)).await;
-        pool.record(order[1], false);
+        pool.record(order[1], Some(Refusal::ProxyDenied));
         assert_eq!(pool.candidates(7), [order[2], order[0], order[1]], "it is tried last, not never");
         tokio::time::advance(REST - Duration::from_secs(10)).await;
         assert_eq!(pool.candidates(7), [order[0], order[2], order[1]], "it is tried again");
-        pool.record(order[1], true);
+        pool.record(order[1], None);
         assert_eq!(pool.candidates(7), order);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_log_has_what_changes_of_a_proxy_and_not_each_failure() {
+        let pool = pool(2, PoolUse::Sticky);
+        let dead = Some(Refusal::ProxyUnreachable);
+        let advance = |seconds| tokio::time::advance(Duration::from_secs(seconds));
+        assert!(!pool.record(0, None), "it was assumed to work");
+        assert!(pool.record(0, dead));
+        for _ in 0..30 {
+            advance(31).await;
+            assert!(!pool.record(0, dead));
+            assert_eq!(pool.candidates(7).last(), Some(&0), "it is left out all the same");
+        }
+        assert!(pool.record(1, Some(Refusal::ProxyDenied)), "each one has its own line");
+        assert!(pool.record(0, None));
+        // It fails and works by turns.
+        let mut lines = 0;
+        for _ in 0..60 {
+            advance(1).await;
+            lines += usize::from(pool.record(0, dead)) + usize::from(pool.record(0, None));
+        }
+        assert!(lines <= 2, "{lines} lines in a minute");
+        advance(31).await;
+        pool.record(0, None);
+        advance(31).await;
+        assert!(pool.record(0, dead), "the last line said that it works");
     }
 
     #[tokio::test(start_paused = true)]
