@@ -12,7 +12,7 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 use url::{Host, Position, Url};
 
 use super::dial::{Connected, Dialler};
@@ -43,8 +43,8 @@ pub struct CheckSettings {
 enum Failure {
     /// The exit does not work, so that other services would not answer either.
     Exit(Refusal, &'static str),
-    /// The proxy answered with an error, which may be about the service.
-    Proxy(&'static str),
+    /// The proxy answered with an error, or not in time, which may be because of the service.
+    Proxy(Refusal, String),
     /// The service was not reached, or has not answered as expected.
     Service(String),
 }
@@ -59,8 +59,7 @@ pub(super) async fn check(dialler: &Dialler, settings: &CheckSettings, exit: &Ex
         // A service that hangs leaves time for the others.
         let attempts = u32::try_from(settings.urls.len() - at).unwrap_or(u32::MAX);
         let limit = deadline.saturating_duration_since(started) / attempts;
-        let asked = timeout(limit, exit_address(dialler, exit, url, limit)).await;
-        match asked.unwrap_or_else(|_| Err(Failure::Service(silent(limit)))) {
+        match exit_address(dialler, exit, url, limit).await {
             Ok(address) => {
                 let latency = started.elapsed();
                 let place = settings.cities.place(address).await;
@@ -79,9 +78,9 @@ pub(super) async fn check(dialler: &Dialler, settings: &CheckSettings, exit: &Ex
                 (problems, codes) = (vec![problem.to_owned()], vec![reason.as_str()]);
                 break;
             }
-            Err(Failure::Proxy(problem)) => {
-                problems.push(problem.to_owned());
-                codes.push(Refusal::ProxyFailed.as_str());
+            Err(Failure::Proxy(reason, problem)) => {
+                problems.push(problem);
+                codes.push(reason.as_str());
             }
             // Not the whole URL, which may hold a key.
             Err(Failure::Service(problem)) => {
@@ -103,8 +102,9 @@ fn silent(limit: Duration) -> String {
     format!("no answer within {:.1} s", limit.as_secs_f32())
 }
 
-/// The address that a service sees a connection by an exit come from.
+/// The address that a service sees a connection by an exit come from, within a time.
 async fn exit_address(dialler: &Dialler, exit: &Exit, url: &Url, limit: Duration) -> Result<IpAddr, Failure> {
+    let deadline = Instant::now() + limit;
     let unreachable = |problem: &str| Failure::Service(problem.to_owned());
     let host = match url.host() {
         Some(Host::Domain(name)) => Host::Domain(name.to_ascii_lowercase()),
@@ -116,18 +116,26 @@ async fn exit_address(dialler: &Dialler, exit: &Exit, url: &Url, limit: Duration
     let port = url.port_or_known_default().unwrap_or(if secure { 443 } else { 80 });
     let destination = Destination { host, port };
     let connected = dialler.connect_trusted(exit, &destination, limit).await;
-    let Connected { upstream, early } = connected.map_err(|reason| failure(reason, limit))?;
+    let Connected { upstream, early } = connected.map_err(|reason| match (reason, exit) {
+        (Refusal::TimedOut, Exit::Server { .. } | Exit::Pool { .. }) => {
+            let problem = format!("the proxy has made no connection within {:.1} s", limit.as_secs_f32());
+            Failure::Proxy(reason, problem)
+        }
+        _ => failure(reason, limit),
+    })?;
     if !early.is_empty() {
         return Err(unreachable("it sent something before it was asked"));
     }
-    let body = match secure {
-        true => {
-            let secured = tls::connect(&destination.host.to_string(), upstream).await;
-            let secured = secured.map_err(|error| Failure::Service(format!("no TLS connection: {error}")))?;
-            get(secured, url).await
+    let answer = async {
+        match secure {
+            true => {
+                let secured = tls::connect(&destination.host.to_string(), upstream).await;
+                get(secured.map_err(|error| format!("no TLS connection: {error}"))?, url).await
+            }
+            false => get(upstream, url).await,
         }
-        false => get(upstream, url).await,
     };
+    let body = timeout_at(deadline, answer).await.unwrap_or_else(|_| Err(silent(limit)));
     let body = body.map_err(Failure::Service)?;
     address_in(&body)
         .ok_or_else(|| unreachable("its answer is neither an address nor a JSON object with one as 'ip'"))
@@ -142,7 +150,8 @@ fn failure(reason: Refusal, limit: Duration) -> Failure {
         }
         Refusal::TimedOut => return Failure::Service(silent(limit)),
         Refusal::ProxyFailed => {
-            return Failure::Proxy("the proxy answered with an error, or not as its protocol says");
+            let problem = "the proxy answered with an error, or not as its protocol says";
+            return Failure::Proxy(reason, problem.to_owned());
         }
         Refusal::ProxyUnreachable => "the proxy can't be reached",
         Refusal::ProxyDenied => "the proxy requires another user name or password",
@@ -205,6 +214,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use tokio::sync::mpsc;
+    use tokio::time::timeout;
 
     use super::super::exit::ProxyPools;
     use super::super::names::NameService;
@@ -388,6 +398,25 @@ mod tests {
             assert_eq!(checked, ProxyCheck { error, code, ..ProxyCheck::default() });
         }
         assert!(requests.try_recv().is_err(), "it never connects directly");
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_hangs_is_not_taken_for_a_service_that_does() {
+        let (service, _requests) = service("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n192.0.2.1").await;
+        // It accepts connections, and is not read from.
+        let hanging = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut all = settings([service.clone(), service]);
+        all.timeout = Duration::from_millis(400);
+        for scheme in ["socks5", "http", "https"] {
+            let proxy = through(&format!("{scheme}://{}", hanging.local_addr().unwrap()));
+            let checked = check(&dialler(EgressLevel::NoFleet), &all, &proxy).await;
+            assert_eq!(
+                checked.error.as_deref(),
+                Some("the proxy has made no connection within 0.2 s"),
+                "{scheme}"
+            );
+            assert_eq!(checked.code.as_deref(), Some("timed_out"), "{scheme}");
+        }
     }
 
     #[actix::test]

@@ -121,7 +121,7 @@ test('a proxy that does not work is a result with the reason, within the time fo
       [control, runner.url, 'fleet', /^something of camofleet listens at the proxy's address$/, 1500],
       [control, 'http://169.254.169.254', 'link_local', /^the proxy's address is link-local, or the metadata service of a cloud$/, 1500],
       [control, 'direct', 'service_failed', new RegExp(`^127\\.0\\.0\\.1: it can't be reached; ${SHOP}: its name has no address$`), 1500],
-      [worker, `socks5://127.0.0.1:${hanging.address().port}`, 'service_failed', /^127\.0\.0\.1: no answer within 1\.0 s; shop\.example: no answer within 1\.0 s$/, 3500],
+      [worker, `socks5://127.0.0.1:${hanging.address().port}`, 'timed_out', /^the proxy has made no connection within 1\.0 s$/, 3500],
     ]) {
       const { status, json, text, took } = await check(role, { proxy });
       assert.equal(status, 200, text);
