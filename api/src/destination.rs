@@ -69,7 +69,7 @@ impl DestinationPattern {
 /// Why a text is not a [`DestinationPattern`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{text}' is not a host, a domain as .example.com, an address, a network as 10.0.0.0/8, or one of these with :port"
+    "'{text}' is not a host, a domain such as .example.com, an address, a network such as 10.0.0.0/8, or one of these with :port"
 )]
 pub struct InvalidPattern {
     /// The text.

@@ -105,8 +105,8 @@ impl fmt::Display for ProxyServer {
 #[error("{0}")]
 pub struct InvalidProxy(Cow<'static, str>);
 
-const URL_FORM: &str = "a URL as http://, https:// or socks5://user:password@host:port, in which special characters of user name and \
-                        password are percent-encoded";
+const URL_FORM: &str = "a URL such as socks5://user:password@host:port, also with http:// or https://, without a path, with a port of at \
+                        most 65535, and with special characters of user name and password percent-encoded";
 
 impl FromStr for ProxyServer {
     type Err = InvalidProxy;
@@ -115,6 +115,9 @@ impl FromStr for ProxyServer {
     fn from_str(text: &str) -> Result<Self, InvalidProxy> {
         let invalid = || InvalidProxy(format!("must be {URL_FORM}").into());
         let text = text.trim();
+        if text.eq_ignore_ascii_case(DIRECT) {
+            return Err(InvalidProxy("must be a proxy, not 'direct'".into()));
+        }
         let with_scheme: Cow<'_, str> =
             if text.contains("://") { text.into() } else { format!("http://{text}").into() };
         if with_scheme.len() > URL_LIMIT {
@@ -433,6 +436,8 @@ mod tests {
             (json!(5), "a string or an object"),
             (json!({}), "'server'"),
             (json!({"server": "ftp://a"}), "server must be a URL"),
+            (json!({"server": "direct"}), "server must be a proxy, not 'direct'"),
+            (json!({"server": "http://a:99999"}), "a port of at most 65535"),
             (json!({"server": "a:1", "username": 5}), "'username'"),
             (json!({"server": "a:1", "password": "x"}), "user name"),
             (json!({"server": "a:1", "bypass": 5}), "'bypass'"),

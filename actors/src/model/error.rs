@@ -38,7 +38,7 @@ pub enum Error {
         scheme: String,
     },
     /// A request names a pool of proxies or a block list that the worker does not have.
-    #[error("{field}: there is no '{name}' here; {setting} has {}", listed(.known))]
+    #[error("{field}: there is no {} '{name}' here; {setting} has {}", kind_of_name(.field), listed(.known))]
     UnknownName {
         /// The request's field.
         field: &'static str,
@@ -347,6 +347,11 @@ impl Error {
 }
 
 /// Names in a list for a sentence.
+/// What a field of a request names.
+fn kind_of_name(field: &str) -> &'static str {
+    if field == "block" { "block list" } else { "pool of proxies" }
+}
+
 fn listed(names: &[String]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

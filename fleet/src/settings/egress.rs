@@ -36,8 +36,10 @@ fn object(text: &str) -> Result<Map<String, Value>, String> {
 fn named(name: &str) -> Result<&str, String> {
     if is_pool_name(name) {
         Ok(name)
+    } else if name.eq_ignore_ascii_case("direct") {
+        Err(format!("the name {name:?} means no proxy; choose another one"))
     } else {
-        Err(format!("the name {name:?} must have letters, digits, - and _ only"))
+        Err(format!("the name {name:?} must have letters, digits, - and _ only, and at most 64 of them"))
     }
 }
 
@@ -109,11 +111,13 @@ mod tests {
             ("[]", "another kind"),
             ("{", "EOF"),
             (r#"{"e u": ["http://a"]}"#, "\"e u\""),
-            (r#"{"direct": ["http://a"]}"#, "\"direct\""),
+            (r#"{"direct": ["http://a"]}"#, "\"direct\" means no proxy"),
+            (r#"{"eu": ["http://a", "direct"]}"#, "eu[1] must be a proxy, not 'direct'"),
+            (r#"{"eu": ["socks5://me:s3cret@a:99999"]}"#, "a port of at most 65535"),
             (r#"{"eu": []}"#, "at least one URL"),
             (r#"{"eu": "http://me:s3cret@a"}"#, "must be a list"),
             (r#"{"eu": [{"s3cret": 1}]}"#, "eu[0] must be a string"),
-            (r#"{"eu": ["http://a", "ftp://me:s3cret@b"]}"#, "eu[1] must be a URL"),
+            (r#"{"eu": ["http://a", "ftp://me:s3cret@b"]}"#, "eu[1] must be a URL such as"),
             (r#"{"eu": {"servers": ["http://a"], "use": "s3cret"}}"#, "'use' must be"),
             (r#"{"eu": {"servers": ["http://a"], "mode": "rotate"}}"#, "no field \"mode\""),
         ] {
