@@ -34,7 +34,8 @@ const MASKED: &str = "********";
 fn printable(value: &InForce) -> String {
     match &value.text {
         None => String::new(),
-        Some(_) if value.setting.is_secret() => MASKED.to_owned(),
+        // What everybody can read in the documentation is no secret.
+        Some(_) if value.setting.is_secret() && !value.is_built_in() => MASKED.to_owned(),
         Some(text) if topology::has_token(text) => {
             topology::masked(text).unwrap_or_else(|| MASKED.to_owned())
         }
@@ -50,6 +51,7 @@ mod tests {
     fn the_report_names_each_setting_with_its_source_and_masks_secrets() {
         let host = Host::new()
             .env("CONTROL_API_TOKEN", "s3cr3t")
+            .env("RUNNER_PROXIES", r#"{"eu": ["socks5://me:s3cr3t@a"]}"#)
             .env("CONTROL_WORKERS", r#"[{"name": "a", "url": "http://a", "token": "s3cr3t"}]"#)
             .set("CONTROL_PORT", "9001");
         let loaded = host.load().unwrap();
@@ -64,6 +66,11 @@ mod tests {
             line("CONTROL_WORKERS=").0.trim_end(),
             r#"CONTROL_WORKERS=[{"name":"a","token":"********","url":"http://a"}]"#
         );
+        assert_eq!(
+            line("RUNNER_SESSION_DEFAULTS__PROXY=").0.trim_end(),
+            "RUNNER_SESSION_DEFAULTS__PROXY=auto"
+        );
+        assert_eq!(line("RUNNER_PROXIES=").0.trim_end(), "RUNNER_PROXIES=********");
         assert_eq!(line("RUNNER_RUN_DIR=").1, " not set");
         assert_eq!(line("RUNNER_ENGINE=").1, " the built-in default");
         assert_eq!(

@@ -58,6 +58,13 @@ pub struct InForce {
     pub source: String,
 }
 
+impl InForce {
+    /// Whether the text is the default, which nobody has set.
+    pub fn is_built_in(&self) -> bool {
+        self.source == BUILT_IN
+    }
+}
+
 /// All layers, merged.
 #[derive(Debug)]
 pub struct Texts {
