@@ -143,19 +143,22 @@ describe('the page of a live session', () => {
         entry({ change: 'created', request_id: 'req-17' }),
         entry({ change: 'ready' }),
         entry({ change: 'restarting', detail: 'the browser was ended by SIGSEGV' }),
+        entry({ change: 'proxy_changed', detail: 'the pool us' }),
         entry({ change: 'something_new' as 'ready' }),
       ],
     });
     const entries = await within(screen.getByRole('region', { name: 'History' })).findAllByRole(
       'listitem',
     );
-    expect(entries).toHaveLength(4);
+    expect(entries).toHaveLength(5);
     expect(entries[0]).toHaveTextContent('something_new');
-    expect(entries[1]).toHaveTextContent('the browser was ended by SIGSEGV');
-    expect(entries[3]).toHaveTextContent('Created');
-    expect(entries[3]).toHaveTextContent('request req-17');
+    expect(entries[1]).toHaveTextContent('Exit changed');
+    expect(entries[1]).toHaveTextContent('Pool us');
+    expect(entries[2]).toHaveTextContent('the browser was ended by SIGSEGV');
+    expect(entries[4]).toHaveTextContent('Created');
+    expect(entries[4]).toHaveTextContent('request req-17');
     const local = new Date('2026-01-02T03:04:05Z').toLocaleTimeString();
-    expect(entries[3]).toHaveTextContent(local);
+    expect(entries[4]).toHaveTextContent(local);
   });
 
   it('explains that its worker keeps no history', async () => {

@@ -98,7 +98,7 @@ describe('the workers page', () => {
     expect(card.getByText('Warm, with a screen').closest('p')).toHaveTextContent(/Off/);
     expect(card.getByText('eu, us')).toBeInTheDocument();
     expect(card.getByText('The public internet only')).toBeInTheDocument();
-    expect(card.getByText('ads, What the browser calls by itself (default)')).toBeInTheDocument();
+    expect(card.getByText('What the browser calls by itself (default), ads')).toBeInTheDocument();
     expect(card.getByText('firefox 153.0 (/usr/bin/firefox)')).toBeInTheDocument();
     expect(document.title).toBe('Workers · camofleet');
   });

@@ -7,6 +7,7 @@ import { useConnection } from '../hooks/fleet.ts';
 import { useHistory } from '../hooks/queries.ts';
 import { POLL_INTERVAL_MS } from '../live/feed.ts';
 import { momentText, timeOfDayText } from '../ui/format.ts';
+import { exitDetailText } from './exits.ts';
 import { changeText, changeTone } from './sessionText.ts';
 
 /** The events of a session, the latest first. */
@@ -62,7 +63,11 @@ function Entry({ entry }: { entry: HistoryEntry }): ReactNode {
       <time dateTime={at} title={momentText(at)}>
         {timeOfDayText(at)}
       </time>
-      {detail !== null && <p className="timeline-detail">{detail}</p>}
+      {detail !== null && (
+        <p className="timeline-detail">
+          {change === 'proxy_changed' ? exitDetailText(detail) : detail}
+        </p>
+      )}
       {requestId !== null && (
         <p className="timeline-request">
           <Trans

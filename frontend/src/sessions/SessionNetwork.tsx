@@ -7,7 +7,7 @@ import { bytesText, byteRateText } from '../ui/format.ts';
 import { useInView } from '../ui/useInView.ts';
 import { ChangeExitDialog } from './ChangeExitDialog.tsx';
 import { EgressPoller, type Rate } from './egressPoller.ts';
-import { blockListText, exitKey, exitText, policyText, refusalText } from './exits.ts';
+import { blockListTexts, exitKey, exitText, policyText, refusalText } from './exits.ts';
 
 /** What a session's browser connects to, and through which exit, which can be changed. */
 export function SessionNetwork({ session }: { session: Session }): ReactNode {
@@ -123,7 +123,7 @@ function Figures({ session, totals, report, rate }: FiguresProps): ReactNode {
         )}
         <div>
           <dt>{t('card.block')}</dt>
-          <dd>{block.length > 0 ? block.map(blockListText).join(', ') : t('blocked.none')}</dd>
+          <dd>{block.length > 0 ? blockListTexts(block) : t('blocked.none')}</dd>
         </div>
         <div>
           <dt>{t('card.refused')}</dt>

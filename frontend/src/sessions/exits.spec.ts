@@ -5,7 +5,9 @@ import { language } from '../i18n/language.ts';
 import { aSession, aWorkerWith, healthyWorker } from '../test/server.ts';
 import {
   blockListText,
+  blockListTexts,
   defaultExitText,
+  exitDetailText,
   exitsOf,
   exitText,
   lacksEgress,
@@ -110,6 +112,20 @@ describe('texts', () => {
     expect(refusalText('haunted')).toBe('haunted');
     expect(policyText('closed')).toBe('closed');
     expect(blockListText('ads')).toBe('ads');
+  });
+
+  it('put the lists that have a phrase as their name before the others', () => {
+    expect(blockListTexts(['ads', 'phone_home'])).toBe('What the browser calls by itself, ads');
+    expect(blockListTexts(['b', 'a'], (name) => name.toUpperCase())).toBe('B, A');
+  });
+
+  it('say the exits of the history', () => {
+    expect(exitDetailText('direct')).toBe('Direct');
+    expect(exitDetailText('the pool us')).toBe('Pool us');
+    expect(exitDetailText('socks5://a.example:1080')).toBe('socks5://a.example:1080');
+    language.set('ru');
+    expect(exitDetailText('the pool us')).toBe('Пул us');
+    expect(exitDetailText('direct')).toBe('Напрямую');
   });
 });
 

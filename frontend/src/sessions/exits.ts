@@ -89,11 +89,27 @@ export function policyText(policy: string): string {
   return i18n.t(`network:policies.${policy as Policy}`, { defaultValue: policy });
 }
 
+/** An exit as the history of a session says it: `direct`, a URL, or a pool. */
+export function exitDetailText(detail: string): string {
+  if (detail === 'direct') return i18n.t('network:direct');
+  const pool = /^the pool (.+)$/.exec(detail)?.[1];
+  return pool === undefined ? detail : i18n.t('network:pool', { pool });
+}
+
 type BlockList = keyof Texts['blocked']['lists'];
 
 /** The name of a block list: a built-in one in the current language, one from a file as it is called. */
 export function blockListText(name: string): string {
   return i18n.t(`network:blocked.lists.${name as BlockList}`, { defaultValue: name });
+}
+
+/** The names of some block lists, the built-in ones first: they are phrases. */
+export function blockListTexts(names: readonly string[], text = blockListText): string {
+  const isBuiltIn = (name: string) => blockListText(name) !== name;
+  return names
+    .toSorted((a, b) => Number(isBuiltIn(b)) - Number(isBuiltIn(a)))
+    .map(text)
+    .join(', ');
 }
 
 /** What the API says about the proxy of a request, if that is why it was refused. */

@@ -2,7 +2,7 @@ import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import type { SessionDefaults, WorkerStatus } from '../api/types.ts';
-import { blockListText, exitText, policyText } from '../sessions/exits.ts';
+import { blockListText, blockListTexts, exitText, policyText } from '../sessions/exits.ts';
 import { useServerNow } from '../lib/useNow.ts';
 import { clockText, momentText, spanText } from '../ui/format.ts';
 import { Ago } from '../ui/Ago.tsx';
@@ -39,13 +39,12 @@ export function WorkerFacts({ worker }: { worker: WorkerStatus }): ReactNode {
           (egress.proxies.length > 0 ? egress.proxies.join(', ') : t('workers.facts.noPools'))}
       </Fact>
       <Fact name={t('workers.facts.block')}>
-        {egress?.block_lists
-          .map((list) =>
+        {egress &&
+          blockListTexts(egress.block_lists, (list) =>
             egress.default_block.includes(list)
               ? t('workers.facts.blockDefault', { list: blockListText(list) })
               : blockListText(list),
-          )
-          .join(', ')}
+          )}
       </Fact>
     </dl>
   );
