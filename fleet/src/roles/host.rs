@@ -1,12 +1,15 @@
 //! One host's browsers: the local worker of the roles that run some.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use camofleet_actors::display::{DisplaySettings, DisplayTools, ViewerLimits};
 use camofleet_actors::driver::DriverSettings;
-use camofleet_actors::egress::{BlockLists, CheckSettings, CityDatabase, EgressPolicy, EgressSettings};
+use camofleet_actors::egress::{
+    BlockLists, CheckSettings, CityDatabase, EgressLevel, EgressPolicy, EgressSettings, ProxyPoolSettings,
+};
 use camofleet_actors::host::engine::{Engine, EngineSearch};
 use camofleet_actors::host::rundir::RunDir;
 use camofleet_actors::host::slots::SlotRanges;
@@ -120,6 +123,8 @@ impl Host {
             worker.launch.engine,
             run_dir.path().display()
         );
+        let (egress, defaults) = (&worker.launch.egress, &worker.defaults);
+        log::info!("{}", egress_line(egress.policy.level, &defaults.proxy, &egress.proxies, &defaults.block));
         let parts = WorkerParts {
             settings: Arc::new(worker),
             os,
@@ -172,6 +177,25 @@ fn default_proxy(runner: &RunnerSettings) -> Result<ProxyChoice, Failure> {
         )),
         Some(proxy) => Ok(proxy.clone()),
     }
+}
+
+/// What the log says at the start about the connections of browsers, without credentials.
+fn egress_line(
+    policy: EgressLevel,
+    default_proxy: &ProxyChoice,
+    pools: &BTreeMap<String, ProxyPoolSettings>,
+    default_block: &[String],
+) -> String {
+    let exit = default_proxy.view().map_or("direct".to_owned(), |proxy| proxy.to_string());
+    let pools: Vec<String> =
+        pools.iter().map(|(name, pool)| format!("{name} ({})", pool.servers.len())).collect();
+    let listed = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    format!(
+        "egress: {}; default exit: {exit}; pools of proxies: {}; default block lists: {}",
+        policy.as_str(),
+        listed(&pools),
+        listed(default_block)
+    )
 }
 
 /// Opens the city database that is named, or else looks for one where `make geoip` and the images put it.
@@ -289,4 +313,34 @@ fn worker_settings(
 fn pulse(silence: Duration) -> PulseSettings {
     const LONGEST: Duration = Duration::from_secs(5);
     PulseSettings { interval: (silence / 4).min(LONGEST), silence }
+}
+
+#[cfg(test)]
+mod tests {
+    use camofleet_actors::egress::PoolUse;
+
+    use super::*;
+
+    #[test]
+    fn the_log_says_at_the_start_how_connections_leave_without_passwords() {
+        let servers = |urls: &[&str]| urls.iter().map(|url| url.parse().unwrap()).collect();
+        let pool = |urls: &[&str]| ProxyPoolSettings { servers: servers(urls), pick: PoolUse::Sticky };
+        let pools = BTreeMap::from([
+            ("eu".to_owned(), pool(&["socks5://me:s3cret@a", "http://b"])),
+            ("us".to_owned(), pool(&["http://me:s3cret@c"])),
+        ]);
+        let line = |proxy: &str| {
+            egress_line(EgressLevel::NoFleet, &proxy.parse().unwrap(), &pools, &["phone_home".to_owned()])
+        };
+        assert_eq!(
+            line("http://me:s3cret@proxy.example:3128"),
+            "egress: no-fleet; default exit: http://proxy.example:3128; pools of proxies: eu (2), us (1); default block lists: \
+             phone_home"
+        );
+        assert!(line("eu").contains("default exit: the pool eu;"));
+        assert_eq!(
+            egress_line(EgressLevel::Open, &ProxyChoice::Direct, &BTreeMap::new(), &[]),
+            "egress: open; default exit: direct; pools of proxies: none; default block lists: none"
+        );
+    }
 }

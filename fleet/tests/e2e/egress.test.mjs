@@ -246,7 +246,7 @@ test('hosts of block lists are refused at once, those of a request instead of th
 
 test('what a request can’t have is refused before a browser is taken', async () => {
   for (const [body, pattern] of [
-    [{ proxy: 'nowhere' }, /no 'nowhere' here; RUNNER_PROXIES has both, spinning/],
+    [{ proxy: 'nowhere' }, /no pool of proxies 'nowhere' here; RUNNER_PROXIES has both, spinning/],
     [{ proxy: 'ftp://me:s3same@a' }, /^proxy: must be a URL/],
     [{ block: ['trackers'] }, /RUNNER_EGRESS_LISTS has ads, phone_home/],
   ]) {

@@ -168,7 +168,7 @@ test('what can’t be checked is refused with the reason, and nothing shows cred
     [control, { proxy: proxies.socks.url, worker: 'old' }, 502, 'no_egress', /install the current camofleet/],
     [control, { proxy: proxies.socks.url, worker: 'nobody' }, 404, 'worker_not_found', /Worker not found/],
     [control, { proxy: 'ftp://me:s3cret@a' }, 422, 'invalid_field', /^proxy: must be a URL/],
-    [control, { proxy: 'nowhere' }, 422, 'invalid_field', /no 'nowhere' here; RUNNER_PROXIES has us/],
+    [control, { proxy: 'nowhere' }, 422, 'invalid_field', /no pool of proxies 'nowhere' here; RUNNER_PROXIES has us/],
     [worker, { proxy: 5 }, 422, 'invalid_field', /^proxy: must be a string/],
     [runner, '{', 422, 'invalid_json', /JSON/],
   ]) {
