@@ -128,7 +128,7 @@ describe('fieldProblem', () => {
     ['vnc_unsupported', 'worker "bare" has no VNC', 'vnc'],
     ['worker_not_found', 'Worker not found', 'worker'],
     ['invalid_field', 'proxy: must be a URL', 'proxy'],
-    ['invalid_field', "block: there is no 'ads' here", 'block'],
+    ['invalid_field', "block: there is no block list 'ads' here", 'block'],
   ])('assigns %s to its field', (code, detail, field) => {
     expect(fieldProblem(new ApiError(422, code, detail))).toEqual({ [field]: detail });
   });
