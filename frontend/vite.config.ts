@@ -29,6 +29,8 @@ export default defineConfig({
     setupFiles: ['src/test/setup.ts'],
     testTimeout: 30_000,
     restoreMocks: true,
+    // Style sheets are empty in tests, but for those that read one.
+    css: { include: /sessions\.css/ },
     unstubGlobals: true,
   },
 });

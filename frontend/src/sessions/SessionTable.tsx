@@ -19,9 +19,7 @@ import { Icon } from '../ui/icons.tsx';
 import type { RowCallbacks } from './RowActions.tsx';
 import type { ColumnId, SessionColumn } from './sessionColumns.tsx';
 import { SessionRows } from './SessionRows.tsx';
-
-/** The widths of the checkbox and action columns, in rem. */
-const [PICK_WIDTH, ACTIONS_WIDTH] = [2.75, 11.25];
+import { ACTIONS_WIDTH, PICK_WIDTH } from './tableLayout.ts';
 
 const features = tableFeatures({
   columnVisibilityFeature,

@@ -1,6 +1,11 @@
 import { Preference } from '../lib/preference.ts';
 import type { TableLayout } from './SessionTable.tsx';
 
+/** The width of the column of checkboxes, in rem. */
+export const PICK_WIDTH = 2.75;
+/** The width of the column of actions, in rem. */
+export const ACTIONS_WIDTH = 11.25;
+
 function isLayout(value: unknown): value is TableLayout {
   if (typeof value !== 'object' || value === null) return false;
   const { sorting, hidden } = value as Partial<Record<keyof TableLayout, unknown>>;
