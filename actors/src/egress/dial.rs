@@ -25,7 +25,7 @@ use super::Route;
 use super::batch::Batched;
 use super::exit::{Candidate, Exit};
 use super::names::NameService;
-use super::policy::{EgressPolicy, NameVerdict, Permit, is_localhost};
+use super::policy::{self, EgressPolicy, NameVerdict, Permit, is_localhost};
 use super::socks::{self, Destination};
 use crate::host::rundir::RUN_DIR_MARK;
 use crate::net::tls;
@@ -236,8 +236,13 @@ impl Dialler {
             Permit::Granted => Ok(()),
             Permit::UnlessFleet => {
                 // Without an answer it might be.
-                let is_own = self.own_addresses.ask(address).await.unwrap_or(true);
-                if is_own && self.own_listeners.ask(port).await.unwrap_or(true) {
+                let is_own = async |address| self.own_addresses.ask(address).await.unwrap_or(true);
+                let leads_here = is_own(address).await
+                    || match policy::embedded(address) {
+                        Some(embedded) => is_own(embedded).await,
+                        None => false,
+                    };
+                if leads_here && self.own_listeners.ask(port).await.unwrap_or(true) {
                     Err(Refusal::Fleet)
                 } else {
                     Ok(())
@@ -385,6 +390,43 @@ async fn connect_by_http(
                 Some(504) => Err(Refusal::TimedOut),
                 _ => Err(Refusal::ProxyFailed),
             };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::egress::policy::EgressLevel;
+    use crate::process::SystemOs;
+
+    fn dialler() -> Dialler {
+        let policy = EgressPolicy { level: EgressLevel::NoFleet, deny: Vec::new(), allow: Vec::new() };
+        let names = NameService { server: None, ipv6: true };
+        Dialler::new(Arc::new(SystemOs::default()), policy, names, Duration::from_secs(5))
+    }
+
+    #[tokio::test]
+    async fn the_fleet_is_refused_by_each_form_of_its_address() {
+        let own = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = own.local_addr().unwrap().port();
+        let dialler = dialler();
+        let forms = [
+            "127.0.0.1",
+            "::1",
+            "::",
+            "::ffff:127.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "::ffff:0:7f00:1",
+            "64:ff9b:1::7f00:1",
+            "2002:7f00:1::",
+        ];
+        for form in forms {
+            let admitted = dialler.admit(form.parse().unwrap(), port, NameVerdict::NONE).await;
+            assert_eq!(admitted, Err(Refusal::Fleet), "{form}");
         }
     }
 }

@@ -96,8 +96,10 @@ impl EgressPolicy {
     ) -> Result<Permit, Refusal> {
         let address = address.to_canonical();
         let of_address = |pattern: &&DestinationPattern| pattern.matches_address(address, port);
+        let embedded = embedded(address);
+        let is_denied = |address: IpAddr| self.deny.iter().any(|deny| deny.matches_address(address, port));
         let allowed = self.allow.iter().find(of_address);
-        if (name.denied || self.deny.iter().any(|pattern| of_address(&pattern)))
+        if (name.denied || is_denied(address) || embedded.is_some_and(is_denied))
             && !name.allowed
             && allowed.is_none()
         {
@@ -107,7 +109,6 @@ impl EgressPolicy {
         if self.level == EgressLevel::Open || allowed.is_some_and(DestinationPattern::is_of_addresses) {
             return Ok(Permit::Granted);
         }
-        let embedded = embedded(address);
         let any = |check: fn(IpAddr) -> bool| check(address) || embedded.is_some_and(check);
         if any(is_link_local) {
             return Err(Refusal::LinkLocal);
@@ -129,7 +130,7 @@ pub(super) fn is_localhost(name: &str) -> bool {
 }
 
 /// The IPv4 address that an IPv6 address leads to through a translator or tunnel.
-fn embedded(address: IpAddr) -> Option<IpAddr> {
+pub(super) fn embedded(address: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(address) = address else { return None };
     let octets = address.octets();
     let at =
@@ -137,6 +138,8 @@ fn embedded(address: IpAddr) -> Option<IpAddr> {
     let embedded = match address.segments() {
         // IPv4-compatible (RFC 4291); `::` and `::1` are none.
         [0, 0, 0, 0, 0, 0, high, _] if high != 0 => at(12),
+        // IPv4-translated (RFC 2765).
+        [0, 0, 0, 0, 0xffff, 0, ..] => at(12),
         // NAT64 (RFC 6052, RFC 8215).
         [0x64, 0xff9b, 0, 0, 0, 0, ..] | [0x64, 0xff9b, 1, ..] => at(12),
         // 6to4 (RFC 3056).
@@ -306,6 +309,28 @@ mod tests {
         assert_eq!(judge(&rules, Some("other.example"), "1.1.1.1"), Err(Refusal::Denied));
         let anything = policy(EgressLevel::Public, &[], &["*"]);
         assert_eq!(judge(&anything, Some("www.example.com"), "127.0.0.1"), Ok(Permit::UnlessFleet));
+    }
+
+    #[test]
+    fn a_denied_address_is_refused_in_every_form_and_an_exception_is_for_one_form() {
+        let rules = policy(EgressLevel::NoFleet, &["10.0.0.0/8", "203.0.113.7:80"], &["10.9.0.0/16"]);
+        for address in [
+            "::ffff:10.0.0.1",
+            "64:ff9b::a00:1",
+            "64:ff9b:1::a00:1",
+            "2002:a00:1::",
+            "::a00:1",
+            "::ffff:0:a00:1",
+            "64:ff9b::cb00:7107",
+        ] {
+            assert_eq!(judge(&rules, None, address), Err(Refusal::Denied), "{address}");
+        }
+        assert_eq!(judge(&rules, None, "10.9.0.1"), Ok(Permit::Granted));
+        assert_eq!(
+            judge(&rules, None, "64:ff9b::a09:1"),
+            Err(Refusal::Denied),
+            "it leads through a translator"
+        );
     }
 
     #[test]
