@@ -15,6 +15,9 @@ const NAME = 3;
 /** The length of the rest of a reply by the kind of the address in it. */
 const BOUND = { 1: 6, 4: 18 };
 
+/** The longest name that a request holds, in bytes. */
+const LONGEST_NAME = 255;
+
 /** The replies of RFC 1928 as errors that Node's own connections have. */
 const ERRORS = {
   2: ['EACCES', 'the rules for egress or a block list do not allow it'],
@@ -43,10 +46,14 @@ async function read(socket, length) {
  * @throws {Error} with a `code` as Node's own
  */
 async function connect(path, host, port) {
+  const name = Buffer.from(host);
+  // Its length would be cut to a byte, so that its start were the name, and its rest a message to that host.
+  if (name.length > LONGEST_NAME) {
+    throw Object.assign(new Error(`connect ENOTFOUND: a name of ${name.length} bytes has no address`), { code: 'ENOTFOUND' });
+  }
   const socket = net.connect({ path });
   try {
     await once(socket, 'connect');
-    const name = Buffer.from(host);
     const request = Buffer.from([VERSION, 1, 0, VERSION, CONNECT, 0, NAME, name.length, ...name, port >> 8, port & 255]);
     // Both messages at once: the server knows no other method.
     socket.write(request);
