@@ -1,5 +1,6 @@
 //! Connects to destinations: directly, or through a proxy.
 
+use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
@@ -17,7 +18,7 @@ use futures_util::stream::FuturesUnordered;
 use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::client::TlsStream;
 use url::Host;
 
@@ -100,9 +101,21 @@ pub(super) struct Dialler {
 /// Why a connection through one proxy failed.
 struct ProxyFailure {
     reason: Refusal,
-    /// Whether another proxy may do better, and whether this one is to be left out for a while.
+    /// Whether another proxy may do better.
     try_next: bool,
-    broken: bool,
+    /// Whether this one works, or is to be left out for a while; `None` if this failure says nothing about it.
+    works: Option<bool>,
+}
+
+/// How far a connection through a proxy is.
+#[derive(Clone, Copy)]
+enum Progress {
+    /// The proxy has answered nothing.
+    Connecting,
+    /// The destination was requested by the first message that the proxy has to answer.
+    Asked(Instant),
+    /// The proxy has answered, and the destination was requested then.
+    Answered,
 }
 
 impl Dialler {
@@ -189,7 +202,9 @@ impl Dialler {
                     return Ok(connected);
                 }
                 Err(failure) => {
-                    candidate.record(failure.broken.then_some(failure.reason));
+                    if let Some(works) = failure.works {
+                        candidate.record((!works).then_some(failure.reason));
+                    }
                     reason = failure.reason;
                     if !failure.try_next {
                         break;
@@ -258,7 +273,8 @@ impl Dialler {
         limit: Duration,
     ) -> Result<Connected, ProxyFailure> {
         let server = candidate.server;
-        let dead = |reason| ProxyFailure { reason, try_next: true, broken: true };
+        let dead = |reason| ProxyFailure { reason, try_next: true, works: Some(false) };
+        let progress = Cell::new(Progress::Connecting);
         let connect = async {
             let verdict = match &server.host {
                 _ if candidate.trusted => None,
@@ -283,11 +299,16 @@ impl Dialler {
             };
             let early = match server.scheme {
                 ProxyScheme::Socks5 => {
-                    socks::connect_through(&mut upstream, server.credentials.as_ref(), destination)
-                        .await
-                        .map(|()| Bytes::new())
+                    match socks::log_in(&mut upstream, server.credentials.as_ref()).await {
+                        Ok(()) => {
+                            progress.set(Progress::Answered);
+                            socks::connect_through(&mut upstream, destination).await.map(|()| Bytes::new())
+                        }
+                        Err(reason) => Err(reason),
+                    }
                 }
                 ProxyScheme::Http | ProxyScheme::Https => {
+                    progress.set(Progress::Asked(Instant::now()));
                     connect_by_http(&mut upstream, server, destination).await
                 }
             };
@@ -299,13 +320,23 @@ impl Dialler {
                         reason,
                         Refusal::Unreachable | Refusal::TimedOut | Refusal::Malformed
                     ),
-                    broken: matches!(reason, Refusal::ProxyDenied),
+                    works: Some(reason != Refusal::ProxyDenied),
                 }),
             }
         };
         match timeout(limit, connect).await {
             Ok(connected) => connected,
-            Err(_) => Err(dead(Refusal::TimedOut)),
+            Err(_) => {
+                // A proxy that works waits for a destination that is silent. Pages choose those: they must neither take it
+                // from other sessions, nor meet another exit.
+                let is_destinations = match progress.get() {
+                    Progress::Connecting => false,
+                    Progress::Asked(since) => candidate.has_answered_since(since),
+                    Progress::Answered => true,
+                };
+                let slow = ProxyFailure { reason: Refusal::TimedOut, try_next: false, works: None };
+                Err(if is_destinations { slow } else { dead(Refusal::TimedOut) })
+            }
         }
     }
 }
@@ -386,7 +417,8 @@ async fn connect_by_http(
             return match answer.code {
                 Some(200..=299) => Ok(received.split_off(length).freeze()),
                 Some(401 | 407) => Err(Refusal::ProxyDenied),
-                Some(502 | 503) => Err(Refusal::Unreachable),
+                // 500 is that of tinyproxy.
+                Some(500 | 502 | 503) => Err(Refusal::Unreachable),
                 Some(504) => Err(Refusal::TimedOut),
                 _ => Err(Refusal::ProxyFailed),
             };
@@ -396,10 +428,18 @@ async fn connect_by_http(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::net::TcpListener;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use camofleet_api::proxy::ProxyChoice;
+    use tokio::sync::mpsc;
 
     use super::*;
+    use crate::egress::blocking::SelectedLists;
+    use crate::egress::exit::{PoolUse, ProxyPoolSettings, ProxyPools};
     use crate::egress::policy::EgressLevel;
+    use crate::model::traffic::Traffic;
     use crate::process::SystemOs;
 
     fn dialler() -> Dialler {
@@ -427,6 +467,172 @@ mod tests {
         for form in forms {
             let admitted = dialler.admit(form.parse().unwrap(), port, NameVerdict::NONE).await;
             assert_eq!(admitted, Err(Refusal::Fleet), "{form}");
+        }
+    }
+
+    /// A proxy that serves each connection so; its port, and how many it has accepted.
+    async fn proxy<F: Future<Output = ()> + Send + 'static>(
+        serve: impl Fn(TcpStream) -> F + Send + 'static,
+    ) -> (u16, Arc<AtomicUsize>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&accepted);
+        tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(serve(connection));
+            }
+        });
+        (port, accepted)
+    }
+
+    async fn read(connection: &mut TcpStream, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        connection.read_exact(&mut bytes).await.unwrap();
+        bytes
+    }
+
+    /// Reads an HTTP request.
+    async fn read_head(connection: &mut TcpStream) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(connection.read_u8().await.unwrap());
+        }
+        String::from_utf8(head).unwrap()
+    }
+
+    /// A route through a sticky pool of these proxies.
+    fn through(urls: &[String]) -> Route {
+        let servers = urls.iter().map(|url| url.parse().unwrap()).collect();
+        let pool = ProxyPoolSettings { servers, pick: PoolUse::Sticky };
+        let pools = ProxyPools::new(BTreeMap::from([("eu".to_owned(), pool)]), None);
+        Route {
+            exit: pools.exit(&ProxyChoice::Pool("eu".into()), &7).unwrap(),
+            block: SelectedLists::default(),
+            traffic: Traffic::default(),
+        }
+    }
+
+    fn order(route: &Route) -> Vec<u16> {
+        route.exit.candidates().iter().map(|candidate| candidate.server.port).collect()
+    }
+
+    fn named(name: &str) -> Destination {
+        Destination { host: Host::Domain(name.into()), port: 80 }
+    }
+
+    /// Lets `connecting` run out of time once a proxy has sent the message that it waits.
+    async fn run_out(
+        connecting: impl Future<Output = Result<Connected, Refusal>>,
+        asked: &mut mpsc::Receiver<()>,
+    ) -> Option<Refusal> {
+        let expire = async {
+            asked.recv().await.unwrap();
+            tokio::time::pause();
+            tokio::time::advance(Duration::from_secs(20)).await;
+            tokio::time::resume();
+        };
+        tokio::join!(connecting, expire).0.err()
+    }
+
+    #[tokio::test]
+    async fn a_page_takes_no_socks_proxy_from_its_pool_and_meets_no_other_one_by_a_silent_destination() {
+        let (notify, mut asked) = mpsc::channel(1);
+        let serve = move |mut connection: TcpStream| {
+            let notify = notify.clone();
+            async move {
+                read(&mut connection, 3).await;
+                connection.write_all(&[5, 0]).await.unwrap();
+                read(&mut connection, 4).await;
+                notify.send(()).await.unwrap();
+                std::future::pending().await
+            }
+        };
+        let ((one, at_one), (two, at_two)) = (proxy(serve.clone()).await, proxy(serve).await);
+        let route = through(&[format!("socks5://127.0.0.1:{one}"), format!("socks5://127.0.0.1:{two}")]);
+        let before = order(&route);
+        let failed = run_out(dialler().connect(&route, &named("silent.example")), &mut asked).await;
+        assert_eq!(failed, Some(Refusal::TimedOut));
+        assert_eq!(order(&route), before, "a proxy that works was left out");
+        assert_eq!(at_one.load(Ordering::SeqCst) + at_two.load(Ordering::SeqCst), 1, "two exits were seen");
+    }
+
+    #[tokio::test]
+    async fn a_page_takes_no_http_proxy_that_answers_others_from_its_pool_by_a_silent_destination() {
+        let (notify, mut asked) = mpsc::channel(1);
+        let serve = move |mut connection: TcpStream| {
+            let notify = notify.clone();
+            async move {
+                let head = read_head(&mut connection).await;
+                if head.starts_with("CONNECT silent") {
+                    notify.send(()).await.unwrap();
+                } else {
+                    connection.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+                }
+                std::future::pending().await
+            }
+        };
+        let ((one, at_one), (two, at_two)) = (proxy(serve.clone()).await, proxy(serve).await);
+        let route = through(&[format!("http://127.0.0.1:{one}"), format!("http://127.0.0.1:{two}")]);
+        let (before, dialler) = (order(&route), dialler());
+        let silent = named("silent.example");
+        let (forward, mut answered) = mpsc::channel(1);
+        let other = async {
+            asked.recv().await.unwrap();
+            dialler.connect(&route, &named("other.example")).await.map(drop).unwrap();
+            forward.send(()).await.unwrap();
+        };
+        let run_out = run_out(dialler.connect(&route, &silent), &mut answered);
+        let (failed, ()) = tokio::join!(run_out, other);
+        assert_eq!(failed, Some(Refusal::TimedOut));
+        assert_eq!(order(&route), before, "a proxy that works was left out");
+        assert_eq!(at_one.load(Ordering::SeqCst) * at_two.load(Ordering::SeqCst), 0, "two exits were seen");
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_answers_nothing_is_left_out_and_the_next_one_is_taken() {
+        for scheme in ["http", "socks5"] {
+            let (notify, mut asked) = mpsc::channel(1);
+            let first = Arc::new(AtomicUsize::new(0));
+            let serve = move |mut connection: TcpStream| {
+                let (notify, hangs) = (notify.clone(), first.fetch_add(1, Ordering::SeqCst) == 0);
+                async move {
+                    if hangs {
+                        connection.read_u8().await.unwrap();
+                        notify.send(()).await.unwrap();
+                    } else if scheme == "http" {
+                        read_head(&mut connection).await;
+                        connection.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+                    } else {
+                        connection.write_all(&[5, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
+                    }
+                    std::future::pending().await
+                }
+            };
+            let ((one, _), (two, _)) = (proxy(serve.clone()).await, proxy(serve).await);
+            let route =
+                through(&[format!("{scheme}://127.0.0.1:{one}"), format!("{scheme}://127.0.0.1:{two}")]);
+            let before = order(&route);
+            let failed = run_out(dialler().connect(&route, &named("a.example")), &mut asked).await;
+            assert_eq!(failed, None, "{scheme}");
+            assert_eq!(order(&route), [before[1], before[0]], "{scheme}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_other_exit_meets_a_destination_that_a_proxy_could_not_reach() {
+        for status in
+            ["500 Unable to connect", "502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout"]
+        {
+            let serve = move |mut connection: TcpStream| async move {
+                read_head(&mut connection).await;
+                connection.write_all(format!("HTTP/1.0 {status}\r\n\r\n").as_bytes()).await.unwrap();
+            };
+            let ((one, at_one), (two, at_two)) = (proxy(serve).await, proxy(serve).await);
+            let route = through(&[format!("http://127.0.0.1:{one}"), format!("http://127.0.0.1:{two}")]);
+            dialler().connect(&route, &named("closed.example")).await.map(drop).unwrap_err();
+            assert_eq!(at_one.load(Ordering::SeqCst) + at_two.load(Ordering::SeqCst), 1, "{status}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use camofleet_api::destination::DestinationPattern;
@@ -49,6 +49,8 @@ pub struct ProxyPool {
 struct ServerHealth {
     /// Until when it is left out.
     rests_until: Option<Instant>,
+    /// When it last answered a request.
+    answered: Option<Instant>,
     /// Whether the last line in the log says that it does not work, and when that was written.
     reported_failing: bool,
     reported_at: Option<Instant>,
@@ -78,7 +80,7 @@ impl ProxyPool {
                 order
             }
         };
-        let health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let health = self.health();
         let now = Instant::now();
         // Those that have rested longest come first among those that rest; the sort is stable.
         order.sort_by_key(|server| health[*server].rests_until.filter(|until| *until > now));
@@ -90,9 +92,12 @@ impl ProxyPool {
     /// logged, since a dead proxy fails every half minute, and once in that time, since one may fail and work by turns.
     fn record(&self, server: usize, failure: Option<Refusal>) -> bool {
         let now = Instant::now();
-        let mut all = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.health();
         let health = &mut all[server];
         health.rests_until = failure.map(|_| now + REST);
+        if failure.is_none() {
+            health.answered = Some(now);
+        }
         let is_news = health.reported_failing != failure.is_some();
         if !is_news || health.reported_at.is_some_and(|at| now < at + REST) {
             return false;
@@ -109,6 +114,14 @@ impl ProxyPool {
             None => log::info!("the proxy {proxy} of the pool {pool} is used again"),
         }
         true
+    }
+
+    fn has_answered_since(&self, server: usize, since: Instant) -> bool {
+        self.health()[server].answered.is_some_and(|answered| answered >= since)
+    }
+
+    fn health(&self) -> MutexGuard<'_, Vec<ServerHealth>> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -183,6 +196,11 @@ impl Candidate<'_> {
         if let Some((pool, server)) = self.pool {
             pool.record(server, failure);
         }
+    }
+
+    /// Whether the proxy has answered a request, of any session, since then.
+    pub fn has_answered_since(&self, since: Instant) -> bool {
+        self.pool.is_some_and(|(pool, server)| pool.has_answered_since(server, since))
     }
 }
 

@@ -120,14 +120,13 @@ pub(super) async fn refuse(stream: &mut (impl AsyncWrite + Unpin), reason: Refus
     stream.shutdown().await
 }
 
-/// Requests a connection from a SOCKS 5 proxy, which resolves names itself.
+/// Starts to speak with a SOCKS 5 proxy, and logs in if it requires that.
 ///
 /// # Errors
-/// The proxy refused, or did not speak SOCKS 5.
-pub(super) async fn connect_through(
+/// The proxy refused, or does not speak SOCKS 5.
+pub(super) async fn log_in(
     proxy: &mut (impl AsyncRead + AsyncWrite + Unpin),
     credentials: Option<&Credentials>,
-    Destination { host, port }: &Destination,
 ) -> Result<(), Refusal> {
     let broke = |_: io::Error| Refusal::ProxyFailed;
     let methods: &[u8] = match credentials {
@@ -138,11 +137,22 @@ pub(super) async fn connect_through(
     let mut choice = [0; 2];
     proxy.read_exact(&mut choice).await.map_err(broke)?;
     match (choice, credentials) {
-        ([VERSION, NO_AUTHENTICATION], _) => {}
-        ([VERSION, PASSWORD], Some(credentials)) => authenticate(proxy, credentials).await?,
-        ([VERSION, _], _) => return Err(Refusal::ProxyDenied),
-        _ => return Err(Refusal::ProxyFailed),
+        ([VERSION, NO_AUTHENTICATION], _) => Ok(()),
+        ([VERSION, PASSWORD], Some(credentials)) => authenticate(proxy, credentials).await,
+        ([VERSION, _], _) => Err(Refusal::ProxyDenied),
+        _ => Err(Refusal::ProxyFailed),
     }
+}
+
+/// Requests a connection from a SOCKS 5 proxy after [`log_in`]; it resolves names itself.
+///
+/// # Errors
+/// The proxy refused, or broke the connection.
+pub(super) async fn connect_through(
+    proxy: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    Destination { host, port }: &Destination,
+) -> Result<(), Refusal> {
+    let broke = |_: io::Error| Refusal::ProxyFailed;
     let mut request = vec![VERSION, CONNECT, 0];
     match host {
         Host::Ipv4(address) => {
@@ -263,8 +273,10 @@ mod tests {
         let (mut egress, mut proxy) = tokio::io::duplex(1024);
         proxy.write_all(answers).await.unwrap();
         proxy.shutdown().await.unwrap();
-        let result =
-            connect_through(&mut egress, credentials.as_ref(), &Destination { host, port: 80 }).await;
+        let result = match log_in(&mut egress, credentials.as_ref()).await {
+            Ok(()) => connect_through(&mut egress, &Destination { host, port: 80 }).await,
+            refused => refused,
+        };
         drop(egress);
         let mut received = Vec::new();
         proxy.read_to_end(&mut received).await.unwrap();
