@@ -5,10 +5,12 @@ use std::time::Duration;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::Time;
-use crate::proxy::{ProxyChoice, ProxyView};
+use crate::lenient::default_if_unknown;
+use crate::proxy::{ProxyChoice, ProxyView, is_pool_name};
 use crate::session::StartUrlWait;
 
 /// A worker's configuration and current figures. Fields that a worker of another version does not report are null.
@@ -16,21 +18,27 @@ use crate::session::StartUrlWait;
 #[serde(default)]
 pub struct Facts {
     /// The number of live sessions.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub sessions: usize,
     /// The maximum number of live sessions.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub capacity: Option<usize>,
     /// Default values for fields that a create request omits.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub defaults: SessionDefaults,
     /// The browser engine.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub engine: Option<EngineFacts>,
     /// The version of Playwright in the drivers; null until one has started.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub playwright: Option<String>,
     /// The version of Node in the drivers; null until one has started.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub node: Option<String>,
     /// The prewarm pools that are enabled, by name: `headless`, `vnc`, and those of `RUNNER_POOLS`.
@@ -39,21 +47,27 @@ pub struct Facts {
     pub pools: BTreeMap<String, PoolFill>,
     /// The display slots; null also where sessions have no displays of their own, because no display tools are installed or
     /// all sessions share one screen.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub slots: Option<Slots>,
     /// What requests may choose of the browsers' connections; null where the worker does not control them.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub egress: Option<EgressFacts>,
     /// The number of driver processes.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub drivers: Option<usize>,
     /// Whether it is draining and accepts no new sessions.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub draining: bool,
     /// When it started.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub started_at: Option<Time>,
     /// The host name of its machine; in Kubernetes, the name of its pod.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub host_name: Option<String>,
 }
@@ -67,12 +81,15 @@ pub struct SessionDefaults {
     #[schema(required, value_type = Option<u64>)]
     pub idle_ttl: Option<Duration>,
     /// Whether sessions run headless.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub headless: Option<bool>,
     /// The page that is opened in a new session; null if none is.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub start_url: Option<String>,
     /// The load state to wait for when the page is opened.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub start_url_wait: Option<StartUrlWait>,
 }
@@ -82,24 +99,31 @@ pub struct SessionDefaults {
 #[serde(default)]
 pub struct EgressFacts {
     /// The policy for destinations: `no-fleet`, `public` or `open`.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub policy: String,
     /// The names of the pools of proxies.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub proxies: Vec<String>,
     /// The proxy of sessions whose request names none; null if their connections are direct.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub default_proxy: Option<ProxyView>,
     /// The names of the block lists.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub block_lists: Vec<String>,
     /// Those of them that sessions get whose request names none.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub default_block: Vec<String>,
     /// Whether it can check proxies: `RUNNER_EXIT_IP_URL` is set.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub checks_proxies: bool,
     /// The city database with its date; null if there is none, so that checks of proxies name no places.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub city_database: Option<String>,
 }
@@ -120,15 +144,23 @@ pub struct EngineFacts {
     /// The engine's name: `camoufox` or `firefox`.
     pub name: String,
     /// The engine's version; null if it can't be read from the installation.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub version: Option<String>,
 }
 
-/// Reads pools, of which earlier versions report those that are disabled as null.
+/// The most pools of a worker that are read.
+const MOST_POOLS: usize = 64;
+
+/// Reads pools, of which earlier versions report those that are disabled as null. Names are kept for every sample of the
+/// history, so only those that a worker can have are read.
 fn enabled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, PoolFill>, D::Error> {
-    let pools = Option::<BTreeMap<String, Option<PoolFill>>>::deserialize(deserializer)?.unwrap_or_default();
-    Ok(pools.into_iter().filter_map(|(name, fill)| Some((name, fill?))).collect())
+    let pools: BTreeMap<String, Value> = default_if_unknown(deserializer)?;
+    let pool = |(name, fill): (String, Value)| {
+        let fill = if is_pool_name(&name) { fill } else { Value::Null };
+        serde_json::from_value::<Option<PoolFill>>(fill).ok().flatten().map(|fill| (name, fill))
+    };
+    Ok(pools.into_iter().filter_map(pool).take(MOST_POOLS).collect())
 }
 
 /// How full a prewarm pool is.
@@ -136,18 +168,23 @@ fn enabled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String
 #[serde(default)]
 pub struct PoolFill {
     /// Browsers that are ready for use.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub ready: usize,
     /// Browsers that are being launched.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub launching: usize,
     /// The configured number of browsers.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub target: usize,
     /// Whether its browsers run headless; null where the machine does not report it.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub headless: Option<bool>,
     /// Why the last launch failed; null once one succeeds.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub last_error: Option<String>,
 }
@@ -157,16 +194,18 @@ pub struct PoolFill {
 #[serde(default)]
 pub struct Slots {
     /// Slots held by sessions and prewarmed browsers.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub used: usize,
     /// All slots.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub total: usize,
 }
 
 /// Serializes durations as whole seconds.
 pub(crate) mod seconds {
-    use super::{Deserialize, Deserializer, Duration, Serialize, Serializer};
+    use super::{Deserializer, Duration, Serialize, Serializer, default_if_unknown};
 
     pub(crate) fn serialize<S: Serializer>(
         duration: &Option<Duration>,
@@ -178,6 +217,7 @@ pub(crate) mod seconds {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Duration>, D::Error> {
-        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_secs))
+        let seconds: Option<u64> = default_if_unknown(deserializer)?;
+        Ok(seconds.map(Duration::from_secs))
     }
 }

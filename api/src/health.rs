@@ -263,7 +263,74 @@ mod tests {
         assert_eq!(with(json!(null)), None);
         let foreign = read(json!({"status": "starting"}));
         assert_eq!(foreign.status, HealthStatus::Degraded, "a status that only another version has");
-        let strange = read(json!({"status": "ok", "failing": "driver", "facts": {"sessions": "many"}}));
+        let strange = read(json!({"status": "ok", "failing": "driver", "facts": "none"}));
         assert_eq!((strange.status, strange.failing.len(), strange.facts), (HealthStatus::Ok, 0, None));
+    }
+
+    #[test]
+    fn one_strange_field_of_the_facts_spoils_no_other_one() {
+        let facts = json!({
+            "sessions": 2, "capacity": 10,
+            "defaults": {"idle_ttl_seconds": 300, "headless": false, "start_url": "https://a.example", "start_url_wait": "load"},
+            "engine": {"name": "firefox", "version": "153.0"}, "playwright": "1.62.1", "node": "20.0.0",
+            "pools": {
+                "headless": {"ready": 1, "launching": 1, "target": 2, "headless": true, "last_error": "no luck"},
+                "vnc": {"ready": 1, "launching": 0, "target": 1, "headless": false, "last_error": null},
+            },
+            "egress": {
+                "policy": "public", "proxies": ["eu"], "default_proxy": {"server": "http://a:1", "pool": null},
+                "block_lists": ["ads"], "default_block": ["ads"], "checks_proxies": true, "city_database": "b",
+            },
+            "slots": {"used": 1, "total": 3}, "drivers": 1, "draining": true,
+            "started_at": "2026-01-31T12:00:00.000Z", "host_name": "worker-0",
+        });
+        let mut paths = Vec::new();
+        collect_paths(&facts, String::new(), &mut paths);
+        let shown = |facts: &Value| {
+            serde_json::to_value(read(json!({"status": "ok", "facts": facts})).facts).unwrap()
+        };
+        assert_eq!(shown(&facts), facts);
+        for path in paths {
+            let mut strange = facts.clone();
+            *strange.pointer_mut(&path).unwrap() = json!({"of another": ["version"]});
+            let mut found = shown(&strange);
+            assert!(found.is_object(), "{path}");
+            // Everything beside it is as before.
+            let mut expected = facts.clone();
+            for value in [&mut found, &mut expected] {
+                match value.pointer_mut(&path) {
+                    Some(field) => *field = json!(null),
+                    // A required part of an object, which is unknown without it.
+                    None => assert_eq!(path, "/engine/name"),
+                }
+            }
+            if path == "/engine/name" {
+                expected["engine"] = json!(null);
+            }
+            assert_eq!(found, expected, "{path}");
+        }
+    }
+
+    /// The paths of all fields, those in objects too.
+    fn collect_paths(value: &Value, path: String, paths: &mut Vec<String>) {
+        for (name, value) in value.as_object().into_iter().flatten() {
+            let path = format!("{path}/{name}");
+            collect_paths(value, path.clone(), paths);
+            paths.push(path);
+        }
+    }
+
+    #[test]
+    fn pools_that_no_worker_can_have_are_left_out_and_their_number_is_limited() {
+        let fill = json!({"ready": 1});
+        let mut pools = serde_json::Map::new();
+        for name in ["ok_1", "", "a b", "<script>", &"x".repeat(65), "new\nline", "a{b=\"c\"}"] {
+            pools.insert(name.to_owned(), fill.clone());
+        }
+        let read = |pools| read(json!({"status": "ok", "facts": {"pools": pools}})).facts.unwrap().pools;
+        assert_eq!(read(json!(pools)).into_keys().collect::<Vec<_>>(), ["ok_1"]);
+        let many: serde_json::Map<String, Value> =
+            (0..5000).map(|n| (format!("p{n}"), fill.clone())).collect();
+        assert_eq!(read(json!(many)).len(), 64);
     }
 }

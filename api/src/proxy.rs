@@ -14,6 +14,7 @@ use url::{Host, Url};
 use utoipa::ToSchema;
 
 use crate::destination::{self, DestinationPattern};
+use crate::lenient::default_if_unknown;
 
 /// The word for connections without a proxy.
 const DIRECT: &str = "direct";
@@ -330,11 +331,11 @@ pub enum ProxyRequest {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProxyView {
     /// The proxy's URL.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub server: Option<String>,
     /// The name of the pool that the proxy is taken from.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub pool: Option<String>,
 }

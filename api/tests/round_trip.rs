@@ -106,7 +106,10 @@ impl Generator<'_> {
         let further = &schema["additionalProperties"];
         if further.is_object() {
             for _ in 0..self.rng.usize(..3) {
+                // Pools of other names than they can have are left out.
+                let is_pool = further["$ref"].as_str().is_some_and(|name| name.ends_with("/PoolFill"));
                 let name = match &schema["propertyNames"] {
+                    _ if is_pool => format!("pool-{}", self.rng.u8(..)),
                     Value::Null => text(&mut self.rng),
                     names => self.value(names).as_str().unwrap().to_owned(),
                 };

@@ -135,7 +135,7 @@ fn sample(fleet: &FleetReadings, before: &Totals, now: &Totals, counts: EventCou
     for worker in directory.workers().iter() {
         let snapshot = worker.snapshot();
         for view in &snapshot.sessions {
-            sample.attached += view.attached;
+            sample.attached = sample.attached.saturating_add(view.attached);
             match view.status {
                 Status::Init => sample.sessions.init += 1,
                 Status::Ready => sample.sessions.ready += 1,
@@ -156,8 +156,8 @@ fn sample(fleet: &FleetReadings, before: &Totals, now: &Totals, counts: EventCou
 fn add(pools: &mut BTreeMap<String, PoolTotal>, name: &str, fill: &PoolFill) {
     if pools.len() < POOLS_LIMIT || pools.contains_key(name) {
         let sum = pools.entry(name.to_owned()).or_default();
-        sum.ready += fill.ready;
-        sum.target += fill.target;
+        sum.ready = sum.ready.saturating_add(fill.ready);
+        sum.target = sum.target.saturating_add(fill.target);
     }
 }
 

@@ -99,3 +99,13 @@ async fn an_hour_is_kept() {
     drop(bus);
     recording.await.unwrap();
 }
+
+#[test]
+fn figures_that_no_machine_can_have_break_no_sample() {
+    let mut pools = BTreeMap::new();
+    let fill = PoolFill { ready: usize::MAX, target: usize::MAX, ..PoolFill::default() };
+    for _ in 0..2 {
+        add(&mut pools, "a", &fill);
+    }
+    assert_eq!(pools["a"], PoolTotal { ready: usize::MAX, target: usize::MAX });
+}
