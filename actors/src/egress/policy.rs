@@ -196,8 +196,9 @@ fn is_public(address: IpAddr) -> bool {
         }
         IpAddr::V6(address) => {
             let first = address.segments()[0];
-            // Only this range is global unicast (RFC 4291); translators' addresses are judged by what they embed.
-            let global = (first & 0xe000) == 0x2000 || address.segments()[..2] == [0x64, 0xff9b];
+            // Only this range is global unicast (RFC 4291). Addresses of the internet's translators are judged by what they
+            // embed; those for the translators of a site (RFC 8215) may embed it anywhere.
+            let global = (first & 0xe000) == 0x2000 || address.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0];
             let documentation = address.segments()[..2] == [0x2001, 0xdb8] || address.segments()[0] == 0x3fff;
             global && !documentation
         }
@@ -267,6 +268,8 @@ mod tests {
             "64:ff9b::a00:1",
             "2002:a00:1::",
             "2001:db8::1",
+            // For translators of a site, which may have the address elsewhere in it (RFC 8215).
+            "64:ff9b:1:a00:0:100:101:101",
         ] {
             assert_eq!(judge(&public, None, address), Err(Refusal::NotPublic), "{address}");
             assert_eq!(judge(&no_fleet, None, address), Ok(Permit::UnlessFleet), "{address}");
