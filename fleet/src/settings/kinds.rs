@@ -200,14 +200,15 @@ impl<T> Parser<T> {
         let given = Given { text: text.trim(), kind: self.kind, directory: &texts.working_directory };
         (self.parse)(&given).map_err(|cause| SettingsError::Value {
             name: found.setting.name,
-            given: if found.setting.is_secret() || topology::has_token(text) {
+            given: if found.setting.is_secret() || found.setting.has_key(text) || topology::has_token(text) {
                 "the value".to_owned()
             } else {
                 excerpt(text)
             },
             source_name: found.source.clone(),
             allowed: self.kind.allowed(),
-            cause,
+            // It repeats the URL.
+            cause: cause.filter(|_| !found.setting.has_key(text)),
         })
     }
 }

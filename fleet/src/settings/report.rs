@@ -36,6 +36,7 @@ fn printable(value: &InForce) -> String {
         None => String::new(),
         // What everybody can read in the documentation is no secret.
         Some(_) if value.setting.is_secret() && !value.is_built_in() => MASKED.to_owned(),
+        Some(text) if value.setting.has_key(text) => MASKED.to_owned(),
         Some(text) if topology::has_token(text) => {
             topology::masked(text).unwrap_or_else(|| MASKED.to_owned())
         }
@@ -86,5 +87,18 @@ mod tests {
     fn an_explained_report_says_what_each_setting_does() {
         let report = Host::new().load().unwrap().report(true);
         assert!(report.contains("# How many VNC viewers may be connected at once. A whole number from 1 to 100000.\nMAX_CONCURRENT_SESSIONS=1000"));
+    }
+
+    #[test]
+    fn the_key_in_a_url_is_printed_neither_by_the_report_nor_by_an_error() {
+        for url in ["https://a.example/?token=s3cr3t", "https://me:s3cr3t@a.example/"] {
+            let report = Host::new().env("RUNNER_EXIT_IP_URL", url).load().unwrap().report(false);
+            assert!(report.contains("RUNNER_EXIT_IP_URL=********") && !report.contains("s3cr3t"), "{report}");
+            let error = Host::new().env("RUNNER_EXIT_IP_URL", &url.replace("https", "ftp")).error();
+            assert!(error.contains("is not http(s) URLs") && !error.contains("s3cr3t"), "{error}");
+        }
+        let plain =
+            Host::new().env("RUNNER_EXIT_IP_URL", "https://a.example/ip").load().unwrap().report(false);
+        assert!(plain.contains("RUNNER_EXIT_IP_URL=https://a.example/ip"), "{plain}");
     }
 }

@@ -74,7 +74,7 @@ impl Host {
         self.load().unwrap().settings
     }
 
-    fn error(&self) -> String {
+    pub fn error(&self) -> String {
         let error = self.load().unwrap_err().to_string();
         assert!(!error.contains('\n'), "more than one line: {error}");
         error

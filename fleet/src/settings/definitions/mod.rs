@@ -72,6 +72,11 @@ impl Setting {
     pub fn is_secret(&self) -> bool {
         matches!(self.kind, Kind::Token | Kind::VncPassword | Kind::Proxy | Kind::Proxies | Kind::Pools)
     }
+
+    /// Whether a value of it has URLs that may hold a key, so that it must not be printed.
+    pub fn has_key(&self, text: &str) -> bool {
+        matches!(self.kind, Kind::Urls) && text.contains(['@', '?'])
+    }
 }
 
 /// Finds a setting by its environment name.
