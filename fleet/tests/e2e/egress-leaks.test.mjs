@@ -6,12 +6,14 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ExitSite } from './helpers/exitSite.mjs';
 import { attach, blankPage } from './helpers/playwright.mjs';
+import { freePort } from './helpers/ports.mjs';
 import { dante } from './helpers/proxies.mjs';
 import { Server, temporaryDirectory, test } from './helpers/server.mjs';
 import { until } from './helpers/wait.mjs';
@@ -129,9 +131,22 @@ if (process.env.CAMOFLEET_TEST_NAMESPACE) {
       // All that left is what Dante itself tried for them.
       const byDante = packets.traffic.filter((line) => !line.startsWith('tcp') && !line.includes(NAME_SERVER));
       assert.deepEqual(byDante, []);
-      await server.request('PATCH', `/sessions/local/${session.id}`, { body: { proxy: 'direct' } });
+      const leaveBy = (exit) => server.request('PATCH', `/sessions/local/${session.id}`, { body: { proxy: exit } });
+      const connect = () => page.evaluate((host) => fetch(`http://${host}/`, { mode: 'no-cors' }).then(() => 'connected', () => 'failed'), STRANGER);
+      // Nor does any by itself where the exit fails: nothing listens there, it wants another password, or never answers.
+      const silent = net.createServer(() => {}).listen(0, '127.0.0.1');
+      await once(silent, 'listening');
+      const failing = [`socks5://127.0.0.1:${await freePort()}`, proxy.url.replace(/:[^:@]*@/, ':wrong@'), `http://127.0.0.1:${silent.address().port}`];
+      for (const exit of failing) {
+        assert.equal((await leaveBy(exit)).status, 200);
+        const before = packets.traffic.length;
+        assert.equal(await connect(), 'failed', exit);
+        assert.deepEqual(packets.traffic.slice(before), [], exit);
+      }
+      silent.close();
+      await leaveBy('direct');
       const seen = packets.lines.length;
-      await page.evaluate((host) => fetch(`http://${host}/`, { mode: 'no-cors' }).catch(() => {}), STRANGER);
+      await connect();
       assert.ok(packets.lines.slice(seen).includes(`tcp ${STRANGER} 80`), 'the packets are counted');
       await server.end(session);
       await server.stop();
