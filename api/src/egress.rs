@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::identity::Geolocation;
+use crate::lenient::default_if_unknown;
 use crate::proxy::ProxyView;
 
 /// The reasons for which a connection of a browser is not made, with their names in JSON and in metric labels.
@@ -147,6 +149,10 @@ pub struct ProxyCheck {
     /// The city of the address, by its English name; null like the country.
     #[schema(required)]
     pub city: Option<String>,
+    /// The middle of that place; null like the country.
+    #[serde(deserialize_with = "default_if_unknown")]
+    #[schema(required)]
+    pub location: Option<Geolocation>,
     /// The time zone of the address, such as `Europe/Berlin`; null like the country.
     #[schema(required)]
     pub timezone: Option<String>,

@@ -107,6 +107,8 @@ codes! {
     LaunchFailed "launch_failed" 502,
     /// The worker does not support proxies and block lists.
     NoEgress "no_egress" 502,
+    /// An identity is to be taken from the place of the proxy's exit, which is not known.
+    NoExitPlace "no_exit_place" 502,
     /// The worker does not support draining.
     NoDrain "no_drain" 502,
     /// The worker does not support screenshots.

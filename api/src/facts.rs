@@ -54,6 +54,10 @@ pub struct Facts {
     #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub egress: Option<EgressFacts>,
+    /// Which fields of a create request about the identity its sessions can have, by their names; empty for none, as on a
+    /// machine of an earlier version.
+    #[schema(required)]
+    pub identity: Vec<String>,
     /// The number of driver processes.
     #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]

@@ -246,6 +246,7 @@ mod tests {
             pools: BTreeMap::from([("headless".into(), fill)]),
             egress: None,
             slots: Some(Slots { used: 1, total: 3 }),
+            identity: Vec::new(),
             drivers: Some(1),
             draining: true,
             started_at: Some(Time("2026-01-31T12:00:00Z".parse().unwrap())),

@@ -10,6 +10,7 @@ pub mod event;
 pub mod facts;
 pub mod health;
 pub mod history;
+pub mod identity;
 pub mod ids;
 mod lenient;
 pub mod proxy;

@@ -11,6 +11,9 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::facts::seconds;
+use crate::identity::{
+    Geolocation, GeolocationRequest, Languages, LocaleRequest, OrAuto, ScreenSize, TimeZone, TimeZoneRequest,
+};
 use crate::proxy::{ProxyChoice, ProxyRequest};
 use crate::session::{Contexts, OnCrash, StartUrlWait};
 
@@ -28,6 +31,13 @@ const LABELS_BYTES: usize = 8 << 10;
 /// The most block lists of one session, and the longest name of one, in characters.
 const BLOCK_LIMIT: usize = 32;
 const BLOCK_NAME_LIMIT: usize = 64;
+
+const LANGUAGES_FORM: &str =
+    "\"auto\", a language tag such as \"de-AT\", or a list of up to 8, the preferred one first";
+const TIMEZONE_FORM: &str = "\"auto\", or a time zone of the IANA database such as \"Europe/Vienna\"";
+const GEOLOCATION_FORM: &str = "\"auto\", or an object with latitude (-90 to 90), longitude (-180 to 180) and, where wanted, accuracy (0 to \
+                                100000 m)";
+const SCREEN_FORM: &str = "an object with width and height, each a whole number from 320 to 7680";
 
 /// The parameters of a new session. Every field may be omitted or null, which selects the worker's default; unknown fields
 /// are ignored.
@@ -69,6 +79,21 @@ pub struct SessionRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_items = 32)]
     pub block: Option<Vec<String>>,
+    /// The languages of the browser: one, or several with the preferred one first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<LocaleRequest>)]
+    pub locale: Option<OrAuto<Languages>>,
+    /// The time zone of the browser.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<TimeZoneRequest>)]
+    pub timezone: Option<OrAuto<TimeZone>>,
+    /// Where the browser is; pages may ask for it without a question to the user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<GeolocationRequest>)]
+    pub geolocation: Option<OrAuto<Geolocation>>,
+    /// The size of the screen in pixels, which the window fills.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub screen: Option<ScreenSize>,
 }
 
 /// Fields that were not requested are not sent, because the original does not know all of them.
@@ -242,6 +267,10 @@ impl SessionRequest {
             contexts: field("contexts").one_of(Contexts::ALL)?.unwrap_or_default(),
             proxy: field("proxy").proxy()?,
             block: field("block").names()?,
+            locale: field("locale").or_auto(Languages::from_json, LANGUAGES_FORM)?,
+            timezone: field("timezone").or_auto(TimeZone::from_json, TIMEZONE_FORM)?,
+            geolocation: field("geolocation").or_auto(Geolocation::from_json, GEOLOCATION_FORM)?,
+            screen: field("screen").read(ScreenSize::from_json, SCREEN_FORM)?,
         })
     }
 }
@@ -372,6 +401,26 @@ impl Field<'_> {
         })
     }
 
+    fn read<T>(
+        self,
+        read: impl FnOnce(&Value) -> Option<T>,
+        right: &str,
+    ) -> Result<Option<T>, InvalidRequest> {
+        match self.value.map(read) {
+            None => Ok(None),
+            Some(Some(value)) => Ok(Some(value)),
+            Some(None) => self.wrong(right),
+        }
+    }
+
+    fn or_auto<T>(
+        self,
+        given: impl FnOnce(&Value) -> Option<T>,
+        right: &str,
+    ) -> Result<Option<OrAuto<T>>, InvalidRequest> {
+        self.read(|value| OrAuto::from_json(value, given), right)
+    }
+
     fn names(self) -> Result<Option<Vec<String>>, InvalidRequest> {
         let Some(value) = self.value else { return Ok(None) };
         let read = |name: &Value| {
@@ -414,7 +463,9 @@ mod tests {
         let request = parse(
             r#"{"headless": true, "idle_ttl_seconds": 60.0, "start_url": "example.com", "start_url_wait": "none",
                 "labels": {"team": "a"}, "vnc": true, "on_crash": "end", "contexts": "discard", "worker": "local",
-                "proxy": "socks5://a.example", "block": ["ads"], "something": "unknown"}"#,
+                "proxy": "socks5://a.example", "block": ["ads"], "locale": "auto", "timezone": "Europe/Vienna",
+                "geolocation": {"latitude": 48.2, "longitude": 16.4}, "screen": {"width": 1366, "height": 768},
+                "something": "unknown"}"#,
         )
         .unwrap();
         let expected = SessionRequest {
@@ -428,6 +479,10 @@ mod tests {
             contexts: Contexts::Discard,
             proxy: Some("socks5://a.example".parse().unwrap()),
             block: Some(vec!["ads".into()]),
+            locale: Some(OrAuto::Auto),
+            timezone: TimeZone::from_name("Europe/Vienna").map(OrAuto::Given),
+            geolocation: Geolocation::new(48.2, 16.4, 50.0).map(OrAuto::Given),
+            screen: Some(ScreenSize { width: 1366, height: 768 }),
         };
         assert_eq!(request, CreateRequest { session: expected, worker: Some("local".into()) });
     }
@@ -586,11 +641,18 @@ mod tests {
             contexts: Contexts::Discard,
             proxy: Some("socks5://a.example".parse().unwrap()),
             block: Some(vec!["ads".into()]),
+            locale: Some(OrAuto::Auto),
+            timezone: TimeZone::from_name("Europe/Vienna").map(OrAuto::Given),
+            geolocation: Geolocation::new(48.2, 16.4, 50.0).map(OrAuto::Given),
+            screen: Some(ScreenSize { width: 1366, height: 768 }),
         };
         let expected = json!({
             "headless": false, "idle_ttl_seconds": 60, "start_url": "example.com",
             "start_url_wait": "domcontentloaded", "labels": {"a": "b"}, "vnc": true, "on_crash": "end",
             "contexts": "discard", "proxy": {"server": "socks5://a.example:1080"}, "block": ["ads"],
+            "locale": "auto", "timezone": "Europe/Vienna",
+            "geolocation": {"latitude": 48.2, "longitude": 16.4, "accuracy": 50.0},
+            "screen": {"width": 1366, "height": 768},
         });
         assert_eq!(body(&request), expected);
     }

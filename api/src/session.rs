@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::Time;
 use crate::egress::EgressTotals;
+use crate::identity::Identity;
 use crate::ids::RequestId;
 use crate::lenient::default_if_unknown;
 use crate::proxy::ProxyView;
@@ -246,6 +247,10 @@ pub struct Session {
     #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub block: Vec<String>,
+    /// What pages learn of its user and machine; null where the worker does not report it.
+    #[serde(default, deserialize_with = "default_if_unknown")]
+    #[schema(required)]
+    pub identity: Option<Identity>,
     /// The `X-Request-Id` of its create request, which also appears in the logs.
     #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]

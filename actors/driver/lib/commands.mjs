@@ -59,6 +59,7 @@ const CHECKS = {
     optionalField(options, 'preferences', isMapOf(isPreference), 'an object of strings, whole numbers, true or false', {});
     optionalField(options, 'egress', isAbsolutePath, 'an absolute path or null', null);
     optionalField(options, 'block_webrtc', isBoolean, 'true or false', false);
+    optionalField(options, 'window_is_viewport', isBoolean, 'true or false', false);
     optionalField(options, 'window', isWindow, 'null or {"width": n, "height": n} in pixels', null);
   },
   close() {},

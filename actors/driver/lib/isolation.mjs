@@ -16,6 +16,7 @@ import os from 'node:os';
  * @property {string} temporaryDirectory the launch's temporary directory
  * @property {string|null} egress the socket of the SOCKS server that its connections go through; null if they
  * are direct
+ * @property {boolean} windowIsViewport whether the window is the viewport of contexts whose client names none
  * @property {(command: string, args: string[]) => string[]} beforeSpawn is called before each child is
  * spawned, and returns the arguments for it; it throws to refuse it
  * @property {(command: string, child: import('node:child_process').ChildProcess) => void} adopt is called

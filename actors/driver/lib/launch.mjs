@@ -132,6 +132,7 @@ export class Launch {
     const scope = {
       temporaryDirectory: temporaryDirectory(this.options.directory),
       egress: this.options.egress,
+      windowIsViewport: this.options.window_is_viewport,
       beforeSpawn: (command, args) => this.#beforeSpawn(command, args),
       adopt: (command, child) => this.#adopt(command, child),
       onServer: (served) => (this.#served = served),

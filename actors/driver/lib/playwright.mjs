@@ -11,6 +11,7 @@ import { arriving, limitHeld } from './held.mjs';
 import { limitIncoming } from './incoming.mjs';
 import { currentScope, runInScope } from './isolation.mjs';
 import { log } from './output.mjs';
+import { defaultToWindow } from './viewport.mjs';
 
 const require = createRequire(import.meta.url);
 const core = require('playwright-core/lib/coreBundle');
@@ -43,7 +44,10 @@ DispatcherConnection.prototype.dispatch = function (message) {
   // The driver's own client may do everything.
   const type = this._isInProcess ? undefined : this._dispatcherByGuid.get(message.guid)?._type;
   const refusal = type === undefined ? null : refusalOf(type, message);
-  if (refusal === null) return dispatch.call(this, message);
+  if (refusal === null) {
+    if (type !== undefined && currentScope()?.windowIsViewport) defaultToWindow(type, message);
+    return dispatch.call(this, message);
+  }
   this.onmessage({ id: message.id, error: { error: { name: 'Error', message: refusal, stack: '' } } });
   return Promise.resolve();
 };

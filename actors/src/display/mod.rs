@@ -118,6 +118,8 @@ pub(crate) struct DisplayRequest<'a> {
     pub os: &'a Arc<dyn Os>,
     pub run_dir: &'a RunDir,
     pub dir: &'a LaunchDir,
+    /// Size and depth of the screen.
+    pub geometry: Geometry,
     pub slot: Arc<SlotLease>,
     pub bond: PartBond,
     /// The sessions whose activity clocks are reset by input of its viewers.
@@ -137,7 +139,8 @@ impl Display {
         settings: &DisplaySettings,
         request: DisplayRequest<'_>,
     ) -> Result<Addr<Self>> {
-        let DisplayRequest { os, run_dir, dir, slot, bond, clocks, screenshots, metrics, cancel } = request;
+        let DisplayRequest { geometry, os, run_dir, dir, slot, bond, clocks, screenshots, metrics, cancel } =
+            request;
         let screen = RunningScreen::start(ScreenRequest {
             os,
             run_dir,
@@ -146,7 +149,7 @@ impl Display {
             settings,
             display: slot.display,
             name: format!("camofleet {}", slot.vnc_id),
-            geometry: settings.geometry,
+            geometry,
             vnc_port: slot.vnc_port,
             password: None,
             handle: &slot.screen,

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::keyboard::ClipboardSource;
 use super::parts::ScreenSpec;
+use camofleet_api::identity::ScreenSize;
+
 use crate::net::rfb::EXTENDED_CLIPBOARD_LIMIT;
 use crate::process::{Os, Program};
 
@@ -29,6 +31,16 @@ pub struct Geometry {
     pub height: u16,
     /// Bits a pixel.
     pub depth: u8,
+}
+
+impl Geometry {
+    /// The same depth, in this size if one is wanted.
+    pub(crate) fn of_size(self, size: Option<ScreenSize>) -> Self {
+        match size {
+            Some(ScreenSize { width, height }) => Self { width, height, ..self },
+            None => self,
+        }
+    }
 }
 
 /// The installed programs.

@@ -48,6 +48,8 @@ pub(crate) struct LaunchOptions {
     pub egress: String,
     /// Whether the fingerprint must not offer WebRTC either.
     pub block_webrtc: bool,
+    /// Whether the window is the viewport of contexts whose client names none, instead of Playwright's own default.
+    pub window_is_viewport: bool,
     /// The window's size in pixels.
     pub window: WindowSize,
     /// How long the launch may take until the Playwright server listens, in milliseconds.

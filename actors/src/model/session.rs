@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use camofleet_api::identity::Identity;
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::proxy::{ProxyChoice, ProxyView};
 use camofleet_api::request::SessionRequest;
@@ -16,6 +17,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::error::{Error, Result};
+use super::identity::IdentityChoice;
 use crate::model::activity::ActivityClock;
 use crate::model::screen::ScreenHandle;
 use crate::model::traffic::Traffic;
@@ -61,17 +63,25 @@ impl SessionDefaults {
 
 /// What a browser is launched with that can't be changed while it runs. A session takes a warm browser only of its own
 /// template.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaunchTemplate {
     /// Whether it runs without a window.
     pub headless: bool,
+    /// What pages learn of its user and machine.
+    pub identity: Identity,
 }
 
 impl LaunchTemplate {
-    /// What a request asks for. A live view needs a window, and a window needs a display: without `displays` the browser
-    /// runs headless.
+    /// A browser that shows what it has by itself.
+    pub fn plain(headless: bool) -> Self {
+        Self { headless, identity: Identity::default() }
+    }
+
+    /// What a request asks for, without what the exit decides. A live view needs a window, and a window needs a display:
+    /// without `displays` the browser runs headless.
     pub fn new(request: &SessionRequest, defaults: &SessionDefaults, displays: bool) -> Self {
-        Self { headless: !request.vnc && (!displays || request.headless.unwrap_or(defaults.headless)) }
+        let headless = !request.vnc && (!displays || request.headless.unwrap_or(defaults.headless));
+        Self { headless, identity: IdentityChoice::from(request).given() }
     }
 }
 
@@ -101,8 +111,10 @@ fn without_user(address: &str) -> Cow<'_, str> {
 pub struct SessionSpec {
     /// Its id.
     pub id: SessionId,
-    /// What its browser is launched with.
+    /// What its browser is launched with, without what the exit decides.
     pub template: LaunchTemplate,
+    /// The identity that its request asks for.
+    pub identity: IdentityChoice,
     /// Whether it has a live view.
     pub vnc: bool,
     /// How long it may be idle before it ends.
@@ -131,10 +143,12 @@ impl SessionSpec {
     /// Fills a request from the defaults, under a new id. `displays`: whether browsers can have windows here.
     pub fn new(request: SessionRequest, by: RequestId, defaults: &SessionDefaults, displays: bool) -> Self {
         let template = LaunchTemplate::new(&request, defaults, displays);
+        let identity = IdentityChoice::from(&request);
         let start_url = request.start_url.or_else(|| defaults.start_url.clone());
         Self {
             id: Uuid::new_v4(),
             template,
+            identity,
             vnc: request.vnc,
             idle_ttl: request.idle_ttl.unwrap_or(defaults.idle_ttl),
             start_url: start_url.filter(|url| !url.trim().is_empty()).map(|url| with_scheme(url.trim())),
@@ -215,6 +229,8 @@ pub struct SessionView {
     pub start_url_error: Option<String>,
     /// How many Playwright clients are attached.
     pub attached: usize,
+    /// What pages learn of its user and machine; `None` where its machine does not report it.
+    pub identity: Option<Arc<Identity>>,
     /// The proxy that its connections leave through; `None` if they are direct.
     pub proxy: Option<ProxyView>,
     /// Counts its connections; `None` where its machine does not.
@@ -256,6 +272,7 @@ impl SessionView {
             proxy: self.proxy.clone(),
             egress: self.traffic.as_ref().map(Traffic::totals),
             block: spec.block.clone(),
+            identity: self.identity.as_deref().cloned(),
             request_id: spec.request_id.clone(),
             ended_at: ending.filter(|_| self.status == Status::Dead).map(|ending| ending.at.into()),
             end_reason: ending.map(|ending| ending.reason),

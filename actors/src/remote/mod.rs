@@ -29,6 +29,7 @@ use crate::model::activity::ActivityClock;
 use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
 use crate::model::events::EventBus;
+use crate::model::identity::IdentityChoice;
 use crate::model::session::SessionView;
 use crate::session::{AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment, Upstream};
 use crate::supervision::{ChildExited, Generation, Lifeline};
@@ -286,6 +287,16 @@ impl Handler<CreateSession> for RemoteWorker {
         if request.needs_egress() && self.known.facts().is_none_or(|facts| facts.egress.is_none()) {
             // It would ignore the proxy, and connect directly.
             return Box::pin(actix::fut::err(Error::NoEgress { what: self.settings.display_name() }));
+        }
+        let able = self.known.facts().map(|facts| facts.identity.clone()).unwrap_or_default();
+        let lacking =
+            IdentityChoice::from(&request).fields().find(|field| !able.iter().any(|able| able == field));
+        if let Some(field) = lacking {
+            // It would ignore the field.
+            let what = self.settings.display_name();
+            let reason =
+                format!("{what} can't set it; leave it out, or name a worker whose 'facts.identity' has it");
+            return Box::pin(actix::fut::err(Error::Identity { field, reason }));
         }
         request.idle_ttl = request.idle_ttl.or(self.settings.default_idle_ttl);
         request.headless = request.headless.or(self.settings.default_headless);

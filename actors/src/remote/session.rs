@@ -10,6 +10,7 @@ use url::Url;
 
 use super::{RemoteRole, RemoteSettings};
 use crate::model::activity::ActivityClock;
+use crate::model::identity::IdentityChoice;
 use crate::model::session::{Ending, LaunchTemplate, SessionSpec, SessionView, VncView};
 use crate::model::traffic::Traffic;
 
@@ -44,7 +45,11 @@ pub(super) fn view_of(session: Session, settings: &RemoteSettings) -> SessionVie
     SessionView {
         spec: Arc::new(SessionSpec {
             id: session.id,
-            template: LaunchTemplate { headless: session.headless },
+            template: LaunchTemplate {
+                headless: session.headless,
+                identity: session.identity.clone().unwrap_or_default(),
+            },
+            identity: IdentityChoice::default(),
             vnc: has_view,
             idle_ttl: Duration::from_secs(session.idle_ttl_seconds),
             start_url: session.start_url,
@@ -66,6 +71,7 @@ pub(super) fn view_of(session: Session, settings: &RemoteSettings) -> SessionVie
         endpoint,
         start_url_error: session.start_url_error,
         attached: session.attached,
+        identity: session.identity.map(Arc::new),
         proxy: session.proxy,
         traffic: session.egress.map(Traffic::reported),
         restarts: session.restarts,

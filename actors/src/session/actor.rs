@@ -24,7 +24,7 @@ use crate::model::activity::ActivityClock;
 use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
 use crate::model::events::Change;
-use crate::model::session::{Ending, SessionSpec, SessionView, VncView};
+use crate::model::session::{Ending, LaunchTemplate, SessionSpec, SessionView, VncView};
 use crate::model::traffic::Traffic;
 use crate::supervision::part::{LaunchPart, PartKey};
 use crate::supervision::{Backoff, ChildExited, Intensity, Lifeline, RestartWindow};
@@ -107,6 +107,8 @@ pub(crate) struct Session {
     pub(super) clients: Clients,
     pub(super) browser_version: Option<String>,
     pub(super) start_url_error: Option<String>,
+    /// What its browser is launched with, through every restart.
+    pub(super) template: LaunchTemplate,
     /// How its connections leave, through every restart.
     pub(super) proxy: ProxyChoice,
     /// Counts its connections, through every restart.
@@ -121,6 +123,7 @@ impl Session {
             let first = Launching { cancel, by: spec.request_id.clone(), ready: Some(ready) };
             let (proxy, traffic) = (spec.proxy.clone(), Traffic::new(launcher.metrics.egress()));
             let mut session = Self {
+                template: spec.template.clone(),
                 proxy,
                 traffic,
                 _lifeline: Lifeline::new(parent, spec.id, 0),
@@ -141,6 +144,7 @@ impl Session {
             session.watch_claimant(claimant, ctx);
             match pool {
                 Some(pool) => session.take_warm(pool, ctx),
+                None if session.spec.identity.needs_exit() => session.launch_at_exit(ctx),
                 None => session.launch(None, Duration::ZERO, ctx),
             }
             session
@@ -158,6 +162,7 @@ impl Session {
             endpoint: None,
             start_url_error: self.start_url_error.clone(),
             attached: self.clients.len(),
+            identity: Some(Arc::new(self.template.identity.clone())),
             proxy: self.proxy.view(),
             traffic: Some(self.traffic.clone()),
             restarts: self.life.restarts(),

@@ -34,8 +34,9 @@ impl Session {
                 clock: self.activity.clone(),
                 key: self.spec.view_key.clone(),
             },
-            None => self.launcher.window(self.spec.template),
+            None => self.launcher.window(&self.template),
         };
+        let template = self.template.clone();
         let launch = async move {
             if let Some(old) = old {
                 old.dismantle().await;
@@ -45,9 +46,34 @@ impl Session {
                 () = cancel.cancelled() => return Err(Error::Cancelled),
                 () = tokio::time::sleep(wait) => {}
             }
-            launcher.launch(window, parent, purpose, by, &cancel).await
+            launcher.launch(&template, window, parent, purpose, by, &cancel).await
         };
         ctx.spawn(launch.into_actor(self).map(|launched, this, ctx| this.on_launched(launched, false, ctx)));
+    }
+
+    /// Launches the first browser once the place of its exit is known, which decides a part of the identity.
+    pub(super) fn launch_at_exit(&mut self, ctx: &mut Context<Self>) {
+        let Some(launching) = self.life.launching() else { return };
+        let cancel = launching.cancel.clone();
+        let exit = self.launcher.check_proxy(&self.proxy);
+        let exit = async move {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => Err(Error::Cancelled),
+                exit = exit => exit,
+            }
+        };
+        ctx.spawn(exit.into_actor(self).map(|exit, this, ctx| {
+            let identity = exit.and_then(|exit| this.spec.identity.at_exit(&exit));
+            match identity {
+                Ok(identity) if this.life.status() == Status::Init => {
+                    this.template.identity = identity;
+                    this.launch(None, Duration::ZERO, ctx);
+                }
+                Ok(_) => this.wind_down(None, ctx),
+                Err(error) => this.on_launched(Err(error), false, ctx),
+            }
+        }));
     }
 
     /// Takes a browser from the pool; launches one if the pool is empty or the browser dies while it is handed over.

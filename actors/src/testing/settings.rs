@@ -36,7 +36,7 @@ impl WorkerSettings {
 pub fn worker_settings(os: &FakeOs) -> WorkerSettings {
     let pool = |name: &str| PoolSettings {
         name: name.into(),
-        template: LaunchTemplate { headless: name == "headless" },
+        template: LaunchTemplate::plain(name == "headless"),
         target: 0,
         check_interval: Duration::from_secs(2),
     };
@@ -65,6 +65,7 @@ pub fn worker_settings(os: &FakeOs) -> WorkerSettings {
             // A fake machine has no installation of Firefox whose policies could block file pages.
             file_pages: true,
             switches: NetworkSwitches { disable_http3: true, disable_webrtc: true },
+            window_is_viewport: true,
             timeout: Duration::from_secs(30),
             permits: 10,
             queue: QueueSettings { length: 64, patience: Duration::from_secs(60) },

@@ -18,6 +18,7 @@ use crate::model::activity::ActivityClock;
 use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
 use crate::model::events::{Change, EventBus, Received, Subscription};
+use crate::model::identity::IdentityChoice;
 use crate::model::session::{LaunchTemplate, SessionSpec, SessionView};
 use crate::session::AttachmentTicket;
 use crate::supervision::ChildExited;
@@ -32,7 +33,8 @@ use crate::worker::{
 pub(crate) fn a_view() -> SessionView {
     let spec = SessionSpec {
         id: uuid::Uuid::new_v4(),
-        template: LaunchTemplate { headless: true },
+        template: LaunchTemplate::plain(true),
+        identity: IdentityChoice::default(),
         vnc: false,
         idle_ttl: Duration::from_secs(300),
         start_url: None,
@@ -55,6 +57,7 @@ pub(crate) fn a_view() -> SessionView {
         endpoint: None,
         start_url_error: None,
         attached: 0,
+        identity: None,
         proxy: None,
         traffic: None,
         restarts: 0,

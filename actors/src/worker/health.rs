@@ -144,6 +144,7 @@ impl HealthReport {
             pools: self.pools(),
             slots: has_slots.then(|| Slots { used: total - free, total }),
             egress: Some(self.egress(launcher)),
+            identity: settings.launch.identity_fields().map(str::to_owned).collect(),
             drivers: Some(drivers.iter().count()),
             draining,
             started_at: Some(self.started_at.into()),

@@ -34,6 +34,7 @@ use crate::metrics::Metrics;
 use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
 use crate::model::events::{Change, EventBus};
+use crate::model::identity::IdentityChoice;
 use crate::model::session::{LaunchTemplate, SessionDefaults, SessionSpec, SessionView};
 use crate::model::traffic::Traffic;
 use crate::process::Os;
@@ -97,8 +98,8 @@ impl WorkerSettings {
     }
 
     /// The pool whose browsers suit sessions of this template.
-    fn pool_for(&self, template: LaunchTemplate) -> Option<&PoolSettings> {
-        self.pools.iter().find(|pool| pool.target > 0 && pool.template == template)
+    fn pool_for(&self, template: &LaunchTemplate) -> Option<&PoolSettings> {
+        self.pools.iter().find(|pool| pool.target > 0 && pool.template == *template)
     }
 }
 
@@ -225,7 +226,8 @@ impl LocalWorker {
     ) -> oneshot::Receiver<Result<ReadySession>> {
         let (ready, created) = oneshot::channel();
         let spec = SessionSpec::new(request, by, &self.settings.defaults, self.settings.displays());
-        let pool = self.settings.pool_for(spec.template);
+        // What the exit decides is not known yet.
+        let pool = (!spec.identity.needs_exit()).then(|| self.settings.pool_for(&spec.template)).flatten();
         let id = spec.id;
         let session = Session::start(SessionParts {
             spec: Arc::new(spec),
@@ -242,10 +244,11 @@ impl LocalWorker {
         created
     }
 
-    /// Rejects a request whose start URL, proxy or block lists are not available here.
+    /// Rejects a request whose start URL, identity, proxy or block lists are not available here.
     fn check(&self, request: &SessionRequest) -> Result<()> {
         let defaults = &self.settings.defaults;
         defaults.check(request)?;
+        self.settings.launch.check_identity(&IdentityChoice::from(request))?;
         let proxy = request.proxy.as_ref().unwrap_or(&defaults.proxy);
         let block = request.block.as_ref().unwrap_or(&defaults.block);
         self.launcher.route(proxy, block, SessionId::nil(), Traffic::default()).map(drop)

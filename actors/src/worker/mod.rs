@@ -28,6 +28,7 @@ use tokio::sync::watch;
 
 use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
+use crate::model::identity::IdentityChoice;
 use crate::model::screen::ScreenHandle;
 use crate::model::session::SessionView;
 use crate::session::AttachmentTicket;
@@ -235,8 +236,14 @@ impl WorkerSnapshot {
             && self.facts.as_ref().is_none_or(|facts| can_launch(&facts.pools, &self.checks, headless))
     }
 
-    /// Whether it has the pool of proxies and the block lists that this request names.
-    pub fn has_named(&self, request: &SessionRequest) -> bool {
+    /// Whether it has the pool of proxies and the block lists that this request names, and can show its identity.
+    pub fn can_fulfil(&self, request: &SessionRequest) -> bool {
+        let able = |field: &str| {
+            self.facts.as_ref().is_some_and(|facts| facts.identity.iter().any(|able| able == field))
+        };
+        if !IdentityChoice::from(request).fields().all(able) {
+            return false;
+        }
         let Some(egress) = self.facts.as_ref().and_then(|facts| facts.egress.as_ref()) else {
             return !request.needs_egress();
         };

@@ -29,6 +29,7 @@ use tokio::sync::watch;
 use super::pools::prewarm_pools;
 use super::{Failure, legacy};
 use crate::machine;
+use crate::settings::types::DefaultViewport;
 use crate::settings::{RunnerSettings, Settings};
 
 /// Where the images have a city database.
@@ -254,6 +255,7 @@ fn worker_settings(
                 disable_http3: runner.disable_http3,
                 disable_webrtc: runner.disable_webrtc,
             },
+            window_is_viewport: runner.default_viewport == DefaultViewport::Window,
             timeout: runner.launch_timeout,
             permits: runner.launch_permits,
             queue: QueueSettings { length: runner.launch_queue, patience: runner.launch_queue_patience },

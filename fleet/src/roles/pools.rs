@@ -34,7 +34,7 @@ pub(super) fn prewarm_pools(
         pools.push(pool);
     }
     for (name, headless, count) in classic {
-        let mut pool = pool(name, LaunchTemplate { headless }, count);
+        let mut pool = pool(name, LaunchTemplate::plain(headless), count);
         if let Some(other) = same_browsers(&pools, &pool) {
             log::info!("the {} pool of RUNNER_POOLS takes the place of the {name} pool", other.name);
             pool.target = 0;
@@ -57,8 +57,7 @@ mod tests {
     /// The pools by name, with their targets.
     fn pools_of(text: &str) -> Result<Vec<(String, usize)>, String> {
         let settings = Host::new().env("RUNNER_POOLS", text).load().unwrap().settings;
-        let template =
-            |request: &SessionRequest| LaunchTemplate { headless: request.headless.unwrap_or(true) };
+        let template = |request: &SessionRequest| LaunchTemplate::plain(request.headless.unwrap_or(true));
         let pools = prewarm_pools(&settings.runner, template)?;
         Ok(pools.into_iter().map(|pool| (pool.name.as_str().to_owned(), pool.target)).collect())
     }

@@ -18,6 +18,7 @@ use camofleet_api::session::StartUrlWait;
 use camofleet_web::CorsOrigins;
 
 use super::topology::{VncMap, WorkerEntry};
+use super::types::DefaultViewport;
 use super::*;
 
 /// A machine to load settings on: a working directory and an environment of its own.
@@ -129,6 +130,7 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
             launch_permits: settings.runner.launch_permits,
             launch_queue: 64,
             launch_queue_patience: Duration::from_secs(30),
+            default_viewport: DefaultViewport::Window,
             launch_timeout: Duration::from_secs(30),
             session_disk_limit: NonZeroU64::new(1 << 30),
             restart_limit: 3,

@@ -85,6 +85,22 @@ choice! {
     }
 }
 
+/// The viewport of contexts whose client names none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DefaultViewport {
+    /// The inside of the window.
+    Window,
+    /// Playwright's own default, 1280×720.
+    Playwright,
+}
+
+choice! {
+    DefaultViewport {
+        "window" => Self::Window,
+        "playwright" => Self::Playwright,
+    }
+}
+
 /// Reads `1920x1080x24`; `None` also for a size that no browser can use.
 pub fn resolution(text: &str) -> Option<Geometry> {
     let mut parts = text.split(['x', 'X']);

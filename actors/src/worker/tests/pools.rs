@@ -226,7 +226,7 @@ async fn a_pool_that_fails_does_not_affect_sessions_of_the_other_kind() {
 
 /// Adds a pool of headless browsers.
 fn add_pool(settings: &mut WorkerSettings, name: &str, target: usize) {
-    let template = LaunchTemplate { headless: true };
+    let template = LaunchTemplate::plain(true);
     let pool = PoolSettings { name: name.into(), template, target, check_interval: Duration::from_secs(2) };
     settings.pools.push(pool);
 }

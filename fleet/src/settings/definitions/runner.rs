@@ -19,7 +19,7 @@ use url::Url;
 use super::*;
 use crate::settings::kinds::*;
 use crate::settings::pools::PoolDefinition;
-use crate::settings::types::Secret;
+use crate::settings::types::{DefaultViewport, Secret};
 
 static RUNNER: Section =
     Section { table: "runner", prefix: "RUNNER_", title: "Runner: browsers, displays and prewarm pools" };
@@ -127,6 +127,9 @@ settings! {
         /// How long a create request may wait before it is answered 503; keep it below WORKER_CREATE_TIMEOUT, or that
         /// limit is reached first.
         launch_queue_patience: Duration = required("RUNNER_LAUNCH_QUEUE_SECONDS", "30", seconds(0.1, 3600.0)),
+        /// The size of pages whose client names no viewport: that of the window, so that page, screen and live view agree, or
+        /// Playwright's own, 1280×720.
+        default_viewport: DefaultViewport = required("RUNNER_DEFAULT_VIEWPORT", "window", choice()),
         /// How long the launch of a browser may take.
         launch_timeout: Duration = required("RUNNER_LAUNCH_TIMEOUT_SECONDS", "30", seconds(1.0, 300.0)),
         /// How many MiB of disk a session's files, downloads included, may take before the session ends; 0 is no limit.

@@ -1,0 +1,178 @@
+//! The identity of a session: what its request asks for, and what that is once the place of its exit is known.
+
+use camofleet_api::egress::ProxyCheck;
+use camofleet_api::identity::{Geolocation, Identity, Languages, OrAuto, ScreenSize, TimeZone};
+use camofleet_api::request::SessionRequest;
+use icu_locale::{LanguageIdentifier, LocaleExpander};
+
+use super::error::{Error, Result};
+
+/// What a request asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IdentityChoice {
+    /// The languages.
+    pub locale: Option<OrAuto<Languages>>,
+    /// The time zone.
+    pub timezone: Option<OrAuto<TimeZone>>,
+    /// The place.
+    pub geolocation: Option<OrAuto<Geolocation>>,
+    /// The screen.
+    pub screen: Option<ScreenSize>,
+}
+
+impl From<&SessionRequest> for IdentityChoice {
+    fn from(request: &SessionRequest) -> Self {
+        Self {
+            locale: request.locale.clone(),
+            timezone: request.timezone.clone(),
+            geolocation: request.geolocation.clone(),
+            screen: request.screen,
+        }
+    }
+}
+
+impl IdentityChoice {
+    /// The request's fields that it has.
+    pub fn fields(&self) -> impl Iterator<Item = &'static str> {
+        let fields = [
+            ("locale", self.locale.is_some()),
+            ("timezone", self.timezone.is_some()),
+            ("geolocation", self.geolocation.is_some()),
+            ("screen", self.screen.is_some()),
+        ];
+        fields.into_iter().filter(|(_, given)| *given).map(|(field, _)| field)
+    }
+
+    /// Whether the place of the exit decides something.
+    pub fn needs_exit(&self) -> bool {
+        self.locale == Some(OrAuto::Auto)
+            || self.timezone == Some(OrAuto::Auto)
+            || self.geolocation == Some(OrAuto::Auto)
+    }
+
+    /// The identity, without what the exit decides.
+    pub fn given(&self) -> Identity {
+        let given = self.locale.as_ref().and_then(OrAuto::given);
+        Identity {
+            locale: given.map(|languages| languages.clone().with_base()),
+            timezone: self.timezone.as_ref().and_then(OrAuto::given).cloned(),
+            geolocation: self.geolocation.as_ref().and_then(OrAuto::given).copied(),
+            screen: self.screen,
+        }
+    }
+
+    /// The identity of a browser with this exit.
+    ///
+    /// # Errors
+    /// [`Error::NoExitPlace`]: what is to be taken from the exit is not known of it.
+    pub fn at_exit(&self, exit: &ProxyCheck) -> Result<Identity> {
+        let unknown = |field, what: &str| {
+            let problem = match &exit.error {
+                Some(error) => error.clone(),
+                None => format!("the {what} of {} is not known", exit.exit_ip.as_deref().unwrap_or("it")),
+            };
+            Error::NoExitPlace { field, problem }
+        };
+        let mut identity = self.given();
+        if self.locale == Some(OrAuto::Auto) {
+            let languages = exit.country.as_deref().and_then(languages_of);
+            identity.locale = Some(languages.ok_or_else(|| unknown("locale", "country"))?);
+        }
+        if self.timezone == Some(OrAuto::Auto) {
+            let zone = exit.timezone.as_deref().and_then(TimeZone::from_name);
+            identity.timezone = Some(zone.ok_or_else(|| unknown("timezone", "time zone"))?);
+        }
+        if self.geolocation == Some(OrAuto::Auto) {
+            identity.geolocation = Some(exit.location.ok_or_else(|| unknown("geolocation", "place"))?);
+        }
+        Ok(identity)
+    }
+}
+
+/// What most browsers in a country (ISO 3166-1, two letters) accept: its most common language, and English.
+fn languages_of(country: &str) -> Option<Languages> {
+    let mut likely: LanguageIdentifier = format!("und-{country}").parse().ok()?;
+    LocaleExpander::new_extended().maximize(&mut likely);
+    let language = likely.language.as_str();
+    let local = format!("{language}-{}", country.to_ascii_uppercase());
+    // An unknown country has no likely language.
+    (language != "und").then(|| Languages::of([&local, language, "en-US", "en"]))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tags(languages: Option<Languages>) -> String {
+        languages.map_or_else(|| "-".to_owned(), |languages| languages.tags().join(","))
+    }
+
+    #[test]
+    fn the_languages_of_a_country_are_its_most_common_one_and_english() {
+        for (country, expected) in [
+            ("AT", "de-AT,de,en-US,en"),
+            ("us", "en-US,en"),
+            ("GB", "en-GB,en,en-US"),
+            ("JP", "ja-JP,ja,en-US,en"),
+            ("BR", "pt-BR,pt,en-US,en"),
+            ("UA", "uk-UA,uk,en-US,en"),
+            ("TW", "zh-TW,zh,en-US,en"),
+            ("XX", "-"),
+            ("", "-"),
+            ("Austria", "-"),
+        ] {
+            assert_eq!(tags(languages_of(country)), expected, "{country}");
+        }
+    }
+
+    fn choice(body: &str) -> IdentityChoice {
+        IdentityChoice::from(&SessionRequest::parse(body.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn what_is_given_needs_no_exit() {
+        let choice = choice(
+            r#"{"locale": "de-AT", "timezone": "Europe/Vienna", "screen": {"width": 800, "height": 600}}"#,
+        );
+        assert!(!choice.needs_exit());
+        let identity = choice.given();
+        assert_eq!(tags(identity.locale.clone()), "de-AT,de");
+        assert_eq!(identity.timezone.unwrap().name(), "Europe/Vienna");
+        assert_eq!(choice.fields().collect::<Vec<_>>(), ["locale", "timezone", "screen"]);
+        assert_eq!(tags(self::choice(r#"{"locale": ["de-AT"]}"#).given().locale), "de-AT,de");
+        assert_eq!(tags(self::choice(r#"{"locale": ["fr-CA", "en-CA"]}"#).given().locale), "fr-CA,en-CA");
+    }
+
+    #[test]
+    fn what_is_left_to_the_exit_is_taken_from_it() {
+        let choice = choice(r#"{"locale": "auto", "timezone": "auto", "geolocation": "auto"}"#);
+        assert!(choice.needs_exit());
+        assert_eq!(choice.given(), Identity::default());
+        let exit = ProxyCheck {
+            ok: true,
+            exit_ip: Some("192.0.2.1".into()),
+            country: Some("JP".into()),
+            timezone: Some("Asia/Tokyo".into()),
+            location: Geolocation::new(35.7, 139.7, 5_000.0),
+            ..ProxyCheck::default()
+        };
+        let identity = choice.at_exit(&exit).unwrap();
+        assert_eq!(tags(identity.locale), "ja-JP,ja,en-US,en");
+        assert_eq!(identity.timezone.unwrap().name(), "Asia/Tokyo");
+        assert_eq!(
+            identity.geolocation.map(|place| (place.latitude(), place.accuracy())),
+            Some((35.7, 5000.0))
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_of_the_exit_is_an_error() {
+        let choice = choice(r#"{"timezone": "auto"}"#);
+        let nowhere = ProxyCheck { ok: true, exit_ip: Some("192.0.2.1".into()), ..ProxyCheck::default() };
+        let error = choice.at_exit(&nowhere).unwrap_err().to_string();
+        assert!(error.contains("the time zone of 192.0.2.1 is not known"), "{error}");
+        let failed = ProxyCheck { error: Some("the proxy can't be reached".into()), ..ProxyCheck::default() };
+        let error = choice.at_exit(&failed).unwrap_err().to_string();
+        assert!(error.contains("the proxy can't be reached"), "{error}");
+    }
+}

@@ -1,0 +1,392 @@
+//! Identities: what pages learn of the person and the machine behind a browser.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Value, json};
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+/// The word for what is taken from the exit of the session's proxy.
+const AUTO: &str = "auto";
+/// How many languages a browser may accept.
+const LANGUAGES_LIMIT: usize = 8;
+/// The longest name of a language or time zone, in characters.
+const NAME_LIMIT: usize = 64;
+/// The least accuracy of a position that is taken for a real one, in metres.
+const ACCURACY_LIMIT: f64 = 100_000.0;
+/// The accuracy of a position whose request names none, in metres.
+const ACCURACY: f64 = 50.0;
+
+/// What a request gives, or leaves to the exit of the session's proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrAuto<T> {
+    /// What fits the place where the connections leave.
+    Auto,
+    /// This.
+    Given(T),
+}
+
+impl<T> OrAuto<T> {
+    /// What is given.
+    pub fn given(&self) -> Option<&T> {
+        match self {
+            Self::Auto => None,
+            Self::Given(value) => Some(value),
+        }
+    }
+}
+
+impl<T: Serialize> Serialize for OrAuto<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str(AUTO),
+            Self::Given(value) => value.serialize(serializer),
+        }
+    }
+}
+
+impl<T> OrAuto<T> {
+    /// Reads a field of a request.
+    pub(crate) fn from_json(value: &Value, given: impl FnOnce(&Value) -> Option<T>) -> Option<Self> {
+        if value == AUTO { Some(Self::Auto) } else { given(value).map(Self::Given) }
+    }
+}
+
+/// The languages of a browser, the preferred one first: at least one, each once. Each is a language tag of BCP 47 without
+/// extensions, in its usual case, such as `de-AT`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Languages(Vec<String>);
+
+impl PartialSchema for Languages {
+    fn schema() -> RefOr<Schema> {
+        let tag = ObjectBuilder::new().schema_type(Type::String);
+        ArrayBuilder::new().items(tag).examples([json!(["de-AT", "de", "en"])]).into()
+    }
+}
+
+impl ToSchema for Languages {}
+
+impl Languages {
+    /// The tags.
+    pub fn tags(&self) -> &[String] {
+        &self.0
+    }
+
+    /// Several languages, the preferred one first; `None` if one is none.
+    pub fn of<'a>(tags: impl IntoIterator<Item = &'a str>) -> Option<Self> {
+        Self::from_json(&tags.into_iter().collect())
+    }
+
+    /// Adds the language itself to a single one of a region, as browsers do: `de` to `de-AT`.
+    #[must_use]
+    pub fn with_base(mut self) -> Self {
+        if let [tag] = self.0.as_slice()
+            && let Some((language, _)) = tag.split_once('-')
+        {
+            self.0.push(language.to_owned());
+        }
+        self
+    }
+
+    /// The preferred one.
+    pub fn first(&self) -> &str {
+        // It is never empty: see `from_json`.
+        self.0.first().map_or("", String::as_str)
+    }
+
+    /// Reads a tag, or a list of them; `None` if one is none.
+    pub(crate) fn from_json(value: &Value) -> Option<Self> {
+        let read = |value: &Value| language(value.as_str()?);
+        let tags = match value {
+            Value::Array(tags) if tags.len() <= LANGUAGES_LIMIT => {
+                tags.iter().map(read).collect::<Option<Vec<_>>>()?
+            }
+            Value::String(_) => vec![read(value)?],
+            _ => return None,
+        };
+        let mut once: Vec<String> = Vec::new();
+        for tag in tags {
+            if !once.contains(&tag) {
+                once.push(tag);
+            }
+        }
+        (!once.is_empty()).then_some(Self(once))
+    }
+}
+
+/// A language tag in its usual case: `de-AT`, `zh-Hant-TW` (RFC 5646, section 2.1, without variants and extensions).
+fn language(text: &str) -> Option<String> {
+    if text.len() > NAME_LIMIT {
+        return None;
+    }
+    let letters = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let mut parts = text.split(['-', '_']).peekable();
+    let language = parts.next().filter(|part| matches!(part.len(), 2 | 3) && letters(part))?;
+    let mut tag = language.to_ascii_lowercase();
+    if let Some(script) = parts.next_if(|part| part.len() == 4 && letters(part)) {
+        tag = format!("{tag}-{}{}", script[..1].to_ascii_uppercase(), script[1..].to_ascii_lowercase());
+    }
+    let region = |part: &&str| {
+        part.len() == 2 && letters(part) || part.len() == 3 && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    if let Some(region) = parts.next_if(region) {
+        tag = format!("{tag}-{}", region.to_ascii_uppercase());
+    }
+    parts.next().is_none().then_some(tag)
+}
+
+impl<'de> Deserialize<'de> for Languages {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Self::from_json(&value).ok_or_else(|| serde::de::Error::custom("not languages"))
+    }
+}
+
+/// A time zone of the IANA database, such as `Europe/Vienna`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(examples(json!("Europe/Vienna")))]
+#[serde(transparent)]
+pub struct TimeZone(String);
+
+impl TimeZone {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// Reads a name in any case; `None` if the database does not have it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let zone = jiff::tz::TimeZone::get(name).ok()?;
+        zone.iana_name().map(|name| Self(name.to_owned()))
+    }
+
+    /// Reads a name.
+    pub(crate) fn from_json(value: &Value) -> Option<Self> {
+        Self::from_name(value.as_str().filter(|name| name.len() <= NAME_LIMIT)?)
+    }
+}
+
+impl fmt::Display for TimeZone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for TimeZone {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Self::from_json(&value).ok_or_else(|| serde::de::Error::custom("not a time zone"))
+    }
+}
+
+/// A place on Earth.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
+#[schema(examples(json!({"latitude": 48.2, "longitude": 16.4, "accuracy": 50.0})))]
+pub struct Geolocation {
+    /// Degrees north of the equator.
+    #[schema(minimum = -90, maximum = 90)]
+    latitude: f64,
+    /// Degrees east of Greenwich.
+    #[schema(minimum = -180, maximum = 180)]
+    longitude: f64,
+    /// Within how many metres the place is.
+    #[schema(minimum = 0, maximum = 100_000)]
+    accuracy: f64,
+}
+
+/// No field is NaN: see [`Geolocation::new`].
+impl Eq for Geolocation {}
+
+impl Geolocation {
+    /// A place; `None` if a value is out of range.
+    pub fn new(latitude: f64, longitude: f64, accuracy: f64) -> Option<Self> {
+        let valid = (-90.0..=90.0).contains(&latitude)
+            && (-180.0..=180.0).contains(&longitude)
+            && (0.0..=ACCURACY_LIMIT).contains(&accuracy);
+        valid.then_some(Self { latitude, longitude, accuracy })
+    }
+
+    /// Degrees north of the equator, from -90 to 90.
+    pub fn latitude(&self) -> f64 {
+        self.latitude
+    }
+
+    /// Degrees east of Greenwich, from -180 to 180.
+    pub fn longitude(&self) -> f64 {
+        self.longitude
+    }
+
+    /// Within how many metres the place is.
+    pub fn accuracy(&self) -> f64 {
+        self.accuracy
+    }
+
+    /// Reads an object; an accuracy that is left out is 50 m.
+    pub(crate) fn from_json(value: &Value) -> Option<Self> {
+        let accuracy = match value.get("accuracy") {
+            None | Some(Value::Null) => ACCURACY,
+            Some(accuracy) => accuracy.as_f64()?,
+        };
+        Self::new(value.get("latitude")?.as_f64()?, value.get("longitude")?.as_f64()?, accuracy)
+    }
+}
+
+impl<'de> Deserialize<'de> for Geolocation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Self::from_json(&value).ok_or_else(|| serde::de::Error::custom("not a place"))
+    }
+}
+
+/// The size of a screen in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ScreenSize {
+    /// Its width.
+    #[schema(minimum = 320, maximum = 7680)]
+    pub width: u16,
+    /// Its height.
+    #[schema(minimum = 320, maximum = 7680)]
+    pub height: u16,
+}
+
+impl ScreenSize {
+    /// Reads an object; `None` for a size that no browser can use.
+    pub(crate) fn from_json(value: &Value) -> Option<Self> {
+        let side = |name: &str| {
+            let side = u16::try_from(value.get(name)?.as_u64()?).ok()?;
+            (320..=7680).contains(&side).then_some(side)
+        };
+        Some(Self { width: side("width")?, height: side("height")? })
+    }
+}
+
+/// The field `locale` of a request.
+#[derive(ToSchema)]
+#[schema(as = LocaleRequest, examples(json!("auto"), json!(["de-AT", "de", "en"])))]
+#[serde(untagged)]
+#[allow(dead_code, reason = "it is the schema of OrAuto<Languages>")]
+pub enum LocaleRequest {
+    /// `auto`, or a language tag.
+    Tag(String),
+    /// Language tags, the preferred one first.
+    Tags(Vec<String>),
+}
+
+/// The field `timezone` of a request: `auto`, or a time zone of the IANA database.
+#[derive(ToSchema)]
+#[schema(as = TimeZoneRequest, examples(json!("auto"), json!("Europe/Vienna")))]
+#[serde(transparent)]
+#[allow(dead_code, reason = "it is the schema of OrAuto<TimeZone>")]
+pub struct TimeZoneRequest(String);
+
+/// The field `geolocation` of a request.
+#[derive(ToSchema)]
+#[schema(as = GeolocationRequest, examples(json!("auto"), json!({"latitude": 48.2, "longitude": 16.4, "accuracy": 50.0})))]
+#[serde(untagged)]
+#[allow(dead_code, reason = "it is the schema of OrAuto<Geolocation>")]
+pub enum GeolocationRequest {
+    /// `auto`.
+    Auto(String),
+    /// A place; the accuracy in metres may be left out.
+    Place {
+        /// Degrees north of the equator.
+        latitude: f64,
+        /// Degrees east of Greenwich.
+        longitude: f64,
+        /// Within how many metres the place is.
+        accuracy: Option<f64>,
+    },
+}
+
+/// What pages learn of a session's user and machine; null where the browser shows what it has by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Identity {
+    /// The languages, the preferred one first.
+    #[schema(required)]
+    pub locale: Option<Languages>,
+    /// The time zone.
+    #[schema(required)]
+    pub timezone: Option<TimeZone>,
+    /// The place; pages may ask for it without a question to the user.
+    #[schema(required)]
+    pub geolocation: Option<Geolocation>,
+    /// The screen.
+    #[schema(required)]
+    pub screen: Option<ScreenSize>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn languages_are_tags_in_their_usual_case() {
+        let read = |value: Value| Languages::from_json(&value).map(|languages| languages.0.join(","));
+        for (given, expected) in [
+            (json!("de"), Some("de")),
+            (json!("DE_at"), Some("de-AT")),
+            (json!("zh-hant-tw"), Some("zh-Hant-TW")),
+            (json!("es-419"), Some("es-419")),
+            (json!(["de-AT", "de", "de-at", "en"]), Some("de-AT,de,en")),
+            (json!([]), None),
+            (json!(""), None),
+            (json!("german"), None),
+            (json!("de-AT-1996"), None),
+            (json!("de-AT;q=1"), None),
+            (json!("de-AT\"); alert(1)"), None),
+            (json!("дe"), None),
+            (json!(["de", 5]), None),
+            (json!(vec!["de"; 9]), None),
+            (json!(5), None),
+        ] {
+            assert_eq!(read(given.clone()).as_deref(), expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn time_zones_are_those_of_the_database() {
+        let read = |name: &str| TimeZone::from_json(&json!(name)).map(|zone| zone.0);
+        for (given, expected) in [
+            ("Europe/Vienna", Some("Europe/Vienna")),
+            ("europe/vienna", Some("Europe/Vienna")),
+            ("UTC", Some("UTC")),
+            ("Europe/Atlantis", None),
+            ("CET-1CEST", None),
+            ("../../etc/passwd", None),
+            ("", None),
+        ] {
+            assert_eq!(read(given).as_deref(), expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn places_and_screens_are_within_their_ranges() {
+        let place =
+            |value: Value| Geolocation::from_json(&value).map(|place| (place.latitude, place.accuracy));
+        assert_eq!(place(json!({"latitude": 48, "longitude": 16.4})), Some((48.0, 50.0)));
+        assert_eq!(place(json!({"latitude": -90, "longitude": 180, "accuracy": 0})), Some((-90.0, 0.0)));
+        for wrong in [
+            json!({"latitude": 90.1, "longitude": 0}),
+            json!({"latitude": 0, "longitude": -180.5}),
+            json!({"latitude": 0, "longitude": 0, "accuracy": -1}),
+            json!({"latitude": 0}),
+            json!({"latitude": "0", "longitude": 0}),
+            json!("0,0"),
+        ] {
+            assert_eq!(place(wrong.clone()), None, "{wrong}");
+        }
+        let screen = |value: Value| ScreenSize::from_json(&value).map(|screen| (screen.width, screen.height));
+        assert_eq!(screen(json!({"width": 1366, "height": 768})), Some((1366, 768)));
+        for wrong in [
+            json!({"width": 319, "height": 768}),
+            json!({"width": 1366}),
+            json!({"width": 1366.5, "height": 768}),
+        ] {
+            assert_eq!(screen(wrong.clone()), None, "{wrong}");
+        }
+    }
+}
