@@ -91,12 +91,15 @@ impl IdentityChoice {
 
 /// What most browsers in a country (ISO 3166-1, two letters) accept: its most common language, and English.
 fn languages_of(country: &str) -> Option<Languages> {
+    if country.len() != 2 {
+        return None;
+    }
     let mut likely: LanguageIdentifier = format!("und-{country}").parse().ok()?;
     LocaleExpander::new_extended().maximize(&mut likely);
-    let language = likely.language.as_str();
+    // Where the data has no language for a country, that is English, its default.
+    let language = if likely.language.is_unknown() { "en" } else { likely.language.as_str() };
     let local = format!("{language}-{}", country.to_ascii_uppercase());
-    // An unknown country has no likely language.
-    (language != "und").then(|| Languages::of([&local, language, "en-US", "en"]))?
+    Languages::of([&local, language, "en-US", "en"])
 }
 
 #[cfg(test)]
@@ -117,7 +120,8 @@ mod tests {
             ("BR", "pt-BR,pt,en-US,en"),
             ("UA", "uk-UA,uk,en-US,en"),
             ("TW", "zh-TW,zh,en-US,en"),
-            ("XX", "-"),
+            ("ca", "en-CA,en,en-US"),
+            ("7?", "-"),
             ("", "-"),
             ("Austria", "-"),
         ] {

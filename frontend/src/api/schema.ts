@@ -490,6 +490,12 @@ export interface components {
              */
             host_name: string | null;
             /**
+             * @description Which fields of a create request about the identity its sessions can have, by their names; empty for none, as on a
+             *     machine of an earlier version.
+             * @default []
+             */
+            identity: string[];
+            /**
              * @description The version of Node in the drivers; null until one has started.
              * @default null
              */
@@ -532,6 +538,57 @@ export interface components {
         FleetProxyCheckRequest: components["schemas"]["ProxyCheckRequest"] & {
             /** @description The worker that checks it; no other is tried. */
             worker?: string | null;
+        };
+        /**
+         * @description A place on Earth.
+         * @example {
+         *       "accuracy": 50,
+         *       "latitude": 48.2,
+         *       "longitude": 16.4
+         *     }
+         */
+        Geolocation: {
+            /**
+             * Format: double
+             * @description Within how many metres the place is.
+             */
+            accuracy: number;
+            /**
+             * Format: double
+             * @description Degrees north of the equator.
+             */
+            latitude: number;
+            /**
+             * Format: double
+             * @description Degrees east of Greenwich.
+             */
+            longitude: number;
+        };
+        /**
+         * @description The field `geolocation` of a request.
+         * @example auto
+         * @example {
+         *       "accuracy": 50,
+         *       "latitude": 48.2,
+         *       "longitude": 16.4
+         *     }
+         */
+        GeolocationRequest: string | {
+            /**
+             * Format: double
+             * @description Within how many metres the place is.
+             */
+            accuracy?: number | null;
+            /**
+             * Format: double
+             * @description Degrees north of the equator.
+             */
+            latitude: number;
+            /**
+             * Format: double
+             * @description Degrees east of Greenwich.
+             */
+            longitude: number;
         };
         /** @description The health of a worker, a runner or a gateway. */
         Health: {
@@ -587,6 +644,35 @@ export interface components {
             /** @description Its name, or its address where the browser used that. */
             host: string;
         };
+        /** @description What pages learn of a session's user and machine; null where the browser shows what it has by itself. */
+        Identity: {
+            /** @default null */
+            geolocation: components["schemas"]["Geolocation"] | null;
+            /** @default null */
+            locale: components["schemas"]["Languages"] | null;
+            /** @default null */
+            screen: components["schemas"]["ScreenSize"] | null;
+            /** @default null */
+            timezone: components["schemas"]["TimeZone"] | null;
+        };
+        /**
+         * @example [
+         *       "de-AT",
+         *       "de",
+         *       "en"
+         *     ]
+         */
+        Languages: string[];
+        /**
+         * @description The field `locale` of a request.
+         * @example auto
+         * @example [
+         *       "de-AT",
+         *       "de",
+         *       "en"
+         *     ]
+         */
+        LocaleRequest: string | string[];
         /**
          * @description What happens to a session whose browser, display or driver breaks.
          * @enum {string}
@@ -687,6 +773,8 @@ export interface components {
              * @default null
              */
             latency_ms: number | null;
+            /** @default null */
+            location: components["schemas"]["Geolocation"] | null;
             /**
              * @description Whether a connection through the proxy succeeded and its address is known.
              * @default false
@@ -757,6 +845,19 @@ export interface components {
              */
             viewers: number | null;
         };
+        /** @description The size of a screen in pixels. */
+        ScreenSize: {
+            /**
+             * Format: int32
+             * @description Its height.
+             */
+            height: number;
+            /**
+             * Format: int32
+             * @description Its width.
+             */
+            width: number;
+        };
         /** @description A session. The last fields differ by role: each role writes only its own. */
         Session: {
             /** @description The number of attached Playwright clients. */
@@ -783,6 +884,7 @@ export interface components {
              * @description The session's id: a UUID v4.
              */
             id: string;
+            identity: components["schemas"]["Identity"] | null;
             /**
              * Format: int64
              * @description How long it may be idle before it ends.
@@ -882,6 +984,7 @@ export interface components {
             /** @description The names of the block lists whose hosts the browser does not connect to, instead of those of the setting. */
             block?: string[] | null;
             contexts?: components["schemas"]["Contexts"] | null;
+            geolocation?: components["schemas"]["GeolocationRequest"] | null;
             /** @description Whether the browser runs headless. The default is a setting. */
             headless?: boolean | null;
             /**
@@ -893,11 +996,14 @@ export interface components {
             labels?: {
                 [key: string]: string;
             } | null;
+            locale?: components["schemas"]["LocaleRequest"] | null;
             on_crash?: components["schemas"]["OnCrash"] | null;
             proxy?: components["schemas"]["Proxy"] | null;
+            screen?: components["schemas"]["ScreenSize"] | null;
             /** @description A page to open; a bare host gets `https://`. */
             start_url?: string | null;
             start_url_wait?: components["schemas"]["StartUrlWait"] | null;
+            timezone?: components["schemas"]["TimeZoneRequest"] | null;
             /** @description Whether the session has a live view; `true` forces `headless: false`. */
             vnc?: boolean | null;
         };
@@ -929,6 +1035,17 @@ export interface components {
          * @description A timestamp: RFC 3339 in UTC, to the millisecond.
          */
         Time: string;
+        /**
+         * @description A time zone of the IANA database, such as `Europe/Vienna`.
+         * @example Europe/Vienna
+         */
+        TimeZone: string;
+        /**
+         * @description The field `timezone` of a request: `auto`, or a time zone of the IANA database.
+         * @example auto
+         * @example Europe/Vienna
+         */
+        TimeZoneRequest: string;
         /** @description Which session a live view shows: the response of `GET /websockify/view`. */
         ViewDescription: {
             key: components["schemas"]["ViewKey"] | null;
@@ -1469,7 +1586,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `code`: session_cancelled */
+            /** @description `code`: no_exit_ip_url, session_cancelled */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1525,7 +1642,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `code`: launch_failed, display_failed, driver_lost, no_egress, upstream_unreachable, upstream_broke */
+            /** @description `code`: launch_failed, display_failed, driver_lost, no_egress, no_exit_place, upstream_unreachable, upstream_broke */
             502: {
                 headers: {
                     [name: string]: unknown;

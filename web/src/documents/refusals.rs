@@ -39,8 +39,8 @@ refusals! {
     HostRefusals: [Restarting];
     /// Errors of a create.
     CreateRefusals: [
-        VncUnsupported, SessionCancelled, BodyTooLarge, InvalidField, InvalidJson, AtCapacity, LaunchFailed,
-        DisplayFailed, DriverLost, NoEgress, NoWorkers, Busy, NoSlot, NoVncTooling, Draining, LaunchTimedOut
+        VncUnsupported, NoExitIpUrl, SessionCancelled, BodyTooLarge, InvalidField, InvalidJson, AtCapacity, LaunchFailed,
+        DisplayFailed, DriverLost, NoEgress, NoExitPlace, NoWorkers, Busy, NoSlot, NoVncTooling, Draining, LaunchTimedOut
     ] + ON_WORKER;
     /// Errors of `DELETE` of a session, and of its history.
     SessionRefusals: [SessionNotFound] + ON_WORKER;

@@ -7,6 +7,7 @@ use camofleet_api::session::{EndReason, OnCrash, Status};
 use tokio::time::Instant;
 
 use crate::display::{DisplayTools, VncBackend};
+use crate::host::engine::EngineKind;
 use crate::model::error::Error;
 use crate::testing::fake_os::{FakeOs, Fault, LAUNCH_TIME};
 use crate::testing::{TestWorker, headless, refusal, with_vnc};
@@ -258,4 +259,48 @@ async fn a_failed_network_diagnosis_is_shown_and_does_not_affect_health() {
         snapshot.healthy && snapshot.checks["network http://127.0.0.1:1/"].text.starts_with("failed: ")
     };
     worker.until(failed).await;
+}
+
+fn request(body: &str) -> SessionRequest {
+    SessionRequest::parse(body.as_bytes()).unwrap()
+}
+
+#[actix::test]
+async fn a_browser_is_launched_with_the_identity_of_its_session_and_again_after_a_crash() {
+    let worker = TestWorker::with(|settings| settings.keep_warm("headless", 1)).await;
+    let body = r#"{"headless": true, "locale": "de-AT", "timezone": "Europe/Vienna"}"#;
+    let session = worker.ready(request(body)).await;
+    let identity = session.identity.clone().unwrap();
+    assert_eq!(identity.timezone.as_ref().unwrap().name(), "Europe/Vienna");
+    let zones = || worker.os.environments("browser", "TZ");
+    assert_eq!(zones(), [None, Some("Europe/Vienna".to_owned())], "a warm one has no identity");
+    let pid = worker.os.alive("browser")[1];
+    worker.os.kill(pid);
+    let restarted = worker.until(|snapshot| {
+        let view = snapshot.session(session.spec.id).unwrap();
+        view.status == Status::Ready && view.restarts == 1
+    });
+    let view = restarted.await.session(session.spec.id).unwrap().identity.clone();
+    assert_eq!(view, Some(identity));
+    assert_eq!(zones().last().unwrap().as_deref(), Some("Europe/Vienna"));
+}
+
+#[actix::test]
+async fn an_identity_that_can_not_be_shown_is_refused_before_anything_starts() {
+    let screen = r#"{"screen": {"width": 800, "height": 600}, "headless": true}"#;
+    let camoufox = TestWorker::with(|settings| settings.launch.engine.kind = EngineKind::Camoufox).await;
+    for (body, field) in [(r#"{"locale": "de"}"#, "locale"), (screen, "screen")] {
+        let refused = refusal(camoufox.create(request(body)).await);
+        assert!(matches!(refused, Error::Identity { field: named, .. } if named == field), "{refused}");
+    }
+    assert_eq!(camoufox.handle.snapshot().facts.as_ref().unwrap().identity, Vec::<String>::new());
+    assert!(camoufox.ids().is_empty());
+}
+
+#[actix::test]
+async fn an_identity_from_the_exit_needs_a_service_that_names_it() {
+    let worker = TestWorker::new().await;
+    let refused = refusal(worker.create(request(r#"{"timezone": "auto"}"#)).await);
+    assert_eq!(refused, Error::NoExitIpUrl);
+    assert!(worker.ids().is_empty());
 }
