@@ -56,6 +56,7 @@ pub struct Facts {
     pub egress: Option<EgressFacts>,
     /// Which fields of a create request about the identity its sessions can have, by their names; empty for none, as on a
     /// machine of an earlier version.
+    #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub identity: Vec<String>,
     /// The number of driver processes.

@@ -282,7 +282,7 @@ mod tests {
                 "policy": "public", "proxies": ["eu"], "default_proxy": {"server": "http://a:1", "pool": null},
                 "block_lists": ["ads"], "default_block": ["ads"], "checks_proxies": true, "city_database": "b",
             },
-            "slots": {"used": 1, "total": 3}, "drivers": 1, "draining": true,
+            "identity": ["locale"], "slots": {"used": 1, "total": 3}, "drivers": 1, "draining": true,
             "started_at": "2026-01-31T12:00:00.000Z", "host_name": "worker-0",
         });
         let mut paths = Vec::new();
