@@ -502,3 +502,34 @@ it('can be closed with Cancel', async () => {
   await user.click(dialog.getByRole('button', { name: 'Cancel' }));
   expect(screen.queryByRole('dialog')).not.toBeInTheDocument();
 });
+
+describe('the identity of a new session', () => {
+  it('is sent as the API has it', async () => {
+    const requests = recordLaunches();
+    const { user, dialog, launch } = await openForm();
+    await user.type(dialog.getByLabelText('Languages'), 'de-AT, de');
+    await user.type(dialog.getByLabelText('Time zone'), 'auto');
+    await user.type(dialog.getByLabelText('Latitude, longitude'), '48.2, 16.4');
+    await user.type(dialog.getByLabelText('Screen, pixels'), '1366x768');
+    await launch();
+    expect(await screen.findByRole('link', { name: 'eeeeeeee' })).toBeInTheDocument();
+    expect(requests).toEqual([
+      {
+        vnc: false,
+        locale: ['de-AT', 'de'],
+        timezone: 'auto',
+        geolocation: { latitude: 48.2, longitude: 16.4 },
+        screen: { width: 1366, height: 768 },
+      },
+    ]);
+  });
+
+  it('is not sent while it can’t be read', async () => {
+    const requests = recordLaunches();
+    const { user, dialog } = await openForm();
+    await user.type(dialog.getByLabelText('Screen, pixels'), 'large');
+    await user.click(dialog.getByRole('button', { name: 'Launch' }));
+    expect(await dialog.findByText(/A screen is a size such as/)).toBeInTheDocument();
+    expect(requests).toEqual([]);
+  });
+});

@@ -10,6 +10,7 @@ import { ChoiceField, Field } from '../ui/Field.tsx';
 import { egressFacts } from '../sessions/exits.ts';
 import { ProxyFields } from '../sessions/ProxyFields.tsx';
 import { BlockFields } from './BlockFields.tsx';
+import { IdentityFields } from './IdentityFields.tsx';
 import { LabelFields } from './LabelFields.tsx';
 
 interface LaunchFieldsProps {
@@ -195,6 +196,13 @@ export function LaunchFields({ draft, workers, problems, onChange }: LaunchField
         problem={problems.proxy}
         onChange={(proxy) => {
           onChange({ proxy });
+        }}
+      />
+      <IdentityFields
+        draft={draft.identity}
+        problems={problems}
+        onChange={(identity) => {
+          onChange({ identity });
         }}
       />
       <BlockFields

@@ -1,3 +1,4 @@
+import { IDENTITY_MAX_LENGTH, NO_IDENTITY } from '../live/identityDraft.ts';
 import { START_URL_MAX_LENGTH } from './validation.ts';
 import { EMPTY_DRAFT, type LaunchDraft, withoutSecrets } from '../live/launchDraft.ts';
 import { DEFAULT_PROXY, type ProxyDraft } from '../live/proxyDraft.ts';
@@ -44,6 +45,12 @@ function isProxy(value: unknown): boolean {
   );
 }
 
+function isIdentity(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const fields = value as Record<string, unknown>;
+  return Object.keys(NO_IDENTITY).every((field) => isText(fields[field], IDENTITY_MAX_LENGTH));
+}
+
 const CHECKS: { [Field in keyof LaunchDraft]: (value: unknown) => boolean } = {
   worker: (value) => isText(value, 256),
   vnc: (value) => typeof value === 'boolean',
@@ -55,6 +62,7 @@ const CHECKS: { [Field in keyof LaunchDraft]: (value: unknown) => boolean } = {
   onCrash: oneOf('', 'restart', 'end'),
   contexts: oneOf('', 'keep', 'discard'),
   proxy: isProxy,
+  identity: isIdentity,
   block: (value) =>
     value === null ||
     (Array.isArray(value) &&

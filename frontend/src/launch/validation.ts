@@ -3,6 +3,7 @@ import { ApiError } from '../api/client.ts';
 import type { WorkerStatus } from '../api/types.ts';
 import { lacksEgress, poolsOf } from '../sessions/exits.ts';
 import { ownProxyProblem } from '../sessions/proxyProblem.ts';
+import { unreadable } from '../live/identityDraft.ts';
 import { candidates } from './defaults.ts';
 import { type LabelRow, type LaunchDraft, toRequest } from '../live/launchDraft.ts';
 
@@ -20,6 +21,10 @@ export interface LaunchProblems {
   idleTtlSeconds?: string;
   startUrl?: string;
   proxy?: string;
+  locale?: string;
+  timezone?: string;
+  geolocation?: string;
+  screen?: string;
   block?: string;
   /** A problem of all labels together. */
   allLabels?: string;
@@ -106,6 +111,9 @@ export function findProblems(draft: LaunchDraft, workers: readonly WorkerStatus[
   const startUrl = startUrlProblem(draft.startUrl);
   const proxy = problems.proxy ?? ownProxyProblem(draft.proxy);
   if (proxy !== undefined) problems.proxy = proxy;
+  for (const field of unreadable(draft.identity)) {
+    problems[field] = i18n.t(`launch:problems.${field}`);
+  }
   if (idleTtlSeconds !== undefined) problems.idleTtlSeconds = idleTtlSeconds;
   if (startUrl !== undefined) problems.startUrl = startUrl;
   if (new TextEncoder().encode(JSON.stringify(toRequest(draft))).length > BODY_MAX_BYTES) {
@@ -127,6 +135,10 @@ const FIELDS: Readonly<Record<string, Exclude<keyof LaunchProblems, 'labels'>>> 
   start_url: 'startUrl',
   proxy: 'proxy',
   block: 'block',
+  locale: 'locale',
+  timezone: 'timezone',
+  geolocation: 'geolocation',
+  screen: 'screen',
   labels: 'allLabels',
 };
 /** The fields of errors whose text names no field, by error code. */

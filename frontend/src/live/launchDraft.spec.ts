@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
+import { NO_IDENTITY } from './identityDraft.ts';
 import { EMPTY_DRAFT, toRequest } from './launchDraft.ts';
 import { DEFAULT_PROXY } from './proxyDraft.ts';
 
@@ -20,6 +21,7 @@ describe('toRequest', () => {
         onCrash: 'end',
         contexts: 'discard',
         proxy: { ...DEFAULT_PROXY, kind: 'pool', pool: 'eu' },
+        identity: { ...NO_IDENTITY, timezone: 'auto' },
         block: [],
         labels: [
           { row: 1, key: 'team', value: 'qa' },
@@ -36,6 +38,7 @@ describe('toRequest', () => {
       on_crash: 'end',
       contexts: 'discard',
       proxy: 'eu',
+      timezone: 'auto',
       block: [],
       labels: { team: 'qa' },
     });

@@ -1,4 +1,5 @@
 import type { Contexts, CreateSession, OnCrash, StartUrlWait } from '../api/types.ts';
+import { type IdentityDraft, NO_IDENTITY, toIdentity } from './identityDraft.ts';
 import { DEFAULT_PROXY, type ProxyDraft, toProxy, withoutPassword } from './proxyDraft.ts';
 
 /** One label as typed: a row with two fields, numbered for React. */
@@ -19,6 +20,7 @@ export interface LaunchDraft {
   onCrash: '' | OnCrash;
   contexts: '' | Contexts;
   proxy: ProxyDraft;
+  identity: IdentityDraft;
   /** The names of block lists; null for the worker's default. */
   block: readonly string[] | null;
   labels: LabelRow[];
@@ -35,6 +37,7 @@ export const EMPTY_DRAFT: LaunchDraft = {
   onCrash: '',
   contexts: '',
   proxy: DEFAULT_PROXY,
+  identity: NO_IDENTITY,
   block: null,
   labels: [],
 };
@@ -46,7 +49,7 @@ export function withoutSecrets(draft: LaunchDraft): LaunchDraft {
 
 /** The create request for a valid draft; empty fields are omitted. */
 export function toRequest(draft: LaunchDraft): CreateSession {
-  const request: CreateSession = { vnc: draft.vnc };
+  const request: CreateSession = { vnc: draft.vnc, ...toIdentity(draft.identity) };
   if (draft.worker !== '') request.worker = draft.worker;
   // A live view needs a window; the API would set headless=false itself.
   if (draft.vnc) request.headless = false;

@@ -86,8 +86,20 @@ function fact(name: string): HTMLElement {
 
 describe('the page of a live session', () => {
   it('shows its properties', async () => {
-    const session = aSession(EVERYTHING);
+    const session = aSession({
+      ...EVERYTHING,
+      identity: {
+        locale: ['de-AT', 'de'],
+        timezone: 'Europe/Vienna',
+        geolocation: { latitude: 48.2, longitude: 16.4, accuracy: 50 },
+        screen: { width: 1366, height: 768 },
+      },
+    });
     await openLive(session);
+    expect(fact('Languages')).toHaveTextContent('de-AT, de');
+    expect(fact('Time zone')).toHaveTextContent('Europe/Vienna');
+    expect(fact('Place')).toHaveTextContent('48.2, 16.4 (within 50 m)');
+    expect(fact('Screen size')).toHaveTextContent('1366×768');
     expect(screen.getByRole('heading', { name: 'Session 3f2b8c1e' })).toBeInTheDocument();
     expect(fact('Id')).toHaveTextContent(session.id);
     expect(fact('Worker')).toHaveTextContent('west');

@@ -27,6 +27,7 @@ export function SessionFacts({ session }: { session: Session }): ReactNode {
           {session.browser} {session.browser_version ?? ''}
         </Fact>
         <Fact name={t('facts.screen')}>{screenText(t, session)}</Fact>
+        <IdentityFacts identity={session.identity} />
         <Fact name={t('facts.labels')}>
           <Labels labels={session.labels} />
         </Fact>
@@ -81,6 +82,30 @@ export function SessionFacts({ session }: { session: Session }): ReactNode {
       </dl>
     </section>
   );
+}
+
+/** What pages learn of the user and machine, where the request has set it. */
+function IdentityFacts({ identity }: { identity: Session['identity'] }): ReactNode {
+  const { t } = useTranslation('session');
+  if (!identity) return null;
+  const { locale, timezone, geolocation, screen } = identity;
+  return (
+    <>
+      {locale && <Fact name={t('facts.languages')}>{locale.join(', ')}</Fact>}
+      {timezone && <Fact name={t('facts.timezone')}>{timezone}</Fact>}
+      {geolocation && (
+        <Fact name={t('facts.place')}>
+          {geolocation.latitude}, {geolocation.longitude}{' '}
+          <span className="quiet">{t('facts.within', { metres: geolocation.accuracy })}</span>
+        </Fact>
+      )}
+      {screen && <Fact name={t('facts.size')}>{sizeText(screen)}</Fact>}
+    </>
+  );
+}
+
+function sizeText({ width, height }: { width: number; height: number }): string {
+  return `${width}×${height}`;
 }
 
 function screenText(

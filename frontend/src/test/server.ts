@@ -40,6 +40,7 @@ export function aSession(changes: Partial<Session> = {}): Session {
     proxy: null,
     egress: { bytes_up: 0, bytes_down: 0, connections: 0, open_connections: 0, refused: {} },
     block: [],
+    identity: null,
     ...changes,
   };
 }

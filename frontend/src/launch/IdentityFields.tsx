@@ -1,0 +1,52 @@
+import { type ReactNode, useId } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { IDENTITY_MAX_LENGTH, type IdentityDraft } from '../live/identityDraft.ts';
+import { Field } from '../ui/Field.tsx';
+
+const FIELDS = ['locale', 'timezone', 'geolocation', 'screen'] as const;
+const EXAMPLES: Readonly<Record<(typeof FIELDS)[number], string>> = {
+  locale: 'de-AT, de',
+  timezone: 'Europe/Vienna',
+  geolocation: '48.2, 16.4',
+  screen: '1366x768',
+};
+
+interface IdentityFieldsProps {
+  draft: IdentityDraft;
+  problems: Partial<Record<keyof IdentityDraft, string>>;
+  onChange: (draft: IdentityDraft) => void;
+}
+
+/** What pages learn of the session's user and machine. */
+export function IdentityFields({ draft, problems, onChange }: IdentityFieldsProps): ReactNode {
+  const { t } = useTranslation('launch');
+  const note = useId();
+  return (
+    <fieldset className="label-fields" aria-describedby={note}>
+      <legend>{t('identity.title')}</legend>
+      <p className="hint" id={note}>
+        {t('identity.hint')}
+      </p>
+      <div className="columns">
+        {FIELDS.map((field) => (
+          <Field key={field} label={t(`identity.${field}`)} problem={problems[field]}>
+            {(attributes) => (
+              <input
+                {...attributes}
+                autoCapitalize="none"
+                spellCheck={false}
+                maxLength={IDENTITY_MAX_LENGTH}
+                placeholder={EXAMPLES[field]}
+                value={draft[field]}
+                onChange={(event) => {
+                  onChange({ ...draft, [field]: event.target.value });
+                }}
+              />
+            )}
+          </Field>
+        ))}
+      </div>
+    </fieldset>
+  );
+}

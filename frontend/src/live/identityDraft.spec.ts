@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+
+import { NO_IDENTITY, placeOf, sizeOf, toIdentity, unreadable } from './identityDraft.ts';
+
+describe('an identity as typed', () => {
+  it('is omitted where it is empty', () => {
+    expect(toIdentity(NO_IDENTITY)).toEqual({});
+    expect(unreadable(NO_IDENTITY)).toEqual([]);
+  });
+
+  it('is sent as the API has it', () => {
+    const draft = {
+      locale: 'de-AT, de',
+      timezone: ' Europe/Vienna ',
+      geolocation: '48.2, 16.4',
+      screen: '1366×768',
+    };
+    expect(toIdentity(draft)).toEqual({
+      locale: ['de-AT', 'de'],
+      timezone: 'Europe/Vienna',
+      geolocation: { latitude: 48.2, longitude: 16.4 },
+      screen: { width: 1366, height: 768 },
+    });
+    const auto = { locale: 'auto', timezone: 'auto', geolocation: 'auto', screen: '' };
+    expect(toIdentity(auto)).toEqual({ locale: 'auto', timezone: 'auto', geolocation: 'auto' });
+  });
+
+  it('names what can’t be read', () => {
+    expect(unreadable({ ...NO_IDENTITY, geolocation: 'Vienna', screen: 'large' })).toEqual([
+      'geolocation',
+      'screen',
+    ]);
+  });
+
+  it.each(['91, 0', '0, 181', '48.2', '', 'a, b', '48,2, 16,4'])('has no place at "%s"', (text) => {
+    expect(placeOf(text)).toBeNull();
+  });
+
+  it.each(['100x100', '1366', '9000x900', '1366.5x768'])('has no screen of "%s"', (text) => {
+    expect(sizeOf(text)).toBeNull();
+  });
+});
