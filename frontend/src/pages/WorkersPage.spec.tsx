@@ -36,6 +36,7 @@ const east: WorkerStatus = {
         headless: { ready: 1, launching: 1, target: 2, headless: true, last_error: null },
         mobile: { ready: 3, launching: 0, target: 3, headless: true, last_error: null },
       },
+      identity: ['locale', 'timezone'],
       slots: { used: 2, total: 40 },
       drivers: 1,
       egress: {

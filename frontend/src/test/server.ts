@@ -85,6 +85,7 @@ export function aWorkerWith(
     playwright: null,
     node: null,
     pools: {},
+    identity: [],
     slots: null,
     drivers: null,
     egress,
