@@ -319,12 +319,18 @@ impl Launcher {
         })
     }
 
-    /// Checks what sites see of connections through a proxy; of a pool, through any of its proxies.
+    /// Checks what sites see of connections through a proxy. `key` is that of the session whose proxy of a pool is checked;
+    /// without one it is any of the pool.
     ///
     /// # Errors
     /// [`Error::UnknownName`], and those of [`EgressHost::check`].
-    pub fn check_proxy(&self, proxy: &ProxyChoice) -> impl Future<Output = Result<ProxyCheck>> + use<> {
-        let (egress, exit) = (self.egress.clone(), self.exit(proxy, &fastrand::u64(..)));
+    pub fn check_proxy(
+        &self,
+        proxy: &ProxyChoice,
+        key: Option<SessionId>,
+    ) -> impl Future<Output = Result<ProxyCheck>> + use<> {
+        let key = key.unwrap_or_else(SessionId::new_v4);
+        let (egress, exit) = (self.egress.clone(), self.exit(proxy, &key));
         async move { egress.check(exit?).await }
     }
 

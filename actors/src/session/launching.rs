@@ -55,7 +55,7 @@ impl Session {
     pub(super) fn launch_at_exit(&mut self, ctx: &mut Context<Self>) {
         let Some(launching) = self.life.launching() else { return };
         let cancel = launching.cancel.clone();
-        let exit = self.launcher.check_proxy(&self.proxy);
+        let exit = self.launcher.check_proxy(&self.proxy, Some(self.spec.id));
         let exit = async move {
             tokio::select! {
                 biased;

@@ -492,7 +492,7 @@ impl Handler<CheckProxy> for LocalWorker {
         _: &mut Context<Self>,
     ) -> Self::Result {
         let proxy = request.proxy.as_ref().unwrap_or(&self.settings.defaults.proxy);
-        Box::pin(claimant.unless_abandoned(self.launcher.check_proxy(proxy)))
+        Box::pin(claimant.unless_abandoned(self.launcher.check_proxy(proxy, None)))
     }
 }
 

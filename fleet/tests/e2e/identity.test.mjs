@@ -13,25 +13,28 @@ import { until } from './helpers/wait.mjs';
 
 const PLACE = { latitude: 48.2082, longitude: 16.3738, accuracy: 40 };
 const TOKYO = { country_code: 'JP', city: 'Tokyo', latitude: 35.6895, longitude: 139.6917, timezone: '' };
+const BERLIN = { country_code: 'DE', city: 'Berlin', latitude: 52.52, longitude: 13.405, timezone: '' };
 const EXIT = '127.0.0.3';
+const OTHER_EXIT = '127.0.0.4';
 /** The request of one pool, which others of the same identity are served from. */
 const VIENNA = { locale: 'de-AT', timezone: 'Europe/Vienna', geolocation: PLACE, screen: { width: 1366, height: 768 } };
 
-let detective, proxy, directory, server;
+let detective, proxy, other, directory, server;
 before(async () => {
   directory = temporaryDirectory();
   const cities = path.join(directory, 'cities.mmdb');
-  fs.writeFileSync(cities, cityDatabase({ [EXIT]: TOKYO }));
-  [detective, proxy] = await Promise.all([openDetective(), tinyproxy({ from: EXIT })]);
+  fs.writeFileSync(cities, cityDatabase({ [EXIT]: TOKYO, [OTHER_EXIT]: BERLIN }));
+  [detective, proxy, other] = await Promise.all([openDetective(), tinyproxy({ from: EXIT }), tinyproxy({ from: OTHER_EXIT })]);
   server = await Server.start({
     RUNNER_POOLS: JSON.stringify([{ name: 'vienna', count: 1, request: { headless: true, ...VIENNA } }]),
     RUNNER_EXIT_IP_URL: `http://127.0.0.1:${detective.port}/ip`,
     RUNNER_GEOIP_DB: cities,
+    RUNNER_PROXIES: JSON.stringify({ both: [proxy.url, other.url] }),
   });
 });
 after(async () => {
   await server?.stop();
-  await Promise.all([detective?.close(), proxy?.stop()]);
+  await Promise.all([detective?.close(), proxy?.stop(), other?.stop()]);
   fs.rmSync(directory, { recursive: true, force: true });
 });
 
@@ -100,6 +103,17 @@ test('auto takes language, time zone and place from the exit of the proxy', asyn
   assert.deepEqual([found.timezone, found.offset], ['Asia/Tokyo', 9]);
   assert.deepEqual(found.place, [TOKYO.latitude, TOKYO.longitude, 5000]);
   await server.end(session);
+  // Of a pool it is the proxy that the session keeps.
+  for (let number = 0; number < 2; number += 1) {
+    const pooled = await server.create({ headless: true, proxy: 'both', timezone: 'auto' });
+    const client = await attach(server, pooled);
+    const page = await (await client.newContext()).newPage();
+    await page.goto(`${detective.url}/ip`);
+    const zones = { [EXIT]: 'Asia/Tokyo', [OTHER_EXIT]: 'Europe/Berlin' };
+    assert.equal(pooled.identity.timezone, zones[await page.textContent('body')]);
+    await client.close();
+    await server.end(pooled);
+  }
   // Nothing is known of the exit of direct connections here.
   const nowhere = await server.request('POST', '/sessions', { body: { headless: true, timezone: 'auto' } });
   assert.deepEqual([nowhere.status, nowhere.json.code], [502, 'no_exit_place'], nowhere.text);
