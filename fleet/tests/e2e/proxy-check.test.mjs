@@ -84,9 +84,10 @@ async function check(server, body) {
 
 test('every role checks where a proxy lets connections out, and by the second service if the first is down', async () => {
   const { username, password, server } = proxies.socks;
-  const berlin = { country: 'DE', city: 'Berlin', timezone: 'Europe/Berlin' };
-  const newYork = { country: 'US', city: 'New York', timezone: 'America/New_York' };
-  const nowhere = { country: null, city: null, timezone: null };
+  const at = ({ latitude, longitude }) => ({ latitude, longitude, accuracy: 5000 });
+  const berlin = { country: 'DE', city: 'Berlin', location: at(BERLIN), timezone: 'Europe/Berlin' };
+  const newYork = { country: 'US', city: 'New York', location: at(NEW_YORK), timezone: 'America/New_York' };
+  const nowhere = { country: null, city: null, location: null, timezone: null };
   for (const role of [runner, worker, control]) {
     for (const [proxy, exit, place] of [
       [{ server, username, password }, FROM.dante, berlin],
@@ -126,7 +127,7 @@ test('a proxy that does not work is a result with the reason, within the time fo
       const { status, json, text, took } = await check(role, { proxy });
       assert.equal(status, 200, text);
       assert.match(json.error, error, text);
-      assert.deepEqual({ ...json, error: null }, { ok: false, exit_ip: null, country: null, city: null, timezone: null, latency_ms: null, error: null, code });
+      assert.deepEqual({ ...json, error: null }, { ok: false, exit_ip: null, country: null, city: null, location: null, timezone: null, latency_ms: null, error: null, code });
       assert.ok(took < limit, `${took} ms for ${error}`);
     }
   } finally {

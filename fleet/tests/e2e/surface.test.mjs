@@ -143,7 +143,7 @@ test('the facts of a worker are the values of its checks', async () => {
       capacity: 100,
       defaults: { idle_ttl_seconds: 300, headless: false, start_url: null, start_url_wait: 'load' },
       playwright: PLAYWRIGHT,
-      pools: { headless: null, vnc: null },
+      pools: {},
       egress: {
         policy: 'no-fleet',
         proxies: [],

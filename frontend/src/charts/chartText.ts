@@ -1,4 +1,4 @@
-import { poolText } from '../live/poolNames.ts';
+import { isClassicPool } from '../live/poolNames.ts';
 import type { TFunction } from 'i18next';
 
 import type { texts } from '../i18n/texts.ts';
@@ -27,7 +27,7 @@ type KnownLine = keyof (typeof texts)['en']['fleet']['charts']['lines'];
 export function lineText(t: TFunction<'fleet'>, name: string): string {
   const pool = /^(pool|poolTarget) (.+)$/.exec(name);
   if (pool?.[2] !== undefined) {
-    const of = poolText(t, pool[2]);
+    const of = isClassicPool(pool[2]) ? t(`charts.lines.${pool[2]}`) : pool[2];
     return pool[1] === 'pool' ? of : t('charts.poolTarget', { pool: of });
   }
   return t(`charts.lines.${name as KnownLine}`, { defaultValue: name });

@@ -8,10 +8,15 @@ type Classic = (typeof CLASSIC)[number];
 export function poolNames(pools: readonly Readonly<Record<string, unknown>>[]): string[] {
   const names = new Set(pools.flatMap((some) => Object.keys(some)));
   const classic = CLASSIC.filter((name) => names.has(name));
-  return [...classic, ...[...names].filter((name) => !classic.includes(name as Classic)).sort()];
+  return [...classic, ...[...names].filter((name) => !isClassicPool(name)).sort()];
 }
 
-/** The name of a pool as it is shown. */
+/** Whether a pool has settings of its own, and so a name that is translated. */
+export function isClassicPool(name: string): name is Classic {
+  return CLASSIC.includes(name as Classic);
+}
+
+/** The name of a pool as it is shown within a line. */
 export function poolText(t: TFunction<'fleet'>, name: string): string {
-  return CLASSIC.includes(name as Classic) ? t(`pools.${name as Classic}`) : name;
+  return isClassicPool(name) ? t(`pools.${name}`) : name;
 }
