@@ -88,7 +88,7 @@ function addUp(rows: readonly (readonly number[])[]): number[] {
   return sums;
 }
 
-/** Colours that are told apart best, one for each pool. */
+/** The most distinct colours, one for each pool. */
 const POOL_COLOURS = [1, 3, 2, 4, 5, 6] as const;
 
 /** Computes the charts of the last `minutes` of a history. */
