@@ -1,7 +1,5 @@
 //! Identities: what pages learn of the person and the machine behind a browser.
 
-use std::fmt;
-
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 use utoipa::openapi::schema::Type;
@@ -14,10 +12,12 @@ const AUTO: &str = "auto";
 const LANGUAGES_LIMIT: usize = 8;
 /// The longest name of a language or time zone, in characters.
 const NAME_LIMIT: usize = 64;
-/// The least accuracy of a position that is taken for a real one, in metres.
+/// The least accurate position that is allowed, in metres.
 const ACCURACY_LIMIT: f64 = 100_000.0;
 /// The accuracy of a position whose request names none, in metres.
 const ACCURACY: f64 = 50.0;
+/// The most pixels of a screen, as many as 4K has: displays keep four bytes for each, and requests choose their size.
+const PIXELS_LIMIT: u32 = 3840 * 2160;
 
 /// What a request gives, or leaves to the exit of the session's proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,11 @@ impl<T> OrAuto<T> {
             Self::Given(value) => Some(value),
         }
     }
+
+    /// Reads a field of a request.
+    pub(crate) fn from_json(value: &Value, given: impl FnOnce(&Value) -> Option<T>) -> Option<Self> {
+        if value == AUTO { Some(Self::Auto) } else { given(value).map(Self::Given) }
+    }
 }
 
 impl<T: Serialize> Serialize for OrAuto<T> {
@@ -44,13 +49,6 @@ impl<T: Serialize> Serialize for OrAuto<T> {
             Self::Auto => serializer.serialize_str(AUTO),
             Self::Given(value) => value.serialize(serializer),
         }
-    }
-}
-
-impl<T> OrAuto<T> {
-    /// Reads a field of a request.
-    pub(crate) fn from_json(value: &Value, given: impl FnOnce(&Value) -> Option<T>) -> Option<Self> {
-        if value == AUTO { Some(Self::Auto) } else { given(value).map(Self::Given) }
     }
 }
 
@@ -169,12 +167,6 @@ impl TimeZone {
     }
 }
 
-impl fmt::Display for TimeZone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl<'de> Deserialize<'de> for TimeZone {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
@@ -241,8 +233,9 @@ impl<'de> Deserialize<'de> for Geolocation {
     }
 }
 
-/// The size of a screen in pixels.
+/// The size of a screen in pixels, which has as many as 3840×2160 at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({"width": 1366, "height": 768})))]
 pub struct ScreenSize {
     /// Its width.
     #[schema(minimum = 320, maximum = 7680)]
@@ -259,7 +252,8 @@ impl ScreenSize {
             let side = u16::try_from(value.get(name)?.as_u64()?).ok()?;
             (320..=7680).contains(&side).then_some(side)
         };
-        Some(Self { width: side("width")?, height: side("height")? })
+        let size = Self { width: side("width")?, height: side("height")? };
+        (u32::from(size.width) * u32::from(size.height) <= PIXELS_LIMIT).then_some(size)
     }
 }
 
@@ -381,7 +375,9 @@ mod tests {
         }
         let screen = |value: Value| ScreenSize::from_json(&value).map(|screen| (screen.width, screen.height));
         assert_eq!(screen(json!({"width": 1366, "height": 768})), Some((1366, 768)));
+        assert_eq!(screen(json!({"width": 3840, "height": 2160})), Some((3840, 2160)));
         for wrong in [
+            json!({"width": 7680, "height": 4320}),
             json!({"width": 319, "height": 768}),
             json!({"width": 1366}),
             json!({"width": 1366.5, "height": 768}),

@@ -37,7 +37,7 @@ const LANGUAGES_FORM: &str =
 const TIMEZONE_FORM: &str = "\"auto\", or a time zone of the IANA database such as \"Europe/Vienna\"";
 const GEOLOCATION_FORM: &str = "\"auto\", or an object with latitude (-90 to 90), longitude (-180 to 180) and, where wanted, accuracy (0 to \
                                 100000 m)";
-const SCREEN_FORM: &str = "an object with width and height, each a whole number from 320 to 7680";
+const SCREEN_FORM: &str = "an object with width and height, each a whole number from 320 to 7680, with as many pixels as 3840x2160 at most";
 
 /// The parameters of a new session. Every field may be omitted or null, which selects the worker's default; unknown fields
 /// are ignored.

@@ -62,6 +62,8 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// How many proxies are checked at once.
 const MOST_CHECKS: usize = 16;
+/// How much longer than its own limit a check is waited for: its thread, the place of its address.
+const THREAD_MARGIN: Duration = Duration::from_secs(5);
 /// How many threads serve connections at most.
 const MOST_THREADS: usize = 4;
 
@@ -182,6 +184,7 @@ impl EgressHost {
         }
         let permit = Arc::clone(&self.0.check_permits).try_acquire_owned();
         let permit = permit.map_err(|_| Error::TooManyChecks { limit: MOST_CHECKS })?;
+        let time = self.0.checks.timeout;
         let (mut sender, checked) = oneshot::channel();
         // Not on the threads of the actors, because of the encryption.
         let started = self.0.threads.pick().spawn_fn(move || {
@@ -196,8 +199,10 @@ impl EgressHost {
                 let _ = sender.send(checked);
             });
         });
-        match (started, checked.await) {
-            (true, Ok(checked)) => Ok(checked),
+        // The check keeps its own time; this one is for a thread that hangs.
+        let limit = time + THREAD_MARGIN;
+        match (started, tokio::time::timeout(limit, checked).await) {
+            (true, Ok(Ok(checked))) => Ok(checked),
             _ => Err(Error::Restarting { what: "egress" }),
         }
     }

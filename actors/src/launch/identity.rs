@@ -1,19 +1,57 @@
-//! How a Firefox is made to show an identity: by its environment and preferences alone, so that pages, frames, workers and
-//! headers agree.
+//! Which identities browsers can show, and how a Firefox is made to: by its environment and preferences alone, so that pages,
+//! frames, workers and headers agree.
 
 use std::collections::BTreeMap;
 
 use camofleet_api::identity::{Geolocation, Identity, Languages};
 use serde_json::{Value, json};
 
-/// Variables from which a browser takes its languages and time zone.
-const VARIABLES: [&str; 5] = ["LANG", "LANGUAGE", "LC_", "TZ", "MOZ_LOCALE"];
+use super::launcher::LaunchSettings;
+use crate::host::engine::EngineKind;
+use crate::model::error::{Error, Result};
+use crate::model::identity::IdentityChoice;
+
+/// How the names of the variables begin from which a browser takes its languages.
+const LANGUAGE_VARIABLES: [&str; 2] = ["LANG", "LC_"];
+
+impl LaunchSettings {
+    /// The fields of a create request about the identity that browsers can show here.
+    pub fn identity_fields(&self) -> impl Iterator<Item = &'static str> {
+        IdentityChoice::FIELDS.into_iter().filter(|field| self.obstacle_to(field).is_none())
+    }
+
+    /// Rejects an identity that browsers can't show here.
+    ///
+    /// # Errors
+    /// [`Error::Identity`], [`Error::NoExitIpUrl`].
+    pub fn check_identity(&self, identity: &IdentityChoice) -> Result<()> {
+        for field in identity.fields() {
+            if let Some(reason) = self.obstacle_to(field) {
+                return Err(Error::Identity { field, reason: reason.to_owned() });
+            }
+        }
+        if identity.needs_exit() && self.egress.checks.urls.is_empty() {
+            return Err(Error::NoExitIpUrl);
+        }
+        Ok(())
+    }
+
+    /// Why a field of an identity can't be set here.
+    fn obstacle_to(&self, field: &str) -> Option<&'static str> {
+        if self.engine.kind == EngineKind::Camoufox {
+            return Some(
+                "it can't be set for Camoufox yet, which draws an identity of its own; leave it out",
+            );
+        }
+        (field == "screen" && self.display.shared.is_some())
+            .then_some("all sessions here share one screen (RUNNER_VNC_LEGACY); leave it out")
+    }
+}
 
 /// Sets the variables of an identity in the environment of a browser, instead of those of this machine.
 pub(super) fn set_environment(identity: &Identity, env: &mut BTreeMap<String, String>) {
     if let Some(languages) = &identity.locale {
-        let names = &VARIABLES[..3];
-        env.retain(|name, _| !names.iter().any(|of_language| name.starts_with(of_language)));
+        env.retain(|name, _| !LANGUAGE_VARIABLES.iter().any(|beginning| name.starts_with(beginning)));
         env.insert("LC_ALL".to_owned(), posix_locale(languages.first()));
         env.insert("LANG".to_owned(), posix_locale(languages.first()));
     }
@@ -75,7 +113,6 @@ mod tests {
     use camofleet_api::request::SessionRequest;
 
     use super::*;
-    use crate::model::identity::IdentityChoice;
 
     fn identity(body: &str) -> Identity {
         IdentityChoice::from(&SessionRequest::parse(body.as_bytes()).unwrap()).given()

@@ -38,7 +38,6 @@ use crate::launch::{identity, policies};
 use crate::metrics::Metrics;
 use crate::model::activity::ActivityClock;
 use crate::model::error::{Error, Result};
-use crate::model::identity::IdentityChoice;
 use crate::model::session::LaunchTemplate;
 use crate::model::traffic::Traffic;
 use crate::process::Os;
@@ -109,43 +108,6 @@ pub struct LaunchSettings {
     /// How often a browser is polled, and how long it may take to answer.
     pub browser_pulse: PulseSettings,
 }
-
-impl LaunchSettings {
-    /// The fields of a create request about the identity that browsers can show here.
-    pub fn identity_fields(&self) -> impl Iterator<Item = &'static str> {
-        IDENTITY_FIELDS.into_iter().filter(|field| self.obstacle_to(field).is_none())
-    }
-
-    /// Rejects an identity that browsers can't show here.
-    ///
-    /// # Errors
-    /// [`Error::Identity`], [`Error::NoExitIpUrl`].
-    pub fn check_identity(&self, identity: &IdentityChoice) -> Result<()> {
-        for field in identity.fields() {
-            if let Some(reason) = self.obstacle_to(field) {
-                return Err(Error::Identity { field, reason: reason.to_owned() });
-            }
-        }
-        if identity.needs_exit() && self.egress.checks.urls.is_empty() {
-            return Err(Error::NoExitIpUrl);
-        }
-        Ok(())
-    }
-
-    /// Why a field of an identity can't be set here.
-    fn obstacle_to(&self, field: &str) -> Option<&'static str> {
-        if self.engine.kind == EngineKind::Camoufox {
-            return Some(
-                "it can't be set for Camoufox yet, which draws an identity of its own; leave it out",
-            );
-        }
-        (field == "screen" && self.display.shared.is_some())
-            .then_some("all sessions here share one screen (RUNNER_VNC_LEGACY); leave it out")
-    }
-}
-
-/// The fields of a create request about the identity.
-const IDENTITY_FIELDS: [&str; 4] = ["locale", "timezone", "geolocation", "screen"];
 
 /// The `Retry-After` of a create that is refused because the queue is full: about the duration of one launch.
 const BUSY_RETRY: Duration = Duration::from_secs(3);

@@ -32,22 +32,34 @@ impl From<&SessionRequest> for IdentityChoice {
 }
 
 impl IdentityChoice {
-    /// The request's fields that it has.
+    /// The names of all fields, as requests have them.
+    pub const FIELDS: [&'static str; 4] = ["locale", "timezone", "geolocation", "screen"];
+
+    /// The fields that it has.
     pub fn fields(&self) -> impl Iterator<Item = &'static str> {
-        let fields = [
-            ("locale", self.locale.is_some()),
-            ("timezone", self.timezone.is_some()),
-            ("geolocation", self.geolocation.is_some()),
-            ("screen", self.screen.is_some()),
+        let given = [
+            self.locale.is_some(),
+            self.timezone.is_some(),
+            self.geolocation.is_some(),
+            self.screen.is_some(),
         ];
-        fields.into_iter().filter(|(_, given)| *given).map(|(field, _)| field)
+        Self::FIELDS.into_iter().zip(given).filter(|(_, given)| *given).map(|(field, _)| field)
+    }
+
+    /// The first field that the place of the exit decides.
+    pub fn from_exit(&self) -> Option<&'static str> {
+        let auto = [
+            self.locale == Some(OrAuto::Auto),
+            self.timezone == Some(OrAuto::Auto),
+            self.geolocation == Some(OrAuto::Auto),
+            false,
+        ];
+        Self::FIELDS.into_iter().zip(auto).find(|(_, auto)| *auto).map(|(field, _)| field)
     }
 
     /// Whether the place of the exit decides something.
     pub fn needs_exit(&self) -> bool {
-        self.locale == Some(OrAuto::Auto)
-            || self.timezone == Some(OrAuto::Auto)
-            || self.geolocation == Some(OrAuto::Auto)
+        self.from_exit().is_some()
     }
 
     /// The identity, without what the exit decides.

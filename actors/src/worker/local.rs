@@ -97,6 +97,21 @@ impl WorkerSettings {
         self.launch.display.tools.is_ok()
     }
 
+    /// What the browsers of a pool are launched with, so that they suit this request.
+    ///
+    /// # Errors
+    /// [`Error::Identity`]: they can't show its identity, or it depends on the exit of a session.
+    pub fn pool_template(&self, request: &SessionRequest) -> Result<LaunchTemplate> {
+        let identity = IdentityChoice::from(request);
+        if let Some(field) = identity.from_exit() {
+            let reason = "'auto' is taken from the exit of a session, which a browser that is kept ready does not have; \
+                          name a value";
+            return Err(Error::Identity { field, reason: reason.to_owned() });
+        }
+        self.launch.check_identity(&identity)?;
+        Ok(LaunchTemplate::new(request, &self.defaults, self.displays()))
+    }
+
     /// The pool whose browsers suit sessions of this template.
     fn pool_for(&self, template: &LaunchTemplate) -> Option<&PoolSettings> {
         self.pools.iter().find(|pool| pool.target > 0 && pool.template == *template)

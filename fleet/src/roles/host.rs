@@ -17,7 +17,7 @@ use camofleet_actors::launch::{LaunchSettings, NetworkSwitches, QueueSettings};
 use camofleet_actors::metrics::Metrics;
 use camofleet_actors::model::events::EventBus;
 use camofleet_actors::model::links::LinkBases;
-use camofleet_actors::model::session::{LaunchTemplate, SessionDefaults};
+use camofleet_actors::model::session::SessionDefaults;
 use camofleet_actors::process::{Os, SystemOs};
 use camofleet_actors::supervision::{Intensity, PulseSettings};
 use camofleet_actors::worker::WorkerBuilder;
@@ -233,9 +233,7 @@ fn worker_settings(
         block: runner.egress_block.clone(),
     };
     let tools = DisplayTools::find(runner.vnc_backend, os);
-    let template = |request: &SessionRequest| LaunchTemplate::new(request, &defaults, tools.is_ok());
-    let pools = prewarm_pools(runner, template).map_err(Failure::Unavailable)?;
-    Ok(WorkerSettings {
+    let worker = WorkerSettings {
         name: options.name.to_owned(),
         host_name: machine::host_name(),
         offers_vnc: options.offers_vnc,
@@ -303,12 +301,16 @@ fn worker_settings(
             browser_pulse: pulse(runner.browser_silence),
         },
         driver,
-        pools,
+        pools: Vec::new(),
         diagnostics: DiagnosticsSettings {
             urls: runner.network_diagnostics.clone(),
             timeout: runner.diagnostics_timeout,
         },
-    })
+    };
+    let template =
+        |request: &SessionRequest| worker.pool_template(request).map_err(|error| error.to_string());
+    let pools = prewarm_pools(runner, template).map_err(Failure::Unavailable)?;
+    Ok(WorkerSettings { pools, ..worker })
 }
 
 /// Polls often enough to notice this silence within a quarter more of its time.

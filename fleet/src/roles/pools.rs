@@ -10,10 +10,10 @@ use crate::settings::{PoolDefinition, RunnerSettings};
 /// keeps the same browsers. `template` says what the browser of a request is launched with.
 ///
 /// # Errors
-/// Two pools of `RUNNER_POOLS` keep the same browsers.
+/// Two pools of `RUNNER_POOLS` keep the same browsers, or a request has no template.
 pub(super) fn prewarm_pools(
     runner: &RunnerSettings,
-    template: impl Fn(&SessionRequest) -> LaunchTemplate,
+    template: impl Fn(&SessionRequest) -> Result<LaunchTemplate, String>,
 ) -> Result<Vec<PoolSettings>, String> {
     let classic = [("headless", true, runner.prewarm_headless), ("vnc", false, runner.prewarm_vnc)];
     let pool = |name: &str, template, target| PoolSettings {
@@ -24,7 +24,8 @@ pub(super) fn prewarm_pools(
     };
     let mut pools: Vec<PoolSettings> = Vec::new();
     for PoolDefinition { name, count, request } in &runner.pools {
-        let pool = pool(name, template(request), *count);
+        let template = template(request).map_err(|problem| format!("RUNNER_POOLS: {name}: {problem}"))?;
+        let pool = pool(name, template, *count);
         if let Some(other) = same_browsers(&pools, &pool) {
             return Err(format!(
                 "RUNNER_POOLS: the browsers of the pools {:?} and {name:?} are the same; keep one of the two",
@@ -57,7 +58,7 @@ mod tests {
     /// The pools by name, with their targets.
     fn pools_of(text: &str) -> Result<Vec<(String, usize)>, String> {
         let settings = Host::new().env("RUNNER_POOLS", text).load().unwrap().settings;
-        let template = |request: &SessionRequest| LaunchTemplate::plain(request.headless.unwrap_or(true));
+        let template = |request: &SessionRequest| Ok(LaunchTemplate::plain(request.headless.unwrap_or(true)));
         let pools = prewarm_pools(&settings.runner, template)?;
         Ok(pools.into_iter().map(|pool| (pool.name.as_str().to_owned(), pool.target)).collect())
     }
@@ -89,5 +90,13 @@ mod tests {
             error.starts_with(r#"RUNNER_POOLS: the browsers of the pools "a" and "b" are the same"#),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_pool_whose_browsers_can_not_be_launched_is_refused_by_name() {
+        let pools = r#"[{"name": "a", "count": 1, "request": {"timezone": "auto"}}]"#;
+        let settings = Host::new().env("RUNNER_POOLS", pools).load().unwrap().settings;
+        let error = prewarm_pools(&settings.runner, |_| Err("timezone: no".to_owned())).unwrap_err();
+        assert_eq!(error, "RUNNER_POOLS: a: timezone: no");
     }
 }

@@ -845,7 +845,13 @@ export interface components {
              */
             viewers: number | null;
         };
-        /** @description The size of a screen in pixels. */
+        /**
+         * @description The size of a screen in pixels, which has as many as 3840×2160 at most.
+         * @example {
+         *       "height": 768,
+         *       "width": 1366
+         *     }
+         */
         ScreenSize: {
             /**
              * Format: int32

@@ -10,7 +10,7 @@ use crate::display::{DisplayTools, VncBackend};
 use crate::host::engine::EngineKind;
 use crate::model::error::Error;
 use crate::testing::fake_os::{FakeOs, Fault, LAUNCH_TIME};
-use crate::testing::{TestWorker, headless, refusal, with_vnc};
+use crate::testing::{TestWorker, headless, refusal, with_vnc, worker_settings};
 use crate::worker::{DiagnosticsSettings, WorkerSnapshot};
 
 /// Longer than messages between actors take, shorter than anything that involves a process.
@@ -303,4 +303,16 @@ async fn an_identity_from_the_exit_needs_a_service_that_names_it() {
     let refused = refusal(worker.create(request(r#"{"timezone": "auto"}"#)).await);
     assert_eq!(refused, Error::NoExitIpUrl);
     assert!(worker.ids().is_empty());
+}
+
+#[test]
+fn a_pool_keeps_no_browsers_whose_identity_depends_on_a_session_or_can_not_be_shown() {
+    let mut settings = worker_settings(&FakeOs::new());
+    let template = settings.pool_template(&request(r#"{"vnc": true, "locale": "de"}"#)).unwrap();
+    assert!(!template.headless && template.identity.locale.is_some());
+    let refused = settings.pool_template(&request(r#"{"geolocation": "auto"}"#)).unwrap_err();
+    assert!(matches!(refused, Error::Identity { field: "geolocation", .. }), "{refused}");
+    settings.launch.engine.kind = EngineKind::Camoufox;
+    let refused = settings.pool_template(&request(r#"{"locale": "de"}"#)).unwrap_err();
+    assert!(matches!(refused, Error::Identity { field: "locale", .. }), "{refused}");
 }

@@ -4,13 +4,17 @@
 
 use std::time::Duration;
 
+use camofleet_api::ids::RequestId;
+use camofleet_api::request::{ProxyCheckRequest, SessionRequest};
 use camofleet_api::session::Status;
 use tokio::time::Instant;
 
 use crate::egress::HungThreads;
+use crate::model::claim::Claimant;
 use crate::model::error::Error;
 use crate::testing::fake_os::{FakeOs, LAUNCH_TIME};
-use crate::testing::{HangEgress, TestWorker, headless, with_vnc};
+use crate::testing::{HangEgress, TestWorker, headless, refusal, with_vnc};
+use crate::worker::CheckProxy;
 
 /// How long an egress may take to answer.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -94,4 +98,34 @@ async fn a_shutdown_does_not_wait_for_an_egress_that_hangs() {
         assert!(worker.os.alive(part).is_empty(), "{part}");
     }
     assert_eq!(worker.machine.run_dir_entries(), [""; 0]);
+}
+
+#[actix::test]
+async fn a_check_of_a_proxy_is_not_waited_for_longer_than_its_limit() {
+    let os = FakeOs::new();
+    let worker = TestWorker::starting_on(os, |settings| {
+        settings.launch.egress.threads = 1;
+        settings.launch.egress.checks.urls = vec!["http://192.0.2.1/ip".parse().unwrap()];
+    })
+    .await;
+    tokio::time::resume();
+    worker.until(|snapshot| snapshot.playwright.is_some()).await;
+    let _hung = hang(&worker).await;
+    let check = CheckProxy {
+        request: ProxyCheckRequest::default(),
+        by: RequestId::random(),
+        claimant: Claimant::uncancellable(),
+    };
+    let started = Instant::now();
+    let checked = worker.handle.ask(&worker.handle.check_proxy, check).await;
+    assert_eq!(checked, Err(Error::Restarting { what: "egress" }));
+    assert!(
+        started.elapsed() <= Duration::from_secs(8 + 5) + Duration::from_millis(100),
+        "{:?}",
+        started.elapsed()
+    );
+    // Nor is a session whose identity depends on it.
+    let request = SessionRequest::parse(br#"{"timezone": "auto"}"#).unwrap();
+    assert_eq!(refusal(worker.create(request).await), Error::Restarting { what: "egress" });
+    assert!(worker.ids().is_empty());
 }
