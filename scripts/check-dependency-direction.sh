@@ -108,13 +108,14 @@ check() {
   local all direct
   all=$(dependencies camofleet-api --edges normal,build)
   forbid api "$all" actix actix-rt actix-web actix-http awc tokio nix camofleet-actors camofleet-web camofleet
-  forbid_upward api lenient time ids view destination identity proxy egress session facts health history request event error
+  forbid_upward api lenient time ids view destination identity proxy egress profile session facts health history request cookie \
+    profile_request event error
   all=$(dependencies camofleet-actors --edges normal,build)
   forbid actors "$all" actix-web actix-web-actors clap config dotenvy env_logger camofleet-web camofleet
   direct=$(dependencies camofleet-actors --edges all --depth 1)
   forbid actors "$direct" actix-http actix-server
 
-  forbid_upward actors model metrics process supervision net host display driver egress launch session worker remote \
+  forbid_upward actors model metrics process supervision net host display driver egress launch profiles session worker remote \
     views fleet probe
 
   direct=$(dependencies camofleet-web --edges normal,build --depth 1)

@@ -32,6 +32,7 @@ pub mod model;
 pub mod net;
 pub mod probe;
 pub mod process;
+pub mod profiles;
 pub mod remote;
 pub mod session;
 pub mod supervision;

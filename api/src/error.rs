@@ -57,6 +57,8 @@ codes! {
     NotFound "not_found" 404,
     /// The binary was built without the panel.
     PanelMissing "panel_missing" 404,
+    /// No profile has this name.
+    ProfileNotFound "profile_not_found" 404,
     /// No session has this id.
     SessionNotFound "session_not_found" 404,
     /// No live view has this id.
@@ -75,6 +77,14 @@ codes! {
     NoExitIpUrl "no_exit_ip_url" 409,
     /// The session has no live view.
     NoLiveView "no_live_view" 409,
+    /// Several workers have a profile with this name.
+    ProfileAmbiguous "profile_ambiguous" 409,
+    /// A profile with this name exists already.
+    ProfileExists "profile_exists" 409,
+    /// The profile's user data belong to another engine, or to a later version of it.
+    ProfileIncompatible "profile_incompatible" 409,
+    /// A session writes the profile.
+    ProfileInUse "profile_in_use" 409,
     /// The session was ended before it became ready.
     SessionCancelled "session_cancelled" 409,
     /// The session is not READY.
@@ -87,6 +97,8 @@ codes! {
     UnsupportedMediaType "unsupported_media_type" 415,
     /// The `Host` is not a name of this server.
     UnknownHost "unknown_host" 421,
+    /// The body is not a whole archive of a profile.
+    InvalidArchive "invalid_archive" 422,
     /// A field or parameter has the wrong type or an invalid value.
     InvalidField "invalid_field" 422,
     /// The body is not a JSON object.
@@ -111,6 +123,8 @@ codes! {
     NoExitPlace "no_exit_place" 502,
     /// The worker does not support draining.
     NoDrain "no_drain" 502,
+    /// The worker does not keep profiles.
+    NoProfiles "no_profiles" 502,
     /// The worker does not support screenshots.
     NoScreenshots "no_screenshots" 502,
     /// An upstream server accepted the request and then failed.
@@ -127,8 +141,12 @@ codes! {
     NoVncTooling "no_vnc_tooling" 503,
     /// No worker can run the session.
     NoWorkers "no_workers" 503,
+    /// The profile is on a worker that does not answer.
+    ProfileAway "profile_away" 503,
     /// The component that handles the request is being restarted.
     Restarting "restarting" 503,
+    /// The storage of the profiles fails or is full.
+    StorageFailed "storage_failed" 503,
     /// The gateway has reached its viewer limit.
     TunnelLimit "tunnel_limit" 503,
     /// The launch took too long.

@@ -59,6 +59,10 @@ pub struct Facts {
     #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub identity: Vec<String>,
+    /// Its profiles; null where it does not keep any.
+    #[serde(deserialize_with = "default_if_unknown")]
+    #[schema(required)]
+    pub profiles: Option<ProfileFacts>,
     /// The number of driver processes.
     #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
@@ -75,6 +79,24 @@ pub struct Facts {
     #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub host_name: Option<String>,
+}
+
+/// The profiles of a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct ProfileFacts {
+    /// How many it has.
+    #[serde(deserialize_with = "default_if_unknown")]
+    #[schema(required)]
+    pub count: usize,
+    /// Whether other workers have the same ones, on shared storage.
+    #[serde(deserialize_with = "default_if_unknown")]
+    #[schema(required)]
+    pub shared: bool,
+    /// Changes with each change of one of them.
+    #[serde(deserialize_with = "default_if_unknown")]
+    #[schema(required)]
+    pub revision: u64,
 }
 
 /// Default values for fields that a create request omits.

@@ -3,6 +3,7 @@
 //! camofleet writes every field. Bodies that it reads may come from another version or from the original system, which
 //! has fewer fields: missing fields get a default, and unknown ones are ignored.
 
+pub mod cookie;
 pub mod destination;
 pub mod egress;
 pub mod error;
@@ -13,6 +14,8 @@ pub mod history;
 pub mod identity;
 pub mod ids;
 mod lenient;
+pub mod profile;
+pub mod profile_request;
 pub mod proxy;
 pub mod request;
 pub mod session;

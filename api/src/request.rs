@@ -14,11 +14,13 @@ use crate::facts::seconds;
 use crate::identity::{
     Geolocation, GeolocationRequest, Languages, LocaleRequest, OrAuto, ScreenSize, TimeZone, TimeZoneRequest,
 };
+use crate::profile::{ProfileMode, ProfileName};
 use crate::proxy::{ProxyChoice, ProxyRequest};
 use crate::session::{Contexts, OnCrash, StartUrlWait};
 
-/// The allowed idle TTLs, in seconds.
-const IDLE_TTL: RangeInclusive<u64> = 30..=3600;
+/// The idle TTLs that can be requested beside 0, in seconds: up to 30 days. What a session may have depends on its profile
+/// and its worker.
+const IDLE_TTL: RangeInclusive<u64> = 30..=2_592_000;
 /// The longest start URL, in characters.
 const START_URL_LIMIT: usize = 1024;
 
@@ -46,9 +48,10 @@ pub struct SessionRequest {
     /// Whether the browser runs headless. The default is a setting.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headless: Option<bool>,
-    /// How long the session may be idle before it ends. The default is a setting.
+    /// How long the session may be idle before it ends: 30 to 3600 seconds (a setting). With a profile up to 30 days, or 0 for
+    /// as long as it is wanted. The default is a setting.
     #[serde(rename = "idle_ttl_seconds", with = "seconds", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<u64>, minimum = 30, maximum = 3600)]
+    #[schema(value_type = Option<u64>, maximum = 2592000)]
     pub idle_ttl: Option<Duration>,
     /// A page to open; a bare host gets `https://`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,6 +82,16 @@ pub struct SessionRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_items = 32)]
     pub block: Option<Vec<String>>,
+    /// The profile whose identity, user data and proxy it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileName>,
+    /// Whether it changes the profile, or starts with a copy and keeps nothing.
+    #[serde(skip_serializing_if = "is_default")]
+    #[schema(value_type = Option<ProfileMode>)]
+    pub profile_mode: ProfileMode,
+    /// Whether a profile that does not exist is made; by default it is, to be written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile_create: Option<bool>,
     /// The languages of the browser: one, or several with the preferred one first.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<LocaleRequest>)]
@@ -258,7 +271,7 @@ impl SessionRequest {
         let field = |name| field(fields, name);
         Ok(Self {
             headless: field("headless").boolean()?,
-            idle_ttl: field("idle_ttl_seconds").whole_number(IDLE_TTL)?.map(Duration::from_secs),
+            idle_ttl: field("idle_ttl_seconds").zero_or(IDLE_TTL)?.map(Duration::from_secs),
             start_url: field("start_url").text(START_URL_LIMIT)?,
             start_url_wait: field("start_url_wait").one_of(StartUrlWait::ALL)?,
             labels: field("labels").texts()?,
@@ -267,6 +280,9 @@ impl SessionRequest {
             contexts: field("contexts").one_of(Contexts::ALL)?.unwrap_or_default(),
             proxy: field("proxy").proxy()?,
             block: field("block").names()?,
+            profile: field("profile").profile_name()?,
+            profile_mode: field("profile_mode").one_of(ProfileMode::ALL)?.unwrap_or_default(),
+            profile_create: field("profile_create").boolean()?,
             locale: field("locale").or_auto(Languages::from_json, LANGUAGES_FORM)?,
             timezone: field("timezone").or_auto(TimeZone::from_json, TIMEZONE_FORM)?,
             geolocation: field("geolocation").or_auto(Geolocation::from_json, GEOLOCATION_FORM)?,
@@ -302,7 +318,7 @@ impl<'de> Deserialize<'de> for CreateRequest {
     }
 }
 
-fn object(body: &[u8]) -> Result<Map<String, Value>, InvalidRequest> {
+pub(crate) fn object(body: &[u8]) -> Result<Map<String, Value>, InvalidRequest> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Map::new());
     }
@@ -314,12 +330,12 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, InvalidRequest> {
 }
 
 /// The field with this name; null is treated like a missing field.
-fn field<'a>(fields: &'a Map<String, Value>, name: &'static str) -> Field<'a> {
+pub(crate) fn field<'a>(fields: &'a Map<String, Value>, name: &'static str) -> Field<'a> {
     Field { name, value: fields.get(name).filter(|value| !value.is_null()) }
 }
 
 /// One field of a request, if it is present.
-struct Field<'a> {
+pub(crate) struct Field<'a> {
     name: &'static str,
     value: Option<&'a Value>,
 }
@@ -340,7 +356,7 @@ impl Field<'_> {
         }
     }
 
-    fn whole_number(self, range: std::ops::RangeInclusive<u64>) -> Result<Option<u64>, InvalidRequest> {
+    fn zero_or(self, range: RangeInclusive<u64>) -> Result<Option<u64>, InvalidRequest> {
         let Some(value) = self.value else { return Ok(None) };
         // JSON does not distinguish 60 from 60.0.
         let whole = value.as_u64().or_else(|| {
@@ -349,12 +365,12 @@ impl Field<'_> {
             (float.fract() == 0.0 && (0.0..=*range.end() as f64).contains(&float)).then_some(float as u64)
         });
         match whole {
-            Some(number) if range.contains(&number) => Ok(Some(number)),
-            _ => self.wrong(format!("a whole number from {} to {}", range.start(), range.end())),
+            Some(number) if number == 0 || range.contains(&number) => Ok(Some(number)),
+            _ => self.wrong(format!("0, or a whole number from {} to {}", range.start(), range.end())),
         }
     }
 
-    fn text(self, limit: usize) -> Result<Option<String>, InvalidRequest> {
+    pub(crate) fn text(self, limit: usize) -> Result<Option<String>, InvalidRequest> {
         match self.value {
             None => Ok(None),
             Some(Value::String(text)) if text.chars().count() <= limit => Ok(Some(text.clone())),
@@ -363,7 +379,7 @@ impl Field<'_> {
         }
     }
 
-    fn texts(self) -> Result<BTreeMap<String, String>, InvalidRequest> {
+    pub(crate) fn texts(self) -> Result<BTreeMap<String, String>, InvalidRequest> {
         let texts = match self.value {
             None => return Ok(BTreeMap::new()),
             Some(Value::Object(texts)) => texts,
@@ -393,7 +409,7 @@ impl Field<'_> {
         Ok(texts)
     }
 
-    fn proxy(self) -> Result<Option<ProxyChoice>, InvalidRequest> {
+    pub(crate) fn proxy(self) -> Result<Option<ProxyChoice>, InvalidRequest> {
         let proxy = self.value.map(ProxyChoice::from_json).transpose();
         proxy.map_err(|error| InvalidRequest::Field {
             field: self.name.to_owned(),
@@ -435,7 +451,15 @@ impl Field<'_> {
         }
     }
 
-    fn one_of<T: DeserializeOwned + Serialize>(self, choices: &[T]) -> Result<Option<T>, InvalidRequest> {
+    pub(crate) fn profile_name(self) -> Result<Option<ProfileName>, InvalidRequest> {
+        let form = ProfileName::FORM.trim_start_matches("must be ");
+        self.read(|value| ProfileName::parse(value.as_str()?), form)
+    }
+
+    pub(crate) fn one_of<T: DeserializeOwned + Serialize>(
+        self,
+        choices: &[T],
+    ) -> Result<Option<T>, InvalidRequest> {
         let Some(value) = self.value else { return Ok(None) };
         // As an object, {"load": null} would be read as well.
         match T::deserialize(value) {
@@ -465,7 +489,7 @@ mod tests {
                 "labels": {"team": "a"}, "vnc": true, "on_crash": "end", "contexts": "discard", "worker": "local",
                 "proxy": "socks5://a.example", "block": ["ads"], "locale": "auto", "timezone": "Europe/Vienna",
                 "geolocation": {"latitude": 48.2, "longitude": 16.4}, "screen": {"width": 1366, "height": 768},
-                "something": "unknown"}"#,
+                "profile": "anna", "profile_mode": "copy", "profile_create": false, "something": "unknown"}"#,
         )
         .unwrap();
         let expected = SessionRequest {
@@ -479,6 +503,9 @@ mod tests {
             contexts: Contexts::Discard,
             proxy: Some("socks5://a.example".parse().unwrap()),
             block: Some(vec!["ads".into()]),
+            profile: ProfileName::parse("anna"),
+            profile_mode: ProfileMode::Copy,
+            profile_create: Some(false),
             locale: Some(OrAuto::Auto),
             timezone: TimeZone::from_name("Europe/Vienna").map(OrAuto::Given),
             geolocation: Geolocation::new(48.2, 16.4, 50.0).map(OrAuto::Given),
@@ -509,9 +536,12 @@ mod tests {
         for (body, field, right) in [
             (r#"{"headless": "yes"}"#, "headless", "true or false"),
             (r#"{"vnc": 1}"#, "vnc", "true or false"),
-            (r#"{"idle_ttl_seconds": 29}"#, "idle_ttl_seconds", "30 to 3600"),
-            (r#"{"idle_ttl_seconds": 3601}"#, "idle_ttl_seconds", "30 to 3600"),
-            (r#"{"idle_ttl_seconds": -1}"#, "idle_ttl_seconds", "30 to 3600"),
+            (r#"{"idle_ttl_seconds": 29}"#, "idle_ttl_seconds", "0, or a whole number from 30 to 2592000"),
+            (r#"{"idle_ttl_seconds": 2592001}"#, "idle_ttl_seconds", "30 to 2592000"),
+            (r#"{"idle_ttl_seconds": -1}"#, "idle_ttl_seconds", "30 to 2592000"),
+            (r#"{"profile": "../x"}"#, "profile", "letters, digits"),
+            (r#"{"profile_mode": "read"}"#, "profile_mode", "\"write\", \"copy\""),
+            (r#"{"profile_create": 1}"#, "profile_create", "true or false"),
             (r#"{"idle_ttl_seconds": 60.5}"#, "idle_ttl_seconds", "whole number"),
             (r#"{"idle_ttl_seconds": "60"}"#, "idle_ttl_seconds", "whole number"),
             (r#"{"idle_ttl_seconds": 1e300}"#, "idle_ttl_seconds", "whole number"),
@@ -612,10 +642,7 @@ mod tests {
         let whole = format!("{:?}", SessionRequest::default());
         assert_eq!(properties.as_object().unwrap().len(), whole.matches(": ").count(), "{whole}");
         let ttl = &properties["idle_ttl_seconds"];
-        assert_eq!(
-            (ttl["minimum"].as_u64(), ttl["maximum"].as_u64()),
-            (Some(*IDLE_TTL.start()), Some(*IDLE_TTL.end()))
-        );
+        assert_eq!(ttl["maximum"].as_u64(), Some(*IDLE_TTL.end()));
         assert_eq!(properties["start_url"]["maxLength"], START_URL_LIMIT);
         let worker = documented::<CreateRequest>(&["allOf"])[1]["properties"].clone();
         assert_eq!(worker.as_object().unwrap().keys().collect::<Vec<_>>(), ["worker"]);
@@ -641,6 +668,9 @@ mod tests {
             contexts: Contexts::Discard,
             proxy: Some("socks5://a.example".parse().unwrap()),
             block: Some(vec!["ads".into()]),
+            profile: ProfileName::parse("anna"),
+            profile_mode: ProfileMode::Copy,
+            profile_create: Some(false),
             locale: Some(OrAuto::Auto),
             timezone: TimeZone::from_name("Europe/Vienna").map(OrAuto::Given),
             geolocation: Geolocation::new(48.2, 16.4, 50.0).map(OrAuto::Given),
@@ -650,7 +680,7 @@ mod tests {
             "headless": false, "idle_ttl_seconds": 60, "start_url": "example.com",
             "start_url_wait": "domcontentloaded", "labels": {"a": "b"}, "vnc": true, "on_crash": "end",
             "contexts": "discard", "proxy": {"server": "socks5://a.example:1080"}, "block": ["ads"],
-            "locale": "auto", "timezone": "Europe/Vienna",
+            "profile": "anna", "profile_mode": "copy", "profile_create": false, "locale": "auto", "timezone": "Europe/Vienna",
             "geolocation": {"latitude": 48.2, "longitude": 16.4, "accuracy": 50.0},
             "screen": {"width": 1366, "height": 768},
         });

@@ -13,6 +13,7 @@ use crate::egress::EgressTotals;
 use crate::identity::Identity;
 use crate::ids::RequestId;
 use crate::lenient::default_if_unknown;
+use crate::profile::{ProfileMode, ProfileName};
 use crate::proxy::ProxyView;
 use crate::view::{ViewKey, ViewLinks};
 
@@ -69,8 +70,10 @@ pub enum EndReason {
     DriverLost,
     /// Its browser or display could not be started in the first place.
     LaunchFailed,
-    /// Its files exceeded their disk limit.
+    /// Its files exceeded their disk limit, or the disk of its profile was full.
     DiskFull,
+    /// Its profile could no longer be held: its storage failed, or another worker took it over.
+    ProfileLost,
     /// The client that requested it disconnected before it was ready.
     Abandoned,
     /// camofleet shut down.
@@ -79,7 +82,7 @@ pub enum EndReason {
 
 impl EndReason {
     /// All values.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Deleted,
         Self::Expired,
         Self::Crashed,
@@ -88,6 +91,7 @@ impl EndReason {
         Self::DriverLost,
         Self::LaunchFailed,
         Self::DiskFull,
+        Self::ProfileLost,
         Self::Abandoned,
         Self::Shutdown,
     ];
@@ -103,6 +107,7 @@ impl EndReason {
             Self::DriverLost => "driver_lost",
             Self::LaunchFailed => "launch_failed",
             Self::DiskFull => "disk_full",
+            Self::ProfileLost => "profile_lost",
             Self::Abandoned => "abandoned",
             Self::Shutdown => "shutdown",
         }
@@ -199,7 +204,7 @@ pub struct Session {
     #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub headless: bool,
-    /// How long it may be idle before it ends.
+    /// How long it may be idle before it ends; 0 if it does not end by itself.
     #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub idle_ttl_seconds: u64,
@@ -251,6 +256,14 @@ pub struct Session {
     #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub identity: Option<Identity>,
+    /// The name of its profile; null if it has none.
+    #[serde(default, deserialize_with = "default_if_unknown")]
+    #[schema(required)]
+    pub profile: Option<ProfileName>,
+    /// Whether it changes its profile or has a copy of it; null without a profile.
+    #[serde(default, deserialize_with = "default_if_unknown")]
+    #[schema(required)]
+    pub profile_mode: Option<ProfileMode>,
     /// The `X-Request-Id` of its create request, which also appears in the logs.
     #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]

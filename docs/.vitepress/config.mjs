@@ -23,7 +23,7 @@ const pages = (directory, names) =>
 
 /** The pages in the order in which one reads them; the same in both languages. */
 const sidebar = (directory, [first, use, run, more]) => [
-  { text: first, items: pages(directory, ['getting-started', 'sessions', 'playwright', 'live-views', 'egress', 'identity']) },
+  { text: first, items: pages(directory, ['getting-started', 'sessions', 'playwright', 'live-views', 'egress', 'identity', 'profiles']) },
   { text: use, items: pages(directory, ['configuration', 'api', 'errors', 'metrics']) },
   { text: run, items: pages(directory, ['roles', 'deployment', 'docker', 'kubernetes', 'scaling', 'security']) },
   { text: more, items: pages(directory, ['migration', 'troubleshooting']) },

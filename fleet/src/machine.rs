@@ -220,6 +220,16 @@ pub fn default_run_base() -> PathBuf {
     std::env::temp_dir().join(format!("camofleet-{}", nix::unistd::geteuid()))
 }
 
+/// Where profiles are kept by default: in the user's data directory (XDG Base Directory Specification), else in that of the
+/// system.
+pub fn default_profiles_directory() -> PathBuf {
+    let named = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    named("XDG_DATA_HOME")
+        .or_else(|| named("HOME").map(|home| home.join(".local/share")))
+        .unwrap_or_else(|| PathBuf::from("/var/lib"))
+        .join("camofleet/profiles")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,7 +17,7 @@ use actix_web::{Error, HttpMessage, web};
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
-use crate::body::BODY_TIME;
+use crate::body::{ARCHIVE, BODY_TIME, TEXT};
 use crate::error::ApiError;
 use crate::incoming::Refusal;
 use crate::request::{Caller, view_key};
@@ -67,6 +67,13 @@ impl<'a> GateRequest<'a> {
             Some(rest) if rest.starts_with('/') => rest,
             _ => &self.path,
         }
+    }
+
+    /// Whether the response has what nobody but a trusted caller may see: the key of a live view, the cookies of a profile.
+    fn reads_secrets(&self) -> bool {
+        let path = self.below_root();
+        let profile = path.strip_prefix("/profiles/").unwrap_or_default();
+        path == "/websockify/view" || profile.ends_with("/cookies") || profile.ends_with("/archive")
     }
 
     /// Whether it is for a page or a part of one. These may be opened from other origins by a link, and a foreign page can't
@@ -173,8 +180,7 @@ impl AccessSettings {
                 let preflight = request.header(ACCESS_CONTROL_REQUEST_METHOD);
                 let is_preflight =
                     *request.method == Method::OPTIONS && matches!(preflight, Some("GET" | "HEAD"));
-                // The response to `/websockify/view` contains a key.
-                if is_preflight || (request.is_read() && request.below_root() != "/websockify/view") {
+                if is_preflight || (request.is_read() && !request.reads_secrets()) {
                     return Ok(Caller::Reader);
                 }
             }
@@ -262,12 +268,17 @@ pub(crate) async fn admit(
     }
 }
 
-/// Rejects a body that is not declared as JSON, which a form of a foreign page can't do.
+/// Rejects a body that is not declared as JSON, which a form of a foreign page can't do. Two routes take something else.
 async fn require_json(request: &mut ServiceRequest) -> Result<(), ApiError> {
     let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let given = text(CONTENT_TYPE).unwrap_or_default();
     let kind = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let is_json = kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"));
+    let path = request.path().strip_prefix("/api").unwrap_or(request.path());
+    let is_archive = kind == ARCHIVE && path == "/profiles/import";
+    // A form can't send a PUT.
+    let is_text = kind == TEXT && *request.method() == Method::PUT && path.starts_with("/profiles/");
+    let is_json = is_json || is_archive || is_text;
     let length = text(CONTENT_LENGTH).and_then(|length| length.trim().parse::<u64>().ok());
     let is_empty = match (length, request.headers().contains_key(TRANSFER_ENCODING)) {
         (_, true) => None,

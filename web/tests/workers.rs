@@ -47,6 +47,7 @@ fn health() -> Value {
                 "checks_proxies": false, "city_database": null,
             },
             "identity": ["locale", "timezone", "geolocation", "screen"],
+            "profiles": {"count": 0, "shared": false, "revision": 0},
             "slots": {"used": 0, "total": 2}, "drivers": 1,
             "draining": false, "host_name": "host-1",
         },

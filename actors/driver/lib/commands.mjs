@@ -36,6 +36,7 @@ export function parseCommand(line) {
     const check = CHECKS[command.type];
     if (!check) throw new InvalidCommand(`unknown type ${show(command.type)}: one of ${Object.keys(CHECKS).join(', ')}`);
     if (command.type !== 'ping') requireField(command, 'id', isText, 'a non-empty string');
+    if (!UNNUMBERED.includes(command.type)) requireField(command, 'request', isText, 'a non-empty string');
     check(command);
   } catch (error) {
     if (isText(command.id)) error.id = command.id;
@@ -44,6 +45,11 @@ export function parseCommand(line) {
   }
   return command;
 }
+
+/** Commands whose answer is not `done` with the number of a request. */
+const UNNUMBERED = ['launch', 'close', 'ping'];
+
+const checkFile = (command) => requireField(command, 'file', isAbsolutePath, 'an absolute path');
 
 const CHECKS = {
   launch(command) {
@@ -57,23 +63,24 @@ const CHECKS = {
     requireField(options, 'timeout_ms', isTimeout, `a whole number of milliseconds from 1 to ${LONGEST_TIMEOUT_MS}`);
     optionalField(options, 'version', isText, 'a string or null', null);
     optionalField(options, 'preferences', isMapOf(isPreference), 'an object of strings, whole numbers, true or false', {});
+    optionalField(options, 'user_data', isAbsolutePath, 'an absolute path or null', null);
     optionalField(options, 'egress', isAbsolutePath, 'an absolute path or null', null);
     optionalField(options, 'block_webrtc', isBoolean, 'true or false', false);
     optionalField(options, 'window_is_viewport', isBoolean, 'true or false', false);
     optionalField(options, 'window', isWindow, 'null or {"width": n, "height": n} in pixels', null);
   },
-  close() {},
+  close(command) {
+    optionalField(command, 'patience_ms', isTimeout, `null or a whole number of milliseconds from 1 to ${LONGEST_TIMEOUT_MS}`, null);
+  },
   open(command) {
-    requireField(command, 'request', isText, 'a non-empty string');
     requireField(command, 'url', isText, 'a non-empty string');
     requireField(command, 'wait', (value) => WAITS.includes(value), `one of ${WAITS.join(', ')}`);
     requireField(command, 'timeout_ms', isTimeout, `a whole number of milliseconds from 1 to ${LONGEST_TIMEOUT_MS}`);
   },
-  discard_contexts(command) {
-    requireField(command, 'request', isText, 'a non-empty string');
-  },
+  discard_contexts() {},
+  read_cookies: checkFile,
+  write_cookies: checkFile,
   check(command) {
-    requireField(command, 'request', isText, 'a non-empty string');
     requireField(command, 'timeout_ms', isTimeout, `a whole number of milliseconds from 1 to ${LONGEST_TIMEOUT_MS}`);
   },
   ping() {},

@@ -3,7 +3,7 @@ import { InvalidCommand, parseCommand } from './commands.mjs';
 import { describe } from './errors.mjs';
 import { Launch } from './launch.mjs';
 import { send } from './output.mjs';
-import { discardContexts, openPage } from './pages.mjs';
+import { discardContexts, openPage, readCookies, writeCookies } from './pages.mjs';
 
 /** The default timeout for connecting to a browser, in milliseconds. */
 const ATTACH_TIMEOUT_MS = 10_000;
@@ -42,12 +42,16 @@ export class Host {
         this.#close(command);
         break;
       case 'open':
-        this.#inScope(command, (endpoint) =>
-          openPage(endpoint, { url: command.url, wait: command.wait, timeout: command.timeout_ms }),
-        );
+        this.#inScope(command, (endpoint) => openPage(endpoint, { url: command.url, wait: command.wait, timeout: command.timeout_ms }));
         break;
       case 'discard_contexts':
         this.#inScope(command, (endpoint) => discardContexts(endpoint, ATTACH_TIMEOUT_MS));
+        break;
+      case 'read_cookies':
+        this.#inScope(command, (endpoint) => readCookies(endpoint, command.file, ATTACH_TIMEOUT_MS));
+        break;
+      case 'write_cookies':
+        this.#inScope(command, (endpoint) => writeCookies(endpoint, command.file, ATTACH_TIMEOUT_MS));
         break;
     }
   }
@@ -82,9 +86,9 @@ export class Host {
     send({ type: 'exited', id, code, signal, requested: launch.closing, reason: launch.ownReason });
   }
 
-  #close({ id }) {
+  #close({ id, patience_ms: patience }) {
     const launch = this.#launches.get(id);
-    if (launch) launch.close();
+    if (launch) launch.close(patience);
     else send({ type: 'exited', id, code: null, signal: null, requested: true, reason: 'unknown' });
   }
 

@@ -23,6 +23,7 @@ import os from 'node:os';
  * with each child process as soon as it exists, so that even a half-launched browser is known
  * @property {(served: import('./playwright.mjs').Served) => void} onServer is called with the browser's
  * server once it listens
+ * @property {() => import('./playwright.mjs').Served|null} served returns that server; null until it listens
  * @property {(pattern: string) => void} onSlowPattern is called with a client's pattern whose match took too
  * long; until `matching.closed` is false again, no pattern of the launch matches anything
  * @property {import('./patterns.mjs').Matching} matching the state of its clients' patterns

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { firefox } from 'playwright-core';
 import { camoufoxOptions } from './camoufox.mjs';
+import { persistentOptions } from './defaultContext.mjs';
 import { describeLaunchFailure } from './errors.mjs';
 import { stockFirefoxOptions, prepareProfile, profileOf, temporaryDirectory } from './firefox.mjs';
 import { killGroup, killRemaining, runInScope } from './isolation.mjs';
@@ -10,6 +11,7 @@ import { log } from './output.mjs';
 import { newMatching } from './patterns.mjs';
 import { browserVersion } from './pages.mjs';
 import { shareStartupCaches } from './startupCaches.mjs';
+import { forgetPreferences } from './userData.mjs';
 import { truncateBytes, truncateLines } from './text.mjs';
 import { limitEncoder, isEncoder, watchEncoder } from './video.mjs';
 
@@ -136,14 +138,19 @@ export class Launch {
       beforeSpawn: (command, args) => this.#beforeSpawn(command, args),
       adopt: (command, child) => this.#adopt(command, child),
       onServer: (served) => (this.#served = served),
+      served: () => this.#served,
       onSlowPattern: (pattern) => this.#onSlowPattern(pattern),
       matching: this.#matching,
     };
     fs.mkdirSync(scope.temporaryDirectory, { recursive: true, mode: 0o700 });
     const camoufox = this.options.engine === 'camoufox';
-    this.#server = await runInScope(scope, async () =>
-      firefox.launchServer({
-        ...(camoufox ? await camoufoxOptions(this.options) : stockFirefoxOptions(this.options)),
+    const userData = this.options.user_data;
+    this.#server = await runInScope(scope, async () => {
+      const options = camoufox ? await camoufoxOptions(this.options) : stockFirefoxOptions(this.options);
+      if (userData) forgetPreferences(userData, options.firefoxUserPrefs);
+      return firefox.launchServer({
+        ...options,
+        ...(userData ? persistentOptions(userData) : {}),
         host: '127.0.0.1',
         port: 0,
         _sharedBrowser: true,
@@ -151,9 +158,11 @@ export class Launch {
         handleSIGINT: false,
         handleSIGTERM: false,
         handleSIGHUP: false,
-      }),
-    );
-    return browserVersion(this.#server.wsEndpoint(), this.options.timeout_ms);
+      });
+    });
+    const version = await browserVersion(this.#server.wsEndpoint(), this.options.timeout_ms);
+    await runInScope(scope, () => this.#served.defaultContext.provide());
+    return version;
   }
 
   /**
@@ -210,11 +219,23 @@ export class Launch {
     return exit;
   }
 
-  /** Ends the browser at once, or as soon as it exists if it is still starting. */
-  close() {
+  /**
+   * Ends the browser at once, or as soon as it exists if it is still starting.
+   *
+   * @param {number|null} patience how long a browser that is ready may take to store its data and to end by itself, in
+   * milliseconds; it is killed then. Null to kill it at once.
+   */
+  close(patience) {
     this.#closing = true;
     this.#killNewProcesses = true;
-    this.kill();
+    if (!patience || this.#state !== 'ready') {
+      this.kill();
+      return;
+    }
+    const killing = setTimeout(() => this.kill(), patience);
+    this.#exit.then(() => clearTimeout(killing));
+    // A browser that does not answer is killed.
+    this.#server.close().catch(() => {});
   }
 
   /** Kills all processes of this launch. Harmless when there are none. */

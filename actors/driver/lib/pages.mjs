@@ -2,6 +2,7 @@
  * Actions inside a running browser, done as another client of its shared server. Contexts survive their
  * client, so what is opened here is there for the next client.
  */
+import fs from 'node:fs';
 import { firefox } from 'playwright-core';
 
 /**
@@ -37,7 +38,7 @@ export function browserVersion(endpoint, timeout) {
 }
 
 /**
- * Opens a URL in a new context with a page of the window's size, and leaves both open.
+ * Opens a URL in the default context, in its blank page or in a new one, and leaves it open.
  *
  * A page that fails to load stays open too, so that viewers see the browser's error page.
  *
@@ -48,14 +49,16 @@ export function browserVersion(endpoint, timeout) {
  */
 export function openPage(endpoint, { url, wait, timeout }) {
   return visit(endpoint, timeout, async (browser) => {
-    const context = await browser.newContext({ viewport: null });
-    const page = await context.newPage();
+    const [context] = browser.contexts();
+    const blank = context.pages().find((page) => page.url() === 'about:blank');
+    const page = blank ?? (await context.newPage());
     await page.goto(url, { waitUntil: wait, timeout });
   });
 }
 
 /**
- * Closes every context of a browser, with its pages and cookies.
+ * Closes every context of a browser, with its pages and cookies. The default context is a blank one afterwards; stored user
+ * data stays.
  *
  * @param {string} endpoint the `ws://` address of its server
  * @param {number} timeout for connecting, in milliseconds
@@ -65,5 +68,47 @@ export function openPage(endpoint, { url, wait, timeout }) {
 export function discardContexts(endpoint, timeout) {
   return visit(endpoint, timeout, async (browser) => {
     await Promise.all(browser.contexts().map((context) => context.close()));
+  });
+}
+
+/**
+ * Writes the cookies of the default context to a file, as Playwright's JSON. They are too many for a line of the protocol.
+ *
+ * @param {string} endpoint the `ws://` address of its server
+ * @param {string} file where to write them
+ * @param {number} timeout for connecting, in milliseconds
+ * @returns {Promise<void>}
+ * @throws {Error} when the server can't be reached or the file can't be written
+ */
+export function readCookies(endpoint, file, timeout) {
+  return visit(endpoint, timeout, async (browser) => {
+    const cookies = await browser.contexts()[0].cookies();
+    fs.writeFileSync(file, JSON.stringify(cookies), { mode: 0o600, flag: 'wx' });
+  });
+}
+
+/**
+ * Replaces the cookies of the default context by those in a file of Playwright's JSON. If the browser refuses one, the
+ * cookies are as they were.
+ *
+ * @param {string} endpoint the `ws://` address of its server
+ * @param {string} file where they are
+ * @param {number} timeout for connecting, in milliseconds
+ * @returns {Promise<void>}
+ * @throws {Error} when the server can't be reached, or the browser refuses a cookie
+ */
+export function writeCookies(endpoint, file, timeout) {
+  const cookies = JSON.parse(fs.readFileSync(file, 'utf8'));
+  return visit(endpoint, timeout, async (browser) => {
+    const [context] = browser.contexts();
+    const before = await context.cookies();
+    await context.clearCookies();
+    try {
+      await context.addCookies(cookies);
+    } catch (error) {
+      await context.clearCookies();
+      await context.addCookies(before);
+      throw error;
+    }
   });
 }

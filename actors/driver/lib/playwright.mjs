@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { messageBounds } from './browserMessages.mjs';
 import { refusalOf } from './clientCommands.mjs';
+import { DefaultContext } from './defaultContext.mjs';
 import { arriving, limitHeld } from './held.mjs';
 import { limitIncoming } from './incoming.mjs';
 import { currentScope, runInScope } from './isolation.mjs';
@@ -52,6 +53,15 @@ DispatcherConnection.prototype.dispatch = function (message) {
   return Promise.resolve();
 };
 
+const register = DispatcherConnection.prototype.registerDispatcher;
+DispatcherConnection.prototype.registerDispatcher = function (dispatcher) {
+  register.call(this, dispatcher);
+  const served = dispatcher._type === 'BrowserContext' ? currentScope()?.served() : null;
+  if (!served) return;
+  const close = dispatcher.close;
+  dispatcher.close = (...args) => served.defaultContext.closeFor(dispatcher, () => close.apply(dispatcher, args));
+};
+
 limitHeld(core);
 
 /** A browser behind a Playwright server, with its connections to clients and to the browser. */
@@ -59,9 +69,13 @@ export class Served {
   #browser;
   #sockets;
 
+  /** The context that its clients find. */
+  defaultContext;
+
   constructor(scope, browser, sockets) {
     this.#browser = browser;
     this.#sockets = sockets;
+    this.defaultContext = new DefaultContext(browser, core.server.nullProgress);
     sockets.on('connection', (socket) => {
       // Node delivers connections outside of the scope in which the server was created.
       const emit = socket.emit;

@@ -83,7 +83,8 @@ test('opens a URL for clients that attach later, and discards contexts', withDri
   assert.equal(await second.contexts()[0].pages()[0].title(), 'changed');
 
   assert.equal((await driver.done({ type: 'discard_contexts', id: 'a' })).error, null);
-  await until(() => second.contexts().length === 0, 'the attached client to see the contexts go');
+  const pages = () => second.contexts().map((context) => context.pages().length);
+  await until(() => pages().join() === '0', 'the attached client to see them go, and an empty default context');
   await second.close();
 
   const failed = await driver.done({ type: 'open', id: 'a', url: 'http://127.0.0.1:9/', wait: 'load', timeout_ms: 5000 });

@@ -13,7 +13,7 @@ test('answers invalid commands, and continues', withDriver(async (driver) => {
   const lines = [
     ['nonsense', /not JSON/],
     ['[1]', /one JSON object/],
-    [{ type: 'dance', id: 'a' }, /unknown type "dance": one of launch, close, open, discard_contexts, check, ping/],
+    [{ type: 'dance', id: 'a' }, /unknown type "dance": one of launch, close, open, discard_contexts, read_cookies, write_cookies, check, ping/],
     [{ type: 'close' }, /id is missing/],
     [{ type: 'open', id: 'a', request: 'r', url: 'x', wait: 'never', timeout_ms: 1 }, /wait is "never": it must be one of/],
     [{ type: 'launch', id: 'a' }, /options is missing/],

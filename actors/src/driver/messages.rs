@@ -1,5 +1,6 @@
 //! The messages of a driver.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -45,12 +46,14 @@ pub(crate) struct LaunchedBrowser {
     pub version: String,
 }
 
-/// Cancels a launch; answered when its processes have ended.
+/// Cancels a launch, or ends its browser; answered when its processes have ended.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct CancelLaunch {
     /// The launch's number.
     pub launch: u64,
+    /// How long a browser that is ready may take to store its user data before it is killed; `None`: it is killed at once.
+    pub patience: Option<Duration>,
 }
 
 /// A request to a running browser; the error is a text to show with the session.
@@ -72,6 +75,20 @@ pub(crate) enum InBrowser {
     DiscardContexts {
         /// The launch's number.
         launch: u64,
+    },
+    /// Write the cookies of the default context to a new file, as Playwright's JSON.
+    ReadCookies {
+        /// The launch's number.
+        launch: u64,
+        /// The file.
+        file: PathBuf,
+    },
+    /// Replace the cookies of the default context by those of a file.
+    WriteCookies {
+        /// The launch's number.
+        launch: u64,
+        /// The file.
+        file: PathBuf,
     },
     /// Check that the browser's main process responds.
     Check {

@@ -47,6 +47,9 @@ const ANSWER_MARGIN: Duration = Duration::from_secs(15);
 /// How long discarding a browser's contexts may take.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long reading or replacing a browser's cookies may take.
+const COOKIES_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// How the Node process is started.
 #[derive(Debug, Clone)]
 pub struct DriverSettings {
@@ -194,7 +197,7 @@ impl Driver {
             && self.launching.contains_key(&launch)
         {
             // The line may have reported that the browser is ready.
-            let _ = self.send_command(Command::Close { id: id.clone() });
+            let _ = self.send_command(Command::Close { id: id.clone(), patience_ms: None });
             self.on_event(Event::LaunchFailed { id, error: detail.to_owned(), timed_out: false });
         }
     }
@@ -244,7 +247,7 @@ impl Driver {
                 });
                 if !wanted {
                     // The requester has given up, so nothing else would ever close this browser.
-                    let _ = self.send_command(Command::Close { id });
+                    let _ = self.send_command(Command::Close { id, patience_ms: None });
                 }
             }
             Event::LaunchFailed { id, error, timed_out } => {
@@ -295,6 +298,11 @@ impl Driver {
             }
         }
     }
+}
+
+/// A time limit as the protocol has it.
+fn milliseconds(limit: Duration) -> u64 {
+    u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The launch number in a driver's id: camofleet assigns the ids, and the driver sends them back.
@@ -418,11 +426,13 @@ impl Handler<StopDriver> for Driver {
 impl Handler<CancelLaunch> for Driver {
     type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, CancelLaunch { launch }: CancelLaunch, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, request: CancelLaunch, _: &mut Context<Self>) -> Self::Result {
+        let CancelLaunch { launch, patience } = request;
         let (cancelled, gone) = oneshot::channel();
         let known = self.launching.contains_key(&launch) || self.running.contains_key(&launch);
         // A driver that accepts no more commands is about to end, and its browsers with it.
-        if known && self.send_command(Command::Close { id: launch.to_string() }).is_ok() {
+        let close = Command::Close { id: launch.to_string(), patience_ms: patience.map(milliseconds) };
+        if known && self.send_command(close).is_ok() {
             self.cancelled.insert(launch, cancelled);
         }
         Box::pin(async {
@@ -437,7 +447,6 @@ impl Handler<InBrowser> for Driver {
     fn handle(&mut self, request: InBrowser, ctx: &mut Context<Self>) -> Self::Result {
         self.last_request += 1;
         let number = self.last_request.to_string();
-        let milliseconds = |timeout: Duration| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         let (command, limit) = match request {
             InBrowser::Open { launch, url, wait, timeout } => {
                 let (id, request, timeout_ms) = (launch.to_string(), number.clone(), milliseconds(timeout));
@@ -446,6 +455,14 @@ impl Handler<InBrowser> for Driver {
             InBrowser::DiscardContexts { launch } => {
                 let (id, request) = (launch.to_string(), number.clone());
                 (Command::DiscardContexts { id, request }, DISCARD_TIMEOUT)
+            }
+            InBrowser::ReadCookies { launch, file } => {
+                let (id, request, file) = (launch.to_string(), number.clone(), file.display().to_string());
+                (Command::ReadCookies { id, request, file }, COOKIES_TIMEOUT)
+            }
+            InBrowser::WriteCookies { launch, file } => {
+                let (id, request, file) = (launch.to_string(), number.clone(), file.display().to_string());
+                (Command::WriteCookies { id, request, file }, COOKIES_TIMEOUT)
             }
             InBrowser::Check { launch, timeout } => {
                 let (id, request, timeout_ms) = (launch.to_string(), number.clone(), milliseconds(timeout));

@@ -14,12 +14,21 @@ use crate::host::engine::EngineKind;
 pub(crate) enum Command {
     /// Start a browser with a Playwright server.
     Launch { id: String, options: LaunchOptions },
-    /// Kill a browser; answered by [`Event::Exited`], or by [`Event::LaunchFailed`] if it is still being launched.
-    Close { id: String },
+    /// End a browser: at once, or after it had this time to store its user data. Answered by [`Event::Exited`], or by
+    /// [`Event::LaunchFailed`] if it is still being launched.
+    Close {
+        id: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        patience_ms: Option<u64>,
+    },
     /// Open a page that clients who attach later see; answered by [`Event::Done`].
     Open { id: String, request: String, url: String, wait: StartUrlWait, timeout_ms: u64 },
     /// Close all contexts; answered by [`Event::Done`].
     DiscardContexts { id: String, request: String },
+    /// Write the cookies of the default context to a file; answered by [`Event::Done`].
+    ReadCookies { id: String, request: String, file: String },
+    /// Replace the cookies of the default context by those of a file; answered by [`Event::Done`].
+    WriteCookies { id: String, request: String, file: String },
     /// Check that the browser responds; answered by [`Event::Done`].
     Check { id: String, request: String, timeout_ms: u64 },
     /// Check that the driver itself responds; answered by [`Event::Pong`].
@@ -40,6 +49,8 @@ pub(crate) struct LaunchOptions {
     pub headless: bool,
     /// The directory of the profile and temporary files.
     pub directory: String,
+    /// The directory of user data that outlives the browser; `None`: it has a profile of its own in `directory`.
+    pub user_data: Option<String>,
     /// The browser's whole environment.
     pub env: BTreeMap<String, String>,
     /// Firefox preferences.

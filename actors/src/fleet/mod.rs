@@ -5,6 +5,7 @@ pub mod discovery;
 pub mod history;
 mod membership;
 pub mod pod_costs;
+mod profiles;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 
 use crate::fleet::demand::Demand;
 use crate::fleet::discovery::{Discovery, Found};
+use crate::fleet::profiles::ExpectedProfiles;
 use crate::metrics::Metrics;
 use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
@@ -133,6 +135,8 @@ pub struct Fleet {
     gateway_parts: Option<GatewayParts>,
     gateway_address: watch::Sender<Option<Addr<Gateway>>>,
     placement: Placement,
+    /// Where profiles are expected that were requested a moment ago.
+    expected_profiles: ExpectedProfiles,
     demand: Option<Demand>,
     /// The start of the next round robin, initially random so that several controls don't all start with the same worker.
     next: usize,
@@ -162,6 +166,7 @@ impl Fleet {
             gateway_parts,
             gateway_address,
             placement,
+            expected_profiles: ExpectedProfiles::default(),
             demand: demand.map(Demand::new),
             draining: false,
             failed: Some(failed),
@@ -207,14 +212,21 @@ impl Fleet {
             if vnc && !worker.snapshot().supports_vnc {
                 return Err(Error::VncUnsupported { worker: name.clone() });
             }
-            return Ok(vec![worker.clone()]);
+            let worker = worker.clone();
+            self.check_profile_is_not_elsewhere(&request.request, &worker)?;
+            return Ok(vec![worker]);
         }
+        let keepers = self.keepers_of_profile(&request.request)?;
+        let keeps = |worker: &WorkerHandle| match &keepers {
+            None => true,
+            Some(keepers) => keepers.iter().any(|keeper| keeper.name == worker.name),
+        };
         let mut able: Vec<&WorkerHandle> = self
             .names
             .iter()
             .filter(|name| !self.leaving.contains(*name))
             .filter_map(|name| self.workers.get(name))
-            .filter(|worker| worker.snapshot().accepts(&request.request))
+            .filter(|worker| keeps(worker) && worker.snapshot().accepts(&request.request))
             .collect();
         if able.is_empty() {
             return Err(Error::NoWorkers);
@@ -244,7 +256,11 @@ impl Fleet {
             // The sort is stable, so equals stay in round-robin order.
             tried.sort_by_key(|worker| worker.snapshot().sessions.len());
         }
-        Ok(tried.into_iter().take(limit).cloned().collect())
+        let tried: Vec<WorkerHandle> = tried.into_iter().take(limit).cloned().collect();
+        if let (Some(name), [first, ..]) = (&request.request.profile, &tried[..]) {
+            self.expect_profile(name, &first.name);
+        }
+        Ok(tried)
     }
 }
 
@@ -271,6 +287,7 @@ impl Handler<PlaceSession> for Fleet {
     fn handle(&mut self, place: PlaceSession, _: &mut Context<Self>) -> Self::Result {
         let (candidates, anywhere, vnc) =
             (self.candidates(&place), place.worker.is_none(), place.request.vnc);
+        let profile = place.request.profile.clone();
         let placed = async move {
             let started = Instant::now();
             let mut refusal = Error::NoWorkers;
@@ -298,6 +315,9 @@ impl Handler<PlaceSession> for Fleet {
                 && error.lacks_capacity()
             {
                 demand.unplaced(vnc, Instant::now());
+            }
+            if let (Err(_), Some(name)) = (&placed, &profile) {
+                this.expected_profiles.remove(name);
             }
             placed
         }))

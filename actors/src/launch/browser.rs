@@ -33,6 +33,8 @@ pub(crate) struct BrowserParts {
     pub dir: LaunchDir,
     /// How often it is polled, and how long it may take to answer.
     pub pulse: PulseSettings,
+    /// How long it may take to store its user data when it is closed; `None` if its data is deleted.
+    pub store_patience: Option<Duration>,
 }
 
 impl BrowserParts {
@@ -44,10 +46,19 @@ impl BrowserParts {
     }
 
     async fn dismantle(self) {
-        let Self { launch, os, group, seat, mut dir, pulse: _ } = self;
+        let Self { launch, os, group, seat, mut dir, pulse: _, store_patience } = self;
         match group {
             Some(group) => {
-                // Killed at once: its profile is deleted, so a clean exit would save nothing.
+                if let Some(patience) = store_patience {
+                    // Answered at once if the browser has ended already.
+                    let stored = seat.driver.address.send(CancelLaunch { launch, patience: Some(patience) });
+                    if tokio::time::timeout(patience + CANCEL_TIMEOUT, stored).await.is_err() {
+                        log::warn!(
+                            "launch {launch}: its driver did not confirm that its user data is stored"
+                        );
+                    }
+                }
+                // Without user data that is kept, a clean exit would save nothing.
                 os.kill_leader(group);
                 tokio::time::sleep(MAIN_PROCESS_HEAD_START).await;
                 os.signal_group(group, Signal::Kill);
@@ -57,7 +68,7 @@ impl BrowserParts {
             }
             None => {
                 // The process is known to its driver only.
-                let cancel = seat.driver.address.send(CancelLaunch { launch });
+                let cancel = seat.driver.address.send(CancelLaunch { launch, patience: None });
                 if tokio::time::timeout(CANCEL_TIMEOUT, cancel).await.is_err() {
                     log::warn!("launch {launch} was cancelled, but its driver has not confirmed it");
                 }

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use camofleet_api::egress::ProxyCheck;
-use camofleet_api::identity::Identity;
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::view::ViewKey;
@@ -272,6 +271,14 @@ impl Launcher {
         Ok(Route { exit, block, traffic })
     }
 
+    /// Rejects a route that this worker does not have.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`].
+    pub fn check_route(&self, proxy: &ProxyChoice, block: &[String]) -> Result<()> {
+        self.route(proxy, block, SessionId::nil(), Traffic::default()).map(drop)
+    }
+
     fn exit(&self, proxy: &ProxyChoice, key: &impl Hash) -> Result<Exit> {
         self.proxies.exit(proxy, key).map_err(|name| Error::UnknownName {
             field: "proxy",
@@ -453,10 +460,11 @@ impl Launcher {
             loss = loss.wait() => return Err(loss.clone().into()),
             seat = self.drivers.send(AssignDriver) => seat.map_err(|_| restarting)??,
         };
-        let options = self.launch_options(&template.identity, place.as_ref(), &dir, &home, &seat);
+        let options = self.launch_options(template, place.as_ref(), &dir, &home, &seat);
         let driver = seat.driver.address.clone();
         let (os, pulse) = (Arc::clone(&self.os), self.settings.browser_pulse);
-        let parts = BrowserParts { launch, os, group: None, seat, dir, pulse };
+        let store_patience = template.user_data.as_ref().map(|data| data.patience);
+        let parts = BrowserParts { launch, os, group: None, seat, dir, pulse, store_patience };
         let bond = PartBond::new(parent, launch, LaunchPart::Browser, &loss);
         let browser = partial.browser.insert(Browser::start_empty(bond, parts)).clone();
         let (answer, answered) = oneshot::channel();
@@ -527,7 +535,7 @@ impl Launcher {
 
     fn launch_options(
         &self,
-        identity: &Identity,
+        LaunchTemplate { identity, user_data, .. }: &LaunchTemplate,
         place: Option<&WindowPlace>,
         dir: &LaunchDir,
         home: &Path,
@@ -557,6 +565,7 @@ impl Launcher {
             version: engine.version.clone(),
             headless: place.is_none(),
             directory: dir.path().display().to_string(),
+            user_data: user_data.as_ref().map(|data| data.directory.display().to_string()),
             env,
             preferences,
             egress: egress::socket(dir.path()).display().to_string(),

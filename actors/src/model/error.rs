@@ -9,6 +9,8 @@ use std::time::Duration;
 use camofleet_api::error::{ErrorBody, ErrorCode};
 use camofleet_api::session::Status;
 
+use super::profile::ProfileError;
+
 /// The result of every request to the fleet.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -250,6 +252,24 @@ pub enum Error {
         /// The `major.minor` of the Playwright in the driver.
         server: String,
     },
+    /// A profile can't be used or changed as requested.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// The remote machine runs the original or an earlier camofleet, which has no profiles.
+    #[error("{what} does not keep profiles; install the current camofleet there")]
+    NoProfiles {
+        /// Which machine.
+        what: Cow<'static, str>,
+    },
+    /// A session without a profile can't be idle for so long.
+    #[error(
+        "idle_ttl_seconds: must be a whole number from 30 to {limit} for a session without a profile; name a profile, or raise \
+         RUNNER_MAX_IDLE_TTL_SECONDS"
+    )]
+    IdleTtl {
+        /// The longest that it may be, in seconds.
+        limit: u64,
+    },
     /// The actor that handles the request is being restarted.
     #[error("the {what} is restarting; try again in a moment")]
     Restarting {
@@ -347,6 +367,9 @@ impl Error {
             // Playwright's own server answers with the same status, which its clients understand.
             Self::PlaywrightMismatch { .. } => ErrorCode::PlaywrightVersionMismatch,
             Self::Restarting { .. } => ErrorCode::Restarting,
+            Self::Profile(error) => error.code(),
+            Self::NoProfiles { .. } => ErrorCode::NoProfiles,
+            Self::IdleTtl { .. } => ErrorCode::InvalidField,
         })
     }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use uuid::Uuid;
 
 use super::error::{Error, Result};
 use super::identity::IdentityChoice;
+use super::profile::ProfileChoice;
 use crate::model::activity::ActivityClock;
 use crate::model::screen::ScreenHandle;
 use crate::model::traffic::Traffic;
@@ -69,19 +71,30 @@ pub struct LaunchTemplate {
     pub headless: bool,
     /// What pages learn of its user and machine.
     pub identity: Identity,
+    /// The user data that outlives it, if it has a profile.
+    pub user_data: Option<UserData>,
+}
+
+/// User data that outlives its browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserData {
+    /// Its directory.
+    pub directory: PathBuf,
+    /// How long a browser may take to store it when it is closed.
+    pub patience: Duration,
 }
 
 impl LaunchTemplate {
     /// A browser that shows what it has by itself.
     pub fn plain(headless: bool) -> Self {
-        Self { headless, identity: Identity::default() }
+        Self { headless, identity: Identity::default(), user_data: None }
     }
 
     /// What a request asks for, without what the exit decides. A live view needs a window, and a window needs a display:
     /// without `displays` the browser runs headless.
     pub fn new(request: &SessionRequest, defaults: &SessionDefaults, displays: bool) -> Self {
         let headless = !request.vnc && (!displays || request.headless.unwrap_or(defaults.headless));
-        Self { headless, identity: IdentityChoice::from(request).given() }
+        Self { headless, identity: IdentityChoice::from(request).given(), user_data: None }
     }
 }
 
@@ -133,6 +146,8 @@ pub struct SessionSpec {
     pub proxy: ProxyChoice,
     /// The names of its block lists.
     pub block: Vec<String>,
+    /// Its profile, if it has one.
+    pub profile: Option<ProfileChoice>,
     /// The id of its create request; `None` where its machine does not report it.
     pub request_id: Option<RequestId>,
     /// The key of its live view, the same through every restart; `None` without a live view and on another machine.
@@ -143,7 +158,7 @@ impl SessionSpec {
     /// Fills a request from the defaults, under a new id. `displays`: whether browsers can have windows here.
     pub fn new(request: SessionRequest, by: RequestId, defaults: &SessionDefaults, displays: bool) -> Self {
         let template = LaunchTemplate::new(&request, defaults, displays);
-        let identity = IdentityChoice::from(&request);
+        let (identity, profile) = (IdentityChoice::from(&request), ProfileChoice::from_request(&request));
         let start_url = request.start_url.or_else(|| defaults.start_url.clone());
         Self {
             id: Uuid::new_v4(),
@@ -158,6 +173,7 @@ impl SessionSpec {
             contexts: request.contexts,
             proxy: request.proxy.unwrap_or_else(|| defaults.proxy.clone()),
             block: request.block.unwrap_or_else(|| defaults.block.clone()),
+            profile,
             request_id: Some(by),
             view_key: request.vnc.then(ViewKey::random),
         }
@@ -273,6 +289,8 @@ impl SessionView {
             egress: self.traffic.as_ref().map(Traffic::totals),
             block: spec.block.clone(),
             identity: self.identity.as_deref().cloned(),
+            profile: spec.profile.as_ref().map(|profile| profile.name.clone()),
+            profile_mode: spec.profile.as_ref().map(|profile| profile.mode),
             request_id: spec.request_id.clone(),
             ended_at: ending.filter(|_| self.status == Status::Dead).map(|ending| ending.at.into()),
             end_reason: ending.map(|ending| ending.reason),

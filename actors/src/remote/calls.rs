@@ -7,12 +7,16 @@ use std::time::Duration;
 use awc::error::SendRequestError;
 use awc::http::{Method, header};
 use bytes::Bytes;
+use camofleet_api::cookie::Cookie;
 use camofleet_api::egress::{EgressReport, ProxyCheck};
 use camofleet_api::error::{ErrorBody, ErrorCode};
 use camofleet_api::health::Health;
 use camofleet_api::ids::{RequestId, SessionId};
+use camofleet_api::profile::{Profile, ProfileName};
+use camofleet_api::profile_request::{CloneRequest, ProfilePatch, ProfileRequest};
 use camofleet_api::request::{ProxyCheckRequest, SessionPatch, SessionRequest};
 use camofleet_api::session::{Deleted, Session, Status};
+use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -23,9 +27,14 @@ use crate::metrics::Metrics;
 use crate::model::error::{Error, Result, with_sources};
 use crate::model::session::SessionView;
 use crate::net::http::HttpClient;
+use crate::profiles::ProfileList;
+use crate::profiles::archive::ArchiveStream;
 
 /// The largest response that is read, in bytes: some ten thousand sessions fit in it.
 const ANSWER_LIMIT: usize = 16 << 20;
+
+/// The content type of an archive.
+const ARCHIVE_TYPE: &str = "application/zstd";
 
 /// How long an idle connection is kept: less than the 5 s after which the original's servers close theirs, since a request
 /// sent at that moment is lost.
@@ -41,6 +50,8 @@ pub(super) struct Observation {
     pub stale: bool,
     /// The ended sessions, if they were requested.
     pub ended: Option<Vec<SessionView>>,
+    /// The profiles, if they have changed.
+    pub profiles: Option<ProfileList>,
 }
 
 /// Calls one machine. Clones share the connections.
@@ -85,7 +96,8 @@ impl Calls {
     }
 
     /// Polls everything that snapshots contain.
-    pub async fn poll(&self, with_ended: bool) -> Result<Observation> {
+    /// `profiles`: the revision of the profiles that are known.
+    pub async fn poll(&self, with_ended: bool, profiles: u64) -> Result<Observation> {
         let limit = self.settings.poll_timeout;
         let get = |name, path: &str| Call {
             name,
@@ -109,6 +121,14 @@ impl Calls {
             ended,
         )
         .await?;
+        let revision = health.facts.as_ref().and_then(|facts| facts.profiles).map(|facts| facts.revision);
+        let profiles = match revision {
+            Some(revision) if revision != profiles => {
+                let profiles = self.call_json::<Vec<Profile>>(get("list_profiles", "/profiles")).await?;
+                Some(ProfileList { revision, profiles: profiles.into_iter().map(Arc::new).collect() })
+            }
+            _ => None,
+        };
         let views = |sessions: Vec<Session>, dead: bool| {
             let matching = sessions.into_iter().filter(|session| (session.status == Status::Dead) == dead);
             matching.map(|session| view_of(session, &self.settings)).collect()
@@ -119,6 +139,7 @@ impl Calls {
             stale: sessions.iter().any(|session| session.stale == Some(true)),
             sessions: views(sessions, false),
             ended: ended.map(|ended| views(ended, true)),
+            profiles,
         })
     }
 
@@ -174,6 +195,123 @@ impl Calls {
             Error::Refused { status: 404 | 405, .. } => Error::NoEgress { what: self.display_name() },
             error => error,
         }
+    }
+
+    pub async fn create_profile(&self, request: &ProfileRequest, by: &RequestId) -> Result<Arc<Profile>> {
+        let call = self.on_profiles("create_profile", Method::POST, "/profiles".to_owned(), by);
+        self.call_json(Call { body: serde_json::to_value(request).ok(), ..call }).await.map(Arc::new)
+    }
+
+    pub async fn change_profile(
+        &self,
+        name: &ProfileName,
+        patch: &ProfilePatch,
+        by: &RequestId,
+    ) -> Result<Arc<Profile>> {
+        let call = self.on_profiles("change_profile", Method::PATCH, format!("/profiles/{name}"), by);
+        self.call_json(Call { body: serde_json::to_value(patch).ok(), ..call }).await.map(Arc::new)
+    }
+
+    pub async fn delete_profile(&self, name: &ProfileName, by: &RequestId) -> Result<()> {
+        let call = self.on_profiles("delete_profile", Method::DELETE, format!("/profiles/{name}"), by);
+        self.call(call, |answer| self.accepted(answer)).await.map(drop)
+    }
+
+    pub async fn clone_profile(
+        &self,
+        name: &ProfileName,
+        request: &CloneRequest,
+        by: &RequestId,
+    ) -> Result<Arc<Profile>> {
+        let call = self.on_profiles("clone_profile", Method::POST, format!("/profiles/{name}/clone"), by);
+        self.call_json(Call { body: serde_json::to_value(request).ok(), ..call }).await.map(Arc::new)
+    }
+
+    pub async fn read_cookies(&self, name: &ProfileName, by: &RequestId) -> Result<Vec<Cookie>> {
+        let call = self.on_profiles("read_cookies", Method::GET, format!("/profiles/{name}/cookies"), by);
+        self.call_json(call).await
+    }
+
+    pub async fn write_cookies(&self, name: &ProfileName, cookies: &[Cookie], by: &RequestId) -> Result<()> {
+        let call = self.on_profiles("write_cookies", Method::PUT, format!("/profiles/{name}/cookies"), by);
+        let call = Call { body: serde_json::to_value(cookies).ok(), ..call };
+        self.call(call, |answer| self.accepted(answer)).await.map(drop)
+    }
+
+    /// Launching a browser for cookies takes as long as creating a session.
+    fn on_profiles<'a>(
+        &self,
+        name: &'static str,
+        method: Method,
+        path: String,
+        by: &'a RequestId,
+    ) -> Call<'a> {
+        Call { name, method, path, body: None, limit: self.settings.create_timeout, by: Some(by) }
+    }
+
+    /// The chunks of an archive go through as they arrive; the time limit is that of the first.
+    pub async fn export_profile(&self, name: &ProfileName, by: &RequestId) -> Result<ArchiveStream> {
+        let path = format!("/profiles/{name}/archive");
+        let request = self.client.get(self.settings.at(&path)).insert_header(("X-Request-Id", by.as_str()));
+        let mut answer = self.within_limit(request.send()).await?;
+        if !answer.status().is_success() {
+            return Err(self.refusal_in(&mut answer).await);
+        }
+        let (sender, stream) = ArchiveStream::channel();
+        actix_rt::spawn(async move {
+            while let Some(chunk) = answer.next().await {
+                let chunk = chunk.map_err(|error| std::io::Error::other(error.to_string()));
+                // Fails if the reader has gone.
+                if sender.send(chunk).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(stream)
+    }
+
+    /// As long as the machine takes chunks; it has limits of its own.
+    pub async fn import_profile(
+        &self,
+        name: &ProfileName,
+        archive: ArchiveStream,
+        by: &RequestId,
+    ) -> Result<Arc<Profile>> {
+        let path = format!("/profiles/import?name={name}");
+        let request = self
+            .client
+            .post(self.settings.at(&path))
+            .insert_header(("X-Request-Id", by.as_str()))
+            .insert_header((header::CONTENT_TYPE, ARCHIVE_TYPE));
+        let chunks = futures_util::stream::unfold(archive, |mut archive| async move {
+            archive.next().await.map(|chunk| (chunk, archive))
+        });
+        let mut answer =
+            request.send_stream(Box::pin(chunks)).await.map_err(|error| self.send_error(error))?;
+        if !answer.status().is_success() {
+            return Err(self.refusal_in(&mut answer).await);
+        }
+        let body = answer.body().limit(ANSWER_LIMIT).await.map_err(|error| self.broken(error.to_string()))?;
+        serde_json::from_slice(&body).map(Arc::new).map_err(|error| {
+            self.broken(format!("its answer to 'import_profile' can't be understood: {error}"))
+        })
+    }
+
+    async fn within_limit<T>(&self, sent: impl Future<Output = Result<T, SendRequestError>>) -> Result<T> {
+        let limit = self.settings.request_timeout;
+        match tokio::time::timeout(limit, sent).await {
+            Ok(sent) => sent.map_err(|error| self.send_error(error)),
+            Err(_) => Err(Error::UpstreamTimedOut { what: self.settings.display_name(), limit }),
+        }
+    }
+
+    async fn refusal_in<S>(&self, answer: &mut awc::ClientResponse<S>) -> Error
+    where
+        S: futures_util::Stream<Item = Result<Bytes, awc::error::PayloadError>> + Unpin,
+    {
+        let status = answer.status().as_u16();
+        let body = answer.body().limit(ANSWER_LIMIT).await.unwrap_or_default();
+        Error::from_response(self.display_name(), status, None, &body)
     }
 
     pub async fn delete(&self, id: SessionId, by: &RequestId) -> Result<Status> {
@@ -262,19 +400,23 @@ impl Calls {
             Some(body) => request.send_json(body),
             None => request.send(),
         };
-        let mut answer = sent.await.map_err(|error| match error {
-            // The request was not sent.
-            SendRequestError::Connect(error) => {
-                Error::UpstreamUnreachable { what: self.display_name(), detail: with_sources(&error) }
-            }
-            error => self.broken(error.to_string()),
-        })?;
+        let mut answer = sent.await.map_err(|error| self.send_error(error))?;
         let text = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
         let retry_after = text(header::RETRY_AFTER).and_then(|wait| wait.parse().ok());
         let kind = text(header::CONTENT_TYPE).map(str::to_owned);
         let status = answer.status().as_u16();
         let body = answer.body().limit(ANSWER_LIMIT).await.map_err(|error| self.broken(error.to_string()))?;
         Ok(Answer { status, retry_after: retry_after.map(Duration::from_secs), kind, body })
+    }
+
+    fn send_error(&self, error: SendRequestError) -> Error {
+        match error {
+            // The request was not sent.
+            SendRequestError::Connect(error) => {
+                Error::UpstreamUnreachable { what: self.display_name(), detail: with_sources(&error) }
+            }
+            error => self.broken(error.to_string()),
+        }
     }
 
     /// Turns an error response into an error.

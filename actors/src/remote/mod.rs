@@ -5,6 +5,7 @@
 
 mod calls;
 mod contact;
+mod profiles;
 mod session;
 mod settings;
 mod snapshot;
@@ -107,7 +108,8 @@ impl RemoteWorker {
         self.polls += 1;
         let (number, calls) = (self.polls, self.calls.clone());
         let with_ended = number % ENDED_EVERY == 1 || self.known.needs_ended();
-        let poll = async move { calls.poll(with_ended).await };
+        let profiles = self.known.profiles().revision;
+        let poll = async move { calls.poll(with_ended, profiles).await };
         ctx.spawn(poll.into_actor(self).map(move |polled, this, ctx| {
             this.polled(number, polled);
             let wait = this.contact.next_poll(this.settings.poll_interval, fastrand::f64());
@@ -187,6 +189,7 @@ impl RemoteWorker {
             facts,
             machine: Some(Machine { url: self.settings.at(""), last_contact: self.contact.last_answer() }),
             playwright: None,
+            profiles: self.known.profiles(),
         }));
     }
 
@@ -287,6 +290,10 @@ impl Handler<CreateSession> for RemoteWorker {
         if request.needs_egress() && self.known.facts().is_none_or(|facts| facts.egress.is_none()) {
             // It would ignore the proxy, and connect directly.
             return Box::pin(actix::fut::err(Error::NoEgress { what: self.settings.display_name() }));
+        }
+        if request.profile.is_some() && self.known.facts().is_none_or(|facts| facts.profiles.is_none()) {
+            // It would ignore the profile.
+            return Box::pin(actix::fut::err(Error::NoProfiles { what: self.settings.display_name() }));
         }
         let able = self.known.facts().map(|facts| facts.identity.clone()).unwrap_or_default();
         let lacking =

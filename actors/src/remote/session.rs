@@ -11,6 +11,7 @@ use url::Url;
 use super::{RemoteRole, RemoteSettings};
 use crate::model::activity::ActivityClock;
 use crate::model::identity::IdentityChoice;
+use crate::model::profile::ProfileChoice;
 use crate::model::session::{Ending, LaunchTemplate, SessionSpec, SessionView, VncView};
 use crate::model::traffic::Traffic;
 
@@ -46,6 +47,7 @@ pub(super) fn view_of(session: Session, settings: &RemoteSettings) -> SessionVie
         spec: Arc::new(SessionSpec {
             id: session.id,
             template: LaunchTemplate {
+                user_data: None,
                 headless: session.headless,
                 identity: session.identity.clone().unwrap_or_default(),
             },
@@ -60,6 +62,12 @@ pub(super) fn view_of(session: Session, settings: &RemoteSettings) -> SessionVie
             // The machine keeps the request's own, with its credentials.
             proxy: ProxyChoice::Direct,
             block: session.block,
+            profile: session.profile.map(|name| ProfileChoice {
+                name,
+                mode: session.profile_mode.unwrap_or_default(),
+                create: false,
+                uses_its_proxy: false,
+            }),
             request_id: session.request_id,
             view_key: None,
         }),

@@ -7,12 +7,17 @@ use std::sync::Arc;
 use camofleet_api::facts::Facts;
 use camofleet_api::health::{Health, HealthStatus};
 use camofleet_api::ids::{RequestId, SessionId};
+use camofleet_api::profile::{Profile, ProfileName};
 use camofleet_api::session::{EndReason, Status};
 
 use super::calls::Observation;
 use crate::model::events::Change;
 use crate::model::session::{Ending, SessionView};
+use crate::profiles::ProfileList;
 use crate::worker::{Check, ENDED_LIMIT, WorkerSnapshot};
+
+/// The revision of a list that no machine has reported like this, so that it is read again.
+const UNKNOWN_REVISION: u64 = u64::MAX;
 
 /// The outcome of a write.
 pub(super) enum Written {
@@ -38,6 +43,7 @@ pub(super) struct Known {
     written: HashMap<SessionId, (u64, Option<Arc<SessionView>>)>,
     /// Sessions with a pending delete, and the id of its request: the response to it reports the end, not a poll in between.
     deleting: HashMap<SessionId, RequestId>,
+    profiles: Arc<ProfileList>,
     /// Sessions that are no longer listed, and were not yet seen among the ended ones.
     vanished: HashMap<SessionId, Arc<SessionView>>,
 }
@@ -48,7 +54,12 @@ pub(super) type Changes = Vec<(Arc<SessionView>, Change)>;
 impl Known {
     /// Starts with the last snapshot of the actor's previous start.
     pub fn after(before: &WorkerSnapshot) -> Self {
-        Self { live: before.sessions.clone(), ended: before.ended.clone(), ..Self::default() }
+        Self {
+            live: before.sessions.clone(),
+            ended: before.ended.clone(),
+            profiles: Arc::clone(&before.profiles),
+            ..Self::default()
+        }
     }
 
     pub fn healthy(&self) -> bool {
@@ -84,6 +95,20 @@ impl Known {
         (self.live.clone(), self.ended.clone())
     }
 
+    /// Its profiles, also while it does not answer.
+    pub fn profiles(&self) -> Arc<ProfileList> {
+        Arc::clone(&self.profiles)
+    }
+
+    /// Adds, replaces or removes one profile, which the next poll will report too.
+    pub fn apply_profile(&mut self, name: &ProfileName, profile: Option<Arc<Profile>>) {
+        let mut profiles = self.profiles.profiles.clone();
+        profiles.retain(|known| known.name != *name);
+        profiles.extend(profile);
+        profiles.sort_by(|one, other| one.name.cmp(&other.name));
+        self.profiles = Arc::new(ProfileList { revision: UNKNOWN_REVISION, profiles });
+    }
+
     pub fn live(&self, id: SessionId) -> Option<&Arc<SessionView>> {
         self.live.iter().find(|view| view.spec.id == id)
     }
@@ -107,7 +132,10 @@ impl Known {
 
     /// Applies the result of the poll with this number; returns the changes.
     pub fn apply_poll(&mut self, number: u64, observation: Observation) -> Changes {
-        let Observation { health, sessions, stale, ended } = observation;
+        let Observation { health, sessions, stale, ended, profiles } = observation;
+        if let Some(profiles) = profiles {
+            self.profiles = Arc::new(profiles);
+        }
         (self.health, self.stale) = (Some(health), stale);
         // Writes before the start of this poll are contained in its result.
         self.written.retain(|_, (polls, _)| *polls >= number);
@@ -279,7 +307,13 @@ mod tests {
     fn observation(sessions: &[&SessionView], ended: Option<&[&SessionView]>) -> Observation {
         let health = serde_json::from_value(serde_json::json!({"status": "ok"})).unwrap();
         let owned = |views: &[&SessionView]| views.iter().map(|view| (*view).clone()).collect();
-        Observation { health, sessions: owned(sessions), stale: false, ended: ended.map(owned) }
+        Observation {
+            health,
+            sessions: owned(sessions),
+            stale: false,
+            ended: ended.map(owned),
+            profiles: None,
+        }
     }
 
     fn ids(views: &[Arc<SessionView>]) -> Vec<SessionId> {

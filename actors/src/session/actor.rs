@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::clients::Clients;
 use super::lifecycle::{Before, Lifecycle};
+use super::profile::ProfileSource;
 use crate::display::Screenshotter;
 use crate::host::engine::EngineKind;
 use crate::host::slots::SlotLease;
@@ -26,6 +27,7 @@ use crate::model::error::{Error, Result};
 use crate::model::events::Change;
 use crate::model::session::{Ending, LaunchTemplate, SessionSpec, SessionView, VncView};
 use crate::model::traffic::Traffic;
+use crate::profiles::OpenedProfile;
 use crate::supervision::part::{LaunchPart, PartKey};
 use crate::supervision::{Backoff, ChildExited, Intensity, Lifeline, RestartWindow};
 
@@ -53,6 +55,8 @@ pub(crate) struct SessionParts {
     pub intensity: Intensity,
     /// The pool that may have a suitable browser.
     pub pool: Option<Addr<PrewarmPool>>,
+    /// Where its profile is, if it has one.
+    pub profile: Option<ProfileSource>,
     /// The client that requested it.
     pub claimant: Claimant,
     /// Gets the result: the ready session, or the error for which it ended.
@@ -113,11 +117,24 @@ pub(crate) struct Session {
     pub(super) proxy: ProxyChoice,
     /// Counts its connections, through every restart.
     pub(super) traffic: Traffic,
+    /// Its profile, from the time that it is opened until it is stored.
+    pub(super) profile: Option<OpenedProfile>,
 }
 
 impl Session {
     pub fn start(parts: SessionParts) -> Addr<Self> {
-        let SessionParts { spec, engine, launcher, worker, parent, intensity, pool, claimant, ready } = parts;
+        let SessionParts {
+            spec,
+            engine,
+            launcher,
+            worker,
+            parent,
+            intensity,
+            pool,
+            profile,
+            claimant,
+            ready,
+        } = parts;
         Self::create(|ctx| {
             let cancel = CancellationToken::new();
             let first = Launching { cancel, by: spec.request_id.clone(), ready: Some(ready) };
@@ -138,14 +155,17 @@ impl Session {
                 clients: Clients::default(),
                 browser_version: None,
                 start_url_error: None,
+                profile: None,
             };
             session.publish(Change::Created);
             session.watch_idle_time(ctx);
             session.watch_claimant(claimant, ctx);
-            match pool {
-                Some(pool) => session.take_warm(pool, ctx),
-                None if session.spec.identity.needs_exit() => session.launch_at_exit(ctx),
-                None => session.launch(None, Duration::ZERO, ctx),
+            let identity = session.spec.identity.clone();
+            match (profile, pool) {
+                (Some(profile), _) => session.open_profile(profile, ctx),
+                (None, Some(pool)) => session.take_warm(pool, ctx),
+                (None, None) if identity.needs_exit() => session.launch_at_exit(&identity, ctx),
+                (None, None) => session.launch(None, Duration::ZERO, ctx),
             }
             session
         })
@@ -297,11 +317,7 @@ impl Session {
     /// Closes the clients and what is left of the launch, then completes the end.
     pub(super) fn wind_down(&mut self, remains: Option<Launched>, ctx: &mut Context<Self>) {
         self.clients.close(&self.end_notice());
-        let closed = async move {
-            if let Some(launched) = remains {
-                launched.dismantle().await;
-            }
-        };
+        let closed = self.close_parts(remains);
         ctx.spawn(closed.into_actor(self).map(|(), this, ctx| this.finish(ctx)));
     }
 
@@ -344,6 +360,9 @@ impl Session {
     }
 
     fn watch_idle_time(&mut self, ctx: &mut Context<Self>) {
+        if self.spec.idle_ttl.is_zero() {
+            return;
+        }
         let deadline = self.activity.last_seen() + self.spec.idle_ttl;
         ctx.run_later(deadline.saturating_duration_since(Instant::now()), |this, ctx| {
             let idle = this.activity.last_seen().elapsed() >= this.spec.idle_ttl;
@@ -452,7 +471,7 @@ impl Handler<ChangeProxy> for Session {
             return Err(Error::SessionNotReady { status });
         }
         // Checked before anything changes.
-        self.launcher.route(&proxy, &self.spec.block, self.spec.id, self.traffic.clone())?;
+        self.launcher.check_route(&proxy, &self.spec.block)?;
         self.proxy = proxy;
         if let Some(launched) = self.life.ready() {
             self.open_egress(launched)?;

@@ -36,7 +36,7 @@ impl Session {
             },
             None => self.launcher.window(&self.template),
         };
-        let template = self.template.clone();
+        let (template, profile) = (self.template.clone(), self.profile.clone());
         let launch = async move {
             if let Some(old) = old {
                 old.dismantle().await;
@@ -46,34 +46,12 @@ impl Session {
                 () = cancel.cancelled() => return Err(Error::Cancelled),
                 () = tokio::time::sleep(wait) => {}
             }
+            if let Some(profile) = profile {
+                profile.before_launch(template.identity.clone()).await?;
+            }
             launcher.launch(&template, window, parent, purpose, by, &cancel).await
         };
         ctx.spawn(launch.into_actor(self).map(|launched, this, ctx| this.on_launched(launched, false, ctx)));
-    }
-
-    /// Launches the first browser once the place of its exit is known, which decides a part of the identity.
-    pub(super) fn launch_at_exit(&mut self, ctx: &mut Context<Self>) {
-        let Some(launching) = self.life.launching() else { return };
-        let cancel = launching.cancel.clone();
-        let exit = self.launcher.check_proxy(&self.proxy, Some(self.spec.id));
-        let exit = async move {
-            tokio::select! {
-                biased;
-                () = cancel.cancelled() => Err(Error::Cancelled),
-                exit = exit => exit,
-            }
-        };
-        ctx.spawn(exit.into_actor(self).map(|exit, this, ctx| {
-            let identity = exit.and_then(|exit| this.spec.identity.at_exit(&exit));
-            match identity {
-                Ok(identity) if this.life.status() == Status::Init => {
-                    this.template.identity = identity;
-                    this.launch(None, Duration::ZERO, ctx);
-                }
-                Ok(_) => this.wind_down(None, ctx),
-                Err(error) => this.on_launched(Err(error), false, ctx),
-            }
-        }));
     }
 
     /// Takes a browser from the pool; launches one if the pool is empty or the browser dies while it is handed over.
@@ -106,7 +84,7 @@ impl Session {
         }));
     }
 
-    fn on_launched(&mut self, launched: Result<Launched>, warm: bool, ctx: &mut Context<Self>) {
+    pub(super) fn on_launched(&mut self, launched: Result<Launched>, warm: bool, ctx: &mut Context<Self>) {
         if self.life.status() == Status::Terminating {
             return self.wind_down(launched.ok(), ctx);
         }
@@ -141,7 +119,7 @@ impl Session {
     /// Lets a browser's connections out, by the session's route.
     pub(super) fn open_egress(&self, launched: &Launched) -> Result<()> {
         let traffic = self.traffic.clone();
-        launched.gate.open(self.launcher.route(&self.proxy, &self.spec.block, self.spec.id, traffic)?);
+        launched.gate.open(self.launcher.route(&self.proxy, &self.spec.block, self.egress_key(), traffic)?);
         Ok(())
     }
 

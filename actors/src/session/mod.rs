@@ -3,9 +3,11 @@
 mod actor;
 mod attachment;
 mod clients;
+mod cookies;
 mod disk;
 mod launching;
 mod lifecycle;
+mod profile;
 
 pub(crate) use actor::{
     ChangeProxy, EndSession, GetScreenshotter, ReadySession, Session, SessionChanged, SessionParts, Touch,
@@ -16,4 +18,6 @@ pub use attachment::{
     UpstreamConnection,
 };
 pub(crate) use clients::Attach;
+pub(crate) use cookies::{ReadCookies, WriteCookies};
 pub use lifecycle::{Before, IllegalTransition, Lifecycle};
+pub(crate) use profile::ProfileSource;

@@ -6,6 +6,10 @@ use actix::prelude::*;
 use tokio::sync::watch;
 
 use crate::model::error::Error;
+use crate::worker::profiles::{
+    ChangeProfile, CloneProfile, CreateProfile, DeleteProfile, ExportProfile, ImportProfile,
+    ReadProfileCookies, WriteProfileCookies,
+};
 use crate::worker::{
     AttachClient, ChangeSession, CheckProxy, CreateSession, DeleteSession, Drain, FindSession, ReportEgress,
     ShutDown, TakeScreenshot, TouchSession, WorkerHandle, WorkerSnapshot,
@@ -37,7 +41,15 @@ pub(crate) fn refusing_worker(name: &str, snapshot: WorkerSnapshot) -> WorkerHan
         CheckProxy,
         AttachClient,
         TakeScreenshot,
-        Drain
+        Drain,
+        CreateProfile,
+        ChangeProfile,
+        DeleteProfile,
+        CloneProfile,
+        ExportProfile,
+        ImportProfile,
+        ReadProfileCookies,
+        WriteProfileCookies
     );
     impl Handler<ShutDown> for RefusingWorker {
         type Result = ();

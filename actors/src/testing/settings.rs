@@ -16,6 +16,7 @@ use crate::host::slots::SlotRanges;
 use crate::launch::prewarm::PoolSettings;
 use crate::launch::{LaunchSettings, NetworkSwitches, QueueSettings};
 use crate::model::links::LinkBases;
+use crate::model::profile::ProfileSettings;
 use crate::model::session::{LaunchTemplate, SessionDefaults};
 use crate::supervision::{Intensity, PulseSettings};
 use crate::worker::{DiagnosticsSettings, WorkerSettings};
@@ -110,5 +111,12 @@ pub fn worker_settings(os: &FakeOs) -> WorkerSettings {
         },
         pools: vec![pool("headless"), pool("vnc")],
         diagnostics: DiagnosticsSettings::default(),
+        profiles: ProfileSettings {
+            directory: PathBuf::from("/nowhere/profiles"),
+            shared: false,
+            close_patience: Duration::from_secs(5),
+            import_limit: 1 << 20,
+        },
+        max_idle_ttl: Duration::from_secs(3600),
     }
 }

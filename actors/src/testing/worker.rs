@@ -44,6 +44,7 @@ pub(crate) fn a_view() -> SessionView {
         contexts: Contexts::Keep,
         proxy: ProxyChoice::Direct,
         block: Vec::new(),
+        profile: None,
         request_id: None,
         view_key: None,
     };

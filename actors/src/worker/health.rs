@@ -145,6 +145,7 @@ impl HealthReport {
             slots: has_slots.then(|| Slots { used: total - free, total }),
             egress: Some(self.egress(launcher)),
             identity: settings.launch.identity_fields().map(str::to_owned).collect(),
+            profiles: None,
             drivers: Some(drivers.iter().count()),
             draining,
             started_at: Some(self.started_at.into()),

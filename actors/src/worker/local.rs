@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use bytes::Bytes;
 use camofleet_api::egress::{EgressReport, ProxyCheck};
-use camofleet_api::facts::PoolFill;
+use camofleet_api::facts::{Facts, PoolFill};
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::request::SessionRequest;
 use camofleet_api::session::{EndReason, Status};
@@ -35,12 +35,13 @@ use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
 use crate::model::events::{Change, EventBus};
 use crate::model::identity::IdentityChoice;
+use crate::model::profile::ProfileSettings;
 use crate::model::session::{LaunchTemplate, SessionDefaults, SessionSpec, SessionView};
-use crate::model::traffic::Traffic;
 use crate::process::Os;
+use crate::profiles::ProfileStore;
 use crate::session::{
-    Attach, AttachmentTicket, ChangeProxy, EndSession, GetScreenshotter, ReadySession, Session,
-    SessionChanged, SessionParts, Touch,
+    Attach, AttachmentTicket, ChangeProxy, EndSession, GetScreenshotter, ProfileSource, ReadySession,
+    Session, SessionChanged, SessionParts, Touch,
 };
 use crate::supervision::{
     Backoff, ChildExited, ChildSpec, Children, ExitReason, Generation, Intensity, Lifeline, RestartPolicy,
@@ -72,6 +73,10 @@ pub struct WorkerSettings {
     pub pools: Vec<PoolSettings>,
     /// The network diagnostics that it runs once, when it starts.
     pub diagnostics: DiagnosticsSettings,
+    /// How its profiles are kept.
+    pub profiles: ProfileSettings,
+    /// How long a session without a profile may be idle at most.
+    pub max_idle_ttl: Duration,
 }
 
 /// Drivers, pools and the shared screen are restarted at once, then with growing delays. The delays of eight restarts
@@ -121,16 +126,17 @@ impl WorkerSettings {
 /// One host: its capacity, slots, drivers, pools and sessions.
 pub struct LocalWorker {
     lifeline: Lifeline<String>,
-    settings: Arc<WorkerSettings>,
-    launcher: Launcher,
+    pub(super) settings: Arc<WorkerSettings>,
+    pub(super) launcher: Launcher,
     events: EventBus,
     drivers: DriverPool,
     screens: Children<SharedDisplayKey, Addr<SharedDisplay>>,
     pools: Children<PoolName, Addr<PrewarmPool>>,
-    sessions: Children<SessionId, Addr<Session>>,
+    pub(super) sessions: Children<SessionId, Addr<Session>>,
     views: Views,
+    pub(super) profiles: ProfileStore,
     health: HealthReport,
-    snapshot: watch::Sender<Arc<WorkerSnapshot>>,
+    pub(super) snapshot: watch::Sender<Arc<WorkerSnapshot>>,
     /// Whether it refuses new sessions.
     draining: bool,
     /// Whether it is shutting down.
@@ -183,6 +189,7 @@ impl LocalWorker {
                 drivers: DriverPool::new(settings.driver.sessions_per_driver),
                 lifeline: Lifeline::new(parent, settings.name.clone(), generation),
                 launcher: Launcher::new(os, launch, run_dir, slots, drivers, metrics),
+                profiles: ProfileStore::new(settings.profiles.clone(), settings.launch.engine.clone()),
                 settings,
                 events,
                 screens: Children::new(),
@@ -211,7 +218,11 @@ impl LocalWorker {
         metrics.slots(self.launcher.slots.free(), self.launcher.slots.capacity());
         let (checks, sessions) = (self.health.checks(&self.launcher, &self.drivers), self.views.live());
         let snapshot = WorkerSnapshot {
-            facts: Some(self.health.facts(&self.launcher, &self.drivers, sessions.len(), self.draining)),
+            facts: Some(Facts {
+                profiles: Some(self.profiles.facts()),
+                ..self.health.facts(&self.launcher, &self.drivers, sessions.len(), self.draining)
+            }),
+            profiles: self.profiles.list(),
             machine: None,
             sessions,
             ended: self.views.ended(),
@@ -240,9 +251,15 @@ impl LocalWorker {
         ctx: &mut Context<Self>,
     ) -> oneshot::Receiver<Result<ReadySession>> {
         let (ready, created) = oneshot::channel();
+        let profile = request.profile.is_some().then(|| ProfileSource {
+            store: self.profiles.clone(),
+            request: request.clone(),
+            worker: self.settings.host_name.clone(),
+        });
         let spec = SessionSpec::new(request, by, &self.settings.defaults, self.settings.displays());
-        // What the exit decides is not known yet.
-        let pool = (!spec.identity.needs_exit()).then(|| self.settings.pool_for(&spec.template)).flatten();
+        // What the exit or a profile decides is not known yet.
+        let known = profile.is_none() && !spec.identity.needs_exit();
+        let pool = known.then(|| self.settings.pool_for(&spec.template)).flatten();
         let id = spec.id;
         let session = Session::start(SessionParts {
             spec: Arc::new(spec),
@@ -252,6 +269,7 @@ impl LocalWorker {
             parent: ctx.address().recipient(),
             intensity: self.settings.restart_intensity,
             pool: pool.and_then(|pool| self.pools.get(&pool.name)).cloned(),
+            profile,
             claimant,
             ready,
         });
@@ -266,7 +284,14 @@ impl LocalWorker {
         self.settings.launch.check_identity(&IdentityChoice::from(request))?;
         let proxy = request.proxy.as_ref().unwrap_or(&defaults.proxy);
         let block = request.block.as_ref().unwrap_or(&defaults.block);
-        self.launcher.route(proxy, block, SessionId::nil(), Traffic::default()).map(drop)
+        self.launcher.check_route(proxy, block)?;
+        let limit = self.settings.max_idle_ttl;
+        match request.idle_ttl {
+            Some(ttl) if request.profile.is_none() && (ttl.is_zero() || ttl > limit) => {
+                Err(Error::IdleTtl { limit: limit.as_secs() })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn session(&self, id: SessionId) -> Result<Addr<Session>> {
@@ -339,9 +364,14 @@ impl Actor for LocalWorker {
             }
         }
         publish_changes(self.launcher.slots.watch_free(), ctx);
-        ctx.run_interval(SWEEP, |this, _| {
+        publish_changes(self.profiles.watch(), ctx);
+        let profiles = self.profiles.clone();
+        ctx.spawn(async move { profiles.refresh().await }.into_actor(self));
+        ctx.run_interval(SWEEP, |this, ctx| {
             this.drivers.retire_idle();
             this.publish();
+            let profiles = this.profiles.clone();
+            ctx.spawn(async move { profiles.refresh().await }.into_actor(this));
         });
         self.run_diagnostics(ctx);
         self.publish();

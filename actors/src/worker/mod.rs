@@ -7,6 +7,7 @@ mod directory;
 mod drivers;
 mod health;
 mod local;
+pub mod profiles;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -31,12 +32,15 @@ use crate::model::error::{Error, Result};
 use crate::model::identity::IdentityChoice;
 use crate::model::screen::ScreenHandle;
 use crate::model::session::SessionView;
+use crate::profiles::ProfileList;
 use crate::session::AttachmentTicket;
 use crate::supervision::{ChildExited, Generation};
 
 pub use diagnostics::DiagnosticsSettings;
 pub use directory::Directory;
+pub(crate) use directory::keepers;
 pub use local::{LocalWorker, WorkerParts, WorkerSettings};
+pub use profiles::{HandlesProfiles, ProfileHandle};
 
 /// How many ended sessions a worker keeps.
 pub const ENDED_LIMIT: usize = 200;
@@ -212,6 +216,8 @@ pub struct WorkerSnapshot {
     pub screen: Option<ScreenHandle>,
     /// The Playwright version of its drivers, once one has started.
     pub playwright: Option<String>,
+    /// Its profiles.
+    pub profiles: Arc<ProfileList>,
 }
 
 impl WorkerSnapshot {
@@ -323,6 +329,8 @@ pub struct WorkerHandle {
     pub drain: Recipient<Drain>,
     /// Shuts the worker down.
     pub shut_down: Recipient<ShutDown>,
+    /// Manages its profiles.
+    pub profiles: ProfileHandle,
     /// Its newest snapshot.
     pub snapshot: watch::Receiver<Arc<WorkerSnapshot>>,
 }
@@ -342,9 +350,11 @@ impl WorkerHandle {
             + Handler<AttachClient>
             + Handler<TakeScreenshot>
             + Handler<Drain>
-            + Handler<ShutDown>,
+            + Handler<ShutDown>
+            + HandlesProfiles,
     {
         Self {
+            profiles: ProfileHandle::new(&address),
             name,
             create: address.clone().recipient(),
             find: address.clone().recipient(),

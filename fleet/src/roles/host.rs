@@ -1,6 +1,7 @@
 //! One host's browsers: the local worker of the roles that run some.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use camofleet_actors::launch::{LaunchSettings, NetworkSwitches, QueueSettings};
 use camofleet_actors::metrics::Metrics;
 use camofleet_actors::model::events::EventBus;
 use camofleet_actors::model::links::LinkBases;
+use camofleet_actors::model::profile::ProfileSettings;
 use camofleet_actors::model::session::SessionDefaults;
 use camofleet_actors::process::{Os, SystemOs};
 use camofleet_actors::supervision::{Intensity, PulseSettings};
@@ -120,9 +122,11 @@ impl Host {
         let worker = worker_settings(settings, options, engine, driver, env, parts, os.as_ref())?;
         let displays = worker.launch.display.tools.as_ref().map_or("none", DisplayTools::name);
         log::info!(
-            "engine: {}; displays: {displays}; run directory: {}",
+            "engine: {}; displays: {displays}; run directory: {}; profiles: {}{}",
             worker.launch.engine,
-            run_dir.path().display()
+            run_dir.path().display(),
+            worker.profiles.directory.display(),
+            if worker.profiles.shared { ", shared" } else { "" }
         );
         let (egress, defaults) = (&worker.launch.egress, &worker.defaults);
         log::info!("{}", egress_line(egress.policy.level, &defaults.proxy, &egress.proxies, &defaults.block));
@@ -306,6 +310,13 @@ fn worker_settings(
             urls: runner.network_diagnostics.clone(),
             timeout: runner.diagnostics_timeout,
         },
+        profiles: ProfileSettings {
+            directory: runner.profiles_dir.clone().unwrap_or_else(machine::default_profiles_directory),
+            shared: runner.profiles_shared,
+            close_patience: runner.profile_close_patience,
+            import_limit: runner.profile_import_limit.map_or(u64::MAX, NonZeroU64::get),
+        },
+        max_idle_ttl: runner.max_idle_ttl,
     };
     let template =
         |request: &SessionRequest| worker.pool_template(request).map_err(|error| error.to_string());

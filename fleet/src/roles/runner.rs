@@ -43,7 +43,7 @@ pub(super) fn wire(settings: Settings) -> Result<Wiring, Failure> {
         cluster: None,
         screen,
         grace: Duration::ZERO,
-        shutdown_timeout: runner.shutdown_timeout,
+        shutdown_timeout: settings.shutdown_time(),
         greeting: plain_greeting(Role::Runner),
     })
 }

@@ -79,7 +79,7 @@ pub(super) fn wire(mut settings: Settings) -> Result<Wiring, Failure> {
         screen,
         // Viewers leave with the sessions that they watch.
         grace: Duration::ZERO,
-        shutdown_timeout: settings.runner.shutdown_timeout,
+        shutdown_timeout: settings.shutdown_time(),
         greeting: Box::new(move |origin| greeting(origin, &driver_dir, token_needed)),
     })
 }

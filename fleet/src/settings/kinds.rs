@@ -342,6 +342,7 @@ pub const NAME_SERVER: Parser<SocketAddr> =
     parser(Kind::NameServer, |given| plain(egress::name_server(given.text)));
 
 pub const IDLE_TTL: Parser<Duration> = whole_seconds(30, 3600);
+pub const MAX_IDLE_TTL: Parser<Duration> = whole_seconds(30, 2_592_000);
 pub const WRITE_TIMEOUT: Parser<Duration> = seconds(1.0, 3600.0);
 /// A wait for another machine: from a tenth of a second to an hour.
 pub const PATIENCE: Parser<Duration> = seconds(0.1, 3600.0);

@@ -61,6 +61,11 @@ impl Settings {
         self.worker.default_idle_ttl.unwrap_or(self.runner.default_idle_ttl)
     }
 
+    /// How long this host's sessions may take to end at shutdown, those with profiles included.
+    pub fn shutdown_time(&self) -> Duration {
+        self.runner.shutdown_timeout + self.runner.profile_close_patience
+    }
+
     /// Whether a session is headless whose request does not say, likewise.
     pub fn default_headless(&self) -> bool {
         self.worker.default_headless.unwrap_or(self.runner.default_headless)

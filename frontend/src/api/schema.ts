@@ -81,6 +81,121 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/profiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the profiles */
+        get: operations["list_profiles"];
+        put?: never;
+        /** Make a profile */
+        post: operations["create_profile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/profiles/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Import a profile */
+        post: operations["import_profile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/profiles/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a profile */
+        get: operations["show_profile"];
+        put?: never;
+        post?: never;
+        /** Delete a profile */
+        delete: operations["delete_profile"];
+        options?: never;
+        head?: never;
+        /** Change a profile's labels, notes or proxy */
+        patch: operations["change_profile"];
+        trace?: never;
+    };
+    "/profiles/{name}/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export a profile
+         * @description The archive has the profile's cookies, stored passwords and the password of its proxy.
+         */
+        get: operations["export_profile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/profiles/{name}/clone": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a profile from another one */
+        post: operations["clone_profile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/profiles/{name}/cookies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a profile's cookies
+         * @description Playwright's JSON, or the text format of Netscape with `Accept: text/plain`. If no session writes the profile, its browser is started for this, which takes some seconds.
+         */
+        get: operations["read_cookies"];
+        /**
+         * Replace a profile's cookies
+         * @description Playwright's JSON (a list, or a storage state), or the text format of Netscape with `Content-Type: text/plain`. If no session writes the profile, its browser is started for this, which takes some seconds.
+         */
+        put: operations["write_cookies"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/proxies/check": {
         parameters: {
             query?: never;
@@ -315,6 +430,17 @@ export interface components {
          */
         ChangeKind: "created" | "ready" | "restarting" | "attached" | "detached" | "touched" | "proxy_changed" | "start_url_failed" | "ending" | "ended" | "forgotten";
         /**
+         * @description Whether a copy of a profile is the same person.
+         * @enum {string}
+         */
+        CloneIdentity: "same" | "new";
+        /** @description The body of `POST /profiles/{name}/clone`. */
+        CloneRequest: {
+            identity?: components["schemas"]["CloneIdentity"] | null;
+            /** @description The name of the copy. */
+            name: components["schemas"]["ProfileName"];
+        };
+        /**
          * @description What happens to contexts and pages when the last client disconnects.
          * @enum {string}
          */
@@ -327,6 +453,28 @@ export interface components {
             status: components["schemas"]["HealthStatus"];
             /** @description Each worker's status. */
             workers: components["schemas"]["WorkerStatus"][];
+        };
+        /** @description A cookie, as Playwright's `context.cookies()` returns it and `context.addCookies()` takes it. */
+        Cookie: {
+            /** @description The host; with a leading dot also all hosts below it. */
+            domain: string;
+            /**
+             * Format: double
+             * @description When it expires, in seconds since 1970; -1 for the end of the browser's session.
+             */
+            expires?: number;
+            /** @description Whether it is hidden from pages' scripts. */
+            httpOnly?: boolean;
+            /** @description Its name. */
+            name: string;
+            /** @description The path that it is sent for, with everything below. */
+            path?: string;
+            /** @description Which requests of other sites it is sent with. */
+            sameSite?: components["schemas"]["SameSite"];
+            /** @description Whether it is sent only over secure connections. */
+            secure?: boolean;
+            /** @description Its value. */
+            value: string;
         };
         /** @description The body of the control role's `POST /sessions`, which may also name the worker. */
         CreateRequest: components["schemas"]["SessionRequest"] & {
@@ -431,7 +579,7 @@ export interface components {
          * @description Why a session ended, as used in JSON, metric labels and events.
          * @enum {string}
          */
-        EndReason: "deleted" | "expired" | "crashed" | "display_lost" | "egress_lost" | "driver_lost" | "launch_failed" | "disk_full" | "abandoned" | "shutdown";
+        EndReason: "deleted" | "expired" | "crashed" | "display_lost" | "egress_lost" | "driver_lost" | "launch_failed" | "disk_full" | "profile_lost" | "abandoned" | "shutdown";
         /** @description The browser engine of a worker. */
         EngineFacts: {
             /** @description The engine's name: `camoufox` or `firefox`. */
@@ -512,6 +660,8 @@ export interface components {
             pools: {
                 [key: string]: components["schemas"]["PoolFill"];
             };
+            /** @default null */
+            profiles: components["schemas"]["ProfileFacts"] | null;
             /**
              * @description The number of live sessions.
              * @default 0
@@ -533,6 +683,11 @@ export interface components {
             interval_seconds: number;
             /** @description The samples, oldest first. */
             samples: components["schemas"]["Sample"][];
+        };
+        /** @description The body of the control role's `POST /profiles`, which may also name the worker. */
+        FleetProfileRequest: components["schemas"]["ProfileRequest"] & {
+            /** @description The worker that gets it. */
+            worker?: string | null;
         };
         /** @description The body of the control role's `POST /proxies/check`, which may also name the worker. */
         FleetProxyCheckRequest: components["schemas"]["ProxyCheckRequest"] & {
@@ -713,6 +868,113 @@ export interface components {
             /** @description The configured number of browsers. */
             target: number;
         };
+        /** @description A profile. */
+        Profile: {
+            /** @description The browser engine that its user data belong to: `camoufox` or `firefox`. */
+            browser: string;
+            /** @description The version of the browser that last used it; null if none has. An earlier one can't. */
+            browser_version: string | null;
+            /** @description When it was made. */
+            created_at: components["schemas"]["Time"];
+            /**
+             * Format: uuid
+             * @description Its id, which stays when it is exported and imported.
+             */
+            id: string;
+            identity: components["schemas"]["Identity"] | null;
+            /** @description Names and values of the caller's choice. */
+            labels: {
+                [key: string]: string;
+            };
+            last_used_at: components["schemas"]["Time"] | null;
+            /** @description Its name. */
+            name: components["schemas"]["ProfileName"];
+            /** @description A text of the caller's choice. */
+            notes: string;
+            proxy: components["schemas"]["ProxyView"] | null;
+            /** @description Whether its last session did not end in order, so that what its browser had stored in its last seconds may be missing. */
+            recovered: boolean;
+            /**
+             * Format: int64
+             * @description How much its user data take up on the disk, without the browser's caches, when it was last closed; in bytes.
+             */
+            size_bytes: number;
+            /**
+             * @description Whether this is the profile as last seen, because its worker does not answer; only in responses of a control or a
+             *     worker.
+             */
+            stale?: boolean;
+            used_by: components["schemas"]["ProfileUser"] | null;
+            /** @description The name of its worker; only in responses of a control. With shared storage it is one of those that have it. */
+            worker?: string;
+        };
+        /** @description The profiles of a worker. */
+        ProfileFacts: {
+            /**
+             * @description How many it has.
+             * @default 0
+             */
+            count: number;
+            /**
+             * Format: int64
+             * @description Changes with each change of one of them.
+             * @default 0
+             */
+            revision: number;
+            /**
+             * @description Whether other workers have the same ones, on shared storage.
+             * @default false
+             */
+            shared: boolean;
+        };
+        /**
+         * @description What a session does with the user data of its profile.
+         * @enum {string}
+         */
+        ProfileMode: "write" | "copy";
+        /**
+         * @description The name of a profile: unique in its store, and safe as the name of a directory.
+         * @example anna
+         */
+        ProfileName: string;
+        /** @description The body of `PATCH` of a profile: what is to be changed. */
+        ProfilePatch: {
+            /** @description All of its labels. */
+            labels?: {
+                [key: string]: string;
+            } | null;
+            /** @description Its notes. */
+            notes?: string | null;
+            proxy?: components["schemas"]["Proxy"] | null;
+        };
+        /** @description The body of `POST /profiles`. All fields but the name may be omitted or null; unknown ones are ignored. */
+        ProfileRequest: {
+            geolocation?: components["schemas"]["GeolocationRequest"] | null;
+            /** @description Names and values of the caller's choice. */
+            labels?: {
+                [key: string]: string;
+            } | null;
+            locale?: components["schemas"]["LocaleRequest"] | null;
+            /** @description Its name. */
+            name: components["schemas"]["ProfileName"];
+            /** @description A text of the caller's choice. */
+            notes?: string | null;
+            proxy?: components["schemas"]["Proxy"] | null;
+            screen?: components["schemas"]["ScreenSize"] | null;
+            timezone?: components["schemas"]["TimeZoneRequest"] | null;
+        };
+        /** @description The session that writes a profile. */
+        ProfileUser: {
+            /**
+             * Format: uuid
+             * @description The session's id.
+             */
+            session: string;
+            /** @description Since when. */
+            since: components["schemas"]["Time"];
+            /** @description The name of its worker, as that worker calls itself. */
+            worker: string;
+        };
         /**
          * @description How the connections of a browser leave: `direct`, the name of a pool of the worker's `RUNNER_PROXIES`, the URL of a proxy
          *     (`http://`, `https://` or `socks5://`, with credentials if needed), or an object as in Playwright's options.
@@ -815,6 +1077,11 @@ export interface components {
          *     and forwarded with each call that the request causes.
          */
         RequestId: string;
+        /**
+         * @description Which requests of other sites a cookie is sent with.
+         * @enum {string}
+         */
+        SameSite: "Strict" | "Lax" | "None";
         /** @description The state of the fleet at one time, and counts since the previous sample. */
         Sample: {
             /** @description When the sample was taken. */
@@ -893,7 +1160,7 @@ export interface components {
             identity: components["schemas"]["Identity"] | null;
             /**
              * Format: int64
-             * @description How long it may be idle before it ends.
+             * @description How long it may be idle before it ends; 0 if it does not end by itself.
              */
             idle_ttl_seconds: number;
             /** @description The labels of its create request. */
@@ -904,6 +1171,8 @@ export interface components {
             last_seen_at: components["schemas"]["Time"];
             /** @description What happens when its browser, display or driver breaks. */
             on_crash: components["schemas"]["OnCrash"];
+            profile: components["schemas"]["ProfileName"] | null;
+            profile_mode: components["schemas"]["ProfileMode"] | null;
             proxy: components["schemas"]["ProxyView"] | null;
             request_id: components["schemas"]["RequestId"] | null;
             /**
@@ -995,7 +1264,8 @@ export interface components {
             headless?: boolean | null;
             /**
              * Format: int64
-             * @description How long the session may be idle before it ends. The default is a setting.
+             * @description How long the session may be idle before it ends: 30 to 3600 seconds (a setting). With a profile up to 30 days, or 0 for
+             *     as long as it is wanted. The default is a setting.
              */
             idle_ttl_seconds?: number | null;
             /** @description Names and values of the caller's choice, returned with the session. */
@@ -1004,6 +1274,10 @@ export interface components {
             } | null;
             locale?: components["schemas"]["LocaleRequest"] | null;
             on_crash?: components["schemas"]["OnCrash"] | null;
+            profile?: components["schemas"]["ProfileName"] | null;
+            /** @description Whether a profile that does not exist is made; by default it is, to be written. */
+            profile_create?: boolean | null;
+            profile_mode?: components["schemas"]["ProfileMode"] | null;
             proxy?: components["schemas"]["Proxy"] | null;
             screen?: components["schemas"]["ScreenSize"] | null;
             /** @description A page to open; a bare host gets `https://`. */
@@ -1339,6 +1613,1240 @@ export interface operations {
             };
         };
     };
+    list_profiles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The profiles by name, of all workers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"][];
+                };
+            };
+            /** @description `code`: cross_origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: body_too_slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unknown_host */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    create_profile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description At most 64 KiB */
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["FleetProfileRequest"];
+            };
+        };
+        responses: {
+            /** @description The profile */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            /** @description `code`: cross_origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: worker_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: body_too_slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: profile_exists, no_exit_ip_url */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unknown_host */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: invalid_field, invalid_json */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: no_profiles, upstream_unreachable, upstream_broke */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: no_workers, storage_failed, draining, restarting */
+            503: {
+                headers: {
+                    /** @description When to retry, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: upstream_timed_out */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    import_profile: {
+        parameters: {
+            query: {
+                /** @description The name of the profile. */
+                name: components["schemas"]["ProfileName"];
+                /** @description The worker that gets it. */
+                worker?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description An archive of `GET /profiles/{name}/archive`, of any size up to a setting */
+        requestBody?: {
+            content: {
+                "application/zstd": string;
+            };
+        };
+        responses: {
+            /** @description The profile */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            /** @description `code`: cross_origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: worker_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: body_too_slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: profile_exists */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unknown_host */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: invalid_archive, invalid_field */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: no_profiles, upstream_unreachable, upstream_broke */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: no_workers, storage_failed, draining, restarting */
+            503: {
+                headers: {
+                    /** @description When to retry, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: upstream_timed_out */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    show_profile: {
+        parameters: {
+            query?: {
+                /** @description The worker that has it, where several have one with this name. */
+                worker?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The profile's name */
+                name: components["schemas"]["ProfileName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The profile */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            /** @description `code`: cross_origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: profile_not_found, worker_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: body_too_slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: profile_ambiguous, profile_incompatible, profile_in_use, session_cancelled */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unknown_host */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: invalid_field */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: at_capacity */
+            429: {
+                headers: {
+                    /** @description When to retry, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: no_profiles, launch_failed, driver_lost, upstream_unreachable, upstream_broke */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: busy, draining, profile_away, storage_failed, restarting */
+            503: {
+                headers: {
+                    /** @description When to retry, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: launch_timed_out, upstream_timed_out */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_profile: {
+        parameters: {
+            query?: {
+                /** @description The worker that has it, where several have one with this name. */
+                worker?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The profile's name */
+                name: components["schemas"]["ProfileName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its identity and user data are gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `code`: cross_origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: profile_not_found, worker_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: body_too_slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: profile_ambiguous, profile_incompatible, profile_in_use, session_cancelled */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unknown_host */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: invalid_field */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: at_capacity */
+            429: {
+                headers: {
+                    /** @description When to retry, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: no_profiles, launch_failed, driver_lost, upstream_unreachable, upstream_broke */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: busy, draining, profile_away, storage_failed, restarting */
+            503: {
+                headers: {
+                    /** @description When to retry, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: launch_timed_out, upstream_timed_out */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    change_profile: {
+        parameters: {
+            query?: {
+                /** @description The worker that has it, where several have one with this name. */
+                worker?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The profile's name */
+                name: components["schemas"]["ProfileName"];
+            };
+            cookie?: never;
+        };
+        /** @description At most 64 KiB */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfilePatch"];
+            };
+        };
+        responses: {
+            /** @description The profile; a running session keeps its proxy */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            /** @description `code`: cross_origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: profile_not_found, worker_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: body_too_slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: profile_ambiguous, profile_incompatible, profile_in_use, session_cancelled */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unknown_host */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: invalid_field, invalid_json */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: at_capacity */
+            429: {
+                headers: {
+                    /** @description When to retry, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: no_profiles, launch_failed, driver_lost, upstream_unreachable, upstream_broke */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: busy, draining, profile_away, storage_failed, restarting */
+            503: {
+                headers: {
+                    /** @description When to retry, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: launch_timed_out, upstream_timed_out */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    export_profile: {
+        parameters: {
+            query?: {
+                /** @description The worker that has it, where several have one with this name. */
+                worker?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The profile's name */
+                name: components["schemas"]["ProfileName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One `.tar.zst` */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zstd": string;
+                };
+            };
+            /** @description `code`: cross_origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: profile_not_found, worker_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: body_too_slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: profile_ambiguous, profile_incompatible, profile_in_use, session_cancelled */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unknown_host */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: invalid_field */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: at_capacity */
+            429: {
+                headers: {
+                    /** @description When to retry, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: no_profiles, launch_failed, driver_lost, upstream_unreachable, upstream_broke */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: busy, draining, profile_away, storage_failed, restarting */
+            503: {
+                headers: {
+                    /** @description When to retry, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: launch_timed_out, upstream_timed_out */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    clone_profile: {
+        parameters: {
+            query?: {
+                /** @description The worker that has it, where several have one with this name. */
+                worker?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The existing profile's name */
+                name: components["schemas"]["ProfileName"];
+            };
+            cookie?: never;
+        };
+        /** @description At most 64 KiB */
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CloneRequest"];
+            };
+        };
+        responses: {
+            /** @description The new profile */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            /** @description `code`: cross_origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: profile_not_found, worker_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: body_too_slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: profile_ambiguous, profile_exists, profile_in_use */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unknown_host */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: invalid_field, invalid_json */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: no_profiles, upstream_unreachable, upstream_broke */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: profile_away, storage_failed, draining, restarting */
+            503: {
+                headers: {
+                    /** @description When to retry, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: upstream_timed_out */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    read_cookies: {
+        parameters: {
+            query?: {
+                /** @description The worker that has it, where several have one with this name. */
+                worker?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The profile's name */
+                name: components["schemas"]["ProfileName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its cookies */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Cookie"][];
+                };
+            };
+            /** @description `code`: cross_origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: profile_not_found, worker_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: body_too_slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: profile_ambiguous, profile_incompatible, profile_in_use, session_cancelled */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unknown_host */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: invalid_field */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: at_capacity */
+            429: {
+                headers: {
+                    /** @description When to retry, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: no_profiles, launch_failed, driver_lost, upstream_unreachable, upstream_broke */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: busy, draining, profile_away, storage_failed, restarting */
+            503: {
+                headers: {
+                    /** @description When to retry, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: launch_timed_out, upstream_timed_out */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    write_cookies: {
+        parameters: {
+            query?: {
+                /** @description The worker that has it, where several have one with this name. */
+                worker?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The profile's name */
+                name: components["schemas"]["ProfileName"];
+            };
+            cookie?: never;
+        };
+        /** @description At most 8 MiB */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Cookie"][];
+            };
+        };
+        responses: {
+            /** @description It has these cookies and no others */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `code`: cross_origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: profile_not_found, worker_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: body_too_slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: profile_ambiguous, profile_incompatible, profile_in_use, session_cancelled */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unknown_host */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: invalid_field, invalid_json */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: at_capacity */
+            429: {
+                headers: {
+                    /** @description When to retry, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: no_profiles, launch_failed, driver_lost, upstream_unreachable, upstream_broke */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: busy, draining, profile_away, storage_failed, restarting */
+            503: {
+                headers: {
+                    /** @description When to retry, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: launch_timed_out, upstream_timed_out */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     check_proxy: {
         parameters: {
             query?: never;
@@ -1574,7 +3082,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `code`: worker_not_found */
+            /** @description `code`: profile_not_found, worker_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1592,7 +3100,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `code`: no_exit_ip_url, session_cancelled */
+            /** @description `code`: no_exit_ip_url, session_cancelled, profile_exists, profile_ambiguous, profile_incompatible, profile_in_use */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1648,7 +3156,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `code`: launch_failed, display_failed, driver_lost, no_egress, no_exit_place, upstream_unreachable, upstream_broke */
+            /** @description `code`: no_profiles, launch_failed, display_failed, driver_lost, no_egress, no_exit_place, upstream_unreachable, upstream_broke */
             502: {
                 headers: {
                     [name: string]: unknown;
@@ -1657,7 +3165,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `code`: no_workers, busy, no_slot, no_vnc_tooling, draining, restarting */
+            /** @description `code`: profile_away, storage_failed, no_workers, busy, no_slot, no_vnc_tooling, draining, restarting */
             503: {
                 headers: {
                     /** @description When to retry, in seconds */

@@ -37,6 +37,7 @@ const east: WorkerStatus = {
         mobile: { ready: 3, launching: 0, target: 3, headless: true, last_error: null },
       },
       identity: ['locale', 'timezone'],
+      profiles: null,
       slots: { used: 2, total: 40 },
       drivers: 1,
       egress: {

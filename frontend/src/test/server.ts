@@ -40,6 +40,8 @@ export function aSession(changes: Partial<Session> = {}): Session {
     proxy: null,
     egress: { bytes_up: 0, bytes_down: 0, connections: 0, open_connections: 0, refused: {} },
     block: [],
+    profile: null,
+    profile_mode: null,
     identity: null,
     ...changes,
   };
@@ -86,6 +88,7 @@ export function aWorkerWith(
     node: null,
     pools: {},
     identity: [],
+    profiles: null,
     slots: null,
     drivers: null,
     egress,

@@ -16,7 +16,7 @@ use utoipa::openapi::{Components, Content, InfoBuilder, LicenseBuilder, Ref, Ref
 use utoipa::{OpenApi, ToSchema};
 
 use super::refusals::by_status;
-use crate::routes::{drain, events, health, history, ops, proxies, screenshots, sessions, views};
+use crate::routes::{drain, events, health, history, ops, profiles, proxies, screenshots, sessions, views};
 use crate::settings::{Surface, WebSettings};
 use crate::state::AppState;
 
@@ -39,6 +39,16 @@ use crate::state::AppState;
         sessions::history,
         screenshots::take,
         proxies::check,
+        profiles::list,
+        profiles::create,
+        profiles::show,
+        profiles::change,
+        profiles::delete,
+        profiles::clone,
+        profiles::export,
+        profiles::import,
+        profiles::read_cookies,
+        profiles::write_cookies,
         events::follow,
         views::websockify,
         views::describe,
@@ -65,6 +75,16 @@ struct ControlApi;
         sessions::history,
         screenshots::take,
         proxies::check,
+        profiles::list,
+        profiles::create,
+        profiles::show,
+        profiles::change,
+        profiles::delete,
+        profiles::clone,
+        profiles::export,
+        profiles::import,
+        profiles::read_cookies,
+        profiles::write_cookies,
         events::follow,
         ops::metrics,
     ),
@@ -146,11 +166,10 @@ fn host() -> utoipa::openapi::OpenApi {
         }
     }
     if let Some(sessions) = paths.get_mut("/sessions") {
-        if let Some(create) = &mut sessions.post {
-            create.responses.responses.remove("404");
-            if let Some(RefOr::T(body)) = &mut create.request_body {
-                set_schema(&mut body.content, &Ref::from_schema_name(SessionRequest::name()));
-            }
+        if let Some(create) = &mut sessions.post
+            && let Some(RefOr::T(body)) = &mut create.request_body
+        {
+            set_schema(&mut body.content, &Ref::from_schema_name(SessionRequest::name()));
         }
         if let Some(list) = &mut sessions.get {
             list.responses.responses.extend(by_status(&[ErrorCode::Restarting]));
@@ -236,5 +255,7 @@ fn describe_token(document: &mut utoipa::openapi::OpenApi, needed: bool) {
 
 /// The operations of a path, for the methods that the API uses.
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete].into_iter().filter_map(Option::as_mut)
+    [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete]
+        .into_iter()
+        .filter_map(Option::as_mut)
 }

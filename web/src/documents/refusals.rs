@@ -39,8 +39,35 @@ refusals! {
     HostRefusals: [Restarting];
     /// Errors of a create.
     CreateRefusals: [
-        VncUnsupported, NoExitIpUrl, SessionCancelled, BodyTooLarge, InvalidField, InvalidJson, AtCapacity, LaunchFailed,
+        VncUnsupported, NoExitIpUrl, SessionCancelled, ProfileNotFound, ProfileExists, ProfileAmbiguous, ProfileIncompatible,
+        ProfileInUse, NoProfiles, ProfileAway, StorageFailed, BodyTooLarge, InvalidField, InvalidJson, AtCapacity, LaunchFailed,
         DisplayFailed, DriverLost, NoEgress, NoExitPlace, NoWorkers, Busy, NoSlot, NoVncTooling, Draining, LaunchTimedOut
+    ] + ON_WORKER;
+    /// Errors of the list of profiles.
+    ProfileListRefusals: [];
+    /// Errors of reading, exporting and deleting a profile.
+    ProfileRefusals: [
+        ProfileNotFound, ProfileAmbiguous, ProfileIncompatible, ProfileInUse, SessionCancelled, AtCapacity, InvalidField,
+        NoProfiles, LaunchFailed, DriverLost, Busy, Draining, ProfileAway, StorageFailed, LaunchTimedOut
+    ] + ON_WORKER;
+    /// Errors of making a profile.
+    ProfileCreateRefusals: [
+        ProfileExists, NoExitIpUrl, BodyTooLarge, InvalidField, InvalidJson, NoProfiles, NoWorkers, StorageFailed, Draining
+    ] + ON_WORKER;
+    /// Errors of changing a profile or its cookies.
+    ProfileChangeRefusals: [
+        ProfileNotFound, ProfileAmbiguous, ProfileIncompatible, ProfileInUse, SessionCancelled, AtCapacity, BodyTooLarge,
+        InvalidField, InvalidJson, NoProfiles, LaunchFailed, DriverLost, Busy, Draining, ProfileAway, StorageFailed,
+        LaunchTimedOut
+    ] + ON_WORKER;
+    /// Errors of making a profile from another one.
+    ProfileCloneRefusals: [
+        ProfileNotFound, ProfileAmbiguous, ProfileExists, ProfileInUse, BodyTooLarge, InvalidField, InvalidJson, NoProfiles,
+        ProfileAway, StorageFailed, Draining
+    ] + ON_WORKER;
+    /// Errors of an import.
+    ProfileImportRefusals: [
+        ProfileExists, InvalidArchive, InvalidField, NoProfiles, NoWorkers, StorageFailed, Draining
     ] + ON_WORKER;
     /// Errors of `DELETE` of a session, and of its history.
     SessionRefusals: [SessionNotFound] + ON_WORKER;

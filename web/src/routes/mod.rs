@@ -7,6 +7,7 @@ pub(crate) mod health;
 pub(crate) mod history;
 pub(crate) mod ops;
 mod panel;
+pub(crate) mod profiles;
 pub(crate) mod proxies;
 pub(crate) mod screenshots;
 pub(crate) mod sessions;
@@ -29,12 +30,14 @@ pub(crate) fn api(config: &mut web::ServiceConfig, surface: &Surface, metrics_pa
                 .service(guarded("/workers", "GET, HEAD", |at| at.route(web::get().to(health::workers))))
                 .service(guarded("/fleet/history", "GET, HEAD", |at| at.route(web::get().to(history::show))));
             sessions(config, "/{worker}");
+            profiles(config);
             drain(config, "/workers/{worker}");
             live_views(config);
         }
         Surface::Worker { .. } | Surface::Runner => {
             config.service(probed(health::host));
             sessions(config, "");
+            profiles(config);
             drain(config, "");
         }
         Surface::Gateway | Surface::SharedScreen { .. } => {
@@ -66,6 +69,27 @@ fn sessions(config: &mut web::ServiceConfig, worker: &str) {
         .service(guarded("/proxies/check", "POST", |at| at.route(web::post().to(proxies::check))))
         .service(open("/json/version", "GET, HEAD").route(web::get().to(ops::cdp_version)))
         .service(open("/json/version/", "GET, HEAD").route(web::get().to(ops::cdp_version)));
+}
+
+/// The routes of profiles, which have the same paths on all surfaces.
+fn profiles(config: &mut web::ServiceConfig) {
+    config
+        .service(guarded("/profiles", "GET, HEAD, POST", |at| {
+            at.route(web::get().to(profiles::list)).route(web::post().to(profiles::create))
+        }))
+        .service(guarded("/profiles/import", "POST", |at| at.route(web::post().to(profiles::import))))
+        .service(guarded("/profiles/{name}", "GET, HEAD, PATCH, DELETE", |at| {
+            at.route(web::get().to(profiles::show))
+                .route(web::patch().to(profiles::change))
+                .route(web::delete().to(profiles::delete))
+        }))
+        .service(guarded("/profiles/{name}/clone", "POST", |at| at.route(web::post().to(profiles::clone))))
+        .service(guarded("/profiles/{name}/archive", "GET, HEAD", |at| {
+            at.route(web::get().to(profiles::export))
+        }))
+        .service(guarded("/profiles/{name}/cookies", "GET, HEAD, PUT", |at| {
+            at.route(web::get().to(profiles::read_cookies)).route(web::put().to(profiles::write_cookies))
+        }));
 }
 
 /// The route for draining the worker at this path.

@@ -17,6 +17,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use camofleet_api::ids::SessionId;
 use nix::fcntl::{Flock, FlockArg};
 
 use self::directory::Directory;
@@ -122,8 +123,20 @@ impl RunDir {
     /// # Errors
     /// The file system is full or read-only, or something else is in the run directory's place.
     pub fn launch_dir(&self, launch: u64) -> io::Result<LaunchDir> {
+        self.own_dir(launch_name(launch))
+    }
+
+    /// Creates the directory for a session's copy of a profile.
+    ///
+    /// # Errors
+    /// As [`Self::launch_dir`].
+    pub fn profile_copy(&self, session: SessionId) -> io::Result<LaunchDir> {
+        self.own_dir(format!("profile-{session}"))
+    }
+
+    fn own_dir(&self, name: String) -> io::Result<LaunchDir> {
         let parent = self.held()?;
-        let directory = parent.make_in(launch_name(launch))?;
+        let directory = parent.make_in(name)?;
         Ok(LaunchDir { directory, parent, _run_dir: self.clone() })
     }
 }
@@ -151,7 +164,7 @@ fn mark(directory: &Directory) -> io::Result<Vec<Flock<File>>> {
     Ok(itself.into_iter().chain([lock]).collect())
 }
 
-/// The directory of one browser launch: its profile and its temporary files. Removed when dropped.
+/// The directory of one browser launch, with its temporary files, or of a copied profile. Removed when dropped.
 #[derive(Debug)]
 pub struct LaunchDir {
     directory: Directory,

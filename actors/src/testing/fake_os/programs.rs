@@ -210,7 +210,7 @@ impl FakeOs {
                 browsers.insert(id.clone(), pid);
                 actix_rt::spawn(os.browser(id, pid, ended, events));
             }
-            Ok(Command::Close { id }) => match browsers.get(&id) {
+            Ok(Command::Close { id, .. }) => match browsers.get(&id) {
                 Some(browser) => self.kill(*browser),
                 None => {
                     let _ = events.send(Event::Exited { id, code: None, signal: None, reason: None });
@@ -235,6 +235,14 @@ impl FakeOs {
                     os.machine().discarded += 1;
                     let _ = events.send(Event::Done { request, error: None });
                 });
+            }
+            Ok(Command::ReadCookies { request, file, .. }) => {
+                let written = std::fs::write(file, "[]");
+                let _ =
+                    events.send(Event::Done { request, error: written.err().map(|error| error.to_string()) });
+            }
+            Ok(Command::WriteCookies { request, .. }) => {
+                let _ = events.send(Event::Done { request, error: None });
             }
             Ok(Command::Check { id, request, .. }) => {
                 let browser = browsers.get(&id).copied();

@@ -201,13 +201,27 @@ settings! {
         diagnostics_timeout: Duration = required(
             "RUNNER_DIAGNOSTICS_TIMEOUT_SECONDS", "8", seconds(0.1, 300.0),
         ),
-        /// Where the profiles and sockets of running sessions are kept; unset: camofleet-{user id} in the temporary
+        /// Seconds that a session without a profile may be idle at most, if its request says so; with a profile it is 30 days.
+        max_idle_ttl: Duration = required("RUNNER_MAX_IDLE_TTL_SECONDS", "3600", MAX_IDLE_TTL),
+        /// Where profiles are kept, which outlive sessions; unset: camofleet/profiles in the user's data directory
+        /// ($XDG_DATA_HOME, or ~/.local/share).
+        profiles_dir: Option<PathBuf> = optional("RUNNER_PROFILES_DIR", PATH),
+        /// Whether other workers use the same directory of profiles, on shared storage.
+        profiles_shared: bool = required("RUNNER_PROFILES_SHARED", "false", SWITCH),
+        /// How long a browser may take to store its user data at the end of a session with a profile before it is killed.
+        profile_close_patience: Duration = required("RUNNER_PROFILE_CLOSE_SECONDS", "5", seconds(0.1, 60.0)),
+        /// How many MiB an imported profile may have unpacked; 0 is no limit.
+        profile_import_limit: Option<NonZeroU64> = required(
+            "RUNNER_PROFILE_IMPORT_MB", "2048", mebibytes(1_048_576),
+        ),
+        /// Where the temporary files and sockets of running sessions are kept; unset: camofleet-{user id} in the temporary
         /// directory.
         run_dir: Option<PathBuf> = optional("RUNNER_RUN_DIR", PATH),
         /// Environment variables that drivers, browsers and displays inherit besides the few that they always do;
         /// NAME_* stands for all that begin with NAME_.
         pass_environment: Vec<String> = or_empty("RUNNER_PASS_ENVIRONMENT", VARIABLES),
-        /// How long sessions have to end at shutdown before their processes are killed.
+        /// How long sessions have to end at shutdown before their processes are killed; those with a profile also have
+        /// RUNNER_PROFILE_CLOSE_SECONDS.
         shutdown_timeout: Duration = required("RUNNER_SHUTDOWN_TIMEOUT_SECONDS", "4", seconds(0.1, 300.0)),
     }
 }

@@ -80,6 +80,7 @@ export class Camofleet {
       [`${PREFIXES[role]}_HOST`]: '127.0.0.1',
       [`${PREFIXES[role]}_PORT`]: '0',
       RUNNER_RUN_DIR: runBase,
+      RUNNER_PROFILES_DIR: path.join(directory, 'profiles'),
       RUNNER_PREWARM_HEADLESS: '0',
       RUNNER_PREWARM_VNC: '0',
       // A lower resolution than the default, which is faster.

@@ -19,13 +19,13 @@ const PATIENCE_MS = 60_000;
  *
  * @param {string} method for example `POST`
  * @param {string} url the URL
- * @param {{body?: unknown, headers?: Record<string, string>}} options a body that is not a string is sent as
- * JSON
+ * @param {{body?: unknown, headers?: Record<string, string>}} options a body that is neither a string nor bytes is sent as JSON
  * @returns {Promise<Answer>} the response, errors included
  */
 export function request(method, url, { body, headers = {} } = {}) {
   return new Promise((resolve, reject) => {
-    const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
+    const plain = body === undefined || typeof body === 'string' || Buffer.isBuffer(body);
+    const text = plain ? body : JSON.stringify(body);
     const length = text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
     const sent = http.request(url, { method, agent: false, timeout: PATIENCE_MS, headers: { ...length, ...headers } });
     sent.on('timeout', () => sent.destroy(new Error(`${method} ${url}: no answer within ${PATIENCE_MS} ms`)));

@@ -1,0 +1,60 @@
+/** User data that outlives its browser: the profile of one person, in a directory of camofleet's. */
+import fs from 'node:fs';
+import path from 'node:path';
+
+/** Names the preferences that the last launch set, in the user data's directory. */
+const RECORD = 'camofleet-preferences.json';
+
+/** Where Firefox keeps the preferences that differ from its defaults, one call of `user_pref` in each line. */
+const STORED = 'prefs.js';
+
+/** The name in a line of `prefs.js`. Firefox escapes quotes and backslashes in it. */
+const NAME = /^user_pref\("((?:[^"\\]|\\.)*)",/;
+
+/**
+ * Removes from stored user data what the previous launch set and this one does not, and records what this one sets: Firefox
+ * stores all preferences it is given, so they would be those of every later session.
+ *
+ * @param {string} directory the user data's directory, which may not exist yet
+ * @param {Record<string, string|number|boolean>} preferences what this launch sets
+ * @returns {void}
+ * @throws {Error} when a file can't be read or written
+ */
+export function forgetPreferences(directory, preferences) {
+  fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const record = path.join(directory, RECORD);
+  const outdated = new Set(readNames(record).filter((name) => !Object.hasOwn(preferences, name)));
+  if (outdated.size > 0) {
+    const stored = path.join(directory, STORED);
+    const lines = readText(stored).split('\n');
+    replaceFile(stored, lines.filter((line) => !outdated.has(NAME.exec(line)?.[1])).join('\n'));
+  }
+  replaceFile(record, JSON.stringify(Object.keys(preferences)));
+}
+
+/** The recorded names; none if the record is missing or was damaged by a crash. */
+function readNames(record) {
+  try {
+    const names = JSON.parse(readText(record) || '[]');
+    return Array.isArray(names) ? names : [];
+  } catch {
+    return [];
+  }
+}
+
+/** The text of a file; empty if it does not exist. */
+function readText(file) {
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  }
+}
+
+/** Replaces a file as a whole, so that a crash leaves the old or the new one. */
+function replaceFile(file, text) {
+  const next = `${file}.camofleet`;
+  fs.writeFileSync(next, text, { mode: 0o600 });
+  fs.renameSync(next, file);
+}

@@ -1,0 +1,159 @@
+//! The profile of a session: opened before its first launch, held while it lives, stored at its end.
+
+use std::time::Duration;
+
+use actix::prelude::*;
+use camofleet_api::Time;
+use camofleet_api::identity::Identity;
+use camofleet_api::ids::SessionId;
+use camofleet_api::profile::ProfileUser;
+use camofleet_api::request::SessionRequest;
+use camofleet_api::session::{EndReason, Status};
+use tokio::time::Instant;
+
+use super::actor::Session;
+use crate::launch::launched::Launched;
+use crate::model::error::{Error, Result};
+use crate::model::identity::IdentityChoice;
+use crate::profiles::{GIVE_UP_AFTER, OpenedProfile, ProfileStore, RENEW_EVERY, StorageTrouble};
+
+/// How often what the browser has written is flushed to the disk while the session runs.
+const FLUSH_EVERY: Duration = Duration::from_secs(60);
+
+/// Where a session finds its profile.
+pub(crate) struct ProfileSource {
+    /// The profiles of its worker.
+    pub store: ProfileStore,
+    /// Its create request, whose identity has to be that of the profile.
+    pub request: SessionRequest,
+    /// The name of its worker, for the lease.
+    pub worker: String,
+}
+
+impl Session {
+    /// Opens the session's profile, then launches its first browser.
+    pub(super) fn open_profile(&mut self, source: ProfileSource, ctx: &mut Context<Self>) {
+        let Some(choice) = self.spec.profile.clone() else { return };
+        let user = ProfileUser { session: self.spec.id, worker: source.worker, since: Time::now() };
+        let run_dir = self.launcher.run_dir.clone();
+        let opened = async move { source.store.open(choice, source.request, user, run_dir).await };
+        ctx.spawn(opened.into_actor(self).map(|opened, this, ctx| match opened {
+            Ok(opened) => this.on_profile_opened(opened, ctx),
+            Err(error) => this.on_launched(Err(error), false, ctx),
+        }));
+    }
+
+    fn on_profile_opened(&mut self, opened: OpenedProfile, ctx: &mut Context<Self>) {
+        self.template.user_data = Some(opened.user_data());
+        if self.spec.profile.as_ref().is_some_and(|choice| choice.uses_its_proxy)
+            && let Some(proxy) = opened.proxy()
+        {
+            self.proxy = proxy.clone();
+        }
+        let (identity, choice) = (opened.identity().cloned(), opened.choice().clone());
+        self.profile = Some(opened);
+        if self.life.status() != Status::Init {
+            return self.wind_down(None, ctx);
+        }
+        self.watch_storage(ctx);
+        // Its proxy may be one that only an earlier version of the settings had.
+        if let Err(error) = self.launcher.check_route(&self.proxy, &self.spec.block) {
+            return self.on_launched(Err(error), false, ctx);
+        }
+        match identity {
+            Some(identity) => self.launch_as(identity, ctx),
+            None if choice.needs_exit() => self.launch_at_exit(&choice, ctx),
+            None => self.launch_as(choice.given(), ctx),
+        }
+    }
+
+    /// Launches the first browser with this identity.
+    pub(super) fn launch_as(&mut self, identity: Identity, ctx: &mut Context<Self>) {
+        self.template.identity = identity;
+        self.launch(None, Duration::ZERO, ctx);
+    }
+
+    /// Identifies what keeps its proxy of a pool: the profile, or the session itself.
+    pub(super) fn egress_key(&self) -> SessionId {
+        self.profile.as_ref().map_or(self.spec.id, OpenedProfile::id)
+    }
+
+    /// Renews the lease of the profile and gets its data to the disk, again and again. The session ends when the storage
+    /// fails: its profile could have another user, or would lose what is stored from now on.
+    fn watch_storage(&mut self, ctx: &mut Context<Self>) {
+        let Some(profile) = self.profile.clone().filter(OpenedProfile::writes) else { return };
+        let flushed = profile.clone();
+        let lost = async move {
+            let mut renewed_at = Instant::now();
+            loop {
+                tokio::time::sleep(RENEW_EVERY).await;
+                match tokio::time::timeout(GIVE_UP_AFTER, profile.renew()).await {
+                    Ok(Ok(())) => renewed_at = Instant::now(),
+                    Ok(Err(StorageTrouble::Full(detail))) => return (EndReason::DiskFull, detail),
+                    Ok(Err(StorageTrouble::TakenOver(detail))) => return (EndReason::ProfileLost, detail),
+                    Ok(Err(StorageTrouble::Failing(detail))) if renewed_at.elapsed() >= GIVE_UP_AFTER => {
+                        return (EndReason::ProfileLost, detail);
+                    }
+                    Ok(Err(StorageTrouble::Failing(_))) => {}
+                    Err(_) => {
+                        let detail = format!("its storage did not answer for {GIVE_UP_AFTER:?}");
+                        return (EndReason::ProfileLost, detail);
+                    }
+                }
+            }
+        };
+        ctx.spawn(lost.into_actor(self).map(|(reason, detail), this, ctx| {
+            this.terminate(reason, format!("its profile can't be held: {detail}"), ctx);
+        }));
+        let id = self.spec.id;
+        ctx.spawn(
+            async move {
+                loop {
+                    tokio::time::sleep(FLUSH_EVERY).await;
+                    if let Err(error) = flushed.flush().await {
+                        log::warn!(
+                            "session {id}: profile {} could not be flushed to the disk: {error}",
+                            flushed.name()
+                        );
+                    }
+                }
+            }
+            .into_actor(self),
+        );
+    }
+
+    /// Closes what is left of the launch, then stores the profile.
+    pub(super) fn close_parts(&mut self, remains: Option<Launched>) -> impl Future<Output = ()> + use<> {
+        let (profile, version, id) = (self.profile.take(), self.browser_version.clone(), self.spec.id);
+        async move {
+            if let Some(launched) = remains {
+                launched.dismantle().await;
+            }
+            if let Some(profile) = profile {
+                let name = profile.name().clone();
+                if let Err(error) = profile.close(version).await {
+                    log::error!("session {id}: profile {name} could not be stored completely: {error}");
+                }
+            }
+        }
+    }
+
+    /// Launches the first browser once the place of its exit is known, which decides a part of the identity.
+    pub(super) fn launch_at_exit(&mut self, choice: &IdentityChoice, ctx: &mut Context<Self>) {
+        let Some(launching) = self.life.launching() else { return };
+        let (cancel, choice) = (launching.cancel.clone(), choice.clone());
+        let exit = self.launcher.check_proxy(&self.proxy, Some(self.egress_key()));
+        let identity = async move {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => Err(Error::Cancelled),
+                exit = exit => choice.at_exit(&exit?),
+            }
+        };
+        ctx.spawn(identity.into_actor(self).map(|identity: Result<Identity>, this, ctx| match identity {
+            Ok(identity) if this.life.status() == Status::Init => this.launch_as(identity, ctx),
+            Ok(_) => this.wind_down(None, ctx),
+            Err(error) => this.on_launched(Err(error), false, ctx),
+        }));
+    }
+}
