@@ -201,6 +201,12 @@ pub trait Os: Send + Sync + 'static {
     /// The path does not exist.
     fn file_system_use(&self, path: &Path) -> io::Result<u64>;
 
+    /// How many bytes this user can still write to the file system of a path. May block.
+    ///
+    /// # Errors
+    /// The path does not exist.
+    fn file_system_free(&self, path: &Path) -> io::Result<u64>;
+
     /// How many bytes of the disk the files below a directory use. May block.
     fn directory_use(&self, directory: &Path) -> u64;
 

@@ -276,6 +276,11 @@ impl Os for SystemOs {
         Ok((all.blocks() - all.blocks_free()) * all.fragment_size())
     }
 
+    fn file_system_free(&self, path: &Path) -> io::Result<u64> {
+        let all = statvfs(path)?;
+        Ok(all.blocks_available() * all.fragment_size())
+    }
+
     fn directory_use(&self, directory: &Path) -> u64 {
         // An unreadable entry was deleted meanwhile, or is not the browser's.
         let Ok(entries) = fs::read_dir(directory) else { return 0 };

@@ -13,7 +13,6 @@ use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::request::SessionRequest;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-use nix::sys::statvfs::statvfs;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -26,6 +25,7 @@ use crate::model::error::Result;
 use crate::model::identity::IdentityChoice;
 use crate::model::profile::ProfileError;
 use crate::model::session::UserData;
+use crate::process::Os;
 
 /// With less free space than this a session ends: its browser could not store what it has to.
 const LEAST_FREE_SPACE: u64 = 32 << 20;
@@ -209,8 +209,8 @@ impl OpenedProfile {
     ///
     /// # Errors
     /// [`StorageTrouble`].
-    pub async fn renew(&self) -> Result<(), StorageTrouble> {
-        let renewed = self.run(|opened| {
+    pub async fn renew(&self, os: Arc<dyn Os>) -> Result<(), StorageTrouble> {
+        let renewed = self.run(move |opened| {
             let renewed = match &opened.held {
                 Held::Lease(lease) => match &*lease.lock().unwrap_or_else(PoisonError::into_inner) {
                     Some(lease) => lease.renew(),
@@ -225,8 +225,7 @@ impl OpenedProfile {
                 Err(error) => return Ok(Err(StorageTrouble::Failing(error.to_string()))),
                 Ok(()) => {}
             }
-            let free = statvfs(&opened.data).map(|all| all.blocks_available() * all.fragment_size());
-            Ok(match free {
+            Ok(match os.file_system_free(&opened.data) {
                 Ok(free) if free < LEAST_FREE_SPACE => Err(StorageTrouble::Full(format!(
                     "the disk of its profile has only {} MB left",
                     free >> 20

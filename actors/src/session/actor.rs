@@ -119,6 +119,8 @@ pub(crate) struct Session {
     pub(super) traffic: Traffic,
     /// Its profile, from the time that it is opened until it is stored.
     pub(super) profile: Option<OpenedProfile>,
+    /// The client of a create that failed, and why: answered when the profile is free for its next request.
+    refused: Option<(oneshot::Sender<Result<ReadySession>>, Error)>,
 }
 
 impl Session {
@@ -156,6 +158,7 @@ impl Session {
                 browser_version: None,
                 start_url_error: None,
                 profile: None,
+                refused: None,
             };
             session.publish(Change::Created);
             session.watch_idle_time(ctx);
@@ -289,6 +292,16 @@ impl Session {
         self.life.launching().and_then(|launching| launching.by.clone())
     }
 
+    /// Answers a create that failed, at once or when the profile is free again.
+    pub(super) fn refuse(&mut self, ready: oneshot::Sender<Result<ReadySession>>, error: Error) {
+        if self.spec.profile.is_some() {
+            self.refused = Some((ready, error));
+        } else {
+            // Fails if the client has disconnected.
+            let _ = ready.send(Err(error));
+        }
+    }
+
     /// Begins the end and publishes it; returns the previous state, or `None` if the session was ending already.
     fn begin_end(
         &mut self,
@@ -301,11 +314,12 @@ impl Session {
             Before::Ready(launched) => Before::Ready(launched),
             Before::Launching(Launching { cancel, ready, .. }) => {
                 if let Some(ready) = ready {
-                    let _ = ready.send(Err(match reason {
+                    let error = match reason {
                         EndReason::Shutdown => Error::Draining,
                         EndReason::DriverLost => Error::DriverLost { detail },
                         _ => Error::Cancelled,
-                    }));
+                    };
+                    self.refuse(ready, error);
                 }
                 Before::Launching(cancel)
             }
@@ -342,6 +356,9 @@ impl Session {
             waiters = std::mem::take(&mut end.waiters);
         }
         self.publish(Change::Ended);
+        if let Some((ready, error)) = self.refused.take() {
+            let _ = ready.send(Err(error));
+        }
         for waiter in waiters {
             let _ = waiter.send(());
         }

@@ -131,7 +131,8 @@ impl Session {
         };
         let launch = launched.launch;
         let directory = self.launcher.run_dir.launch_path(launch);
-        let over_limit = wait_until_over_limit(Arc::clone(&self.launcher.os), directory, limit.get());
+        let data = self.template.user_data.as_ref().map(|data| data.directory.clone());
+        let over_limit = wait_until_over_limit(Arc::clone(&self.launcher.os), directory, data, limit.get());
         ctx.spawn(over_limit.into_actor(self).map(move |used, this, ctx| {
             let current = this.life.ready().is_some_and(|launched| launched.launch == launch);
             if current {
@@ -155,7 +156,7 @@ impl Session {
         let Some(launching) = self.life.launching_mut() else { return };
         match launching.ready.take() {
             Some(ready) => {
-                let _ = ready.send(Err(error));
+                self.refuse(ready, error);
                 self.fail(EndReason::LaunchFailed, text, remains, ctx);
             }
             // A restart failed: it counts as one more crash.

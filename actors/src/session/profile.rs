@@ -1,5 +1,6 @@
 //! The profile of a session: opened before its first launch, held while it lives, stored at its end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -82,12 +83,12 @@ impl Session {
     /// fails: its profile could have another user, or would lose what is stored from now on.
     fn watch_storage(&mut self, ctx: &mut Context<Self>) {
         let Some(profile) = self.profile.clone().filter(OpenedProfile::writes) else { return };
-        let flushed = profile.clone();
+        let (flushed, os) = (profile.clone(), Arc::clone(&self.launcher.os));
         let lost = async move {
             let mut renewed_at = Instant::now();
             loop {
                 tokio::time::sleep(RENEW_EVERY).await;
-                match tokio::time::timeout(GIVE_UP_AFTER, profile.renew()).await {
+                match tokio::time::timeout(GIVE_UP_AFTER, profile.renew(Arc::clone(&os))).await {
                     Ok(Ok(())) => renewed_at = Instant::now(),
                     Ok(Err(StorageTrouble::Full(detail))) => return (EndReason::DiskFull, detail),
                     Ok(Err(StorageTrouble::TakenOver(detail))) => return (EndReason::ProfileLost, detail),

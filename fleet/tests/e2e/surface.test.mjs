@@ -51,6 +51,8 @@ test('a session is described with every field of the contract', () => {
     on_crash: 'restart',
     contexts: 'keep',
     identity: { locale: null, timezone: null, geolocation: null, screen: null },
+    profile: null,
+    profile_mode: null,
     proxy: null,
     block: ['phone_home'],
     ended_at: null,
@@ -101,7 +103,7 @@ test('with start_url_wait none nothing is opened', async () => {
   const past = site.visits.length;
   const idle = await server.create({ headless: true, start_url: `${site.url}/none`, start_url_wait: 'none' });
   const client = await attach(server, idle);
-  assert.deepEqual(client.contexts(), []);
+  assert.deepEqual(client.contexts().map((context) => context.pages()), [[]]);
   await client.close();
   assert.deepEqual(site.visits.slice(past), []);
   await server.end(idle);
@@ -154,6 +156,7 @@ test('the facts of a worker are the values of its checks', async () => {
         city_database: facts.egress.city_database,
       },
       identity: ['locale', 'timezone', 'geolocation', 'screen'],
+      profiles: { count: 0, shared: false, revision: 0 },
       slots: { used: 1, total: 12 },
       drivers: 1,
       draining: false,

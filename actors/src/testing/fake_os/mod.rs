@@ -86,6 +86,12 @@ struct Machine {
     screens_sent: usize,
     discard_time: Duration,
     disk_use: u64,
+    /// How many bytes of the disk nobody can write any more.
+    disk_taken: u64,
+    /// How long browsers take to end when they are asked to; `None`: they end at once.
+    closing_time: Option<Duration>,
+    /// How many browsers were asked to end.
+    asked_to_end: usize,
     disk_walks: usize,
     death_when_ready: Option<(String, usize)>,
 }
@@ -211,6 +217,21 @@ impl FakeOs {
     /// How often a VNC server sent its whole screen.
     pub fn screens_sent(&self) -> usize {
         self.machine().screens_sent
+    }
+
+    /// Leaves so many bytes of the disk free.
+    pub fn set_disk_free(&self, bytes: u64) {
+        self.machine().disk_taken = u64::MAX - bytes;
+    }
+
+    /// Sets how long browsers take to end from now on when they are asked to store their data.
+    pub fn set_closing_time(&self, time: Duration) {
+        self.machine().closing_time = Some(time);
+    }
+
+    /// How many browsers were asked to store their data and to end.
+    pub fn asked_to_end(&self) -> usize {
+        self.machine().asked_to_end
     }
 
     /// How often a browser's contexts were discarded.
@@ -464,6 +485,10 @@ impl Os for FakeOs {
 
     fn file_system_use(&self, _: &Path) -> io::Result<u64> {
         Ok(self.machine().disk_use)
+    }
+
+    fn file_system_free(&self, _: &Path) -> io::Result<u64> {
+        Ok(u64::MAX - self.machine().disk_taken)
     }
 
     fn directory_use(&self, _: &Path) -> u64 {

@@ -210,7 +210,15 @@ impl FakeOs {
                 browsers.insert(id.clone(), pid);
                 actix_rt::spawn(os.browser(id, pid, ended, events));
             }
-            Ok(Command::Close { id, .. }) => match browsers.get(&id) {
+            Ok(Command::Close { id, patience_ms }) => match browsers.get(&id) {
+                Some(browser) if patience_ms.is_some() => {
+                    let (browser, time) = (*browser, self.machine().closing_time.unwrap_or_default());
+                    self.machine().asked_to_end += 1;
+                    actix_rt::spawn(async move {
+                        tokio::time::sleep(time).await;
+                        os.end(browser, ProcessEnd::Exited(0));
+                    });
+                }
                 Some(browser) => self.kill(*browser),
                 None => {
                     let _ = events.send(Event::Exited { id, code: None, signal: None, reason: None });

@@ -9,6 +9,7 @@ mod egress;
 mod end;
 mod panics;
 mod pools;
+mod profiles;
 mod screenshots;
 mod shared_screen;
 mod start_url;
