@@ -25,6 +25,10 @@ const LOCK: &str = "lock";
 /// The name of the lease.
 const LEASE: &str = "lease.json";
 
+/// How often the lock is tried while somebody has it without a lease, and the time between two tries: a second in all.
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
 /// The name of the file that is locked while the description is replaced.
 const UPDATE_LOCK: &str = "update.lock";
 /// How often that lock is tried, and the time between two tries: five seconds in all.
@@ -158,14 +162,7 @@ const SETTLE: Duration = Duration::from_millis(50);
 pub(super) fn updating(directory: &Path) -> io::Result<Flock<File>> {
     let mut tries = 1..;
     loop {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(directory.join(UPDATE_LOCK))?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        match Flock::lock(open(&directory.join(UPDATE_LOCK))?, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(lock),
             Err((_, errno)) if tries.next() > Some(UPDATE_TRIES) => return Err(errno.into()),
             Err(_) => files::pause(UPDATE_PAUSE),
@@ -183,12 +180,21 @@ pub(super) fn user(directory: &Path, shared_storage: bool) -> Option<ProfileUser
     }
 }
 
+/// Locks the file. Whoever has it locked without a lease needs it only for a moment, unless it copies the profile.
 fn lock(directory: &Path, exclusive: bool) -> Result<Flock<File>, Refusal> {
+    let mut tries = 1..;
+    loop {
+        match try_lock(directory, exclusive) {
+            Err(Refusal::Busy) if tries.next() < Some(LOCK_TRIES) => files::pause(LOCK_PAUSE),
+            done => return done,
+        }
+    }
+}
+
+fn try_lock(directory: &Path, exclusive: bool) -> Result<Flock<File>, Refusal> {
     let path = directory.join(LOCK);
-    let file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
     let how = if exclusive { FlockArg::LockExclusiveNonblock } else { FlockArg::LockSharedNonblock };
-    let lock = Flock::lock(file, how).map_err(|(_, errno)| match io::Error::from(errno) {
+    let lock = Flock::lock(open(&path)?, how).map_err(|(_, errno)| match io::Error::from(errno) {
         error if error.kind() == io::ErrorKind::WouldBlock => match read(directory) {
             Ok(Some(Content { user, .. })) => Refusal::InUse(Box::new(user)),
             _ => Refusal::Busy,
@@ -197,6 +203,11 @@ fn lock(directory: &Path, exclusive: bool) -> Result<Flock<File>, Refusal> {
     })?;
     // The profile may have been deleted, and another one made, before the lock was held.
     if lock.metadata()?.ino() == fs::metadata(&path)?.ino() { Ok(lock) } else { Err(Refusal::Busy) }
+}
+
+/// Opens a file to lock, and makes it if there is none.
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
 fn read(directory: &Path) -> io::Result<Option<Content>> {
