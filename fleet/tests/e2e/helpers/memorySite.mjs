@@ -52,23 +52,19 @@ export function memoryOf(value) {
 /**
  * Starts the site on loopback, where browsers allow service workers without TLS.
  *
- * @returns {Promise<{url: string, visitors: string[], close: () => Promise<void>}>} its page; the addresses from which the
- * page was requested
+ * @returns {Promise<{url: string, close: () => Promise<void>}>} its page
  */
 export async function openMemorySite() {
-  const visitors = [];
   const site = http.createServer((request, response) => {
     if (request.url === '/worker.js') {
       return response.setHeader('content-type', 'text/javascript').end('self.addEventListener("fetch", () => {});');
     }
-    visitors.push(request.socket.remoteAddress);
     return response.setHeader('content-type', 'text/html').end(`<!doctype html><title>memory</title><script>${SCRIPT}</script>`);
   });
   site.listen(0, '127.0.0.1');
   await once(site, 'listening');
   return {
     url: `http://localhost:${site.address().port}/`,
-    visitors,
     async close() {
       site.close();
       site.closeAllConnections();
