@@ -56,6 +56,27 @@ export class DefaultContext {
   }
 
   /**
+   * Reads its cookies.
+   *
+   * @returns {Promise<object[]>} as Playwright's `context.cookies()`
+   * @throws {Error} when the browser has ended
+   */
+  cookies() {
+    return this.#context.cookies(this.#progress);
+  }
+
+  /**
+   * Adds cookies to it.
+   *
+   * @param {object[]} cookies as for Playwright's `context.addCookies()`
+   * @returns {Promise<void>}
+   * @throws {Error} when the browser refuses one
+   */
+  addCookies(cookies) {
+    return this.#context.addCookies(cookies);
+  }
+
+  /**
    * Closes a context for a client. If it is the default one, the client finds a blank one afterwards.
    *
    * @param {object} dispatcher Playwright's dispatcher of the context, for the client's connection

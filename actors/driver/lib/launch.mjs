@@ -10,6 +10,7 @@ import { killGroup, killRemaining, runInScope } from './isolation.mjs';
 import { log } from './output.mjs';
 import { newMatching } from './patterns.mjs';
 import { browserVersion } from './pages.mjs';
+import { SessionCookies } from './sessionCookies.mjs';
 import { shareStartupCaches } from './startupCaches.mjs';
 import { forgetPreferences } from './userData.mjs';
 import { truncateBytes, truncateLines } from './text.mjs';
@@ -60,6 +61,8 @@ export class Launch {
   #server = null;
   /** @type {import('./playwright.mjs').Served|null} */
   #served = null;
+  /** @type {SessionCookies|null} */
+  #sessionCookies = null;
   /** The pending health check of the browser. */
   #asked = null;
   #matching = newMatching();
@@ -161,7 +164,13 @@ export class Launch {
       });
     });
     const version = await browserVersion(this.#server.wsEndpoint(), this.options.timeout_ms);
-    await runInScope(scope, () => this.#served.defaultContext.provide());
+    await runInScope(scope, async () => {
+      const { defaultContext } = this.#served;
+      await defaultContext.provide();
+      if (!userData) return;
+      this.#sessionCookies = new SessionCookies(userData, defaultContext);
+      await this.#sessionCookies.restore();
+    });
     return version;
   }
 
@@ -234,12 +243,18 @@ export class Launch {
     }
     const killing = setTimeout(() => this.kill(), patience);
     this.#exit.then(() => clearTimeout(killing));
-    // A browser that does not answer is killed.
-    this.#server.close().catch(() => {});
+    this.#storeAndEnd();
+  }
+
+  /** Asks the browser to end after it has stored everything. One that does not answer is killed. */
+  async #storeAndEnd() {
+    await this.#sessionCookies?.finish();
+    await this.#server.close().catch(() => {});
   }
 
   /** Kills all processes of this launch. Harmless when there are none. */
   kill() {
+    this.#sessionCookies?.stop();
     for (const child of this.#children) killGroup(child.pid);
   }
 
@@ -291,6 +306,7 @@ export class Launch {
       if (!isMain) return;
       // The browser's children must not outlive it, and don't end by themselves without their group's leader.
       killRemaining(child.pid);
+      this.#sessionCookies?.stop();
       this.#exited = { code, signal };
       this.#reportExit(this.#exited);
     });

@@ -42,8 +42,14 @@ function readNames(record) {
   }
 }
 
-/** The text of a file; empty if it does not exist. */
-function readText(file) {
+/**
+ * Reads a file of user data.
+ *
+ * @param {string} file its path
+ * @returns {string} its text; empty if it does not exist
+ * @throws {Error} when it can't be read
+ */
+export function readText(file) {
   try {
     return fs.readFileSync(file, 'utf8');
   } catch (error) {
@@ -52,8 +58,15 @@ function readText(file) {
   }
 }
 
-/** Replaces a file as a whole, so that a crash leaves the old or the new one. */
-function replaceFile(file, text) {
+/**
+ * Replaces a file of user data as a whole, so that a crash leaves the old or the new one.
+ *
+ * @param {string} file its path
+ * @param {string} text its new text
+ * @returns {void}
+ * @throws {Error} when it can't be written
+ */
+export function replaceFile(file, text) {
   const next = `${file}.camofleet`;
   fs.writeFileSync(next, text, { mode: 0o600 });
   fs.renameSync(next, file);

@@ -94,3 +94,35 @@ test('a browser that does not end by itself in time is killed', withDriver(async
   const { signal, requested } = await driver.event('exited', { id: 'a' });
   assert.deepEqual({ signal, requested }, { signal: 'SIGKILL', requested: true });
 }));
+
+test('cookies without an expiry are there in the next browser, also after a crash', withDriver(async (driver) => {
+  const options = { user_data: path.join(driver.directory, 'user-data') };
+  const session = { name: 'login', value: '1', domain: 'a.example', path: '/', httpOnly: true, sameSite: 'Lax' };
+  const first = await driver.launched('a', options);
+  const [context] = (await firefox.connect(first.endpoint)).contexts();
+  await context.addCookies([session]);
+  driver.send({ type: 'close', id: 'a', patience_ms: 10_000 });
+  assert.equal((await driver.event('exited', { id: 'a' })).code, 0);
+
+  const second = await driver.launched('b', options);
+  const [again] = (await firefox.connect(second.endpoint)).contexts();
+  const [{ expires, ...rest }] = await again.cookies();
+  assert.equal(expires, -1);
+  for (const [field, value] of Object.entries(session)) assert.equal(rest[field], value, field);
+  await again.addCookies([{ ...session, name: 'second' }]);
+  const stored = path.join(options.user_data, 'camofleet-session-cookies.json');
+  await until(() => fs.readFileSync(stored, 'utf8').includes('second'), 'the cookies to be stored');
+  process.kill(second.pid, 'SIGKILL');
+  await driver.event('exited', { id: 'b' });
+
+  fs.writeFileSync(path.join(options.user_data, 'prefs.js.camofleet'), 'cut off');
+  const third = await driver.launched('c', options);
+  assert.deepEqual((await names((await firefox.connect(third.endpoint)).contexts()[0])).sort(), ['login', 'second']);
+  driver.send({ type: 'close', id: 'c' });
+  await driver.event('exited', { id: 'c' });
+
+  fs.writeFileSync(stored, '[{"name": ');
+  const fourth = await driver.launched('d', options);
+  assert.deepEqual(await names((await firefox.connect(fourth.endpoint)).contexts()[0]), [], 'a damaged file is no obstacle');
+  assert.match(driver.stderr, /session cookies were not restored/);
+}));
