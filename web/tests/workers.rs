@@ -79,6 +79,8 @@ async fn health_and_facts_of_a_runner_are_passed_on_by_each_role() {
     let (_, reported) = chain.runner.get("/health").await;
     let mut runner = reported.clone();
     take_time(&mut runner["facts"], "started_at");
+    assert!(runner["facts"]["profiles"]["revision"].is_u64());
+    runner["facts"]["profiles"]["revision"] = json!(0);
     assert_eq!(runner, with(health(), "insecure", json!(false)));
     let (_, worker) = chain.worker.get("/api/health").await;
     assert_eq!(worker, reported);

@@ -100,6 +100,17 @@ export class DefaultContext {
     browser._dispatchEvent('context', { context: from(browser, context) });
   }
 
+  /**
+   * Closes all contexts but this one, of which stored user data would otherwise keep traces: Firefox makes a container for
+   * each.
+   *
+   * @returns {Promise<void>} once they are closed, or could not be
+   */
+  async closeOthers() {
+    const others = this.#browser.contexts().filter((context) => context !== this.#context);
+    await Promise.allSettled(others.map((context) => context.close(this.#progress, { reason: 'the session ends' })));
+  }
+
   /** Replaces the pages of the browser's own context by a blank one. Its user data stays. */
   async #clear(context) {
     const pages = context.pages();

@@ -43,6 +43,9 @@ const QUIET_PREFERENCES = Object.freeze({
 /** Disables WebRTC and its network process. */
 const NO_WEBRTC = Object.freeze({ 'media.peerconnection.enabled': false, 'network.process.enabled': false });
 
+/** What is stored may be a person's: their passwords are offered to be saved, and filled in. Playwright switches both off. */
+const PERSONAL = Object.freeze({ 'signon.rememberSignons': true, 'signon.autofillForms': true });
+
 /** The preference that makes Firefox read `chrome/userChrome.css` from its profile. */
 const OWN_STYLES = { 'toolkit.legacyUserProfileCustomizations.stylesheets': true };
 
@@ -70,6 +73,7 @@ export function stockFirefoxOptions(options) {
     env: browserEnvironment(options),
     firefoxUserPrefs: {
       ...QUIET_PREFERENCES,
+      ...(options.user_data ? PERSONAL : {}),
       ...(options.headless ? {} : OWN_STYLES),
       ...(options.block_webrtc ? NO_WEBRTC : {}),
       ...options.preferences,

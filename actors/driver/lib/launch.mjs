@@ -24,6 +24,9 @@ const LONGEST_LINE = 8 << 10;
 /** How long the end of a browser may wait for Playwright to remove its profile, in milliseconds. */
 const CLEANUP_PATIENCE_MS = 1000;
 
+/** How long a browser that is to end may take to give its session cookies and close contexts, in milliseconds. */
+const TIDY_PATIENCE_MS = 2_000;
+
 /** The launch timed out. */
 class TooSlow extends Error {}
 
@@ -248,7 +251,9 @@ export class Launch {
 
   /** Asks the browser to end after it has stored everything. One that does not answer is killed. */
   async #storeAndEnd() {
-    await this.#sessionCookies?.finish();
+    const { defaultContext } = this.#served;
+    const tidied = Promise.all([this.#sessionCookies?.finish(), defaultContext.closeOthers()]);
+    await Promise.race([tidied, delay(TIDY_PATIENCE_MS, null, { ref: false })]);
     await this.#server.close().catch(() => {});
   }
 

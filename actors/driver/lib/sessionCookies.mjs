@@ -4,7 +4,6 @@
  * tabs".
  */
 import path from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { describe } from './errors.mjs';
 import { log } from './output.mjs';
 import { readText, replaceFile } from './userData.mjs';
@@ -14,9 +13,6 @@ const FILE = 'camofleet-session-cookies.json';
 
 /** How often they are stored while the browser runs, in milliseconds: so many may be missing after a crash. */
 const SAVE_EVERY_MS = 5_000;
-
-/** How long reading them may take when the browser ends, in milliseconds. */
-const LAST_SAVE_PATIENCE_MS = 2_000;
 
 /** What stands for "no expiry" in Playwright's cookies. */
 const NO_EXPIRY = -1;
@@ -57,11 +53,11 @@ export class SessionCookies {
   /**
    * Stores them for the last time.
    *
-   * @returns {Promise<void>} once they are stored, or the browser does not answer
+   * @returns {Promise<void>} once they are stored; never if the browser does not answer
    */
   async finish() {
     this.stop();
-    await Promise.race([this.#save(), delay(LAST_SAVE_PATIENCE_MS, null, { ref: false })]);
+    await this.#save();
   }
 
   /** Stores them no more. */

@@ -50,6 +50,7 @@ test('with user data: a client that closes the context finds a blank page and th
   assert.deepEqual(await names(again), ['who']);
   await until(() => pages(other).join() === '1' && other.contexts()[0].pages()[0].url() === 'about:blank', 'the other client');
   await again.pages()[0].goto('data:text/html,usable');
+  await (await one.newContext()).newPage();
 
   driver.send({ type: 'close', id: 'a', patience_ms: 10_000 });
   const { code, requested } = await driver.event('exited', { id: 'a' });
@@ -60,6 +61,8 @@ test('with user data: a client that closes the context finds a blank page and th
   assert.deepEqual(await names(stored), ['who']);
   driver.send({ type: 'close', id: 'b', patience_ms: 10_000 });
   await driver.event('exited', { id: 'b' });
+  const containers = JSON.parse(fs.readFileSync(path.join(userData, 'containers.json'))).identities;
+  assert.deepEqual(containers.filter(({ public: isPublic, name }) => isPublic && /^webdriver/i.test(name)), [], 'contexts leave no containers');
   const preferences = fs.readFileSync(path.join(userData, 'prefs.js'), 'utf8');
   assert.doesNotMatch(preferences, /test\.once|x-client/, 'a preference of an earlier launch is no longer set');
   assert.match(preferences, /"test\.always", 2/);

@@ -96,6 +96,12 @@ pub enum ProfileError {
         /// How many.
         limit: usize,
     },
+    /// Too many profiles are being exported, imported or cloned.
+    #[error("{limit} profiles are being exported, imported or cloned already; try again in a moment")]
+    TooManyArchives {
+        /// How many at once.
+        limit: usize,
+    },
     /// An upload is not a whole archive of a profile.
     #[error("the body is not an archive of a profile: {problem}")]
     InvalidArchive {
@@ -161,6 +167,7 @@ impl ProfileError {
             Self::Incompatible { .. } => ErrorCode::ProfileIncompatible,
             Self::OtherIdentity { .. } | Self::InvalidCookies { .. } => ErrorCode::InvalidField,
             Self::InvalidArchive { .. } => ErrorCode::InvalidArchive,
+            Self::TooManyArchives { .. } => ErrorCode::Busy,
             Self::Away { .. } => ErrorCode::ProfileAway,
             Self::TooMany { .. } | Self::Storage { .. } | Self::Unavailable { .. } => {
                 ErrorCode::StorageFailed

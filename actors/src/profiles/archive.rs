@@ -40,6 +40,8 @@ const LEVEL: i32 = 3;
 const WINDOW_LOG: u32 = 24;
 /// How many entries an archive may have. A profile has some hundred.
 const ENTRIES: usize = 100_000;
+/// The longest name of an entry, in bytes.
+const NAME_LIMIT: u64 = 1024;
 /// The largest description and list of checksums, in bytes.
 const TEXT_LIMIT: u64 = 16 << 20;
 
@@ -74,21 +76,20 @@ impl ProfileStore {
     /// [`ProfileError::NotFound`], [`ProfileError::InUse`], or the storage fails. Errors while it is sent end the stream.
     pub async fn export(&self, name: ProfileName) -> Result<ArchiveStream> {
         let (sender, stream) = ArchiveStream::channel();
-        let (exported, guarded) = (name.clone(), self.clone());
-        let (guard, directory) = self
+        let exported = name.clone();
+        let (permit, guard, directory) = self
             .run(move |store| {
-                let directory = store.existing(&name)?;
-                Ok((store.guard(&name, &directory, false)?, directory))
+                let (permit, directory) = (store.archive_permit()?, store.existing(&name)?);
+                Ok((permit, store.guard(&name, &directory, false)?, directory))
             })
             .await?;
         tokio::task::spawn_blocking(move || {
             let errors = sender.clone();
             if let Err(error) = write(&directory, sender) {
-                // Fails if the reader has gone, which is why it ended then.
-                let _ = errors.try_send(Err(io::Error::other(storage(&exported, &error).to_string())));
+                // Without it the archive would seem to end here. It fails if the reader has gone.
+                let _ = send(&errors, Err(io::Error::other(storage(&exported, &error).to_string())));
             }
-            drop(guard);
-            drop(guarded);
+            drop((permit, guard));
         });
         Ok(stream)
     }
@@ -99,6 +100,7 @@ impl ProfileStore {
     /// [`ProfileError::InvalidArchive`], [`ProfileError::Exists`], or the storage fails. Nothing is left then.
     pub async fn import(&self, name: ProfileName, stream: ArchiveStream, limit: u64) -> Result<Arc<Profile>> {
         self.run(move |store| {
+            let _permit = store.archive_permit()?;
             if store.path(&name).exists() {
                 return Err(ProfileError::Exists { name });
             }
@@ -213,10 +215,18 @@ fn unpack(archive: impl Read, to: &Path, limit: u64) -> Result<Manifest, Unpack>
     let mut tar = tar::Archive::new(decoder);
     files::make_directory(&to.join(DATA)).map_err(Unpack::Storage)?;
     let (mut found, mut expected, mut manifest) = (BTreeMap::new(), None, None);
-    let mut left = limit;
-    for (number, entry) in tar.entries().map_err(broken)?.enumerate() {
+    let (mut left, mut long_name) = (limit, None);
+    // Raw, because the library would read a long name of any length into memory.
+    for (number, entry) in tar.entries().map_err(broken)?.raw(true).enumerate() {
         let mut entry = entry.map_err(broken)?;
-        let path = entry.path().map_err(broken)?.into_owned();
+        if entry.header().entry_type() == EntryType::GNULongName {
+            long_name = Some(read_long_name(&mut entry).map_err(broken)?);
+            continue;
+        }
+        let path = match long_name.take() {
+            Some(path) => path,
+            None => entry.path().map_err(broken)?.into_owned(),
+        };
         let name = plain_name(&path)
             .ok_or_else(|| Unpack::Invalid(format!("it has an entry outside of it: {}", path.display())))?;
         let invalid = |problem: &str| Unpack::Invalid(format!("{name}: {problem}"));
@@ -285,6 +295,17 @@ fn unpack(archive: impl Read, to: &Path, limit: u64) -> Result<Manifest, Unpack>
     manifest.ok_or_else(|| Unpack::Invalid("it has no description".to_owned()))
 }
 
+/// Reads the name of the next entry, which is too long for a header.
+fn read_long_name(entry: &mut impl Read) -> io::Result<PathBuf> {
+    let mut name = Vec::new();
+    entry.take(NAME_LIMIT + 2).read_to_end(&mut name)?;
+    if name.last() == Some(&0) {
+        name.pop();
+    }
+    let text = String::from_utf8(name).map_err(|_| io::Error::other("a name is not UTF-8"))?;
+    Ok(PathBuf::from(text))
+}
+
 /// Copies a content, and tells errors of the archive from those of the disk.
 fn copy(from: &mut impl Read, to: &mut File) -> Result<(), Unpack> {
     let mut buffer = [0; CHUNK];
@@ -300,7 +321,7 @@ fn copy(from: &mut impl Read, to: &mut File) -> Result<(), Unpack> {
 fn plain_name(path: &Path) -> Option<String> {
     let plain: PathBuf = path.components().filter(|part| !matches!(part, Component::CurDir)).collect();
     let inside = plain.components().all(|part| matches!(part, Component::Normal(_)));
-    let name = plain.to_str().filter(|name| inside && !name.is_empty() && name.len() <= 1024)?;
+    let name = plain.to_str().filter(|name| inside && !name.is_empty() && name.len() as u64 <= NAME_LIMIT)?;
     Some(name.to_owned())
 }
 
@@ -329,13 +350,17 @@ impl Write for ChunkWriter {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let chunk = self.buffer.split().freeze();
-        let sent = async { tokio::time::timeout(STALL, self.sender.send(Ok(chunk))).await };
-        match Handle::current().block_on(sent) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
-            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "its reader takes nothing")),
-        }
+        send(&self.sender, Ok(self.buffer.split().freeze()))
+    }
+}
+
+/// Sends a chunk, or the error that ends the archive, to a reader that takes it in time.
+fn send(to: &mpsc::Sender<io::Result<Bytes>>, chunk: io::Result<Bytes>) -> io::Result<()> {
+    let sent = async { tokio::time::timeout(STALL, to.send(chunk)).await };
+    match Handle::current().block_on(sent) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "its reader takes nothing")),
     }
 }
 

@@ -11,7 +11,7 @@ use camofleet_api::facts::ProfileFacts;
 use camofleet_api::profile::{CloneIdentity, Profile, ProfileName, ProfileUser};
 use camofleet_api::profile_request::{CloneRequest, ProfilePatch, ProfileRequest};
 use camofleet_api::request::SessionRequest;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use uuid::Uuid;
 
 use super::files;
@@ -29,6 +29,8 @@ use camofleet_api::profile::ProfileMode;
 pub(super) const DATA: &str = "data";
 /// How many profiles a worker keeps. All are listed at once.
 const LIMIT: usize = 10_000;
+/// How many profiles may be exported, imported or cloned at once.
+const ARCHIVES: usize = 8;
 /// How the names begin of directories that are being made or removed. No profile's name begins like this.
 const TEMPORARY: &str = ".camofleet-";
 
@@ -57,12 +59,21 @@ struct Store {
     settings: ProfileSettings,
     engine: Engine,
     list: watch::Sender<Arc<ProfileList>>,
+    /// Permits for what keeps a thread for as long as a caller or a disk takes.
+    archives: Arc<Semaphore>,
 }
 
 impl ProfileStore {
     /// The store of a worker with this engine. The directory is made when it is needed.
     pub fn new(settings: ProfileSettings, engine: Engine) -> Self {
-        Self(Arc::new(Store { settings, engine, list: watch::Sender::default() }))
+        // Not that of an earlier process, whose list a control may remember.
+        let list = Arc::new(ProfileList { revision: fastrand::u32(..).into(), profiles: Vec::new() });
+        Self(Arc::new(Store {
+            settings,
+            engine,
+            list: watch::Sender::new(list),
+            archives: Arc::new(Semaphore::new(ARCHIVES)),
+        }))
     }
 
     /// Its settings.
@@ -103,6 +114,15 @@ impl ProfileStore {
         let done = tokio::task::spawn_blocking(move || work(&store)).await;
         let stopped = |_| ProfileError::Unavailable { detail: "camofleet is shutting down".to_owned() };
         Ok(done.map_err(stopped)??)
+    }
+
+    /// Permits one export, import or clone.
+    ///
+    /// # Errors
+    /// [`ProfileError::TooManyArchives`].
+    pub(super) fn archive_permit(&self) -> Result<OwnedSemaphorePermit, ProfileError> {
+        let permit = Arc::clone(&self.0.archives).try_acquire_owned();
+        permit.map_err(|_| ProfileError::TooManyArchives { limit: ARCHIVES })
     }
 
     /// Reads the whole list again, for changes that other processes made. Never fails: what can't be read is not listed.
@@ -361,6 +381,7 @@ impl ProfileStore {
     /// [`ProfileError::NotFound`], [`ProfileError::Exists`], [`ProfileError::InUse`], or the storage fails.
     pub async fn clone_profile(&self, name: ProfileName, request: CloneRequest) -> Result<Arc<Profile>> {
         self.run(move |store| {
+            let _permit = store.archive_permit()?;
             let directory = store.existing(&name)?;
             let guard = store.guard(&name, &directory, false)?;
             let original = Manifest::read(&directory).map_err(|error| storage(&name, &error))?;

@@ -156,7 +156,7 @@ test('the facts of a worker are the values of its checks', async () => {
         city_database: facts.egress.city_database,
       },
       identity: ['locale', 'timezone', 'geolocation', 'screen'],
-      profiles: { count: 0, shared: false, revision: 0 },
+      profiles: { count: 0, shared: false, revision: facts.profiles.revision },
       slots: { used: 1, total: 12 },
       drivers: 1,
       draining: false,

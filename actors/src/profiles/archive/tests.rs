@@ -34,7 +34,14 @@ async fn store_with_anna(directory: &Path) -> ProfileStore {
     fs::write(data.join("cookies.sqlite"), vec![7; 300_000]).unwrap();
     fs::write(data.join("storage/default/https+++a.example/idb"), "deep").unwrap();
     fs::write(data.join("cache2/entry"), "cached").unwrap();
+    fs::create_dir_all(data.join(long_directory())).unwrap();
+    fs::write(data.join(long_directory()).join("file"), "far").unwrap();
     store
+}
+
+/// A path that does not fit in the header of an entry.
+fn long_directory() -> PathBuf {
+    PathBuf::from("storage/default").join("x".repeat(120)).join("y".repeat(90))
 }
 
 async fn archive_of(store: &ProfileStore) -> Vec<u8> {
@@ -78,6 +85,7 @@ async fn an_imported_profile_is_the_exported_one_with_another_name() {
     let data = there.path().join("maria").join(DATA);
     assert_eq!(fs::read(data.join("cookies.sqlite")).unwrap(), vec![7; 300_000]);
     assert_eq!(fs::read(data.join("storage/default/https+++a.example/idb")).unwrap(), b"deep");
+    assert_eq!(fs::read(data.join(long_directory()).join("file")).unwrap(), b"far");
     assert!(!data.join("cache2").exists(), "a cache is not exported");
     let manifest = Manifest::read(&there.path().join("maria")).unwrap();
     assert!(manifest.proxy.unwrap() == "socks5://u:p@a.example:1".parse().unwrap(), "with its credentials");
@@ -129,7 +137,25 @@ async fn an_archive_can_write_only_into_its_own_profile() {
         tar.append_link(&mut header, "data/link", "/etc/passwd").unwrap();
     };
     type Build<'a> = Box<dyn Fn(&mut tar::Builder<Vec<u8>>) + 'a>;
-    let attacks: [(Build<'_>, &str); 8] = [
+    let attacks: [(Build<'_>, &str); 10] = [
+        (
+            Box::new(|tar| {
+                let name = vec![b'x'; 1 << 20];
+                tar.append_data(&mut header(1 << 20, EntryType::GNULongName), "././@LongLink", &name[..])
+                    .unwrap();
+                file(tar, "data/short", b"x");
+            }),
+            "outside of it",
+        ),
+        (
+            Box::new(|tar| {
+                let name = b"../../escaped\0";
+                let mut header = header(name.len() as u64, EntryType::GNULongName);
+                tar.append_data(&mut header, "././@LongLink", &name[..]).unwrap();
+                file(tar, "data/short", b"x");
+            }),
+            "outside of it",
+        ),
         (Box::new(|tar| file(tar, "data/../../escaped", b"x")), "outside of it"),
         (Box::new(|tar| file(tar, "/tmp/escaped", b"x")), "outside of it"),
         (Box::new(|tar| link(tar, EntryType::Symlink)), "only files and directories"),
@@ -189,4 +215,26 @@ async fn a_reader_that_leaves_ends_the_export_and_frees_the_profile() {
     };
     tokio::time::timeout(Duration::from_secs(10), deleted).await.unwrap();
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[actix::test]
+async fn a_limited_number_of_archives_are_on_their_way_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store_with_anna(directory.path()).await;
+    let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(4 << 20).collect();
+    fs::write(directory.path().join("anna").join(DATA).join("noise"), noise).unwrap();
+    let mut streams = Vec::new();
+    while let Ok(stream) = store.export(name("anna")).await {
+        streams.push(stream);
+    }
+    assert_eq!(streams.len(), 8);
+    let refused = store.export(name("anna")).await.unwrap_err();
+    assert_eq!((refused.code(), refused.status()), ("busy", 503));
+    streams.clear();
+    let export = async {
+        while store.export(name("anna")).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), export).await.unwrap();
 }
