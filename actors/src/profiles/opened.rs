@@ -40,6 +40,8 @@ const FIREFOX_MARK: &str = "lock";
 const CHECKPOINTS: &str = "sessionCheckpoints.json";
 /// The last step of an orderly end.
 const LAST_CHECKPOINT: &str = "profile-before-change";
+/// What Firefox adds to the name of a database that it can't use.
+const RENAMED: [&str; 2] = ["bak", "corrupt"];
 /// Where Firefox records which version last used a profile.
 const COMPATIBILITY: &str = "compatibility.ini";
 
@@ -182,6 +184,7 @@ impl OpenedProfile {
                 files::make_directory(data)?;
             }
             wait_until_unlocked(data)?;
+            restore_lost_databases(data)?;
             for lock in [FIREFOX_LOCK, FIREFOX_MARK] {
                 remove_if_present(&data.join(lock))?;
             }
@@ -205,12 +208,27 @@ impl OpenedProfile {
         prepared.await.map_err(|error| storage(&self.0.name, &error).into())
     }
 
-    /// Renews the lease, and checks that there is space on the disk.
+    /// Checks that there is space on the disk.
+    ///
+    /// # Errors
+    /// [`StorageTrouble::Full`].
+    pub async fn check_space(&self, os: Arc<dyn Os>) -> Result<(), StorageTrouble> {
+        let free = self.run(move |opened| os.file_system_free(&opened.data)).await;
+        match free {
+            Ok(free) if free < LEAST_FREE_SPACE => {
+                Err(StorageTrouble::Full(format!("the disk of its profile has only {} MB left", free >> 20)))
+            }
+            // A storage that fails is noticed when the lease is renewed.
+            _ => Ok(()),
+        }
+    }
+
+    /// Renews the lease.
     ///
     /// # Errors
     /// [`StorageTrouble`].
-    pub async fn renew(&self, os: Arc<dyn Os>) -> Result<(), StorageTrouble> {
-        let renewed = self.run(move |opened| {
+    pub async fn renew(&self) -> Result<(), StorageTrouble> {
+        let renewed = self.run(|opened| {
             let renewed = match &opened.held {
                 Held::Lease(lease) => match &*lease.lock().unwrap_or_else(PoisonError::into_inner) {
                     Some(lease) => lease.renew(),
@@ -218,20 +236,10 @@ impl OpenedProfile {
                 },
                 Held::Copy(_) | Held::Nothing => Ok(()),
             };
-            match renewed {
-                Err(error) if error.kind() == io::ErrorKind::Other => {
-                    return Ok(Err(StorageTrouble::TakenOver(error.to_string())));
-                }
-                Err(error) => return Ok(Err(StorageTrouble::Failing(error.to_string()))),
-                Ok(()) => {}
-            }
-            Ok(match os.file_system_free(&opened.data) {
-                Ok(free) if free < LEAST_FREE_SPACE => Err(StorageTrouble::Full(format!(
-                    "the disk of its profile has only {} MB left",
-                    free >> 20
-                ))),
-                _ => Ok(()),
-            })
+            Ok(renewed.map_err(|error| match error.kind() {
+                io::ErrorKind::Other => StorageTrouble::TakenOver(error.to_string()),
+                _ => StorageTrouble::Failing(error.to_string()),
+            }))
         });
         renewed.await.unwrap_or_else(|error| Err(StorageTrouble::Failing(error.to_string())))
     }
@@ -255,7 +263,8 @@ impl OpenedProfile {
             let Some(lease) = lease.lock().unwrap_or_else(PoisonError::into_inner).take() else {
                 return Ok(());
             };
-            let stored = files::sync(&opened.data).and_then(|()| {
+            let restored = restore_lost_databases(&opened.data);
+            let stored = restored.and_then(|()| files::sync(&opened.data)).and_then(|()| {
                 let (size, recovered) = (files::size(&opened.data), ended_abruptly(&opened.data));
                 opened.record(|manifest| {
                     manifest.last_used_at = Some(Time::now());
@@ -384,9 +393,62 @@ fn lock_holder(path: &Path) -> io::Result<Option<i32>> {
     Ok((i32::from(asked.l_type) != libc::F_UNLCK).then_some(asked.l_pid))
 }
 
+/// Undoes what Firefox does to a database when its disk is full: it takes the database for damaged, renames it, and fails to make
+/// another one.
+fn restore_lost_databases(data: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(data)?.flatten() {
+        let set_aside = entry.path();
+        let renamed = set_aside.extension().is_some_and(|end| RENAMED.iter().any(|renamed| end == *renamed));
+        let database = set_aside.with_extension("");
+        let is_lost = match fs::metadata(&database) {
+            Ok(found) => found.is_file() && found.len() == 0,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        if renamed && database.extension().is_some_and(|end| end == "sqlite") && is_lost {
+            for journal in ["sqlite-wal", "sqlite-shm"] {
+                remove_if_present(&database.with_extension(journal))?;
+            }
+            log::warn!("{} was lost when the disk was full, and is restored", database.display());
+            fs::rename(&set_aside, &database)?;
+        }
+    }
+    Ok(())
+}
+
 fn remove_if_present(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_firefox_set_aside_and_could_not_make_again_is_restored() {
+        let data = tempfile::tempdir().unwrap();
+        let file = |name: &str, content: &str| fs::write(data.path().join(name), content).unwrap();
+        file("cookies.sqlite", "");
+        file("cookies.sqlite.bak", "mine");
+        file("cookies.sqlite-wal", "");
+        file("places.sqlite.corrupt", "gone");
+        file("permissions.sqlite", "new");
+        file("permissions.sqlite.bak", "damaged");
+        file("notes.txt.bak", "x");
+        restore_lost_databases(data.path()).unwrap();
+        let read = |name: &str| fs::read_to_string(data.path().join(name)).ok();
+        assert_eq!(read("cookies.sqlite").as_deref(), Some("mine"));
+        assert_eq!((read("cookies.sqlite.bak"), read("cookies.sqlite-wal")), (None, None));
+        assert_eq!(read("places.sqlite").as_deref(), Some("gone"));
+        assert_eq!(read("permissions.sqlite").as_deref(), Some("new"), "Firefox has made another one");
+        assert_eq!((read("notes.txt"), read("notes.txt.bak").as_deref()), (None, Some("x")));
+    }
+
+    #[test]
+    fn versions_are_compared_by_their_numbers() {
+        assert!(numbers("153.10.0") > numbers("153.7.0") && numbers("153.7.0esr") == numbers("153.7.0"));
+        assert!(numbers("156.0.1-beta.36") > numbers("153.7.0") && numbers("") < numbers("1"));
     }
 }

@@ -18,6 +18,8 @@ use crate::model::error::{Error, Result};
 use crate::model::identity::IdentityChoice;
 use crate::profiles::{GIVE_UP_AFTER, OpenedProfile, ProfileStore, RENEW_EVERY, StorageTrouble};
 
+/// How often the space on the disk is checked; a page can fill it within seconds.
+const CHECK_SPACE_EVERY: Duration = Duration::from_secs(1);
 /// How often what the browser has written is flushed to the disk while the session runs.
 const FLUSH_EVERY: Duration = Duration::from_secs(60);
 
@@ -85,10 +87,17 @@ impl Session {
         let Some(profile) = self.profile.clone().filter(OpenedProfile::writes) else { return };
         let (flushed, os) = (profile.clone(), Arc::clone(&self.launcher.os));
         let lost = async move {
-            let mut renewed_at = Instant::now();
+            let (mut renewed_at, mut tried_at) = (Instant::now(), Instant::now());
             loop {
-                tokio::time::sleep(RENEW_EVERY).await;
-                match tokio::time::timeout(GIVE_UP_AFTER, profile.renew(Arc::clone(&os))).await {
+                tokio::time::sleep(CHECK_SPACE_EVERY).await;
+                if let Err(StorageTrouble::Full(detail)) = profile.check_space(Arc::clone(&os)).await {
+                    return (EndReason::DiskFull, detail);
+                }
+                if tried_at.elapsed() < RENEW_EVERY {
+                    continue;
+                }
+                tried_at = Instant::now();
+                match tokio::time::timeout(GIVE_UP_AFTER, profile.renew()).await {
                     Ok(Ok(())) => renewed_at = Instant::now(),
                     Ok(Err(StorageTrouble::Full(detail))) => return (EndReason::DiskFull, detail),
                     Ok(Err(StorageTrouble::TakenOver(detail))) => return (EndReason::ProfileLost, detail),

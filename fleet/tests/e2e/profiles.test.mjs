@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { after, before } from 'node:test';
 import { NOTHING, memoryOf, openMemorySite, recall, remember } from './helpers/memorySite.mjs';
 import { attach } from './helpers/playwright.mjs';
-import { browsers } from './helpers/processes.mjs';
+import { browsers, drivers } from './helpers/processes.mjs';
 import { Server, test } from './helpers/server.mjs';
 import { until } from './helpers/wait.mjs';
 
@@ -76,7 +76,14 @@ test('a profile is the same person in its next session, after a crash, and after
   const again = { session: second.session, client: await attach(server, second.session) };
   assert.deepEqual(await recall(again.client.contexts()[0], site), memoryOf('two'));
 
-  await remember(again.client.contexts()[0], site, 'three');
+  await remember(again.client.contexts()[0], site, 'driver');
+  await delay(STORED_MS);
+  process.kill(drivers(server.runBase)[0].pid, 'SIGKILL');
+  await server.sessionThat(second.session, ({ restarts, status }) => restarts === 2 && status === 'READY', 'restarted');
+  const afterDriver = (await attach(server, second.session)).contexts()[0];
+  assert.deepEqual(await recall(afterDriver, site), memoryOf('driver'));
+
+  await remember(afterDriver, site, 'three');
   await delay(STORED_MS);
   server.kill('SIGKILL');
   await server.awaitEnd();
