@@ -127,6 +127,8 @@ codes! {
     NoProfiles "no_profiles" 502,
     /// The worker does not support screenshots.
     NoScreenshots "no_screenshots" 502,
+    /// The worker or runner runs the original or an earlier camofleet, which can't show the identities of sessions.
+    NoIdentity "no_identity" 502,
     /// An upstream server accepted the request and then failed.
     UpstreamBroke "upstream_broke" 502,
     /// An upstream server refused the connection.

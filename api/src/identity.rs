@@ -1,5 +1,7 @@
 //! Identities: what pages learn of the person and the machine behind a browser.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 use utoipa::openapi::schema::Type;
@@ -311,6 +313,19 @@ pub struct Identity {
     /// The screen.
     #[schema(required)]
     pub screen: Option<ScreenSize>,
+}
+
+/// The response to `GET …/identity` of a session: what it is through every restart, and where each part comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct IdentityReport {
+    /// The identity.
+    #[schema(required)]
+    pub identity: Identity,
+    /// Where its parts come from, by the names of their fields: `request`, or `exit` for what was taken from the place where
+    /// the session's connections leave. What was not requested is not in it.
+    #[schema(required)]
+    pub sources: BTreeMap<String, String>,
 }
 
 #[cfg(test)]

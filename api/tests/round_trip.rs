@@ -15,6 +15,7 @@ use camofleet_api::event::{Activity, EventSnapshot, HistoryEntry, SessionChange}
 use camofleet_api::facts::Facts;
 use camofleet_api::health::{ControlHealth, Health, WorkerStatus};
 use camofleet_api::history::FleetHistory;
+use camofleet_api::identity::IdentityReport;
 use camofleet_api::request::{
     CreateRequest, FleetProxyCheckRequest, ProxyCheckRequest, SessionPatch, SessionRequest,
 };
@@ -173,6 +174,7 @@ fn responses_survive_a_round_trip() {
     assert_exact::<ErrorBody>();
     assert_exact::<ViewDescription>();
     assert_exact::<EgressReport>();
+    assert_exact::<IdentityReport>();
     assert_exact::<ProxyCheck>();
 }
 

@@ -316,3 +316,28 @@ async fn sessions_of_an_unreachable_worker_are_listed_as_stale_until_it_is_back(
     control.healthy().await;
     control.stop().await;
 }
+
+#[actix_web::test]
+async fn each_role_shows_the_identity_of_a_session_and_where_it_comes_from() {
+    let chain = Chain::new(Options::default()).await;
+    let created =
+        chain.control.create(r#"{"locale": "de-AT", "screen": {"width": 800, "height": 600}}"#).await;
+    let id = created["id"].as_str().unwrap();
+    let expected = json!({
+        "identity": {
+            "locale": ["de-AT", "de"], "timezone": null, "geolocation": null, "screen": {"width": 800, "height": 600},
+        },
+        "sources": {"locale": "request", "screen": "request"},
+    });
+    for (api, path) in [
+        (&chain.control, format!("/sessions/east/{id}/identity")),
+        (&chain.worker, format!("/sessions/{id}/identity")),
+        (&chain.runner, format!("/sessions/{id}/identity")),
+    ] {
+        assert_eq!(api.get(&path).await, (StatusCode::OK, expected.clone()), "{path}");
+        let unknown = path.replace(id, "9b2f0d3e-8f5e-4a58-9a51-0d5f8d1f8f10");
+        let (status, body) = api.get(&unknown).await;
+        assert_eq!((status.as_u16(), &body["code"]), (404, &json!("session_not_found")), "{unknown}");
+    }
+    chain.stop().await;
+}

@@ -182,23 +182,27 @@ async fn machine_that_answers(answer: &'static str) -> String {
 }
 
 #[actix_web::test]
-async fn a_machine_without_screenshots_is_an_error_that_names_it() {
-    for (answer, code) in [
-        // Responses of FastAPI for an unknown path or method.
-        (r#"404 Not Found|application/json|{"detail":"Not Found"}"#, "no_screenshots"),
-        (r#"405 Method Not Allowed|application/json|{"detail":"Method Not Allowed"}"#, "no_screenshots"),
-        // The response of an earlier camofleet.
-        (r#"404 Not Found|application/json|{"detail":"Not Found; …","code":"not_found"}"#, "no_screenshots"),
-        // The response of another server.
-        ("200 OK|text/html|<h1>welcome</h1>", "upstream_broke"),
-    ] {
-        let origin = machine_that_answers(answer).await;
-        let control = before(Surface::Control, vec![machine("old", RemoteRole::Worker, &origin)]).await;
-        control.healthy().await;
-        let (status, body) =
-            control.get("/sessions/old/9b2f0d3e-8f5e-4a58-9a51-0d5f8d1f8f10/screenshot").await;
-        assert!(body["detail"].as_str().unwrap().starts_with("worker 'old'"), "{body}");
-        assert_error((status, body), 502, code);
-        control.stop().await;
+async fn a_machine_without_the_route_of_a_report_is_an_error_that_names_it() {
+    for (report, lacks) in
+        [("screenshot", "no_screenshots"), ("identity", "no_identity"), ("egress", "no_egress")]
+    {
+        for (answer, code) in [
+            // Responses of FastAPI for an unknown path or method.
+            (r#"404 Not Found|application/json|{"detail":"Not Found"}"#, lacks),
+            (r#"405 Method Not Allowed|application/json|{"detail":"Method Not Allowed"}"#, lacks),
+            // The response of an earlier camofleet.
+            (r#"404 Not Found|application/json|{"detail":"Not Found; …","code":"not_found"}"#, lacks),
+            // The response of another server.
+            ("200 OK|text/html|<h1>welcome</h1>", "upstream_broke"),
+        ] {
+            let origin = machine_that_answers(answer).await;
+            let control = before(Surface::Control, vec![machine("old", RemoteRole::Worker, &origin)]).await;
+            control.healthy().await;
+            let (status, body) =
+                control.get(&format!("/sessions/old/9b2f0d3e-8f5e-4a58-9a51-0d5f8d1f8f10/{report}")).await;
+            assert!(body["detail"].as_str().unwrap().starts_with("worker 'old'"), "{body}");
+            assert_error((status, body), 502, code);
+            control.stop().await;
+        }
     }
 }

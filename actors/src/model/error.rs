@@ -116,6 +116,12 @@ pub enum Error {
         /// The machine that was called.
         what: Cow<'static, str>,
     },
+    /// The remote machine runs the original or an earlier camofleet, which can't show identities.
+    #[error("{what} can't show the identity of a session; install the current camofleet there")]
+    NoIdentity {
+        /// The machine that was called.
+        what: Cow<'static, str>,
+    },
     /// The worker has reached its session limit.
     #[error("all {limit} sessions are in use; end one, or raise RUNNER_MAX_SESSIONS")]
     AtCapacity {
@@ -348,6 +354,7 @@ impl Error {
             Self::TooManyClients { .. } => ErrorCode::TooManyClients,
             Self::NoLiveView => ErrorCode::NoLiveView,
             Self::NoScreenshots { .. } => ErrorCode::NoScreenshots,
+            Self::NoIdentity { .. } => ErrorCode::NoIdentity,
             Self::NoDrain { .. } => ErrorCode::NoDrain,
             Self::AtCapacity { .. } => ErrorCode::AtCapacity,
             Self::Busy { .. } => ErrorCode::Busy,

@@ -46,15 +46,26 @@ impl IdentityChoice {
         Self::FIELDS.into_iter().zip(given).filter(|(_, given)| *given).map(|(field, _)| field)
     }
 
-    /// The first field that the place of the exit decides.
-    pub fn from_exit(&self) -> Option<&'static str> {
+    /// Where each field that it has comes from, as [`camofleet_api::identity::IdentityReport`] names it.
+    pub fn sources(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let from_exit = self.decided_by_exit();
+        self.fields().map(move |field| (field, if from_exit.contains(&field) { "exit" } else { "request" }))
+    }
+
+    /// The fields that the place of the exit decides.
+    fn decided_by_exit(&self) -> Vec<&'static str> {
         let auto = [
             self.locale == Some(OrAuto::Auto),
             self.timezone == Some(OrAuto::Auto),
             self.geolocation == Some(OrAuto::Auto),
             false,
         ];
-        Self::FIELDS.into_iter().zip(auto).find(|(_, auto)| *auto).map(|(field, _)| field)
+        Self::FIELDS.into_iter().zip(auto).filter(|(_, auto)| *auto).map(|(field, _)| field).collect()
+    }
+
+    /// The first field that the place of the exit decides.
+    pub fn from_exit(&self) -> Option<&'static str> {
+        self.decided_by_exit().first().copied()
     }
 
     /// Whether the place of the exit decides something.
@@ -173,6 +184,8 @@ mod tests {
             ..ProxyCheck::default()
         };
         let identity = choice.at_exit(&exit).unwrap();
+        let from: Vec<_> = choice.sources().collect();
+        assert_eq!(from, [("locale", "exit"), ("timezone", "exit"), ("geolocation", "exit")]);
         assert_eq!(tags(identity.locale), "ja-JP,ja,en-US,en");
         assert_eq!(identity.timezone.unwrap().name(), "Asia/Tokyo");
         assert_eq!(

@@ -11,6 +11,7 @@ use camofleet_api::cookie::Cookie;
 use camofleet_api::egress::{EgressReport, ProxyCheck};
 use camofleet_api::error::{ErrorBody, ErrorCode};
 use camofleet_api::health::Health;
+use camofleet_api::identity::IdentityReport;
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::profile::{Profile, ProfileName};
 use camofleet_api::profile_request::{CloneRequest, ProfilePatch, ProfileRequest};
@@ -81,6 +82,15 @@ struct Answer {
     /// The content type of its body.
     pub kind: Option<String>,
     pub body: Bytes,
+}
+
+impl Answer {
+    /// Whether the machine does not have the route of a session that was called: it would answer with a code of its own for
+    /// an unknown session.
+    fn lacks_route(&self) -> bool {
+        let code = || serde_json::from_slice::<ErrorBody>(&self.body).unwrap_or_default().code;
+        matches!(self.status, 404 | 405) && code() != ErrorCode::SessionNotFound.as_str()
+    }
 }
 
 impl Calls {
@@ -179,7 +189,12 @@ impl Calls {
 
     pub async fn egress(&self, id: SessionId, by: &RequestId) -> Result<EgressReport> {
         let call = self.on_session("egress", Method::GET, id, "/egress", by);
-        self.call_json(call).await.map_err(|error| self.without_egress(error))
+        self.report(call, || Error::NoEgress { what: self.display_name() }).await
+    }
+
+    pub async fn identity(&self, id: SessionId, by: &RequestId) -> Result<IdentityReport> {
+        let call = self.on_session("identity", Method::GET, id, "/identity", by);
+        self.report(call, || Error::NoIdentity { what: self.display_name() }).await
     }
 
     pub async fn check_proxy(&self, request: &ProxyCheckRequest, by: &RequestId) -> Result<ProxyCheck> {
@@ -344,9 +359,7 @@ impl Calls {
     }
 
     fn picture_in(&self, answer: Answer) -> Result<Bytes> {
-        // A machine without this route does not answer with the code for an unknown session.
-        let code = serde_json::from_slice::<ErrorBody>(&answer.body).unwrap_or_default().code;
-        if matches!(answer.status, 404 | 405) && code != ErrorCode::SessionNotFound.as_str() {
+        if answer.lacks_route() {
             return Err(Error::NoScreenshots { what: self.display_name() });
         }
         let Answer { kind, body, .. } = self.accepted(answer)?;
@@ -371,12 +384,27 @@ impl Calls {
     /// Makes a call with a JSON response.
     async fn call_json<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T> {
         let name = call.name;
-        let read = |answer| {
-            let Answer { body, .. } = self.accepted(answer)?;
-            let unclear = |error| self.broken(format!("its answer to '{name}' can't be understood: {error}"));
-            serde_json::from_slice(&body).map_err(unclear)
+        self.call(call, |answer| self.json_in(name, answer)).await
+    }
+
+    /// The same for a route of a session that machines may lack.
+    async fn report<T: DeserializeOwned>(
+        &self,
+        call: Call<'_>,
+        lacking: impl FnOnce() -> Error,
+    ) -> Result<T> {
+        let name = call.name;
+        let read = |answer: Answer| match answer.lacks_route() {
+            true => Err(lacking()),
+            false => self.json_in(name, answer),
         };
         self.call(call, read).await
+    }
+
+    fn json_in<T: DeserializeOwned>(&self, name: &str, answer: Answer) -> Result<T> {
+        let Answer { body, .. } = self.accepted(answer)?;
+        let unclear = |error| self.broken(format!("its answer to '{name}' can't be understood: {error}"));
+        serde_json::from_slice(&body).map_err(unclear)
     }
 
     /// Makes a call, parses its response, and records the outcome.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use bytes::Bytes;
 use camofleet_api::egress::{EgressReport, ProxyCheck};
+use camofleet_api::identity::IdentityReport;
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::session::Status;
 use jiff::Timestamp;
@@ -36,7 +37,7 @@ use crate::session::{AttachmentId, AttachmentStarted, AttachmentTicket, CloseAtt
 use crate::supervision::{ChildExited, Generation, Lifeline};
 use crate::worker::{
     AttachClient, ChangeSession, CheckProxy, CreateSession, DeleteSession, Drain, FindSession, Machine,
-    ReportEgress, ShutDown, TakeScreenshot, TouchSession, WorkerHandle, WorkerSnapshot,
+    ReportEgress, ReportIdentity, ShutDown, TakeScreenshot, TouchSession, WorkerHandle, WorkerSnapshot,
 };
 
 pub use self::settings::{RemoteRole, RemoteSettings};
@@ -419,6 +420,20 @@ impl Handler<ReportEgress> for RemoteWorker {
             match refusal {
                 Some(refusal) => Err(refusal),
                 None => calls.egress(id, &by).await,
+            }
+        })
+    }
+}
+
+impl Handler<ReportIdentity> for RemoteWorker {
+    type Result = ResponseFuture<Result<IdentityReport>>;
+
+    fn handle(&mut self, ReportIdentity { id, by }: ReportIdentity, _: &mut Context<Self>) -> Self::Result {
+        let (refusal, calls) = (self.refusal(), self.calls.clone());
+        Box::pin(async move {
+            match refusal {
+                Some(refusal) => Err(refusal),
+                None => calls.identity(id, &by).await,
             }
         })
     }

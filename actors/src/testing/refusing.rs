@@ -12,7 +12,7 @@ use crate::worker::profiles::{
 };
 use crate::worker::{
     AttachClient, ChangeSession, CheckProxy, CreateSession, DeleteSession, Drain, FindSession, ReportEgress,
-    ShutDown, TakeScreenshot, TouchSession, WorkerHandle, WorkerSnapshot,
+    ReportIdentity, ShutDown, TakeScreenshot, TouchSession, WorkerHandle, WorkerSnapshot,
 };
 
 /// A worker that has only a snapshot, and refuses all requests.
@@ -38,6 +38,7 @@ pub(crate) fn refusing_worker(name: &str, snapshot: WorkerSnapshot) -> WorkerHan
         TouchSession,
         ChangeSession,
         ReportEgress,
+        ReportIdentity,
         CheckProxy,
         AttachClient,
         TakeScreenshot,

@@ -9,6 +9,7 @@ use actix::prelude::*;
 use bytes::Bytes;
 use camofleet_api::egress::{EgressReport, ProxyCheck};
 use camofleet_api::facts::{Facts, PoolFill};
+use camofleet_api::identity::IdentityReport;
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::request::SessionRequest;
 use camofleet_api::session::{EndReason, Status};
@@ -22,7 +23,7 @@ use super::health::HealthReport;
 use super::views::Views;
 use super::{
     AttachClient, ChangeSession, CheckProxy, CreateSession, DeleteSession, Drain, FindSession, ReportEgress,
-    ShutDown, TakeScreenshot, TouchSession, WorkerHandle, WorkerSnapshot,
+    ReportIdentity, ShutDown, TakeScreenshot, TouchSession, WorkerHandle, WorkerSnapshot,
 };
 use crate::display::{CloseSharedDisplay, SharedDisplay, SharedDisplayKey, SharedDisplayParts};
 use crate::driver::{Driver, DriverHandle, DriverId, DriverSeat, DriverSettings, StopDriver};
@@ -525,6 +526,22 @@ impl Handler<ReportEgress> for LocalWorker {
             totals: traffic.totals(),
             hosts: traffic.top_hosts(TOP_HOSTS),
         })
+    }
+}
+
+impl Handler<ReportIdentity> for LocalWorker {
+    type Result = Result<IdentityReport>;
+
+    fn handle(&mut self, ReportIdentity { id, .. }: ReportIdentity, _: &mut Context<Self>) -> Self::Result {
+        let view = self.snapshot.borrow().session(id).cloned().ok_or(Error::SessionNotFound)?;
+        if view.status == Status::Init && !view.is_restarting() {
+            // What its exit decides may not be known yet.
+            return Err(Error::SessionNotReady { status: view.status });
+        }
+        let identity = view.identity.as_deref().cloned().unwrap_or_default();
+        let sources = view.spec.identity.sources();
+        let named = |(field, source): (&str, &str)| (field.to_owned(), source.to_owned());
+        Ok(IdentityReport { identity, sources: sources.map(named).collect() })
     }
 }
 

@@ -21,6 +21,7 @@ use bytes::Bytes;
 use camofleet_api::egress::{EgressReport, ProxyCheck};
 use camofleet_api::facts::{Facts, PoolFill};
 use camofleet_api::health::{Health, HealthStatus, WorkerDetail, WorkerStatus};
+use camofleet_api::identity::IdentityReport;
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::request::{ProxyCheckRequest, SessionPatch, SessionRequest};
 use camofleet_api::session::Status;
@@ -103,6 +104,16 @@ pub struct ChangeSession {
 #[derive(Message)]
 #[rtype(result = "Result<EgressReport>")]
 pub struct ReportEgress {
+    /// The session.
+    pub id: SessionId,
+    /// The id of the HTTP request that causes it.
+    pub by: RequestId,
+}
+
+/// Reports the identity of a session.
+#[derive(Message)]
+#[rtype(result = "Result<IdentityReport>")]
+pub struct ReportIdentity {
     /// The session.
     pub id: SessionId,
     /// The id of the HTTP request that causes it.
@@ -319,6 +330,8 @@ pub struct WorkerHandle {
     pub change: Recipient<ChangeSession>,
     /// Reports the connections of sessions.
     pub egress: Recipient<ReportEgress>,
+    /// Reports the identities of sessions.
+    pub identity: Recipient<ReportIdentity>,
     /// Checks proxies.
     pub check_proxy: Recipient<CheckProxy>,
     /// Admits Playwright clients to sessions.
@@ -346,6 +359,7 @@ impl WorkerHandle {
             + Handler<TouchSession>
             + Handler<ChangeSession>
             + Handler<ReportEgress>
+            + Handler<ReportIdentity>
             + Handler<CheckProxy>
             + Handler<AttachClient>
             + Handler<TakeScreenshot>
@@ -362,6 +376,7 @@ impl WorkerHandle {
             touch: address.clone().recipient(),
             change: address.clone().recipient(),
             egress: address.clone().recipient(),
+            identity: address.clone().recipient(),
             check_proxy: address.clone().recipient(),
             attach: address.clone().recipient(),
             screenshot: address.clone().recipient(),

@@ -284,6 +284,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/sessions/{worker}/{id}/identity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a session's identity */
+        get: operations["identity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/sessions/{worker}/{id}/screenshot": {
         parameters: {
             query?: never;
@@ -809,6 +826,27 @@ export interface components {
             screen: components["schemas"]["ScreenSize"] | null;
             /** @default null */
             timezone: components["schemas"]["TimeZone"] | null;
+        };
+        /** @description The response to `GET …/identity` of a session: what it is through every restart, and where each part comes from. */
+        IdentityReport: {
+            /**
+             * @description The identity.
+             * @default {
+             *       "geolocation": null,
+             *       "locale": null,
+             *       "screen": null,
+             *       "timezone": null
+             *     }
+             */
+            identity: components["schemas"]["Identity"];
+            /**
+             * @description Where its parts come from, by the names of their fields: `request`, or `exit` for what was taken from the place where
+             *     the session's connections leave. What was not requested is not in it.
+             * @default {}
+             */
+            sources: {
+                [key: string]: string;
+            };
         };
         /**
          * @example [
@@ -3696,6 +3734,114 @@ export interface operations {
                 };
             };
             /** @description `code`: upstream_unreachable, upstream_broke */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: restarting */
+            503: {
+                headers: {
+                    /** @description When to retry, in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: upstream_timed_out */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    identity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The worker's name */
+                worker: string;
+                /** @description The session's id: a UUID */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What pages learn of its user and machine, the same through every restart, and where that comes from */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityReport"];
+                };
+            };
+            /** @description `code`: cross_origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: session_not_found, worker_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: body_too_slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: session_not_ready */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: unknown_host */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `code`: no_identity, upstream_unreachable, upstream_broke */
             502: {
                 headers: {
                     [name: string]: unknown;

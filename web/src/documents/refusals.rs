@@ -83,6 +83,8 @@ refusals! {
     ] + ON_WORKER;
     /// Errors of a report of a session's connections.
     EgressRefusals: [SessionNotFound, NoEgress] + ON_WORKER;
+    /// Errors of a report of a session's identity.
+    IdentityRefusals: [SessionNotFound, SessionNotReady, NoIdentity] + ON_WORKER;
     /// Errors of a check of a proxy.
     CheckRefusals: [BodyTooLarge, InvalidField, InvalidJson, NoExitIpUrl, NoEgress, NoWorkers, Busy] + ON_WORKER;
     /// Errors of a screenshot.

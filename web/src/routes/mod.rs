@@ -62,6 +62,7 @@ fn sessions(config: &mut web::ServiceConfig, worker: &str) {
                 .route(web::delete().to(sessions::delete))
         }))
         .service(guarded(&below("/egress"), "GET, HEAD", |at| at.route(web::get().to(sessions::egress))))
+        .service(guarded(&below("/identity"), "GET, HEAD", |at| at.route(web::get().to(sessions::identity))))
         .service(guarded(&below("/touch"), "POST", |at| at.route(web::post().to(sessions::touch))))
         .service(guarded(&below("/events"), "GET, HEAD", |at| at.route(web::get().to(sessions::history))))
         .service(guarded(&below("/screenshot"), "GET, HEAD", |at| at.route(web::get().to(screenshots::take))))

@@ -7,9 +7,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use camofleet_actors::Error;
 use camofleet_actors::fleet::PlaceSession;
 use camofleet_actors::model::claim::Claim;
-use camofleet_actors::worker::{ChangeSession, DeleteSession, FindSession, ReportEgress, TouchSession};
+use camofleet_actors::worker::{
+    ChangeSession, DeleteSession, FindSession, ReportEgress, ReportIdentity, TouchSession,
+};
 use camofleet_api::egress::EgressReport;
 use camofleet_api::event::HistoryEntry;
+use camofleet_api::identity::IdentityReport;
 use camofleet_api::ids::RequestId;
 use camofleet_api::request::{CreateRequest, SessionPatch, SessionRequest};
 use camofleet_api::session::{Deleted, Session, Status};
@@ -18,8 +21,8 @@ use super::extract::{NamedSession, find_worker};
 use super::{flag, not_a_handshake};
 use crate::body::read_body;
 use crate::documents::refusals::{
-    AttachRefusals, ChangeRefusals, CreateRefusals, EgressRefusals, ListRefusals, SessionRefusals,
-    ShowRefusals, TouchRefusals,
+    AttachRefusals, ChangeRefusals, CreateRefusals, EgressRefusals, IdentityRefusals, ListRefusals,
+    SessionRefusals, ShowRefusals, TouchRefusals,
 };
 use crate::error::ApiError;
 use crate::presenter::Presenter;
@@ -206,6 +209,24 @@ pub(super) async fn egress(
     by: web::ReqData<RequestId>,
 ) -> Result<HttpResponse, ApiError> {
     let report = worker.ask(&worker.egress, ReportEgress { id, by: by.into_inner() }).await?;
+    Ok(HttpResponse::Ok().json(report))
+}
+
+/// `GET /sessions/{worker}/{id}/identity`.
+#[utoipa::path(
+    get,
+    path = "/sessions/{worker}/{id}/identity",
+    operation_id = "identity",
+    summary = "Show a session's identity",
+    tag = "sessions",
+    params(("worker" = String, Path, description = "The worker's name"), ("id" = String, Path, description = "The session's id: a UUID")),
+    responses((status = 200, description = "What pages learn of its user and machine, the same through every restart, and where that comes from", body = IdentityReport), IdentityRefusals)
+)]
+pub(super) async fn identity(
+    NamedSession { worker, id }: NamedSession,
+    by: web::ReqData<RequestId>,
+) -> Result<HttpResponse, ApiError> {
+    let report = worker.ask(&worker.identity, ReportIdentity { id, by: by.into_inner() }).await?;
     Ok(HttpResponse::Ok().json(report))
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::request::SessionRequest;
 use camofleet_api::session::{EndReason, OnCrash, Status};
 use tokio::time::Instant;
@@ -11,7 +12,7 @@ use crate::host::engine::EngineKind;
 use crate::model::error::Error;
 use crate::testing::fake_os::{FakeOs, Fault, LAUNCH_TIME};
 use crate::testing::{TestWorker, headless, refusal, with_vnc, worker_settings};
-use crate::worker::{DiagnosticsSettings, WorkerSnapshot};
+use crate::worker::{DiagnosticsSettings, ReportIdentity, WorkerSnapshot};
 
 /// Longer than messages between actors take, shorter than anything that involves a process.
 const AT_ONCE: Duration = Duration::from_millis(1);
@@ -283,6 +284,25 @@ async fn a_browser_is_launched_with_the_identity_of_its_session_and_again_after_
     let view = restarted.await.session(session.spec.id).unwrap().identity.clone();
     assert_eq!(view, Some(identity));
     assert_eq!(zones().last().unwrap().as_deref(), Some("Europe/Vienna"));
+}
+
+#[actix::test]
+async fn an_identity_is_reported_once_it_is_known_and_after_the_end_of_its_session() {
+    let worker = TestWorker::new().await;
+    let report = |id| {
+        let ask = ReportIdentity { id, by: RequestId::random() };
+        let handle = worker.handle.clone();
+        async move { handle.ask(&handle.identity, ask).await }
+    };
+    let (id, created) = worker.begin(request(r#"{"timezone": "Europe/Vienna"}"#)).await;
+    assert_eq!(report(id).await, Err(Error::SessionNotReady { status: Status::Init }));
+    created.await.unwrap().unwrap();
+    let known = report(id).await.unwrap();
+    assert_eq!(known.identity.timezone.as_ref().unwrap().name(), "Europe/Vienna");
+    assert_eq!(known.sources, [("timezone".to_owned(), "request".to_owned())].into());
+    worker.delete(id).await.unwrap();
+    assert_eq!(report(id).await, Ok(known));
+    assert_eq!(report(SessionId::nil()).await, Err(Error::SessionNotFound));
 }
 
 #[actix::test]
