@@ -75,6 +75,8 @@ codes! {
     HeadTooSlow "head_too_slow" 408,
     /// Proxies can't be checked because no service that names addresses is configured.
     NoExitIpUrl "no_exit_ip_url" 409,
+    /// An identity contradicts the place where the connections of its session leave.
+    IncoherentIdentity "incoherent_identity" 409,
     /// The session has no live view.
     NoLiveView "no_live_view" 409,
     /// Several workers have a profile with this name.

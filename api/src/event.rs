@@ -29,6 +29,8 @@ pub enum ChangeKind {
     Touched,
     /// Its connections leave another way.
     ProxyChanged,
+    /// Its identity was compared with the place where its connections leave.
+    Compared,
     /// Its start URL could not be opened.
     StartUrlFailed,
     /// It is being shut down.

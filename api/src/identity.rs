@@ -315,6 +315,43 @@ pub struct Identity {
     pub screen: Option<ScreenSize>,
 }
 
+/// What happens to a create whose identity contradicts the place of its exit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Coherence {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// The session is created, and shows the contradictions.
+    Warn,
+}
+
+impl Coherence {
+    /// All values.
+    pub const ALL: &[Self] = &[Self::Refuse, Self::Warn];
+}
+
+/// A part of an identity that does not fit something else that pages see.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Contradiction {
+    /// The field of the identity: `locale`, `timezone`, `geolocation` or `screen`.
+    #[schema(required)]
+    pub field: String,
+    /// What it is, such as `de-AT`.
+    #[schema(required)]
+    pub value: String,
+    /// What it contradicts: `exit_country`, `exit_timezone` or `display`.
+    #[schema(required)]
+    pub against: String,
+    /// What that is, such as `JP`.
+    #[schema(required)]
+    pub fact: String,
+    /// Both sides in one sentence.
+    #[schema(required)]
+    pub detail: String,
+}
+
 /// The response to `GET …/identity` of a session: what it is through every restart, and where each part comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
@@ -322,8 +359,8 @@ pub struct IdentityReport {
     /// The identity.
     #[schema(required)]
     pub identity: Identity,
-    /// Where its parts come from, by the names of their fields: `request`, or `exit` for what was taken from the place where
-    /// the session's connections leave. What was not requested is not in it.
+    /// Where its parts come from, by the names of their fields: `request`, `exit` for what was taken from the place where
+    /// the session's connections leave, or `profile`. What nobody has set is not in it.
     #[schema(required)]
     pub sources: BTreeMap<String, String>,
 }

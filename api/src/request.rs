@@ -12,7 +12,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::facts::seconds;
 use crate::identity::{
-    Geolocation, GeolocationRequest, Languages, LocaleRequest, OrAuto, ScreenSize, TimeZone, TimeZoneRequest,
+    Coherence, Geolocation, GeolocationRequest, Languages, LocaleRequest, OrAuto, ScreenSize, TimeZone,
+    TimeZoneRequest,
 };
 use crate::profile::{ProfileMode, ProfileName};
 use crate::proxy::{ProxyChoice, ProxyRequest};
@@ -107,6 +108,10 @@ pub struct SessionRequest {
     /// The size of the screen in pixels, which the window fills.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub screen: Option<ScreenSize>,
+    /// What happens if the identity contradicts the place where the connections leave.
+    #[serde(skip_serializing_if = "is_default")]
+    #[schema(value_type = Option<Coherence>)]
+    pub coherence: Coherence,
 }
 
 /// Fields that were not requested are not sent, because the original does not know all of them.
@@ -287,6 +292,7 @@ impl SessionRequest {
             timezone: field("timezone").or_auto(TimeZone::from_json, TIMEZONE_FORM)?,
             geolocation: field("geolocation").or_auto(Geolocation::from_json, GEOLOCATION_FORM)?,
             screen: field("screen").read(ScreenSize::from_json, SCREEN_FORM)?,
+            coherence: field("coherence").one_of(Coherence::ALL)?.unwrap_or_default(),
         })
     }
 }
@@ -489,7 +495,8 @@ mod tests {
                 "labels": {"team": "a"}, "vnc": true, "on_crash": "end", "contexts": "discard", "worker": "local",
                 "proxy": "socks5://a.example", "block": ["ads"], "locale": "auto", "timezone": "Europe/Vienna",
                 "geolocation": {"latitude": 48.2, "longitude": 16.4}, "screen": {"width": 1366, "height": 768},
-                "profile": "anna", "profile_mode": "copy", "profile_create": false, "something": "unknown"}"#,
+                "profile": "anna", "profile_mode": "copy", "profile_create": false,
+                "coherence": "warn", "something": "unknown"}"#,
         )
         .unwrap();
         let expected = SessionRequest {
@@ -510,6 +517,7 @@ mod tests {
             timezone: TimeZone::from_name("Europe/Vienna").map(OrAuto::Given),
             geolocation: Geolocation::new(48.2, 16.4, 50.0).map(OrAuto::Given),
             screen: Some(ScreenSize { width: 1366, height: 768 }),
+            coherence: Coherence::Warn,
         };
         assert_eq!(request, CreateRequest { session: expected, worker: Some("local".into()) });
     }
@@ -562,6 +570,7 @@ mod tests {
             (r#"{"proxy": {"server": 5}}"#, "proxy", "'server'"),
             (r#"{"block": "ads"}"#, "block", "a list"),
             (r#"{"block": [5]}"#, "block", "a list"),
+            (r#"{"coherence": "ignore"}"#, "coherence", "\"refuse\", \"warn\""),
         ] {
             match parse(body) {
                 Err(error @ InvalidRequest::Field { .. }) => {
@@ -675,6 +684,7 @@ mod tests {
             timezone: TimeZone::from_name("Europe/Vienna").map(OrAuto::Given),
             geolocation: Geolocation::new(48.2, 16.4, 50.0).map(OrAuto::Given),
             screen: Some(ScreenSize { width: 1366, height: 768 }),
+            coherence: Coherence::Warn,
         };
         let expected = json!({
             "headless": false, "idle_ttl_seconds": 60, "start_url": "example.com",
@@ -682,7 +692,7 @@ mod tests {
             "contexts": "discard", "proxy": {"server": "socks5://a.example:1080"}, "block": ["ads"],
             "profile": "anna", "profile_mode": "copy", "profile_create": false, "locale": "auto", "timezone": "Europe/Vienna",
             "geolocation": {"latitude": 48.2, "longitude": 16.4, "accuracy": 50.0},
-            "screen": {"width": 1366, "height": 768},
+            "screen": {"width": 1366, "height": 768}, "coherence": "warn",
         });
         assert_eq!(body(&request), expected);
     }

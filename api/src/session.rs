@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::Time;
 use crate::egress::EgressTotals;
-use crate::identity::Identity;
+use crate::identity::{Contradiction, Identity};
 use crate::ids::RequestId;
 use crate::lenient::default_if_unknown;
 use crate::profile::{ProfileMode, ProfileName};
@@ -264,6 +264,11 @@ pub struct Session {
     #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub profile_mode: Option<ProfileMode>,
+    /// Where its identity does not fit the place where its connections leave, or its display; null where that place is not
+    /// known, and empty where nothing contradicts.
+    #[serde(default, deserialize_with = "default_if_unknown")]
+    #[schema(required)]
+    pub contradictions: Option<Vec<Contradiction>>,
     /// The `X-Request-Id` of its create request, which also appears in the logs.
     #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]

@@ -1,6 +1,7 @@
 //! The log of sessions: a subscriber of the event bus that logs one line for each change.
 
 use camofleet_actors::model::events::{Change, Received, SessionEvent, Subscription};
+use camofleet_actors::model::identity::contradictions_text;
 use camofleet_actors::model::session::SessionView;
 use camofleet_api::ids::RequestId;
 
@@ -67,6 +68,10 @@ fn line(worker: &str, view: &SessionView, change: &Change) -> Option<(log::Level
             let proxy = view.proxy.as_ref().map_or("directly".to_owned(), |proxy| format!("by {proxy}"));
             (Info, format!("the connections of {session} leave {proxy} now"))
         }
+        Change::Compared => match contradictions_text(view.contradictions.as_deref().unwrap_or_default()) {
+            Some(found) => (Warn, format!("the identity of {session} does not fit: {found}")),
+            None => (Debug, format!("the identity of {session} fits its exit")),
+        },
         // The access log has it.
         Change::Touched => return None,
         Change::Forgotten => (Info, format!("{session} is gone from its machine, which gives no reason")),

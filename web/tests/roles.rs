@@ -32,7 +32,7 @@ fn common() -> Value {
         "idle_ttl_seconds": 60, "labels": {"team": "a"}, "start_url": null, "start_url_wait": "none",
         "start_url_error": null, "attached": 0, "restarts": 0, "on_crash": "restart", "contexts": "keep", "proxy": null, "block": [],
         "egress": {"bytes_up": 0, "bytes_down": 0, "connections": 0, "open_connections": 0, "refused": {}},
-        "identity": {"locale": null, "timezone": null, "geolocation": null, "screen": null},
+        "identity": {"locale": null, "timezone": null, "geolocation": null, "screen": null}, "contradictions": null,
         "profile": null, "profile_mode": null,
         "ended_at": null, "end_reason": null, "end_detail": null,
     })

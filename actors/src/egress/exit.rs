@@ -152,6 +152,12 @@ impl ProxyPools {
         self.pools.keys().map(String::as_str)
     }
 
+    /// Whether connections of a session with this proxy leave by several.
+    pub(crate) fn rotates(&self, choice: &ProxyChoice) -> bool {
+        let ProxyChoice::Pool(name) = choice else { return false };
+        self.pools.get(name).is_some_and(|pool| pool.pick == PoolUse::Rotate && pool.servers.len() > 1)
+    }
+
     /// The exit that a request chooses. `key` identifies the session.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ use camofleet_api::egress::{ProxyCheck, Refusal};
 use camofleet_api::proxy::ProxyServer;
 use serde_json::{Value, json};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -42,6 +42,7 @@ pub use check::CheckSettings;
 pub(crate) use exit::Exit;
 pub use exit::{PoolUse, ProxyPoolSettings, ProxyPools};
 pub use places::CityDatabase;
+pub(crate) use places::timezone_at;
 pub use policy::{EgressLevel, EgressPolicy};
 
 use self::dial::{Connected, Dialler};
@@ -179,11 +180,30 @@ impl EgressHost {
     /// # Errors
     /// [`Error::NoExitIpUrl`], and [`Error::TooManyChecks`]. That the exit does not work is no error.
     pub async fn check(self, exit: Exit) -> Result<ProxyCheck> {
+        let permit = Arc::clone(&self.0.check_permits).try_acquire_owned();
+        self.check_permitted(exit, permit.ok()).await
+    }
+
+    /// The same for the session that has this exit, which waits for its turn as long as a check may take.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub async fn check_in_turn(self, exit: Exit) -> Result<ProxyCheck> {
+        let permit = Arc::clone(&self.0.check_permits).acquire_owned();
+        let permit = tokio::time::timeout(self.0.checks.timeout, permit).await;
+        self.check_permitted(exit, permit.ok().and_then(std::result::Result::ok)).await
+    }
+
+    /// Whether the places of exits are known.
+    pub fn knows_places(&self) -> bool {
+        !self.0.checks.urls.is_empty() && self.0.checks.cities.description().is_some()
+    }
+
+    async fn check_permitted(self, exit: Exit, permit: Option<OwnedSemaphorePermit>) -> Result<ProxyCheck> {
         if self.0.checks.urls.is_empty() {
             return Err(Error::NoExitIpUrl);
         }
-        let permit = Arc::clone(&self.0.check_permits).try_acquire_owned();
-        let permit = permit.map_err(|_| Error::TooManyChecks { limit: MOST_CHECKS })?;
+        let permit = permit.ok_or(Error::TooManyChecks { limit: MOST_CHECKS })?;
         let time = self.0.checks.timeout;
         let (mut sender, checked) = oneshot::channel();
         // Not on the threads of the actors, because of the encryption.

@@ -60,6 +60,12 @@ impl CityDatabase {
         Ok(Self { files, description: Some(descriptions.join(", ")) })
     }
 
+    /// A database that knows no place.
+    #[cfg(test)]
+    pub fn empty() -> Self {
+        Self { files: Vec::new(), description: Some("empty".to_owned()) }
+    }
+
     /// Opens the first of these files and directories that has a database; without one no place is known.
     pub fn find(paths: impl IntoIterator<Item = PathBuf>) -> Self {
         paths.into_iter().find_map(|path| Self::open(&path).ok()).unwrap_or_default()
@@ -136,13 +142,13 @@ fn place(record: &Value) -> Place {
         country: text(["/country/iso_code", "/country_code"]),
         city: text(["/city/names/en", "/city"]),
         timezone: coordinates
-            .and_then(|(longitude, latitude)| timezone(longitude, latitude))
+            .and_then(|(longitude, latitude)| timezone_at(longitude, latitude))
             .or_else(|| text(["/location/time_zone", "/timezone"])),
     }
 }
 
 /// The time zone at these coordinates. Its data is read on first use.
-fn timezone(longitude: f64, latitude: f64) -> Option<String> {
+pub(crate) fn timezone_at(longitude: f64, latitude: f64) -> Option<String> {
     static FINDER: OnceLock<EmbeddedFinder> = OnceLock::new();
     let name = FINDER.get_or_init(EmbeddedFinder::new).get_tz_name(longitude, latitude);
     (!name.is_empty()).then(|| name.to_owned())

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use camofleet_api::identity::{Geolocation, Identity, Languages};
+use camofleet_api::identity::{Coherence, Contradiction, Geolocation, Identity, Languages, ScreenSize};
+use camofleet_api::request::SessionRequest;
 use serde_json::{Value, json};
 
 use super::launcher::LaunchSettings;
+use crate::display::Geometry;
 use crate::host::engine::EngineKind;
 use crate::model::error::{Error, Result};
 use crate::model::identity::IdentityChoice;
@@ -24,10 +26,14 @@ impl LaunchSettings {
     ///
     /// # Errors
     /// [`Error::Identity`], [`Error::NoExitIpUrl`].
-    pub fn check_identity(&self, identity: &IdentityChoice) -> Result<()> {
+    pub fn check_identity(&self, identity: &IdentityChoice, coherence: Coherence) -> Result<()> {
         for field in identity.fields() {
+            if field == "screen" && (coherence == Coherence::Warn || identity.screen == self.shared_size()) {
+                // See `fit_screen`.
+                continue;
+            }
             if let Some(reason) = self.obstacle_to(field) {
-                return Err(Error::Identity { field, reason: reason.to_owned() });
+                return Err(Error::Identity { field, reason });
             }
         }
         if identity.needs_exit() && self.egress.checks.urls.is_empty() {
@@ -36,15 +42,34 @@ impl LaunchSettings {
         Ok(())
     }
 
+    /// Leaves the screen out of a request whose browser gets the screen that all sessions share, and says if that has another
+    /// size.
+    pub fn fit_screen(&self, request: &mut SessionRequest, headless: bool) -> Option<Contradiction> {
+        let shared = self.shared_size().filter(|_| !headless)?;
+        let wanted = request.screen.take().filter(|wanted| *wanted != shared)?;
+        let size = |size: ScreenSize| format!("{}x{}", size.width, size.height);
+        let (value, fact) = (size(wanted), size(shared));
+        let detail = format!("screen: {value} is not the size of the screen that all sessions share, {fact}");
+        Some(Contradiction { field: "screen".to_owned(), value, against: "display".to_owned(), fact, detail })
+    }
+
+    /// The size of the screen that all sessions share.
+    fn shared_size(&self) -> Option<ScreenSize> {
+        let Geometry { width, height, .. } = self.display.shared.as_ref()?.geometry;
+        Some(ScreenSize { width, height })
+    }
+
     /// Why a field of an identity can't be set here.
-    fn obstacle_to(&self, field: &str) -> Option<&'static str> {
+    fn obstacle_to(&self, field: &str) -> Option<String> {
         if self.engine.kind == EngineKind::Camoufox {
-            return Some(
-                "it can't be set for Camoufox yet, which draws an identity of its own; leave it out",
-            );
+            let reason = "it can't be set for Camoufox yet, which draws an identity of its own; leave it out";
+            return Some(reason.to_owned());
         }
-        (field == "screen" && self.display.shared.is_some())
-            .then_some("all sessions here share one screen (RUNNER_VNC_LEGACY); leave it out")
+        let ScreenSize { width, height } = self.shared_size().filter(|_| field == "screen")?;
+        Some(format!(
+            "all sessions here share one screen of {width}x{height} (RUNNER_VNC_LEGACY); leave it out, or set \"coherence\": \
+             \"warn\""
+        ))
     }
 }
 

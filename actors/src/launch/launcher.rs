@@ -298,9 +298,19 @@ impl Launcher {
         proxy: &ProxyChoice,
         key: Option<SessionId>,
     ) -> impl Future<Output = Result<ProxyCheck>> + use<> {
-        let key = key.unwrap_or_else(SessionId::new_v4);
-        let (egress, exit) = (self.egress.clone(), self.exit(proxy, &key));
-        async move { egress.check(exit?).await }
+        let exit = self.exit(proxy, &key.unwrap_or_else(SessionId::new_v4));
+        let egress = self.egress.clone();
+        async move {
+            match key {
+                Some(_) => egress.check_in_turn(exit?).await,
+                None => egress.check(exit?).await,
+            }
+        }
+    }
+
+    /// Whether the place can be looked up where the connections of a session leave, and is the same for all of them.
+    pub fn knows_places(&self, proxy: &ProxyChoice) -> bool {
+        self.egress.knows_places() && !self.proxies.rotates(proxy)
     }
 
     /// Assigns a launch its unique number and creates its directory.

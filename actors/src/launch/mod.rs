@@ -1,6 +1,7 @@
 //! Launches browsers, on request and in advance.
 
 mod browser;
+pub(crate) mod coherence;
 mod identity;
 pub(crate) mod launched;
 pub(crate) mod launcher;

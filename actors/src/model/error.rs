@@ -7,8 +7,10 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use camofleet_api::error::{ErrorBody, ErrorCode};
+use camofleet_api::identity::Contradiction;
 use camofleet_api::session::Status;
 
+use super::identity::contradictions_text;
 use super::profile::ProfileError;
 
 /// The result of every request to the fleet.
@@ -80,6 +82,15 @@ pub enum Error {
         field: &'static str,
         /// Why it is not known.
         problem: String,
+    },
+    /// An identity contradicts the place where the connections of its session leave.
+    #[error(
+        "{}; name values that fit or \"auto\", choose another proxy, or set \"coherence\": \"warn\" to create the session \
+         anyway", contradictions_text(.contradictions).unwrap_or_default()
+    )]
+    Incoherent {
+        /// What does not fit, at least one.
+        contradictions: Vec<Contradiction>,
     },
     /// Too many proxies are being checked.
     #[error("{limit} proxies are being checked already; try again in a moment")]
@@ -347,6 +358,7 @@ impl Error {
             Self::NoExitPlace { .. } => ErrorCode::NoExitPlace,
             Self::NoEgress { .. } => ErrorCode::NoEgress,
             Self::NoExitIpUrl => ErrorCode::NoExitIpUrl,
+            Self::Incoherent { .. } => ErrorCode::IncoherentIdentity,
             Self::TooManyChecks { .. } => ErrorCode::Busy,
             Self::ViewNotFound => ErrorCode::VncNotFound,
             Self::VncUnsupported { .. } => ErrorCode::VncUnsupported,
@@ -397,12 +409,12 @@ impl Error {
     }
 }
 
-/// Names in a list for a sentence.
 /// What a field of a request names.
 fn kind_of_name(field: &str) -> &'static str {
     if field == "block" { "block list" } else { "pool of proxies" }
 }
 
+/// Names in a list for a sentence.
 fn listed(names: &[String]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

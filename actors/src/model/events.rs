@@ -9,6 +9,7 @@ use camofleet_api::session::EndReason;
 use jiff::Timestamp;
 use tokio::sync::broadcast;
 
+use crate::model::identity::contradictions_text;
 use crate::model::session::SessionView;
 
 /// What happened to a session.
@@ -33,6 +34,8 @@ pub enum Change {
     Touched,
     /// Its connections leave another way.
     ProxyChanged,
+    /// Its identity was compared with the place where its connections leave.
+    Compared,
     /// Its start URL could not be opened.
     StartUrlFailed,
     /// It is being shut down.
@@ -54,6 +57,7 @@ impl Change {
             Self::Detached => ChangeKind::Detached,
             Self::Touched => ChangeKind::Touched,
             Self::ProxyChanged => ChangeKind::ProxyChanged,
+            Self::Compared => ChangeKind::Compared,
             Self::StartUrlFailed => ChangeKind::StartUrlFailed,
             Self::Ending => ChangeKind::Ending,
             Self::Ended => ChangeKind::Ended,
@@ -87,6 +91,7 @@ fn history_entry(event: &SessionEvent) -> HistoryEntry {
         Change::ProxyChanged => {
             Some(event.view.proxy.as_ref().map_or("direct".to_owned(), ToString::to_string))
         }
+        Change::Compared => event.view.contradictions.as_deref().and_then(contradictions_text),
         Change::StartUrlFailed => event.view.start_url_error.clone(),
         Change::Ended => ending.map(|ending| format!("{}: {}", ending.reason.as_str(), ending.detail)),
         _ => None,

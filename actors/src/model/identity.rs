@@ -1,11 +1,19 @@
 //! The identity of a session: what its request asks for, and what that is once the place of its exit is known.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use camofleet_api::egress::ProxyCheck;
-use camofleet_api::identity::{Geolocation, Identity, Languages, OrAuto, ScreenSize, TimeZone};
+use camofleet_api::identity::{
+    Coherence, Contradiction, Geolocation, Identity, Languages, OrAuto, ScreenSize, TimeZone,
+};
 use camofleet_api::request::SessionRequest;
 use icu_locale::{LanguageIdentifier, LocaleExpander};
 
 use super::error::{Error, Result};
+
+/// Where the fields of an identity come from, as [`camofleet_api::identity::IdentityReport`] names it.
+pub type IdentitySources = Arc<BTreeMap<String, String>>;
 
 /// What a request asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,10 +54,18 @@ impl IdentityChoice {
         Self::FIELDS.into_iter().zip(given).filter(|(_, given)| *given).map(|(field, _)| field)
     }
 
-    /// Where each field that it has comes from, as [`camofleet_api::identity::IdentityReport`] names it.
-    pub fn sources(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+    /// The first field that a worker can't show which can show these.
+    pub fn lacking(&self, able: &[String], coherence: Coherence) -> Option<&'static str> {
+        // Sessions of one screen can't have another, which is only shown if the request wants that.
+        let leaves_out = |field| field == "screen" && coherence == Coherence::Warn && !able.is_empty();
+        self.fields().find(|field| !able.iter().any(|able| able == field) && !leaves_out(*field))
+    }
+
+    /// Where each field that it has comes from.
+    pub fn sources(&self) -> IdentitySources {
         let from_exit = self.decided_by_exit();
-        self.fields().map(move |field| (field, if from_exit.contains(&field) { "exit" } else { "request" }))
+        let source = |field| if from_exit.contains(&field) { "exit" } else { "request" };
+        Arc::new(self.fields().map(|field| (field.to_owned(), source(field).to_owned())).collect())
     }
 
     /// The fields that the place of the exit decides.
@@ -112,8 +128,25 @@ impl IdentityChoice {
     }
 }
 
-/// What most browsers in a country (ISO 3166-1, two letters) accept: its most common language, and English.
-fn languages_of(country: &str) -> Option<Languages> {
+/// What does not fit, in plain text; `None` if nothing contradicts.
+pub fn contradictions_text(contradictions: &[Contradiction]) -> Option<String> {
+    let details: Vec<&str> = contradictions.iter().map(|one| one.detail.as_str()).collect();
+    (!details.is_empty()).then(|| details.join("; "))
+}
+
+/// The sources of an identity that a profile has kept.
+pub(crate) fn sources_of_profile(identity: &Identity) -> IdentitySources {
+    let fields = serde_json::to_value(identity).unwrap_or_default();
+    let is_set = |field: &&str| {
+        let nothing = serde_json::to_value(Identity::default()).unwrap_or_default();
+        fields[*field] != nothing[*field]
+    };
+    let set = IdentityChoice::FIELDS.into_iter().filter(is_set);
+    Arc::new(set.map(|field| (field.to_owned(), "profile".to_owned())).collect())
+}
+
+/// The language that most people speak in a country (ISO 3166-1, two letters): `de` in `AT`.
+pub(crate) fn main_language(country: &str) -> Option<String> {
     if country.len() != 2 {
         return None;
     }
@@ -121,8 +154,14 @@ fn languages_of(country: &str) -> Option<Languages> {
     LocaleExpander::new_extended().maximize(&mut likely);
     // Where the data has no language for a country, that is English, its default.
     let language = if likely.language.is_unknown() { "en" } else { likely.language.as_str() };
+    Some(language.to_owned())
+}
+
+/// What most browsers in a country accept: its most common language, and English.
+fn languages_of(country: &str) -> Option<Languages> {
+    let language = main_language(country)?;
     let local = format!("{language}-{}", country.to_ascii_uppercase());
-    Languages::of([&local, language, "en-US", "en"])
+    Languages::of([local.as_str(), language.as_str(), "en-US", "en"])
 }
 
 #[cfg(test)]
@@ -184,14 +223,30 @@ mod tests {
             ..ProxyCheck::default()
         };
         let identity = choice.at_exit(&exit).unwrap();
-        let from: Vec<_> = choice.sources().collect();
-        assert_eq!(from, [("locale", "exit"), ("timezone", "exit"), ("geolocation", "exit")]);
+        let sources: Vec<_> =
+            choice.sources().iter().map(|(field, from)| format!("{field} {from}")).collect();
+        assert_eq!(sources, ["geolocation exit", "locale exit", "timezone exit"]);
+        assert_eq!(sources_of_profile(&identity).values().collect::<Vec<_>>(), ["profile"; 3]);
         assert_eq!(tags(identity.locale), "ja-JP,ja,en-US,en");
         assert_eq!(identity.timezone.unwrap().name(), "Asia/Tokyo");
         assert_eq!(
             identity.geolocation.map(|place| (place.latitude(), place.accuracy())),
             Some((35.7, 5000.0))
         );
+    }
+
+    #[test]
+    fn a_worker_lacks_what_it_can_not_show_but_may_be_asked_for_another_screen_with_a_warning() {
+        let screen = choice(r#"{"timezone": "UTC", "screen": {"width": 800, "height": 600}}"#);
+        let lacks = |able: &[&str], coherence| {
+            let able: Vec<String> = able.iter().map(|field| (*field).to_owned()).collect();
+            screen.lacking(&able, coherence)
+        };
+        assert_eq!(lacks(&["screen", "timezone"], Coherence::Refuse), None);
+        assert_eq!(lacks(&["timezone"], Coherence::Refuse), Some("screen"));
+        assert_eq!(lacks(&["timezone"], Coherence::Warn), None);
+        assert_eq!(lacks(&["screen"], Coherence::Warn), Some("timezone"));
+        assert_eq!(lacks(&[], Coherence::Warn), Some("timezone"), "it may know no identities at all");
     }
 
     #[test]

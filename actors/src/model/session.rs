@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use camofleet_api::identity::Identity;
+use camofleet_api::identity::{Coherence, Contradiction, Identity};
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::proxy::{ProxyChoice, ProxyView};
 use camofleet_api::request::SessionRequest;
@@ -18,7 +18,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::error::{Error, Result};
-use super::identity::IdentityChoice;
+use super::identity::{IdentityChoice, IdentitySources};
 use super::profile::ProfileChoice;
 use crate::model::activity::ActivityClock;
 use crate::model::screen::ScreenHandle;
@@ -128,6 +128,8 @@ pub struct SessionSpec {
     pub template: LaunchTemplate,
     /// The identity that its request asks for.
     pub identity: IdentityChoice,
+    /// What happens if that contradicts the place of its exit.
+    pub coherence: Coherence,
     /// Whether it has a live view.
     pub vnc: bool,
     /// How long it may be idle before it ends.
@@ -164,6 +166,7 @@ impl SessionSpec {
             id: Uuid::new_v4(),
             template,
             identity,
+            coherence: request.coherence,
             vnc: request.vnc,
             idle_ttl: request.idle_ttl.unwrap_or(defaults.idle_ttl),
             start_url: start_url.filter(|url| !url.trim().is_empty()).map(|url| with_scheme(url.trim())),
@@ -247,6 +250,10 @@ pub struct SessionView {
     pub attached: usize,
     /// What pages learn of its user and machine; `None` where its machine does not report it.
     pub identity: Option<Arc<Identity>>,
+    /// Where that comes from.
+    pub identity_sources: IdentitySources,
+    /// What of it contradicts the place of its exit, or its display; `None` where that is not known.
+    pub contradictions: Option<Vec<Contradiction>>,
     /// The proxy that its connections leave through; `None` if they are direct.
     pub proxy: Option<ProxyView>,
     /// Counts its connections; `None` where its machine does not.
@@ -291,6 +298,7 @@ impl SessionView {
             identity: self.identity.as_deref().cloned(),
             profile: spec.profile.as_ref().map(|profile| profile.name.clone()),
             profile_mode: spec.profile.as_ref().map(|profile| profile.mode),
+            contradictions: self.contradictions.clone(),
             request_id: spec.request_id.clone(),
             ended_at: ending.filter(|_| self.status == Status::Dead).map(|ending| ending.at.into()),
             end_reason: ending.map(|ending| ending.reason),

@@ -297,8 +297,7 @@ impl Handler<CreateSession> for RemoteWorker {
             return Box::pin(actix::fut::err(Error::NoProfiles { what: self.settings.display_name() }));
         }
         let able = self.known.facts().map(|facts| facts.identity.clone()).unwrap_or_default();
-        let lacking =
-            IdentityChoice::from(&request).fields().find(|field| !able.iter().any(|able| able == field));
+        let lacking = IdentityChoice::from(&request).lacking(&able, request.coherence);
         if let Some(field) = lacking {
             // It would ignore the field.
             let what = self.settings.display_name();

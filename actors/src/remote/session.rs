@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use camofleet_api::identity::Coherence;
 use camofleet_api::ids::SessionId;
 use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::session::Session;
@@ -10,7 +11,7 @@ use url::Url;
 
 use super::{RemoteRole, RemoteSettings};
 use crate::model::activity::ActivityClock;
-use crate::model::identity::IdentityChoice;
+use crate::model::identity::{IdentityChoice, IdentitySources};
 use crate::model::profile::ProfileChoice;
 use crate::model::session::{Ending, LaunchTemplate, SessionSpec, SessionView, VncView};
 use crate::model::traffic::Traffic;
@@ -52,6 +53,7 @@ pub(super) fn view_of(session: Session, settings: &RemoteSettings) -> SessionVie
                 identity: session.identity.clone().unwrap_or_default(),
             },
             identity: IdentityChoice::default(),
+            coherence: Coherence::default(),
             vnc: has_view,
             idle_ttl: Duration::from_secs(session.idle_ttl_seconds),
             start_url: session.start_url,
@@ -80,6 +82,8 @@ pub(super) fn view_of(session: Session, settings: &RemoteSettings) -> SessionVie
         start_url_error: session.start_url_error,
         attached: session.attached,
         identity: session.identity.map(Arc::new),
+        identity_sources: IdentitySources::default(),
+        contradictions: session.contradictions,
         proxy: session.proxy,
         traffic: session.egress.map(Traffic::reported),
         restarts: session.restarts,

@@ -293,6 +293,11 @@ fn differences(before: Option<&Arc<SessionView>>, now: &SessionView) -> Vec<Chan
     if before.is_some_and(|before| before.proxy != now.proxy) {
         changes.push(Change::ProxyChanged);
     }
+    if before.is_some_and(|before| before.contradictions != now.contradictions)
+        && now.contradictions.is_some()
+    {
+        changes.push(Change::Compared);
+    }
     if now.start_url_error.is_some() && before.is_none_or(|before| before.start_url_error.is_none()) {
         changes.push(Change::StartUrlFailed);
     }
@@ -360,6 +365,9 @@ mod tests {
         assert_eq!(names(&known.apply_poll(2, observation(&[&view], None))), []);
         let attached = SessionView { attached: 1, ..view.clone() };
         assert_eq!(names(&known.apply_poll(3, observation(&[&attached], None))), [Change::Attached]);
+        let compared = SessionView { contradictions: Some(Vec::new()), ..attached.clone() };
+        assert_eq!(names(&known.apply_poll(3, observation(&[&compared], None))), [Change::Compared]);
+        assert_eq!(names(&known.apply_poll(3, observation(&[&attached], None))), []);
         let restarted = SessionView { restarts: 1, ..view.clone() };
         let changes = names(&known.apply_poll(4, observation(&[&restarted], None)));
         assert!(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use camofleet_api::identity::Contradiction;
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::session::{EndReason, OnCrash, Status};
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::clients::Clients;
+use super::coherence::Contradictions;
 use super::lifecycle::{Before, Lifecycle};
 use super::profile::ProfileSource;
 use crate::display::Screenshotter;
@@ -25,6 +27,7 @@ use crate::model::activity::ActivityClock;
 use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
 use crate::model::events::Change;
+use crate::model::identity::IdentitySources;
 use crate::model::session::{Ending, LaunchTemplate, SessionSpec, SessionView, VncView};
 use crate::model::traffic::Traffic;
 use crate::profiles::OpenedProfile;
@@ -57,6 +60,8 @@ pub(crate) struct SessionParts {
     pub pool: Option<Addr<PrewarmPool>>,
     /// Where its profile is, if it has one.
     pub profile: Option<ProfileSource>,
+    /// What of the request's identity its display can't show.
+    pub display: Vec<Contradiction>,
     /// The client that requested it.
     pub claimant: Claimant,
     /// Gets the result: the ready session, or the error for which it ended.
@@ -121,6 +126,10 @@ pub(crate) struct Session {
     pub(super) profile: Option<OpenedProfile>,
     /// The client of a create that failed, and why: answered when the profile is free for its next request.
     refused: Option<(oneshot::Sender<Result<ReadySession>>, Error)>,
+    /// What of its identity contradicts its exit or its display.
+    pub(super) contradictions: Contradictions,
+    /// Where the fields of its identity come from.
+    pub(super) sources: IdentitySources,
 }
 
 impl Session {
@@ -134,6 +143,7 @@ impl Session {
             intensity,
             pool,
             profile,
+            display,
             claimant,
             ready,
         } = parts;
@@ -142,6 +152,7 @@ impl Session {
             let first = Launching { cancel, by: spec.request_id.clone(), ready: Some(ready) };
             let (proxy, traffic) = (spec.proxy.clone(), Traffic::new(launcher.metrics.egress()));
             let mut session = Self {
+                sources: spec.identity.sources(),
                 template: spec.template.clone(),
                 proxy,
                 traffic,
@@ -159,16 +170,16 @@ impl Session {
                 start_url_error: None,
                 profile: None,
                 refused: None,
+                contradictions: Contradictions { display, ..Contradictions::default() },
             };
             session.publish(Change::Created);
             session.watch_idle_time(ctx);
             session.watch_claimant(claimant, ctx);
             let identity = session.spec.identity.clone();
-            match (profile, pool) {
-                (Some(profile), _) => session.open_profile(profile, ctx),
-                (None, Some(pool)) => session.take_warm(pool, ctx),
-                (None, None) if identity.needs_exit() => session.launch_at_exit(&identity, ctx),
-                (None, None) => session.launch(None, Duration::ZERO, ctx),
+            match profile {
+                Some(profile) => session.open_profile(profile, ctx),
+                None if identity.needs_exit() => session.launch_at_exit(&identity, ctx),
+                None => session.launch_coherent(pool, ctx),
             }
             session
         })
@@ -186,6 +197,8 @@ impl Session {
             start_url_error: self.start_url_error.clone(),
             attached: self.clients.len(),
             identity: Some(Arc::new(self.template.identity.clone())),
+            contradictions: self.contradictions.all(),
+            identity_sources: Arc::clone(&self.sources),
             proxy: self.proxy.view(),
             traffic: Some(self.traffic.clone()),
             restarts: self.life.restarts(),
@@ -482,7 +495,7 @@ pub(crate) struct ChangeProxy {
 impl Handler<ChangeProxy> for Session {
     type Result = Result<Arc<SessionView>>;
 
-    fn handle(&mut self, ChangeProxy { proxy, by }: ChangeProxy, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, ChangeProxy { proxy, by }: ChangeProxy, ctx: &mut Context<Self>) -> Self::Result {
         let status = self.life.status();
         if !matches!(status, Status::Init | Status::Ready) {
             return Err(Error::SessionNotReady { status });
@@ -493,7 +506,10 @@ impl Handler<ChangeProxy> for Session {
         if let Some(launched) = self.life.ready() {
             self.open_egress(launched)?;
         }
-        self.publish_by(Change::ProxyChanged, Some(by));
+        self.contradictions.exits += 1;
+        self.contradictions.exit = None;
+        self.publish_by(Change::ProxyChanged, Some(by.clone()));
+        self.compare_meanwhile(Some(by), ctx);
         Ok(self.view())
     }
 }

@@ -3,6 +3,7 @@
 mod actor;
 mod attachment;
 mod clients;
+mod coherence;
 mod cookies;
 mod disk;
 mod launching;

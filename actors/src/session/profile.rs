@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use camofleet_api::Time;
-use camofleet_api::identity::Identity;
+use camofleet_api::egress::ProxyCheck;
 use camofleet_api::ids::SessionId;
 use camofleet_api::profile::ProfileUser;
 use camofleet_api::request::SessionRequest;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::actor::Session;
 use crate::launch::launched::Launched;
 use crate::model::error::{Error, Result};
-use crate::model::identity::IdentityChoice;
+use crate::model::identity::{IdentityChoice, sources_of_profile};
 use crate::profiles::{GIVE_UP_AFTER, OpenedProfile, ProfileStore, RENEW_EVERY, StorageTrouble};
 
 /// How often the space on the disk is checked; a page can fill it within seconds.
@@ -63,17 +63,17 @@ impl Session {
         if let Err(error) = self.launcher.check_route(&self.proxy, &self.spec.block) {
             return self.on_launched(Err(error), false, ctx);
         }
+        self.sources = match &identity {
+            Some(identity) => sources_of_profile(identity),
+            None => choice.sources(),
+        };
         match identity {
-            Some(identity) => self.launch_as(identity, ctx),
             None if choice.needs_exit() => self.launch_at_exit(&choice, ctx),
-            None => self.launch_as(choice.given(), ctx),
+            identity => {
+                self.template.identity = identity.unwrap_or_else(|| choice.given());
+                self.launch_coherent(None, ctx);
+            }
         }
-    }
-
-    /// Launches the first browser with this identity.
-    pub(super) fn launch_as(&mut self, identity: Identity, ctx: &mut Context<Self>) {
-        self.template.identity = identity;
-        self.launch(None, Duration::ZERO, ctx);
     }
 
     /// Identifies what keeps its proxy of a pool: the profile, or the session itself.
@@ -152,18 +152,33 @@ impl Session {
     pub(super) fn launch_at_exit(&mut self, choice: &IdentityChoice, ctx: &mut Context<Self>) {
         let Some(launching) = self.life.launching() else { return };
         let (cancel, choice) = (launching.cancel.clone(), choice.clone());
+        let exits = self.contradictions.exits;
         let exit = self.launcher.check_proxy(&self.proxy, Some(self.egress_key()));
-        let identity = async move {
+        let exit = async move {
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => Err(Error::Cancelled),
-                exit = exit => choice.at_exit(&exit?),
+                exit = exit => exit,
             }
         };
-        ctx.spawn(identity.into_actor(self).map(|identity: Result<Identity>, this, ctx| match identity {
-            Ok(identity) if this.life.status() == Status::Init => this.launch_as(identity, ctx),
-            Ok(_) => this.wind_down(None, ctx),
-            Err(error) => this.on_launched(Err(error), false, ctx),
+        ctx.spawn(exit.into_actor(self).map(move |exit, this, ctx| {
+            if this.life.status() != Status::Init {
+                return this.wind_down(None, ctx);
+            }
+            match exit.and_then(|exit| this.become_of_exit(&choice, &exit, exits)) {
+                Ok(()) => this.launch(None, Duration::ZERO, ctx),
+                Err(error) => this.on_launched(Err(error), false, ctx),
+            }
         }));
+    }
+
+    /// Takes what its exit decides of the identity, and compares the rest with the place of that exit, unless it has been
+    /// changed since.
+    fn become_of_exit(&mut self, choice: &IdentityChoice, exit: &ProxyCheck, exits: u32) -> Result<()> {
+        self.template.identity = choice.at_exit(exit)?;
+        if self.contradictions.exits == exits && self.launcher.knows_places(&self.proxy) {
+            self.compare(exit)?;
+        }
+        Ok(())
     }
 }

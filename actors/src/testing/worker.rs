@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use camofleet_api::identity::Coherence;
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::request::SessionRequest;
@@ -18,7 +19,7 @@ use crate::model::activity::ActivityClock;
 use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
 use crate::model::events::{Change, EventBus, Received, Subscription};
-use crate::model::identity::IdentityChoice;
+use crate::model::identity::{IdentityChoice, IdentitySources};
 use crate::model::session::{LaunchTemplate, SessionSpec, SessionView};
 use crate::session::AttachmentTicket;
 use crate::supervision::ChildExited;
@@ -35,6 +36,7 @@ pub(crate) fn a_view() -> SessionView {
         id: uuid::Uuid::new_v4(),
         template: LaunchTemplate::plain(true),
         identity: IdentityChoice::default(),
+        coherence: Coherence::default(),
         vnc: false,
         idle_ttl: Duration::from_secs(300),
         start_url: None,
@@ -59,6 +61,8 @@ pub(crate) fn a_view() -> SessionView {
         start_url_error: None,
         attached: 0,
         identity: None,
+        identity_sources: IdentitySources::default(),
+        contradictions: None,
         proxy: None,
         traffic: None,
         restarts: 0,

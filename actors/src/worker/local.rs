@@ -9,7 +9,7 @@ use actix::prelude::*;
 use bytes::Bytes;
 use camofleet_api::egress::{EgressReport, ProxyCheck};
 use camofleet_api::facts::{Facts, PoolFill};
-use camofleet_api::identity::IdentityReport;
+use camofleet_api::identity::{Coherence, IdentityReport};
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::request::SessionRequest;
 use camofleet_api::session::{EndReason, Status};
@@ -114,8 +114,11 @@ impl WorkerSettings {
                           name a value";
             return Err(Error::Identity { field, reason: reason.to_owned() });
         }
-        self.launch.check_identity(&identity)?;
-        Ok(LaunchTemplate::new(request, &self.defaults, self.displays()))
+        self.launch.check_identity(&identity, Coherence::Refuse)?;
+        let mut request = request.clone();
+        let headless = LaunchTemplate::new(&request, &self.defaults, self.displays()).headless;
+        self.launch.fit_screen(&mut request, headless);
+        Ok(LaunchTemplate::new(&request, &self.defaults, self.displays()))
     }
 
     /// The pool whose browsers suit sessions of this template.
@@ -246,18 +249,21 @@ impl LocalWorker {
 
     fn start_session(
         &mut self,
-        request: SessionRequest,
+        mut request: SessionRequest,
         by: RequestId,
         claimant: Claimant,
         ctx: &mut Context<Self>,
     ) -> oneshot::Receiver<Result<ReadySession>> {
         let (ready, created) = oneshot::channel();
+        let (defaults, displays) = (&self.settings.defaults, self.settings.displays());
+        let headless = LaunchTemplate::new(&request, defaults, displays).headless;
+        let display = self.settings.launch.fit_screen(&mut request, headless);
         let profile = request.profile.is_some().then(|| ProfileSource {
             store: self.profiles.clone(),
             request: request.clone(),
             worker: self.settings.host_name.clone(),
         });
-        let spec = SessionSpec::new(request, by, &self.settings.defaults, self.settings.displays());
+        let spec = SessionSpec::new(request, by, defaults, displays);
         // What the exit or a profile decides is not known yet.
         let known = profile.is_none() && !spec.identity.needs_exit();
         let pool = known.then(|| self.settings.pool_for(&spec.template)).flatten();
@@ -271,6 +277,7 @@ impl LocalWorker {
             intensity: self.settings.restart_intensity,
             pool: pool.and_then(|pool| self.pools.get(&pool.name)).cloned(),
             profile,
+            display: display.into_iter().collect(),
             claimant,
             ready,
         });
@@ -282,7 +289,7 @@ impl LocalWorker {
     fn check(&self, request: &SessionRequest) -> Result<()> {
         let defaults = &self.settings.defaults;
         defaults.check(request)?;
-        self.settings.launch.check_identity(&IdentityChoice::from(request))?;
+        self.settings.launch.check_identity(&IdentityChoice::from(request), request.coherence)?;
         let proxy = request.proxy.as_ref().unwrap_or(&defaults.proxy);
         let block = request.block.as_ref().unwrap_or(&defaults.block);
         self.launcher.check_route(proxy, block)?;
@@ -539,9 +546,7 @@ impl Handler<ReportIdentity> for LocalWorker {
             return Err(Error::SessionNotReady { status: view.status });
         }
         let identity = view.identity.as_deref().cloned().unwrap_or_default();
-        let sources = view.spec.identity.sources();
-        let named = |(field, source): (&str, &str)| (field.to_owned(), source.to_owned());
-        Ok(IdentityReport { identity, sources: sources.map(named).collect() })
+        Ok(IdentityReport { identity, sources: view.identity_sources.as_ref().clone() })
     }
 }
 

@@ -255,10 +255,8 @@ impl WorkerSnapshot {
 
     /// Whether it has the pool of proxies and the block lists that this request names, and can show its identity.
     pub fn can_fulfil(&self, request: &SessionRequest) -> bool {
-        let able = |field: &str| {
-            self.facts.as_ref().is_some_and(|facts| facts.identity.iter().any(|able| able == field))
-        };
-        if !IdentityChoice::from(request).fields().all(able) {
+        let able = self.facts.as_ref().map(|facts| facts.identity.as_slice()).unwrap_or_default();
+        if IdentityChoice::from(request).lacking(able, request.coherence).is_some() {
             return false;
         }
         let Some(egress) = self.facts.as_ref().and_then(|facts| facts.egress.as_ref()) else {

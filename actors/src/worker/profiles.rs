@@ -299,7 +299,7 @@ impl LocalWorker {
     /// Rejects a profile whose sessions could not be created here.
     fn check_profile(&self, request: &ProfileRequest) -> Result<()> {
         let session = request.session();
-        self.settings.launch.check_identity(&IdentityChoice::from(&session))?;
+        self.settings.launch.check_identity(&IdentityChoice::from(&session), session.coherence)?;
         session.proxy.map_or(Ok(()), |proxy| self.launcher.check_route(&proxy, &[]))
     }
 

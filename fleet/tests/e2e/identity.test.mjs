@@ -121,6 +121,56 @@ test('auto takes language, time zone and place from the exit of the proxy', asyn
   assert.deepEqual(await server.sessions(), []);
 });
 
+/** The contradictions of a session once they are known, as pairs of field and what it contradicts. */
+async function contradictionsOf(session) {
+  const known = async () => (await server.session(session)).contradictions;
+  await until(async () => (await known()) !== null, 'the identity to be compared with the exit');
+  return (await known()).map(({ field, against, fact }) => [field, against, fact]);
+}
+
+test('an identity that does not fit the exit of its proxy is refused with both sides', async () => {
+  const tokyo = (body) => server.request('POST', '/sessions', { body: { headless: true, proxy: proxy.url, ...body } });
+  for (const [body, says] of [
+    [{ locale: 'de-AT' }, /^locale: de-AT, de does not fit the exit 127\.0\.0\.3 in JP \(Tokyo\)/],
+    [{ locale: 'de-AT', timezone: 'auto' }, /^locale: de-AT, de does not fit/],
+    [{ timezone: 'Europe/Vienna', geolocation: PLACE }, /^timezone: Europe\/Vienna .* time zone is Asia\/Tokyo; geolocation: 48\.2082, 16\.3738 in the time zone Europe\/Vienna does/],
+  ]) {
+    const refused = await tokyo(body);
+    assert.deepEqual([refused.status, refused.json.code], [409, 'incoherent_identity'], refused.text);
+    assert.match(refused.json.detail, says);
+    assert.match(refused.json.detail, /"auto", choose another proxy, or set "coherence": "warn"/);
+  }
+  assert.deepEqual(await server.sessions(), []);
+  const fits = await tokyo({ locale: ['ja-JP', 'en-US'], timezone: 'Asia/Tokyo' });
+  assert.deepEqual([fits.status, fits.json.contradictions], [201, []], fits.text);
+  await server.end(fits.json);
+});
+
+test('contradictions are shown where a request wants that, and after a change of the proxy', async () => {
+  const given = await server.create({ headless: true, proxy: proxy.url, locale: 'de-AT', coherence: 'warn' });
+  assert.deepEqual(await contradictionsOf(given), [['locale', 'exit_country', 'JP']]);
+  await server.end(given);
+  const session = await server.create({ headless: true, proxy: proxy.url, locale: 'auto', timezone: 'auto' });
+  assert.deepEqual(session.contradictions, []);
+  const move = async (url) => {
+    const moved = await server.request('PATCH', pathOf(session), { body: { proxy: url } });
+    assert.deepEqual([moved.status, moved.json.contradictions], [200, null], moved.text);
+    return contradictionsOf(session);
+  };
+  const expected = [
+    ['locale', 'exit_country', 'DE'],
+    ['timezone', 'exit_timezone', 'Europe/Berlin'],
+  ];
+  assert.deepEqual(await move(other.url), expected);
+  const history = await server.read(`${pathOf(session)}/events`);
+  assert.match(history.findLast(({ change }) => change === 'compared').detail, /^locale: ja-JP.*; timezone: Asia\/Tokyo/);
+  assert.deepEqual(await move(proxy.url), []);
+  // Of direct connections nothing is known here.
+  await server.request('PATCH', pathOf(session), { body: { proxy: 'direct' } });
+  assert.equal((await server.session(session)).contradictions, null);
+  await server.end(session);
+});
+
 test('a session without an identity shows what the browser has by itself', async () => {
   const session = await server.create({ headless: true });
   assert.deepEqual(session.identity, { locale: null, timezone: null, geolocation: null, screen: null });

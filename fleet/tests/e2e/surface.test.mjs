@@ -53,6 +53,7 @@ test('a session is described with every field of the contract', () => {
     identity: { locale: null, timezone: null, geolocation: null, screen: null },
     profile: null,
     profile_mode: null,
+    contradictions: null,
     proxy: null,
     block: ['phone_home'],
     ended_at: null,

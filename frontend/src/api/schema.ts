@@ -445,7 +445,7 @@ export interface components {
          * @description What happened to a session.
          * @enum {string}
          */
-        ChangeKind: "created" | "ready" | "restarting" | "attached" | "detached" | "touched" | "proxy_changed" | "start_url_failed" | "ending" | "ended" | "forgotten";
+        ChangeKind: "created" | "ready" | "restarting" | "attached" | "detached" | "touched" | "proxy_changed" | "compared" | "start_url_failed" | "ending" | "ended" | "forgotten";
         /**
          * @description Whether a copy of a profile is the same person.
          * @enum {string}
@@ -458,10 +458,43 @@ export interface components {
             name: components["schemas"]["ProfileName"];
         };
         /**
+         * @description What happens to a create whose identity contradicts the place of its exit.
+         * @enum {string}
+         */
+        Coherence: "refuse" | "warn";
+        /**
          * @description What happens to contexts and pages when the last client disconnects.
          * @enum {string}
          */
         Contexts: "keep" | "discard";
+        /** @description A part of an identity that does not fit something else that pages see. */
+        Contradiction: {
+            /**
+             * @description What it contradicts: `exit_country`, `exit_timezone` or `display`.
+             * @default
+             */
+            against: string;
+            /**
+             * @description Both sides in one sentence.
+             * @default
+             */
+            detail: string;
+            /**
+             * @description What that is, such as `JP`.
+             * @default
+             */
+            fact: string;
+            /**
+             * @description The field of the identity: `locale`, `timezone`, `geolocation` or `screen`.
+             * @default
+             */
+            field: string;
+            /**
+             * @description What it is, such as `de-AT`.
+             * @default
+             */
+            value: string;
+        };
         /** @description The control role's health. */
         ControlHealth: {
             /** @description Whether anybody who can reach this server has full access, because it listens beyond loopback and requires no token. */
@@ -840,8 +873,8 @@ export interface components {
              */
             identity: components["schemas"]["Identity"];
             /**
-             * @description Where its parts come from, by the names of their fields: `request`, or `exit` for what was taken from the place where
-             *     the session's connections leave. What was not requested is not in it.
+             * @description Where its parts come from, by the names of their fields: `request`, `exit` for what was taken from the place where
+             *     the session's connections leave, or `profile`. What nobody has set is not in it.
              * @default {}
              */
             sources: {
@@ -1181,6 +1214,11 @@ export interface components {
             browser_version: string | null;
             /** @description What happens to contexts and pages when the last client disconnects. */
             contexts: components["schemas"]["Contexts"];
+            /**
+             * @description Where its identity does not fit the place where its connections leave, or its display; null where that place is not
+             *     known, and empty where nothing contradicts.
+             */
+            contradictions: components["schemas"]["Contradiction"][] | null;
             /** @description When it was requested. */
             created_at: components["schemas"]["Time"];
             egress: components["schemas"]["EgressTotals"] | null;
@@ -1296,6 +1334,7 @@ export interface components {
         SessionRequest: {
             /** @description The names of the block lists whose hosts the browser does not connect to, instead of those of the setting. */
             block?: string[] | null;
+            coherence?: components["schemas"]["Coherence"] | null;
             contexts?: components["schemas"]["Contexts"] | null;
             geolocation?: components["schemas"]["GeolocationRequest"] | null;
             /** @description Whether the browser runs headless. The default is a setting. */
@@ -3138,7 +3177,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `code`: no_exit_ip_url, session_cancelled, profile_exists, profile_ambiguous, profile_incompatible, profile_in_use */
+            /** @description `code`: no_exit_ip_url, incoherent_identity, session_cancelled, profile_exists, profile_ambiguous, profile_incompatible, profile_in_use */
             409: {
                 headers: {
                     [name: string]: unknown;

@@ -26,6 +26,7 @@ export type ProxyRequest = Schemas['Proxy'];
 export type ProxyView = Schemas['ProxyView'];
 /** The totals of a session's connections. */
 export type EgressTotals = Schemas['EgressTotals'];
+export type Contradiction = Schemas['Contradiction'];
 /** What a session's browser connected to. */
 export type EgressReport = Schemas['EgressReport'];
 /** What create requests may choose of the connections on a worker. */

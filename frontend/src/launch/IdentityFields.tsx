@@ -2,7 +2,7 @@ import { type ReactNode, useId } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { IDENTITY_MAX_LENGTH, type IdentityDraft } from '../live/identityDraft.ts';
-import { Field } from '../ui/Field.tsx';
+import { ChoiceField, Field } from '../ui/Field.tsx';
 
 const FIELDS = ['locale', 'timezone', 'geolocation', 'screen'] as const;
 const EXAMPLES: Readonly<Record<(typeof FIELDS)[number], string>> = {
@@ -46,6 +46,17 @@ export function IdentityFields({ draft, problems, onChange }: IdentityFieldsProp
             )}
           </Field>
         ))}
+        <ChoiceField
+          label={t('identity.coherence')}
+          value={draft.coherence}
+          choices={[
+            ['', t('builtIn', { value: t('identity.coherenceOf.refuse') })],
+            ['warn', t('identity.coherenceOf.warn')],
+          ]}
+          onChange={(coherence) => {
+            onChange({ ...draft, coherence });
+          }}
+        />
       </div>
     </fieldset>
   );

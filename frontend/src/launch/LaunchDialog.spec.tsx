@@ -511,6 +511,7 @@ describe('the identity of a new session', () => {
     await user.type(dialog.getByLabelText('Time zone'), 'auto');
     await user.type(dialog.getByLabelText('Latitude, longitude'), '48.2, 16.4');
     await user.type(dialog.getByLabelText('Screen, pixels'), '1366x768');
+    await user.selectOptions(dialog.getByLabelText('If it does not fit the exit'), 'warn');
     await launch();
     expect(await screen.findByRole('link', { name: 'eeeeeeee' })).toBeInTheDocument();
     expect(requests).toEqual([
@@ -520,6 +521,7 @@ describe('the identity of a new session', () => {
         timezone: 'auto',
         geolocation: { latitude: 48.2, longitude: 16.4 },
         screen: { width: 1366, height: 768 },
+        coherence: 'warn',
       },
     ]);
   });

@@ -1,4 +1,4 @@
-import { IDENTITY_MAX_LENGTH, NO_IDENTITY } from '../live/identityDraft.ts';
+import { IDENTITY_MAX_LENGTH, type IdentityDraft, NO_IDENTITY } from '../live/identityDraft.ts';
 import { START_URL_MAX_LENGTH } from './validation.ts';
 import { EMPTY_DRAFT, type LaunchDraft, withoutSecrets } from '../live/launchDraft.ts';
 import { DEFAULT_PROXY, type ProxyDraft } from '../live/proxyDraft.ts';
@@ -48,7 +48,11 @@ function isProxy(value: unknown): boolean {
 function isIdentity(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
   const fields = value as Record<string, unknown>;
-  return Object.keys(NO_IDENTITY).every((field) => isText(fields[field], IDENTITY_MAX_LENGTH));
+  const known = Object.keys(NO_IDENTITY) as (keyof IdentityDraft)[];
+  return (
+    oneOf('', 'warn')(fields.coherence) &&
+    known.every((field) => isText(fields[field], IDENTITY_MAX_LENGTH))
+  );
 }
 
 const CHECKS: { [Field in keyof LaunchDraft]: (value: unknown) => boolean } = {
@@ -118,7 +122,10 @@ function withNewFields(stored: unknown): unknown {
       if (typeof preset !== 'object' || preset === null) return preset;
       const { draft } = preset as Record<string, unknown>;
       if (typeof draft !== 'object' || draft === null) return preset;
-      return { ...preset, draft: { ...EMPTY_DRAFT, ...draft } };
+      const { identity } = draft as Record<string, unknown>;
+      const whole = typeof identity === 'object' ? { ...NO_IDENTITY, ...identity } : identity;
+      const fields = 'identity' in draft ? { identity: whole } : {};
+      return { ...preset, draft: { ...EMPTY_DRAFT, ...draft, ...fields } };
     }),
   };
 }

@@ -14,14 +14,16 @@ describe('an identity as typed', () => {
       timezone: ' Europe/Vienna ',
       geolocation: '48.2, 16.4',
       screen: '1366×768',
+      coherence: 'warn' as const,
     };
     expect(toIdentity(draft)).toEqual({
       locale: ['de-AT', 'de'],
       timezone: 'Europe/Vienna',
       geolocation: { latitude: 48.2, longitude: 16.4 },
       screen: { width: 1366, height: 768 },
+      coherence: 'warn',
     });
-    const auto = { locale: 'auto', timezone: 'auto', geolocation: 'auto', screen: '' };
+    const auto = { ...NO_IDENTITY, locale: 'auto', timezone: 'auto', geolocation: 'auto' };
     expect(toIdentity(auto)).toEqual({ locale: 'auto', timezone: 'auto', geolocation: 'auto' });
   });
 

@@ -10,10 +10,18 @@ export interface IdentityDraft {
   geolocation: string;
   /** Width and height in pixels, as `1366x768`. */
   screen: string;
+  /** What happens if it does not fit the place of the exit; empty: the create is refused. */
+  coherence: '' | 'warn';
 }
 
 /** No identity. */
-export const NO_IDENTITY: IdentityDraft = { locale: '', timezone: '', geolocation: '', screen: '' };
+export const NO_IDENTITY: IdentityDraft = {
+  locale: '',
+  timezone: '',
+  geolocation: '',
+  screen: '',
+  coherence: '',
+};
 
 /** The word for what is taken from the exit of the session's proxy. */
 const AUTO = 'auto';
@@ -21,7 +29,7 @@ const AUTO = 'auto';
 /** The longest text of a field, in characters. */
 export const IDENTITY_MAX_LENGTH = 256;
 
-type Part = Pick<CreateSession, 'locale' | 'timezone' | 'geolocation' | 'screen'>;
+type Part = Pick<CreateSession, 'locale' | 'timezone' | 'geolocation' | 'screen' | 'coherence'>;
 
 /** A place as typed; null if it is none. */
 export function placeOf(text: string): { latitude: number; longitude: number } | null {
@@ -39,7 +47,8 @@ export function sizeOf(text: string): { width: number; height: number } | null {
 }
 
 /** The part of a create request for a valid draft; empty fields are omitted. */
-export function toIdentity({ locale, timezone, geolocation, screen }: IdentityDraft): Part {
+export function toIdentity(draft: IdentityDraft): Part {
+  const { locale, timezone, geolocation, screen, coherence } = draft;
   const part: Part = {};
   const languages = locale
     .split(/[,\s]+/)
@@ -52,6 +61,7 @@ export function toIdentity({ locale, timezone, geolocation, screen }: IdentityDr
   else if (place !== null) part.geolocation = place;
   const size = sizeOf(screen);
   if (size !== null) part.screen = size;
+  if (coherence !== '') part.coherence = coherence;
   return part;
 }
 

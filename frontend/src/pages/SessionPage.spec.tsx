@@ -94,8 +94,28 @@ describe('the page of a live session', () => {
         geolocation: { latitude: 48.2, longitude: 16.4, accuracy: 50 },
         screen: { width: 1366, height: 768 },
       },
+      contradictions: [
+        {
+          field: 'locale',
+          value: 'de-AT, de',
+          against: 'exit_country',
+          fact: 'JP',
+          detail: 'locale: de-AT does not fit JP',
+        },
+        {
+          field: 'newer',
+          value: 'x',
+          against: 'newer',
+          fact: 'y',
+          detail: 'newer: x does not fit y',
+        },
+      ],
     });
     await openLive(session);
+    expect(fact('Does not fit')).toHaveTextContent(
+      'Languages: de-AT, de, but the exit is in Japan',
+    );
+    expect(fact('Does not fit')).toHaveTextContent('newer: x does not fit y');
     expect(fact('Languages')).toHaveTextContent('de-AT, de');
     expect(fact('Time zone')).toHaveTextContent('Europe/Vienna');
     expect(fact('Place')).toHaveTextContent('48.2, 16.4 (within 50 m)');

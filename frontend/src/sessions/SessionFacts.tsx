@@ -6,6 +6,7 @@ import type { Session } from '../api/types.ts';
 import { copyToClipboard } from '../ui/clipboard.ts';
 import { clockText, durationText, momentText } from '../ui/format.ts';
 import { IconButton } from '../ui/IconButton.tsx';
+import { contradictionText } from './sessionText.ts';
 import { Labels } from './SessionIdentity.tsx';
 import { IdleCountdown } from './IdleCountdown.tsx';
 import { Ago } from '../ui/Ago.tsx';
@@ -28,6 +29,15 @@ export function SessionFacts({ session }: { session: Session }): ReactNode {
         </Fact>
         <Fact name={t('facts.screen')}>{screenText(t, session)}</Fact>
         <IdentityFacts identity={session.identity} />
+        {session.contradictions !== null && session.contradictions.length > 0 && (
+          <Fact name={t('facts.contradictions')}>
+            {session.contradictions.map((contradiction) => (
+              <p key={contradiction.field} className="problem">
+                {contradictionText(contradiction)}
+              </p>
+            ))}
+          </Fact>
+        )}
         <Fact name={t('facts.labels')}>
           <Labels labels={session.labels} />
         </Fact>

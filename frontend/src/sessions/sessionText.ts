@@ -1,5 +1,6 @@
-import type { Change, EndReason, Session } from '../api/types.ts';
+import type { Change, Contradiction, EndReason, Session } from '../api/types.ts';
 import { i18n } from '../i18n/i18n.ts';
+import { countryText } from '../ui/format.ts';
 
 /** The start of a session's id: long enough to be unique, short enough for a table. */
 export function shortId(id: string): string {
@@ -34,4 +35,24 @@ export function changeTone(change: Change): 'good' | 'bad' | 'plain' {
   return change === 'restarting' || change === 'start_url_failed' || change === 'forgotten'
     ? 'bad'
     : 'plain';
+}
+
+/** The names of the fields of an identity in the list of facts. */
+const FACTS = {
+  locale: 'languages',
+  timezone: 'timezone',
+  geolocation: 'place',
+  screen: 'size',
+} as const;
+
+/** A part of an identity that does not fit, in the current language; one that this panel does not know is shown as it was sent. */
+export function contradictionText({ field, value, against, fact, detail }: Contradiction): string {
+  const name = Object.entries(FACTS).find(([known]) => known === field)?.[1];
+  if (name === undefined) return detail;
+  return i18n.t(`session:contradictions.${against}`, {
+    defaultValue: detail,
+    field: i18n.t(`session:facts.${name}`),
+    value,
+    fact: against === 'exit_country' ? countryText(fact) : fact,
+  });
 }

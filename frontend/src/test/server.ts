@@ -43,6 +43,7 @@ export function aSession(changes: Partial<Session> = {}): Session {
     profile: null,
     profile_mode: null,
     identity: null,
+    contradictions: null,
     ...changes,
   };
 }

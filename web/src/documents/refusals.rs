@@ -39,7 +39,7 @@ refusals! {
     HostRefusals: [Restarting];
     /// Errors of a create.
     CreateRefusals: [
-        VncUnsupported, NoExitIpUrl, SessionCancelled, ProfileNotFound, ProfileExists, ProfileAmbiguous, ProfileIncompatible,
+        VncUnsupported, NoExitIpUrl, IncoherentIdentity, SessionCancelled, ProfileNotFound, ProfileExists, ProfileAmbiguous, ProfileIncompatible,
         ProfileInUse, NoProfiles, ProfileAway, StorageFailed, BodyTooLarge, InvalidField, InvalidJson, AtCapacity, LaunchFailed,
         DisplayFailed, DriverLost, NoEgress, NoExitPlace, NoWorkers, Busy, NoSlot, NoVncTooling, Draining, LaunchTimedOut
     ] + ON_WORKER;

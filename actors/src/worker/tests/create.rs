@@ -8,6 +8,7 @@ use camofleet_api::session::{EndReason, OnCrash, Status};
 use tokio::time::Instant;
 
 use crate::display::{DisplayTools, VncBackend};
+use crate::egress::CityDatabase;
 use crate::host::engine::EngineKind;
 use crate::model::error::Error;
 use crate::testing::fake_os::{FakeOs, Fault, LAUNCH_TIME};
@@ -315,6 +316,29 @@ async fn an_identity_that_can_not_be_shown_is_refused_before_anything_starts() {
     }
     assert_eq!(camoufox.handle.snapshot().facts.as_ref().unwrap().identity, Vec::<String>::new());
     assert!(camoufox.ids().is_empty());
+}
+
+#[actix::test]
+async fn a_create_waits_for_the_place_of_its_exit_for_a_limited_time_and_with_a_warning_not_at_all() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/ip", silent.local_addr().unwrap()).parse().unwrap();
+    let worker = TestWorker::with(|settings| {
+        settings.keep_warm("headless", 1);
+        settings.launch.egress.checks.urls = vec![url];
+        settings.launch.egress.checks.cities = CityDatabase::empty();
+    })
+    .await;
+    let took = async |body: &str| {
+        let start = Instant::now();
+        let view = worker.ready(request(body)).await;
+        (start.elapsed().as_secs(), view.contradictions.clone())
+    };
+    assert_eq!(took(r#"{"headless": true}"#).await, (0, None), "there is nothing to compare");
+    let screen = r#"{"headless": true, "screen": {"width": 800, "height": 600}}"#;
+    assert!(took(screen).await.0 < 3);
+    let (waited, found) = took(r#"{"headless": true, "locale": "de-AT"}"#).await;
+    assert!((3..6).contains(&waited) && found.is_none(), "{waited} s");
+    assert!(took(r#"{"headless": true, "locale": "de-AT", "coherence": "warn"}"#).await.0 < 3);
 }
 
 #[actix::test]

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use camofleet_api::request::SessionRequest;
 use camofleet_api::session::Status;
 
 use crate::display::{Geometry, SharedDisplaySettings, VncBackend, VncPassword};
@@ -132,4 +133,21 @@ async fn both_servers_read_the_password_from_a_file_that_is_named_in_their_argum
         assert!(!arguments.iter().any(|argument| argument.contains("s3cret")), "{arguments:?}");
         tokio::time::resume();
     }
+}
+
+#[actix::test]
+async fn another_screen_than_the_shared_one_is_refused_or_shown_as_a_contradiction() {
+    let worker = TestWorker::with(shared).await;
+    let create = |width: u16, more: &str| {
+        let body = format!(r#"{{"headless": false, "screen": {{"width": {width}, "height": 720}}{more}}}"#);
+        worker.create(SessionRequest::parse(body.as_bytes()).unwrap())
+    };
+    let Error::Identity { field: "screen", reason } = refusal(create(1024, "").await) else { panic!() };
+    assert!(reason.contains("one screen of 1280x720") && reason.contains("\"coherence\""), "{reason}");
+    let same = create(1280, "").await.unwrap();
+    assert_eq!((&same.contradictions, same.identity.as_ref().unwrap().screen), (&None, None));
+    let other = create(1024, r#", "coherence": "warn""#).await.unwrap();
+    let [found] = &other.contradictions.as_ref().unwrap()[..] else { panic!() };
+    assert_eq!((found.value.as_str(), found.fact.as_str()), ("1024x720", "1280x720"));
+    assert_eq!(other.identity.as_ref().unwrap().screen, None, "it is not what pages see");
 }
