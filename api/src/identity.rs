@@ -1,12 +1,15 @@
 //! Identities: what pages learn of the person and the machine behind a browser.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 use utoipa::openapi::schema::Type;
-use utoipa::openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema};
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, OneOfBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
+
+use crate::lenient::default_if_unknown;
 
 /// The word for what is taken from the exit of the session's proxy.
 const AUTO: &str = "auto";
@@ -20,6 +23,10 @@ const ACCURACY_LIMIT: f64 = 100_000.0;
 const ACCURACY: f64 = 50.0;
 /// The most pixels of a screen, as many as 4K has: displays keep four bytes for each, and requests choose their size.
 const PIXELS_LIMIT: u32 = 3840 * 2160;
+/// The limits of the preferences of a request: their number, and the bytes of a name and of a text.
+const PREFERENCES_LIMIT: usize = 64;
+const PREFERENCE_NAME_LIMIT: usize = 128;
+const PREFERENCE_TEXT_LIMIT: usize = 1024;
 
 /// What a request gives, or leaves to the exit of the session's proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -259,6 +266,253 @@ impl ScreenSize {
     }
 }
 
+/// The sizes of common screens of desktop computers and laptops whose pixels are not scaled, with about how many of a hundred
+/// of these screens have each.
+const COMMON_SIZES: [(ScreenSize, u32); 15] = [
+    (size(1920, 1080), 40),
+    (size(1366, 768), 14),
+    (size(2560, 1440), 9),
+    (size(1440, 900), 6),
+    (size(1600, 900), 6),
+    (size(1280, 720), 5),
+    (size(1680, 1050), 4),
+    (size(1280, 1024), 4),
+    (size(1920, 1200), 3),
+    (size(1280, 800), 2),
+    (size(1024, 768), 2),
+    (size(1360, 768), 2),
+    (size(3840, 2160), 1),
+    (size(3440, 1440), 1),
+    (size(2560, 1080), 1),
+];
+
+const fn size(width: u16, height: u16) -> ScreenSize {
+    ScreenSize { width, height }
+}
+
+/// Limits within which the size of a common screen lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ScreenRange {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_width: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_width: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_height: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_height: Option<u16>,
+}
+
+impl ScreenRange {
+    /// The common sizes within it, at least one, each with how common it is.
+    pub fn sizes(&self) -> impl Iterator<Item = (ScreenSize, u32)> {
+        COMMON_SIZES.into_iter().filter(|(size, _)| self.contains(*size))
+    }
+
+    /// Whether a size is within it.
+    pub fn contains(&self, size: ScreenSize) -> bool {
+        let within = |side: u16, least: Option<u16>, most: Option<u16>| {
+            least.is_none_or(|least| least <= side) && most.is_none_or(|most| side <= most)
+        };
+        within(size.width, self.min_width, self.max_width)
+            && within(size.height, self.min_height, self.max_height)
+    }
+
+    /// Reads an object in which each limit may be left out, but not all; `None` if it is none, or no common size is within.
+    fn from_json(value: &Value) -> Option<Self> {
+        let limit = |name: &str| match value.get(name) {
+            None | Some(Value::Null) => Some(None),
+            Some(limit) => u16::try_from(limit.as_u64()?).ok().map(Some),
+        };
+        let range = Self {
+            min_width: limit("min_width")?,
+            max_width: limit("max_width")?,
+            min_height: limit("min_height")?,
+            max_height: limit("max_height")?,
+        };
+        range.sizes().next().is_some().then_some(range)
+    }
+}
+
+/// The screen of a request: a size, or limits within which one is drawn for the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum ScreenChoice {
+    /// This size.
+    Size(ScreenSize),
+    /// The size of a common screen within these limits.
+    Range(ScreenRange),
+}
+
+impl ScreenChoice {
+    /// The size; `None` as long as none has been drawn.
+    pub fn size(self) -> Option<ScreenSize> {
+        match self {
+            Self::Size(size) => Some(size),
+            Self::Range(_) => None,
+        }
+    }
+
+    /// Whether a screen of this size is what is wanted.
+    pub fn allows(self, size: ScreenSize) -> bool {
+        match self {
+            Self::Size(wanted) => wanted == size,
+            Self::Range(range) => range.contains(size),
+        }
+    }
+
+    /// Reads an object; `None` for a size that no browser can use, and for one with limits.
+    pub(crate) fn from_json(value: &Value) -> Option<Self> {
+        let has =
+            |names: &[&str]| names.iter().any(|name| value.get(name).is_some_and(|value| !value.is_null()));
+        let limits = has(&["min_width", "max_width", "min_height", "max_height"]);
+        match (has(&["width", "height"]), limits) {
+            (true, false) => ScreenSize::from_json(value).map(Self::Size),
+            (false, true) => ScreenRange::from_json(value).map(Self::Range),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ScreenChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Size(ScreenSize { width, height }) => write!(f, "{width}x{height}"),
+            Self::Range(_) => f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?),
+        }
+    }
+}
+
+/// What pages can do with WebRTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Webrtc {
+    /// Nothing: it is switched off.
+    Off,
+    /// It is there, but connects nowhere beside the exit of the session, so that it finds and shows no address.
+    Proxy,
+    /// What it does in any browser: it connects by UDP beside the exit, and shows the machine's addresses.
+    On,
+}
+
+impl Webrtc {
+    /// All values.
+    pub const ALL: &[Self] = &[Self::Off, Self::Proxy, Self::On];
+}
+
+/// A browser engine, by which a request selects workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Engine)]
+pub enum EngineChoice {
+    /// An ordinary Firefox.
+    Firefox,
+    /// Camoufox.
+    Camoufox,
+}
+
+impl EngineChoice {
+    /// All values.
+    pub const ALL: &[Self] = &[Self::Firefox, Self::Camoufox];
+
+    /// The name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Firefox => "firefox",
+            Self::Camoufox => "camoufox",
+        }
+    }
+}
+
+/// The value of a preference of Firefox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PreferenceValue {
+    /// On or off.
+    Switch(bool),
+    /// A number.
+    Number(i32),
+    /// A text.
+    Text(String),
+}
+
+/// Preferences of Firefox by their names, which consist of ASCII letters, digits, `.`, `-` and `_`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Preferences(BTreeMap<String, PreferenceValue>);
+
+impl Preferences {
+    /// Each by its name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &PreferenceValue)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Reads an object; `None` if it is none, or too large.
+    pub(crate) fn from_json(value: &Value) -> Option<Self> {
+        let fields = value.as_object().filter(|fields| fields.len() <= PREFERENCES_LIMIT)?;
+        let read = |(name, value): (&String, &Value)| {
+            let of_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+            let named = (1..=PREFERENCE_NAME_LIMIT).contains(&name.len()) && name.bytes().all(of_a_name);
+            let value = PreferenceValue::deserialize(value).ok()?;
+            let short = !matches!(&value, PreferenceValue::Text(text) if text.len() > PREFERENCE_TEXT_LIMIT);
+            (named && short).then(|| (name.clone(), value))
+        };
+        fields.iter().map(read).collect::<Option<_>>().map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Preferences {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Self::from_json(&value).ok_or_else(|| serde::de::Error::custom("not preferences"))
+    }
+}
+
+impl PartialSchema for Preferences {
+    fn schema() -> RefOr<Schema> {
+        let value = OneOfBuilder::new()
+            .item(ObjectBuilder::new().schema_type(Type::Boolean))
+            .item(ObjectBuilder::new().schema_type(Type::Integer))
+            .item(ObjectBuilder::new().schema_type(Type::String));
+        let examples = [
+            json!({}),
+            json!({"browser.display.use_document_fonts": 0, "dom.event.clipboardevents.enabled": false}),
+        ];
+        ObjectBuilder::new()
+            .additional_properties(Some(RefOr::T(Schema::OneOf(value.build()))))
+            .examples(examples)
+            .into()
+    }
+}
+
+impl ToSchema for Preferences {}
+
+/// The field `screen` of a request.
+#[derive(ToSchema)]
+#[schema(as = ScreenRequest, examples(json!({"width": 1366, "height": 768}), json!({"min_width": 1280, "max_width": 1920})))]
+#[serde(untagged)]
+#[allow(dead_code, reason = "it is the schema of ScreenChoice")]
+pub enum ScreenRequest {
+    /// A size.
+    Size(ScreenSize),
+    /// Limits within which the size of a common screen is drawn; each may be left out, but not all.
+    Range {
+        /// The least width.
+        min_width: Option<u16>,
+        /// The greatest width.
+        max_width: Option<u16>,
+        /// The least height.
+        min_height: Option<u16>,
+        /// The greatest height.
+        max_height: Option<u16>,
+    },
+}
+
 /// The field `locale` of a request.
 #[derive(ToSchema)]
 #[schema(as = LocaleRequest, examples(json!("auto"), json!(["de-AT", "de", "en"])))]
@@ -313,6 +567,17 @@ pub struct Identity {
     /// The screen.
     #[schema(required)]
     pub screen: Option<ScreenSize>,
+    /// What pages can do with WebRTC; null for what the worker's setting says.
+    #[serde(deserialize_with = "default_if_unknown")]
+    #[schema(required)]
+    pub webrtc: Option<Webrtc>,
+    /// Whether pages show no images.
+    #[schema(required)]
+    pub block_images: bool,
+    /// Preferences of Firefox that the request set.
+    #[serde(deserialize_with = "default_if_unknown")]
+    #[schema(required)]
+    pub user_preferences: Preferences,
 }
 
 /// What happens to a create whose identity contradicts the place of its exit.
@@ -436,5 +701,29 @@ mod tests {
         ] {
             assert_eq!(screen(wrong.clone()), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_range_of_screens_has_the_common_sizes_within_its_limits() {
+        let sizes = |value: Value| match ScreenChoice::from_json(&value)? {
+            ScreenChoice::Range(range) => Some(range.sizes().map(|(size, _)| size.width).collect::<Vec<_>>()),
+            ScreenChoice::Size(_) => None,
+        };
+        assert_eq!(sizes(json!({"max_width": 1300, "min_height": 800})), Some(vec![1280, 1280]));
+        assert_eq!(
+            sizes(json!({"min_width": 1366, "max_width": 1366, "max_height": null})),
+            Some(vec![1366])
+        );
+        for wrong in [
+            json!({}),
+            json!({"min_width": 1921, "max_width": 1920}),
+            json!({"max_width": 1000}),
+            json!({"min_width": -5}),
+            json!({"min_width": "1280"}),
+            json!({"min_width": 1280, "width": 1366}),
+        ] {
+            assert_eq!(ScreenChoice::from_json(&wrong), None, "{wrong}");
+        }
+        assert_eq!(COMMON_SIZES.iter().map(|(_, share)| share).sum::<u32>(), 100);
     }
 }

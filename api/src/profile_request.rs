@@ -8,11 +8,12 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::identity::{
-    Geolocation, GeolocationRequest, Languages, LocaleRequest, OrAuto, ScreenSize, TimeZone, TimeZoneRequest,
+    Geolocation, GeolocationRequest, Languages, LocaleRequest, OrAuto, Preferences, ScreenChoice,
+    ScreenRequest, TimeZone, TimeZoneRequest, Webrtc,
 };
 use crate::profile::{CloneIdentity, ProfileName};
 use crate::proxy::{ProxyChoice, ProxyRequest};
-use crate::request::{InvalidRequest, SessionRequest, field, object};
+use crate::request::{InvalidRequest, SessionRequest, field, is_default, object};
 
 /// The longest notes of a profile, in characters.
 const NOTES_LIMIT: usize = 4096;
@@ -46,9 +47,21 @@ pub struct ProfileRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<GeolocationRequest>)]
     pub geolocation: Option<OrAuto<Geolocation>>,
-    /// The size of its screen in pixels, which the window fills.
+    /// The size of its screen in pixels, which the window fills, or limits for it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub screen: Option<ScreenSize>,
+    #[schema(value_type = Option<ScreenRequest>)]
+    pub screen: Option<ScreenChoice>,
+    /// What pages can do with WebRTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webrtc: Option<Webrtc>,
+    /// Whether pages show no images.
+    #[serde(skip_serializing_if = "is_default")]
+    #[schema(value_type = Option<bool>)]
+    pub block_images: bool,
+    /// Preferences of Firefox, of those that a setting allows.
+    #[serde(skip_serializing_if = "is_default")]
+    #[schema(value_type = Option<Preferences>)]
+    pub user_preferences: Preferences,
 }
 
 impl ProfileRequest {
@@ -61,8 +74,18 @@ impl ProfileRequest {
     }
 
     pub(crate) fn from_fields(fields: &Map<String, Value>) -> Result<Self, InvalidRequest> {
-        let SessionRequest { labels, proxy, locale, timezone, geolocation, screen, .. } =
-            SessionRequest::from_fields(fields)?;
+        let SessionRequest {
+            labels,
+            proxy,
+            locale,
+            timezone,
+            geolocation,
+            screen,
+            webrtc,
+            block_images,
+            user_preferences,
+            ..
+        } = SessionRequest::from_fields(fields)?;
         Ok(Self {
             name: required_name(fields)?,
             labels,
@@ -72,6 +95,9 @@ impl ProfileRequest {
             timezone,
             geolocation,
             screen,
+            webrtc,
+            block_images,
+            user_preferences,
         })
     }
 
@@ -84,6 +110,9 @@ impl ProfileRequest {
             timezone: self.timezone.clone(),
             geolocation: self.geolocation.clone(),
             screen: self.screen,
+            webrtc: self.webrtc,
+            block_images: self.block_images,
+            user_preferences: self.user_preferences.clone(),
             ..SessionRequest::default()
         }
     }

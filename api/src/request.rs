@@ -12,8 +12,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::facts::seconds;
 use crate::identity::{
-    Coherence, Geolocation, GeolocationRequest, Languages, LocaleRequest, OrAuto, ScreenSize, TimeZone,
-    TimeZoneRequest,
+    Coherence, EngineChoice, Geolocation, GeolocationRequest, Languages, LocaleRequest, OrAuto, Preferences,
+    ScreenChoice, ScreenRequest, TimeZone, TimeZoneRequest, Webrtc,
 };
 use crate::profile::{ProfileMode, ProfileName};
 use crate::proxy::{ProxyChoice, ProxyRequest};
@@ -40,7 +40,10 @@ const LANGUAGES_FORM: &str =
 const TIMEZONE_FORM: &str = "\"auto\", or a time zone of the IANA database such as \"Europe/Vienna\"";
 const GEOLOCATION_FORM: &str = "\"auto\", or an object with latitude (-90 to 90), longitude (-180 to 180) and, where wanted, accuracy (0 to \
                                 100000 m)";
-const SCREEN_FORM: &str = "an object with width and height, each a whole number from 320 to 7680, with as many pixels as 3840x2160 at most";
+const SCREEN_FORM: &str = "an object with width and height, each a whole number from 320 to 7680, with as many pixels as 3840x2160 at most; or \
+                           one with min_width, max_width, min_height or max_height, within which a common size such as 1366x768 lies";
+const PREFERENCES_FORM: &str = "an object of at most 64 preferences: names of up to 128 letters, digits, '.', '-' and '_', values true, false, \
+                                whole numbers of 32 bits, or strings of up to 1024 bytes";
 
 /// The parameters of a new session. Every field may be omitted or null, which selects the worker's default; unknown fields
 /// are ignored.
@@ -105,9 +108,24 @@ pub struct SessionRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<GeolocationRequest>)]
     pub geolocation: Option<OrAuto<Geolocation>>,
-    /// The size of the screen in pixels, which the window fills.
+    /// The size of the screen in pixels, which the window fills, or limits for it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub screen: Option<ScreenSize>,
+    #[schema(value_type = Option<ScreenRequest>)]
+    pub screen: Option<ScreenChoice>,
+    /// What pages can do with WebRTC. The default is a setting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webrtc: Option<Webrtc>,
+    /// Whether pages show no images.
+    #[serde(skip_serializing_if = "is_default")]
+    #[schema(value_type = Option<bool>)]
+    pub block_images: bool,
+    /// Preferences of Firefox, of those that a setting allows.
+    #[serde(skip_serializing_if = "is_default")]
+    #[schema(value_type = Option<Preferences>)]
+    pub user_preferences: Preferences,
+    /// The engine of the browser; a worker has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineChoice>,
     /// What happens if the identity contradicts the place where the connections leave.
     #[serde(skip_serializing_if = "is_default")]
     #[schema(value_type = Option<Coherence>)]
@@ -115,7 +133,7 @@ pub struct SessionRequest {
 }
 
 /// Fields that were not requested are not sent, because the original does not know all of them.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -291,7 +309,13 @@ impl SessionRequest {
             locale: field("locale").or_auto(Languages::from_json, LANGUAGES_FORM)?,
             timezone: field("timezone").or_auto(TimeZone::from_json, TIMEZONE_FORM)?,
             geolocation: field("geolocation").or_auto(Geolocation::from_json, GEOLOCATION_FORM)?,
-            screen: field("screen").read(ScreenSize::from_json, SCREEN_FORM)?,
+            screen: field("screen").read(ScreenChoice::from_json, SCREEN_FORM)?,
+            webrtc: field("webrtc").one_of(Webrtc::ALL)?,
+            block_images: field("block_images").boolean()?.unwrap_or(false),
+            user_preferences: field("user_preferences")
+                .read(Preferences::from_json, PREFERENCES_FORM)?
+                .unwrap_or_default(),
+            engine: field("engine").one_of(EngineChoice::ALL)?,
             coherence: field("coherence").one_of(Coherence::ALL)?.unwrap_or_default(),
         })
     }
@@ -483,6 +507,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::identity::ScreenSize;
 
     fn parse(body: &str) -> Result<CreateRequest, InvalidRequest> {
         CreateRequest::parse(body.as_bytes())
@@ -496,6 +521,7 @@ mod tests {
                 "proxy": "socks5://a.example", "block": ["ads"], "locale": "auto", "timezone": "Europe/Vienna",
                 "geolocation": {"latitude": 48.2, "longitude": 16.4}, "screen": {"width": 1366, "height": 768},
                 "profile": "anna", "profile_mode": "copy", "profile_create": false,
+                "webrtc": "proxy", "block_images": true, "user_preferences": {"a.b": 5}, "engine": "firefox",
                 "coherence": "warn", "something": "unknown"}"#,
         )
         .unwrap();
@@ -516,7 +542,11 @@ mod tests {
             locale: Some(OrAuto::Auto),
             timezone: TimeZone::from_name("Europe/Vienna").map(OrAuto::Given),
             geolocation: Geolocation::new(48.2, 16.4, 50.0).map(OrAuto::Given),
-            screen: Some(ScreenSize { width: 1366, height: 768 }),
+            screen: Some(ScreenChoice::Size(ScreenSize { width: 1366, height: 768 })),
+            webrtc: Some(Webrtc::Proxy),
+            block_images: true,
+            user_preferences: Preferences::from_json(&json!({"a.b": 5})).unwrap(),
+            engine: Some(EngineChoice::Firefox),
             coherence: Coherence::Warn,
         };
         assert_eq!(request, CreateRequest { session: expected, worker: Some("local".into()) });
@@ -570,6 +600,18 @@ mod tests {
             (r#"{"proxy": {"server": 5}}"#, "proxy", "'server'"),
             (r#"{"block": "ads"}"#, "block", "a list"),
             (r#"{"block": [5]}"#, "block", "a list"),
+            (r#"{"screen": {"min_width": 4000}}"#, "screen", "a common size such as 1366x768"),
+            (
+                r#"{"screen": {"min_width": 1280, "width": 1280, "height": 720}}"#,
+                "screen",
+                "or one with min_width",
+            ),
+            (r#"{"webrtc": true}"#, "webrtc", "\"off\", \"proxy\", \"on\""),
+            (r#"{"block_images": "yes"}"#, "block_images", "true or false"),
+            (r#"{"user_preferences": {"a b": 1}}"#, "user_preferences", "at most 64 preferences"),
+            (r#"{"user_preferences": {"a": 1.5}}"#, "user_preferences", "whole numbers"),
+            (r#"{"user_preferences": {"a": null}}"#, "user_preferences", "whole numbers"),
+            (r#"{"engine": "chrome"}"#, "engine", "\"firefox\", \"camoufox\""),
             (r#"{"coherence": "ignore"}"#, "coherence", "\"refuse\", \"warn\""),
         ] {
             match parse(body) {
@@ -683,7 +725,11 @@ mod tests {
             locale: Some(OrAuto::Auto),
             timezone: TimeZone::from_name("Europe/Vienna").map(OrAuto::Given),
             geolocation: Geolocation::new(48.2, 16.4, 50.0).map(OrAuto::Given),
-            screen: Some(ScreenSize { width: 1366, height: 768 }),
+            screen: Some(ScreenChoice::Size(ScreenSize { width: 1366, height: 768 })),
+            webrtc: Some(Webrtc::Proxy),
+            block_images: true,
+            user_preferences: Preferences::from_json(&json!({"a.b": 5})).unwrap(),
+            engine: Some(EngineChoice::Firefox),
             coherence: Coherence::Warn,
         };
         let expected = json!({
@@ -692,7 +738,8 @@ mod tests {
             "contexts": "discard", "proxy": {"server": "socks5://a.example:1080"}, "block": ["ads"],
             "profile": "anna", "profile_mode": "copy", "profile_create": false, "locale": "auto", "timezone": "Europe/Vienna",
             "geolocation": {"latitude": 48.2, "longitude": 16.4, "accuracy": 50.0},
-            "screen": {"width": 1366, "height": 768}, "coherence": "warn",
+            "screen": {"width": 1366, "height": 768}, "webrtc": "proxy", "block_images": true,
+            "user_preferences": {"a.b": 5}, "engine": "firefox", "coherence": "warn",
         });
         assert_eq!(body(&request), expected);
     }

@@ -32,7 +32,7 @@ fn common() -> Value {
         "idle_ttl_seconds": 60, "labels": {"team": "a"}, "start_url": null, "start_url_wait": "none",
         "start_url_error": null, "attached": 0, "restarts": 0, "on_crash": "restart", "contexts": "keep", "proxy": null, "block": [],
         "egress": {"bytes_up": 0, "bytes_down": 0, "connections": 0, "open_connections": 0, "refused": {}},
-        "identity": {"locale": null, "timezone": null, "geolocation": null, "screen": null}, "contradictions": null,
+        "identity": {"locale": null, "timezone": null, "geolocation": null, "screen": null, "webrtc": null, "block_images": false, "user_preferences": {}}, "contradictions": null,
         "profile": null, "profile_mode": null,
         "ended_at": null, "end_reason": null, "end_detail": null,
     })
@@ -326,6 +326,7 @@ async fn each_role_shows_the_identity_of_a_session_and_where_it_comes_from() {
     let expected = json!({
         "identity": {
             "locale": ["de-AT", "de"], "timezone": null, "geolocation": null, "screen": {"width": 800, "height": 600},
+            "webrtc": null, "block_images": false, "user_preferences": {},
         },
         "sources": {"locale": "request", "screen": "request"},
     });
@@ -339,5 +340,16 @@ async fn each_role_shows_the_identity_of_a_session_and_where_it_comes_from() {
         let (status, body) = api.get(&unknown).await;
         assert_eq!((status.as_u16(), &body["code"]), (404, &json!("session_not_found")), "{unknown}");
     }
+    chain.stop().await;
+}
+
+#[actix_web::test]
+async fn an_engine_that_no_worker_has_is_refused_by_the_control() {
+    let chain = Chain::new(Options::default()).await;
+    let (status, body) = chain.control.post("/sessions", r#"{"engine": "camoufox"}"#).await;
+    assert_eq!((status.as_u16(), &body["code"]), (422, &json!("invalid_field")), "{body}");
+    assert!(body["detail"].as_str().unwrap().starts_with("engine: the browsers here are firefox"), "{body}");
+    let created = chain.control.create(r#"{"engine": "firefox", "headless": true}"#).await;
+    assert_eq!(created["browser"], "firefox");
     chain.stop().await;
 }

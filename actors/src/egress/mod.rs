@@ -299,6 +299,13 @@ pub(crate) fn preferences(directory: &Path) -> BTreeMap<String, Value> {
     .collect()
 }
 
+/// Changes the preferences so that WebRTC connects by UDP, beside the egress. Firefox' network process does not, where there
+/// is a proxy.
+pub(crate) fn let_webrtc_out(preferences: &mut BTreeMap<String, Value>) {
+    preferences.retain(|name, _| !name.starts_with("media.peerconnection.ice."));
+    preferences.insert("network.process.enabled".to_owned(), false.into());
+}
+
 /// The egress of one launch.
 pub(crate) struct Egress {
     bond: PartBond,

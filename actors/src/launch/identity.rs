@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use camofleet_api::identity::{Coherence, Contradiction, Geolocation, Identity, Languages, ScreenSize};
+use camofleet_api::identity::{
+    Coherence, Contradiction, Geolocation, Identity, Languages, PreferenceValue, ScreenChoice, ScreenSize,
+    Webrtc,
+};
 use camofleet_api::request::SessionRequest;
 use serde_json::{Value, json};
 
@@ -11,7 +14,7 @@ use super::launcher::LaunchSettings;
 use crate::display::Geometry;
 use crate::host::engine::EngineKind;
 use crate::model::error::{Error, Result};
-use crate::model::identity::IdentityChoice;
+use crate::model::identity::{IdentityChoice, other_engine};
 
 /// How the names of the variables begin from which a browser takes its languages.
 const LANGUAGE_VARIABLES: [&str; 2] = ["LANG", "LC_"];
@@ -28,7 +31,11 @@ impl LaunchSettings {
     /// [`Error::Identity`], [`Error::NoExitIpUrl`].
     pub fn check_identity(&self, identity: &IdentityChoice, coherence: Coherence) -> Result<()> {
         for field in identity.fields() {
-            if field == "screen" && (coherence == Coherence::Warn || identity.screen == self.shared_size()) {
+            let fits = || {
+                let (wanted, shared) = (identity.screen?, self.shared_size()?);
+                Some(coherence == Coherence::Warn || wanted.allows(shared))
+            };
+            if field == "screen" && fits() == Some(true) {
                 // See `fit_screen`.
                 continue;
             }
@@ -36,19 +43,82 @@ impl LaunchSettings {
                 return Err(Error::Identity { field, reason });
             }
         }
+        if identity.webrtc == Some(Webrtc::On) && !self.webrtc_direct {
+            let reason = "on is not allowed here, because it leaves beside the exit; use proxy, or set RUNNER_WEBRTC_DIRECT";
+            return Err(Error::Identity { field: "webrtc", reason: reason.to_owned() });
+        }
+        for (name, _) in identity.user_preferences.iter() {
+            self.check_preference(name)?;
+        }
         if identity.needs_exit() && self.egress.checks.urls.is_empty() {
             return Err(Error::NoExitIpUrl);
         }
         Ok(())
     }
 
+    /// Rejects a request for browsers of another engine.
+    ///
+    /// # Errors
+    /// [`Error::Identity`].
+    pub fn check_engine(&self, request: &SessionRequest) -> Result<()> {
+        match request.engine {
+            Some(engine) if engine.as_str() != self.engine.kind.as_str() => {
+                Err(other_engine(engine, self.engine.kind.as_str()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Rejects a preference that requests can't set.
+    fn check_preference(&self, name: &str) -> Result<()> {
+        let prefixes = &self.user_preference_prefixes;
+        let reason = if is_reserved(name) {
+            format!("{name} is one that camofleet sets itself; leave it out")
+        } else if !prefixes.iter().any(|prefix| name.starts_with(prefix.as_str())) {
+            let allowed = prefixes.join(", ");
+            format!(
+                "{name} is not allowed here; RUNNER_USER_PREFERENCE_PREFIXES allows those that begin with {allowed}"
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Error::Identity { field: "user_preferences", reason })
+    }
+
+    /// What pages of a browser can do with WebRTC.
+    pub(super) fn webrtc(&self, identity: &Identity) -> Webrtc {
+        let default = if self.switches.disable_webrtc { Webrtc::Off } else { Webrtc::Proxy };
+        match identity.webrtc {
+            // The identity of a profile may come from another machine, where it was allowed.
+            Some(Webrtc::On) if !self.webrtc_direct => Webrtc::Proxy,
+            webrtc => webrtc.unwrap_or(default),
+        }
+    }
+
+    /// The preferences that the request of an identity has set and that are allowed here: the identity of a profile may come from
+    /// another machine. Those of camofleet take precedence.
+    pub(super) fn user_preferences(&self, identity: &Identity) -> BTreeMap<String, Value> {
+        let allowed = identity.user_preferences.iter().filter(|(name, _)| {
+            let checked = self.check_preference(name);
+            if let Err(error) = &checked {
+                log::warn!("a profile has a preference that is not set here: {error}");
+            }
+            checked.is_ok()
+        });
+        let value = |value: &PreferenceValue| match value {
+            PreferenceValue::Switch(on) => json!(on),
+            PreferenceValue::Number(number) => json!(number),
+            PreferenceValue::Text(text) => json!(text),
+        };
+        allowed.map(|(name, set)| (name.to_owned(), value(set))).collect()
+    }
+
     /// Leaves the screen out of a request whose browser gets the screen that all sessions share, and says if that has another
     /// size.
     pub fn fit_screen(&self, request: &mut SessionRequest, headless: bool) -> Option<Contradiction> {
         let shared = self.shared_size().filter(|_| !headless)?;
-        let wanted = request.screen.take().filter(|wanted| *wanted != shared)?;
-        let size = |size: ScreenSize| format!("{}x{}", size.width, size.height);
-        let (value, fact) = (size(wanted), size(shared));
+        let wanted = request.screen.take().filter(|wanted| !wanted.allows(shared))?;
+        let (value, fact) = (wanted.to_string(), ScreenChoice::Size(shared).to_string());
         let detail = format!("screen: {value} is not the size of the screen that all sessions share, {fact}");
         Some(Contradiction { field: "screen".to_owned(), value, against: "display".to_owned(), fact, detail })
     }
@@ -65,9 +135,13 @@ impl LaunchSettings {
             let reason = "it can't be set for Camoufox yet, which draws an identity of its own; leave it out";
             return Some(reason.to_owned());
         }
-        let ScreenSize { width, height } = self.shared_size().filter(|_| field == "screen")?;
+        if field == "user_preferences" && self.user_preference_prefixes.is_empty() {
+            let reason = "no preferences can be set here; leave it out, or allow some with RUNNER_USER_PREFERENCE_PREFIXES";
+            return Some(reason.to_owned());
+        }
+        let shared = ScreenChoice::Size(self.shared_size().filter(|_| field == "screen")?);
         Some(format!(
-            "all sessions here share one screen of {width}x{height} (RUNNER_VNC_LEGACY); leave it out, or set \"coherence\": \
+            "all sessions here share one screen of {shared} (RUNNER_VNC_LEGACY); leave it out, or set \"coherence\": \
              \"warn\""
         ))
     }
@@ -99,12 +173,70 @@ fn posix_locale(tag: &str) -> String {
 pub(super) fn preferences(identity: &Identity) -> BTreeMap<String, Value> {
     let locale = identity.locale.as_ref().map(languages);
     let place = identity.geolocation.as_ref().map(geolocation);
-    locale
+    let images = identity.block_images.then(|| vec![("permissions.default.image", json!(2))]);
+    [locale, place, images]
         .into_iter()
         .flatten()
-        .chain(place.into_iter().flatten())
+        .flatten()
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
+}
+
+/// How the names of the preferences begin that camofleet or its driver set, or that would let a request out of its browser.
+const RESERVED: &[&str] = &[
+    // Connections, and other programs.
+    "network.protocol-handler.",
+    "network.gio.",
+    "security.fileuri.",
+    "capability.",
+    "network.proxy.",
+    "network.dns.",
+    "network.trr.",
+    "network.process.",
+    "network.http.http3.",
+    "network.captive-portal-service.",
+    "network.connectivity-service.",
+    "media.peerconnection.",
+    // The identity.
+    "geo.",
+    "intl.",
+    "permissions.default.",
+    // The remote control.
+    "remote.",
+    "marionette.",
+    "devtools.debugger.",
+    "devtools.chrome.",
+    // The sandbox, and code that would run outside of it.
+    "security.sandbox.",
+    "security.turn_off_all_security_so_that_viruses_can_take_over_this_computer",
+    "general.config.",
+    "autoadmin.",
+    "extensions.",
+    "xpinstall.",
+    // What the driver sets.
+    "app.",
+    "browser.aboutwelcome.",
+    "browser.discovery.",
+    "browser.messaging-system.",
+    "browser.newtabpage.",
+    "browser.preonboarding.",
+    "browser.rights.",
+    "browser.shell.",
+    "browser.startup.",
+    "browser.tabs.",
+    "browser.translations.",
+    "browser.uitour.",
+    "browser.warnOnQuit",
+    "dom.ipc.",
+    "places.",
+    "datareporting.",
+    "termsofuse.",
+    "toolkit.",
+];
+
+/// Whether requests can't set a preference, whatever the operator allows.
+fn is_reserved(name: &str) -> bool {
+    RESERVED.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn languages(languages: &Languages) -> Vec<(&'static str, Value)> {
@@ -138,6 +270,7 @@ mod tests {
     use camofleet_api::request::SessionRequest;
 
     use super::*;
+    use crate::launch::NetworkSwitches;
 
     fn identity(body: &str) -> Identity {
         IdentityChoice::from(&SessionRequest::parse(body.as_bytes()).unwrap()).given()
@@ -169,6 +302,30 @@ mod tests {
         assert_eq!(
             set["geo.provider.network.url"],
             r#"data:application/json,{"accuracy":50.0,"location":{"lat":48.2,"lng":16.4}}"#
+        );
+    }
+
+    #[test]
+    fn what_camofleet_sets_itself_is_reserved() {
+        let whole = identity(
+            r#"{"locale": "de", "geolocation": {"latitude": 1, "longitude": 2}, "block_images": true, "webrtc": "on"}"#,
+        );
+        let switches = NetworkSwitches { disable_http3: true, disable_webrtc: true };
+        let mut own: Vec<String> = preferences(&whole).into_keys().collect();
+        own.extend(switches.preferences().into_keys());
+        own.extend(crate::egress::preferences(std::path::Path::new("/run")).into_keys());
+        // Those of the driver: the quoted keys of its objects.
+        let driver = include_str!("../../driver/lib/firefox.mjs");
+        let keys = driver.lines().filter_map(|line| line.split_once("': ").map(|(before, _)| before));
+        let keys = keys.filter_map(|before| before.rsplit_once('\'').map(|(_, key)| key.to_owned()));
+        let keys: Vec<String> = keys.filter(|key| key.contains('.') && !key.contains(' ')).collect();
+        assert!(keys.len() > 25, "{keys:?}");
+        own.extend(keys.into_iter().filter(|key| !key.contains('/')));
+        let free: Vec<_> = own.iter().filter(|name| !is_reserved(name)).collect();
+        assert_eq!(free, [""; 0]);
+        assert!(
+            !is_reserved("browser.display.use_document_fonts")
+                && !is_reserved("network.cookie.cookieBehavior")
         );
     }
 }

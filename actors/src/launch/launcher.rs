@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use camofleet_api::egress::ProxyCheck;
+use camofleet_api::identity::Webrtc;
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::view::ViewKey;
@@ -86,6 +87,10 @@ pub struct LaunchSettings {
     pub file_pages: bool,
     /// The network features that are disabled.
     pub switches: NetworkSwitches,
+    /// Whether requests may let WebRTC connect beside the exit.
+    pub webrtc_direct: bool,
+    /// How the names of the preferences begin that requests may set.
+    pub user_preference_prefixes: Vec<String>,
     /// Whether pages of contexts whose client names no viewport have the size of their window.
     pub window_is_viewport: bool,
     /// How long a browser may take until its server listens.
@@ -566,9 +571,15 @@ impl Launcher {
         let executable = self.executable();
         let headless = || self.settings.display.geometry.of_size(identity.screen);
         let geometry = place.map_or_else(headless, |place| place.geometry);
-        let mut preferences = self.settings.switches.preferences();
+        let webrtc = self.settings.webrtc(identity);
+        let switches = NetworkSwitches { disable_webrtc: webrtc == Webrtc::Off, ..self.settings.switches };
+        let mut preferences = self.settings.user_preferences(identity);
+        preferences.extend(switches.preferences());
         preferences.extend(identity::preferences(identity));
         preferences.extend(egress::preferences(dir.path()));
+        if webrtc == Webrtc::On {
+            egress::let_webrtc_out(&mut preferences);
+        }
         LaunchOptions {
             engine: engine.kind,
             executable: executable.display().to_string(),
@@ -579,7 +590,7 @@ impl Launcher {
             env,
             preferences,
             egress: egress::socket(dir.path()).display().to_string(),
-            block_webrtc: self.settings.switches.disable_webrtc,
+            block_webrtc: switches.disable_webrtc,
             window_is_viewport: self.settings.window_is_viewport,
             window: WindowSize { width: geometry.width, height: geometry.height },
             timeout_ms: u64::try_from(self.settings.timeout.as_millis()).unwrap_or(u64::MAX),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use camofleet_api::egress::ProxyCheck;
 use camofleet_api::identity::{
-    Coherence, Contradiction, Geolocation, Identity, Languages, OrAuto, ScreenSize, TimeZone,
+    Coherence, Contradiction, EngineChoice, Geolocation, Identity, Languages, OrAuto, Preferences,
+    ScreenChoice, TimeZone, Webrtc,
 };
 use camofleet_api::request::SessionRequest;
 use icu_locale::{LanguageIdentifier, LocaleExpander};
@@ -25,7 +26,13 @@ pub struct IdentityChoice {
     /// The place.
     pub geolocation: Option<OrAuto<Geolocation>>,
     /// The screen.
-    pub screen: Option<ScreenSize>,
+    pub screen: Option<ScreenChoice>,
+    /// What pages can do with WebRTC.
+    pub webrtc: Option<Webrtc>,
+    /// Whether pages show no images.
+    pub block_images: bool,
+    /// Preferences of Firefox.
+    pub user_preferences: Preferences,
 }
 
 impl From<&SessionRequest> for IdentityChoice {
@@ -35,13 +42,17 @@ impl From<&SessionRequest> for IdentityChoice {
             timezone: request.timezone.clone(),
             geolocation: request.geolocation.clone(),
             screen: request.screen,
+            webrtc: request.webrtc,
+            block_images: request.block_images,
+            user_preferences: request.user_preferences.clone(),
         }
     }
 }
 
 impl IdentityChoice {
     /// The names of all fields, as requests have them.
-    pub const FIELDS: [&'static str; 4] = ["locale", "timezone", "geolocation", "screen"];
+    pub const FIELDS: [&'static str; 7] =
+        ["locale", "timezone", "geolocation", "screen", "webrtc", "block_images", "user_preferences"];
 
     /// The fields that it has.
     pub fn fields(&self) -> impl Iterator<Item = &'static str> {
@@ -50,6 +61,9 @@ impl IdentityChoice {
             self.timezone.is_some(),
             self.geolocation.is_some(),
             self.screen.is_some(),
+            self.webrtc.is_some(),
+            self.block_images,
+            !self.user_preferences.is_empty(),
         ];
         Self::FIELDS.into_iter().zip(given).filter(|(_, given)| *given).map(|(field, _)| field)
     }
@@ -74,8 +88,8 @@ impl IdentityChoice {
             self.locale == Some(OrAuto::Auto),
             self.timezone == Some(OrAuto::Auto),
             self.geolocation == Some(OrAuto::Auto),
-            false,
         ];
+        // Nothing decides about the further fields.
         Self::FIELDS.into_iter().zip(auto).filter(|(_, auto)| *auto).map(|(field, _)| field).collect()
     }
 
@@ -89,14 +103,17 @@ impl IdentityChoice {
         self.from_exit().is_some()
     }
 
-    /// The identity, without what the exit decides.
+    /// The identity, without what the exit decides, and without a screen that has not been drawn.
     pub fn given(&self) -> Identity {
         let given = self.locale.as_ref().and_then(OrAuto::given);
         Identity {
             locale: given.map(|languages| languages.clone().with_base()),
             timezone: self.timezone.as_ref().and_then(OrAuto::given).cloned(),
             geolocation: self.geolocation.as_ref().and_then(OrAuto::given).copied(),
-            screen: self.screen,
+            screen: self.screen.and_then(ScreenChoice::size),
+            webrtc: self.webrtc,
+            block_images: self.block_images,
+            user_preferences: self.user_preferences.clone(),
         }
     }
 
@@ -143,6 +160,28 @@ pub(crate) fn sources_of_profile(identity: &Identity) -> IdentitySources {
     };
     let set = IdentityChoice::FIELDS.into_iter().filter(is_set);
     Arc::new(set.map(|field| (field.to_owned(), "profile".to_owned())).collect())
+}
+
+/// The error of a worker that has another engine than its request wants.
+pub(crate) fn other_engine(wanted: EngineChoice, has: &str) -> Error {
+    let wanted = wanted.as_str();
+    let reason = format!(
+        "the browsers here are {has}; leave it out, or name a worker whose 'facts.engine.name' is {wanted} in GET /workers"
+    );
+    Error::Identity { field: "engine", reason }
+}
+
+/// Draws the screen of a request that has limits for it: the size of a common screen, the more common the likelier.
+pub(crate) fn draw_screen(request: &mut SessionRequest) {
+    let Some(ScreenChoice::Range(range)) = request.screen else { return };
+    let all: u32 = range.sizes().map(|(_, share)| share).sum();
+    let mut drawn = fastrand::u32(..all.max(1));
+    let size = range.sizes().find(|(_, share)| {
+        let found = drawn < *share;
+        drawn = drawn.saturating_sub(*share);
+        found
+    });
+    request.screen = size.map(|(size, _)| ScreenChoice::Size(size));
 }
 
 /// The language that most people speak in a country (ISO 3166-1, two letters): `de` in `AT`.
@@ -233,6 +272,25 @@ mod tests {
             identity.geolocation.map(|place| (place.latitude(), place.accuracy())),
             Some((35.7, 5000.0))
         );
+    }
+
+    #[test]
+    fn a_screen_is_drawn_within_its_limits_and_common_ones_more_often() {
+        let mut counts = std::collections::BTreeMap::new();
+        for _ in 0..2000 {
+            let mut request =
+                SessionRequest::parse(br#"{"screen": {"min_width": 1900, "min_height": 1080}}"#).unwrap();
+            draw_screen(&mut request);
+            let size = request.screen.and_then(ScreenChoice::size).unwrap();
+            assert!(size.width >= 1900 && size.height >= 1080, "{size:?}");
+            *counts.entry((size.width, size.height)).or_insert(0) += 1;
+        }
+        // 40 of 55 have this one, and one of them each of the rarest.
+        let most = counts[&(1920, 1080)];
+        assert!((1300..1600).contains(&most) && counts.len() > 3, "{counts:?}");
+        let mut size = SessionRequest::parse(br#"{"screen": {"width": 801, "height": 600}}"#).unwrap();
+        draw_screen(&mut size);
+        assert_eq!(size.screen.and_then(ScreenChoice::size).map(|size| size.width), Some(801));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use camofleet_api::Time;
-use camofleet_api::identity::Identity;
+use camofleet_api::identity::{Identity, ScreenChoice};
 use camofleet_api::profile::ProfileName;
 use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::request::SessionRequest;
@@ -344,7 +344,15 @@ fn check_identity(
     let choice = IdentityChoice::from(request);
     let given = serde_json::to_value(choice.given()).unwrap_or_default();
     let has = manifest.identity.as_ref().map(|identity| serde_json::to_value(identity).unwrap_or_default());
+    let screen = manifest
+        .identity
+        .as_ref()
+        .map_or(manifest.asked.screen.and_then(ScreenChoice::size), |has| has.screen);
+    let within = request.screen.zip(screen).is_some_and(|(wanted, has)| wanted.allows(has));
     let other = |field: &&'static str| {
+        if *field == "screen" && within {
+            return false;
+        }
         let same_value =
             has.as_ref().is_some_and(|has| given[*field] != Value::Null && given[*field] == has[*field]);
         wanted[*field] != asked[*field] && !same_value

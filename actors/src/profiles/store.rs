@@ -21,7 +21,7 @@ use super::opened::OpenedProfile;
 use crate::host::engine::{Engine, EngineKind};
 use crate::host::rundir::RunDir;
 use crate::model::error::Result;
-use crate::model::identity::IdentityChoice;
+use crate::model::identity::{IdentityChoice, draw_screen};
 use crate::model::profile::{ProfileChoice, ProfileError, ProfileSettings};
 use camofleet_api::profile::ProfileMode;
 
@@ -545,15 +545,20 @@ impl Drop for Temporary {
     }
 }
 
-/// The fields of a request that an identity is made of; all others are the defaults.
+/// The fields of a request that an identity is made of, with a drawn screen; all others are the defaults.
 fn identity_only(request: &SessionRequest) -> SessionRequest {
-    SessionRequest {
+    let mut asked = SessionRequest {
         locale: request.locale.clone(),
         timezone: request.timezone.clone(),
         geolocation: request.geolocation.clone(),
         screen: request.screen,
+        webrtc: request.webrtc,
+        block_images: request.block_images,
+        user_preferences: request.user_preferences.clone(),
         ..SessionRequest::default()
-    }
+    };
+    draw_screen(&mut asked);
+    asked
 }
 
 pub(super) fn storage(name: &ProfileName, error: &io::Error) -> ProfileError {

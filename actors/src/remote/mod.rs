@@ -31,13 +31,14 @@ use crate::model::activity::ActivityClock;
 use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
 use crate::model::events::EventBus;
-use crate::model::identity::IdentityChoice;
+use crate::model::identity::{IdentityChoice, other_engine};
 use crate::model::session::SessionView;
 use crate::session::{AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment, Upstream};
 use crate::supervision::{ChildExited, Generation, Lifeline};
 use crate::worker::{
     AttachClient, ChangeSession, CheckProxy, CreateSession, DeleteSession, Drain, FindSession, Machine,
     ReportEgress, ReportIdentity, ShutDown, TakeScreenshot, TouchSession, WorkerHandle, WorkerSnapshot,
+    engine_name,
 };
 
 pub use self::settings::{RemoteRole, RemoteSettings};
@@ -304,6 +305,13 @@ impl Handler<CreateSession> for RemoteWorker {
             let reason =
                 format!("{what} can't set it; leave it out, or name a worker whose 'facts.identity' has it");
             return Box::pin(actix::fut::err(Error::Identity { field, reason }));
+        }
+        if let Some(engine) = request.engine {
+            let has = engine_name(self.known.facts());
+            if engine.as_str() != has {
+                // It would ignore the field, if it is of an earlier version.
+                return Box::pin(actix::fut::err(other_engine(engine, has)));
+            }
         }
         request.idle_ttl = request.idle_ttl.or(self.settings.default_idle_ttl);
         request.headless = request.headless.or(self.settings.default_headless);

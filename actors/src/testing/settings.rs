@@ -66,6 +66,8 @@ pub fn worker_settings(os: &FakeOs) -> WorkerSettings {
             // A fake machine has no installation of Firefox whose policies could block file pages.
             file_pages: true,
             switches: NetworkSwitches { disable_http3: true, disable_webrtc: true },
+            webrtc_direct: false,
+            user_preference_prefixes: Vec::new(),
             window_is_viewport: true,
             timeout: Duration::from_secs(30),
             permits: 10,

@@ -9,7 +9,7 @@ use actix::prelude::*;
 use bytes::Bytes;
 use camofleet_api::egress::{EgressReport, ProxyCheck};
 use camofleet_api::facts::{Facts, PoolFill};
-use camofleet_api::identity::{Coherence, IdentityReport};
+use camofleet_api::identity::{Coherence, IdentityReport, ScreenChoice};
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::request::SessionRequest;
 use camofleet_api::session::{EndReason, Status};
@@ -35,7 +35,7 @@ use crate::metrics::Metrics;
 use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
 use crate::model::events::{Change, EventBus};
-use crate::model::identity::IdentityChoice;
+use crate::model::identity::{IdentityChoice, draw_screen};
 use crate::model::profile::ProfileSettings;
 use crate::model::session::{LaunchTemplate, SessionDefaults, SessionSpec, SessionView};
 use crate::process::Os;
@@ -114,6 +114,12 @@ impl WorkerSettings {
                           name a value";
             return Err(Error::Identity { field, reason: reason.to_owned() });
         }
+        if matches!(identity.screen, Some(ScreenChoice::Range(_))) {
+            let reason =
+                "limits are for a session, which draws its own size; name a width and a height".to_owned();
+            return Err(Error::Identity { field: "screen", reason });
+        }
+        self.launch.check_engine(request)?;
         self.launch.check_identity(&identity, Coherence::Refuse)?;
         let mut request = request.clone();
         let headless = LaunchTemplate::new(&request, &self.defaults, self.displays()).headless;
@@ -263,6 +269,7 @@ impl LocalWorker {
             request: request.clone(),
             worker: self.settings.host_name.clone(),
         });
+        draw_screen(&mut request);
         let spec = SessionSpec::new(request, by, defaults, displays);
         // What the exit or a profile decides is not known yet.
         let known = profile.is_none() && !spec.identity.needs_exit();
@@ -289,6 +296,7 @@ impl LocalWorker {
     fn check(&self, request: &SessionRequest) -> Result<()> {
         let defaults = &self.settings.defaults;
         defaults.check(request)?;
+        self.settings.launch.check_engine(request)?;
         self.settings.launch.check_identity(&IdentityChoice::from(request), request.coherence)?;
         let proxy = request.proxy.as_ref().unwrap_or(&defaults.proxy);
         let block = request.block.as_ref().unwrap_or(&defaults.block);

@@ -259,6 +259,9 @@ impl WorkerSnapshot {
         if IdentityChoice::from(request).lacking(able, request.coherence).is_some() {
             return false;
         }
+        if request.engine.is_some_and(|engine| engine.as_str() != engine_name(self.facts.as_ref())) {
+            return false;
+        }
         let Some(egress) = self.facts.as_ref().and_then(|facts| facts.egress.as_ref()) else {
             return !request.needs_egress();
         };
@@ -423,4 +426,12 @@ fn can_launch(
         }
     }
     failing == 0 || fine > 0
+}
+
+/// The name of a worker's engine. The original, which reports no facts, has Camoufox.
+pub(crate) fn engine_name(facts: Option<&Facts>) -> &str {
+    match facts {
+        Some(facts) => facts.engine.as_ref().map_or("not known yet", |engine| engine.name.as_str()),
+        None => "camoufox",
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use camofleet_api::cookie::Cookie;
+use camofleet_api::identity::Coherence;
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::profile::{Profile, ProfileMode, ProfileName};
 use camofleet_api::profile_request::{CloneRequest, ProfilePatch, ProfileRequest};
@@ -339,6 +340,8 @@ impl LocalWorker {
             profile: Some(name),
             profile_mode: mode,
             profile_create: Some(false),
+            // Nobody visits a site with it.
+            coherence: Coherence::Warn,
             ..SessionRequest::default()
         };
         let worker = ctx.address();

@@ -257,6 +257,8 @@ fn worker_settings(
                 disable_http3: runner.disable_http3,
                 disable_webrtc: runner.disable_webrtc,
             },
+            webrtc_direct: runner.webrtc_direct,
+            user_preference_prefixes: runner.user_preference_prefixes.clone(),
             window_is_viewport: runner.default_viewport == DefaultViewport::Window,
             timeout: runner.launch_timeout,
             permits: runner.launch_permits,

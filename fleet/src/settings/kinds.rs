@@ -27,19 +27,33 @@ use super::types::{self, Choice, Secret};
 #[allow(missing_docs, reason = "the bounds of a kind are named min and max")]
 pub enum Kind {
     /// A whole number.
-    Integer { min: u64, max: u64 },
+    Integer {
+        min: u64,
+        max: u64,
+    },
     /// A span of time in whole seconds, for values that clients may also send.
-    WholeSeconds { min: u64, max: u64 },
+    WholeSeconds {
+        min: u64,
+        max: u64,
+    },
     /// A span of time in seconds, fractions allowed.
-    Seconds { min: f64, max: f64 },
+    Seconds {
+        min: f64,
+        max: f64,
+    },
     /// A span of time in whole milliseconds.
-    Milliseconds { min: u64, max: u64 },
+    Milliseconds {
+        min: u64,
+        max: u64,
+    },
     /// On or off.
     Switch,
     /// One of a few words.
     Choice(&'static [&'static str]),
     /// Free text.
-    Text { max_chars: usize },
+    Text {
+        max_chars: usize,
+    },
     /// A secret that travels in an HTTP header.
     Token,
     /// A file or a directory.
@@ -74,6 +88,7 @@ pub enum Kind {
     Urls,
     /// Names of environment variables; a `*` at the end of one stands for any rest.
     Variables,
+    Preferences,
     /// Ids of live views.
     IdRange,
     /// VNC servers by id.
@@ -129,6 +144,9 @@ impl Kind {
             Self::Variables => {
                 "names of environment variables such as MOZ_LOG or MESA_*, as a JSON array or separated by commas"
                     .to_owned()
+            }
+            Self::Preferences => {
+                "beginnings of preferences' names such as browser.display., as a JSON array or separated by commas".to_owned()
             }
             Self::IdRange => "a range of ids such as 6900-6904".to_owned(),
             Self::VncMap => r#"a JSON object such as {"6900": {"host": "10.0.0.7", "port": 5900}}"#.to_owned(),
@@ -311,6 +329,8 @@ pub const LINK_BASE: Parser<String> =
 pub const URLS: Parser<Vec<Url>> = parser(Kind::Urls, |given| topology::urls(given.text).map_err(Some));
 pub const VARIABLES: Parser<Vec<String>> =
     parser(Kind::Variables, |given| types::variables(given.text).map_err(Some));
+pub const PREFERENCES: Parser<Vec<String>> =
+    parser(Kind::Preferences, |given| types::preferences(given.text).map_err(Some));
 pub const ID_RANGE: Parser<RangeInclusive<u16>> =
     parser(Kind::IdRange, |given| topology::id_range(given.text).map_err(Some));
 pub const VNC_MAP: Parser<VncMap> = parser(Kind::VncMap, |given| topology::vnc_map(given.text).map_err(Some));
@@ -511,6 +531,23 @@ mod tests {
                 ("MOZ_LOG=1", None),
                 ("MOZ_LOG,,TZ", None),
                 ("", None),
+            ],
+        );
+    }
+
+    #[test]
+    fn beginnings_of_preferences_are_read() {
+        let names = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+        assert_reads(
+            PREFERENCES,
+            &[
+                ("browser.display.", names(&["browser.display."])),
+                ("dom.event., a-b_c", names(&["dom.event.", "a-b_c"])),
+                (r#"["layout."]"#, names(&["layout."])),
+                ("browser.*", None),
+                (r#"["a",""]"#, None),
+                ("[]", None),
+                ("a b", None),
             ],
         );
     }

@@ -119,6 +119,8 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
             disable_http3: true,
             disable_ipv6: true,
             disable_webrtc: true,
+            webrtc_direct: false,
+            user_preference_prefixes: Vec::new(),
             driver_dir: None,
             node_path: "node".into(),
             sessions_per_driver: 8,

@@ -203,6 +203,20 @@ pub fn variables(text: &str) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
+/// Beginnings of the names of Firefox preferences, such as `browser.display.`.
+///
+/// # Errors
+/// The first entry that is malformed, or an empty list.
+pub fn preferences(text: &str) -> Result<Vec<String>, String> {
+    let prefixes = entries(text)?;
+    let of_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    match prefixes.iter().find(|prefix| prefix.is_empty() || !prefix.bytes().all(of_a_name)) {
+        Some(wrong) => Err(format!("{}: no name of a preference begins like that", excerpt(wrong))),
+        None if prefixes.is_empty() => Err("it is empty".to_owned()),
+        None => Ok(prefixes),
+    }
+}
+
 /// A JSON array of texts, or texts separated by commas.
 fn entries(text: &str) -> Result<Vec<String>, String> {
     if text.starts_with('[') {

@@ -630,6 +630,11 @@ export interface components {
          * @enum {string}
          */
         EndReason: "deleted" | "expired" | "crashed" | "display_lost" | "egress_lost" | "driver_lost" | "launch_failed" | "disk_full" | "profile_lost" | "abandoned" | "shutdown";
+        /**
+         * @description A browser engine, by which a request selects workers.
+         * @enum {string}
+         */
+        Engine: "firefox" | "camoufox";
         /** @description The browser engine of a worker. */
         EngineFacts: {
             /** @description The engine's name: `camoufox` or `firefox`. */
@@ -851,6 +856,11 @@ export interface components {
         };
         /** @description What pages learn of a session's user and machine; null where the browser shows what it has by itself. */
         Identity: {
+            /**
+             * @description Whether pages show no images.
+             * @default false
+             */
+            block_images: boolean;
             /** @default null */
             geolocation: components["schemas"]["Geolocation"] | null;
             /** @default null */
@@ -859,16 +869,26 @@ export interface components {
             screen: components["schemas"]["ScreenSize"] | null;
             /** @default null */
             timezone: components["schemas"]["TimeZone"] | null;
+            /**
+             * @description Preferences of Firefox that the request set.
+             * @default {}
+             */
+            user_preferences: components["schemas"]["Preferences"];
+            /** @default null */
+            webrtc: components["schemas"]["Webrtc"] | null;
         };
         /** @description The response to `GET …/identity` of a session: what it is through every restart, and where each part comes from. */
         IdentityReport: {
             /**
              * @description The identity.
              * @default {
+             *       "block_images": false,
              *       "geolocation": null,
              *       "locale": null,
              *       "screen": null,
-             *       "timezone": null
+             *       "timezone": null,
+             *       "user_preferences": {},
+             *       "webrtc": null
              *     }
              */
             identity: components["schemas"]["Identity"];
@@ -938,6 +958,16 @@ export interface components {
             ready: number;
             /** @description The configured number of browsers. */
             target: number;
+        };
+        /**
+         * @example {}
+         * @example {
+         *       "browser.display.use_document_fonts": 0,
+         *       "dom.event.clipboardevents.enabled": false
+         *     }
+         */
+        Preferences: {
+            [key: string]: boolean | number | string;
         };
         /** @description A profile. */
         Profile: {
@@ -1020,6 +1050,8 @@ export interface components {
         };
         /** @description The body of `POST /profiles`. All fields but the name may be omitted or null; unknown ones are ignored. */
         ProfileRequest: {
+            /** @description Whether pages show no images. */
+            block_images?: boolean | null;
             geolocation?: components["schemas"]["GeolocationRequest"] | null;
             /** @description Names and values of the caller's choice. */
             labels?: {
@@ -1031,8 +1063,10 @@ export interface components {
             /** @description A text of the caller's choice. */
             notes?: string | null;
             proxy?: components["schemas"]["Proxy"] | null;
-            screen?: components["schemas"]["ScreenSize"] | null;
+            screen?: components["schemas"]["ScreenRequest"] | null;
             timezone?: components["schemas"]["TimeZoneRequest"] | null;
+            user_preferences?: components["schemas"]["Preferences"] | null;
+            webrtc?: components["schemas"]["Webrtc"] | null;
         };
         /** @description The session that writes a profile. */
         ProfileUser: {
@@ -1182,6 +1216,39 @@ export interface components {
              * @description Open live views; null where a separate gateway serves them.
              */
             viewers: number | null;
+        };
+        /**
+         * @description The field `screen` of a request.
+         * @example {
+         *       "height": 768,
+         *       "width": 1366
+         *     }
+         * @example {
+         *       "max_width": 1920,
+         *       "min_width": 1280
+         *     }
+         */
+        ScreenRequest: components["schemas"]["ScreenSize"] | {
+            /**
+             * Format: int32
+             * @description The greatest height.
+             */
+            max_height?: number | null;
+            /**
+             * Format: int32
+             * @description The greatest width.
+             */
+            max_width?: number | null;
+            /**
+             * Format: int32
+             * @description The least height.
+             */
+            min_height?: number | null;
+            /**
+             * Format: int32
+             * @description The least width.
+             */
+            min_width?: number | null;
         };
         /**
          * @description The size of a screen in pixels, which has as many as 3840×2160 at most.
@@ -1334,8 +1401,11 @@ export interface components {
         SessionRequest: {
             /** @description The names of the block lists whose hosts the browser does not connect to, instead of those of the setting. */
             block?: string[] | null;
+            /** @description Whether pages show no images. */
+            block_images?: boolean | null;
             coherence?: components["schemas"]["Coherence"] | null;
             contexts?: components["schemas"]["Contexts"] | null;
+            engine?: components["schemas"]["Engine"] | null;
             geolocation?: components["schemas"]["GeolocationRequest"] | null;
             /** @description Whether the browser runs headless. The default is a setting. */
             headless?: boolean | null;
@@ -1356,13 +1426,15 @@ export interface components {
             profile_create?: boolean | null;
             profile_mode?: components["schemas"]["ProfileMode"] | null;
             proxy?: components["schemas"]["Proxy"] | null;
-            screen?: components["schemas"]["ScreenSize"] | null;
+            screen?: components["schemas"]["ScreenRequest"] | null;
             /** @description A page to open; a bare host gets `https://`. */
             start_url?: string | null;
             start_url_wait?: components["schemas"]["StartUrlWait"] | null;
             timezone?: components["schemas"]["TimeZoneRequest"] | null;
+            user_preferences?: components["schemas"]["Preferences"] | null;
             /** @description Whether the session has a live view; `true` forces `headless: false`. */
             vnc?: boolean | null;
+            webrtc?: components["schemas"]["Webrtc"] | null;
         };
         /** @description The use of display slots. */
         Slots: {
@@ -1426,6 +1498,11 @@ export interface components {
             /** @description The WebSocket that carries raw VNC. */
             ws: string | null;
         };
+        /**
+         * @description What pages can do with WebRTC.
+         * @enum {string}
+         */
+        Webrtc: "off" | "proxy" | "on";
         /** @description A worker's health, or why it is unavailable. */
         WorkerDetail: components["schemas"]["Health"] | {
             /** @description The reason, in plain text. */

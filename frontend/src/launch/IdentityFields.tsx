@@ -47,6 +47,42 @@ export function IdentityFields({ draft, problems, onChange }: IdentityFieldsProp
           </Field>
         ))}
         <ChoiceField
+          label={t('identity.webrtc')}
+          value={draft.webrtc}
+          choices={[
+            ['', t('default')],
+            ['off', t('identity.webrtcOf.off')],
+            ['proxy', t('identity.webrtcOf.proxy')],
+            ['on', t('identity.webrtcOf.on')],
+          ]}
+          onChange={(webrtc) => {
+            onChange({ ...draft, webrtc });
+          }}
+        />
+        <ChoiceField
+          label={t('identity.images')}
+          value={draft.images}
+          choices={[
+            ['', t('builtIn', { value: t('identity.imagesOf.show') })],
+            ['block', t('identity.imagesOf.block')],
+          ]}
+          onChange={(images) => {
+            onChange({ ...draft, images });
+          }}
+        />
+        <ChoiceField
+          label={t('identity.engine')}
+          value={draft.engine}
+          choices={[
+            ['', t('identity.anyEngine')],
+            ['firefox', 'Firefox'],
+            ['camoufox', 'Camoufox'],
+          ]}
+          onChange={(engine) => {
+            onChange({ ...draft, engine });
+          }}
+        />
+        <ChoiceField
           label={t('identity.coherence')}
           value={draft.coherence}
           choices={[

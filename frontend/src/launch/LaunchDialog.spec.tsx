@@ -511,6 +511,9 @@ describe('the identity of a new session', () => {
     await user.type(dialog.getByLabelText('Time zone'), 'auto');
     await user.type(dialog.getByLabelText('Latitude, longitude'), '48.2, 16.4');
     await user.type(dialog.getByLabelText('Screen, pixels'), '1366x768');
+    await user.selectOptions(dialog.getByLabelText('WebRTC'), 'proxy');
+    await user.selectOptions(dialog.getByLabelText('Images'), 'block');
+    await user.selectOptions(dialog.getByLabelText('Engine'), 'firefox');
     await user.selectOptions(dialog.getByLabelText('If it does not fit the exit'), 'warn');
     await launch();
     expect(await screen.findByRole('link', { name: 'eeeeeeee' })).toBeInTheDocument();
@@ -521,6 +524,9 @@ describe('the identity of a new session', () => {
         timezone: 'auto',
         geolocation: { latitude: 48.2, longitude: 16.4 },
         screen: { width: 1366, height: 768 },
+        webrtc: 'proxy',
+        block_images: true,
+        engine: 'firefox',
         coherence: 'warn',
       },
     ]);

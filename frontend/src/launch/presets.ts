@@ -51,6 +51,9 @@ function isIdentity(value: unknown): boolean {
   const known = Object.keys(NO_IDENTITY) as (keyof IdentityDraft)[];
   return (
     oneOf('', 'warn')(fields.coherence) &&
+    oneOf('', 'off', 'proxy', 'on')(fields.webrtc) &&
+    oneOf('', 'block')(fields.images) &&
+    oneOf('', 'firefox', 'camoufox')(fields.engine) &&
     known.every((field) => isText(fields[field], IDENTITY_MAX_LENGTH))
   );
 }

@@ -10,6 +10,7 @@ describe('an identity as typed', () => {
 
   it('is sent as the API has it', () => {
     const draft = {
+      ...NO_IDENTITY,
       locale: 'de-AT, de',
       timezone: ' Europe/Vienna ',
       geolocation: '48.2, 16.4',
@@ -38,7 +39,17 @@ describe('an identity as typed', () => {
     expect(placeOf(text)).toBeNull();
   });
 
-  it.each(['100x100', '1366', '9000x900', '1366.5x768'])('has no screen of "%s"', (text) => {
-    expect(sizeOf(text)).toBeNull();
+  it.each([
+    ['1280-1920x720-1080', { min_width: 1280, max_width: 1920, min_height: 720, max_height: 1080 }],
+    ['1280–1920 × 800', { min_width: 1280, max_width: 1920, min_height: 800, max_height: 800 }],
+  ])('reads the limits "%s"', (text, limits) => {
+    expect(sizeOf(text)).toEqual(limits);
   });
+
+  it.each(['1920-1280x720', '1280-x720', '100x100', '1366', '9000x900', '1366.5x768'])(
+    'has no screen of "%s"',
+    (text) => {
+      expect(sizeOf(text)).toBeNull();
+    },
+  );
 });

@@ -8,8 +8,14 @@ export interface IdentityDraft {
   timezone: string;
   /** `auto`, or latitude and longitude, separated by a comma. */
   geolocation: string;
-  /** Width and height in pixels, as `1366x768`. */
+  /** Width and height in pixels, as `1366x768`, or limits for each, as `1280-1920x720-1080`. */
   screen: string;
+  /** What pages can do with WebRTC; empty: what the worker's setting says. */
+  webrtc: '' | 'off' | 'proxy' | 'on';
+  /** Whether pages show images; empty: they do. */
+  images: '' | 'block';
+  /** The engine of the browser; empty: any. */
+  engine: '' | 'firefox' | 'camoufox';
   /** What happens if it does not fit the place of the exit; empty: the create is refused. */
   coherence: '' | 'warn';
 }
@@ -20,6 +26,9 @@ export const NO_IDENTITY: IdentityDraft = {
   timezone: '',
   geolocation: '',
   screen: '',
+  webrtc: '',
+  images: '',
+  engine: '',
   coherence: '',
 };
 
@@ -29,7 +38,17 @@ const AUTO = 'auto';
 /** The longest text of a field, in characters. */
 export const IDENTITY_MAX_LENGTH = 256;
 
-type Part = Pick<CreateSession, 'locale' | 'timezone' | 'geolocation' | 'screen' | 'coherence'>;
+type Part = Pick<
+  CreateSession,
+  | 'locale'
+  | 'timezone'
+  | 'geolocation'
+  | 'screen'
+  | 'webrtc'
+  | 'block_images'
+  | 'engine'
+  | 'coherence'
+>;
 
 /** A place as typed; null if it is none. */
 export function placeOf(text: string): { latitude: number; longitude: number } | null {
@@ -38,17 +57,25 @@ export function placeOf(text: string): { latitude: number; longitude: number } |
   return Math.abs(latitude) <= 90 && Math.abs(longitude) <= 180 ? { latitude, longitude } : null;
 }
 
-/** A size as typed; null if it is none that a browser can use. */
-export function sizeOf(text: string): { width: number; height: number } | null {
-  const match = /^(\d{3,4})\s*[x×]\s*(\d{3,4})$/i.exec(text.trim());
-  const [width, height] = [Number(match?.[1]), Number(match?.[2])];
-  const fits = (side: number) => side >= 320 && side <= 7680;
-  return fits(width) && fits(height) ? { width, height } : null;
+const SIDE = String.raw`(\d{3,4})(?:\s*[-–]\s*(\d{3,4}))?`;
+const SIZE = new RegExp(String.raw`^${SIDE}\s*[x×]\s*${SIDE}$`, 'i');
+
+/** A size as typed, or limits for one; null if it is none that a browser can use. */
+export function sizeOf(text: string): NonNullable<CreateSession['screen']> | null {
+  const match = SIZE.exec(text.trim());
+  if (match === null) return null;
+  const [width, most, height, highest] = match.slice(1).map((side) => (side ? Number(side) : null));
+  const fits = (side: number | null | undefined) => side == null || (side >= 320 && side <= 7680);
+  if (width == null || height == null || ![width, most, height, highest].every(fits)) return null;
+  if (most == null && highest == null) return { width, height };
+  const [max_width, max_height] = [most ?? width, highest ?? height];
+  if (max_width < width || max_height < height) return null;
+  return { min_width: width, max_width, min_height: height, max_height };
 }
 
 /** The part of a create request for a valid draft; empty fields are omitted. */
 export function toIdentity(draft: IdentityDraft): Part {
-  const { locale, timezone, geolocation, screen, coherence } = draft;
+  const { locale, timezone, geolocation, screen, webrtc, images, engine, coherence } = draft;
   const part: Part = {};
   const languages = locale
     .split(/[,\s]+/)
@@ -61,6 +88,9 @@ export function toIdentity(draft: IdentityDraft): Part {
   else if (place !== null) part.geolocation = place;
   const size = sizeOf(screen);
   if (size !== null) part.screen = size;
+  if (webrtc !== '') part.webrtc = webrtc;
+  if (images === 'block') part.block_images = true;
+  if (engine !== '') part.engine = engine;
   if (coherence !== '') part.coherence = coherence;
   return part;
 }

@@ -93,6 +93,9 @@ describe('the page of a live session', () => {
         timezone: 'Europe/Vienna',
         geolocation: { latitude: 48.2, longitude: 16.4, accuracy: 50 },
         screen: { width: 1366, height: 768 },
+        webrtc: 'proxy',
+        block_images: true,
+        user_preferences: { 'dom.maxHardwareConcurrency': 4 },
       },
       contradictions: [
         {
@@ -120,6 +123,9 @@ describe('the page of a live session', () => {
     expect(fact('Time zone')).toHaveTextContent('Europe/Vienna');
     expect(fact('Place')).toHaveTextContent('48.2, 16.4 (within 50 m)');
     expect(fact('Screen size')).toHaveTextContent('1366×768');
+    expect(fact('WebRTC')).toHaveTextContent('there, without a connection');
+    expect(fact('Images')).toHaveTextContent('not loaded');
+    expect(fact('Preferences')).toHaveTextContent('dom.maxHardwareConcurrency = 4');
     expect(screen.getByRole('heading', { name: 'Session 3f2b8c1e' })).toBeInTheDocument();
     expect(fact('Id')).toHaveTextContent(session.id);
     expect(fact('Worker')).toHaveTextContent('west');

@@ -98,7 +98,8 @@ export function SessionFacts({ session }: { session: Session }): ReactNode {
 function IdentityFacts({ identity }: { identity: Session['identity'] }): ReactNode {
   const { t } = useTranslation('session');
   if (!identity) return null;
-  const { locale, timezone, geolocation, screen } = identity;
+  const { locale, timezone, geolocation, screen, webrtc } = identity;
+  const preferences = Object.entries(identity.user_preferences);
   return (
     <>
       {locale && <Fact name={t('facts.languages')}>{locale.join(', ')}</Fact>}
@@ -110,6 +111,19 @@ function IdentityFacts({ identity }: { identity: Session['identity'] }): ReactNo
         </Fact>
       )}
       {screen && <Fact name={t('facts.size')}>{sizeText(screen)}</Fact>}
+      {webrtc && <Fact name={t('facts.webrtc')}>{t(`facts.webrtcOf.${webrtc}`)}</Fact>}
+      {identity.block_images && <Fact name={t('facts.images')}>{t('facts.noImages')}</Fact>}
+      {preferences.length > 0 && (
+        <Fact name={t('facts.preferences')}>
+          {preferences.map(([name, value]) => (
+            <p key={name}>
+              <code>
+                {name} = {String(value)}
+              </code>
+            </p>
+          ))}
+        </Fact>
+      )}
     </>
   );
 }

@@ -11,6 +11,7 @@ use camofleet_api::session::{EndReason, Status};
 
 use super::*;
 use crate::egress::{PoolUse, ProxyPoolSettings};
+use crate::host::engine::EngineKind;
 use crate::launch::launcher::QueueSettings;
 use crate::model::events::{Change, Received};
 use crate::testing::fake_os::{FakeOs, Fault};
@@ -207,6 +208,35 @@ async fn a_request_is_placed_on_a_worker_that_has_the_pool_of_proxies_it_names()
     assert!(matches!(&unknown, Error::UnknownName { field: "proxy", name, .. } if name == "us"), "{unknown}");
     let elsewhere = refusal(fleet.place(through("eu"), Some("a")).await);
     assert!(matches!(elsewhere, Error::UnknownName { .. }), "{elsewhere}");
+}
+
+#[actix::test]
+async fn a_request_is_placed_on_a_worker_with_the_engine_and_the_fields_that_it_names() {
+    let camoufox: fn(&mut WorkerSettings) = |settings| settings.launch.engine.kind = EngineKind::Camoufox;
+    let allowing: fn(&mut WorkerSettings) =
+        |settings| settings.launch.user_preference_prefixes = vec!["layout.".to_owned()];
+    let workers = vec![
+        ("a", machine(), usual as fn(&mut WorkerSettings)),
+        ("b", machine(), camoufox),
+        ("c", machine(), allowing),
+    ];
+    let fleet = TestFleet::of(workers).await;
+    fleet.all_healthy().await;
+    let read = |body: &str| SessionRequest::parse(body.as_bytes()).unwrap();
+    for _ in 0..3 {
+        assert_eq!(fleet.placed_on(read(r#"{"engine": "camoufox"}"#)).await, "b");
+        assert_ne!(fleet.placed_on(read(r#"{"engine": "firefox"}"#)).await, "b");
+        assert_eq!(fleet.placed_on(read(r#"{"user_preferences": {"layout.a": 1}}"#)).await, "c");
+    }
+    for (body, worker, expected) in [
+        (r#"{"engine": "camoufox"}"#, "a", "engine"),
+        (r#"{"user_preferences": {"layout.a": 1}}"#, "a", "user_preferences"),
+        (r#"{"user_preferences": {"dom.a": 1}}"#, "c", "user_preferences"),
+        (r#"{"webrtc": "on"}"#, "a", "webrtc"),
+    ] {
+        let refused = refusal(fleet.place(read(body), Some(worker)).await);
+        assert!(matches!(&refused, Error::Identity { field, .. } if *field == expected), "{body}: {refused}");
+    }
 }
 
 /// One launch at a time, and a queue of one for the next.

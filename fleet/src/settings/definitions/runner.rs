@@ -69,6 +69,12 @@ settings! {
         disable_ipv6: bool = required("RUNNER_DISABLE_IPV6", "true", SWITCH),
         /// Browsers have no WebRTC, which can reveal local addresses.
         disable_webrtc: bool = required("RUNNER_DISABLE_WEBRTC", "true", SWITCH),
+        /// Create requests may ask for webrtc on: it connects by UDP beside the exit and its rules, and shows pages the
+        /// machine's addresses.
+        webrtc_direct: bool = required("RUNNER_WEBRTC_DIRECT", "false", SWITCH),
+        /// How the names of the Firefox preferences begin that create requests may set; those that camofleet sets itself
+        /// never are among them.
+        user_preference_prefixes: Vec<String> = or_empty("RUNNER_USER_PREFERENCE_PREFIXES", PREFERENCES),
         /// What browsers may not connect to: no-fleet, what camofleet and its processes listen on, link-local addresses and
         /// the metadata services of clouds; public, also everything that is no public address; open, nothing.
         egress: EgressLevel = required("RUNNER_EGRESS", "no-fleet", choice()),

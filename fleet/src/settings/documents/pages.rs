@@ -106,6 +106,9 @@ fn allowed_in_russian(kind: Kind) -> Option<String> {
         Kind::LinkBase => "URL без параметров запроса, например wss://fleet.example".to_owned(),
         Kind::Urls => "http(s)-адреса: массив JSON или список через запятую".to_owned(),
         Kind::Variables => "имена переменных окружения вроде MOZ_LOG или MESA_*: массив JSON или список через запятую".to_owned(),
+        Kind::Preferences => {
+            "Начала имён настроек вроде browser.display.: массив JSON или список через запятую".to_owned()
+        }
         Kind::IdRange => "Диапазон идентификаторов, например 6900-6904".to_owned(),
         Kind::VncMap => r#"Объект JSON вида {"6900": {"host": "10.0.0.7", "port": 5900}}"#.to_owned(),
         Kind::Destinations => "Узлы вида a.example, домены вида .example.com, сети вида 10.0.0.0/8 или *, каждый при желании с \
