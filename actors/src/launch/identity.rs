@@ -271,6 +271,8 @@ mod tests {
 
     use super::*;
     use crate::launch::NetworkSwitches;
+    use crate::testing::fake_os::FakeOs;
+    use crate::testing::worker_settings;
 
     fn identity(body: &str) -> Identity {
         IdentityChoice::from(&SessionRequest::parse(body.as_bytes()).unwrap()).given()
@@ -327,5 +329,21 @@ mod tests {
             !is_reserved("browser.display.use_document_fonts")
                 && !is_reserved("network.cookie.cookieBehavior")
         );
+    }
+
+    #[test]
+    fn what_is_not_allowed_here_is_not_set_even_if_an_identity_has_it() {
+        let mut settings = worker_settings(&FakeOs::new()).launch;
+        let brought = r#"{"webrtc": "on", "user_preferences": {"dom.a": 1, "layout.b": true, "network.proxy.type": 0}}"#;
+        let brought = identity(brought);
+        assert!(settings.user_preferences(&brought).is_empty());
+        assert_eq!(settings.webrtc(&brought), Webrtc::Proxy);
+        settings.user_preference_prefixes = vec!["layout.".to_owned(), "network.".to_owned()];
+        settings.webrtc_direct = true;
+        assert_eq!(settings.user_preferences(&brought), [("layout.b".to_owned(), json!(true))].into());
+        assert_eq!(settings.webrtc(&brought), Webrtc::On);
+        assert_eq!(settings.webrtc(&Identity::default()), Webrtc::Off);
+        settings.switches.disable_webrtc = false;
+        assert_eq!(settings.webrtc(&Identity::default()), Webrtc::Proxy);
     }
 }
