@@ -214,6 +214,7 @@ const RESERVED: &[&str] = &[
     "extensions.",
     "xpinstall.",
     // What the driver sets.
+    "signon.",
     "app.",
     "browser.aboutwelcome.",
     "browser.discovery.",
