@@ -11,8 +11,9 @@
 #   docker build -t camofleet .
 #   docker build -t camofleet-runner-vnc --target runner-vnc --build-arg CAMOUFOX=none .
 #
-# Every image runs as user 10001 and works with a read-only root file system. All files are written below /tmp, including
-# browser profiles, so mount a tmpfs there. Browsers also need 2 GB of /dev/shm.
+# Every image runs as user 10001 and works with a read-only root file system. The files of sessions are written below /tmp,
+# so mount a tmpfs there, and profiles, which outlive sessions, in /var/lib/camofleet/profiles, a volume. Browsers also need
+# 2 GB of /dev/shm.
 
 ARG DEBIAN_IMAGE=docker.io/library/debian:bookworm-slim
 ARG RUST_IMAGE=docker.io/library/rust:1-bookworm
@@ -223,7 +224,12 @@ COPY --from=driver /out/driver /usr/local/lib/camofleet/driver
 # Where Camoufox' own installers put it for this user, and where camofleet looks for it.
 COPY --from=camoufox /out/camoufox /home/camofleet/.cache/camoufox
 COPY --from=geoip /out/geoip /usr/share/camofleet/geoip
-ENV LANG=en_US.UTF-8
+# A new volume gets the owner and the mode of this directory. Mount volumes exactly here: Kubernetes hides one that is mounted
+# above it behind an empty one.
+RUN install -d -o 10001 -g 10001 -m 700 /var/lib/camofleet/profiles
+ENV LANG=en_US.UTF-8 \
+    RUNNER_PROFILES_DIR=/var/lib/camofleet/profiles
+VOLUME /var/lib/camofleet/profiles
 USER 10001:10001
 
 FROM browsers AS runner

@@ -26,6 +26,7 @@ remove_leftovers() {
   mapfile -t left < <(scripts/containers.sh engine ps --all --quiet --filter "label=com.docker.compose.project=$TEST_PROJECT")
   if [ ${#left[@]} -gt 0 ]; then scripts/containers.sh engine rm --force "${left[@]}" >/dev/null; fi
   scripts/containers.sh engine network rm "${TEST_PROJECT}_default" >/dev/null 2>&1 || true
+  scripts/containers.sh engine volume rm "${TEST_PROJECT}_profiles" >/dev/null 2>&1 || true
 }
 trap remove_leftovers EXIT
 trap 'exit 130' INT TERM

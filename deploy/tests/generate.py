@@ -15,11 +15,13 @@ HEADER = "# Made from deploy/helm/camo-fleet by `make k8s-manifests`, with deplo
 FILES = {
     "ui.yaml": ["ui-deployment.yaml", "ui-service.yaml"],
     "control.yaml": ["control-rbac.yaml", "control-configmap.yaml", "control-deployment.yaml", "control-service.yaml"],
-    "worker.yaml": ["worker-deployment.yaml", "worker-service.yaml"],
+    "worker.yaml": ["profiles-claim.yaml", "worker-deployment.yaml", "worker-service.yaml"],
     "worker-vnc.yaml": ["worker-vnc-deployment.yaml", "worker-vnc-service.yaml"],
     "ingress.yaml": ["ingress.yaml"],
 }
 NOT_INSTALLED = {"NOTES.txt", "health.yaml"}
+# Templates that render nothing with some values.
+OPTIONAL = {"profiles-claim.yaml"}
 # Labels and annotations by which Helm identifies releases.
 HELM_LABELS = re.compile(r"^ *(app\.kubernetes\.io/managed-by|helm\.sh/chart): .*\n", re.MULTILINE)
 
@@ -29,6 +31,7 @@ def generated():
     templates = render_text(yaml.safe_load((K8S / "values.yaml").read_text()))
     files = {}
     for name, sources in FILES.items():
+        sources = [source for source in sources if source in templates or source not in OPTIONAL]
         documents = [HELM_LABELS.sub("", templates.pop(source)).strip() for source in sources]
         files[K8S / name] = HEADER + "\n---\n".join(documents) + "\n"
     if left := set(templates) - NOT_INSTALLED:

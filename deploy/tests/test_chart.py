@@ -209,7 +209,7 @@ def test_browsers_have_shared_memory_and_a_run_directory_in_memory(objects):
         for container in spec["containers"]:
             if container["name"] != "runner":
                 continue
-            volumes = {volume["name"]: volume["emptyDir"] for volume in spec["volumes"]}
+            volumes = {volume["name"]: volume.get("emptyDir") for volume in spec["volumes"]}
             mounts = {mount["mountPath"]: volumes[mount["name"]] for mount in container["volumeMounts"]}
             assert mounts["/dev/shm"] == {"medium": "Memory", "sizeLimit": "2Gi"}
             # Below the volume, which belongs to root, because the runner requires a directory of its own user.

@@ -52,6 +52,26 @@ REFUSED = {
         {"workerVnc": {"replicaCount": 2, "controlOverrides": {"ws": "wss://a.example/{id}"}}}, "names no pod"
     ),
     "raw VNC out of control's reach": ({"workerVnc": {"replicaCount": 2, "vnc": {"bind": "127.0.0.1"}}}, "bind is loopback"),
+    "an access mode without writing": (
+        {"profiles": {"accessModes": ["ReadOnlyMany"]}}, "accessModes"
+    ),
+    "a claim without an access mode": ({"profiles": {"accessModes": []}}, "accessModes"),
+    "an access mode that excludes others beside another one": (
+        {"profiles": {"accessModes": ["ReadWriteOncePod", "ReadWriteOnce"]}}, "accessModes"
+    ),
+    "both kinds of workers on a volume for one pod": (
+        {"profiles": {"enabled": True, "accessModes": ["ReadWriteOnce"]}}, "disable worker or workerVnc"
+    ),
+    "several pods on a volume for one pod": (
+        {"profiles": {"enabled": True, "accessModes": ["ReadWriteOncePod"]}, "worker": {"enabled": False}, "workerVnc": {"replicaCount": 2}},
+        "set workerVnc.replicaCount to 1"
+    ),
+    "autoscaling on a volume for one pod": (
+        {
+            "profiles": {"enabled": True, "accessModes": ["ReadWriteOnce"]}, "workerVnc": {"enabled": False},
+            "worker": {"autoscaling": {"enabled": True}},
+        }, "worker.autoscaling.enabled to false"
+    ),
     "two sources of certificates": (
         {"ingressRoute": {"enabled": True, "tls": {"secretName": "a", "certResolver": "b"}}}, "secretName and a certResolver"
     ),

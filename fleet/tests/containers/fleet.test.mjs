@@ -4,11 +4,13 @@ import { after, before } from 'node:test';
 import { request } from '../e2e/helpers/http.mjs';
 import { until } from '../e2e/helpers/wait.mjs';
 import { Stack, test as stackTest } from './helpers/stack.mjs';
-import { attachAndRead, colouredUrl, showsColour } from './helpers/use.mjs';
+import { attachAndRead, colouredUrl, showsColour, store, stored } from './helpers/use.mjs';
 
 const ORANGE = [230, 120, 20];
 /** How long `docker stop` waits before it kills. */
 const STOPPING_S = 10;
+/** The same for a container with a profile in use; compose.yaml has this time too. */
+const STORING_S = 30;
 let stack, container;
 const test = (name, body) => stackTest(() => stack, name, body);
 
@@ -71,6 +73,31 @@ test('a killed browser is restarted, and leaves no zombie', async () => {
   await stack.end(session);
   await stack.healthy();
   await until(async () => (await container.processes()).every(({ state }) => state !== 'Z'), 'all zombies to be reaped');
+});
+
+test('a profile is private, survives its container, and has all that was stored when that was stopped', async () => {
+  const first = await stack.create({ headless: true, profile: 'anna', locale: 'de-AT' });
+  await store(stack, first, 'one');
+  assert.equal(await container.shell('stat -c "%u %a" $RUNNER_PROFILES_DIR $RUNNER_PROFILES_DIR/anna'), '10001 700\n10001 700');
+  // With its session, at once, before Firefox has written anything by itself.
+  const started = performance.now();
+  await container.stop(STORING_S);
+  console.log(`stopped with a profile in use in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  assert.equal(await container.inspect('{{.State.ExitCode}}'), '0');
+  await container.remove();
+
+  await stack.scale({}, ['fleet']);
+  await stack.healthy();
+  const next = await stack.container('fleet');
+  assert.notEqual(next.id, container.id);
+  container = next;
+  const { recovered, used_by: user, size_bytes: size } = await stack.ask('GET', '/profiles/anna');
+  assert.deepEqual([recovered, user], [false, null]);
+  console.log(`the profile takes ${(size / 1e6).toFixed(1)} MB`);
+  const second = await stack.create({ headless: true, profile: 'anna' });
+  assert.deepEqual(second.identity, first.identity);
+  assert.deepEqual(await stored(stack, second), ['stored=one', 'one']);
+  await stack.end(second);
 });
 
 test('it stops in time with live sessions, with exit status 0', async () => {

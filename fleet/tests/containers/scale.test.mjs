@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { until } from '../e2e/helpers/wait.mjs';
 import { Stack, test as stackTest } from './helpers/stack.mjs';
-import { attachAndRead, colouredUrl, showsColour } from './helpers/use.mjs';
+import { attachAndRead, colouredUrl, showsColour, store, stored } from './helpers/use.mjs';
 
 const OLIVE = [120, 130, 30];
 const HOSTS = 3;
@@ -40,6 +40,21 @@ test('sessions are placed on each of them, and clients attach to all', async () 
 test('control shows the live view of a host', async () => {
   const session = await stack.create({ vnc: true, start_url: colouredUrl(OLIVE) });
   await showsColour(stack.wsUrl + session.vnc.ws, OLIVE);
+  await stack.end(session);
+});
+
+test('any host takes any profile, one at a time', async () => {
+  const [{ name: one }, { name: other }] = await workers();
+  const first = await stack.create({ headless: true, worker: one, profile: 'anna' });
+  await store(stack, first, 'one');
+  const second = { headless: true, worker: other, profile: 'anna' };
+  const refused = await stack.ask('POST', '/sessions', second, 409);
+  assert.equal(refused.code, 'profile_in_use');
+  assert.match(refused.detail, new RegExp(first.id));
+  await stack.end(first);
+  const session = await stack.create(second);
+  assert.deepEqual([session.worker, session.identity], [other, first.identity]);
+  assert.deepEqual(await stored(stack, session), ['stored=one', 'one']);
   await stack.end(session);
 });
 

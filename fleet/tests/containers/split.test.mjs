@@ -4,7 +4,7 @@ import { after, before } from 'node:test';
 import { request } from '../e2e/helpers/http.mjs';
 import { until } from '../e2e/helpers/wait.mjs';
 import { Stack, test as stackTest } from './helpers/stack.mjs';
-import { attachAndRead, colouredUrl, showsColour } from './helpers/use.mjs';
+import { attachAndRead, colouredUrl, showsColour, store, stored } from './helpers/use.mjs';
 
 const [TEAL, PLUM] = [[20, 140, 140], [120, 40, 110]];
 /** How long a container may take to restart until it has browsers again. */
@@ -74,6 +74,16 @@ test('a live view shows its page through the gateway and through nginx', async (
   const page = await request('GET', session.vnc.http);
   assert.equal(page.status, 200);
   await stack.end(session);
+});
+
+test('a profile of the headless worker is there for a session with a live view', async () => {
+  const first = await stack.create({ headless: true, worker: 'worker', profile: 'anna' });
+  await store(stack, first, 'one');
+  await stack.end(first);
+  const second = await stack.create({ vnc: true, profile: 'anna' });
+  assert.deepEqual([second.worker, second.identity], ['worker-vnc', first.identity]);
+  assert.deepEqual(await stored(stack, second), ['stored=one', 'one']);
+  await stack.end(second);
 });
 
 test('a crashed runner is restarted: its sessions are over, others continue, and new ones work', async () => {

@@ -148,6 +148,18 @@ name up again and poll the pod. The API notifies of a pod at once; a watch that 
 {{- if eq (include "camo-fleet.viewsService" .) "control" }}{{ include "camo-fleet.servicePort" .Values.control }}{{ else }}{{ int .Values.workerVnc.gateway.port }}{{ end }}
 {{- end }}
 
+{{/* The claim with the profiles of all workers; empty where each pod has its own. */}}
+{{- define "camo-fleet.profilesClaim" -}}
+{{- if .Values.profiles.enabled }}
+{{- default (printf "%s-profiles" (include "camo-fleet.fullname" .)) .Values.profiles.existingClaim }}
+{{- end }}
+{{- end }}
+
+{{/* "true" where the volume of the profiles can be used by one pod only. */}}
+{{- define "camo-fleet.profilesOfOnePod" -}}
+{{- if and .Values.profiles.enabled (not (has "ReadWriteMany" .Values.profiles.accessModes)) }}true{{ end }}
+{{- end }}
+
 {{/* The security context of every pod, and of every container. */}}
 {{- define "camo-fleet.podSecurityContext" -}}
 runAsNonRoot: true
@@ -173,6 +185,10 @@ dnsConfig:
   options: [{name: ndots, value: "1"}]
 securityContext:
   {{- include "camo-fleet.podSecurityContext" . | nindent 2 }}
+  {{- if and .values.runner (include "camo-fleet.profilesClaim" .root) }}
+  # Kubernetes gives the volume to the group above once, instead of visiting all files of all profiles at every start.
+  fsGroupChangePolicy: OnRootMismatch
+  {{- end }}
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
@@ -326,6 +342,17 @@ lifecycle:
 {{- end }}
 {{- if and (eq $.Values.autoscaling.kind "hpa") (lt (int $values.autoscaling.minReplicas) 1) }}
 {{- fail (printf "%s.autoscaling.minReplicas is 0, which autoscaling.kind hpa can't do: set it to 1, or the kind to keda." $name) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if include "camo-fleet.profilesOfOnePod" . }}
+{{- $modes := join ", " .Values.profiles.accessModes }}
+{{- if and .Values.worker.enabled .Values.workerVnc.enabled }}
+{{- fail (printf "profiles.accessModes is %s, so only one worker pod can use the volume: disable worker or workerVnc (the latter also serves sessions without a live view), or use storage with ReadWriteMany." $modes) }}
+{{- end }}
+{{- range $name, $values := dict "worker" .Values.worker "workerVnc" .Values.workerVnc }}
+{{- if and $values.enabled (or $values.autoscaling.enabled (gt (int $values.replicaCount) 1)) }}
+{{- fail (printf "profiles.accessModes is %s, so only one worker pod can use the volume: set %s.replicaCount to 1 and %s.autoscaling.enabled to false, or use storage with ReadWriteMany." $modes $name $name) }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -3,7 +3,8 @@ The Deployment of a worker component: worker and runner, and with vnc the gatewa
 Takes root, component, values and vnc.
 
 A Deployment and not a StatefulSet, because only ReplicaSets use the pod deletion cost: a StatefulSet always removes the
-pod with the highest number, even if it has sessions. Pods need no stable names, because sessions end with their pod.
+pod with the highest number, even if it has sessions. Pods need no stable names, because sessions end with their pod, and
+profiles are in one volume of all pods or end with their pod as well.
 */}}
 {{- define "camo-fleet.workerDeployment" -}}
 {{- $root := .root }}
@@ -36,6 +37,9 @@ spec:
     {{- if $static }}
     # Two pods behind one address would each get half of the requests for the other's sessions.
     type: Recreate
+    {{- else if include "camo-fleet.profilesOfOnePod" $root }}
+    # The volume of the profiles is used by one pod at a time.
+    type: Recreate
     {{- else }}
     type: RollingUpdate
     rollingUpdate: {maxSurge: 25%, maxUnavailable: 0}
@@ -48,7 +52,7 @@ spec:
       {{- include "camo-fleet.podMetadata" . | nindent 6 }}
     spec:
       automountServiceAccountToken: false
-      # Time for the drain, and for the browsers to exit after it.
+      # Time for the drain, and after it for profiles to be stored and browsers to exit.
       terminationGracePeriodSeconds: {{ add $grace 30 }}
       {{- include "camo-fleet.podSettings" . | nindent 6 }}
       containers:
@@ -64,6 +68,12 @@ spec:
           emptyDir: {medium: Memory, sizeLimit: {{ $values.runDirSize }}}
         - name: tmp
           emptyDir: {}
+        - name: profiles
+          {{- with include "camo-fleet.profilesClaim" $root }}
+          persistentVolumeClaim: {claimName: {{ . }}}
+          {{- else }}
+          emptyDir: {}
+          {{- end }}
 {{- end }}
 
 {{- define "camo-fleet.workerContainer" -}}
@@ -108,9 +118,15 @@ spec:
     # Only the worker in this pod needs the runner's API, and Prometheus its metrics.
     - name: RUNNER_HOST
       value: {{ ternary "0.0.0.0" "127.0.0.1" $root.Values.podMonitor.enabled }}
-    # The runner creates this directory, because the volume itself belongs to root, and profiles must be private.
+    # The runner creates this directory, because the volume itself belongs to root, and it must be private.
     - name: RUNNER_RUN_DIR
       value: /run/camofleet
+    - name: RUNNER_PROFILES_DIR
+      value: /var/lib/camofleet/profiles
+    {{- if $root.Values.profiles.enabled }}
+    - name: RUNNER_PROFILES_SHARED
+      value: "true"
+    {{- end }}
     {{- with include "camo-fleet.workersToken" (dict "root" $root "names" (list "RUNNER_API_TOKEN")) }}
     {{- . | trim | nindent 4 }}
     {{- end }}
@@ -181,6 +197,8 @@ spec:
     - {name: shm, mountPath: /dev/shm}
     - {name: run, mountPath: /run}
     - {name: tmp, mountPath: /tmp}
+    # Exactly where the image has a volume, which would otherwise be mounted over it.
+    - {name: profiles, mountPath: /var/lib/camofleet/profiles}
 {{- end }}
 
 {{- define "camo-fleet.gatewayContainer" -}}

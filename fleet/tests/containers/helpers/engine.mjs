@@ -64,6 +64,11 @@ export class Container {
     return engine('start', this.id);
   }
 
+  /** Removes it, and its anonymous volumes. */
+  remove() {
+    return engine('rm', '--volumes', this.id);
+  }
+
   /** Its log. */
   async log() {
     const { stdout, stderr } = await run(SCRIPT, ['engine', 'logs', '--tail', '200', this.id]);

@@ -71,6 +71,7 @@ export class Stack {
     await containers([...this.#words, 'down', '--volumes'], { env: this.#env, patience: ENDING_MS }).catch((error) => console.error(error.message));
     // podman-compose forgets the number of containers of a service, and then can't remove their network.
     for (const { id } of await this.containers()) await engine('rm', '--force', id);
+    await engine('volume', 'rm', `${this.project}_profiles`).catch(() => {});
     await engine('network', 'rm', `${this.project}_default`).catch(() => {});
   }
 
