@@ -89,6 +89,20 @@ def test_containers_and_pods_have_the_time_to_store_profiles():
             assert pod["terminationGracePeriodSeconds"] >= drain + time_to_stop() + 10
 
 
+@pytest.mark.parametrize("page", ["docs/deployment.md", "docs/ru/deployment.md"])
+def test_documented_commands_and_units_keep_profiles_and_leave_the_time_to_store_them(page):
+    text = (REPOSITORY / page).read_text()
+    (run,) = re.findall(r"^docker run --rm --shm-size.*?[^\\]$", text, re.MULTILINE | re.DOTALL)
+    assert re.search(rf"-v [\w-]+:{volume_of_the_images()} ", run)
+    assert int(re.search(r"--stop-timeout=(\d+)", run)[1]) >= time_to_stop() + 10
+    (unit,) = re.findall(r"^```ini\n(\[Unit\].*?)^```$", text, re.MULTILINE | re.DOTALL)
+    service = dict(line.split("=", 1) for line in unit.split("[Service]\n")[1].split("\n\n")[0].splitlines())
+    # %S is the parent of the state directory.
+    name, value = service["Environment"].split("=", 1)
+    assert name in settings_in_force() and value.startswith(f"%S/{service['StateDirectory']}/")
+    assert service["KillMode"] == "mixed" and int(service["TimeoutStopSec"]) >= time_to_stop() + 10
+
+
 def test_profiles_of_pods_are_by_default_deleted_with_them():
     objects = render({})
     assert not [item for item in objects if item["kind"] == "PersistentVolumeClaim"]
