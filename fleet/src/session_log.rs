@@ -53,6 +53,9 @@ fn line(worker: &str, view: &SessionView, change: &Change) -> Option<(log::Level
             if let Some(id) = view.vnc.as_ref().and_then(|vnc| vnc.id) {
                 line.push_str(&format!(", live view {id}"));
             }
+            if let Some(profile) = &view.spec.profile {
+                line.push_str(&format!(", profile {}", profile.name));
+            }
             (Info, line)
         }
         Change::Restarting { detail, .. } => (Warn, format!("{session} restarts: {detail}")),

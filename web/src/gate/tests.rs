@@ -153,6 +153,8 @@ fn paths_are_compared_as_the_router_decodes_them() {
         "GET /websockify?token=6900",
         "GET /websockify/view?token=6900",
         "GET /api/websockify/view",
+        "GET /profiles/anna/cookies",
+        "GET /api/profiles/anna/archive?worker=east",
         "GET /ops/metrics",
         "GET /api/ops/metrics",
         "GET /openapi.json",
