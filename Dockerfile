@@ -20,9 +20,10 @@ ARG RUST_IMAGE=docker.io/library/rust:1-bookworm
 ARG NODE_IMAGE=docker.io/library/node:20-bookworm-slim
 ARG NGINX_IMAGE=docker.io/library/nginx:1.27
 
-# The Camoufox release in the images with browsers, such as 152.0.4-beta.30. With "none" they have only Debian's Firefox.
+# The Camoufox release in the images with browsers, such as 156.0.1-beta.36, which is the one that the library in
+# actors/identity pairs with. With "none" they have only Debian's Firefox.
 # CAMOUFOX_SHA256 is needed for releases that are not in scripts/camoufox.sha256.
-ARG CAMOUFOX=152.0.4-beta.30
+ARG CAMOUFOX=156.0.1-beta.36
 ARG CAMOUFOX_SHA256=
 ARG CAMOUFOX_BASE_URL=
 
@@ -71,23 +72,9 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 
 # ---- the Node side of it, which hosts Playwright's servers ----
 FROM ${NODE_IMAGE} AS driver
-# For the native module of camoufox-js, if there is no prebuilt one for this architecture.
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends build-essential python3 \
-    && apt-get clean && rm -rf /var/lib/apt/lists/*
 WORKDIR /out/driver
 COPY actors/driver/package.json actors/driver/package-lock.json ./
-ARG CAMOUFOX
-RUN --mount=type=cache,target=/root/.npm \
-    if [ "$CAMOUFOX" = none ]; then \
-      npm ci --no-audit --no-fund --omit=dev --omit=optional; \
-    else \
-      # Using Node's headers of the image, if it has them, saves a download.
-      if [ -d /usr/local/include/node ]; then export npm_config_nodedir=/usr/local; fi; \
-      npm ci --no-audit --no-fund --omit=dev \
-      # npm skips optional packages that can't be built, but this image needs this one.
-      && node -e 'new (require("better-sqlite3"))(":memory:")'; \
-    fi
+RUN --mount=type=cache,target=/root/.npm npm ci --no-audit --no-fund --omit=dev
 COPY actors/driver/driver.mjs ./
 COPY actors/driver/lib/ lib/
 
@@ -103,6 +90,20 @@ ARG CAMOUFOX_BASE_URL
 ARG TARGETARCH
 RUN CAMOUFOX_SHA256=${CAMOUFOX_SHA256} CAMOUFOX_BASE_URL=${CAMOUFOX_BASE_URL} TARGETARCH=${TARGETARCH} \
     /src/fetch-camoufox.sh "${CAMOUFOX}" /out/camoufox
+
+# ---- the identity maker with Camoufox' own library and its model, or an empty directory ----
+# At the path of the images with browsers, because a virtual environment can't be moved.
+FROM ${DEBIAN_IMAGE} AS identity
+ARG CAMOUFOX
+WORKDIR /usr/local/lib/camofleet/identity
+RUN if [ "$CAMOUFOX" != none ]; then \
+      apt-get update \
+      && apt-get install -y --no-install-recommends ca-certificates python3 python3-venv \
+      && apt-get clean && rm -rf /var/lib/apt/lists/*; \
+    fi
+COPY actors/identity/*.py actors/identity/requirements.txt ./
+RUN --mount=type=cache,target=/root/.cache/pip \
+    if [ "$CAMOUFOX" = none ]; then rm -- *; else python3 install.py library model; fi
 
 # ---- the city database for checks of proxies, or an empty directory ----
 FROM ${NODE_IMAGE} AS geoip
@@ -200,16 +201,17 @@ CMD []
 # ---- browsers ----
 FROM base AS browsers
 USER root
+ARG CAMOUFOX
 # Debian updates its Firefox in the security suite, which some bases of the same name do not list.
 # The libraries beside firefox-esr are those that only Camoufox depends on, and the codecs for H.264. ffmpeg encodes the
-# videos that clients record.
+# videos that clients record. Python draws the identities of Camoufox.
 RUN if ! grep -qsr bookworm-security /etc/apt; then \
       echo 'deb http://deb.debian.org/debian-security bookworm-security main' >/etc/apt/sources.list.d/security.list; \
     fi \
     && apt-get update \
     && apt-get install -y --no-install-recommends \
         firefox-esr ffmpeg libasound2 libavcodec-extra libdbus-glib-1-2 libgtk-3-0 libpci3 libstdc++6 libx11-xcb1 libxt6 \
-        locales tzdata fontconfig \
+        locales tzdata fontconfig $(test "$CAMOUFOX" = none || echo python3) \
         fonts-liberation fonts-dejavu-core fonts-dejavu-extra fonts-croscore \
         fonts-crosextra-carlito fonts-crosextra-caladea fonts-freefont-ttf \
         fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji \
@@ -223,6 +225,7 @@ COPY --from=driver /usr/local/bin/node /usr/local/bin/
 COPY --from=driver /out/driver /usr/local/lib/camofleet/driver
 # Where Camoufox' own installers put it for this user, and where camofleet looks for it.
 COPY --from=camoufox /out/camoufox /home/camofleet/.cache/camoufox
+COPY --from=identity /usr/local/lib/camofleet/identity /usr/local/lib/camofleet/identity
 COPY --from=geoip /out/geoip /usr/share/camofleet/geoip
 # A new volume gets the owner and the mode of this directory. Mount volumes exactly here: Kubernetes hides one that is mounted
 # above it behind an empty one.

@@ -25,7 +25,7 @@ lint_others() {
   step "self-test of that check" scripts/check-dependency-direction.sh --self-test || status=1
   step "one version everywhere" scripts/check-version.sh || status=1
   if command -v shellcheck >/dev/null; then
-    step "shellcheck" shellcheck --external-sources scripts/*.sh deploy/*/*.sh deploy/tests/run fleet/tests/e2e/run .ci/run || status=1
+    step "shellcheck" shellcheck --external-sources scripts/*.sh deploy/*/*.sh deploy/tests/run actors/identity/tests/run fleet/tests/e2e/run .ci/run || status=1
   fi
   return "$status"
 }

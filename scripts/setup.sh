@@ -10,27 +10,29 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 
-# libegl1 is for WebGL, libavcodec-extra for H.264 and ffmpeg for videos; build-essential and python3 are for native npm modules that have no
-# prebuilt binary for this machine.
+# libegl1 is for WebGL, libavcodec-extra for H.264 and ffmpeg for videos; python3-venv for the identity maker.
 packages=(firefox-esr libegl1 libavcodec-extra ffmpeg tigervnc-standalone-server xvfb x11vnc xauth fonts-liberation
-  build-essential python3 make)
+  build-essential python3 python3-venv make)
 npm_packages=(actors/driver frontend)
 python_packages=()
+identity=true
 tests=false
 rust=true
 if [ "${1:-}" = --tests ]; then
   tests=true
-  packages+=(chromium openssl python3-venv)
+  packages+=(chromium openssl)
   npm_packages+=(fleet/tests/e2e docs)
   python_packages+=(fleet/tests/api deploy/tests)
 elif [ "${1:-}" = --dev ]; then
   packages+=(entr)
 elif [ "${1:-}" = --docs ]; then
   rust=false
+  identity=false
   packages=()
   npm_packages=(docs)
 elif [ "${1:-}" = --geoip ]; then
   rust=false
+  identity=false
   packages=()
   npm_packages=(actors/geoip)
 fi
@@ -129,6 +131,12 @@ install_python_packages() {
   python_fingerprint "$directory" >"$stamp"
 }
 
+# Camoufox' own library for the identity maker. Its model and the browser are fetched by `camofleet setup camoufox`.
+install_identity_library() {
+  [ "$(python3 actors/identity/install.py --check library 2>/dev/null || echo missing)" = current ] && return
+  step "installing the Python packages of actors/identity" python3 actors/identity/install.py library
+}
+
 # These servers are only unpacked: installing their packages would start them on this machine's own ports.
 servers=(nginx nginx-common dante-server tinyproxy-bin libwrap0 libnss-wrapper)
 
@@ -163,4 +171,5 @@ done
 for directory in "${python_packages[@]}"; do
   lane install_python_packages "$directory"
 done
+if $identity; then lane install_identity_library; fi
 join_lanes

@@ -3,7 +3,7 @@
 # each when it has ended, and the output of failed ones, and ends with "N passed, N failed".
 #
 #   scripts/test.sh                   every suite
-#   scripts/test.sh deploy driver     these: frontend, rust, deploy, driver, api, e2e or e2e-exacting
+#   scripts/test.sh deploy driver     these: frontend, rust, deploy, identity, driver, api, e2e or e2e-exacting
 #
 #   CAMOFLEET_BIN   the binary under test; unset: the one built from this checkout
 set -euo pipefail
@@ -21,7 +21,7 @@ passed=0
 failed=0
 failures=
 
-readonly suites=(frontend rust deploy driver api e2e e2e-exacting)
+readonly suites=(frontend rust deploy identity driver api e2e e2e-exacting)
 readonly with_binary=(rust deploy api e2e e2e-exacting)
 readonly wanted=("$@")
 for name in "${wanted[@]}"; do
@@ -136,6 +136,7 @@ close() {
 }
 
 run_frontend() { run frontend npm --prefix frontend test; }
+run_identity() { run identity actors/identity/tests/run; }
 run_deploy() { run deploy deploy/tests/run; }
 run_tolerant() { run e2e fleet/tests/e2e/run tolerant; }
 run_api() { run api fleet/tests/api/run; }
@@ -161,6 +162,7 @@ if ! build; then
   done
 fi
 lane run_deploy
+lane run_identity
 run rust cargo test --locked --workspace --no-fail-fast
 join_lanes || true
 # Of the suites with real browsers these two can run in parallel. The others have tight limits of time and memory, so each

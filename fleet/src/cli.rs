@@ -67,6 +67,18 @@ enum Subcommands {
         #[arg(long, value_name = "NAME")]
         token_env: Option<String>,
     },
+    /// Install Camoufox: its own library, the model that its identities are drawn from, and the build that it pairs with.
+    /// Needs Python 3.11 or newer. Nothing is fetched at any other time
+    Setup {
+        #[command(flatten)]
+        options: Options,
+        /// The browser engine
+        #[arg(value_parser = ["camoufox"])]
+        engine: String,
+        /// Install only these parts
+        #[arg(value_name = "PART", value_parser = ["library", "model", "browser"])]
+        parts: Vec<String>,
+    },
     /// Print every setting in force, and its source
     Config {
         #[command(flatten)]
@@ -114,6 +126,11 @@ pub enum Command {
     Run(Role),
     /// Send a request to a running camofleet.
     Probe(Probe),
+    /// Install Camoufox and what its identities are drawn with.
+    SetupCamoufox {
+        /// Only these parts; all if there are none.
+        parts: Vec<String>,
+    },
     /// Print the settings in force.
     Config {
         /// With the meaning of each.
@@ -183,6 +200,9 @@ impl CommandLine {
                 let question = Question::Drain { limit: Duration::from_secs(timeout) };
                 (Command::Probe(Probe { url, token_env, question }), None)
             }
+            Some(Subcommands::Setup { options, engine: _, parts }) => {
+                (Command::SetupCamoufox { parts }, Some(options))
+            }
             Some(Subcommands::Config { options, explain }) => (Command::Config { explain }, Some(options)),
         };
         let mut invocation = Invocation { command, overrides: Overrides::default(), log: None };
@@ -203,9 +223,10 @@ impl Options {
             Command::Run(Role::Worker) => ("WORKER_HOST", "WORKER_PORT"),
             Command::Run(Role::Runner) => ("RUNNER_HOST", "RUNNER_PORT"),
             Command::Run(Role::Gateway) => ("HTTP_HOST", "HTTP_PORT"),
-            Command::Run(Role::Serve | Role::Control) | Command::Config { .. } | Command::Probe(_) => {
-                ("CONTROL_HOST", "CONTROL_PORT")
-            }
+            Command::Run(Role::Serve | Role::Control)
+            | Command::Config { .. }
+            | Command::SetupCamoufox { .. }
+            | Command::Probe(_) => ("CONTROL_HOST", "CONTROL_PORT"),
         };
         let named = [(host, self.host, "--host"), (port, self.port, "--port")];
         let named = named.into_iter().filter_map(|(name, value, flag)| {
@@ -327,11 +348,20 @@ mod tests {
     }
 
     #[test]
+    fn an_engine_is_set_up_as_a_whole_or_in_parts() {
+        assert_eq!(read("setup camoufox").unwrap().command, Command::SetupCamoufox { parts: Vec::new() });
+        let invocation = read("setup camoufox --set RUNNER_IDENTITY_DIR=/x library model").unwrap();
+        let parts = ["library", "model"].map(str::to_owned).to_vec();
+        assert_eq!(invocation.command, Command::SetupCamoufox { parts });
+        assert_eq!(assigned(&invocation), [("RUNNER_IDENTITY_DIR", "/x", "--set")]);
+    }
+
+    #[test]
     fn a_mistake_is_one_line_that_names_what_is_allowed() {
         for (mistake, named) in [
             ("--log shout", "off, error, warn, info, debug, trace"),
             ("serve --log shout", "off, error, warn, info, debug, trace"),
-            ("fly", "serve, control, worker, runner, gateway, health, drain, config"),
+            ("fly", "serve, control, worker, runner, gateway, health, drain, setup, config"),
             ("serv", "serve"),
             ("--prot 1", "--port"),
             ("--port", "<PORT>"),
@@ -340,6 +370,8 @@ mod tests {
             ("--host a --host b", "--host"),
             ("drain --url runner", "http://127.0.0.1:9000"),
             ("drain --timeout soon", "soon"),
+            ("setup chrome", "camoufox"),
+            ("setup camoufox everything", "library, model, browser"),
         ] {
             let text = complaint(&read(mistake).unwrap_err());
             assert!(

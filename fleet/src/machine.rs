@@ -154,30 +154,58 @@ pub fn sandbox_environment() -> Option<(String, String)> {
 /// # Errors
 /// One line with the places that were searched, or with what the directory lacks.
 pub fn driver_directory(named: Option<&Path>, executable: Option<&Path>) -> Result<PathBuf, String> {
-    let home = executable.and_then(Path::parent);
-    let beside = |path: &str| home.map(|home| home.join(path));
-    let candidates: Vec<PathBuf> = match named {
-        Some(named) => vec![named.to_owned()],
-        // target/release/camofleet · bin/camofleet with lib/camofleet/driver · a directory with both
-        None => ["../../actors/driver", "../lib/camofleet/driver", "driver"]
-            .into_iter()
-            .filter_map(beside)
-            .collect(),
-    };
-    let Some(found) = candidates.iter().find(|candidate| candidate.join(SCRIPT).is_file()) else {
-        let places: Vec<_> = candidates.iter().map(|candidate| candidate.display().to_string()).collect();
-        return Err(format!(
-            "no {SCRIPT} in {}; name its directory with RUNNER_DRIVER_DIR",
-            places.join(", nor in ")
-        ));
-    };
+    // target/release/camofleet · bin/camofleet with lib/camofleet/driver · a directory with both
+    let relative = ["../../actors/driver", "../lib/camofleet/driver", "driver"];
+    let found = beside_program(SCRIPT, relative, named, executable)
+        .map_err(|places| format!("no {SCRIPT} in {places}; name its directory with RUNNER_DRIVER_DIR"))?;
     if !found.join("node_modules/playwright-core").is_dir() {
         return Err(format!(
             "{} has no playwright-core; run 'npm ci' in it, or 'make setup'",
             found.display()
         ));
     }
-    found.canonicalize().map_err(|error| format!("{}: {error}", found.display()))
+    Ok(found)
+}
+
+/// The script of the identity maker.
+pub const MAKER: &str = "maker.py";
+
+/// Finds the directory of the identity maker: the one of the setting, in the checkout that the binary was built in, or beside
+/// its installation.
+///
+/// # Errors
+/// One line with the places that were searched.
+pub fn identity_directory(named: Option<&Path>, executable: Option<&Path>) -> Result<PathBuf, String> {
+    beside_program(
+        MAKER,
+        ["../../actors/identity", "../lib/camofleet/identity", "identity"],
+        named,
+        executable,
+    )
+    .map_err(|places| format!("no {MAKER} in {places}; name its directory with RUNNER_IDENTITY_DIR"))
+}
+
+/// Finds a directory with this file: the named one, or one of those relative to the program's.
+///
+/// # Errors
+/// The places that were searched.
+fn beside_program(
+    file: &str,
+    relative: [&str; 3],
+    named: Option<&Path>,
+    executable: Option<&Path>,
+) -> Result<PathBuf, String> {
+    let home = executable.and_then(Path::parent);
+    let candidates: Vec<PathBuf> = match named {
+        Some(named) => vec![named.to_owned()],
+        None => relative.into_iter().filter_map(|path| home.map(|home| home.join(path))).collect(),
+    };
+    let found = candidates.iter().find(|candidate| candidate.join(file).is_file());
+    let canonical = found.and_then(|found| found.canonicalize().ok());
+    canonical.ok_or_else(|| {
+        let places: Vec<_> = candidates.iter().map(|candidate| candidate.display().to_string()).collect();
+        places.join(", nor in ")
+    })
 }
 
 /// The host name of this machine.

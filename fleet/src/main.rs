@@ -10,6 +10,7 @@ mod probe;
 mod roles;
 mod session_log;
 mod settings;
+mod setup;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -35,6 +36,12 @@ fn main() -> ExitCode {
             let _ = std::io::stdout().write_all(loaded.report(explain).as_bytes());
             ExitCode::SUCCESS
         }),
+        Command::SetupCamoufox { parts } => {
+            with_settings(&overrides, log, |loaded| match setup::camoufox(&loaded.settings.runner, &parts) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(text) => complain(&text, EXIT_UNAVAILABLE),
+            })
+        }
         Command::Run(role) => {
             with_settings(&overrides, log, |loaded| match roles::run(role, loaded.settings) {
                 Ok(()) => ExitCode::SUCCESS,

@@ -85,7 +85,7 @@ impl EngineSearch {
             // If its path is wrong, that is the error, and not that there is no browser.
             None if self.firefox_path.is_some() => self.camoufox(os).or_else(|_| self.firefox(os)),
             None => self.camoufox(os).or_else(|_| self.firefox(os)).map_err(|_| {
-                "no browser found: install Camoufox ('npx camoufox-js fetch') or Firefox ('apt-get install \
+                "no browser found: install Camoufox ('camofleet setup camoufox') or Firefox ('apt-get install \
                  firefox-esr'), or name one with RUNNER_CAMOUFOX_PATH or RUNNER_FIREFOX_PATH"
                     .to_owned()
             }),
@@ -108,7 +108,7 @@ impl EngineSearch {
             .as_deref()
             .and_then(|root| active_install(root).or_else(|| os.find_program(&root.join(CAMOUFOX_NAME))));
         installed.map(camoufox_at).ok_or_else(|| {
-            "no Camoufox found: install it with 'npx camoufox-js fetch' or 'python -m camoufox fetch', or name it with \
+            "no Camoufox found: install it with 'camofleet setup camoufox', or name it with \
              RUNNER_CAMOUFOX_PATH"
                 .to_owned()
         })
@@ -258,7 +258,7 @@ mod tests {
     fn a_configured_engine_is_never_replaced_by_another() {
         let cache = tempfile::tempdir().unwrap();
         let wanted = EngineSearch { wanted: Some(EngineKind::Camoufox), ..search(cache.path()) };
-        assert!(wanted.find(&FakeOs::new()).unwrap_err().contains("camoufox-js fetch"));
+        assert!(wanted.find(&FakeOs::new()).unwrap_err().contains("setup camoufox"));
     }
 
     #[test]

@@ -122,6 +122,8 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
             webrtc_direct: false,
             user_preference_prefixes: Vec::new(),
             driver_dir: None,
+            identity_dir: None,
+            identity_python: None,
             node_path: "node".into(),
             sessions_per_driver: 8,
             driver_heartbeat: Duration::from_secs(5),

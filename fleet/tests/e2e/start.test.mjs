@@ -36,7 +36,7 @@ test('without the configured engine', () =>
   refuses({
     settings: { RUNNER_ENGINE: 'camoufox', HOME: directory, XDG_CACHE_HOME: directory },
     status: UNAVAILABLE,
-    says: [/no Camoufox found/, /camoufox-js fetch/],
+    says: [/no Camoufox found/, /camofleet setup camoufox/],
   }));
 
 test('with a browser path that does not exist', () =>

@@ -106,6 +106,12 @@ settings! {
         geoip_db: Option<PathBuf> = optional("RUNNER_GEOIP_DB", PATH),
         /// The directory of the Node driver; unset: the one beside the checkout or the installation.
         driver_dir: Option<PathBuf> = optional("RUNNER_DRIVER_DIR", PATH),
+        /// The directory of the identity maker, which draws the identities of Camoufox; unset: the one beside the checkout or
+        /// the installation.
+        identity_dir: Option<PathBuf> = optional("RUNNER_IDENTITY_DIR", PATH),
+        /// The Python that has Camoufox' own library; unset: that of the virtual environment .venv in the identity maker's
+        /// directory, which camofleet setup camoufox makes.
+        identity_python: Option<PathBuf> = optional("RUNNER_IDENTITY_PYTHON", PATH),
         /// The Node.js executable, 20 or newer: a path, or a name found on PATH.
         node_path: PathBuf = required("RUNNER_NODE_PATH", "node", PROGRAM),
         /// How many browsers one driver process serves before another one is started.
