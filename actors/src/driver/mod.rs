@@ -15,16 +15,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use futures_util::StreamExt;
 use protocol::{Command, Event};
-use tokio::io::AsyncWriteExt;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio_util::codec::FramedRead;
+use tokio::sync::{oneshot, watch};
 
 use crate::metrics::Metrics;
 use crate::model::error::{Error, Result};
-use crate::process::{Line, Lines, Os, OwnedProcess, Pipes, ProcessEnd, Program};
-use crate::supervision::{Beat, ChildExited, Generation, Lifeline, Pulse, PulseSettings};
+use crate::process::{Os, Program};
+use crate::supervision::{
+    ChildExited, Generation, Lifeline, LineProcess, NotSent, PulseSettings, SpeaksLines,
+};
 
 pub(crate) use handle::DriverSeat;
 pub use handle::{DriverHandle, DriverVersions};
@@ -33,15 +32,8 @@ pub(crate) use messages::{CancelLaunch, InBrowser, Launch, LaunchedBrowser, Stop
 
 /// The environment variable that marks the browsers of one driver, to find those whose process id it did not report.
 pub(crate) const DRIVER_MARK: &str = "CAMOFLEET_DRIVER";
-/// The longest line a driver may write, in bytes; a Playwright error with its call log is far shorter.
-const LINE_LIMIT: usize = 1 << 20;
 /// The script's name in [`DriverSettings::directory`].
 pub const SCRIPT: &str = "driver.mjs";
-/// How many commands may wait to be written. Node reads its input even while it launches, so this fills only if the
-/// driver has stopped reading; further commands are refused then.
-const COMMAND_QUEUE: usize = 256;
-/// How long a process may take until it sends `hello`: it has to load Playwright, perhaps on a busy machine.
-const STARTUP_PATIENCE: Duration = Duration::from_secs(60);
 /// How long to wait for the driver's answer after the request's own timeout has passed.
 const ANSWER_MARGIN: Duration = Duration::from_secs(15);
 /// How long discarding a browser's contexts may take.
@@ -77,13 +69,9 @@ pub struct Driver {
     os: Arc<dyn Os>,
     mark: (String, String),
     program: Program,
-    process: Option<OwnedProcess>,
-    /// Closing this queue closes the driver's standard input, on which it ends its browsers and exits.
-    commands: Option<mpsc::Sender<Command>>,
+    /// When its standard input is closed, it ends its browsers and exits.
+    process: LineProcess<Command>,
     versions: watch::Sender<Option<DriverVersions>>,
-    pulse: Pulse,
-    pulse_settings: PulseSettings,
-    answering: watch::Sender<bool>,
     metrics: Metrics,
     launching: HashMap<u64, Launching>,
     running: HashMap<u64, Recipient<BrowserEnded>>,
@@ -116,21 +104,14 @@ impl Driver {
         env.push(run_mark.clone());
         let script = settings.directory.join(SCRIPT).display().to_string();
         let (versions, seen_versions) = watch::channel(None);
-        let (answering, seen_answering) = watch::channel(true);
-        // Until `hello` arrives.
-        let starting =
-            PulseSettings { silence: settings.pulse.silence.max(STARTUP_PATIENCE), ..settings.pulse };
+        let (process, seen_answering) = LineProcess::new(format!("driver {id}"), settings.pulse);
         let driver = Self {
             lifeline: Lifeline::new(parent, id, generation),
             os,
             mark: mark.clone(),
             program: Program { path: settings.node, args: vec![script], env, max_open_files: None },
-            process: None,
-            commands: None,
+            process,
             versions,
-            pulse: Pulse::new(starting),
-            pulse_settings: settings.pulse,
-            answering,
             metrics,
             launching: HashMap::new(),
             running: HashMap::new(),
@@ -139,45 +120,6 @@ impl Driver {
             last_request: 0,
         };
         DriverHandle::new(Actor::start(driver), mark, seen_versions, seen_answering)
-    }
-
-    /// Handles the end of the process: its browsers are killed and everything that waits for it fails.
-    fn on_process_ended(&mut self, end: ProcessEnd, ctx: &mut Context<Self>) {
-        self.fail(&end.to_string(), ctx);
-    }
-
-    fn fail(&mut self, detail: &str, ctx: &mut Context<Self>) {
-        self.lifeline.fail(format!("driver {} ended: {detail}", self.lifeline.key()));
-        self.kill_browsers(detail);
-        // A process that is still running is killed when it is dropped with the actor.
-        ctx.stop();
-    }
-
-    /// Polls the process, and kills it if it hangs, because its browsers' clients hang with it.
-    fn poll_process(&mut self, ctx: &mut Context<Self>) {
-        match self.pulse.tick() {
-            // If the queue is full the process does not read, and will not answer either.
-            Beat::Poll => drop(self.send_command(Command::Ping)),
-            // Before `hello` it counts as starting, not as unresponsive.
-            Beat::Late => {
-                if self.versions.borrow().is_some() {
-                    self.set_answering(false);
-                }
-            }
-            Beat::Silent => {
-                let silence = self.pulse.silence();
-                log::error!("driver {} has not answered for {silence:?} and is killed", self.lifeline.key());
-                self.fail(&format!("it did not answer for {silence:?}"), ctx);
-            }
-        }
-    }
-
-    fn set_answering(&self, now: bool) {
-        let changed = self.answering.send_if_modified(|answering| std::mem::replace(answering, now) != now);
-        if changed {
-            let how = if now { "answers again" } else { "does not answer and is given no more launches" };
-            log::warn!("driver {} {how}", self.lifeline.key());
-        }
     }
 
     /// Fails the request or launch that an unreadable line was the answer to.
@@ -204,7 +146,7 @@ impl Driver {
 
     /// Kills the browsers and fails everything that waits for an answer; does nothing the second time.
     fn kill_browsers(&mut self, detail: &str) {
-        if self.commands.take().is_none() {
+        if !self.process.close_input() {
             return;
         }
         // Also those that were being launched and whose process ids are not known yet.
@@ -227,8 +169,10 @@ impl Driver {
     /// The process has ended or does not read.
     fn send_command(&self, command: Command) -> Result<()> {
         let refused = |detail: &str| Error::DriverLost { detail: detail.to_owned() };
-        let Some(commands) = &self.commands else { return Err(refused("its driver has ended")) };
-        commands.try_send(command).map_err(|_| refused("its driver has stopped reading commands"))
+        self.process.send(command).map_err(|not_sent| match not_sent {
+            NotSent::Ended => refused("its driver has ended"),
+            NotSent::Full => refused("its driver has stopped reading commands"),
+        })
     }
 
     fn on_event(&mut self, event: Event) {
@@ -236,7 +180,7 @@ impl Driver {
             Event::Hello { playwright, node } => {
                 log::info!("driver {} is up: playwright {playwright}, node {node}", self.lifeline.key());
                 self.versions.send_replace(Some(DriverVersions { playwright, node }));
-                self.pulse = Pulse::new(self.pulse_settings);
+                self.process.on_greeting();
             }
             Event::Ready { id, endpoint, pid, browser_version } => {
                 let browser = LaunchedBrowser { endpoint, pid, version: browser_version };
@@ -321,71 +265,44 @@ impl Actor for Driver {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let id = *self.lifeline.key();
-        let spawned = OwnedProcess::spawn(Arc::clone(&self.os), format!("driver {id}"), &self.program);
-        let (process, Pipes { mut stdin, stdout, stderr }) = match spawned {
-            Ok(spawned) => spawned,
-            Err(error) => {
-                self.lifeline
-                    .fail(format!("driver {id}: could not start {}: {error}", self.program.path.display()));
-                return ctx.stop();
-            }
-        };
-        let (commands, mut queue) = mpsc::channel::<Command>(COMMAND_QUEUE);
-        self.commands = Some(commands);
-        ctx.add_stream(FramedRead::new(stdout, Lines::up_to(LINE_LIMIT)));
-        let mut lines = FramedRead::new(stderr, Lines::up_to(LINE_LIMIT));
-        let log_stderr = async move {
-            while let Some(Ok(line)) = lines.next().await {
-                match line {
-                    Line::Whole(line) => log::debug!("driver {id}: {line}"),
-                    Line::TooLong(start) => log::debug!("driver {id}: {start} …"),
-                }
-            }
-        };
-        let write_commands = async move {
-            while let Some(command) = queue.recv().await {
-                let Ok(mut line) = serde_json::to_vec(&command) else { continue };
-                line.push(b'\n');
-                if stdin.write_all(&line).await.is_err() || stdin.flush().await.is_err() {
-                    return;
-                }
-            }
-        };
-        ctx.spawn(log_stderr.into_actor(self));
-        ctx.spawn(write_commands.into_actor(self));
-        ctx.spawn(process.ended().into_actor(self).map(|end, this, ctx| this.on_process_ended(end, ctx)));
-        ctx.run_interval(self.pulse_settings.interval, Self::poll_process);
-        self.process = Some(process);
+        let (os, program) = (Arc::clone(&self.os), self.program.clone());
+        if let Err(error) = LineProcess::start(self, os, &program, ctx) {
+            self.lifeline.fail(format!("driver {id}: could not start {}: {error}", program.path.display()));
+            ctx.stop();
+        }
     }
 }
 
-impl StreamHandler<std::io::Result<Line>> for Driver {
-    fn handle(&mut self, line: std::io::Result<Line>, _: &mut Context<Self>) {
-        self.pulse.answered();
-        self.set_answering(true);
-        let id = *self.lifeline.key();
-        match line {
-            Ok(Line::Whole(line)) => match serde_json::from_str(&line) {
-                Ok(event) => self.on_event(event),
-                Err(error) => {
-                    log::warn!("driver {id} wrote a line that is no event ({error}): {line:.200}");
-                    self.on_unreadable(&line);
-                }
-            },
-            // A line answers one request, so only that one fails.
-            Ok(Line::TooLong(start)) => {
-                log::warn!(
-                    "driver {id} wrote a line of more than {LINE_LIMIT} bytes, which is skipped: {start:.200}"
-                );
-                self.on_unreadable(&start);
+impl SpeaksLines for Driver {
+    type Command = Command;
+
+    const POLL: Command = Command::Ping;
+
+    fn process(&mut self) -> &mut LineProcess<Command> {
+        &mut self.process
+    }
+
+    fn on_line(&mut self, line: &str, _: &mut Context<Self>) {
+        match serde_json::from_str(line) {
+            Ok(event) => self.on_event(event),
+            Err(error) => {
+                let id = self.lifeline.key();
+                log::warn!("driver {id} wrote a line that is no event ({error}): {line:.200}");
+                self.on_unreadable(line);
             }
-            // The end of the process is reported separately.
-            Err(error) => log::warn!("the output of driver {id} can't be read: {error}"),
         }
     }
 
-    /// Does not stop the actor when the output ends: the end of the process does.
-    fn finished(&mut self, _: &mut Context<Self>) {}
+    fn on_long_line(&mut self, start: &str, _: &mut Context<Self>) {
+        self.on_unreadable(start);
+    }
+
+    fn on_lost(&mut self, detail: &str, ctx: &mut Context<Self>) {
+        self.lifeline.fail(format!("driver {} ended: {detail}", self.lifeline.key()));
+        self.kill_browsers(detail);
+        // A process that is still running is killed when it is dropped with the actor.
+        ctx.stop();
+    }
 }
 
 impl Handler<Launch> for Driver {
@@ -414,7 +331,7 @@ impl Handler<StopDriver> for Driver {
 
     fn handle(&mut self, _: StopDriver, _: &mut Context<Self>) -> Self::Result {
         self.kill_browsers("it was stopped");
-        let stop = self.process.as_ref().map(|process| process.stop(STOP_GRACE));
+        let stop = self.process.stop(STOP_GRACE);
         Box::pin(async move {
             if let Some(stop) = stop {
                 stop.await;
@@ -487,8 +404,8 @@ impl Handler<SuspectHang> for Driver {
     type Result = ();
 
     fn handle(&mut self, _: SuspectHang, _: &mut Context<Self>) {
-        if self.versions.borrow().is_some() && self.send_command(Command::Ping).is_ok() {
-            self.set_answering(false);
+        if self.process.has_greeted() && self.send_command(Command::Ping).is_ok() {
+            self.process.set_answering(false);
         }
     }
 }

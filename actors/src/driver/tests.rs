@@ -1,5 +1,7 @@
 //! The handling of a driver's output, with real processes that write it.
 
+use tokio::sync::mpsc;
+
 use super::*;
 use crate::process::SystemOs;
 

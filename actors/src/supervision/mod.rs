@@ -9,6 +9,7 @@
 mod children;
 mod exit;
 mod intensity;
+mod line_process;
 pub(crate) mod part;
 mod pulse;
 mod supervise;
@@ -17,6 +18,7 @@ pub use children::{ChildSpec, Children, RestartPolicy, Verdict};
 pub use exit::{ChildExited, ExitReason, Generation, Lifeline, install_panic_hook};
 pub(crate) use intensity::delay_text;
 pub use intensity::{Backoff, Intensity, RestartWindow};
+pub(crate) use line_process::{LineProcess, NotSent, SpeaksLines};
 pub use pulse::{Beat, Pulse, PulseSettings};
 pub(crate) use supervise::{Supervisor, start_child, supervise};
 
