@@ -115,7 +115,7 @@ check() {
   direct=$(dependencies camofleet-actors --edges all --depth 1)
   forbid actors "$direct" actix-http actix-server
 
-  forbid_upward actors model metrics process supervision net host display driver egress launch profiles session worker remote \
+  forbid_upward actors model metrics process supervision net host identities display driver egress launch profiles session worker remote \
     views fleet probe
 
   direct=$(dependencies camofleet-web --edges normal,build --depth 1)

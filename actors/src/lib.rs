@@ -5,6 +5,7 @@
 //! ├─ EventBus                 publishes changes to subscribers                    model::events
 //! ├─ LocalWorker              one host: capacity, slots, views of its sessions    worker
 //! │  ├─ SharedDisplay         the one screen of RUNNER_VNC_LEGACY                 display::shared
+//! │  ├─ IdentityMaker         one Python process that draws identities of Camoufox    identities
 //! │  ├─ Driver × n            one Node process each, hosting Playwright servers   driver
 //! │  ├─ PrewarmPool × 2       browsers launched in advance, with their displays   launch::prewarm
 //! │  └─ Session × n           INIT → READY → TERMINATING → DEAD, its idle clock   session
@@ -26,6 +27,7 @@ pub mod driver;
 pub mod egress;
 pub mod fleet;
 pub mod host;
+pub mod identities;
 pub mod launch;
 pub mod metrics;
 pub mod model;

@@ -630,6 +630,69 @@ pub struct IdentityReport {
     pub sources: BTreeMap<String, String>,
 }
 
+/// A machine that Camoufox' own library drew, as people are shown it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct MachineSummary {
+    /// The operating system: `windows`, `macos` or `linux`.
+    pub os: String,
+    /// `navigator.userAgent`, as it was drawn: a browser that was updated since names its own version.
+    pub user_agent: String,
+    /// `navigator.platform`.
+    #[schema(required)]
+    pub platform: Option<String>,
+    /// `navigator.hardwareConcurrency`.
+    #[schema(required)]
+    pub cores: Option<u32>,
+    /// The screen.
+    pub screen: Area,
+    /// The window on it.
+    pub window: Area,
+    /// The graphics card.
+    pub webgl: Gpu,
+    /// The languages, as `navigator.languages` lists them.
+    #[schema(required)]
+    pub locale: Option<String>,
+    /// The time zone; null: that of the host.
+    #[schema(required)]
+    pub timezone: Option<String>,
+    /// The place; null: pages learn none.
+    #[schema(required)]
+    pub geolocation: Option<Geolocation>,
+    /// How many fonts it has.
+    pub fonts: usize,
+    /// How many voices it speaks with.
+    pub voices: usize,
+    /// What the library finds contradictory in it.
+    pub contradictions: Vec<String>,
+}
+
+/// A part of a screen in pixels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Area {
+    /// The distance from the left.
+    pub x: u16,
+    /// The distance from the top.
+    pub y: u16,
+    /// The width.
+    pub width: u16,
+    /// The height.
+    pub height: u16,
+}
+
+/// A graphics card, as WebGL names it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Gpu {
+    /// `UNMASKED_VENDOR_WEBGL`.
+    #[schema(required)]
+    pub vendor: Option<String>,
+    /// `UNMASKED_RENDERER_WEBGL`.
+    #[schema(required)]
+    pub renderer: Option<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

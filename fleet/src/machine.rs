@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use camofleet_actors::driver::SCRIPT;
+use camofleet_actors::host::pairing::Playwright;
+use camofleet_actors::identities::SCRIPT as MAKER;
 use camofleet_actors::net::kubernetes::Cluster;
 use camofleet_api::proxy::ProxyChoice;
 use url::Url;
@@ -167,9 +169,6 @@ pub fn driver_directory(named: Option<&Path>, executable: Option<&Path>) -> Resu
     Ok(found)
 }
 
-/// The script of the identity maker.
-pub const MAKER: &str = "maker.py";
-
 /// Finds the directory of the identity maker: the one of the setting, in the checkout that the binary was built in, or beside
 /// its installation.
 ///
@@ -183,6 +182,36 @@ pub fn identity_directory(named: Option<&Path>, executable: Option<&Path>) -> Re
         executable,
     )
     .map_err(|places| format!("no {MAKER} in {places}; name its directory with RUNNER_IDENTITY_DIR"))
+}
+
+/// Finds the Python with Camoufox' own library: the one of the setting, or that of the virtual environment in the identity
+/// maker's directory.
+///
+/// # Errors
+/// One line with the remedy.
+pub fn identity_python(named: Option<&Path>, directory: &Path) -> Result<PathBuf, String> {
+    let python = named.map_or_else(|| directory.join(".venv/bin/python"), Path::to_path_buf);
+    // A virtual environment is found by the path that its Python is started with, so a link is not followed.
+    if python.is_file() {
+        return Ok(python);
+    }
+    let remedy = "run 'camofleet setup camoufox', or name it with RUNNER_IDENTITY_PYTHON";
+    Err(format!("{} does not exist, the Python with Camoufox' own library: {remedy}", python.display()))
+}
+
+/// The version of Playwright in a driver's directory.
+///
+/// # Errors
+/// One line with the remedy.
+pub fn playwright_version(driver: &Path) -> Result<Playwright, String> {
+    let file = driver.join("node_modules/playwright-core/package.json");
+    let broken = |problem: &dyn std::fmt::Display| {
+        format!("{}: {problem}; run 'npm ci' in {}", file.display(), driver.display())
+    };
+    let text = std::fs::read_to_string(&file).map_err(|error| broken(&error))?;
+    let package: serde_json::Value = serde_json::from_str(&text).map_err(|error| broken(&error))?;
+    let version = package.get("version").and_then(serde_json::Value::as_str).unwrap_or_default();
+    Playwright::parse(version).ok_or_else(|| broken(&format!("{version:?} is no version")))
 }
 
 /// Finds a directory with this file: the named one, or one of those relative to the program's.
@@ -372,6 +401,36 @@ mod tests {
         assert!(driver_directory(Some(root.path()), None).unwrap_err().contains("RUNNER_DRIVER_DIR"));
         std::fs::write(root.path().join(SCRIPT), "").unwrap();
         assert!(driver_directory(Some(root.path()), None).unwrap_err().contains("npm ci"));
+    }
+
+    #[test]
+    fn the_identity_maker_is_found_with_its_python_or_its_lack_is_told_with_the_remedy() {
+        let root = tempfile::tempdir().unwrap();
+        let (binary, maker) = (root.path().join("bin/camofleet"), root.path().join("lib/camofleet/identity"));
+        std::fs::create_dir_all(binary.parent().unwrap()).unwrap();
+        assert!(identity_directory(None, Some(&binary)).unwrap_err().contains("RUNNER_IDENTITY_DIR"));
+        std::fs::create_dir_all(maker.join(".venv/bin")).unwrap();
+        std::fs::write(maker.join(MAKER), "").unwrap();
+        assert_eq!(identity_directory(None, Some(&binary)).unwrap(), maker.canonicalize().unwrap());
+        assert!(identity_python(None, &maker).unwrap_err().contains("camofleet setup camoufox"));
+        // As a virtual environment has it.
+        std::os::unix::fs::symlink("/bin/sh", maker.join(".venv/bin/python")).unwrap();
+        assert_eq!(identity_python(None, &maker).unwrap(), maker.join(".venv/bin/python"));
+        assert!(
+            identity_python(Some(Path::new("/nowhere/python")), &maker).unwrap_err().starts_with("/nowhere")
+        );
+    }
+
+    #[test]
+    fn the_version_of_playwright_is_that_of_the_drivers_package() {
+        let root = tempfile::tempdir().unwrap();
+        let package = root.path().join("node_modules/playwright-core");
+        std::fs::create_dir_all(&package).unwrap();
+        assert!(playwright_version(root.path()).unwrap_err().contains("npm ci"));
+        std::fs::write(package.join("package.json"), r#"{"version": "1.62.1"}"#).unwrap();
+        assert_eq!(playwright_version(root.path()).unwrap().to_string(), "1.62.1");
+        std::fs::write(package.join("package.json"), r#"{"version": 7}"#).unwrap();
+        assert!(playwright_version(root.path()).unwrap_err().contains("npm ci"));
     }
 
     #[test]

@@ -61,12 +61,15 @@ const CHECKS = {
     requireField(options, 'headless', isBoolean, 'true or false');
     requireField(options, 'env', isMapOf(isString), "an object of strings, the browser's complete environment");
     requireField(options, 'timeout_ms', isTimeout, `a whole number of milliseconds from 1 to ${LONGEST_TIMEOUT_MS}`);
-    optionalField(options, 'version', isText, 'a string or null', null);
     optionalField(options, 'preferences', isMapOf(isPreference), 'an object of strings, whole numbers, true or false', {});
     optionalField(options, 'user_data', isAbsolutePath, 'an absolute path or null', null);
     optionalField(options, 'egress', isAbsolutePath, 'an absolute path or null', null);
     optionalField(options, 'block_webrtc', isBoolean, 'true or false', false);
     optionalField(options, 'window_is_viewport', isBoolean, 'true or false', false);
+    const needsMachine = options.engine === 'camoufox';
+    const machine = 'what makes a Camoufox the machine that it shows: {"env": {…}, "arguments": […], "window": {…}}';
+    if (needsMachine) requireField(options, 'machine', isMachine, machine);
+    else optionalField(options, 'machine', () => false, 'missing for this engine', null);
     optionalField(options, 'window', isWindow, 'null or {"width": n, "height": n} in pixels', null);
   },
   close(command) {
@@ -95,6 +98,9 @@ const isPreference = (value) => isString(value) || isBoolean(value) || Number.is
 const isTimeout = (value) => Number.isInteger(value) && value >= 1 && value <= LONGEST_TIMEOUT_MS;
 const isPixels = (value) => Number.isInteger(value) && value >= 1 && value <= 32_767;
 const isWindow = (value) => isObject(value) && isPixels(value.width) && isPixels(value.height);
+const isPlace = (value) => isWindow(value) && [value.x, value.y].every((place) => Number.isInteger(place) && place >= 0);
+const isMachine = (value) =>
+  isObject(value) && isMapOf(isString)(value.env) && Array.isArray(value.arguments) && value.arguments.every(isString) && isPlace(value.window);
 const isMapOf = (holds) => (value) => isObject(value) && Object.values(value).every(holds);
 
 /** Throws unless the field exists and is valid. */

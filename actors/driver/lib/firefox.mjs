@@ -90,7 +90,7 @@ export function stockFirefoxOptions(options) {
  * @returns {Record<string, string>} the complete environment
  */
 export function browserEnvironment(options) {
-  const env = withoutFingerprint(options.env);
+  const env = withoutMachine(options.env);
   // camofleet reports crashes itself, and the reporter would be a process outside of the browser's group.
   env.MOZ_CRASHREPORTER_DISABLE = '1';
   env.TMPDIR = temporaryDirectory(options.directory);
@@ -101,14 +101,18 @@ export function browserEnvironment(options) {
   return env;
 }
 
+/** How the names of the variables begin that make a Camoufox a machine. */
+const MACHINE_VARIABLES = ['CAMOU_CONFIG', 'CAMOU_PREFS'];
+
 /**
- * Copies an environment without any `CAMOU_CONFIG…`, which Camoufox would use as its fingerprint.
+ * Copies an environment without any `CAMOU_CONFIG…` and `CAMOU_PREFS…`, which Camoufox would follow.
  *
  * @param {Record<string, string>} env an environment
- * @returns {Record<string, string>} a copy without a fingerprint
+ * @returns {Record<string, string>} a copy that makes it no machine
  */
-export function withoutFingerprint(env) {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('CAMOU_CONFIG')));
+export function withoutMachine(env) {
+  const isOfMachine = (name) => MACHINE_VARIABLES.some((beginning) => name.startsWith(beginning));
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !isOfMachine(name)));
 }
 
 /**
@@ -143,9 +147,11 @@ export function profileOf(args) {
  * @returns {void}
  * @throws {Error} when the profile can't be written
  */
-export function prepareProfile(profile, { engine, headless, window }) {
-  if (window) {
-    const place = { screenX: '0', screenY: '0', width: String(window.width), height: String(window.height), sizemode: 'normal' };
+export function prepareProfile(profile, { engine, headless, window, machine }) {
+  const { x, y, width, height } = machine?.window ?? { x: 0, y: 0, ...window };
+  if (width) {
+    const [screenX, screenY] = [String(x), String(y)];
+    const place = { screenX, screenY, width: String(width), height: String(height), sizemode: 'normal' };
     const store = { 'chrome://browser/content/browser.xhtml': { 'main-window': place } };
     fs.writeFileSync(path.join(profile, 'xulstore.json'), JSON.stringify(store));
   }

@@ -151,8 +151,8 @@ export class Launch {
     fs.mkdirSync(scope.temporaryDirectory, { recursive: true, mode: 0o700 });
     const camoufox = this.options.engine === 'camoufox';
     const userData = this.options.user_data;
-    this.#server = await runInScope(scope, async () => {
-      const options = camoufox ? await camoufoxOptions(this.options) : stockFirefoxOptions(this.options);
+    this.#server = await runInScope(scope, () => {
+      const options = camoufox ? camoufoxOptions(this.options) : stockFirefoxOptions(this.options);
       if (userData) forgetPreferences(userData, options.firefoxUserPrefs);
       return firefox.launchServer({
         ...options,

@@ -1,111 +1,83 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import { createRequire } from 'node:module';
 import path from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { withDriver, writeExecutable } from './harness.mjs';
 
-const installed = (() => {
-  try {
-    return Boolean(createRequire(import.meta.url).resolve('better-sqlite3'));
-  } catch {
-    return false;
-  }
-})();
-const skip = installed ? false : 'camoufox-js is not installed (its native module did not build)';
+const STAND_IN = fileURLToPath(new URL('./standin-camoufox.mjs', import.meta.url));
+const INHERITED = { CAMOU_CONFIG_9: '{"driver":1}', CAMOU_CONFIG: 'x', CAMOU_PREFS_9: '{"driver":1}', CAMOU_PREFS: 'x' };
 
-/** The properties that `camoufox-js` sets, and the two seeds that only Camoufox 2 has. */
-const PROPERTIES = {
-  str: 'navigator.userAgent navigator.doNotTrack navigator.appCodeName navigator.appName navigator.appVersion navigator.oscpu navigator.platform navigator.product headers.Accept-Encoding webGl:renderer webGl:vendor',
-  uint: 'navigator.hardwareConcurrency navigator.maxTouchPoints screen.availHeight screen.availWidth screen.availTop screen.availLeft screen.height screen.width screen.colorDepth screen.pixelDepth window.outerHeight window.outerWidth window.innerHeight window.innerWidth window.history.length fonts:spacing_seed audio:seed',
-  int: 'window.screenX window.screenY canvas:aaOffset',
-  double: 'screen.pageXOffset screen.pageYOffset battery:chargingTime battery:dischargingTime',
-  bool: 'navigator.globalPrivacyControl battery:charging webGl:parameters:blockIfNotDefined webGl2:parameters:blockIfNotDefined webGl:shaderPrecisionFormats:blockIfNotDefined webGl2:shaderPrecisionFormats:blockIfNotDefined canvas:aaCapOffset',
-  array: 'fonts webGl:supportedExtensions webGl2:supportedExtensions',
-  dict: 'webGl:parameters webGl2:parameters webGl:shaderPrecisionFormats webGl2:shaderPrecisionFormats webGl:contextAttributes webGl2:contextAttributes',
-};
-
-/**
- * Writes a stand-in Camoufox that records its arguments and environment and Playwright's first message (the
- * preferences), prints an error, and exits.
- */
+/** Writes a stand-in Camoufox; `recorded` reads what its process `pid` was started with. */
 function standIn(directory) {
-  const install = path.join(directory, 'install');
-  const record = path.join(directory, 'record.json');
-  const executable = writeExecutable(
-    path.join(install, 'camoufox-bin'),
-    `#!${process.execPath}
-const fs = require('fs');
-console.log('Juggler listening to the pipe');
-const chunk = Buffer.alloc(1 << 20);
-const said = chunk.toString('utf8', 0, fs.readSync(3, chunk)).split('\\0')[0];
-const profile = process.argv[process.argv.indexOf('-profile') + 1];
-const windows = JSON.parse(fs.readFileSync(profile + '/xulstore.json'))['chrome://browser/content/browser.xhtml'];
-fs.writeFileSync(${JSON.stringify(record)}, JSON.stringify({ env: process.env, windows, said: JSON.parse(said) }));
-console.error('Error: cannot open display: :99');
-process.exit(1);
-`,
-  );
-  const properties = Object.entries(PROPERTIES).flatMap(([type, names]) => names.split(' ').map((property) => ({ property, type })));
-  fs.writeFileSync(path.join(install, 'properties.json'), JSON.stringify(properties));
-  fs.writeFileSync(path.join(install, 'version.json'), JSON.stringify({ version: '142.0.1', release: 'beta.30' }));
-  for (const system of ['lin', 'mac', 'win']) fs.mkdirSync(path.join(install, 'fontconfig', system), { recursive: true });
-  return { executable, install, recorded: () => JSON.parse(fs.readFileSync(record, 'utf8')) };
+  const records = path.join(directory, 'records');
+  fs.mkdirSync(records);
+  const executable = writeExecutable(path.join(directory, 'camoufox-bin'), `#!/bin/sh\nexec "${process.execPath}" "${STAND_IN}" "${records}" "$@"\n`);
+  return { executable, recorded: (pid) => JSON.parse(fs.readFileSync(path.join(records, `${pid}.json`), 'utf8')) };
 }
 
-/** Joins the fingerprint of an environment, as Camoufox does. */
-function fingerprint(env) {
-  const names = Object.keys(env).filter((name) => name.startsWith('CAMOU_CONFIG')).sort();
-  for (const name of names) assert.ok(env[name].length <= 32_767, `${name} is ${env[name].length} characters long`);
-  return { names, config: JSON.parse(names.map((name) => env[name]).join('')) };
+/** A launch of Camoufox as camofleet requests it. */
+function camoufox(directory, executable, machine = {}) {
+  const fonts = path.join(directory, 'fonts.conf');
+  fs.writeFileSync(fonts, '<fontconfig/>');
+  return {
+    engine: 'camoufox',
+    executable,
+    headless: false,
+    env: { PATH: process.env.PATH, HOME: directory, DISPLAY: ':99', CAMOU_CONFIG_9: '{"launch":1}', CAMOU_PREFS_9: '{}', OWN: 'kept' },
+    preferences: { 'camofleet.test': 7, 'of.the.machine': true },
+    window: { width: 1920, height: 1080 },
+    machine: {
+      env: { CAMOU_CONFIG_1: '{"a":1.0', CAMOU_CONFIG_2: ',"b":2}', CAMOU_PREFS_1: '{"of.the.machine":true}', FONTCONFIG_FILE: fonts },
+      arguments: ['--of-the-machine'],
+      window: { x: 3, y: 25, width: 1900, height: 1040 },
+      ...machine,
+    },
+  };
 }
 
-const INHERITED = { CAMOU_CONFIG_9: '{"driver":1}', CAMOU_CONFIG: 'x' };
-
-test('starts Camoufox with its own fingerprint that fits the display', { skip }, withDriver(async (driver) => {
-  const { executable, install, recorded } = standIn(driver.directory);
-  const env = { PATH: process.env.PATH, HOME: driver.directory, DISPLAY: ':99', CAMOU_CONFIG_9: '{"launch":1}', OWN: 'kept' };
-  const options = { engine: 'camoufox', executable, headless: false, env, preferences: { 'camofleet.test': 7 }, window: { width: 1920, height: 1080 } };
-  driver.launch('a', options);
-  const { error } = await driver.event('launch_failed', { id: 'a' });
-  assert.match(error, /camoufox-bin ended with exit status 1 before it was ready; it printed: .*cannot open display: :99; launch it headless, or set DISPLAY/);
-
-  const record = recorded();
-  const { names, config } = fingerprint(record.env);
-  assert.equal(names[0], 'CAMOU_CONFIG_1');
-  assert.equal(names.includes('CAMOU_CONFIG_9'), false, 'an inherited fingerprint is scrubbed');
-  assert.match(config['navigator.userAgent'], /Firefox\/142\.0$/);
-  const size = (prefix) => [config[`${prefix}Width`] ?? config[`${prefix}width`], config[`${prefix}Height`] ?? config[`${prefix}height`]];
-  for (const prefix of ['screen.', 'screen.avail', 'window.outer']) assert.deepEqual(size(prefix), [1920, 1080], prefix);
-  assert.ok(config['audio:seed'] > 0);
-  assert.equal('canvas:seed' in config, false, 'a property that this Camoufox does not know is left out');
-  assert.deepEqual(record.windows['main-window'], { screenX: '0', screenY: '0', width: '1920', height: '1080', sizemode: 'normal' });
-  assert.equal(record.env.OWN, 'kept');
-  assert.equal(record.env.TMPDIR, path.join(driver.directoryOf('a'), 'tmp'));
-  assert.equal(path.dirname(record.env.FONTCONFIG_PATH), path.join(install, 'fontconfig'));
-  const preferences = Object.fromEntries(record.said.params.userPrefs.map(({ name, value }) => [name, value]));
+test('a Camoufox is the machine that it is given, and no inherited one', withDriver(async (driver) => {
+  const { executable, recorded } = standIn(driver.directory);
+  const options = camoufox(driver.directory, executable);
+  const { pid, browser_version: version } = await driver.launched('a', options);
+  assert.equal(version, '156.0.1');
+  const { env, args, window, command } = recorded(pid);
+  const machine = Object.fromEntries(Object.entries(env).filter(([name]) => /^(CAMOU|FONTCONFIG)/.test(name)));
+  assert.deepEqual(machine, options.machine.env);
+  assert.equal(env.OWN, 'kept');
+  assert.equal(env.TMPDIR, path.join(driver.directoryOf('a'), 'tmp'));
+  assert.ok(args.includes('--of-the-machine'), args.join(' '));
+  assert.deepEqual(window, { screenX: '3', screenY: '25', width: '1900', height: '1040', sizemode: 'normal' });
+  const preferences = Object.fromEntries(command.params.userPrefs.map(({ name, value }) => [name, value]));
   assert.equal(preferences['camofleet.test'], 7);
-  assert.equal(preferences['media.peerconnection.enabled'], false);
-
-  driver.launch('b', { ...options, headless: true, window: { width: 1601, height: 907 } });
-  await driver.event('launch_failed', { id: 'b' });
-  const other = fingerprint(recorded().env).config;
-  assert.deepEqual([other['screen.width'], other['window.outerHeight']], [1601, 907], 'also on a display of an odd size');
-  assert.notDeepEqual(other, config);
-  assert.equal(driver.stderr.includes('fetch'), false, 'nothing is downloaded');
+  assert.equal(preferences['of.the.machine'], true);
+  await driver.done({ type: 'check', id: 'a', timeout_ms: 5000 });
   assert.deepEqual(fs.readdirSync(driver.systemTmp), []);
 }, INHERITED));
 
-test('reports what a broken Camoufox installation lacks', { skip }, withDriver(async (driver) => {
-  const { executable, install } = standIn(driver.directory);
-  const error = async (id) => {
-    driver.launch(id, { engine: 'camoufox', executable });
-    return (await driver.event('launch_failed', { id })).error;
+test('a headless one has a screen of the size of its machine', withDriver(async (driver) => {
+  const { executable, recorded } = standIn(driver.directory);
+  const { pid } = await driver.launched('a', { ...camoufox(driver.directory, executable), headless: true });
+  const { env } = recorded(pid);
+  assert.deepEqual([env.MOZ_HEADLESS_WIDTH, env.MOZ_HEADLESS_HEIGHT], ['1920', '1080']);
+}));
+
+test('a stock Firefox gets nothing that would make it a machine, and a Camoufox is not launched as none', withDriver(async (driver) => {
+  const { executable } = standIn(driver.directory);
+  const options = camoufox(driver.directory, executable);
+  const refusal = async (id, changed) => {
+    driver.launch(id, { ...options, ...changed });
+    return (await driver.event('invalid', { id })).error;
   };
-  fs.writeFileSync(path.join(install, 'properties.json'), '[{"property":"debug","type":"bool"}]');
-  assert.match(await error('strange'), /Unknown property .*do not fit together/);
-  fs.rmSync(path.join(install, 'version.json'));
-  assert.match(await error('no-version'), /version\.json can't be read .*give the version/);
-  fs.rmSync(path.join(install, 'properties.json'));
-  assert.match(await error('no-properties'), /properties\.json can't be read .* this Camoufox install is incomplete/);
+  assert.match(await refusal('none', { machine: null }), /machine is .*: it must be/);
+  assert.match(await refusal('half', { machine: { env: {}, arguments: [] } }), /machine is/);
+  assert.match(await refusal('odd', { machine: { ...options.machine, env: { A: 1 } } }), /machine is/);
+  assert.match(await refusal('stock', { engine: 'firefox' }), /machine is .*: it must be missing/);
+}));
+
+test('the last lines of a Camoufox that ends while it starts are in the error', withDriver(async (driver) => {
+  const executable = writeExecutable(path.join(driver.directory, 'broken'), '#!/bin/sh\necho "Error: cannot open display: :99" >&2\nexit 1\n');
+  driver.launch('a', camoufox(driver.directory, executable));
+  const { error } = await driver.event('launch_failed', { id: 'a' });
+  assert.match(error, /broken ended with exit status 1 before it was ready; it printed: .*cannot open display: :99; launch it headless, or set DISPLAY/);
 }));

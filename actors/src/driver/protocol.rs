@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use camofleet_api::identity::Area;
 use camofleet_api::session::StartUrlWait;
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +36,7 @@ pub(crate) enum Command {
     Ping,
 }
 
-/// The options of a launch; the driver adds only the fingerprint of a Camoufox.
+/// The options of a launch.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(any(test, feature = "testing"), derive(Deserialize))]
 pub(crate) struct LaunchOptions {
@@ -43,28 +44,40 @@ pub(crate) struct LaunchOptions {
     pub engine: EngineKind,
     /// The browser's executable.
     pub executable: String,
-    /// Its version, for the fingerprint; `None` if no version file was found.
-    pub version: Option<String>,
     /// Whether it runs without a window.
     pub headless: bool,
     /// The directory of the profile and temporary files.
     pub directory: String,
     /// The directory of user data that outlives the browser; `None`: it has a profile of its own in `directory`.
     pub user_data: Option<String>,
-    /// The browser's whole environment.
+    /// The browser's environment, without what makes it a machine.
     pub env: BTreeMap<String, String>,
-    /// Firefox preferences.
+    /// What makes a Camoufox the machine that it shows; `None` for a stock Firefox.
+    pub machine: Option<MachineOptions>,
+    /// Firefox preferences, those of the machine included.
     pub preferences: BTreeMap<String, serde_json::Value>,
     /// The socket of the SOCKS server that all connections go through.
     pub egress: String,
-    /// Whether the fingerprint must not offer WebRTC either.
+    /// Whether pages have no WebRTC.
     pub block_webrtc: bool,
     /// Whether the window is the viewport of contexts whose client names none, instead of Playwright's own default.
     pub window_is_viewport: bool,
-    /// The window's size in pixels.
+    /// The screen's size in pixels, which a window covers.
     pub window: WindowSize,
     /// How long the launch may take until the Playwright server listens, in milliseconds.
     pub timeout_ms: u64,
+}
+
+/// What makes a Camoufox the machine that it shows: drawn once, and the same in each launch of it.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(any(test, feature = "testing"), derive(Deserialize))]
+pub(crate) struct MachineOptions {
+    /// The variables of the environment.
+    pub env: BTreeMap<String, String>,
+    /// The browser's arguments.
+    pub arguments: Vec<String>,
+    /// Where on the screen its window is.
+    pub window: Area,
 }
 
 /// A window's size in pixels.

@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 
 use super::launcher::LaunchSettings;
 use crate::display::Geometry;
-use crate::host::engine::EngineKind;
 use crate::model::error::{Error, Result};
 use crate::model::identity::{IdentityChoice, other_engine};
 
@@ -131,10 +130,6 @@ impl LaunchSettings {
 
     /// Why a field of an identity can't be set here.
     fn obstacle_to(&self, field: &str) -> Option<String> {
-        if self.engine.kind == EngineKind::Camoufox {
-            let reason = "it can't be set for Camoufox yet, which draws an identity of its own; leave it out";
-            return Some(reason.to_owned());
-        }
         if field == "user_preferences" && self.user_preference_prefixes.is_empty() {
             let reason = "no preferences can be set here; leave it out, or allow some with RUNNER_USER_PREFERENCE_PREFIXES";
             return Some(reason.to_owned());

@@ -15,6 +15,7 @@ use crate::egress::{CloseEgress, Egress, EgressGate};
 use crate::host::slots::SlotLease;
 use crate::launch::browser::{Browser, CloseBrowser, SuspectDriver};
 use crate::model::activity::ActivityClock;
+use crate::model::machine::Machine;
 use crate::supervision::ChildExited;
 use crate::supervision::part::{Adopt, CheckAlive, CheckResponds, Loss, PartKey};
 
@@ -84,6 +85,8 @@ pub(crate) struct Launched {
     pub endpoint: Url,
     /// The version that the browser reports.
     pub version: String,
+    /// The machine that it shows, if it was drawn.
+    pub machine: Option<Arc<Machine>>,
     /// The driver that hosts it.
     pub driver: Addr<Driver>,
     /// The slot of its display.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use camofleet_api::egress::ProxyCheck;
-use camofleet_api::identity::Webrtc;
+use camofleet_api::identity::{Area, ScreenSize, Webrtc};
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::view::ViewKey;
@@ -26,18 +26,21 @@ use crate::display::{
     Display, DisplayRequest, DisplaySettings, Geometry, ScreenSessions, Screenshotter, SharedScreen,
     authority_file,
 };
-use crate::driver::protocol::{LaunchOptions, WindowSize};
+use crate::driver::protocol::{LaunchOptions, MachineOptions, WindowSize};
 use crate::driver::{DriverSeat, LAUNCH_TIMEOUT_SETTING, Launch};
 use crate::egress::{self, Egress, EgressHost, EgressSettings, Exit, ProxyPools, Route};
 use crate::host::engine::{Engine, EngineKind};
 use crate::host::rundir::{LaunchDir, RunDir};
 use crate::host::slots::{SlotLease, Slots};
+use crate::identities::Identities;
+use crate::identities::protocol::Constraints;
 use crate::launch::browser::{Browser, BrowserParts, BrowserUp};
 use crate::launch::launched::{Launched, PartialLaunch, RESPONSE_TIMEOUT};
 use crate::launch::{identity, policies};
 use crate::metrics::Metrics;
 use crate::model::activity::ActivityClock;
 use crate::model::error::{Error, Result};
+use crate::model::machine::Machine;
 use crate::model::session::LaunchTemplate;
 use crate::model::traffic::Traffic;
 use crate::process::Os;
@@ -132,6 +135,8 @@ pub(crate) struct Launcher {
     /// The pools of proxies.
     pub proxies: ProxyPools,
     pub(crate) egress: EgressHost,
+    /// Draws the machines that browsers show; `None` where they show what they have by themselves.
+    pub identities: Option<Identities>,
     /// The screen that all browsers share, if there is one.
     pub screen: Option<SharedScreen>,
     permits: Arc<Semaphore>,
@@ -209,6 +214,22 @@ pub(crate) enum Window {
     Shared(SharedScreen),
 }
 
+/// What to launch, and for whom.
+pub(crate) struct LaunchRequest {
+    /// What the browser is launched with.
+    pub template: LaunchTemplate,
+    /// The machine that it shows, if it was launched before; otherwise one is drawn where there are any.
+    pub machine: Option<Arc<Machine>>,
+    /// Its display.
+    pub window: Window,
+    /// Notified of the ends of its parts.
+    pub parent: Recipient<ChildExited<PartKey>>,
+    /// Whether it may be refused.
+    pub purpose: LaunchFor,
+    /// The request that caused it, for the logs.
+    pub by: Option<RequestId>,
+}
+
 /// The display that a browser's window is on.
 struct WindowPlace {
     display: u16,
@@ -223,6 +244,7 @@ impl Launcher {
         run_dir: RunDir,
         slots: Slots,
         drivers: Recipient<AssignDriver>,
+        identities: Option<Identities>,
         metrics: Metrics,
     ) -> Self {
         let permits = Arc::new(Semaphore::new(settings.permits));
@@ -237,6 +259,7 @@ impl Launcher {
             run_dir,
             slots,
             drivers,
+            identities,
             metrics,
             screen,
             permits,
@@ -355,28 +378,21 @@ impl Launcher {
     }
 
     /// Launches a browser. If it is cancelled or fails, the parts that were started are closed before this returns.
-    /// `by` is the request that caused it, for the logs.
     ///
     /// # Errors
     /// [`Error::Cancelled`], [`Error::Busy`], or the reason for the failure.
-    pub async fn launch(
-        &self,
-        template: &LaunchTemplate,
-        window: Window,
-        parent: Recipient<ChildExited<PartKey>>,
-        purpose: LaunchFor,
-        by: Option<RequestId>,
-        cancel: &CancellationToken,
-    ) -> Result<Launched> {
+    pub async fn launch(&self, request: LaunchRequest, cancel: &CancellationToken) -> Result<Launched> {
+        let purpose = request.purpose;
+        let by = request.by.clone();
         let permit = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(Error::Cancelled),
             permit = self.acquire_permit(purpose) => permit?,
         };
-        let headless = matches!(window, Window::None);
+        let headless = matches!(request.window, Window::None);
         let kind = if headless { "headless" } else { "display" };
         let started = tokio::time::Instant::now();
-        let launched = self.launch_permitted(template, window, parent, cancel).await;
+        let launched = self.launch_permitted(request, cancel).await;
         let outcome = launched.as_ref().map_or_else(Error::code, |_| "ok");
         self.metrics.launch(kind, outcome, started.elapsed());
         if !matches!(launched, Err(Error::Cancelled)) {
@@ -394,13 +410,16 @@ impl Launcher {
 
     async fn launch_permitted(
         &self,
-        template: &LaunchTemplate,
-        window: Window,
-        parent: Recipient<ChildExited<PartKey>>,
+        mut request: LaunchRequest,
         cancel: &CancellationToken,
     ) -> Result<Launched> {
+        // Before anything is started for it.
+        if let (None, Some(identities)) = (&request.machine, &self.identities) {
+            let constraints = self.constraints(&request.template, &request.window);
+            request.machine = Some(identities.draw(&constraints, None, cancel).await?);
+        }
         let mut partial = PartialLaunch::default();
-        match self.build(&mut partial, template, window, parent, cancel).await {
+        match self.build(&mut partial, request, cancel).await {
             Ok(launched) => Ok(launched),
             Err(error) => {
                 partial.dismantle().await;
@@ -412,11 +431,10 @@ impl Launcher {
     async fn build(
         &self,
         partial: &mut PartialLaunch,
-        template: &LaunchTemplate,
-        window: Window,
-        parent: Recipient<ChildExited<PartKey>>,
+        request: LaunchRequest,
         cancel: &CancellationToken,
     ) -> Result<Launched> {
+        let LaunchRequest { template, machine, window, parent, .. } = request;
         let (launch, dir) = self.create_directory()?;
         let home = dir.make_home(&self.settings.user_fonts).map_err(|error| Error::LaunchFailed {
             detail: format!("could not create its home directory in {}: {error}", dir.path().display()),
@@ -475,7 +493,8 @@ impl Launcher {
             loss = loss.wait() => return Err(loss.clone().into()),
             seat = self.drivers.send(AssignDriver) => seat.map_err(|_| restarting)??,
         };
-        let options = self.launch_options(template, place.as_ref(), &dir, &home, &seat);
+        let options =
+            self.launch_options(&template, machine.as_deref(), place.as_ref(), &dir, &home, &seat)?;
         let driver = seat.driver.address.clone();
         let (os, pulse) = (Arc::clone(&self.os), self.settings.browser_pulse);
         let store_patience = template.user_data.as_ref().map(|data| data.patience);
@@ -526,6 +545,7 @@ impl Launcher {
             egress,
             gate,
             driver,
+            machine,
             slot,
             endpoint,
             version,
@@ -548,17 +568,37 @@ impl Launcher {
         })
     }
 
+    /// What a machine for this template has to be like. A browser with a window has the screen of its display.
+    fn constraints(&self, template: &LaunchTemplate, window: &Window) -> Constraints {
+        let LaunchTemplate { identity, .. } = template;
+        let display = match window {
+            Window::None => None,
+            Window::Shared(screen) => Some(screen.settings.geometry),
+            Window::NewSlot | Window::Slot { .. } => {
+                Some(self.settings.display.geometry.of_size(identity.screen))
+            }
+        };
+        let of_display = |geometry: Geometry| ScreenSize { width: geometry.width, height: geometry.height };
+        let screen = display.map(of_display).or(identity.screen);
+        let executable = self.settings.engine.executable.clone();
+        let block_webrtc = self.settings.webrtc(identity) == Webrtc::Off;
+        Constraints::of(identity, executable, screen, block_webrtc)
+    }
+
     fn launch_options(
         &self,
         LaunchTemplate { identity, user_data, .. }: &LaunchTemplate,
+        machine: Option<&Machine>,
         place: Option<&WindowPlace>,
         dir: &LaunchDir,
         home: &Path,
         seat: &DriverSeat,
-    ) -> LaunchOptions {
+    ) -> Result<LaunchOptions> {
         let mut env: BTreeMap<String, String> = self.settings.env.iter().cloned().collect();
         env.extend([self.run_dir.mark(), seat.driver.mark.clone()]);
-        identity::set_environment(identity, &mut env);
+        if machine.is_none() {
+            identity::set_environment(identity, &mut env);
+        }
         env.insert("HOME".to_owned(), home.display().to_string());
         // Crashes are detected by the end of the process; the crash reporter would be one more process for each
         // browser.
@@ -569,31 +609,74 @@ impl Launcher {
         }
         let engine = &self.settings.engine;
         let executable = self.executable();
-        let headless = || self.settings.display.geometry.of_size(identity.screen);
-        let geometry = place.map_or_else(headless, |place| place.geometry);
+        let geometry = || {
+            place.map_or_else(
+                || self.settings.display.geometry.of_size(identity.screen),
+                |place| place.geometry,
+            )
+        };
         let webrtc = self.settings.webrtc(identity);
         let switches = NetworkSwitches { disable_webrtc: webrtc == Webrtc::Off, ..self.settings.switches };
         let mut preferences = self.settings.user_preferences(identity);
         preferences.extend(switches.preferences());
-        preferences.extend(identity::preferences(identity));
+        if machine.is_none() {
+            preferences.extend(identity::preferences(identity));
+        }
         preferences.extend(egress::preferences(dir.path()));
         if webrtc == Webrtc::On {
             egress::let_webrtc_out(&mut preferences);
         }
-        LaunchOptions {
+        let (window, machine) = match machine {
+            None => {
+                let Geometry { width, height, .. } = geometry();
+                (WindowSize { width, height }, None)
+            }
+            Some(machine) => {
+                preferences = machine.preferences(preferences);
+                let options = machine_options(machine, engine, &preferences, dir.path())?;
+                let Area { width, height, .. } = machine.summary.screen;
+                (WindowSize { width, height }, Some(options))
+            }
+        };
+        Ok(LaunchOptions {
             engine: engine.kind,
             executable: executable.display().to_string(),
-            version: engine.version.clone(),
             headless: place.is_none(),
             directory: dir.path().display().to_string(),
             user_data: user_data.as_ref().map(|data| data.directory.display().to_string()),
             env,
+            machine,
             preferences,
             egress: egress::socket(dir.path()).display().to_string(),
             block_webrtc: switches.disable_webrtc,
             window_is_viewport: self.settings.window_is_viewport,
-            window: WindowSize { width: geometry.width, height: geometry.height },
+            window,
             timeout_ms: u64::try_from(self.settings.timeout.as_millis()).unwrap_or(u64::MAX),
-        }
+        })
     }
+}
+
+/// The file in a launch's directory with the configuration of its machine's fonts.
+const FONTS_FILE: &str = "fonts.conf";
+
+/// What a browser is given to be a machine. Writes the configuration of its fonts.
+///
+/// # Errors
+/// [`Error::LaunchFailed`]: the file can't be written.
+fn machine_options(
+    machine: &Machine,
+    engine: &Engine,
+    preferences: &BTreeMap<String, Value>,
+    dir: &Path,
+) -> Result<MachineOptions> {
+    let fonts = dir.join(FONTS_FILE);
+    let installation = engine.executable.parent().unwrap_or(Path::new("/"));
+    std::fs::write(&fonts, machine.fontconfig(installation)).map_err(|error| Error::LaunchFailed {
+        detail: format!("could not write {}: {error}", fonts.display()),
+    })?;
+    Ok(MachineOptions {
+        env: machine.environment(preferences, &fonts, engine.version.as_deref()),
+        arguments: machine.arguments.clone(),
+        window: machine.summary.window,
+    })
 }

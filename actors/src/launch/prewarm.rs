@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::launch::launched::Launched;
-use crate::launch::launcher::{LaunchFor, Launcher};
+use crate::launch::launcher::{LaunchFor, LaunchRequest, Launcher};
 use crate::model::error::Result;
 use crate::model::session::LaunchTemplate;
 use crate::supervision::part::PartKey;
@@ -154,9 +154,10 @@ impl PrewarmPool {
             let parent = ctx.address().recipient();
             let template = self.settings.template.clone();
             let window = self.launcher.window(&template);
+            let purpose = LaunchFor::Upkeep;
+            let request = LaunchRequest { template, machine: None, window, parent, purpose, by: None };
             let launch = async move {
-                let launched =
-                    launcher.launch(&template, window, parent, LaunchFor::Upkeep, None, &cancel).await;
+                let launched = launcher.launch(request, &cancel).await;
                 if !cancel.is_cancelled() {
                     return Some(launched);
                 }

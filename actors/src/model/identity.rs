@@ -54,6 +54,11 @@ impl IdentityChoice {
     pub const FIELDS: [&'static str; 7] =
         ["locale", "timezone", "geolocation", "screen", "webrtc", "block_images", "user_preferences"];
 
+    /// The field with this name.
+    pub(crate) fn field_named(name: &str) -> Option<&'static str> {
+        Self::FIELDS.into_iter().find(|field| *field == name)
+    }
+
     /// The fields that it has.
     pub fn fields(&self) -> impl Iterator<Item = &'static str> {
         let given = [

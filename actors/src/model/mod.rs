@@ -6,6 +6,7 @@ pub mod error;
 pub mod events;
 pub mod identity;
 pub mod links;
+pub mod machine;
 pub mod profile;
 pub mod screen;
 pub mod session;

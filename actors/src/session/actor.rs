@@ -28,6 +28,7 @@ use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
 use crate::model::events::Change;
 use crate::model::identity::IdentitySources;
+use crate::model::machine::Machine;
 use crate::model::session::{Ending, LaunchTemplate, SessionSpec, SessionView, VncView};
 use crate::model::traffic::Traffic;
 use crate::profiles::OpenedProfile;
@@ -118,6 +119,8 @@ pub(crate) struct Session {
     pub(super) start_url_error: Option<String>,
     /// What its browser is launched with, through every restart.
     pub(super) template: LaunchTemplate,
+    /// The machine that its browser shows, through every restart; `None` until it is launched, and where none is drawn.
+    pub(super) machine: Option<Arc<Machine>>,
     /// How its connections leave, through every restart.
     pub(super) proxy: ProxyChoice,
     /// Counts its connections, through every restart.
@@ -154,6 +157,7 @@ impl Session {
             let mut session = Self {
                 sources: spec.identity.sources(),
                 template: spec.template.clone(),
+                machine: None,
                 proxy,
                 traffic,
                 _lifeline: Lifeline::new(parent, spec.id, 0),

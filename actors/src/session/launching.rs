@@ -11,7 +11,7 @@ use super::actor::{Launching, ReadySession, Session};
 use super::disk::wait_until_over_limit;
 use crate::driver::InBrowser;
 use crate::launch::launched::Launched;
-use crate::launch::launcher::{LaunchFor, Window};
+use crate::launch::launcher::{LaunchFor, LaunchRequest, Window};
 use crate::launch::prewarm::{PrewarmPool, Refill, Take};
 use crate::model::error::{Error, Result};
 use crate::model::events::Change;
@@ -36,7 +36,9 @@ impl Session {
             },
             None => self.launcher.window(&self.template),
         };
-        let (template, profile) = (self.template.clone(), self.profile.clone());
+        let profile = self.profile.clone();
+        let (template, machine) = (self.template.clone(), self.machine.clone());
+        let request = LaunchRequest { template, machine, window, parent, purpose, by };
         let launch = async move {
             if let Some(old) = old {
                 old.dismantle().await;
@@ -47,9 +49,9 @@ impl Session {
                 () = tokio::time::sleep(wait) => {}
             }
             if let Some(profile) = profile {
-                profile.before_launch(template.identity.clone()).await?;
+                profile.before_launch(request.template.identity.clone()).await?;
             }
-            launcher.launch(&template, window, parent, purpose, by, &cancel).await
+            launcher.launch(request, &cancel).await
         };
         ctx.spawn(launch.into_actor(self).map(|launched, this, ctx| this.on_launched(launched, false, ctx)));
     }
@@ -93,6 +95,7 @@ impl Session {
             Err(error) => return self.on_launch_failed(error, None, ctx),
         };
         self.slot = launched.slot.clone();
+        self.machine.clone_from(&launched.machine);
         if let Err(error) = self.open_egress(&launched) {
             return self.on_launch_failed(error, Some(launched), ctx);
         }

@@ -13,6 +13,7 @@ use crate::driver::DriverSettings;
 use crate::egress::{BlockLists, CheckSettings, CityDatabase, EgressLevel, EgressPolicy, EgressSettings};
 use crate::host::engine::{Engine, EngineKind};
 use crate::host::slots::SlotRanges;
+use crate::identities::IdentitySettings;
 use crate::launch::prewarm::PoolSettings;
 use crate::launch::{LaunchSettings, NetworkSwitches, QueueSettings};
 use crate::model::links::LinkBases;
@@ -26,6 +27,21 @@ const PULSE: PulseSettings =
     PulseSettings { interval: Duration::from_secs(5), silence: Duration::from_secs(15) };
 
 impl WorkerSettings {
+    /// Makes Camoufox the engine, whose identities are drawn by the identity maker.
+    pub fn use_camoufox(&mut self) {
+        self.launch.engine = Engine {
+            kind: EngineKind::Camoufox,
+            executable: PathBuf::from("/opt/camoufox/camoufox-bin"),
+            version: Some("156.0.1-beta.36".to_owned()),
+        };
+        self.identities = Some(IdentitySettings {
+            python: PathBuf::from("/opt/identity/.venv/bin/python"),
+            directory: PathBuf::from("/opt/identity"),
+            env: Vec::new(),
+            pulse: PULSE,
+        });
+    }
+
     /// Sets how many warm browsers a pool keeps: `headless` or `vnc`.
     pub fn keep_warm(&mut self, pool: &str, target: usize) {
         let named = self.pools.iter_mut().filter(|settings| settings.name.as_str() == pool);
@@ -104,6 +120,7 @@ pub fn worker_settings(os: &FakeOs) -> WorkerSettings {
             user_fonts: Vec::new(),
             browser_pulse: PULSE,
         },
+        identities: None,
         driver: DriverSettings {
             node: PathBuf::from("/usr/bin/node"),
             directory: PathBuf::from("/driver"),

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::diagnostics::Diagnosis;
 use super::drivers::DriverPool;
 use super::{Check, WorkerSettings, can_launch, pool_check};
+use crate::identities::{Identities, MakerVersions};
 use crate::launch::launcher::Launcher;
 use crate::launch::prewarm::{PoolName, PoolSettings};
 
@@ -26,6 +27,21 @@ pub(super) struct HealthReport {
     pub diagnoses: Vec<Diagnosis>,
 }
 
+/// The health check of the identity maker. `answers` is whether it does, `None` while there is none: nothing can be launched
+/// then. Launches wait for one that is starting.
+fn maker_check(identities: &Identities, answers: Option<bool>) -> Check {
+    match (identities.versions(), answers) {
+        (Ok(MakerVersions { library, python, .. }), Some(answers)) => {
+            let unresponsive = if answers { "" } else { ", not answering" };
+            Check { ok: answers, text: format!("up{unresponsive}, camoufox {library}, python {python}") }
+        }
+        (Err(Some(reason)), Some(_)) => Check::fine(format!("starting; the last one ended: {reason}")),
+        (_, Some(_)) => Check::fine("starting"),
+        (Err(Some(reason)), None) => Check { ok: false, text: format!("restarting: {reason}") },
+        (_, None) => Check { ok: false, text: "restarting".to_owned() },
+    }
+}
+
 impl HealthReport {
     /// The report of a worker that is starting: no pool is enabled yet, and the diagnostics are pending.
     pub fn new(settings: Arc<WorkerSettings>) -> Self {
@@ -39,13 +55,16 @@ impl HealthReport {
     }
 
     /// The current checks.
-    pub fn checks(&self, launcher: &Launcher, drivers: &DriverPool) -> Checks {
+    pub fn checks(&self, launcher: &Launcher, drivers: &DriverPool, maker_answers: Option<bool>) -> Checks {
         let launch = &self.settings.launch;
         let mut checks = BTreeMap::from([
             ("engine".into(), Check::fine(launch.engine.to_string())),
             ("display".into(), self.display(launcher)),
             ("driver".into(), drivers.check()),
         ]);
+        if let Some(identities) = &launcher.identities {
+            checks.insert("identity".into(), maker_check(identities, maker_answers));
+        }
         for pool in &self.settings.pools {
             checks.insert(pool_check(pool.name.as_str()).into(), self.pool(pool, launcher));
         }

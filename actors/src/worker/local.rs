@@ -29,6 +29,9 @@ use crate::display::{CloseSharedDisplay, SharedDisplay, SharedDisplayKey, Shared
 use crate::driver::{Driver, DriverHandle, DriverId, DriverSeat, DriverSettings, StopDriver};
 use crate::host::rundir::RunDir;
 use crate::host::slots::{SlotRanges, Slots};
+use crate::identities::{
+    Identities, IdentityMaker, IdentityMakerHandle, IdentityMakerKey, IdentitySettings, StopIdentityMaker,
+};
 use crate::launch::launcher::{AssignDriver, LaunchSettings, Launcher};
 use crate::launch::prewarm::{ClosePool, PoolChanged, PoolName, PoolSettings, PrewarmPool};
 use crate::metrics::Metrics;
@@ -70,6 +73,8 @@ pub struct WorkerSettings {
     pub launch: LaunchSettings,
     /// How drivers are started.
     pub driver: DriverSettings,
+    /// How the identity maker is started; `None` where browsers show what they have by themselves.
+    pub identities: Option<IdentitySettings>,
     /// The pools of warm browsers.
     pub pools: Vec<PoolSettings>,
     /// The network diagnostics that it runs once, when it starts.
@@ -140,6 +145,7 @@ pub struct LocalWorker {
     pub(super) launcher: Launcher,
     events: EventBus,
     drivers: DriverPool,
+    makers: Children<IdentityMakerKey, IdentityMakerHandle>,
     screens: Children<SharedDisplayKey, Addr<SharedDisplay>>,
     pools: Children<PoolName, Addr<PrewarmPool>>,
     pub(super) sessions: Children<SessionId, Addr<Session>>,
@@ -191,6 +197,7 @@ impl LocalWorker {
             let slots = Slots::new(settings.slots.clone());
             let launch = Arc::new(settings.launch.clone());
             let drivers = ctx.address().recipient();
+            let identities = settings.identities.as_ref().map(|_| Identities::default());
             let before = snapshot.borrow().clone();
             let views =
                 Views::after_restart(&before.sessions, &before.ended, "its worker failed and was restarted");
@@ -198,10 +205,11 @@ impl LocalWorker {
                 health: HealthReport::new(Arc::clone(&settings)),
                 drivers: DriverPool::new(settings.driver.sessions_per_driver),
                 lifeline: Lifeline::new(parent, settings.name.clone(), generation),
-                launcher: Launcher::new(os, launch, run_dir, slots, drivers, metrics),
+                launcher: Launcher::new(os, launch, run_dir, slots, drivers, identities, metrics),
                 profiles: ProfileStore::new(settings.profiles.clone(), settings.launch.engine.clone()),
                 settings,
                 events,
+                makers: Children::new(),
                 screens: Children::new(),
                 pools: Children::new(),
                 sessions: Children::new(),
@@ -226,7 +234,8 @@ impl LocalWorker {
         }
         metrics.drivers(self.drivers.iter().count());
         metrics.slots(self.launcher.slots.free(), self.launcher.slots.capacity());
-        let (checks, sessions) = (self.health.checks(&self.launcher, &self.drivers), self.views.live());
+        let (checks, sessions) =
+            (self.health.checks(&self.launcher, &self.drivers, self.maker_answers()), self.views.live());
         let snapshot = WorkerSnapshot {
             facts: Some(Facts {
                 profiles: Some(self.profiles.facts()),
@@ -247,6 +256,11 @@ impl LocalWorker {
             playwright: self.drivers.versions().map(|versions| versions.playwright),
         };
         self.snapshot.send_replace(Arc::new(snapshot));
+    }
+
+    /// Whether the identity maker answers when it is polled; `None` while there is none.
+    fn maker_answers(&self) -> Option<bool> {
+        self.makers.iter().next().map(|(_, maker)| *maker.answering.borrow())
     }
 
     fn notify(&self, view: Arc<SessionView>, change: Change, by: Option<RequestId>) {
@@ -357,6 +371,10 @@ impl Actor for LocalWorker {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         self.start_driver_if_needed(ctx);
+        if let Some(identities) = &self.launcher.identities {
+            publish_changes(identities.watch(), ctx);
+            start_child(self, IdentityMakerKey, INFRASTRUCTURE, ctx);
+        }
         if let Some(screen) = &self.launcher.screen {
             publish_changes(screen.watch(), ctx);
             start_child(self, SharedDisplayKey, INFRASTRUCTURE, ctx);
@@ -434,6 +452,9 @@ impl Drop for LocalWorker {
         }
         for driver in self.drivers.iter() {
             driver.address.do_send(StopDriver);
+        }
+        for (_, maker) in self.makers.iter() {
+            maker.address.do_send(StopIdentityMaker);
         }
     }
 }
@@ -659,7 +680,9 @@ impl Handler<ShutDown> for LocalWorker {
             let stops = drivers.map(|driver| async move { driver.address.send(StopDriver).await });
             let screens = this.screens.take_all().into_iter();
             let closes = screens.map(|screen| async move { screen.send(CloseSharedDisplay).await });
-            futures_util::future::join(join_all(stops), join_all(closes)).into_actor(this)
+            let makers = this.makers.take_all().into_iter();
+            let makers = makers.map(|maker| async move { maker.address.send(StopIdentityMaker).await });
+            futures_util::future::join3(join_all(stops), join_all(closes), join_all(makers)).into_actor(this)
         });
         Box::pin(drivers_ended.map(|_, _, ctx| ctx.stop()))
     }
@@ -771,6 +794,43 @@ impl Supervisor<PoolName> for LocalWorker {
     fn restarting(&mut self, name: &PoolName, reason: &ExitReason, after: Duration) {
         log::error!("the {name} pool ended: {reason}; starting another {}", delay_text(after));
         self.launcher.metrics.actor_exited("pool", reason.label());
+    }
+
+    fn give_up(&mut self, text: String, ctx: &mut Context<Self>) {
+        self.fail(text, ctx);
+    }
+}
+
+impl Supervisor<IdentityMakerKey> for LocalWorker {
+    type Handle = IdentityMakerHandle;
+
+    fn children(&mut self) -> &mut Children<IdentityMakerKey, IdentityMakerHandle> {
+        &mut self.makers
+    }
+
+    fn build(
+        &mut self,
+        _: &IdentityMakerKey,
+        generation: Generation,
+        ctx: &mut Context<Self>,
+    ) -> Option<IdentityMakerHandle> {
+        let identities = self.launcher.identities.clone()?;
+        let (os, mark) = (Arc::clone(&self.launcher.os), self.launcher.run_dir.mark());
+        let parent = ctx.address().recipient();
+        let settings = self.settings.identities.as_ref()?;
+        let maker = IdentityMaker::start(os, settings, mark, identities, parent, generation);
+        publish_changes(maker.answering.clone(), ctx);
+        Some(maker)
+    }
+
+    fn restarting(&mut self, _: &IdentityMakerKey, reason: &ExitReason, after: Duration) {
+        log::error!("{reason}; starting another {}", delay_text(after));
+        self.launcher.metrics.actor_exited("identity_maker", reason.label());
+        self.publish();
+    }
+
+    fn restarted(&mut self, _: &IdentityMakerKey) {
+        self.publish();
     }
 
     fn give_up(&mut self, text: String, ctx: &mut Context<Self>) {

@@ -11,9 +11,11 @@ use camofleet_actors::driver::DriverSettings;
 use camofleet_actors::egress::{
     BlockLists, CheckSettings, CityDatabase, EgressLevel, EgressPolicy, EgressSettings, ProxyPoolSettings,
 };
-use camofleet_actors::host::engine::{Engine, EngineSearch};
+use camofleet_actors::host::engine::{Engine, EngineKind, EngineSearch};
+use camofleet_actors::host::pairing::choose_driver;
 use camofleet_actors::host::rundir::RunDir;
 use camofleet_actors::host::slots::SlotRanges;
+use camofleet_actors::identities::IdentitySettings;
 use camofleet_actors::launch::{LaunchSettings, NetworkSwitches, QueueSettings};
 use camofleet_actors::metrics::Metrics;
 use camofleet_actors::model::events::EventBus;
@@ -44,6 +46,8 @@ pub(super) struct Host {
     node: PathBuf,
     /// The driver's directory.
     pub driver_dir: PathBuf,
+    /// The identity maker's Python and its directory; `None` where no identity is drawn.
+    identity_maker: Option<(PathBuf, PathBuf)>,
 }
 
 /// What differs between the roles.
@@ -80,7 +84,20 @@ impl Host {
             .ok();
         let driver_dir = machine::driver_directory(runner.driver_dir.as_deref(), executable.as_deref())
             .map_err(Failure::Unavailable)?;
-        Ok(Self { os, engine, node, driver_dir })
+        let playwright = machine::playwright_version(&driver_dir).map_err(Failure::Unavailable)?;
+        choose_driver(&engine, &[playwright]).map_err(Failure::Unavailable)?;
+        let identity_maker = match engine.kind {
+            EngineKind::Camoufox => {
+                let maker =
+                    machine::identity_directory(runner.identity_dir.as_deref(), executable.as_deref());
+                let maker = maker.and_then(|directory| {
+                    Ok((machine::identity_python(runner.identity_python.as_deref(), &directory)?, directory))
+                });
+                Some(maker.map_err(Failure::Unavailable)?)
+            }
+            EngineKind::Firefox => None,
+        };
+        Ok(Self { os, engine, node, driver_dir, identity_maker })
     }
 
     /// The builder of the host's worker.
@@ -94,7 +111,7 @@ impl Host {
         metrics: &Metrics,
         events: EventBus,
     ) -> Result<(String, WorkerBuilder), Failure> {
-        let Self { os, engine, node, driver_dir } = self;
+        let Self { os, engine, node, driver_dir, identity_maker } = self;
         let runner = &settings.runner;
         let name = options.name.to_owned();
         let base = runner.run_dir.clone().unwrap_or_else(machine::default_run_base);
@@ -115,11 +132,18 @@ impl Host {
             env: env.clone(),
             pulse: PulseSettings { interval: runner.driver_heartbeat, silence: runner.driver_silence },
         };
+        let identities = identity_maker.map(|(python, directory)| IdentitySettings {
+            python,
+            directory,
+            env: identity_environment(&env, run_dir.path()),
+            pulse: driver.pulse,
+        });
         let lists = block_lists(runner)?;
         let proxy = default_proxy(runner)?;
         let cities = city_database(runner, &driver.directory)?;
         let parts = (lists, proxy, cities);
-        let worker = worker_settings(settings, options, engine, driver, env, parts, os.as_ref())?;
+        let mut worker = worker_settings(settings, options, engine, driver, env, parts, os.as_ref())?;
+        worker.identities = identities;
         let displays = worker.launch.display.tools.as_ref().map_or("none", DisplayTools::name);
         log::info!(
             "engine: {}; displays: {displays}; run directory: {}; profiles: {}{}",
@@ -142,6 +166,13 @@ impl Host {
             Box::new(move |parent, generation| LocalWorker::start(parts.clone(), parent, generation));
         Ok((name, builder))
     }
+}
+
+/// The environment of the identity maker. Its library writes below its `HOME`, so that is a directory of its own.
+fn identity_environment(env: &[(String, String)], run_dir: &Path) -> Vec<(String, String)> {
+    let others = env.iter().filter(|(name, _)| name != "HOME").cloned();
+    let home = run_dir.join("identity-maker").display().to_string();
+    others.chain([("HOME".to_owned(), home)]).collect()
 }
 
 fn find_engine(runner: &RunnerSettings, os: &dyn Os) -> Result<Engine, String> {
@@ -307,6 +338,7 @@ fn worker_settings(
             browser_pulse: pulse(runner.browser_silence),
         },
         driver,
+        identities: None,
         pools: Vec::new(),
         diagnostics: DiagnosticsSettings {
             urls: runner.network_diagnostics.clone(),

@@ -1,6 +1,6 @@
 //! A fake machine in memory, with processes, displays and ports.
 //!
-//! Programs are identified by their file name. `node` behaves like `driver.mjs`, X servers report their display number, and
+//! Programs are identified by their file name. `node` behaves like `driver.mjs`, `python` like `maker.py`, X servers report their display number, and
 //! `x11vnc` its socket; both have a small screen. Tests inject faults at named [`Fault`] points, kill processes by id, and
 //! check what is left.
 
@@ -42,6 +42,16 @@ pub enum Fault {
     DriverDies,
     /// A driver reports that it has started, and then hangs.
     DriverHangs,
+    /// The identity maker exits at its start.
+    MakerDies,
+    /// The identity maker reports that it lacks something.
+    MakerUnusable,
+    /// A draw ends the identity maker.
+    DrawKills,
+    /// A draw is refused because of its field `screen`.
+    DrawRefused,
+    /// A draw fails.
+    DrawFails,
     /// Opening a URL fails.
     OpenFails,
     /// A VNC server refuses connections.
@@ -82,6 +92,8 @@ struct Machine {
     started: Vec<String>,
     arguments: HashMap<String, Vec<String>>,
     opened: Vec<String>,
+    drawn: Vec<String>,
+    launched: Vec<LaunchedMachine>,
     discarded: usize,
     screens_sent: usize,
     discard_time: Duration,
@@ -94,6 +106,17 @@ struct Machine {
     asked_to_end: usize,
     disk_walks: usize,
     death_when_ready: Option<(String, usize)>,
+}
+
+/// What a browser was given to be a machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaunchedMachine {
+    /// Its seed; `None` for a browser that shows what it has by itself.
+    pub seed: Option<String>,
+    /// The size of its screen.
+    pub screen: (u16, u16),
+    /// The names of the variables that only such a browser gets.
+    pub variables: Vec<String>,
 }
 
 /// The fake machine. Clones share it.
@@ -192,6 +215,16 @@ impl FakeOs {
     /// The names of all processes ever started, in order.
     pub fn started(&self) -> Vec<String> {
         self.machine().started.clone()
+    }
+
+    /// The seeds of all machines that were drawn, in order.
+    pub fn drawn(&self) -> Vec<String> {
+        self.machine().drawn.clone()
+    }
+
+    /// The machines of all browsers that were launched, in order.
+    pub fn launched(&self) -> Vec<LaunchedMachine> {
+        self.machine().launched.clone()
     }
 
     /// The URLs that drivers were requested to open.
@@ -341,6 +374,7 @@ impl Os for FakeOs {
             let life = async {
                 match name.as_str() {
                     "node" => os.driver(pid, their_stdin, their_stdout).await,
+                    "python" => os.identity_maker(pid, their_stdin, their_stdout).await,
                     "Xvnc" | "Xvfb" => {
                         os.x_server(pid, display.unwrap_or_default(), their_stdout, their_stderr).await;
                         std::future::pending().await

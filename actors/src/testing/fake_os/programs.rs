@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{FakeOs, Fault, LAUNCH_TIME};
-use crate::driver::protocol::{Command, Event};
+use super::{FakeOs, Fault, LAUNCH_TIME, LaunchedMachine};
+use crate::driver::protocol::{Command, Event, LaunchOptions};
+use crate::identities::protocol as maker;
 use crate::process::ProcessEnd;
 
 /// A marker in an event's text: the line is written as invalid JSON.
@@ -159,6 +160,66 @@ impl FakeOs {
         }
     }
 
+    /// The identity maker's protocol with camofleet.
+    pub(super) async fn identity_maker(self, pid: u32, stdin: DuplexStream, mut stdout: DuplexStream) {
+        if self.fails(Fault::MakerDies) {
+            return self.end(pid, ProcessEnd::Exited(1));
+        }
+        let hello = match self.fails(Fault::MakerUnusable) {
+            true => maker::Event::Unusable { error: "there is no model".into() },
+            false => maker::Event::Hello {
+                camoufox: "0.5.8".into(),
+                python: "3.11.2".into(),
+                browser: Some("156.0.1-beta.36".into()),
+            },
+        };
+        let mut answer = Some(hello);
+        let mut lines = BufReader::new(stdin).lines();
+        loop {
+            if let Some(event) = answer.take() {
+                let line = format!("{}\n", serde_json::to_string(&event).unwrap_or_default());
+                if stdout.write_all(line.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+            let Ok(Some(line)) = lines.next_line().await else {
+                return self.end(pid, ProcessEnd::Exited(0));
+            };
+            self.running(pid).await;
+            answer = match serde_json::from_str(&line) {
+                Ok(maker::Command::Ping) => Some(maker::Event::Pong),
+                Ok(maker::Command::Draw { request, constraints }) => {
+                    self.draw(pid, request, constraints).await
+                }
+                Err(error) => Some(maker::Event::Invalid { error: error.to_string() }),
+            };
+        }
+    }
+
+    async fn draw(&self, pid: u32, request: String, drawn: maker::SeededConstraints) -> Option<maker::Event> {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if self.fails(Fault::DrawKills) {
+            self.kill(pid);
+            return None;
+        }
+        if self.fails(Fault::DrawRefused) {
+            return Some(maker::Event::Refused { request, field: "screen".into(), reason: "too odd".into() });
+        }
+        if self.fails(Fault::DrawFails) {
+            return Some(maker::Event::Failed { request, error: "no luck today".into() });
+        }
+        self.machine().drawn.push(drawn.seed.clone());
+        let (width, height) =
+            drawn.constraints.screen.map_or((1280, 800), |screen| (screen.width, screen.height));
+        let machine = serde_json::json!({
+            "version": 1, "library": "0.5.8", "browser": "156.0.1-beta.36", "seed": drawn.seed, "config": drawn.seed,
+            "preferences": {"from.the.library": true}, "arguments": [], "fontconfig": "<dir>@camoufox@/fonts</dir>",
+            "summary": {"os": "windows", "screen": {"width": width, "height": height}},
+        });
+        let machine = serde_json::from_value(machine).ok()?;
+        Some(maker::Event::Drawn { request, machine: Box::new(machine) })
+    }
+
     /// A browser of a driver, from the start of its process to its end.
     async fn browser(
         self,
@@ -206,6 +267,7 @@ impl FakeOs {
         let (os, events) = (self.clone(), events.clone());
         match serde_json::from_str(line) {
             Ok(Command::Launch { id, options }) => {
+                self.machine().launched.push(launched(&options));
                 let (pid, ended) = os.start("browser", None, options.env.into_iter().collect());
                 browsers.insert(id.clone(), pid);
                 actix_rt::spawn(os.browser(id, pid, ended, events));
@@ -268,6 +330,17 @@ impl FakeOs {
                 let _ = events.send(Event::Invalid { error: error.to_string(), id: None, request: None });
             }
         }
+    }
+}
+
+/// What the launch of a browser gives it.
+fn launched(options: &LaunchOptions) -> LaunchedMachine {
+    let machine = options.machine.as_ref();
+    LaunchedMachine {
+        // The fake maker's whole configuration.
+        seed: machine.and_then(|machine| machine.env.get("CAMOU_CONFIG_1").cloned()),
+        screen: (options.window.width, options.window.height),
+        variables: machine.map(|machine| machine.env.keys().cloned().collect()).unwrap_or_default(),
     }
 }
 

@@ -7,9 +7,8 @@ use camofleet_api::request::SessionRequest;
 use camofleet_api::session::{EndReason, OnCrash, Status};
 use tokio::time::Instant;
 
-use crate::display::{DisplayTools, VncBackend};
+use crate::display::{DisplayTools, Geometry, SharedDisplaySettings, VncBackend};
 use crate::egress::CityDatabase;
-use crate::host::engine::EngineKind;
 use crate::model::error::Error;
 use crate::testing::fake_os::{FakeOs, Fault, LAUNCH_TIME};
 use crate::testing::{TestWorker, headless, refusal, with_vnc, worker_settings};
@@ -309,13 +308,17 @@ async fn an_identity_is_reported_once_it_is_known_and_after_the_end_of_its_sessi
 #[actix::test]
 async fn an_identity_that_can_not_be_shown_is_refused_before_anything_starts() {
     let screen = r#"{"screen": {"width": 800, "height": 600}, "headless": true}"#;
-    let camoufox = TestWorker::with(|settings| settings.launch.engine.kind = EngineKind::Camoufox).await;
-    for (body, field) in [(r#"{"locale": "de"}"#, "locale"), (screen, "screen")] {
-        let refused = refusal(camoufox.create(request(body)).await);
-        assert!(matches!(refused, Error::Identity { field: named, .. } if named == field), "{refused}");
-    }
-    assert_eq!(camoufox.handle.snapshot().facts.as_ref().unwrap().identity, Vec::<String>::new());
-    assert!(camoufox.ids().is_empty());
+    let worker = TestWorker::with(|settings| settings.launch.display.shared = Some(one_screen())).await;
+    let refused = refusal(worker.create(request(screen)).await);
+    assert!(matches!(refused, Error::Identity { field: "screen", .. }), "{refused}");
+    let possible = worker.handle.snapshot().facts.as_ref().unwrap().identity.clone();
+    assert!(!possible.contains(&"screen".to_owned()) && possible.contains(&"locale".to_owned()));
+    assert!(worker.ids().is_empty());
+}
+
+fn one_screen() -> SharedDisplaySettings {
+    let geometry = Geometry { width: 1280, height: 720, depth: 24 };
+    SharedDisplaySettings { display: 7, geometry, vnc_port: 5930, password: None }
 }
 
 #[actix::test]
@@ -356,7 +359,8 @@ fn a_pool_keeps_no_browsers_whose_identity_depends_on_a_session_or_can_not_be_sh
     assert!(!template.headless && template.identity.locale.is_some());
     let refused = settings.pool_template(&request(r#"{"geolocation": "auto"}"#)).unwrap_err();
     assert!(matches!(refused, Error::Identity { field: "geolocation", .. }), "{refused}");
-    settings.launch.engine.kind = EngineKind::Camoufox;
-    let refused = settings.pool_template(&request(r#"{"locale": "de"}"#)).unwrap_err();
-    assert!(matches!(refused, Error::Identity { field: "locale", .. }), "{refused}");
+    settings.launch.display.shared = Some(one_screen());
+    let refused =
+        settings.pool_template(&request(r#"{"screen": {"width": 800, "height": 600}}"#)).unwrap_err();
+    assert!(matches!(refused, Error::Identity { field: "screen", .. }), "{refused}");
 }

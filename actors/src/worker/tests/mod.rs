@@ -7,6 +7,7 @@ mod create;
 mod drivers;
 mod egress;
 mod end;
+mod identities;
 mod panics;
 mod pools;
 mod profiles;

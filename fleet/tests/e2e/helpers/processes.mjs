@@ -50,9 +50,9 @@ export function marked(base) {
     .filter(Boolean);
 }
 
-/** The browsers' main processes: those with a profile argument. */
+/** The browsers' main processes: a Firefox has a profile argument, a Camoufox Playwright's pipe. */
 export function browsers(base) {
-  return marked(base).filter(({ argv }) => argv.includes('--profile'));
+  return marked(base).filter(({ argv }) => argv.includes('--profile') || argv.includes('-juggler-pipe'));
 }
 
 /** The X servers. */

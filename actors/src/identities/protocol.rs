@@ -1,0 +1,97 @@
+//! The protocol between camofleet and `maker.py`: one JSON object per line. `actors/identity/README.md` describes it.
+
+use std::path::PathBuf;
+
+use camofleet_api::identity::{Geolocation, Identity, ScreenSize};
+use serde::{Deserialize, Serialize};
+
+use crate::model::machine::Machine;
+
+/// A command to the identity maker, on its standard input.
+#[derive(Debug, Serialize)]
+#[cfg_attr(any(test, feature = "testing"), derive(Deserialize))]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Command {
+    /// Draw a machine; answered by [`Event::Drawn`], [`Event::Refused`] or [`Event::Failed`].
+    Draw { request: String, constraints: SeededConstraints },
+    /// Check that it responds; answered by [`Event::Pong`].
+    Ping,
+}
+
+/// The constraints of a draw, with its seed.
+#[derive(Debug, Serialize)]
+#[cfg_attr(any(test, feature = "testing"), derive(Deserialize))]
+pub(crate) struct SeededConstraints {
+    pub seed: String,
+    #[serde(flatten)]
+    pub constraints: Constraints,
+}
+
+/// What a machine has to be like. Two launches with the same constraints may have any of the machines that were drawn under
+/// them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(any(test, feature = "testing"), derive(Deserialize))]
+pub(crate) struct Constraints {
+    /// The browser.
+    pub executable: PathBuf,
+    /// The size of its screen; `None`: any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub screen: Option<ScreenSize>,
+    /// Whether its window covers what the screen has free, because a live view shows the whole screen.
+    pub maximised: bool,
+    /// The languages; `None`: American English.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locale: Option<Vec<String>>,
+    /// The time zone; `None`: that of this host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
+    /// The place; `None`: pages learn none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub geolocation: Option<Geolocation>,
+    /// Whether pages show no images.
+    pub block_images: bool,
+    /// Whether pages can't use WebRTC.
+    pub block_webrtc: bool,
+}
+
+impl Constraints {
+    /// Those of an identity, for a browser with a screen of this size, if it is given.
+    pub fn of(
+        identity: &Identity,
+        executable: PathBuf,
+        screen: Option<ScreenSize>,
+        block_webrtc: bool,
+    ) -> Self {
+        Self {
+            executable,
+            screen,
+            maximised: screen.is_some(),
+            locale: identity.locale.as_ref().map(|languages| languages.tags().to_vec()),
+            timezone: identity.timezone.as_ref().map(|zone| zone.name().to_owned()),
+            geolocation: identity.geolocation,
+            block_images: identity.block_images,
+            block_webrtc,
+        }
+    }
+}
+
+/// An event of the identity maker, on its standard output. Unknown fields are ignored.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(any(test, feature = "testing"), derive(Serialize))]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Event {
+    /// The first line: the library is loaded.
+    Hello { camoufox: String, python: String, browser: Option<String> },
+    /// Instead of it: the library, or what it needs, is not there.
+    Unusable { error: String },
+    /// A machine was drawn.
+    Drawn { request: String, machine: Box<Machine> },
+    /// No machine can be like that; the field is that of a create request.
+    Refused { request: String, field: String, reason: String },
+    /// The library could not draw it.
+    Failed { request: String, error: String },
+    /// It did not understand a line.
+    Invalid { error: String },
+    /// The answer to a `ping`.
+    Pong,
+}

@@ -1,0 +1,95 @@
+/** Sessions of Camoufox, up to the start of its process: a stand-in records what it would have been given. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { after, before } from 'node:test';
+import { temporaryDirectory } from './helpers/camofleet.mjs';
+import { StandInCamoufox, joined } from './helpers/camoufox.mjs';
+import { browsers, marked } from './helpers/processes.mjs';
+import { Server, run, test } from './helpers/server.mjs';
+import { until } from './helpers/wait.mjs';
+
+const UNAVAILABLE = 69;
+const VIENNA = { locale: ['de-AT', 'de'], timezone: 'Europe/Vienna', geolocation: { latitude: 48.2, longitude: 16.4, accuracy: 40 } };
+
+let directory, camoufox, server;
+before(async () => {
+  directory = temporaryDirectory();
+  camoufox = new StandInCamoufox(directory);
+  server = await Server.start({ ...camoufox.settings(), CAMOU_CONFIG_1: '{"inherited":1}', CAMOU_PREFS_1: '{"inherited":1}' });
+});
+after(async () => {
+  await server?.stop();
+  fs.rmSync(directory, { recursive: true, force: true });
+});
+
+/** What a browser was given to be a machine. */
+function machineOf(pid) {
+  const { env, args, fonts, command } = camoufox.recorded(pid);
+  const preferences = JSON.parse(joined(env, 'CAMOU_PREFS'));
+  const set = Object.fromEntries(command.params.userPrefs.map(({ name, value }) => [name, value]));
+  return { config: joined(env, 'CAMOU_CONFIG'), preferences, set, args, fonts, env };
+}
+
+/** A machine without what differs between two launches of it: their directories. */
+function lasting({ config, preferences, fonts }) {
+  return { config, preferences: { ...preferences, 'network.proxy.socks': null }, fonts };
+}
+
+test('a session is one machine through its crashes, and no two sessions are alike', async () => {
+  const first = await server.createKnown({ headless: true, ...VIENNA });
+  const second = await server.createKnown({ headless: true, ...VIENNA });
+  assert.equal(first.session.browser, 'camoufox');
+  const machine = machineOf(first.browser.pid);
+  const config = JSON.parse(machine.config);
+  assert.deepEqual([config.timezone, config['locale:all'], config['geolocation:latitude']], ['Europe/Vienna', 'de-AT, de', 48.2]);
+  assert.notEqual(machineOf(second.browser.pid).config, machine.config);
+
+  process.kill(first.browser.pid, 'SIGKILL');
+  await server.sessionThat(first.session, ({ status, restarts }) => status === 'READY' && restarts === 1, 'READY again');
+  const again = browsers(server.runBase).find(({ pid }) => ![first.browser.pid, second.browser.pid].includes(pid));
+  assert.deepEqual(lasting(machineOf(again.pid)), lasting(machine));
+  await Promise.all([first, second].map(({ session }) => server.end(session)));
+});
+
+test('its preferences are there at its start, with those of the launch, and nothing is inherited', async () => {
+  const { session, browser } = await server.createKnown({ headless: true });
+  const { preferences, set, config, env } = machineOf(browser.pid);
+  assert.match(preferences['network.proxy.socks'], /^file:.*egress\.sock$/);
+  assert.equal(preferences['media.peerconnection.enabled'], false);
+  for (const [name, value] of Object.entries(preferences)) assert.deepEqual(set[name], value, name);
+  assert.ok(!`${config}${JSON.stringify(preferences)}`.includes('inherited'));
+  assert.equal(env.TZ, process.env.TZ, 'the machine has its time zone from the configuration');
+  await server.end(session);
+});
+
+test('a window has the screen of its display', async () => {
+  const { session, browser } = await server.createKnown({ headless: false, screen: { width: 1366, height: 768 } });
+  const config = JSON.parse(machineOf(browser.pid).config);
+  assert.deepEqual([config['screen.width'], config['screen.height']], [1366, 768]);
+  const { window } = camoufox.recorded(browser.pid);
+  assert.deepEqual([window.width, window.height], [`${config['window.outerWidth']}`, `${config['window.outerHeight']}`]);
+  await server.end(session);
+});
+
+test('the identity maker is restarted, and health shows it', async () => {
+  assert.match((await server.checks()).identity, /^up, camoufox \d/);
+  const makers = () => marked(server.runBase).filter(({ argv }) => argv.some((argument) => argument.endsWith('maker.py')));
+  const [maker] = makers();
+  process.kill(maker.pid, 'SIGKILL');
+  await until(() => makers().some(({ pid }) => pid !== maker.pid), 'another identity maker');
+  await server.end(await server.create({ headless: true }));
+});
+
+test('a build that Playwright can not drive is refused at the start, with what would do', async () => {
+  camoufox.becomes('135.0.1', 'beta.24');
+  const { status, stderr } = await run(['serve'], camoufox.settings());
+  assert.equal(status, UNAVAILABLE, stderr);
+  assert.match(stderr, /camoufox 135\.0\.1-beta\.24 .* is too old for Playwright .*beta\.30 or newer.*Playwright older than 1\.61/);
+  camoufox.becomes('156.0.1', 'beta.36');
+});
+
+test('without its library a start is refused with the remedy', async () => {
+  const { status, stderr } = await run(['serve'], { ...camoufox.settings(), RUNNER_IDENTITY_PYTHON: '/nowhere/python' });
+  assert.equal(status, UNAVAILABLE, stderr);
+  assert.match(stderr, /\/nowhere\/python does not exist.*camofleet setup camoufox/);
+});
