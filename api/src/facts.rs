@@ -59,6 +59,10 @@ pub struct Facts {
     #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub identity: Vec<String>,
+    /// What draws the machines that its sessions show; null where they show the one that they run on.
+    #[serde(deserialize_with = "default_if_unknown")]
+    #[schema(required)]
+    pub machines: Option<MachineFacts>,
     /// Its profiles; null where it does not keep any.
     #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
@@ -163,6 +167,24 @@ impl EgressFacts {
             _ => true,
         }
     }
+}
+
+/// What draws the machines that sessions show.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct MachineFacts {
+    /// The version of Camoufox' own library; null while it does not run.
+    #[serde(deserialize_with = "default_if_unknown")]
+    #[schema(required)]
+    pub library: Option<String>,
+    /// The version of its Python; null while it does not run.
+    #[serde(deserialize_with = "default_if_unknown")]
+    #[schema(required)]
+    pub python: Option<String>,
+    /// The names of the add-ons that requests may choose.
+    #[serde(deserialize_with = "default_if_unknown")]
+    #[schema(required)]
+    pub addons: Vec<String>,
 }
 
 /// The browser engine of a worker.

@@ -247,6 +247,7 @@ mod tests {
             egress: None,
             slots: Some(Slots { used: 1, total: 3 }),
             identity: Vec::new(),
+            machines: None,
             profiles: None,
             drivers: Some(1),
             draining: true,
@@ -283,7 +284,7 @@ mod tests {
                 "policy": "public", "proxies": ["eu"], "default_proxy": {"server": "http://a:1", "pool": null},
                 "block_lists": ["ads"], "default_block": ["ads"], "checks_proxies": true, "city_database": "b",
             },
-            "identity": ["locale"], "profiles": {"count": 3, "shared": true, "revision": 7}, "slots": {"used": 1, "total": 3}, "drivers": 1, "draining": true,
+            "machines": {"library": "0.5.8", "python": "3.11.2", "addons": ["ublock"]}, "identity": ["locale"], "profiles": {"count": 3, "shared": true, "revision": 7}, "slots": {"used": 1, "total": 3}, "drivers": 1, "draining": true,
             "started_at": "2026-01-31T12:00:00.000Z", "host_name": "worker-0",
         });
         let mut paths = Vec::new();

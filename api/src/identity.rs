@@ -10,6 +10,7 @@ use utoipa::openapi::{ArrayBuilder, ObjectBuilder, OneOfBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::lenient::default_if_unknown;
+use crate::machine::MachineChoice;
 
 /// The word for what is taken from the exit of the session's proxy.
 const AUTO: &str = "auto";
@@ -578,6 +579,9 @@ pub struct Identity {
     #[serde(deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub user_preferences: Preferences,
+    /// What was requested of the machine.
+    #[serde(flatten)]
+    pub machine: MachineChoice,
 }
 
 /// What happens to a create whose identity contradicts the place of its exit.

@@ -14,6 +14,7 @@ pub mod history;
 pub mod identity;
 pub mod ids;
 mod lenient;
+pub mod machine;
 pub mod profile;
 pub mod profile_request;
 pub mod proxy;

@@ -15,6 +15,7 @@ use crate::identity::{
     Coherence, EngineChoice, Geolocation, GeolocationRequest, Languages, LocaleRequest, OrAuto, Preferences,
     ScreenChoice, ScreenRequest, TimeZone, TimeZoneRequest, Webrtc,
 };
+use crate::machine::{MachineChoice, MachineRequest};
 use crate::profile::{ProfileMode, ProfileName};
 use crate::proxy::{ProxyChoice, ProxyRequest};
 use crate::session::{Contexts, OnCrash, StartUrlWait};
@@ -130,6 +131,10 @@ pub struct SessionRequest {
     #[serde(skip_serializing_if = "is_default")]
     #[schema(value_type = Option<Coherence>)]
     pub coherence: Coherence,
+    /// What the browser shows of its machine.
+    #[serde(flatten, skip_serializing_if = "is_default")]
+    #[schema(value_type = MachineRequest)]
+    pub machine: MachineChoice,
 }
 
 /// Fields that were not requested are not sent, because the original does not know all of them.
@@ -273,11 +278,17 @@ impl SessionRequest {
 
     /// The names of all fields, for a place where others are an error.
     pub fn fields() -> Vec<String> {
-        match <Self as PartialSchema>::schema() {
+        // Its own fields, and those of the part that is another schema.
+        let parts = match <Self as PartialSchema>::schema() {
+            RefOr::T(Schema::AllOf(schema)) => schema.items,
+            schema => vec![schema],
+        };
+        let parts = parts.into_iter().chain([<MachineRequest as PartialSchema>::schema()]);
+        let properties = |schema| match schema {
             RefOr::T(Schema::Object(schema)) => schema.properties.keys().cloned().collect(),
-            // Its schema is that of an object, as a test shows.
             _ => Vec::new(),
-        }
+        };
+        parts.flat_map(properties).collect()
     }
 
     /// Whether only a worker that controls the browsers' connections can fulfil it.
@@ -317,6 +328,10 @@ impl SessionRequest {
                 .unwrap_or_default(),
             engine: field("engine").one_of(EngineChoice::ALL)?,
             coherence: field("coherence").one_of(Coherence::ALL)?.unwrap_or_default(),
+            machine: MachineChoice::from_fields(fields).map_err(|(name, right)| InvalidRequest::Field {
+                field: name.to_owned(),
+                problem: format!("must be {right}"),
+            })?,
         })
     }
 }
@@ -513,6 +528,11 @@ mod tests {
         CreateRequest::parse(body.as_bytes())
     }
 
+    fn machine() -> MachineChoice {
+        let os = Some(vec![crate::machine::System::Windows]);
+        MachineChoice { os, seed: Some("7".to_owned()), ..MachineChoice::default() }
+    }
+
     #[test]
     fn a_complete_request_is_parsed() {
         let request = parse(
@@ -522,7 +542,7 @@ mod tests {
                 "geolocation": {"latitude": 48.2, "longitude": 16.4}, "screen": {"width": 1366, "height": 768},
                 "profile": "anna", "profile_mode": "copy", "profile_create": false,
                 "webrtc": "proxy", "block_images": true, "user_preferences": {"a.b": 5}, "engine": "firefox",
-                "coherence": "warn", "something": "unknown"}"#,
+                "coherence": "warn", "os": "windows", "seed": 7, "something": "unknown"}"#,
         )
         .unwrap();
         let expected = SessionRequest {
@@ -548,6 +568,7 @@ mod tests {
             user_preferences: Preferences::from_json(&json!({"a.b": 5})).unwrap(),
             engine: Some(EngineChoice::Firefox),
             coherence: Coherence::Warn,
+            machine: machine(),
         };
         assert_eq!(request, CreateRequest { session: expected, worker: Some("local".into()) });
     }
@@ -674,7 +695,11 @@ mod tests {
 
     #[test]
     fn the_schema_has_exactly_the_fields_that_are_parsed() {
-        let properties = documented::<SessionRequest>(&["properties"]);
+        let parts = documented::<SessionRequest>(&["allOf"]);
+        let own = parts.as_array().unwrap().iter().find_map(|part| part["properties"].as_object()).unwrap();
+        let machine = documented::<MachineRequest>(&["properties"]);
+        let machine = machine.as_object().unwrap();
+        let properties = Value::Object(own.clone().into_iter().chain(machine.clone()).collect());
         for (name, property) in properties.as_object().unwrap() {
             // No field is a list of lists, so the parser rejects one for every field that it knows.
             let refused =
@@ -686,12 +711,12 @@ mod tests {
                     .is_some_and(|choices| choices.iter().any(|choice| choice["type"] == "null"));
             assert!(nullable, "{name} is not nullable");
         }
-        assert_eq!(
-            SessionRequest::fields(),
-            properties.as_object().unwrap().keys().cloned().collect::<Vec<_>>()
-        );
+        let names: Vec<_> = own.keys().chain(machine.keys()).cloned().collect();
+        assert_eq!(SessionRequest::fields(), names);
         let whole = format!("{:?}", SessionRequest::default());
-        assert_eq!(properties.as_object().unwrap().len(), whole.matches(": ").count(), "{whole}");
+        // The part is a field in Rust alone.
+        assert_eq!(names.len() + 1, whole.matches(": ").count(), "{whole}");
+        assert_eq!(machine.len(), MachineChoice::FIELDS.len());
         let ttl = &properties["idle_ttl_seconds"];
         assert_eq!(ttl["maximum"].as_u64(), Some(*IDLE_TTL.end()));
         assert_eq!(properties["start_url"]["maxLength"], START_URL_LIMIT);
@@ -731,6 +756,7 @@ mod tests {
             user_preferences: Preferences::from_json(&json!({"a.b": 5})).unwrap(),
             engine: Some(EngineChoice::Firefox),
             coherence: Coherence::Warn,
+            machine: machine(),
         };
         let expected = json!({
             "headless": false, "idle_ttl_seconds": 60, "start_url": "example.com",
@@ -740,6 +766,8 @@ mod tests {
             "geolocation": {"latitude": 48.2, "longitude": 16.4, "accuracy": 50.0},
             "screen": {"width": 1366, "height": 768}, "webrtc": "proxy", "block_images": true,
             "user_preferences": {"a.b": 5}, "engine": "firefox", "coherence": "warn",
+            "os": ["windows"], "webgl": null, "fonts": null, "humanize": null, "addons": null,
+            "main_world_eval": null, "seed": "7",
         });
         assert_eq!(body(&request), expected);
     }

@@ -39,7 +39,12 @@ async fn a_session_has_every_field_of_the_contract() {
         "vnc": {"ws": null, "http": null, "password_protected": false},
         "attached": 0, "restarts": 0, "on_crash": "restart", "contexts": "keep", "proxy": null, "block": [],
         "egress": {"bytes_up": 0, "bytes_down": 0, "connections": 0, "open_connections": 0, "refused": {}},
-        "identity": {"locale": null, "timezone": null, "geolocation": null, "screen": null, "webrtc": null, "block_images": false, "user_preferences": {}}, "contradictions": null,
+        "identity": {
+            "locale": null, "timezone": null, "geolocation": null, "screen": null, "webrtc": null, "block_images": false,
+            "user_preferences": {}, "os": null, "webgl": null, "fonts": null, "humanize": null, "addons": null,
+            "main_world_eval": null, "seed": null,
+        },
+        "contradictions": null,
         "profile": null, "profile_mode": null,
         "ended_at": null, "end_reason": null, "end_detail": null
     });

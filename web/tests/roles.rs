@@ -32,7 +32,12 @@ fn common() -> Value {
         "idle_ttl_seconds": 60, "labels": {"team": "a"}, "start_url": null, "start_url_wait": "none",
         "start_url_error": null, "attached": 0, "restarts": 0, "on_crash": "restart", "contexts": "keep", "proxy": null, "block": [],
         "egress": {"bytes_up": 0, "bytes_down": 0, "connections": 0, "open_connections": 0, "refused": {}},
-        "identity": {"locale": null, "timezone": null, "geolocation": null, "screen": null, "webrtc": null, "block_images": false, "user_preferences": {}}, "contradictions": null,
+        "identity": {
+            "locale": null, "timezone": null, "geolocation": null, "screen": null, "webrtc": null, "block_images": false,
+            "user_preferences": {}, "os": null, "webgl": null, "fonts": null, "humanize": null, "addons": null,
+            "main_world_eval": null, "seed": null,
+        },
+        "contradictions": null,
         "profile": null, "profile_mode": null,
         "ended_at": null, "end_reason": null, "end_detail": null,
     })
@@ -326,7 +331,8 @@ async fn each_role_shows_the_identity_of_a_session_and_where_it_comes_from() {
     let expected = json!({
         "identity": {
             "locale": ["de-AT", "de"], "timezone": null, "geolocation": null, "screen": {"width": 800, "height": 600},
-            "webrtc": null, "block_images": false, "user_preferences": {},
+            "webrtc": null, "block_images": false, "user_preferences": {}, "os": null, "webgl": null, "fonts": null, "humanize": null, "addons": null,
+            "main_world_eval": null, "seed": null,
         },
         "sources": {"locale": "request", "screen": "request"},
     });

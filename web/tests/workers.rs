@@ -46,7 +46,7 @@ fn health() -> Value {
                 "policy": "no-fleet", "proxies": [], "default_proxy": null, "block_lists": ["phone_home"], "default_block": [],
                 "checks_proxies": false, "city_database": null,
             },
-            "identity": ["locale", "timezone", "geolocation", "screen", "webrtc", "block_images"],
+            "identity": ["locale", "timezone", "geolocation", "screen", "webrtc", "block_images"], "machines": null,
             "profiles": {"count": 0, "shared": false, "revision": 0},
             "slots": {"used": 0, "total": 2}, "drivers": 1,
             "draining": false, "host_name": "host-1",

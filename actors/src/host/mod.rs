@@ -1,5 +1,6 @@
 //! The resources of one host: its browser engine, display slots, and the directory for sessions' files.
 
+pub mod addons;
 pub mod engine;
 pub mod pairing;
 pub mod rundir;

@@ -92,7 +92,7 @@ enum Purpose {
     /// A launch that waits.
     Launch(oneshot::Sender<Result<Arc<Machine>, NotDrawn>>),
     /// The stock of machines under these constraints.
-    Stock(Constraints),
+    Stock(Box<Constraints>),
 }
 
 /// One Python process.
@@ -151,7 +151,7 @@ impl IdentityMaker {
         self.last_draw += 1;
         let request = self.last_draw.to_string();
         let seed = seed.unwrap_or_else(|| Uuid::new_v4().simple().to_string());
-        let constraints = SeededConstraints { seed, constraints };
+        let constraints = Box::new(SeededConstraints { seed, constraints });
         let sent = self.process.send(Command::Draw { request: request.clone(), constraints });
         match (sent, purpose) {
             (Ok(()), purpose) => drop(self.draws.insert(request, purpose)),
@@ -165,7 +165,7 @@ impl IdentityMaker {
     /// Draws as many machines ahead as the stock lacks.
     fn refill(&mut self, constraints: &Constraints) {
         for _ in 0..self.stock.order(constraints) {
-            self.request(constraints.clone(), None, Purpose::Stock(constraints.clone()));
+            self.request(constraints.clone(), None, Purpose::Stock(Box::new(constraints.clone())));
         }
     }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use camofleet_api::identity::{Geolocation, Identity, ScreenSize};
+use camofleet_api::machine::{Humanize, System, WebGl};
 use serde::{Deserialize, Serialize};
 
 use crate::model::machine::Machine;
@@ -13,7 +14,7 @@ use crate::model::machine::Machine;
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Command {
     /// Draw a machine; answered by [`Event::Drawn`], [`Event::Refused`] or [`Event::Failed`].
-    Draw { request: String, constraints: SeededConstraints },
+    Draw { request: String, constraints: Box<SeededConstraints> },
     /// Check that it responds; answered by [`Event::Pong`].
     Ping,
 }
@@ -48,6 +49,20 @@ pub(crate) struct Constraints {
     /// The place; `None`: pages learn none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub geolocation: Option<Geolocation>,
+    /// The systems of which one is drawn; `None`: any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os: Option<Vec<System>>,
+    /// The graphics card; `None`: any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webgl: Option<WebGl>,
+    /// Fonts in addition to those of the system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fonts: Option<Vec<String>>,
+    /// Whether the pointer moves as a hand does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub humanize: Option<Humanize>,
+    /// Whether clients' scripts may run in the page's own world.
+    pub main_world_eval: bool,
     /// Whether pages show no images.
     pub block_images: bool,
     /// Whether pages can't use WebRTC.
@@ -62,6 +77,7 @@ impl Constraints {
         screen: Option<ScreenSize>,
         block_webrtc: bool,
     ) -> Self {
+        let machine = &identity.machine;
         Self {
             executable,
             screen,
@@ -69,6 +85,11 @@ impl Constraints {
             locale: identity.locale.as_ref().map(|languages| languages.tags().to_vec()),
             timezone: identity.timezone.as_ref().map(|zone| zone.name().to_owned()),
             geolocation: identity.geolocation,
+            os: machine.os.clone(),
+            webgl: machine.webgl.clone(),
+            fonts: machine.fonts.clone().filter(|fonts| !fonts.is_empty()),
+            humanize: machine.humanize,
+            main_world_eval: machine.main_world_eval.unwrap_or_default(),
             block_images: identity.block_images,
             block_webrtc,
         }

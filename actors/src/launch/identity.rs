@@ -2,16 +2,19 @@
 //! frames, workers and headers agree.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use camofleet_api::identity::{
     Coherence, Contradiction, Geolocation, Identity, Languages, PreferenceValue, ScreenChoice, ScreenSize,
     Webrtc,
 };
+use camofleet_api::machine::MachineChoice;
 use camofleet_api::request::SessionRequest;
 use serde_json::{Value, json};
 
 use super::launcher::LaunchSettings;
 use crate::display::Geometry;
+use crate::host::engine::EngineKind;
 use crate::model::error::{Error, Result};
 use crate::model::identity::{IdentityChoice, other_engine};
 
@@ -21,7 +24,7 @@ const LANGUAGE_VARIABLES: [&str; 2] = ["LANG", "LC_"];
 impl LaunchSettings {
     /// The fields of a create request about the identity that browsers can show here.
     pub fn identity_fields(&self) -> impl Iterator<Item = &'static str> {
-        IdentityChoice::FIELDS.into_iter().filter(|field| self.obstacle_to(field).is_none())
+        IdentityChoice::all_fields().filter(|field| self.obstacle_to(field).is_none())
     }
 
     /// Rejects an identity that browsers can't show here.
@@ -49,6 +52,7 @@ impl LaunchSettings {
         for (name, _) in identity.user_preferences.iter() {
             self.check_preference(name)?;
         }
+        self.addons(&identity.machine)?;
         if identity.needs_exit() && self.egress.checks.urls.is_empty() {
             return Err(Error::NoExitIpUrl);
         }
@@ -128,8 +132,27 @@ impl LaunchSettings {
         Some(ScreenSize { width, height })
     }
 
+    /// The directories of the add-ons that a machine has.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`].
+    pub(super) fn addons(&self, machine: &MachineChoice) -> Result<Vec<PathBuf>> {
+        let names = machine.addons.as_deref().unwrap_or_default();
+        self.addons.select(names).map_err(|name| Error::UnknownName {
+            field: "addons",
+            name: name.to_owned(),
+            setting: "RUNNER_ADDONS",
+            known: self.addons.names().map(str::to_owned).collect(),
+        })
+    }
+
     /// Why a field of an identity can't be set here.
     fn obstacle_to(&self, field: &str) -> Option<String> {
+        if self.engine.kind != EngineKind::Camoufox && MachineChoice::FIELDS.contains(&field) {
+            let reason = "an ordinary Firefox shows the machine that it runs on; leave it out, or use Camoufox \
+                          (RUNNER_ENGINE=camoufox)";
+            return Some(reason.to_owned());
+        }
         if field == "user_preferences" && self.user_preference_prefixes.is_empty() {
             let reason = "no preferences can be set here; leave it out, or allow some with RUNNER_USER_PREFERENCE_PREFIXES";
             return Some(reason.to_owned());

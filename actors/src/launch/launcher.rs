@@ -29,6 +29,7 @@ use crate::display::{
 use crate::driver::protocol::{LaunchOptions, MachineOptions, WindowSize};
 use crate::driver::{DriverSeat, LAUNCH_TIMEOUT_SETTING, Launch};
 use crate::egress::{self, Egress, EgressHost, EgressSettings, Exit, ProxyPools, Route};
+use crate::host::addons::Addons;
 use crate::host::engine::{Engine, EngineKind};
 use crate::host::rundir::{LaunchDir, RunDir};
 use crate::host::slots::{SlotLease, Slots};
@@ -86,6 +87,8 @@ pub struct QueueSettings {
 pub struct LaunchSettings {
     /// The browser.
     pub engine: Engine,
+    /// The add-ons that sessions may have.
+    pub addons: Addons,
     /// Whether `file:` pages can be opened.
     pub file_pages: bool,
     /// The network features that are disabled.
@@ -416,7 +419,8 @@ impl Launcher {
         // Before anything is started for it.
         if let (None, Some(identities)) = (&request.machine, &self.identities) {
             let constraints = self.constraints(&request.template, &request.window);
-            request.machine = Some(identities.draw(&constraints, None, cancel).await?);
+            let seed = request.template.identity.machine.seed.as_deref();
+            request.machine = Some(identities.draw(&constraints, seed, cancel).await?);
         }
         let mut partial = PartialLaunch::default();
         match self.build(&mut partial, request, cancel).await {
@@ -633,7 +637,8 @@ impl Launcher {
             }
             Some(machine) => {
                 preferences = machine.preferences(preferences);
-                let options = machine_options(machine, engine, &preferences, dir.path())?;
+                let addons = self.settings.addons(&identity.machine)?;
+                let options = machine_options(machine, engine, &preferences, &addons, dir.path())?;
                 let Area { width, height, .. } = machine.summary.screen;
                 (WindowSize { width, height }, Some(options))
             }
@@ -667,6 +672,7 @@ fn machine_options(
     machine: &Machine,
     engine: &Engine,
     preferences: &BTreeMap<String, Value>,
+    addons: &[PathBuf],
     dir: &Path,
 ) -> Result<MachineOptions> {
     let fonts = dir.join(FONTS_FILE);
@@ -675,7 +681,7 @@ fn machine_options(
         detail: format!("could not write {}: {error}", fonts.display()),
     })?;
     Ok(MachineOptions {
-        env: machine.environment(preferences, &fonts, engine.version.as_deref()),
+        env: machine.environment(preferences, &fonts, addons, engine.version.as_deref()),
         arguments: machine.arguments.clone(),
         window: machine.summary.window,
     })

@@ -411,7 +411,11 @@ impl Error {
 
 /// What a field of a request names.
 fn kind_of_name(field: &str) -> &'static str {
-    if field == "block" { "block list" } else { "pool of proxies" }
+    match field {
+        "block" => "block list",
+        "addons" => "add-on",
+        _ => "pool of proxies",
+    }
 }
 
 /// Names in a list for a sentence.

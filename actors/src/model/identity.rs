@@ -8,6 +8,7 @@ use camofleet_api::identity::{
     Coherence, Contradiction, EngineChoice, Geolocation, Identity, Languages, OrAuto, Preferences,
     ScreenChoice, TimeZone, Webrtc,
 };
+use camofleet_api::machine::MachineChoice;
 use camofleet_api::request::SessionRequest;
 use icu_locale::{LanguageIdentifier, LocaleExpander};
 
@@ -33,6 +34,8 @@ pub struct IdentityChoice {
     pub block_images: bool,
     /// Preferences of Firefox.
     pub user_preferences: Preferences,
+    /// The machine.
+    pub machine: MachineChoice,
 }
 
 impl From<&SessionRequest> for IdentityChoice {
@@ -45,18 +48,24 @@ impl From<&SessionRequest> for IdentityChoice {
             webrtc: request.webrtc,
             block_images: request.block_images,
             user_preferences: request.user_preferences.clone(),
+            machine: request.machine.clone(),
         }
     }
 }
 
 impl IdentityChoice {
-    /// The names of all fields, as requests have them.
+    /// The names of the fields that any browser may be able to show, as requests have them.
     pub const FIELDS: [&'static str; 7] =
         ["locale", "timezone", "geolocation", "screen", "webrtc", "block_images", "user_preferences"];
 
+    /// The names of all fields, as requests have them.
+    pub fn all_fields() -> impl Iterator<Item = &'static str> {
+        Self::FIELDS.into_iter().chain(MachineChoice::FIELDS)
+    }
+
     /// The field with this name.
     pub(crate) fn field_named(name: &str) -> Option<&'static str> {
-        Self::FIELDS.into_iter().find(|field| *field == name)
+        Self::all_fields().find(|field| *field == name)
     }
 
     /// The fields that it has.
@@ -70,7 +79,8 @@ impl IdentityChoice {
             self.block_images,
             !self.user_preferences.is_empty(),
         ];
-        Self::FIELDS.into_iter().zip(given).filter(|(_, given)| *given).map(|(field, _)| field)
+        let fields = Self::FIELDS.into_iter().zip(given).filter(|(_, given)| *given).map(|(field, _)| field);
+        fields.chain(self.machine.fields())
     }
 
     /// The first field that a worker can't show which can show these.
@@ -119,6 +129,7 @@ impl IdentityChoice {
             webrtc: self.webrtc,
             block_images: self.block_images,
             user_preferences: self.user_preferences.clone(),
+            machine: self.machine.clone(),
         }
     }
 

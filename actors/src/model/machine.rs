@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use camofleet_api::identity::MachineSummary;
 use serde::{Deserialize, Serialize};
@@ -57,14 +57,15 @@ impl Machine {
 
     /// The variables that make a browser this machine. `preferences` are all of the launch: Camoufox reads them from the
     /// environment at its start, while Playwright sets them only after it, which is too late for some. `fonts` is the file
-    /// with its [`Self::fontconfig`].
+    /// with its [`Self::fontconfig`], `addons` are the directories of add-ons.
     pub fn environment(
         &self,
         preferences: &BTreeMap<String, Value>,
         fonts: &Path,
+        addons: &[PathBuf],
         version: Option<&str>,
     ) -> BTreeMap<String, String> {
-        let config = self.config_for(version);
+        let config = with_addons(self.config_for(version), addons);
         let preferences = ascii(&serde_json::to_string(preferences).unwrap_or_default());
         let mut env: BTreeMap<String, String> = chunks("CAMOU_CONFIG", &config);
         env.extend(chunks("CAMOU_PREFS", &preferences));
@@ -89,6 +90,18 @@ impl Machine {
         self.config
             .replace(&format!("rv:{drawn}.0)"), &format!("rv:{now}.0)"))
             .replace(&format!("Firefox/{drawn}.0"), &format!("Firefox/{now}.0"))
+    }
+}
+
+/// Adds add-ons to a configuration, where the library writes them too.
+fn with_addons(config: String, addons: &[PathBuf]) -> String {
+    let paths: Vec<String> = addons.iter().map(|addon| addon.display().to_string()).collect();
+    match config.strip_prefix('{') {
+        Some(rest) if !paths.is_empty() => {
+            let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
+            format!(r#"{{"addons":{}{comma}{rest}"#, Value::from(paths))
+        }
+        _ => config,
     }
 }
 
@@ -148,7 +161,7 @@ mod tests {
     fn long_texts_are_split_by_characters_and_preferences_are_ascii() {
         let config = format!(r#"{{"fonts":["{}"]}}"#, "ä".repeat(2 * CHUNK));
         let preferences = machine("{}").preferences([("a.b".to_owned(), json!("ü𝄞"))].into());
-        let env = machine(&config).environment(&preferences, Path::new("/x/fonts.conf"), None);
+        let env = machine(&config).environment(&preferences, Path::new("/x/fonts.conf"), &[], None);
         assert_eq!(join(&env, "CAMOU_CONFIG"), config);
         assert_eq!(env["CAMOU_CONFIG_1"].chars().count(), CHUNK);
         assert!(env.contains_key("CAMOU_CONFIG_3") && !env.contains_key("CAMOU_CONFIG_4"));
@@ -166,6 +179,16 @@ mod tests {
             shown(Some("158.0-beta.1")),
             r#"{"navigator.userAgent":"Mozilla/5.0 (X11; rv:158.0) Gecko/20100101 Firefox/158.0","audio:seed":1560}"#
         );
+    }
+
+    #[test]
+    fn add_ons_are_a_part_of_the_configuration() {
+        let with = |config: &str, addons: &[&str]| {
+            with_addons(config.to_owned(), &addons.iter().map(PathBuf::from).collect::<Vec<_>>())
+        };
+        assert_eq!(with(r#"{"a":1.0}"#, &["/x/\"a", "/y"]), r#"{"addons":["/x/\"a","/y"],"a":1.0}"#);
+        assert_eq!(with("{}", &["/x"]), r#"{"addons":["/x"]}"#);
+        assert_eq!(with("{}", &[]), "{}");
     }
 
     #[test]

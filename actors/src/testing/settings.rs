@@ -11,6 +11,7 @@ use super::fake_os::FakeOs;
 use crate::display::{DisplaySettings, DisplayTools, Geometry, ViewerLimits, VncBackend};
 use crate::driver::DriverSettings;
 use crate::egress::{BlockLists, CheckSettings, CityDatabase, EgressLevel, EgressPolicy, EgressSettings};
+use crate::host::addons::Addons;
 use crate::host::engine::{Engine, EngineKind};
 use crate::host::slots::SlotRanges;
 use crate::identities::IdentitySettings;
@@ -79,6 +80,7 @@ pub fn worker_settings(os: &FakeOs) -> WorkerSettings {
                 executable: PathBuf::from("/usr/bin/firefox"),
                 version: None,
             },
+            addons: Addons::default(),
             // A fake machine has no installation of Firefox whose policies could block file pages.
             file_pages: true,
             switches: NetworkSwitches { disable_http3: true, disable_webrtc: true },

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use camofleet_api::facts::{EgressFacts, EngineFacts, Facts, PoolFill, SessionDefaults, Slots};
+use camofleet_api::facts::{EgressFacts, EngineFacts, Facts, MachineFacts, PoolFill, SessionDefaults, Slots};
 use jiff::Timestamp;
 
 use super::diagnostics::Diagnosis;
@@ -135,6 +135,17 @@ impl HealthReport {
         }
     }
 
+    fn machines(&self, identities: &Identities) -> MachineFacts {
+        let running = identities.versions().ok();
+        let (library, python) =
+            running.map(|MakerVersions { library, python, .. }| (library, python)).unzip();
+        MachineFacts {
+            library,
+            python,
+            addons: self.settings.launch.addons.names().map(str::to_owned).collect(),
+        }
+    }
+
     /// The facts of the worker, with this number of live sessions.
     pub fn facts(&self, launcher: &Launcher, drivers: &DriverPool, sessions: usize, draining: bool) -> Facts {
         let (settings, displays) = (&self.settings, self.settings.displays());
@@ -164,6 +175,7 @@ impl HealthReport {
             slots: has_slots.then(|| Slots { used: total - free, total }),
             egress: Some(self.egress(launcher)),
             identity: settings.launch.identity_fields().map(str::to_owned).collect(),
+            machines: launcher.identities.as_ref().map(|identities| self.machines(identities)),
             profiles: None,
             drivers: Some(drivers.iter().count()),
             draining,

@@ -11,6 +11,7 @@ use camofleet_actors::driver::DriverSettings;
 use camofleet_actors::egress::{
     BlockLists, CheckSettings, CityDatabase, EgressLevel, EgressPolicy, EgressSettings, ProxyPoolSettings,
 };
+use camofleet_actors::host::addons::Addons;
 use camofleet_actors::host::engine::{Engine, EngineKind, EngineSearch};
 use camofleet_actors::host::pairing::choose_driver;
 use camofleet_actors::host::rundir::RunDir;
@@ -141,7 +142,9 @@ impl Host {
         let lists = block_lists(runner)?;
         let proxy = default_proxy(runner)?;
         let cities = city_database(runner, &driver.directory)?;
-        let parts = (lists, proxy, cities);
+        let addons = Addons::load(&runner.addons, &run_dir.path().join("addons"))
+            .map_err(|problem| Failure::Unavailable(format!("RUNNER_ADDONS: {problem}")))?;
+        let parts = (lists, proxy, cities, addons);
         let mut worker = worker_settings(settings, options, engine, driver, env, parts, os.as_ref())?;
         worker.identities = identities;
         let displays = worker.launch.display.tools.as_ref().map_or("none", DisplayTools::name);
@@ -254,7 +257,7 @@ fn worker_settings(
     engine: Engine,
     driver: DriverSettings,
     env: Vec<(String, String)>,
-    (lists, default_proxy, cities): (BlockLists, ProxyChoice, CityDatabase),
+    (lists, default_proxy, cities, addons): (BlockLists, ProxyChoice, CityDatabase, Addons),
     os: &dyn Os,
 ) -> Result<WorkerSettings, Failure> {
     let runner = &settings.runner;
@@ -282,6 +285,7 @@ fn worker_settings(
         },
         launch: LaunchSettings {
             engine,
+            addons,
             // Where they are allowed as a start URL, they may be opened in any other way too.
             file_pages: runner.start_url_schemes.iter().any(|scheme| scheme == "file"),
             switches: NetworkSwitches {

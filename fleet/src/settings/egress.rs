@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use camofleet_actors::egress::{PoolUse, ProxyPoolSettings};
+use camofleet_actors::host::addons::AddonSource;
 use camofleet_api::destination::DestinationPattern;
 use camofleet_api::proxy::{ProxyServer, is_pool_name};
 use serde_json::{Map, Value};
@@ -51,6 +52,21 @@ pub fn list_files(text: &str, directory: &Path) -> Result<BTreeMap<String, PathB
             Some(path) => Ok((name, directory.join(path))),
             None => Err(format!("{name} must be a path")),
         }
+    };
+    object(text)?.into_iter().map(read).collect()
+}
+
+/// Reads add-ons by name, each a file with its checksum; relative paths start from `directory`.
+pub fn addons(text: &str, directory: &Path) -> Result<BTreeMap<String, AddonSource>, String> {
+    let read = |(name, value): (String, Value)| {
+        let name = named(&name)?.to_owned();
+        let text = |field: &str| value.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let path = text("path").ok_or_else(|| format!("{name}: 'path' must be the path of an .xpi file"))?;
+        let is_digest = |text: &&str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let sha256 = text("sha256").filter(is_digest);
+        let sha256 = sha256
+            .ok_or_else(|| format!("{name}: 'sha256' must be that of the file, 64 hexadecimal digits"))?;
+        Ok((name, AddonSource { path: directory.join(path), sha256: sha256.to_owned() }))
     };
     object(text)?.into_iter().map(read).collect()
 }
@@ -137,6 +153,18 @@ mod tests {
             list_files(r#"{"ads": "lists/ads.txt", "all": "/etc/all.txt"}"#, Path::new("/srv")).unwrap();
         assert_eq!(files["ads"], Path::new("/srv/lists/ads.txt"));
         assert_eq!(files["all"], Path::new("/etc/all.txt"));
+        let digest = "0".repeat(64);
+        let read =
+            addons(&format!(r#"{{"ublock": {{"path": "u.xpi", "sha256": "{digest}"}}}}"#), Path::new("/srv"));
+        assert_eq!(read.unwrap()["ublock"], AddonSource { path: "/srv/u.xpi".into(), sha256: digest });
+        for (wrong, expected) in [
+            (r#"{"a": "a.xpi"}"#, "a: 'path'"),
+            (r#"{"a": {"path": "a.xpi"}}"#, "a: 'sha256'"),
+            (r#"{"a": {"path": "a.xpi", "sha256": "12"}}"#, "a: 'sha256'"),
+            (r#"{"a/b": {}}"#, "letters, digits"),
+        ] {
+            assert!(addons(wrong, Path::new("/")).unwrap_err().contains(expected), "{wrong}");
+        }
         assert!(list_files(r#"{"ads": 5}"#, Path::new("/")).unwrap_err().contains("ads must be a path"));
         for (text, expected) in [
             ("10.0.0.2", Some("10.0.0.2:53")),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use camofleet_actors::display::{Geometry, VncPassword};
 use camofleet_actors::egress::ProxyPoolSettings;
+use camofleet_actors::host::addons::AddonSource;
 use camofleet_api::destination::DestinationPattern;
 use camofleet_api::proxy::{InvalidProxy, ProxyChoice};
 use camofleet_web::CorsOrigins;
@@ -107,6 +108,8 @@ pub enum Kind {
     Pools,
     /// Files of block lists.
     ListFiles,
+    /// Add-ons by their names.
+    Addons,
     /// Names of block lists.
     ListNames,
     /// A DNS server.
@@ -160,6 +163,9 @@ impl Kind {
                 .to_owned(),
             Self::Pools => r#"a JSON array of pools such as [{"name": "mobile", "count": 2, "request": {"headless": true}}], with create requests"#
                 .to_owned(),
+            Self::Addons => {
+                r#"a JSON object of files such as {"ublock": {"path": "/etc/camofleet/ublock.xpi", "sha256": "…"}}"#.to_owned()
+            }
             Self::ListFiles => r#"a JSON object of paths such as {"ads": "/etc/camofleet/ads.txt"}"#.to_owned(),
             Self::ListNames => "names such as phone_home, as a JSON array or separated by commas".to_owned(),
             Self::NameServer => "an IP address such as 1.1.1.1, or with a port such as 127.0.0.1:5353".to_owned(),
@@ -354,6 +360,8 @@ pub const PROXIES: Parser<BTreeMap<String, ProxyPoolSettings>> =
     parser(Kind::Proxies, |given| egress::proxies(given.text).map_err(Some));
 pub const POOLS: Parser<Vec<PoolDefinition>> =
     parser(Kind::Pools, |given| pools::definitions(given.text).map_err(Some));
+pub const ADDONS: Parser<BTreeMap<String, AddonSource>> =
+    parser(Kind::Addons, |given| egress::addons(given.text, given.directory).map_err(Some));
 pub const LIST_FILES: Parser<BTreeMap<String, PathBuf>> =
     parser(Kind::ListFiles, |given| egress::list_files(given.text, given.directory).map_err(Some));
 pub const LIST_NAMES: Parser<Vec<String>> =

@@ -124,6 +124,7 @@ fn a_machine_without_any_settings_gets_the_documented_defaults() {
             driver_dir: None,
             identity_dir: None,
             identity_python: None,
+            addons: BTreeMap::new(),
             node_path: "node".into(),
             sessions_per_driver: 8,
             driver_heartbeat: Duration::from_secs(5),

@@ -1,6 +1,9 @@
 /** Sessions of Camoufox, up to the start of its process: a stand-in records what it would have been given. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
+import path from 'node:path';
 import { after, before } from 'node:test';
 import { temporaryDirectory } from './helpers/camofleet.mjs';
 import { StandInCamoufox, joined } from './helpers/camoufox.mjs';
@@ -15,12 +18,20 @@ let directory, camoufox, server;
 before(async () => {
   directory = temporaryDirectory();
   camoufox = new StandInCamoufox(directory);
-  server = await Server.start({ ...camoufox.settings(), CAMOU_CONFIG_1: '{"inherited":1}', CAMOU_PREFS_1: '{"inherited":1}' });
+  const settings = { ...camoufox.settings(), RUNNER_ADDONS: JSON.stringify({ counter: addon(path.join(directory, 'counter.xpi')) }) };
+  server = await Server.start({ ...settings, CAMOU_CONFIG_1: '{"inherited":1}', CAMOU_PREFS_1: '{"inherited":1}' });
 });
 after(async () => {
   await server?.stop();
   fs.rmSync(directory, { recursive: true, force: true });
 });
+
+/** Writes an add-on, and returns its setting. */
+function addon(file) {
+  const write = 'import sys, zipfile; zipfile.ZipFile(sys.argv[1], "w").writestr("manifest.json", "{}")';
+  execFileSync('python3', ['-c', write, file]);
+  return { path: file, sha256: createHash('sha256').update(fs.readFileSync(file)).digest('hex') };
+}
 
 /** What a browser was given to be a machine. */
 function machineOf(pid) {
@@ -49,6 +60,58 @@ test('a session is one machine through its crashes, and no two sessions are alik
   const again = browsers(server.runBase).find(({ pid }) => ![first.browser.pid, second.browser.pid].includes(pid));
   assert.deepEqual(lasting(machineOf(again.pid)), lasting(machine));
   await Promise.all([first, second].map(({ session }) => server.end(session)));
+});
+
+test('a browser is given exactly what the library itself returns for the same seed', async () => {
+  const request = { headless: true, os: 'windows', locale: ['fr-CA', 'fr'], humanize: 1.5, main_world_eval: true, seed: 'anna' };
+  const expected = camoufox.library({ system: 'Windows', seed: 'anna', locale: request.locale, humanize: 1.5, addons: [] });
+  const first = await server.createKnown(request);
+  const { config, preferences, set, args, fonts, env } = machineOf(first.browser.pid);
+  assert.equal(config, joined(expected.env, 'CAMOU_CONFIG'), 'to the byte');
+  assert.equal(fonts, expected.fonts);
+  assert.ok(expected.args.every((argument) => args.includes(argument)));
+  const own = Object.entries(preferences).filter(([name]) => !(name in expected.firefox_user_prefs));
+  for (const [name, value] of Object.entries(expected.firefox_user_prefs)) {
+    assert.deepEqual([preferences[name], set[name]], [value, value], name);
+  }
+  assert.ok(own.every(([name]) => /^(network|media|browser|geo|toolkit|app|captivedetect|doh-rollout)\./.test(name)), own.join(' '));
+  const names = (all) => Object.keys(all).filter((name) => /^(CAMOU|FONTCONFIG)/.test(name)).sort();
+  assert.deepEqual(names(env), names(expected.env));
+
+  const second = await server.createKnown(request);
+  assert.equal(machineOf(second.browser.pid).config, config, 'the same seed is the same machine');
+  const { identity } = await server.session(first.session);
+  assert.deepEqual([identity.os, identity.seed, identity.humanize, identity.webgl], [['windows'], 'anna', 1.5, null]);
+  await Promise.all([first, second].map(({ session }) => server.end(session)));
+});
+
+test('add-ons are those that the setting names, checked and unpacked', async () => {
+  const { session, browser } = await server.createKnown({ headless: true, addons: ['counter'] });
+  const { addons } = JSON.parse(machineOf(browser.pid).config);
+  assert.equal(addons.length, 1);
+  assert.equal(fs.readFileSync(path.join(addons[0], 'manifest.json'), 'utf8'), '{}');
+  const { status, json } = await server.request('POST', '/sessions', { body: { headless: true, addons: ['ublock'] } });
+  assert.deepEqual([status, json.detail], [422, "addons: there is no add-on 'ublock' here; RUNNER_ADDONS has counter"]);
+  await server.end(session);
+
+  const altered = { counter: { path: path.join(directory, 'counter.xpi'), sha256: '0'.repeat(64) } };
+  const refused = await run(['serve'], { ...camoufox.settings(), RUNNER_ADDONS: JSON.stringify(altered) });
+  assert.equal(refused.status, UNAVAILABLE, refused.stderr);
+  assert.match(refused.stderr, /RUNNER_ADDONS: counter: .*counter\.xpi: its SHA-256 is [0-9a-f]{64}/);
+});
+
+test('what no machine can be is refused with its field and what can be', async () => {
+  for (const [field, body, expected] of [
+    ['webgl', { os: 'linux', webgl: { vendor: 'Apple', renderer: 'Apple M1, or similar' } }, /no Firefox on linux was seen with/],
+    ['fonts', { os: 'linux', fonts: ['Segoe UI'] }, /no font that Camoufox has for linux/],
+    ['locale', { locale: 'qq-QQ' }, /language and region/],
+    ['os', { os: 'beos' }, /windows, macos or linux/],
+  ]) {
+    const { status, json } = await server.request('POST', '/sessions', { body: { headless: true, ...body } });
+    assert.equal(status, 422, json.detail);
+    assert.ok(json.detail.startsWith(`${field}: `), json.detail);
+    assert.match(json.detail, expected);
+  }
 });
 
 test('its preferences are there at its start, with those of the launch, and nothing is inherited', async () => {

@@ -50,7 +50,10 @@ test('a session is described with every field of the contract', () => {
     restarts: 0,
     on_crash: 'restart',
     contexts: 'keep',
-    identity: { locale: null, timezone: null, geolocation: null, screen: null, webrtc: null, block_images: false, user_preferences: {} },
+    identity: {
+      ...{ locale: null, timezone: null, geolocation: null, screen: null, webrtc: null, block_images: false, user_preferences: {} },
+      ...{ os: null, webgl: null, fonts: null, humanize: null, addons: null, main_world_eval: null, seed: null },
+    },
     profile: null,
     profile_mode: null,
     contradictions: null,

@@ -698,6 +698,8 @@ export interface components {
              * @default []
              */
             identity: string[];
+            /** @default null */
+            machines: components["schemas"]["MachineFacts"] | null;
             /**
              * @description The version of Node in the drivers; null until one has started.
              * @default null
@@ -854,8 +856,14 @@ export interface components {
             /** @description Its name, or its address where the browser used that. */
             host: string;
         };
+        /**
+         * @description Whether the pointer moves as a hand does.
+         * @example true
+         * @example 1.5
+         */
+        Humanize: boolean | number;
         /** @description What pages learn of a session's user and machine; null where the browser shows what it has by itself. */
-        Identity: {
+        Identity: components["schemas"]["MachineChoice"] & {
             /**
              * @description Whether pages show no images.
              * @default false
@@ -882,12 +890,19 @@ export interface components {
             /**
              * @description The identity.
              * @default {
+             *       "addons": null,
              *       "block_images": false,
+             *       "fonts": null,
              *       "geolocation": null,
+             *       "humanize": null,
              *       "locale": null,
+             *       "main_world_eval": null,
+             *       "os": null,
              *       "screen": null,
+             *       "seed": null,
              *       "timezone": null,
              *       "user_preferences": {},
+             *       "webgl": null,
              *       "webrtc": null
              *     }
              */
@@ -919,6 +934,73 @@ export interface components {
          *     ]
          */
         LocaleRequest: string | string[];
+        /** @description What was asked of a machine; null: it was drawn freely. */
+        MachineChoice: {
+            /**
+             * @description The add-ons of the browser.
+             * @default null
+             */
+            addons: string[] | null;
+            /**
+             * @description The fonts in addition to those of the system.
+             * @default null
+             */
+            fonts: string[] | null;
+            /** @default null */
+            humanize: components["schemas"]["Humanize"] | null;
+            /**
+             * @description Whether a client's scripts that begin with `mw:` run in the page's own world.
+             * @default null
+             */
+            main_world_eval: boolean | null;
+            /**
+             * @description The operating systems, of which one was drawn.
+             * @default null
+             */
+            os: components["schemas"]["System"][] | null;
+            /**
+             * @description The seed.
+             * @default null
+             */
+            seed: string | null;
+            /** @default null */
+            webgl: components["schemas"]["WebGl"] | null;
+        };
+        /** @description What draws the machines that sessions show. */
+        MachineFacts: {
+            /**
+             * @description The names of the add-ons that requests may choose.
+             * @default []
+             */
+            addons: string[];
+            /**
+             * @description The version of Camoufox' own library; null while it does not run.
+             * @default null
+             */
+            library: string | null;
+            /**
+             * @description The version of its Python; null while it does not run.
+             * @default null
+             */
+            python: string | null;
+        };
+        /** @description The fields of a create request about the machine that the browser shows. */
+        MachineRequest: {
+            /** @description The add-ons of the browser, by their names in the setting. */
+            addons?: string[] | null;
+            /** @description Fonts in addition to those of the system; only such as the browser has for it. */
+            fonts?: string[] | null;
+            humanize?: components["schemas"]["Humanize"] | null;
+            /** @description Whether a client's scripts that begin with `mw:` run in the page's own world. */
+            main_world_eval?: boolean | null;
+            os?: components["schemas"]["SystemRequest"] | null;
+            /**
+             * @description The same seed is the same machine, for sessions that ask for the same otherwise; without one each session has its own.
+             * @example anna
+             */
+            seed?: string | null;
+            webgl?: components["schemas"]["WebGl"] | null;
+        };
         /**
          * @description What happens to a session whose browser, display or driver breaks.
          * @enum {string}
@@ -1398,7 +1480,7 @@ export interface components {
          * @description The parameters of a new session. Every field may be omitted or null, which selects the worker's default; unknown fields
          *     are ignored.
          */
-        SessionRequest: {
+        SessionRequest: components["schemas"]["MachineRequest"] & {
             /** @description The names of the block lists whose hosts the browser does not connect to, instead of those of the setting. */
             block?: string[] | null;
             /** @description Whether pages show no images. */
@@ -1460,6 +1542,22 @@ export interface components {
          */
         Status: "INIT" | "READY" | "TERMINATING" | "DEAD";
         /**
+         * @description An operating system.
+         * @enum {string}
+         */
+        System: "windows" | "macos" | "linux";
+        /**
+         * @description The field `os` of a request.
+         * @example [
+         *       "windows"
+         *     ]
+         * @example [
+         *       "windows",
+         *       "macos"
+         *     ]
+         */
+        SystemRequest: components["schemas"]["System"] | components["schemas"]["System"][];
+        /**
          * Format: date-time
          * @description A timestamp: RFC 3339 in UTC, to the millisecond.
          */
@@ -1497,6 +1595,19 @@ export interface components {
             password_protected: boolean;
             /** @description The WebSocket that carries raw VNC. */
             ws: string | null;
+        };
+        /**
+         * @description A graphics card, as a page learns of it by WebGL.
+         * @example {
+         *       "renderer": "ANGLE (NVIDIA, NVIDIA GeForce GTX 980 Direct3D11 vs_5_0 ps_5_0), or similar",
+         *       "vendor": "Google Inc. (NVIDIA)"
+         *     }
+         */
+        WebGl: {
+            /** @description `UNMASKED_RENDERER_WEBGL`. */
+            renderer: string;
+            /** @description `UNMASKED_VENDOR_WEBGL`. */
+            vendor: string;
         };
         /**
          * @description What pages can do with WebRTC.

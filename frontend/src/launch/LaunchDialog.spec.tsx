@@ -503,6 +503,42 @@ it('can be closed with Cancel', async () => {
   expect(screen.queryByRole('dialog')).not.toBeInTheDocument();
 });
 
+describe('the machine of a new session', () => {
+  const drawing = () => {
+    const worker = aWorkerWith('local', {});
+    if ('facts' in worker.detail && worker.detail.facts) worker.detail.facts.identity = ['os'];
+    return worker;
+  };
+
+  it('is asked for where machines are drawn', async () => {
+    const requests = recordLaunches();
+    const { user, dialog, launch } = await openForm(drawing());
+    await user.type(dialog.getByLabelText('Systems'), 'windows, macos');
+    await user.type(dialog.getByLabelText('Seed'), 'anna');
+    await user.selectOptions(dialog.getByLabelText('Pointer'), 'Moves as a hand does');
+    await launch();
+    expect(await screen.findByRole('link', { name: 'eeeeeeee' })).toBeInTheDocument();
+    expect(requests).toEqual([
+      { vnc: false, os: ['windows', 'macos'], seed: 'anna', humanize: true },
+    ]);
+  });
+
+  it('is not asked for where browsers show their own', async () => {
+    const { dialog } = await openForm(aWorkerWith('local', {}));
+    expect(dialog.queryByLabelText('Systems')).not.toBeInTheDocument();
+  });
+
+  it('shows beside its field what the API refuses', async () => {
+    const { user, dialog, launch } = await openForm(drawing());
+    const refused = refusal(422, 'invalid_field', 'fonts: no font that Camoufox has');
+    server.use(http.post('*/api/sessions', () => refused));
+    await user.type(dialog.getByLabelText('Additional fonts'), 'Papyrus');
+    await launch();
+    expect(await dialog.findByText(/no font that Camoufox has/)).toBeInTheDocument();
+    expect(dialog.getByLabelText('Additional fonts')).toBeInvalid();
+  });
+});
+
 describe('the identity of a new session', () => {
   it('is sent as the API has it', async () => {
     const requests = recordLaunches();

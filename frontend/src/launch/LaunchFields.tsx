@@ -12,6 +12,7 @@ import { ProxyFields } from '../sessions/ProxyFields.tsx';
 import { BlockFields } from './BlockFields.tsx';
 import { IdentityFields } from './IdentityFields.tsx';
 import { LabelFields } from './LabelFields.tsx';
+import { MachineFields, drawsMachines } from './MachineFields.tsx';
 
 interface LaunchFieldsProps {
   draft: LaunchDraft;
@@ -205,6 +206,15 @@ export function LaunchFields({ draft, workers, problems, onChange }: LaunchField
           onChange({ identity });
         }}
       />
+      {eligible.some(drawsMachines) && (
+        <MachineFields
+          draft={draft.machine}
+          problems={problems}
+          onChange={(machine) => {
+            onChange({ machine });
+          }}
+        />
+      )}
       <BlockFields
         chosen={draft.block}
         facts={eligible.map(egressFacts).filter((facts) => facts !== null)}

@@ -1,4 +1,5 @@
 import { IDENTITY_MAX_LENGTH, type IdentityDraft, NO_IDENTITY } from '../live/identityDraft.ts';
+import { ANY_MACHINE, MACHINE_MAX_LENGTH } from '../live/machineDraft.ts';
 import { START_URL_MAX_LENGTH } from './validation.ts';
 import { EMPTY_DRAFT, type LaunchDraft, withoutSecrets } from '../live/launchDraft.ts';
 import { DEFAULT_PROXY, type ProxyDraft } from '../live/proxyDraft.ts';
@@ -58,6 +59,12 @@ function isIdentity(value: unknown): boolean {
   );
 }
 
+function isMachine(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const fields = value as Record<string, unknown>;
+  return Object.keys(ANY_MACHINE).every((field) => isText(fields[field], MACHINE_MAX_LENGTH));
+}
+
 const CHECKS: { [Field in keyof LaunchDraft]: (value: unknown) => boolean } = {
   worker: (value) => isText(value, 256),
   vnc: (value) => typeof value === 'boolean',
@@ -70,6 +77,7 @@ const CHECKS: { [Field in keyof LaunchDraft]: (value: unknown) => boolean } = {
   contexts: oneOf('', 'keep', 'discard'),
   proxy: isProxy,
   identity: isIdentity,
+  machine: isMachine,
   block: (value) =>
     value === null ||
     (Array.isArray(value) &&

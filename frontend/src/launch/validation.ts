@@ -25,6 +25,11 @@ export interface LaunchProblems {
   timezone?: string;
   geolocation?: string;
   screen?: string;
+  os?: string;
+  fonts?: string;
+  addons?: string;
+  seed?: string;
+  humanize?: string;
   block?: string;
   /** A problem of all labels together. */
   allLabels?: string;
@@ -139,6 +144,11 @@ const FIELDS: Readonly<Record<string, Exclude<keyof LaunchProblems, 'labels'>>> 
   timezone: 'timezone',
   geolocation: 'geolocation',
   screen: 'screen',
+  os: 'os',
+  fonts: 'fonts',
+  addons: 'addons',
+  seed: 'seed',
+  humanize: 'humanize',
   labels: 'allLabels',
 };
 /** The fields of errors whose text names no field, by error code. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { NO_IDENTITY } from './identityDraft.ts';
+import { ANY_MACHINE } from './machineDraft.ts';
 import { EMPTY_DRAFT, toRequest } from './launchDraft.ts';
 import { DEFAULT_PROXY } from './proxyDraft.ts';
 
@@ -22,6 +23,7 @@ describe('toRequest', () => {
         contexts: 'discard',
         proxy: { ...DEFAULT_PROXY, kind: 'pool', pool: 'eu' },
         identity: { ...NO_IDENTITY, timezone: 'auto' },
+        machine: { ...ANY_MACHINE, seed: 'anna' },
         block: [],
         labels: [
           { row: 1, key: 'team', value: 'qa' },
@@ -39,6 +41,7 @@ describe('toRequest', () => {
       contexts: 'discard',
       proxy: 'eu',
       timezone: 'auto',
+      seed: 'anna',
       block: [],
       labels: { team: 'qa' },
     });

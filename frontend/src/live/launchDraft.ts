@@ -1,5 +1,6 @@
 import type { Contexts, CreateSession, OnCrash, StartUrlWait } from '../api/types.ts';
 import { type IdentityDraft, NO_IDENTITY, toIdentity } from './identityDraft.ts';
+import { ANY_MACHINE, type MachineDraft, toMachine } from './machineDraft.ts';
 import { DEFAULT_PROXY, type ProxyDraft, toProxy, withoutPassword } from './proxyDraft.ts';
 
 /** One label as typed: a row with two fields, numbered for React. */
@@ -21,6 +22,8 @@ export interface LaunchDraft {
   contexts: '' | Contexts;
   proxy: ProxyDraft;
   identity: IdentityDraft;
+  /** What is asked of the machine that a Camoufox shows. */
+  machine: MachineDraft;
   /** The names of block lists; null for the worker's default. */
   block: readonly string[] | null;
   labels: LabelRow[];
@@ -38,6 +41,7 @@ export const EMPTY_DRAFT: LaunchDraft = {
   contexts: '',
   proxy: DEFAULT_PROXY,
   identity: NO_IDENTITY,
+  machine: ANY_MACHINE,
   block: null,
   labels: [],
 };
@@ -49,7 +53,11 @@ export function withoutSecrets(draft: LaunchDraft): LaunchDraft {
 
 /** The create request for a valid draft; empty fields are omitted. */
 export function toRequest(draft: LaunchDraft): CreateSession {
-  const request: CreateSession = { vnc: draft.vnc, ...toIdentity(draft.identity) };
+  const request: CreateSession = {
+    vnc: draft.vnc,
+    ...toIdentity(draft.identity),
+    ...toMachine(draft.machine),
+  };
   if (draft.worker !== '') request.worker = draft.worker;
   // A live view needs a window; the API would set headless=false itself.
   if (draft.vnc) request.headless = false;

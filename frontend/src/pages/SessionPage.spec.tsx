@@ -91,6 +91,13 @@ describe('the page of a live session', () => {
       identity: {
         locale: ['de-AT', 'de'],
         timezone: 'Europe/Vienna',
+        os: ['windows'],
+        webgl: null,
+        fonts: null,
+        humanize: null,
+        addons: null,
+        main_world_eval: null,
+        seed: 'anna',
         geolocation: { latitude: 48.2, longitude: 16.4, accuracy: 50 },
         screen: { width: 1366, height: 768 },
         webrtc: 'proxy',
@@ -126,6 +133,8 @@ describe('the page of a live session', () => {
     expect(fact('WebRTC')).toHaveTextContent('there, without a connection');
     expect(fact('Images')).toHaveTextContent('not loaded');
     expect(fact('Preferences')).toHaveTextContent('dom.maxHardwareConcurrency = 4');
+    expect(fact('System')).toHaveTextContent('windows');
+    expect(fact('Seed')).toHaveTextContent('anna');
     expect(screen.getByRole('heading', { name: 'Session 3f2b8c1e' })).toBeInTheDocument();
     expect(fact('Id')).toHaveTextContent(session.id);
     expect(fact('Worker')).toHaveTextContent('west');

@@ -37,6 +37,7 @@ const east: WorkerStatus = {
         mobile: { ready: 3, launching: 0, target: 3, headless: true, last_error: null },
       },
       identity: ['locale', 'timezone'],
+      machines: { library: '0.5.8', python: '3.11.2', addons: ['ublock'] },
       profiles: null,
       slots: { used: 2, total: 40 },
       drivers: 1,
@@ -90,7 +91,9 @@ describe('the workers page', () => {
       '1 of 2',
     );
     expect(card.getByText('1 launching')).toBeInTheDocument();
-    expect(card.getByText('firefox 153.0')).toBeInTheDocument();
+    expect(card.getByText('1.60.0')).toBeInTheDocument();
+    expect(card.getByText('0.5.8')).toBeInTheDocument();
+    expect(card.getByText('ublock')).toBeInTheDocument();
     expect(card.getByText('1.60.0')).toBeInTheDocument();
     expect(card.getByText('3h')).toBeInTheDocument();
     expect(card.getByText('Answers')).toBeInTheDocument();

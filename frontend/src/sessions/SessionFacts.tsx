@@ -98,7 +98,7 @@ export function SessionFacts({ session }: { session: Session }): ReactNode {
 function IdentityFacts({ identity }: { identity: Session['identity'] }): ReactNode {
   const { t } = useTranslation('session');
   if (!identity) return null;
-  const { locale, timezone, geolocation, screen, webrtc } = identity;
+  const { locale, timezone, geolocation, screen, webrtc, os, seed } = identity;
   const preferences = Object.entries(identity.user_preferences);
   return (
     <>
@@ -124,6 +124,8 @@ function IdentityFacts({ identity }: { identity: Session['identity'] }): ReactNo
           ))}
         </Fact>
       )}
+      {os && <Fact name={t('facts.os')}>{os.join(', ')}</Fact>}
+      {seed && <Fact name={t('facts.seed')}>{seed}</Fact>}
     </>
   );
 }

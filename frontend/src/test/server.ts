@@ -89,6 +89,7 @@ export function aWorkerWith(
     node: null,
     pools: {},
     identity: [],
+    machines: null,
     profiles: null,
     slots: null,
     drivers: null,

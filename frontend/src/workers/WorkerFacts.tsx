@@ -30,6 +30,8 @@ export function WorkerFacts({ worker }: { worker: WorkerStatus }): ReactNode {
       <Fact name={t('workers.facts.version')}>{health?.version}</Fact>
       <Fact name={t('workers.facts.playwright')}>{facts?.playwright}</Fact>
       <Fact name={t('workers.facts.node')}>{facts?.node}</Fact>
+      <Fact name={t('workers.facts.library')}>{facts?.machines?.library}</Fact>
+      <Fact name={t('workers.facts.addons')}>{facts?.machines?.addons.join(', ')}</Fact>
       <Fact name={t('workers.facts.drivers')}>{facts?.drivers}</Fact>
       <Fact name={t('workers.facts.defaults')}>{facts && <Defaults {...facts.defaults} />}</Fact>
       <Fact name={t('workers.facts.exit')}>{egress && exitText(egress.default_proxy)}</Fact>

@@ -189,7 +189,7 @@ impl FakeOs {
             answer = match serde_json::from_str(&line) {
                 Ok(maker::Command::Ping) => Some(maker::Event::Pong),
                 Ok(maker::Command::Draw { request, constraints }) => {
-                    self.draw(pid, request, constraints).await
+                    self.draw(pid, request, *constraints).await
                 }
                 Err(error) => Some(maker::Event::Invalid { error: error.to_string() }),
             };

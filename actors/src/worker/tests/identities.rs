@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use camofleet_api::machine::MachineChoice;
 use camofleet_api::request::SessionRequest;
 use camofleet_api::session::Status;
 
@@ -159,6 +160,8 @@ async fn the_health_check_says_what_the_maker_lacks_and_a_launch_waits_for_it() 
     worker.ready(headless()).await;
     let well = worker.until(|snapshot| snapshot.healthy).await;
     assert_eq!(well.checks["identity"].text, "up, camoufox 0.5.8, python 3.11.2");
+    let machines = well.facts.as_ref().unwrap().machines.clone().unwrap();
+    assert_eq!((machines.library.as_deref(), machines.addons), (Some("0.5.8"), Vec::new()));
 }
 
 #[actix::test]
@@ -180,4 +183,41 @@ async fn a_maker_that_keeps_dying_fails_the_worker() {
     worker.os.kill(worker.os.alive("python")[0]);
     let end = soon(worker.ends.recv()).await.unwrap();
     assert!(end.contains("the identity maker ended"), "{end}");
+}
+
+#[actix::test]
+async fn the_same_seed_is_the_same_machine_and_only_a_browser_whose_machine_is_drawn_takes_one() {
+    let worker = camoufox(|_| {}).await;
+    for body in [
+        r#"{"headless": true, "seed": "anna"}"#,
+        r#"{"headless": true, "seed": "anna", "os": "linux"}"#,
+        r#"{"headless": true, "seed": "bert"}"#,
+    ] {
+        worker.ready(request(body)).await;
+    }
+    assert_eq!(seeds(&worker.os), ["anna", "anna", "bert"]);
+    assert_eq!(worker.os.drawn(), ["anna", "anna", "bert"], "nothing is drawn ahead of a seed");
+    let able = worker.handle.snapshot().facts.as_ref().unwrap().identity.clone();
+    assert!(MachineChoice::FIELDS.iter().all(|field| able.iter().any(|able| able == field)), "{able:?}");
+}
+
+#[actix::test]
+async fn an_ordinary_firefox_refuses_each_field_of_a_machine() {
+    let worker = TestWorker::new().await;
+    for (field, value) in [
+        ("os", r#""windows""#),
+        ("webgl", r#"{"vendor": "a", "renderer": "b"}"#),
+        ("fonts", r#"["Inter"]"#),
+        ("humanize", "true"),
+        ("addons", "[]"),
+        ("main_world_eval", "true"),
+        ("seed", "7"),
+    ] {
+        let refused = refusal(worker.create(request(&format!(r#"{{"{field}": {value}}}"#))).await);
+        let Error::Identity { field: named, reason } = refused else { panic!("{field}: {refused}") };
+        assert!(named == field && reason.contains("RUNNER_ENGINE=camoufox"), "{named}: {reason}");
+    }
+    let able = worker.handle.snapshot().facts.as_ref().unwrap().identity.clone();
+    assert!(MachineChoice::FIELDS.iter().all(|field| !able.iter().any(|able| able == field)), "{able:?}");
+    assert!(worker.ids().is_empty());
 }

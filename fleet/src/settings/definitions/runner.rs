@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use camofleet_actors::display::{Geometry, VncBackend};
 use camofleet_actors::egress::{EgressLevel, ProxyPoolSettings};
+use camofleet_actors::host::addons::AddonSource;
 use camofleet_actors::host::engine::EngineKind;
 use camofleet_api::destination::DestinationPattern;
 use camofleet_api::proxy::ProxyChoice;
@@ -112,6 +113,8 @@ settings! {
         /// The Python that has Camoufox' own library; unset: that of the virtual environment .venv in the identity maker's
         /// directory, which camofleet setup camoufox makes.
         identity_python: Option<PathBuf> = optional("RUNNER_IDENTITY_PYTHON", PATH),
+        /// Add-ons of Camoufox that requests may name, each an .xpi file with its SHA-256.
+        addons: BTreeMap<String, AddonSource> = or_empty("RUNNER_ADDONS", ADDONS),
         /// The Node.js executable, 20 or newer: a path, or a name found on PATH.
         node_path: PathBuf = required("RUNNER_NODE_PATH", "node", PROGRAM),
         /// How many browsers one driver process serves before another one is started.

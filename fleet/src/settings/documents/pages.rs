@@ -121,6 +121,9 @@ fn allowed_in_russian(kind: Kind) -> Option<String> {
             .to_owned(),
         Kind::Pools => r#"Массив JSON с пулами вида [{"name": "mobile", "count": 2, "request": {"headless": true}}], где request — запрос на создание"#
             .to_owned(),
+        Kind::Addons => {
+            r#"Объект JSON с файлами вида {"ublock": {"path": "/etc/camofleet/ublock.xpi", "sha256": "…"}}"#.to_owned()
+        }
         Kind::ListFiles => r#"Объект JSON с путями вида {"ads": "/etc/camofleet/ads.txt"}"#.to_owned(),
         Kind::ListNames => "Имена вида phone_home: массив JSON или список через запятую".to_owned(),
         Kind::NameServer => "IP-адрес, например 1.1.1.1, или с портом, например 127.0.0.1:5353".to_owned(),
