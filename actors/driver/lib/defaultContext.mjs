@@ -14,6 +14,15 @@ const OPTIONS = Object.freeze({ acceptDownloads: 'accept', noDefaultViewport: tr
 /** How long closing the pages of the default context may take, in milliseconds; a page that hangs does not answer. */
 const CLOSE_PATIENCE_MS = 5_000;
 
+/** A place below which no site has cookies: those that Firefox finds there are kept for all places. */
+const NO_SITE = 'file:///';
+
+/** The context of the browser itself, in WebDriver BiDi. */
+const OWN = 'default';
+
+/** What is a text in every encoding. */
+const ASCII = /^[\x20-\x7e]*$/;
+
 /**
  * Options with which `launchServer` serves a browser with stored user data, whose context is the default one.
  *
@@ -25,6 +34,22 @@ const CLOSE_PATIENCE_MS = 5_000;
  */
 export function persistentOptions(directory) {
   return { _userDataDir: directory, ...OPTIONS };
+}
+
+/**
+ * Limits Playwright's commands about the cookies of the browser's own context to that context: it names none, which stands
+ * for all contexts.
+ *
+ * @param {object} session Playwright's WebDriver BiDi session of a stock Firefox
+ * @returns {void}
+ */
+function limitToContext(session) {
+  const { send } = session;
+  session.send = (method, params) => {
+    const { partition } = params ?? {};
+    const limited = method.startsWith('storage.') && partition?.type === 'storageKey';
+    return send.call(session, method, limited ? { ...params, partition: { ...partition, userContext: partition.userContext ?? OWN } } : params);
+  };
 }
 
 /** The default context of one browser, with Playwright's server-side objects. */
@@ -42,6 +67,7 @@ export class DefaultContext {
     this.#progress = progress;
     const contexts = browser.contexts;
     // A default context that was made again would be the last one otherwise.
+    if (browser._browserSession) limitToContext(browser._browserSession);
     browser.contexts = () => contexts.call(browser).sort((a, b) => Number(b === this.#context) - Number(a === this.#context));
   }
 
@@ -63,6 +89,27 @@ export class DefaultContext {
    */
   cookies() {
     return this.#context.cookies(this.#progress);
+  }
+
+  /**
+   * Reads the cookies that `addCookies()` sets again as they are.
+   *
+   * WebDriver BiDi of a stock Firefox lists a cookie that a site has only below another site as if it were that site's own,
+   * and encodes a text that is not ASCII twice when it sets it.
+   *
+   * @returns {Promise<object[]>} as {@link cookies}, without those of frames of other sites, and those that are not ASCII
+   * @throws {Error} when the browser has ended
+   */
+  async ownCookies() {
+    const cookies = await this.cookies();
+    const session = this.#browser._browserSession;
+    if (!session) return cookies;
+    const partition = { type: 'storageKey', userContext: this.#context._browserContextId, sourceOrigin: NO_SITE };
+    const found = (await session.send('storage.getCookies', { partition })).cookies;
+    const own = new Set(found.map(({ name, value, domain, path }) => JSON.stringify([name, value.value, domain, path])));
+    return cookies.filter(
+      ({ name, value, domain, path }) => ASCII.test(name + value) && own.has(JSON.stringify([name, value, domain, path])),
+    );
   }
 
   /**

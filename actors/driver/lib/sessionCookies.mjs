@@ -73,7 +73,7 @@ export class SessionCookies {
 
   async #write() {
     try {
-      const cookies = (await this.#defaultContext.cookies()).filter(({ expires }) => expires === NO_EXPIRY);
+      const cookies = (await this.#defaultContext.ownCookies()).filter(({ expires }) => expires === NO_EXPIRY);
       const text = JSON.stringify(cookies);
       if (text === this.#stored) return;
       replaceFile(this.#file, text);

@@ -1,6 +1,8 @@
 /** The context that every client finds, with and without stored user data. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import fs from 'node:fs';
+import http from 'node:http';
 import path from 'node:path';
 import test from 'node:test';
 import { firefox } from 'playwright-core';
@@ -128,4 +130,32 @@ test('cookies without an expiry are there in the next browser, also after a cras
   const fourth = await driver.launched('d', options);
   assert.deepEqual(await names((await firefox.connect(fourth.endpoint)).contexts()[0]), [], 'a damaged file is no obstacle');
   assert.match(driver.stderr, /session cookies were not restored/);
+}));
+
+test('the cookies of a profile are not those of other contexts, and not those of frames of other sites', withDriver(async (driver) => {
+  const options = { user_data: path.join(driver.directory, 'user-data') };
+  const site = http.createServer((request, response) => {
+    const [kind] = request.headers.host.split('.');
+    const cookies = { shop: ['own=1', 'long=1; Max-Age=9999'], frame: ['framed=1', 'apart=1; SameSite=None; Secure; Partitioned'] };
+    response.writeHead(200, { 'content-type': 'text/html', 'set-cookie': cookies[kind] ?? [] });
+    response.end(kind === 'shop' ? `<iframe src="http://frame.localhost:${site.address().port}/"></iframe>` : String(request.headers.cookie));
+  });
+  await once(site.listen(0, '127.0.0.1'), 'listening');
+  try {
+    const first = await driver.launched('a', options);
+    const client = await firefox.connect(first.endpoint);
+    const [context] = client.contexts();
+    const beside = await client.newContext();
+    await beside.addCookies([{ ...COOKIE, expires: -1, name: 'theirs' }]);
+    await context.addCookies([{ ...COOKIE, expires: -1, name: 'text', value: 'ü' }]);
+    await context.pages()[0].goto(`http://shop.localhost:${site.address().port}/`);
+    assert.ok(!(await names(context)).includes('theirs'));
+    const stored = path.join(options.user_data, 'camofleet-session-cookies.json');
+    await until(() => fs.existsSync(stored) && fs.readFileSync(stored, 'utf8').includes('own'), 'the cookies to be stored');
+    assert.deepEqual(JSON.parse(fs.readFileSync(stored, 'utf8')).map(({ name }) => name), ['own']);
+    await context.clearCookies();
+    assert.deepEqual([await names(context), await names(beside)], [[], ['theirs']]);
+  } finally {
+    site.close();
+  }
 }));
