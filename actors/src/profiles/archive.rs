@@ -52,7 +52,8 @@ pub struct ArchiveStream(mpsc::Receiver<io::Result<Bytes>>);
 impl ArchiveStream {
     /// A stream, and where its chunks are put in. The stream ends when the sender is dropped.
     pub fn channel() -> (mpsc::Sender<io::Result<Bytes>>, Self) {
-        let (sender, receiver) = mpsc::channel(CHUNKS);
+        // One place more, for the error that ends it.
+        let (sender, receiver) = mpsc::channel(CHUNKS + 1);
         (sender, Self(receiver))
     }
 
@@ -84,11 +85,7 @@ impl ProfileStore {
             })
             .await?;
         tokio::task::spawn_blocking(move || {
-            let errors = sender.clone();
-            if let Err(error) = write(&directory, sender) {
-                // Without it the archive would seem to end here. It fails if the reader has gone.
-                let _ = send(&errors, Err(io::Error::other(storage(&exported, &error).to_string())));
-            }
+            write_to(&exported, &directory, sender, STALL);
             drop((permit, guard));
         });
         Ok(stream)
@@ -122,8 +119,17 @@ impl ProfileStore {
     }
 }
 
-fn write(directory: &Path, sender: mpsc::Sender<io::Result<Bytes>>) -> io::Result<()> {
-    let compressed = zstd::Encoder::new(ChunkWriter::new(sender), LEVEL)?;
+/// Writes the archive of a profile to a reader that takes each chunk within `stall`.
+fn write_to(name: &ProfileName, directory: &Path, sender: mpsc::Sender<io::Result<Bytes>>, stall: Duration) {
+    // Without an error the archive would seem to end here, so a reader that takes nothing more gets it too.
+    let Ok(place_for_error) = sender.clone().try_reserve_owned() else { return };
+    if let Err(error) = write(directory, ChunkWriter::new(sender, stall)) {
+        place_for_error.send(Err(io::Error::other(storage(name, &error).to_string())));
+    }
+}
+
+fn write(directory: &Path, writer: ChunkWriter) -> io::Result<()> {
+    let compressed = zstd::Encoder::new(writer, LEVEL)?;
     let mut tar = tar::Builder::new(compressed);
     let mut checksums = Checksums::default();
     let manifest = Manifest::read(directory)?.to_json()?;
@@ -219,6 +225,17 @@ fn unpack(archive: impl Read, to: &Path, limit: u64) -> Result<Manifest, Unpack>
     // Raw, because the library would read a long name of any length into memory.
     for (number, entry) in tar.entries().map_err(broken)?.raw(true).enumerate() {
         let mut entry = entry.map_err(broken)?;
+        // All of them, for what is skipped is unpacked too.
+        if number >= ENTRIES {
+            return Err(Unpack::Invalid(format!("it has more than {ENTRIES} entries")));
+        }
+        let size = entry.size();
+        left = left.checked_sub(size).ok_or_else(|| {
+            Unpack::Invalid(format!(
+                "it unpacks to more than {} MB; raise RUNNER_PROFILE_IMPORT_MB",
+                limit >> 20
+            ))
+        })?;
         if entry.header().entry_type() == EntryType::GNULongName {
             long_name = Some(read_long_name(&mut entry).map_err(broken)?);
             continue;
@@ -230,9 +247,6 @@ fn unpack(archive: impl Read, to: &Path, limit: u64) -> Result<Manifest, Unpack>
         let name = plain_name(&path)
             .ok_or_else(|| Unpack::Invalid(format!("it has an entry outside of it: {}", path.display())))?;
         let invalid = |problem: &str| Unpack::Invalid(format!("{name}: {problem}"));
-        if number >= ENTRIES {
-            return Err(invalid("it has too many entries"));
-        }
         if expected.is_some() {
             return Err(invalid("it follows the checksums"));
         }
@@ -248,13 +262,6 @@ fn unpack(archive: impl Read, to: &Path, limit: u64) -> Result<Manifest, Unpack>
             EntryType::Regular => {}
             _ => return Err(invalid("only files and directories are allowed")),
         }
-        let size = entry.size();
-        left = left.checked_sub(size).ok_or_else(|| {
-            Unpack::Invalid(format!(
-                "it unpacks to more than {} MB; raise RUNNER_PROFILE_IMPORT_MB",
-                limit >> 20
-            ))
-        })?;
         let mut content = Hashing { content: &mut entry, hash: Sha256::new(), read: 0 };
         match name.as_str() {
             manifest::FILE | CHECKSUMS => {
@@ -266,7 +273,9 @@ fn unpack(archive: impl Read, to: &Path, limit: u64) -> Result<Manifest, Unpack>
                     expected = Some(read.sha256);
                     continue;
                 }
-                manifest = Some(Manifest::parse(&text).map_err(broken)?);
+                let read = Manifest::parse(&text).map_err(broken)?;
+                read.check().map_err(broken)?;
+                manifest = Some(read);
             }
             _ if manifest.is_none() => return Err(invalid("the description has to be the first entry")),
             _ if name.starts_with("data/") => {
@@ -328,12 +337,13 @@ fn plain_name(path: &Path) -> Option<String> {
 /// Sends what is written in chunks.
 struct ChunkWriter {
     sender: mpsc::Sender<io::Result<Bytes>>,
+    stall: Duration,
     buffer: BytesMut,
 }
 
 impl ChunkWriter {
-    fn new(sender: mpsc::Sender<io::Result<Bytes>>) -> Self {
-        Self { sender, buffer: BytesMut::with_capacity(CHUNK) }
+    fn new(sender: mpsc::Sender<io::Result<Bytes>>, stall: Duration) -> Self {
+        Self { sender, stall, buffer: BytesMut::with_capacity(CHUNK) }
     }
 }
 
@@ -350,13 +360,13 @@ impl Write for ChunkWriter {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        send(&self.sender, Ok(self.buffer.split().freeze()))
+        send(&self.sender, self.buffer.split().freeze(), self.stall)
     }
 }
 
-/// Sends a chunk, or the error that ends the archive, to a reader that takes it in time.
-fn send(to: &mpsc::Sender<io::Result<Bytes>>, chunk: io::Result<Bytes>) -> io::Result<()> {
-    let sent = async { tokio::time::timeout(STALL, to.send(chunk)).await };
+/// Sends a chunk to a reader that takes it in time.
+fn send(to: &mpsc::Sender<io::Result<Bytes>>, chunk: Bytes, stall: Duration) -> io::Result<()> {
+    let sent = async { tokio::time::timeout(stall, to.send(Ok(chunk))).await };
     match Handle::current().block_on(sent) {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),

@@ -60,7 +60,7 @@ fn visit_below(
         let path = relative.join(name);
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => {
-                visitor(Entry::Directory(&path))?;
+                ignore_missing(visitor(Entry::Directory(&path)))?;
                 ignore_missing(visit_below(root, &path, depth + 1, visitor))?;
             }
             Ok(kind) if kind.is_file() => ignore_missing(visitor(Entry::File(&path)))?,
@@ -172,6 +172,28 @@ mod tests {
         assert_eq!((size(&from), size(&to)), (4, 4));
         sync(&from).unwrap();
         assert!(copy(&from, &to).is_err(), "nothing is overwritten");
+    }
+
+    #[test]
+    fn a_directory_that_is_removed_meanwhile_hides_no_other() {
+        let base = tempfile::tempdir().unwrap();
+        for name in ["one", "two", "three"] {
+            fs::create_dir_all(base.path().join("storage").join(name)).unwrap();
+        }
+        let (mut met, mut removed) = (0, None);
+        visit(base.path(), &mut |entry| match entry {
+            Entry::Directory(path) if path.components().count() == 2 && removed.is_none() => {
+                fs::remove_dir(base.path().join(path))?;
+                removed = Some(path.to_owned());
+                File::open(base.path().join(path)).map(drop)
+            }
+            _ => {
+                met += 1;
+                Ok(())
+            }
+        })
+        .unwrap();
+        assert_eq!(met, 3, "the directory above it, and the two others");
     }
 
     #[test]

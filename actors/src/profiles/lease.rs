@@ -196,13 +196,21 @@ fn try_lock(directory: &Path, exclusive: bool) -> Result<Flock<File>, Refusal> {
     let how = if exclusive { FlockArg::LockExclusiveNonblock } else { FlockArg::LockSharedNonblock };
     let lock = Flock::lock(open(&path)?, how).map_err(|(_, errno)| match io::Error::from(errno) {
         error if error.kind() == io::ErrorKind::WouldBlock => match read(directory) {
-            Ok(Some(Content { user, .. })) => Refusal::InUse(Box::new(user)),
+            // A lease beside the lock of a reader is that of a holder that died.
+            Ok(Some(Content { user, .. })) if !(exclusive && only_readers_lock(&path)) => {
+                Refusal::InUse(Box::new(user))
+            }
             _ => Refusal::Busy,
         },
         error => Refusal::Storage(error),
     })?;
     // The profile may have been deleted, and another one made, before the lock was held.
     if lock.metadata()?.ino() == fs::metadata(&path)?.ino() { Ok(lock) } else { Err(Refusal::Busy) }
+}
+
+/// Whether a file that somebody has locked is locked by readers.
+fn only_readers_lock(path: &Path) -> bool {
+    open(path).is_ok_and(|file| Flock::lock(file, FlockArg::LockSharedNonblock).is_ok())
 }
 
 /// Opens a file to lock, and makes it if there is none.
@@ -222,13 +230,22 @@ fn parse(content: &[u8]) -> Option<Content> {
     serde_json::from_slice(content).ok()
 }
 
-/// Whether the lease is older than it may be, by the clock of the file server.
+/// Whether the lease is older than it may be, by the clock of the file server. If that clock was set back, the lease counts from
+/// now on: its holder renews it if it lives.
 fn has_expired(directory: &Path, lock: &File) -> io::Result<bool> {
     touch(lock)?;
     let now = lock.metadata()?.modified()?;
-    let renewed = fs::metadata(directory.join(LEASE))?.modified()?;
-    // A lease of the future was renewed a moment ago.
-    Ok(now.duration_since(renewed).is_ok_and(|age| age > EXPIRES_AFTER))
+    let path = directory.join(LEASE);
+    let renewed = fs::metadata(&path)?.modified()?;
+    match now.duration_since(renewed) {
+        Ok(age) => Ok(age > EXPIRES_AFTER),
+        Err(ahead) => {
+            if ahead.duration() > EXPIRES_AFTER {
+                touch(&OpenOptions::new().write(true).open(&path)?)?;
+            }
+            Ok(false)
+        }
+    }
 }
 
 /// Sets the times of a file to those of its file server.
@@ -301,6 +318,37 @@ mod tests {
         drop(next);
         let (_, before) = take(false).unwrap();
         assert!(before.is_some(), "without shared storage the lock decides");
+    }
+
+    #[test]
+    fn the_lease_of_a_holder_that_died_expires_also_after_the_clock_was_set_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path();
+        drop(Lease::take(directory, user_of("a"), true).unwrap());
+        let day = Duration::from_secs(86_400);
+        let lease = OpenOptions::new().write(true).open(directory.join(LEASE)).unwrap();
+        lease.set_modified(SystemTime::now() + day).unwrap();
+        assert!(matches!(Lease::take(directory, user_of("b"), true), Err(Refusal::InUse(_))));
+        assert!(
+            fs::metadata(directory.join(LEASE)).unwrap().modified().unwrap() < SystemTime::now() + day / 2
+        );
+        make_old(directory, EXPIRES_AFTER + Duration::from_secs(1));
+        assert!(Lease::take(directory, user_of("b"), true).is_ok());
+    }
+
+    #[test]
+    fn who_only_reads_is_not_taken_for_a_holder_that_died() {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path();
+        drop(Lease::take(directory, user_of("a"), false).unwrap());
+        let reader = guard(directory, false, false).unwrap();
+        for refusal in
+            [Lease::take(directory, user_of("b"), false).map(drop), guard(directory, true, false).map(drop)]
+        {
+            assert!(matches!(refusal, Err(Refusal::Busy)), "{refusal:?}");
+        }
+        drop(reader);
+        assert!(Lease::take(directory, user_of("b"), false).is_ok());
     }
 
     #[test]

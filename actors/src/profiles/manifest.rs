@@ -7,6 +7,7 @@ use std::path::Path;
 use camofleet_api::Time;
 use camofleet_api::identity::Identity;
 use camofleet_api::profile::{Profile, ProfileName, ProfileUser};
+use camofleet_api::profile_request::ProfilePatch;
 use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::request::SessionRequest;
 use serde::{Deserialize, Serialize};
@@ -110,6 +111,19 @@ impl Manifest {
             )));
         }
         serde_json::from_slice(content).map_err(|error| invalid(format!("its {FILE} is damaged: {error}")))
+    }
+
+    /// Checks the limits of what a caller can set, for a file that somebody else may have written.
+    ///
+    /// # Errors
+    /// One is exceeded.
+    pub fn check(&self) -> io::Result<()> {
+        let set = serde_json::to_vec(&serde_json::json!({ "labels": self.labels, "notes": self.notes }))?;
+        ProfilePatch::parse(&set).map_err(|error| invalid(format!("its {FILE} is not valid: {error}")))?;
+        if self.to_json()?.len() as u64 > SIZE_LIMIT {
+            return Err(invalid(format!("its {FILE} is too large")));
+        }
+        Ok(())
     }
 
     /// The file's content.

@@ -72,6 +72,30 @@ fn compressed(build: impl FnOnce(&mut tar::Builder<Vec<u8>>)) -> Vec<u8> {
     zstd::encode_all(tar.into_inner().unwrap().as_slice(), 1).unwrap()
 }
 
+fn header_of(size: u64, kind: EntryType) -> Header {
+    let mut header = header(size, kind);
+    header.set_path("././@LongLink").unwrap();
+    header.set_cksum();
+    header
+}
+
+#[actix::test]
+async fn an_export_whose_reader_takes_nothing_for_too_long_ends_with_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(store_with_anna(directory.path()).await);
+    let noise: Vec<u8> = (0..CHUNK * CHUNKS * 2).map(|_| fastrand::u8(..)).collect();
+    let place = directory.path().join("anna");
+    fs::write(place.join(DATA).join("noise"), noise).unwrap();
+    let (sender, mut stream) = ArchiveStream::channel();
+    let writing = move || write_to(&name("anna"), &place, sender, Duration::from_millis(10));
+    tokio::task::spawn_blocking(writing).await.unwrap();
+    let mut last = None;
+    while let Some(chunk) = stream.next().await {
+        last = Some(chunk);
+    }
+    assert!(last.unwrap().unwrap_err().to_string().contains("its reader takes nothing"));
+}
+
 #[actix::test]
 async fn an_imported_profile_is_the_exported_one_with_another_name() {
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -137,11 +161,25 @@ async fn an_archive_can_write_only_into_its_own_profile() {
         tar.append_link(&mut header, "data/link", "/etc/passwd").unwrap();
     };
     type Build<'a> = Box<dyn Fn(&mut tar::Builder<Vec<u8>>) + 'a>;
-    let attacks: [(Build<'_>, &str); 10] = [
+    let attacks: [(Build<'_>, &str); 12] = [
         (
             Box::new(|tar| {
-                let name = vec![b'x'; 1 << 20];
-                tar.append_data(&mut header(1 << 20, EntryType::GNULongName), "././@LongLink", &name[..])
+                let content = io::repeat(0).take(LIMIT + 1);
+                tar.append_data(&mut header(LIMIT + 1, EntryType::Directory), "data/bomb/", content).unwrap();
+            }),
+            "more than 1 MB",
+        ),
+        (
+            Box::new(|tar| {
+                let content = io::repeat(b'x').take(LIMIT + 1);
+                tar.append(&header_of(LIMIT + 1, EntryType::GNULongName), content).unwrap();
+            }),
+            "more than 1 MB",
+        ),
+        (
+            Box::new(|tar| {
+                let name = vec![b'x'; 1 << 19];
+                tar.append_data(&mut header(1 << 19, EntryType::GNULongName), "././@LongLink", &name[..])
                     .unwrap();
                 file(tar, "data/short", b"x");
             }),
@@ -184,9 +222,21 @@ async fn an_archive_can_write_only_into_its_own_profile() {
         let error = import(&store, "anna", &archive, LIMIT).await.unwrap_err();
         assert!(error.to_string().contains(problem), "{problem}: {error}");
     }
-    for (description, problem) in
-        [(&br#"{"version": 9}"#[..], "a later camofleet made it"), (b"{", "damaged")]
-    {
+    let described = |change: &dyn Fn(&mut Manifest)| {
+        let mut described = Manifest::new("firefox", Default::default());
+        change(&mut described);
+        described.to_json().unwrap()
+    };
+    for (description, problem) in [
+        (&br#"{"version": 9}"#[..], "a later camofleet made it"),
+        (b"{", "damaged"),
+        (&described(&|it| it.notes = "x".repeat(5000)), "notes: must be at most"),
+        (
+            &described(&|it| it.labels = (0..1000).map(|at| (at.to_string(), "x".into())).collect()),
+            "labels: must",
+        ),
+        (&described(&|it| it.browser = "x".repeat(1 << 20)), "is too large"),
+    ] {
         let archive = compressed(|tar| file(tar, manifest::FILE, description));
         let error = import(&store, "anna", &archive, LIMIT).await.unwrap_err();
         assert!(error.to_string().contains(problem), "{error}");
