@@ -170,6 +170,11 @@ pub(super) fn updating(directory: &Path) -> io::Result<Flock<File>> {
     }
 }
 
+/// Whether nobody has a directory under construction locked.
+pub(super) fn is_abandoned(directory: &Path) -> bool {
+    try_lock(directory, true).is_ok()
+}
+
 /// The session that writes a profile, if one does. `shared_storage` as in [`guard`].
 pub(super) fn user(directory: &Path, shared_storage: bool) -> Option<ProfileUser> {
     let content = read(directory).ok()??;

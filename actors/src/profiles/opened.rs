@@ -372,7 +372,7 @@ fn ended_abruptly(data: &Path) -> bool {
 }
 
 /// Waits until no process has the lock of a Firefox: the browser of a camofleet that was killed ends a moment later.
-fn wait_until_unlocked(data: &Path) -> io::Result<()> {
+pub(super) fn wait_until_unlocked(data: &Path) -> io::Result<()> {
     let mut tries = 1..;
     while let Some(holder) = lock_holder(&data.join(FIREFOX_LOCK))? {
         if tries.next() > Some(LOCK_TRIES) {

@@ -5,7 +5,7 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use camofleet_api::facts::ProfileFacts;
 use camofleet_api::profile::{CloneIdentity, Profile, ProfileName, ProfileUser};
@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::files;
 use super::lease::{self, Guard, Lease, Refusal};
 use super::manifest::Manifest;
-use super::opened::OpenedProfile;
+use super::opened::{OpenedProfile, wait_until_unlocked};
 use crate::host::engine::{Engine, EngineKind};
 use crate::host::rundir::RunDir;
 use crate::model::error::Result;
@@ -33,6 +33,8 @@ const LIMIT: usize = 10_000;
 const ARCHIVES: usize = 8;
 /// How the names begin of directories that are being made or removed. No profile's name begins like this.
 const TEMPORARY: &str = ".camofleet-";
+/// How often the directory is read again if the list changes meanwhile.
+const SCANS: u32 = 3;
 
 /// A worker's profiles, as readers see them.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -59,6 +61,9 @@ struct Store {
     settings: ProfileSettings,
     engine: Engine,
     list: watch::Sender<Arc<ProfileList>>,
+    /// Held while a profile is read and published, so that the list ends with what was read last. Locked only by threads that
+    /// may block.
+    publishing: Mutex<()>,
     /// Permits for what keeps a thread for as long as a caller or a disk takes.
     archives: Arc<Semaphore>,
 }
@@ -72,6 +77,7 @@ impl ProfileStore {
             settings,
             engine,
             list: watch::Sender::new(list),
+            publishing: Mutex::new(()),
             archives: Arc::new(Semaphore::new(ARCHIVES)),
         }))
     }
@@ -135,7 +141,28 @@ impl ProfileStore {
     }
 
     fn scan(&self) {
-        let Ok(entries) = fs::read_dir(&self.0.settings.directory) else { return };
+        for number in 1..=SCANS {
+            // The last one makes all others wait.
+            let _publishing = (number == SCANS).then(|| self.publishing());
+            let before = self.list().revision;
+            let Some(profiles) = self.read_all() else { return };
+            if self.replace_list(before, profiles) {
+                return;
+            }
+        }
+    }
+
+    fn publishing(&self) -> MutexGuard<'_, ()> {
+        self.0.publishing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads all profiles; `None` if the directory can't be read.
+    fn read_all(&self) -> Option<Vec<Arc<Profile>>> {
+        let entries = match fs::read_dir(&self.0.settings.directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(Vec::new()),
+            Err(_) => return None,
+        };
         let mut profiles = Vec::new();
         for entry in entries.flatten() {
             let Some(name) = entry.file_name().to_str().and_then(ProfileName::parse) else {
@@ -150,20 +177,29 @@ impl ProfileStore {
         }
         profiles.sort_by(|one, other| one.name.cmp(&other.name));
         profiles.truncate(LIMIT);
+        Some(profiles)
+    }
+
+    /// Publishes a list, unless one was published since `before`: it may have what was not there when this one was read.
+    fn replace_list(&self, before: u64, profiles: Vec<Arc<Profile>>) -> bool {
+        let mut current = true;
         self.0.list.send_if_modified(|list| {
-            let changed = list.profiles != profiles;
+            current = list.revision == before;
+            let changed = current && list.profiles != profiles;
             if changed {
-                *list = Arc::new(ProfileList { revision: list.revision + 1, profiles });
+                *list = Arc::new(ProfileList { revision: before + 1, profiles });
             }
             changed
         });
+        current
     }
 
     /// Removes what a crash left under construction, if nobody works on it any more.
     fn remove_leftover(&self, path: &Path) {
         let temporary = |name: &OsString| name.to_str().is_some_and(|name| name.starts_with(TEMPORARY));
         if path.file_name().map(OsString::from).as_ref().is_some_and(temporary)
-            && lease::guard(path, true, false).is_ok()
+            && fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
+            && lease::is_abandoned(path)
         {
             let _ = fs::remove_dir_all(path);
         }
@@ -178,6 +214,7 @@ impl ProfileStore {
 
     /// Reads one profile again, and publishes it.
     pub(super) fn publish(&self, name: &ProfileName) {
+        let _publishing = self.publishing();
         let read = self.read(name);
         self.0.list.send_modify(|list| {
             let mut profiles = list.profiles.clone();
@@ -363,6 +400,9 @@ impl ProfileStore {
             // Gone at once, whatever happens while its files are removed.
             fs::rename(&directory, &trash).map_err(|error| storage(&name, &error))?;
             store.publish(&name);
+            // It must not be there again after a loss of power.
+            let synced = fs::File::open(&store.0.settings.directory).and_then(|base| base.sync_all());
+            synced.map_err(|error| storage(&name, &error))?;
             if let Err(error) = fs::remove_dir_all(&trash) {
                 log::warn!(
                     "the files of the deleted profile {name} are left in {}: {error}",
@@ -426,7 +466,11 @@ impl ProfileStore {
         directory: &Path,
         exclusive: bool,
     ) -> Result<Guard, ProfileError> {
-        lease::guard(directory, exclusive, self.0.settings.shared).map_err(|refusal| refused(name, refusal))
+        let guard = lease::guard(directory, exclusive, self.0.settings.shared)
+            .map_err(|refusal| refused(name, refusal))?;
+        // The browser of a camofleet that was killed may still write.
+        wait_until_unlocked(&directory.join(DATA)).map_err(|error| storage(name, &error))?;
+        Ok(guard)
     }
 
     /// Opens a profile for a session; makes it if it does not exist and the choice says so. `request` is the session's: its
@@ -575,3 +619,6 @@ fn refused(name: &ProfileName, refusal: Refusal) -> ProfileError {
         Refusal::Storage(error) => storage(name, &error),
     }
 }
+
+#[cfg(test)]
+mod tests;

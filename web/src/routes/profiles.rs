@@ -1,5 +1,6 @@
 //! `/profiles`: reads come from snapshots, everything else is done by the worker that has the profile.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,13 +105,13 @@ pub(super) async fn list(state: web::Data<AppState>) -> Result<HttpResponse, Api
         workers = Arc::new(vec![find_worker(&state, None)?]);
     }
     let mut profiles: Vec<Profile> = Vec::new();
+    let mut places = HashMap::new();
     for worker in workers.iter() {
         let snapshot = worker.snapshot();
         for profile in &snapshot.profiles.profiles {
             // Workers that share their storage have the same ones.
-            let listed =
-                profiles.iter_mut().find(|listed| listed.id == profile.id && listed.name == profile.name);
-            match listed {
+            let place = *places.entry((profile.id, profile.name.clone())).or_insert(profiles.len());
+            match profiles.get_mut(place) {
                 Some(listed) if listed.stale == Some(true) => *listed = shown(&state, worker, profile),
                 Some(_) => {}
                 None => profiles.push(shown(&state, worker, profile)),

@@ -238,7 +238,7 @@ async fn an_archive_can_write_only_into_its_own_profile() {
         (&described(&|it| it.browser = "x".repeat(1 << 20)), "is too large"),
     ] {
         let archive = compressed(|tar| file(tar, manifest::FILE, description));
-        let error = import(&store, "anna", &archive, LIMIT).await.unwrap_err();
+        let error = import(&store, "anna", &archive, 2 * LIMIT).await.unwrap_err();
         assert!(error.to_string().contains(problem), "{error}");
     }
     let without = compressed(|tar| file(tar, "data/prefs.js", b"x"));

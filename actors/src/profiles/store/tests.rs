@@ -1,0 +1,88 @@
+//! The list of profiles, and who is kept from one.
+
+use std::os::unix::fs::symlink;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
+use super::*;
+
+fn store(directory: &Path) -> ProfileStore {
+    let settings = ProfileSettings {
+        directory: directory.to_owned(),
+        shared: false,
+        close_patience: Duration::from_secs(5),
+        import_limit: 1 << 20,
+    };
+    let executable = PathBuf::from("/usr/bin/firefox");
+    ProfileStore::new(settings, Engine { kind: EngineKind::Firefox, executable, version: None })
+}
+
+async fn make(store: &ProfileStore, name: &str) -> ProfileName {
+    let body = format!(r#"{{"name": "{name}"}}"#);
+    store.create(ProfileRequest::parse(body.as_bytes()).unwrap()).await.unwrap();
+    ProfileName::parse(name).unwrap()
+}
+
+#[actix::test]
+async fn a_scan_takes_no_profile_from_the_list_that_was_made_meanwhile() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(directory.path());
+    make(&store, "early").await;
+    let (before, read) = (store.list().revision, store.read_all().unwrap());
+    let late = make(&store, "late").await;
+    assert!(!store.replace_list(before, read));
+    assert!(store.list().get(&late).is_some());
+    store.refresh().await;
+    assert_eq!(store.list().profiles.len(), 2);
+    fs::remove_dir_all(directory.path()).unwrap();
+    store.refresh().await;
+    assert_eq!(store.list().profiles.len(), 0, "the directory is the truth");
+}
+
+#[actix::test]
+async fn a_scan_removes_what_a_crash_left_and_touches_nothing_else() {
+    let (base, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = store(base.path());
+    fs::create_dir_all(base.path().join(".camofleet-left/data")).unwrap();
+    symlink(elsewhere.path(), base.path().join(".camofleet-link")).unwrap();
+    let working = store.temporary().unwrap();
+    store.refresh().await;
+    assert!(working.path.exists() && !base.path().join(".camofleet-left").exists());
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+}
+
+#[actix::test]
+async fn readers_wait_for_the_browser_of_a_camofleet_that_was_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(directory.path());
+    let name = make(&store, "anna").await;
+    let place = directory.path().join("anna");
+    let browser = fs::File::create(place.join(DATA).join(".parentlock")).unwrap();
+    let lock = libc::flock {
+        l_type: libc::F_WRLCK as _,
+        l_whence: libc::SEEK_SET as _,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    // Of the open file, so that it counts as that of another process.
+    fcntl(&browser, FcntlArg::F_OFD_SETLK(&lock)).unwrap();
+    let ended = Arc::new(AtomicBool::new(false));
+    let ending = tokio::task::spawn_blocking({
+        let ended = Arc::clone(&ended);
+        move || {
+            files::pause(Duration::from_millis(100));
+            ended.store(true, Ordering::SeqCst);
+            drop(browser);
+        }
+    });
+    let reading = tokio::task::spawn_blocking(move || {
+        store.guard(&name, &place, false).unwrap();
+        ended.load(Ordering::SeqCst)
+    });
+    assert!(reading.await.unwrap(), "it was read before the browser had ended");
+    ending.await.unwrap();
+}
