@@ -11,6 +11,7 @@ use crate::identity::{
     Geolocation, GeolocationRequest, Languages, LocaleRequest, OrAuto, Preferences, ScreenChoice,
     ScreenRequest, TimeZone, TimeZoneRequest, Webrtc,
 };
+use crate::machine::{MachineChoice, MachineRequest};
 use crate::profile::{CloneIdentity, ProfileName};
 use crate::proxy::{ProxyChoice, ProxyRequest};
 use crate::request::{InvalidRequest, SessionRequest, field, is_default, object};
@@ -62,6 +63,10 @@ pub struct ProfileRequest {
     #[serde(skip_serializing_if = "is_default")]
     #[schema(value_type = Option<Preferences>)]
     pub user_preferences: Preferences,
+    /// What its browser shows of its machine.
+    #[serde(flatten, skip_serializing_if = "is_default")]
+    #[schema(value_type = MachineRequest)]
+    pub machine: MachineChoice,
 }
 
 impl ProfileRequest {
@@ -84,6 +89,7 @@ impl ProfileRequest {
             webrtc,
             block_images,
             user_preferences,
+            machine,
             ..
         } = SessionRequest::from_fields(fields)?;
         Ok(Self {
@@ -98,6 +104,7 @@ impl ProfileRequest {
             webrtc,
             block_images,
             user_preferences,
+            machine,
         })
     }
 
@@ -113,6 +120,7 @@ impl ProfileRequest {
             webrtc: self.webrtc,
             block_images: self.block_images,
             user_preferences: self.user_preferences.clone(),
+            machine: self.machine.clone(),
             ..SessionRequest::default()
         }
     }

@@ -471,7 +471,10 @@ impl Launcher {
         if let Some(slot) = &slot {
             let (own_screenshotter, screenshots) = Screenshotter::new();
             screenshotter = Some(own_screenshotter);
-            let geometry = self.settings.display.geometry.of_size(template.identity.screen);
+            // A machine that was drawn earlier, for a browser without a window, may have another screen.
+            let drawn = machine.as_ref().map(|machine| machine.summary.screen);
+            let drawn = drawn.map(|Area { width, height, .. }| ScreenSize { width, height });
+            let geometry = self.settings.display.geometry.of_size(drawn.or(template.identity.screen));
             let request = DisplayRequest {
                 geometry,
                 os: &self.os,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use camofleet_api::Time;
 use camofleet_api::identity::Identity;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::files;
+use crate::model::machine::Machine;
 
 /// The file's name in the directory of a profile, and in an archive.
 pub(super) const FILE: &str = "profile.json";
@@ -52,6 +54,9 @@ pub(crate) struct Manifest {
     /// The identity that it has, once it is known.
     #[serde(default)]
     pub identity: Option<Identity>,
+    /// The machine that its browser shows, once it was drawn.
+    #[serde(default)]
+    pub machine: Option<Arc<Machine>>,
     /// The engine that its user data belong to.
     pub browser: String,
     /// The version of the browser that last used it.
@@ -76,6 +81,7 @@ impl Manifest {
             proxy: None,
             asked,
             identity: None,
+            machine: None,
             browser: browser.to_owned(),
             browser_version: None,
             recovered: false,

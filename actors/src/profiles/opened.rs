@@ -23,6 +23,7 @@ use super::store::{ProfileStore, storage};
 use crate::host::rundir::LaunchDir;
 use crate::model::error::Result;
 use crate::model::identity::IdentityChoice;
+use crate::model::machine::Machine;
 use crate::model::profile::ProfileError;
 use crate::model::session::UserData;
 use crate::process::Os;
@@ -69,6 +70,7 @@ struct Opened {
     proxy: Option<ProxyChoice>,
     choice: IdentityChoice,
     identity: Option<Identity>,
+    machine: Option<Arc<Machine>>,
     held: Held,
 }
 
@@ -107,6 +109,7 @@ impl OpenedProfile {
             proxy: manifest.proxy,
             choice: IdentityChoice::from(&manifest.asked),
             identity: manifest.identity,
+            machine: manifest.machine,
             held: Held::Nothing,
         })))
     }
@@ -144,6 +147,23 @@ impl OpenedProfile {
     /// Its identity, if that is known.
     pub fn identity(&self) -> Option<&Identity> {
         self.0.identity.as_ref()
+    }
+
+    /// The machine that its browser shows, if one was drawn.
+    pub fn machine(&self) -> Option<&Arc<Machine>> {
+        self.0.machine.as_ref()
+    }
+
+    /// Keeps the machine that was drawn for its first browser, before anybody uses that.
+    ///
+    /// # Errors
+    /// The storage fails.
+    pub async fn keep_machine(&self, machine: Arc<Machine>) -> Result<()> {
+        let kept = self.run(move |opened| match opened.held {
+            Held::Lease(_) => opened.record(|manifest| manifest.machine = Some(machine)),
+            Held::Copy(_) | Held::Nothing => Ok(()),
+        });
+        kept.await.map_err(|error| storage(&self.0.name, &error).into())
     }
 
     /// The identity that was asked for when it was made.

@@ -18,7 +18,7 @@ use super::files;
 use super::lease::{self, Guard, Lease, Refusal};
 use super::manifest::Manifest;
 use super::opened::{OpenedProfile, wait_until_unlocked};
-use crate::host::engine::{Engine, EngineKind};
+use crate::host::engine::Engine;
 use crate::host::rundir::RunDir;
 use crate::model::error::Result;
 use crate::model::identity::{IdentityChoice, draw_screen};
@@ -331,7 +331,7 @@ impl ProfileStore {
 
     /// An identity that does not depend on an exit is known at once.
     fn known_identity(&self, choice: &IdentityChoice) -> Option<camofleet_api::identity::Identity> {
-        (self.0.engine.kind == EngineKind::Firefox && !choice.needs_exit()).then(|| choice.given())
+        (!choice.needs_exit()).then(|| choice.given())
     }
 
     /// Makes a profile.
@@ -599,6 +599,7 @@ fn identity_only(request: &SessionRequest) -> SessionRequest {
         webrtc: request.webrtc,
         block_images: request.block_images,
         user_preferences: request.user_preferences.clone(),
+        machine: request.machine.clone(),
         ..SessionRequest::default()
     };
     draw_screen(&mut asked);

@@ -48,10 +48,13 @@ impl Session {
                 () = cancel.cancelled() => return Err(Error::Cancelled),
                 () = tokio::time::sleep(wait) => {}
             }
-            if let Some(profile) = profile {
-                profile.before_launch(request.template.identity.clone()).await?;
+            let Some(profile) = profile else { return launcher.launch(request, &cancel).await };
+            profile.before_launch(request.template.identity.clone()).await?;
+            let launched = launcher.launch(request, &cancel).await?;
+            if let (Some(drawn), None) = (&launched.machine, profile.machine()) {
+                profile.keep_machine(Arc::clone(drawn)).await?;
             }
-            launcher.launch(request, &cancel).await
+            Ok(launched)
         };
         ctx.spawn(launch.into_actor(self).map(|launched, this, ctx| this.on_launched(launched, false, ctx)));
     }

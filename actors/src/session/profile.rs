@@ -54,6 +54,7 @@ impl Session {
             self.proxy = proxy.clone();
         }
         let (identity, choice) = (opened.identity().cloned(), opened.choice().clone());
+        self.machine = opened.machine().cloned();
         self.profile = Some(opened);
         if self.life.status() != Status::Init {
             return self.wind_down(None, ctx);

@@ -1,5 +1,6 @@
 //! The list of profiles, and who is kept from one.
 
+use crate::host::engine::EngineKind;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

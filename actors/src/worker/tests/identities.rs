@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use camofleet_api::ids::RequestId;
 use camofleet_api::machine::MachineChoice;
+use camofleet_api::profile::{CloneIdentity, ProfileName};
+use camofleet_api::profile_request::CloneRequest;
 use camofleet_api::request::SessionRequest;
 use camofleet_api::session::Status;
 
@@ -11,6 +14,7 @@ use crate::model::error::Error;
 use crate::testing::fake_os::{FakeOs, Fault, LAUNCH_TIME};
 use crate::testing::{TestWorker, headless, refusal, soon, with_vnc};
 use crate::worker::WorkerSettings;
+use crate::worker::profiles::CloneProfile;
 
 async fn camoufox(adjust: impl FnOnce(&mut WorkerSettings)) -> TestWorker {
     camoufox_on(FakeOs::new(), adjust).await
@@ -220,4 +224,39 @@ async fn an_ordinary_firefox_refuses_each_field_of_a_machine() {
     let able = worker.handle.snapshot().facts.as_ref().unwrap().identity.clone();
     assert!(MachineChoice::FIELDS.iter().all(|field| !able.iter().any(|able| able == field)), "{able:?}");
     assert!(worker.ids().is_empty());
+}
+
+#[actix::test]
+async fn a_profile_keeps_its_machine_with_and_without_a_window_and_a_clone_can_have_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let worker = camoufox(|settings| settings.profiles.directory = directory.path().to_owned()).await;
+    let open = async |body: &str| {
+        let session = worker.ready(request(body)).await.spec.id;
+        worker.delete(session).await.unwrap();
+        worker.os.launched().last().unwrap().clone()
+    };
+    let first = open(r#"{"headless": true, "profile": "anna", "os": "windows"}"#).await;
+    let again = open(r#"{"headless": true, "profile": "anna"}"#).await;
+    assert_eq!((&again.seed, again.screen), (&first.seed, first.screen));
+    let with_window = open(r#"{"vnc": true, "profile": "anna"}"#).await;
+    assert_eq!(
+        (&with_window.seed, with_window.screen),
+        (&first.seed, first.screen),
+        "the display has its screen"
+    );
+    let copy = open(r#"{"headless": true, "profile": "anna", "profile_mode": "copy"}"#).await;
+    assert_eq!(copy.seed, first.seed);
+    for (name, identity, same) in [("maria", CloneIdentity::Same, true), ("eva", CloneIdentity::New, false)] {
+        let clone = CloneRequest { name: ProfileName::parse(name).unwrap(), identity };
+        let clone = CloneProfile {
+            name: ProfileName::parse("anna").unwrap(),
+            request: clone,
+            by: RequestId::random(),
+        };
+        worker.handle.ask(&worker.handle.profiles.clone, clone).await.unwrap();
+        let launched = open(&format!(r#"{{"headless": true, "profile": "{name}"}}"#)).await;
+        assert_eq!(launched.seed == first.seed, same, "{name}");
+    }
+    let other = worker.create(request(r#"{"profile": "anna", "os": "macos"}"#)).await;
+    assert!(refusal(other).to_string().starts_with("os: profile 'anna' has another one"));
 }
