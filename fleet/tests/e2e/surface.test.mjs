@@ -160,6 +160,7 @@ test('the facts of a worker are the values of its checks', async () => {
         city_database: facts.egress.city_database,
       },
       identity: ['locale', 'timezone', 'geolocation', 'screen', 'webrtc', 'block_images'],
+      machines: null,
       profiles: { count: 0, shared: false, revision: facts.profiles.revision },
       slots: { used: 1, total: 12 },
       drivers: 1,
