@@ -194,6 +194,10 @@ pub struct ProxyCheckRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<ProxyRequest>)]
     pub proxy: Option<ProxyChoice>,
+    /// The profile that is to use it; without `proxy` its own proxy is checked, with the credentials that no response has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ProfileName>)]
+    pub profile: Option<ProfileName>,
 }
 
 impl ProxyCheckRequest {
@@ -206,7 +210,7 @@ impl ProxyCheckRequest {
     }
 
     fn from_fields(fields: &Map<String, Value>) -> Result<Self, InvalidRequest> {
-        Ok(Self { proxy: field(fields, "proxy").proxy()? })
+        Ok(Self { proxy: field(fields, "proxy").proxy()?, profile: field(fields, "profile").profile_name()? })
     }
 }
 
@@ -660,10 +664,13 @@ mod tests {
             json!({"proxy": {"server": "socks5://proxy.example:1080", "username": "me", "password": "s3cret"}}),
             "the worker needs all of it"
         );
+        let profile = read(r#"{"profile": "anna"}"#).unwrap();
+        assert_eq!(serde_json::to_value(&profile.check).unwrap(), json!({"profile": "anna"}));
         for (body, expected) in [
             (r#"{"proxy": "ftp://me:s3cret@a"}"#, "proxy: must be a URL"),
             (r#"{"proxy": 5}"#, "proxy: must be a string or an object"),
             (r#"{"worker": 5}"#, "worker: must be a string"),
+            (r#"{"profile": "no name"}"#, "profile: must be 1 to 64"),
         ] {
             let error = read(body).unwrap_err().to_string();
             assert!(error.starts_with(expected) && !error.contains("s3cret"), "{body}: {error}");

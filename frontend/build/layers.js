@@ -11,6 +11,7 @@ export const LAYERS = [
   ['vnc'], // live views, in the panel and on the noVNC page
   ['sessions'],
   ['launch', 'workers', 'charts', 'wall'],
+  ['profiles'],
   ['pages'],
   ['panel'], // what surrounds every page
 ];

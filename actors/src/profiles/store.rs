@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use camofleet_api::facts::ProfileFacts;
 use camofleet_api::profile::{CloneIdentity, Profile, ProfileName, ProfileUser};
 use camofleet_api::profile_request::{CloneRequest, ProfilePatch, ProfileRequest};
+use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::request::SessionRequest;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use uuid::Uuid;
@@ -349,6 +350,19 @@ impl ProfileStore {
             };
             store.make(&request.name, &manifest)?;
             store.published(&request.name)
+        })
+        .await
+    }
+
+    /// A profile's id, which keeps its proxy of a pool, and its proxy with all credentials; no proxy is the worker's default.
+    ///
+    /// # Errors
+    /// [`ProfileError::NotFound`], or the storage fails.
+    pub async fn proxy(&self, name: ProfileName) -> Result<(Uuid, Option<ProxyChoice>)> {
+        self.run(move |store| {
+            let directory = store.existing(&name)?;
+            let manifest = Manifest::read(&directory).map_err(|error| storage(&name, &error))?;
+            Ok((manifest.id, manifest.proxy))
         })
         .await
     }

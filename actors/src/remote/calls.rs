@@ -207,6 +207,8 @@ impl Calls {
     /// The error of a machine that does not have the route.
     fn without_egress(&self, error: Error) -> Error {
         match error {
+            // A machine that has the route knows no such profile.
+            Error::Refused { ref code, .. } if code == ErrorCode::ProfileNotFound.as_str() => error,
             Error::Refused { status: 404 | 405, .. } => Error::NoEgress { what: self.display_name() },
             error => error,
         }

@@ -458,7 +458,13 @@ impl Handler<CheckProxy> for RemoteWorker {
         let has_egress = self.known.facts().is_some_and(|facts| facts.egress.is_some());
         let refusal = self
             .refusal()
-            .or_else(|| (!has_egress).then(|| Error::NoEgress { what: self.settings.display_name() }));
+            .or_else(|| (!has_egress).then(|| Error::NoEgress { what: self.settings.display_name() }))
+            .or_else(|| {
+                // An earlier one would check its default instead.
+                let keeps = self.known.facts().is_some_and(|facts| facts.profiles.is_some());
+                let lacks = request.profile.is_some() && !keeps;
+                lacks.then(|| Error::NoProfiles { what: self.settings.display_name() })
+            });
         let calls = self.calls.clone();
         Box::pin(async move {
             match refusal {

@@ -587,8 +587,17 @@ impl Handler<CheckProxy> for LocalWorker {
         CheckProxy { request, claimant, .. }: CheckProxy,
         _: &mut Context<Self>,
     ) -> Self::Result {
-        let proxy = request.proxy.as_ref().unwrap_or(&self.settings.defaults.proxy);
-        Box::pin(claimant.unless_abandoned(self.launcher.check_proxy(proxy, None)))
+        let (profiles, launcher) = (self.profiles.clone(), self.launcher.clone());
+        let default = self.settings.defaults.proxy.clone();
+        let check = async move {
+            // As a session with this request would have it: of a pool it is the one that the profile keeps.
+            let (own, key) = match request.profile {
+                Some(name) => profiles.proxy(name).await.map(|(id, proxy)| (proxy, Some(id)))?,
+                None => (None, None),
+            };
+            launcher.check_proxy(&request.proxy.or(own).unwrap_or(default), key).await
+        };
+        Box::pin(claimant.unless_abandoned(check))
     }
 }
 

@@ -203,3 +203,28 @@ test('a service is reached by TLS through a proxy, and a named database that can
   const missing = path.join(directory, 'missing.mmdb');
   await assert.rejects(Camofleet.start('runner', { RUNNER_GEOIP_DB: missing }), /RUNNER_GEOIP_DB: \S+missing\.mmdb can't be read/);
 });
+
+test('the proxy of a profile is checked with its credentials, by the worker that has it', async () => {
+  const { server: url, username, password } = proxies.socks;
+  const named = await control.request('POST', '/profiles', { body: { name: 'anna', worker: 'west', proxy: { server: url, username, password } } });
+  assert.equal(named.status, 201, named.text);
+  assert.deepEqual(named.json.proxy, { server: url, pool: null }, 'no response has the credentials');
+  await until(async () => (await control.read('/profiles')).length === 1, 'the profile to be listed');
+  for (const [role, body] of [
+    [runner, {}],
+    [worker, {}],
+    [control, {}],
+    [control, { worker: 'west' }],
+  ]) {
+    const { json } = await check(role, { profile: 'anna', ...body });
+    assert.deepEqual([json.ok, json.exit_ip, json.country], [true, FROM.dante, 'DE'], JSON.stringify(json));
+  }
+  assert.equal((await check(control, { proxy: named.json.proxy.server, worker: 'west' })).json.ok, false);
+  assert.equal((await check(control, { profile: 'anna', proxy: 'us' })).json.exit_ip, FROM.tinyproxy, 'the proxy of the request comes first');
+  for (const role of [runner, worker, control]) {
+    const unknown = await check(role, { profile: 'nobody' });
+    assert.deepEqual([unknown.status, unknown.json.code], [404, 'profile_not_found']);
+  }
+  const old = await check(control, { profile: 'anna', worker: 'old' });
+  assert.equal(old.status, 502, old.text);
+});

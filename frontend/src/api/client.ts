@@ -1,4 +1,5 @@
 import { i18n } from '../i18n/i18n.ts';
+import type { texts } from '../i18n/texts.ts';
 import { apiUrl } from './base.ts';
 import { noteServerDate } from '../lib/serverClock.ts';
 import { access } from './token.ts';
@@ -46,20 +47,33 @@ export class UnreachableError extends Error {
   }
 }
 
+/** The codes that are explained in the current language too. */
+type ExplainedCode = keyof (typeof texts)['en']['errors']['codes'];
+
 /** A failed request explained to the user: in the API's words, else in the panel's, in the current language. */
 export function errorText(error: unknown): string {
   if (error instanceof UnreachableError) {
     return i18n.t(`errors:${error.reason}`, { status: error.status });
   }
-  if (error instanceof ApiError && error.message === '') {
-    return i18n.t('errors:unexplained', { status: error.status });
+  if (error instanceof ApiError) {
+    const { code, message: detail, status } = error;
+    if (detail === '') return i18n.t('errors:unexplained', { status });
+    // What went wrong in the current language, and the API's explanation with its names and remedy.
+    return i18n.t(`errors:codes.${code as ExplainedCode}`, { detail, defaultValue: detail });
   }
   return error instanceof Error ? error.message : String(error);
 }
 
-interface RequestOptions {
-  method?: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+/** How a request differs from a read of JSON. */
+export interface RequestOptions {
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   body?: unknown;
+  /** A body that is sent as it is, in place of `body`. */
+  text?: { type: string; content: string };
+  /** The wanted type of the answer; JSON by default. */
+  accept?: string;
+  /** How long the answer may take, if not as long as others; `null` for as long as it comes. */
+  timeoutMs?: number | null;
   signal?: AbortSignal;
   /** The ETag of the copy that the caller has; if it still matches, the result is `null`. */
   knownTag?: string | null;
@@ -69,6 +83,8 @@ interface RequestOptions {
   requestId?: string;
 }
 
+const timeoutOf = (method: string) => (method === 'GET' ? READ_TIMEOUT_MS : WRITE_TIMEOUT_MS);
+
 async function readJson(response: Response): Promise<unknown> {
   try {
     return await response.json();
@@ -77,7 +93,8 @@ async function readJson(response: Response): Promise<unknown> {
   }
 }
 
-function toApiError(status: number, body: unknown): ApiError {
+/** The error of an answer, from its body. */
+export function toApiError(status: number, body: unknown): ApiError {
   const { detail, code } = (typeof body === 'object' && body !== null ? body : {}) as {
     detail?: unknown;
     code?: unknown;
@@ -89,13 +106,25 @@ function toApiError(status: number, body: unknown): ApiError {
   );
 }
 
-async function request<T>(path: string, options: RequestOptions = {}): Promise<T> {
-  const { method = 'GET', body, signal, requestId, knownTag = null, read = readJson } = options;
+/** Sends a request to the API. */
+export async function request<T>(path: string, options: RequestOptions = {}): Promise<T> {
+  const {
+    method = 'GET',
+    body,
+    text,
+    signal,
+    requestId,
+    knownTag = null,
+    read = readJson,
+  } = options;
+  const { accept = 'application/json', timeoutMs = timeoutOf(method) } = options;
   const { token } = access.get();
-  const timeout = AbortSignal.timeout(method === 'GET' ? READ_TIMEOUT_MS : WRITE_TIMEOUT_MS);
-  const headers = new Headers({ Accept: 'application/json' });
+  const timeout =
+    timeoutMs === null ? new AbortController().signal : AbortSignal.timeout(timeoutMs);
+  const headers = new Headers({ Accept: accept });
   if (token !== null) headers.set('Authorization', `Bearer ${token}`);
   if (body !== undefined) headers.set('Content-Type', 'application/json');
+  if (text !== undefined) headers.set('Content-Type', text.type);
   if (knownTag !== null) headers.set('If-None-Match', knownTag);
   if (requestId !== undefined) headers.set('X-Request-Id', requestId);
 
@@ -107,6 +136,7 @@ async function request<T>(path: string, options: RequestOptions = {}): Promise<T
       cache: 'no-store',
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(text === undefined ? {} : { body: text.content }),
     });
   } catch (error) {
     // An aborted query says nothing about whether the API is reachable.
@@ -228,13 +258,19 @@ export function changeProxy(session: SessionPlace, proxy: ProxyRequest | null): 
  * an error.
  *
  * @param worker the worker that checks it; null lets the API choose one
+ * @param profile the name of the profile whose proxy is the default
  */
 export function checkProxy(
   proxy: ProxyRequest | null,
   worker: string | null,
   signal: AbortSignal,
+  profile: string | null = null,
 ): Promise<ProxyCheck> {
-  const body = { ...(proxy !== null && { proxy }), ...(worker !== null && { worker }) };
+  const body = {
+    ...(proxy !== null && { proxy }),
+    ...(worker !== null && { worker }),
+    ...(profile !== null && { profile }),
+  };
   return request('proxies/check', { method: 'POST', body, signal });
 }
 

@@ -1237,6 +1237,7 @@ export interface components {
         };
         /** @description The body of `POST /proxies/check`. */
         ProxyCheckRequest: {
+            profile?: components["schemas"]["ProfileName"] | null;
             proxy?: components["schemas"]["Proxy"] | null;
         };
         /** @description The proxy of a session, without credentials: one of the two fields is set. */
@@ -3144,7 +3145,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `code`: worker_not_found */
+            /** @description `code`: profile_not_found, worker_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3162,7 +3163,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `code`: no_exit_ip_url */
+            /** @description `code`: profile_ambiguous, no_exit_ip_url */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3207,7 +3208,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `code`: no_egress, upstream_unreachable, upstream_broke */
+            /** @description `code`: no_egress, no_profiles, upstream_unreachable, upstream_broke */
             502: {
                 headers: {
                     [name: string]: unknown;
@@ -3216,7 +3217,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `code`: no_workers, busy, restarting */
+            /** @description `code`: no_workers, busy, profile_away, storage_failed, restarting */
             503: {
                 headers: {
                     /** @description When to retry, in seconds */

@@ -42,6 +42,20 @@ export type FleetHistory = Schemas['FleetHistory'];
 export type FleetSample = Schemas['Sample'];
 /** A worker's defaults for sessions. */
 export type SessionDefaults = Schemas['SessionDefaults'];
+/** A profile. */
+export type Profile = Schemas['Profile'];
+/** The body of a request for a new profile. */
+export type ProfileRequest = Schemas['FleetProfileRequest'];
+/** What can be changed of a profile. */
+export type ProfilePatch = Schemas['ProfilePatch'];
+/** The body of a request for a profile like another one. */
+export type CloneRequest = Schemas['CloneRequest'];
+/** A cookie of a profile. */
+export type Cookie = Schemas['Cookie'];
+/** Whether a session changes its profile. */
+export type ProfileMode = Schemas['ProfileMode'];
+/** What pages learn of a session's user and machine. */
+export type Identity = Schemas['Identity'];
 /** One event in a session's history. */
 export type HistoryEntry = Schemas['HistoryEntry'];
 /** The kinds of events of a session. */

@@ -70,12 +70,12 @@ describe('chart data', () => {
   it('gives each end reason that it knows a colour of its own, and an unknown one the last', () => {
     const ends = Object.fromEntries(
       ['deleted', 'expired', 'crashed', 'display_lost', 'driver_lost', 'launch_failed', 'disk_full']
-        .concat('abandoned', 'shutdown', 'egress_lost', 'forgotten', 'melted')
+        .concat('abandoned', 'shutdown', 'egress_lost', 'profile_lost', 'forgotten', 'melted')
         .map((reason) => [reason, 1]),
     );
     const lines = linesOf(aHistory({ ends }), 'endings');
     expect([...lines.values()].map(({ colour }) => colour)).toEqual([
-      1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 11,
+      1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 12,
     ]);
     expect(lines.get('egress_lost')?.colour).toBe(10);
   });

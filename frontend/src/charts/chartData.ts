@@ -13,7 +13,7 @@ export type Values = readonly (number | null)[];
 export interface Line {
   /** Its name: a key of the i18n texts, or an end reason that this panel may not know. */
   name: string;
-  /** The number of its colour token, `--chart-1` to `--chart-11`. */
+  /** The number of its colour token, `--chart-1` to `--chart-12`. */
   colour: number;
   /** Drawn dashed: a target, beside the actual value. */
   dashed: boolean;
@@ -224,6 +224,7 @@ const REASONS = [
   'abandoned',
   'shutdown',
   'egress_lost',
+  'profile_lost',
   'forgotten',
 ];
 

@@ -12,6 +12,7 @@ import {
   listEndedSessions,
   type SessionPlace,
 } from '../api/client.ts';
+import type { ProfilePlace } from '../api/profiles.ts';
 import type { HistoryEntry, Session } from '../api/types.ts';
 import { useConnection } from './fleet.ts';
 
@@ -20,6 +21,8 @@ export const queryKeys = {
   endedSessions: ['ended-sessions'],
   openness: (connectedSince: number) => ['openness', connectedSince],
   session: ({ worker, id }: SessionPlace) => ['session', worker, id],
+  profiles: ['profiles'],
+  cookies: ({ worker, name }: ProfilePlace) => ['cookies', worker, name],
   history: ({ worker, id }: SessionPlace) => ['history', worker, id],
 } as const;
 

@@ -23,9 +23,14 @@ const IDLE: CheckState = { phase: 'idle' };
  * is dropped. The proxy may have credentials: they are sent in the body of the request, and kept nowhere else.
  *
  * @param worker the worker that checks it; null lets the API choose one
+ * @param profile the name of the profile whose proxy is the default
  */
-export function useProxyCheck(proxy: ProxyRequest | null, worker: string | null): CheckControl {
-  const subject = JSON.stringify([proxy, worker]);
+export function useProxyCheck(
+  proxy: ProxyRequest | null,
+  worker: string | null,
+  profile: string | null = null,
+): CheckControl {
+  const subject = JSON.stringify([proxy, worker, profile]);
   const [current, setCurrent] = useState({ subject, state: IDLE });
   const running = useRef<AbortController | null>(null);
   if (current.subject !== subject) setCurrent({ subject, state: IDLE });
@@ -46,7 +51,7 @@ export function useProxyCheck(proxy: ProxyRequest | null, worker: string | null)
       setCurrent({ subject, state });
     };
     setCurrent({ subject, state: { phase: 'running' } });
-    checkProxy(proxy, worker, own.signal).then(
+    checkProxy(proxy, worker, own.signal, profile).then(
       (result) => {
         settle({ phase: 'checked', result });
       },

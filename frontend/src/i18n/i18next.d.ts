@@ -1,11 +1,11 @@
 import 'i18next';
 
-import type { texts } from './texts.ts';
+import type { Texts } from './texts.ts';
 
 // Keys and parameters are checked against English.
 declare module 'i18next' {
   interface CustomTypeOptions {
     defaultNS: 'panel';
-    resources: (typeof texts)['en'];
+    resources: Texts;
   }
 }

@@ -16,10 +16,15 @@ interface IdentityFieldsProps {
   draft: IdentityDraft;
   problems: Partial<Record<keyof IdentityDraft, string>>;
   onChange: (draft: IdentityDraft) => void;
+  /** Whether only what is a choice of the session can be changed, because the rest is that of its profile. */
+  locked?: boolean;
+  /** Whether it is for a profile: without what is a choice of each session. */
+  ofProfile?: boolean;
 }
 
 /** What pages learn of the session's user and machine. */
-export function IdentityFields({ draft, problems, onChange }: IdentityFieldsProps): ReactNode {
+export function IdentityFields(props: IdentityFieldsProps): ReactNode {
+  const { draft, problems, onChange, locked = false, ofProfile = false } = props;
   const { t } = useTranslation('launch');
   const note = useId();
   return (
@@ -34,10 +39,12 @@ export function IdentityFields({ draft, problems, onChange }: IdentityFieldsProp
             {(attributes) => (
               <input
                 {...attributes}
+                disabled={locked}
                 autoCapitalize="none"
                 spellCheck={false}
                 maxLength={IDENTITY_MAX_LENGTH}
-                placeholder={EXAMPLES[field]}
+                // In a locked field an example would look like its value.
+                placeholder={locked ? undefined : EXAMPLES[field]}
                 value={draft[field]}
                 onChange={(event) => {
                   onChange({ ...draft, [field]: event.target.value });
@@ -49,6 +56,7 @@ export function IdentityFields({ draft, problems, onChange }: IdentityFieldsProp
         <ChoiceField
           label={t('identity.webrtc')}
           value={draft.webrtc}
+          disabled={locked}
           choices={[
             ['', t('default')],
             ['off', t('identity.webrtcOf.off')],
@@ -62,6 +70,7 @@ export function IdentityFields({ draft, problems, onChange }: IdentityFieldsProp
         <ChoiceField
           label={t('identity.images')}
           value={draft.images}
+          disabled={locked}
           choices={[
             ['', t('builtIn', { value: t('identity.imagesOf.show') })],
             ['block', t('identity.imagesOf.block')],
@@ -70,29 +79,34 @@ export function IdentityFields({ draft, problems, onChange }: IdentityFieldsProp
             onChange({ ...draft, images });
           }}
         />
-        <ChoiceField
-          label={t('identity.engine')}
-          value={draft.engine}
-          choices={[
-            ['', t('identity.anyEngine')],
-            ['firefox', 'Firefox'],
-            ['camoufox', 'Camoufox'],
-          ]}
-          onChange={(engine) => {
-            onChange({ ...draft, engine });
-          }}
-        />
-        <ChoiceField
-          label={t('identity.coherence')}
-          value={draft.coherence}
-          choices={[
-            ['', t('builtIn', { value: t('identity.coherenceOf.refuse') })],
-            ['warn', t('identity.coherenceOf.warn')],
-          ]}
-          onChange={(coherence) => {
-            onChange({ ...draft, coherence });
-          }}
-        />
+        {!ofProfile && (
+          <>
+            <ChoiceField
+              label={t('identity.engine')}
+              value={draft.engine}
+              disabled={locked}
+              choices={[
+                ['', t('identity.anyEngine')],
+                ['firefox', 'Firefox'],
+                ['camoufox', 'Camoufox'],
+              ]}
+              onChange={(engine) => {
+                onChange({ ...draft, engine });
+              }}
+            />
+            <ChoiceField
+              label={t('identity.coherence')}
+              value={draft.coherence}
+              choices={[
+                ['', t('builtIn', { value: t('identity.coherenceOf.refuse') })],
+                ['warn', t('identity.coherenceOf.warn')],
+              ]}
+              onChange={(coherence) => {
+                onChange({ ...draft, coherence });
+              }}
+            />
+          </>
+        )}
       </div>
     </fieldset>
   );

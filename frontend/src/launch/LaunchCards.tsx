@@ -18,10 +18,10 @@ const TICK_MS = 100;
 
 /** The launches since the page was loaded, each with its progress and possible actions. */
 export function LaunchCards({ onForm }: { onForm: (draft: LaunchDraft) => void }): ReactNode {
-  const { t } = useTranslation('launch');
+  const { t } = useTranslation('cards');
   const launches = useLaunches();
   return (
-    <section className="launch-cards" aria-label={t('cards.label')} aria-live="polite">
+    <section className="launch-cards" aria-label={t('label')} aria-live="polite">
       {launches.map((launch) => (
         <LaunchCard key={launch.requestId} launch={launch} onForm={onForm} />
       ))}
@@ -44,7 +44,7 @@ function LaunchCard({
   launch: Launch;
   onForm: (draft: LaunchDraft) => void;
 }): ReactNode {
-  const { t } = useTranslation('launch');
+  const { t } = useTranslation('cards');
   const { launches } = useLiveFleet();
   const { requestId, phase, session, draft, cancelling } = launch;
   const id = session ? shortId(session.id) : '';
@@ -60,35 +60,35 @@ function LaunchCard({
     try {
       await launches.cancel(requestId);
     } catch (error) {
-      notifyError(t('cards.notCancelled', { problem: errorText(error) }));
+      notifyError(t('notCancelled', { problem: errorText(error) }));
     }
   };
   return (
     <article className={`launch-card card ${TONES[phase]}`}>
       <header>
-        <p>{t(`cards.${phase}`, { id, worker })}</p>
-        {isOver(launch) && <IconButton icon="close" label={t('cards.dismiss')} onClick={dismiss} />}
+        <p>{t(phase, { id, worker })}</p>
+        {isOver(launch) && <IconButton icon="close" label={t('dismiss')} onClick={dismiss} />}
       </header>
       <Progress launch={launch} />
       <div className="launch-card-actions">
         {phase === 'ready' && session && (
           <Link className="button small primary" to={sessionPath(session)} onClick={dismiss}>
-            {t('cards.open')}
+            {t('open')}
           </Link>
         )}
         {phase === 'ready' && (
           <button type="button" className="button small" onClick={again}>
-            {t('cards.another')}
+            {t('another')}
           </button>
         )}
         {(phase === 'failed' || phase === 'cancelled') && (
           <button type="button" className="button small" onClick={again}>
-            {t('cards.again')}
+            {t('again')}
           </button>
         )}
         {phase === 'failed' && session && (
           <Link className="button small" to={sessionPath(session)}>
-            {t('cards.page')}
+            {t('page')}
           </Link>
         )}
         {phase === 'starting' && (
@@ -98,7 +98,7 @@ function LaunchCard({
             disabled={cancelling}
             onClick={() => void cancel()}
           >
-            {cancelling ? t('cards.cancelling') : t('cards.cancel')}
+            {cancelling ? t('cancelling') : t('cancel')}
           </button>
         )}
       </div>
@@ -108,7 +108,7 @@ function LaunchCard({
 
 /** The progress of a launch, how long it took, and why it failed. */
 function Progress({ launch }: { launch: Launch }): ReactNode {
-  const { t } = useTranslation('launch');
+  const { t } = useTranslation('cards');
   const { phase, session, tookMs, error } = launch;
   if (phase === 'asking' || phase === 'starting') {
     return (
@@ -120,7 +120,7 @@ function Progress({ launch }: { launch: Launch }): ReactNode {
   }
   const time = tookText(tookMs ?? 0);
   if (phase === 'ready') {
-    return <p>{t('cards.readyIn', { worker: session?.worker ?? '', time })}</p>;
+    return <p>{t('readyIn', { worker: session?.worker ?? '', time })}</p>;
   }
   if (phase === 'cancelled') return null;
   const reason = error ? errorText(error) : '';
@@ -129,13 +129,13 @@ function Progress({ launch }: { launch: Launch }): ReactNode {
     <>
       <p className="problem">{reason}</p>
       {!reason.includes(detail) && <p className="problem">{detail}</p>}
-      <p className="quiet">{t('cards.failedAfter', { time })}</p>
+      <p className="quiet">{t('failedAfter', { time })}</p>
     </>
   );
 }
 
 function Elapsed({ since }: { since: number }): ReactNode {
-  const { t } = useTranslation('launch');
+  const { t } = useTranslation('cards');
   const [now, setNow] = useState(() => performance.now());
   useEffect(() => {
     const timer = window.setInterval(() => {
@@ -147,7 +147,7 @@ function Elapsed({ since }: { since: number }): ReactNode {
   }, []);
   return (
     // Ten updates a second are not for screen readers.
-    <span role="timer" aria-live="off" aria-label={t('cards.elapsed')} className="launch-time">
+    <span role="timer" aria-live="off" aria-label={t('elapsed')} className="launch-time">
       {elapsedText(now - since)}
     </span>
   );

@@ -4,13 +4,15 @@ import { describe, expect, it } from 'vitest';
 
 import { EMPTY_DRAFT } from '../live/launchDraft.ts';
 import { savePreset, setInitialPreset } from './presets.ts';
-import type { CreateSession, Session, WorkerStatus } from '../api/types.ts';
+import type { CreateSession, Profile, Session, WorkerStatus } from '../api/types.ts';
 import { language } from '../i18n/language.ts';
 import { renderPanel } from '../test/renderPanel.tsx';
 import {
+  aProfile,
   aSession,
   aWorkerWith,
   type FakeFleet,
+  NOBODY,
   refusal,
   server,
   serveFleet,
@@ -575,5 +577,134 @@ describe('the identity of a new session', () => {
     await user.click(dialog.getByRole('button', { name: 'Launch' }));
     expect(await dialog.findByText(/A screen is a size such as/)).toBeInTheDocument();
     expect(requests).toEqual([]);
+  });
+});
+
+describe('the profile', () => {
+  const anna = aProfile({
+    identity: {
+      ...NOBODY,
+      locale: ['de-AT', 'de'],
+      timezone: 'Europe/Vienna',
+      geolocation: { latitude: 48.2, longitude: 16.4, accuracy: 50 },
+      screen: { width: 1366, height: 768 },
+      block_images: true,
+      webrtc: 'proxy',
+    },
+    proxy: { server: 'socks5://proxy.example:1080', pool: null },
+  });
+
+  async function openWith(...profiles: Profile[]) {
+    const opened = await openForm();
+    opened.fleet.profiles = profiles;
+    await opened.user.click(opened.dialog.getByRole('button', { name: 'Cancel' }));
+    await opened.user.click(screen.getByRole('button', { name: 'Launch session' }));
+    await screen.findByRole('dialog');
+    return { ...opened, ...form(opened.user) };
+  }
+
+  it('locks the identity of an existing one with the reason, and shows its exit', async () => {
+    const requests = recordLaunches();
+    const { user, dialog, launch } = await openWith(anna);
+    await user.type(dialog.getByLabelText('Languages'), 'fr-FR');
+    await user.type(dialog.getByLabelText('Profile'), 'anna');
+    await waitFor(() => {
+      expect(dialog.getByLabelText('Languages')).toBeDisabled();
+    });
+    expect(dialog.getByLabelText('Languages')).toHaveValue('de-AT, de');
+    expect(dialog.getByLabelText('Latitude, longitude')).toHaveValue('48.2, 16.4');
+    expect(dialog.getByLabelText('Screen, pixels')).toHaveValue('1366x768');
+    expect(dialog.getByLabelText('WebRTC')).toHaveValue('proxy');
+    // Whether a contradiction refuses the create is a choice of each session.
+    await user.selectOptions(dialog.getByLabelText('If it does not fit the exit'), 'warn');
+    expect(dialog.getByText(/anna has this identity, which does not change/)).toBeVisible();
+    expect(dialog.getByLabelText('Proxy')).toHaveDisplayValue(
+      'The profile’s: socks5://proxy.example:1080',
+    );
+    await user.selectOptions(dialog.getByLabelText('Profile’s data'), 'copy');
+    await user.type(dialog.getByLabelText('Idle TTL, seconds'), '0');
+    await user.click(dialog.getByRole('button', { name: 'Copy as curl' }));
+    const command = await navigator.clipboard.readText();
+    expect(command).toContain('"profile": "anna"');
+    expect(command).toContain('"profile_mode": "copy"');
+    expect(command).not.toContain('fr-FR');
+    await launch();
+    await waitFor(() => {
+      expect(requests).toEqual([
+        {
+          vnc: false,
+          profile: 'anna',
+          profile_mode: 'copy',
+          idle_ttl_seconds: 0,
+          coherence: 'warn',
+        },
+      ]);
+    });
+  });
+
+  it('keeps what was typed for a new one', async () => {
+    const requests = recordLaunches();
+    const { user, dialog, launch } = await openWith(anna);
+    await user.type(dialog.getByLabelText('Time zone'), 'auto');
+    await user.type(dialog.getByLabelText('Profile'), 'anna');
+    await waitFor(() => {
+      expect(dialog.getByLabelText('Time zone')).toHaveValue('Europe/Vienna');
+    });
+    await user.type(dialog.getByLabelText('Profile'), '-2');
+    expect(dialog.getByLabelText('Time zone')).toHaveValue('auto');
+    expect(dialog.getByLabelText('Profile')).toHaveAccessibleDescription(/^A new profile/);
+    await launch();
+    await waitFor(() => {
+      expect(requests).toEqual([{ vnc: false, profile: 'anna-2', timezone: 'auto' }]);
+    });
+  });
+
+  it('allows long idle TTLs only with a profile, and names that can be one', async () => {
+    const requests = recordLaunches();
+    const { user, dialog, launch } = await openWith(anna);
+    const idleTtl = dialog.getByLabelText('Idle TTL, seconds');
+    const profile = dialog.getByLabelText('Profile');
+    await user.type(idleTtl, '2592000');
+    await launch();
+    expect(idleTtl).toHaveAccessibleDescription(/from 30 to 3600/);
+    await user.type(profile, 'no name');
+    expect(idleTtl).toBeValid();
+    expect(profile).toHaveAccessibleDescription(/begins with a letter or a digit/);
+    await user.clear(profile);
+    await user.type(profile, 'anna');
+    await user.type(idleTtl, '0');
+    expect(idleTtl).toHaveAccessibleDescription(/has to be 0, or a whole number/);
+    await user.clear(idleTtl);
+    await user.type(idleTtl, '2592000');
+    await launch();
+    await waitFor(() => {
+      expect(requests).toEqual([{ vnc: false, profile: 'anna', idle_ttl_seconds: 2_592_000 }]);
+    });
+  });
+
+  it('says who waits for whom, and shows refusals at its field', async () => {
+    server.use(
+      http.post('*/api/sessions', () => refusal(409, 'profile_in_use', 'in use by session 1')),
+    );
+    const used_by = { session: 'x', worker: 'local', since: new Date().toISOString() };
+    const { user, dialog, launch } = await openWith({ ...anna, used_by });
+    const profile = dialog.getByLabelText('Profile');
+    await user.type(profile, 'anna');
+    await waitFor(() => {
+      expect(profile).toHaveAccessibleDescription(/A session is using it now/);
+    });
+    await launch();
+    await waitFor(() => {
+      expect(profile).toHaveAccessibleDescription('in use by session 1');
+    });
+    expect(profile).toHaveFocus();
+  });
+
+  it('is a part of presets', async () => {
+    savePreset('As Anna', { ...EMPTY_DRAFT, profile: 'anna', profileMode: 'copy' });
+    setInitialPreset('As Anna');
+    const { dialog } = await openWith(anna);
+    expect(dialog.getByLabelText('Profile')).toHaveValue('anna');
+    expect(dialog.getByLabelText('Profile’s data')).toHaveValue('copy');
   });
 });

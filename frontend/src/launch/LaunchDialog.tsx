@@ -4,6 +4,8 @@ import { useTranslation } from 'react-i18next';
 import { errorText } from '../api/client.ts';
 import { findChoiceProblems, findProblems, isValid, fieldProblem } from './validation.ts';
 import { EMPTY_DRAFT, type LaunchDraft, toRequest } from '../live/launchDraft.ts';
+import { ofSession } from '../live/identityDraft.ts';
+import { ANY_MACHINE } from '../live/machineDraft.ts';
 import { type ProxyDraft } from '../live/proxyDraft.ts';
 import { apiUrl } from '../api/base.ts';
 import { access } from '../api/token.ts';
@@ -12,7 +14,8 @@ import { copyToClipboard } from '../ui/clipboard.ts';
 import { Icon } from '../ui/icons.tsx';
 import { curlCommand, hasPassword } from './curl.ts';
 import { launchPresets, presetNamed } from './presets.ts';
-import type { WorkerStatus } from '../api/types.ts';
+import type { Profile, WorkerStatus } from '../api/types.ts';
+import { useProfiles } from '../hooks/profiles.ts';
 import { useLaunches, useLiveFleet } from '../hooks/fleet.ts';
 import { Dialog } from '../ui/Dialog.tsx';
 import { LaunchFields } from './LaunchFields.tsx';
@@ -22,7 +25,11 @@ import { LaunchPresetBar } from './LaunchPresetBar.tsx';
 export interface LaunchStart {
   /** Null: the user's initial preset, else an empty form. */
   draft: LaunchDraft | null;
+  /** Fields that are set in it, such as the profile. */
+  fields?: Partial<LaunchDraft>;
 }
+
+const NO_PROFILES: readonly Profile[] = [];
 
 interface LaunchDialogProps {
   workers: readonly WorkerStatus[];
@@ -35,6 +42,16 @@ interface Filled {
   draft: LaunchDraft;
   preset: string | null;
   remark: string | null;
+}
+
+function withFields(filled: Filled, fields: Partial<LaunchDraft> = {}): Filled {
+  return { ...filled, draft: { ...filled.draft, ...fields } };
+}
+
+/** The profile that a form names: that of its worker, if several have one with this name. */
+function profileOf({ profile, worker }: LaunchDraft, profiles: readonly Profile[]): Profile | null {
+  const named = profiles.filter(({ name }) => name === profile.trim());
+  return named.find((one) => one.worker === worker) ?? named[0] ?? null;
 }
 
 /** Whether a preset's proxy may need the password, which presets don't keep. */
@@ -69,10 +86,20 @@ export function LaunchDialog({ workers, start, onClose }: LaunchDialogProps): Re
   };
 
   const [{ draft, preset, remark }, setFilled] = useState<Filled>(() =>
-    start.draft
-      ? { draft: start.draft, preset: null, remark: null }
-      : apply(launchPresets.get().initial),
+    withFields(
+      start.draft
+        ? { draft: start.draft, preset: null, remark: null }
+        : apply(launchPresets.get().initial),
+      start.fields,
+    ),
   );
+  const { data: profiles = NO_PROFILES } = useProfiles();
+  const profile = profileOf(draft, profiles);
+  // What is typed is kept for a session without this profile.
+  const sent =
+    profile === null
+      ? draft
+      : { ...draft, identity: ofSession(draft.identity), machine: ANY_MACHINE };
   const [attempts, setAttempts] = useState(0);
   const [requestId, setRequestId] = useState<string | null>(null);
   const form = useRef<HTMLFormElement>(null);
@@ -83,14 +110,14 @@ export function LaunchDialog({ workers, start, onClose }: LaunchDialogProps): Re
     launch !== undefined && !asking && (launch.phase !== 'failed' || launch.session !== null);
   const refusal = launch && !accepted ? launch.error : null;
   const refusedField = useMemo(() => fieldProblem(refusal), [refusal]);
-  const problems = findProblems(draft, workers);
+  const problems = findProblems(sent, workers);
   // No errors while the user first fills in the form; after the first attempt they are kept up to date.
   const shown = {
-    ...(attempts > 0 ? problems : findChoiceProblems(draft, workers)),
+    ...(attempts > 0 ? problems : findChoiceProblems(sent, workers)),
     ...refusedField,
   };
 
-  const request = toRequest(draft);
+  const request = toRequest(sent);
   const command = curlCommand(apiUrl('sessions').href, request, token !== null);
   const copied = hasPassword(request) ? t('network:curl.whatSecret') : t('network:curl.what');
 
@@ -109,7 +136,7 @@ export function LaunchDialog({ workers, start, onClose }: LaunchDialogProps): Re
     setAttempts(attempts + 1);
     if (!isValid(problems) || asking) return;
     forgetRefusal();
-    setRequestId(launches.start(draft));
+    setRequestId(launches.start(sent));
   };
 
   useEffect(() => {
@@ -151,6 +178,8 @@ export function LaunchDialog({ workers, start, onClose }: LaunchDialogProps): Re
         <LaunchFields
           draft={draft}
           workers={workers}
+          profiles={profiles}
+          profile={profile}
           problems={shown}
           onChange={(part) => {
             fill({ draft: { ...draft, ...part }, preset, remark });

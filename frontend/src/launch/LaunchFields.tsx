@@ -1,28 +1,36 @@
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { IDLE_TTL_SECONDS, type LaunchProblems } from './validation.ts';
+import { IDLE_TTL_SECONDS, LONG_IDLE_TTL_SECONDS, type LaunchProblems } from './validation.ts';
 import { type LaunchDraft } from '../live/launchDraft.ts';
-import type { WorkerStatus } from '../api/types.ts';
+import { identityOfProfile } from '../live/identityDraft.ts';
+import type { Profile, WorkerStatus } from '../api/types.ts';
 import { candidates, type Default, defaultOf } from './defaults.ts';
 import { wholeUnitText } from '../ui/format.ts';
 import { ChoiceField, Field } from '../ui/Field.tsx';
-import { egressFacts } from '../sessions/exits.ts';
+import { egressFacts, profileExitText } from '../sessions/exits.ts';
 import { ProxyFields } from '../sessions/ProxyFields.tsx';
 import { BlockFields } from './BlockFields.tsx';
 import { IdentityFields } from './IdentityFields.tsx';
 import { LabelFields } from './LabelFields.tsx';
 import { MachineFields, drawsMachines } from './MachineFields.tsx';
+import { ProfileFields } from './ProfileFields.tsx';
+
+const NO_PROBLEMS = {};
 
 interface LaunchFieldsProps {
   draft: LaunchDraft;
   workers: readonly WorkerStatus[];
+  profiles: readonly Profile[];
+  /** The profile that is named, if it exists. */
+  profile: Profile | null;
   problems: LaunchProblems;
   onChange: (part: Partial<LaunchDraft>) => void;
 }
 
 /** All fields of a create request, with the defaults that apply to empty ones. */
-export function LaunchFields({ draft, workers, problems, onChange }: LaunchFieldsProps): ReactNode {
+export function LaunchFields(props: LaunchFieldsProps): ReactNode {
+  const { draft, workers, profiles, profile, problems, onChange } = props;
   const { t } = useTranslation('launch');
   const idleTtl = defaultOf('idle_ttl_seconds', workers, draft);
   const startUrl = defaultOf('start_url', workers, draft);
@@ -54,6 +62,7 @@ export function LaunchFields({ draft, workers, problems, onChange }: LaunchField
   const gone = draft.worker !== '' && !workers.some(({ name }) => name === draft.worker);
 
   const idleTtlHint = () => {
+    if (draft.profile.trim() !== '') return t('longIdleTtlHint', LONG_IDLE_TTL_SECONDS);
     if (idleTtl.kind === 'varies') return t('idleTtlHintVaries', IDLE_TTL_SECONDS);
     if (idleTtl.kind === 'none') return t('idleTtlHint', IDLE_TTL_SECONDS);
     const value = wholeUnitText(idleTtl.value);
@@ -89,6 +98,13 @@ export function LaunchFields({ draft, workers, problems, onChange }: LaunchField
           </p>
         )}
       </div>
+      <ProfileFields
+        draft={draft}
+        profiles={profiles}
+        chosen={profile}
+        problem={problems.profile}
+        onChange={onChange}
+      />
       <div className="columns">
         <ChoiceField
           label={t('worker')}
@@ -193,20 +209,31 @@ export function LaunchFields({ draft, workers, problems, onChange }: LaunchField
       <ProxyFields
         draft={draft.proxy}
         workers={eligible}
-        worker={draft.worker}
+        worker={draft.worker === '' ? (profile?.worker ?? '') : draft.worker}
+        profile={profile && { name: profile.name, exit: profileExitText(profile.proxy) }}
         problem={problems.proxy}
         onChange={(proxy) => {
           onChange({ proxy });
         }}
       />
+      {profile !== null && (
+        <p className="remark">
+          {profile.identity === null
+            ? t('profile.identityUnknown', { name: profile.name })
+            : t('profile.identityLocked', { name: profile.name })}
+        </p>
+      )}
       <IdentityFields
-        draft={draft.identity}
-        problems={problems}
+        draft={profile === null ? draft.identity : identityOfProfile(profile, draft.identity)}
+        problems={profile === null ? problems : NO_PROBLEMS}
+        locked={profile !== null}
         onChange={(identity) => {
-          onChange({ identity });
+          // What was typed is kept for a session without this profile.
+          const { coherence } = identity;
+          onChange({ identity: profile === null ? identity : { ...draft.identity, coherence } });
         }}
       />
-      {eligible.some(drawsMachines) && (
+      {profile === null && eligible.some(drawsMachines) && (
         <MachineFields
           draft={draft.machine}
           problems={problems}

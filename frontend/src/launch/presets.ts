@@ -1,5 +1,6 @@
 import { IDENTITY_MAX_LENGTH, type IdentityDraft, NO_IDENTITY } from '../live/identityDraft.ts';
 import { ANY_MACHINE, MACHINE_MAX_LENGTH } from '../live/machineDraft.ts';
+import { PROFILE_NAME_MAX_LENGTH } from '../live/profileName.ts';
 import { START_URL_MAX_LENGTH } from './validation.ts';
 import { EMPTY_DRAFT, type LaunchDraft, withoutSecrets } from '../live/launchDraft.ts';
 import { DEFAULT_PROXY, type ProxyDraft } from '../live/proxyDraft.ts';
@@ -67,6 +68,8 @@ function isMachine(value: unknown): boolean {
 
 const CHECKS: { [Field in keyof LaunchDraft]: (value: unknown) => boolean } = {
   worker: (value) => isText(value, 256),
+  profile: (value) => isText(value, PROFILE_NAME_MAX_LENGTH),
+  profileMode: oneOf('', 'write', 'copy'),
   vnc: (value) => typeof value === 'boolean',
   headless: oneOf('', 'true', 'false'),
   idleTtlSeconds: (value) => isText(value, 16),

@@ -1,14 +1,19 @@
+import '../i18n/launch.ts';
+
 import { i18n } from '../i18n/i18n.ts';
-import { ApiError } from '../api/client.ts';
+import { ApiError, errorText } from '../api/client.ts';
 import type { WorkerStatus } from '../api/types.ts';
 import { lacksEgress, poolsOf } from '../sessions/exits.ts';
 import { ownProxyProblem } from '../sessions/proxyProblem.ts';
 import { unreadable } from '../live/identityDraft.ts';
+import { isProfileName, PROFILE_NAME_MAX_LENGTH } from '../live/profileName.ts';
 import { candidates } from './defaults.ts';
 import { type LabelRow, type LaunchDraft, toRequest } from '../live/launchDraft.ts';
 
 /** The API's limits for the idle TTL, in seconds. */
 export const IDLE_TTL_SECONDS = { min: 30, max: 3600 } as const;
+/** The same for a session with a profile, beside 0. */
+export const LONG_IDLE_TTL_SECONDS = { min: 30, max: 2_592_000 } as const;
 /** The longest start URL that the API accepts, in characters. */
 export const START_URL_MAX_LENGTH = 1024;
 /** The largest request that the API accepts, in bytes. */
@@ -17,6 +22,7 @@ const BODY_MAX_BYTES = 65_536;
 /** The problems of a draft by field; those of labels by row number. */
 export interface LaunchProblems {
   worker?: string;
+  profile?: string;
   vnc?: string;
   idleTtlSeconds?: string;
   startUrl?: string;
@@ -36,13 +42,23 @@ export interface LaunchProblems {
   labels: Record<number, string>;
 }
 
-function idleTtlProblem(text: string): string | undefined {
-  const { min, max } = IDLE_TTL_SECONDS;
+function idleTtlProblem(text: string, ofProfile: boolean): string | undefined {
+  const { min, max } = ofProfile ? LONG_IDLE_TTL_SECONDS : IDLE_TTL_SECONDS;
   const typed = text.trim();
   if (typed === '') return undefined;
   const seconds = Number(typed);
   if (/^\d+$/.test(typed) && seconds >= min && seconds <= max) return undefined;
-  return i18n.t('launch:problems.idleTtl', { min, max });
+  if (!ofProfile) return i18n.t('launch:problems.idleTtl', { min, max });
+  return /^0+$/.test(typed) ? undefined : i18n.t('launch:problems.longIdleTtl', { min, max });
+}
+
+/** What is wrong with the name of a profile. */
+export function profileNameProblem(typed: string): string | undefined {
+  const name = typed.trim();
+  if (name === '') return i18n.t('launch:problems.noProfileName');
+  return isProfileName(name)
+    ? undefined
+    : i18n.t('launch:problems.profileName', { max: PROFILE_NAME_MAX_LENGTH });
 }
 
 function startUrlProblem(text: string): string | undefined {
@@ -77,7 +93,8 @@ function proxyChoiceProblem(
   return i18n.t('network:problems.noPool', { pool });
 }
 
-function labelProblems(rows: LabelRow[]): Record<number, string> {
+/** What is wrong with single labels, by row number. */
+export function labelProblems(rows: LabelRow[]): Record<number, string> {
   const problems: Record<number, string> = {};
   const seen = new Set<string>();
   for (const { row, key, value } of rows) {
@@ -112,7 +129,10 @@ export function findChoiceProblems(
 export function findProblems(draft: LaunchDraft, workers: readonly WorkerStatus[]): LaunchProblems {
   const problems = findChoiceProblems(draft, workers);
   problems.labels = labelProblems(draft.labels);
-  const idleTtlSeconds = idleTtlProblem(draft.idleTtlSeconds);
+  const named = draft.profile.trim() !== '';
+  const profile = named ? profileNameProblem(draft.profile) : undefined;
+  if (profile !== undefined) problems.profile = profile;
+  const idleTtlSeconds = idleTtlProblem(draft.idleTtlSeconds, named);
   const startUrl = startUrlProblem(draft.startUrl);
   const proxy = problems.proxy ?? ownProxyProblem(draft.proxy);
   if (proxy !== undefined) problems.proxy = proxy;
@@ -135,6 +155,10 @@ export function isValid({ labels, ...others }: LaunchProblems): boolean {
 /** The form's fields by their names in the API. */
 const FIELDS: Readonly<Record<string, Exclude<keyof LaunchProblems, 'labels'>>> = {
   worker: 'worker',
+  name: 'profile',
+  profile: 'profile',
+  profile_mode: 'profile',
+  profile_create: 'profile',
   vnc: 'vnc',
   idle_ttl_seconds: 'idleTtlSeconds',
   start_url: 'startUrl',
@@ -156,6 +180,12 @@ const FIELDS_OF_CODES: Readonly<Record<string, Exclude<keyof LaunchProblems, 'la
   worker_not_found: 'worker',
   vnc_unsupported: 'vnc',
   no_vnc_tooling: 'vnc',
+  profile_not_found: 'profile',
+  profile_exists: 'profile',
+  profile_ambiguous: 'profile',
+  profile_in_use: 'profile',
+  profile_incompatible: 'profile',
+  profile_away: 'profile',
   body_too_large: 'allLabels',
 };
 
@@ -167,5 +197,5 @@ export function fieldProblem(error: unknown): Partial<LaunchProblems> | null {
   if (error.code === 'no_egress') return { proxy: i18n.t('network:problems.noEgress') };
   const named = error.code === 'invalid_field' ? /^(\w+)[.:]/.exec(error.message)?.[1] : undefined;
   const field = named === undefined ? FIELDS_OF_CODES[error.code] : FIELDS[named];
-  return field === undefined ? null : { [field]: error.message };
+  return field === undefined ? null : { [field]: errorText(error) };
 }

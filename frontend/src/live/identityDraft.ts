@@ -1,4 +1,4 @@
-import type { CreateSession } from '../api/types.ts';
+import type { CreateSession, Profile } from '../api/types.ts';
 
 /** The identity fields of the launch form as typed; an empty text means "what the browser has by itself". */
 export interface IdentityDraft {
@@ -102,4 +102,29 @@ export function unreadable({ geolocation, screen }: IdentityDraft): ('geolocatio
   if (place !== '' && place !== AUTO && placeOf(place) === null) fields.push('geolocation');
   if (screen.trim() !== '' && sizeOf(screen) === null) fields.push('screen');
   return fields;
+}
+
+/** The fields that are a choice of each session, also of one with a profile. */
+export function ofSession({ coherence }: IdentityDraft): IdentityDraft {
+  return { ...NO_IDENTITY, coherence };
+}
+
+/** The fields for a session with a profile: its identity, and what is chosen for the session. */
+export function identityOfProfile(
+  { identity, browser }: Pick<Profile, 'identity' | 'browser'>,
+  chosen: IdentityDraft,
+): IdentityDraft {
+  const engine = browser === 'firefox' || browser === 'camoufox' ? browser : '';
+  const own = { ...ofSession(chosen), engine } as const;
+  if (identity === null) return own;
+  const { locale, timezone, geolocation, screen, webrtc, block_images: blocked } = identity;
+  return {
+    ...own,
+    locale: locale?.join(', ') ?? '',
+    timezone: timezone ?? '',
+    geolocation: geolocation ? `${geolocation.latitude}, ${geolocation.longitude}` : '',
+    screen: screen ? `${screen.width}x${screen.height}` : '',
+    webrtc: webrtc ?? '',
+    images: blocked ? 'block' : '',
+  };
 }

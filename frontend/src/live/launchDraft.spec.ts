@@ -13,6 +13,8 @@ describe('toRequest', () => {
   it('contains all filled fields', () => {
     expect(
       toRequest({
+        profile: ' anna ',
+        profileMode: 'copy',
         worker: 'eu',
         vnc: true,
         headless: 'true',
@@ -32,6 +34,8 @@ describe('toRequest', () => {
       }),
     ).toEqual({
       worker: 'eu',
+      profile: 'anna',
+      profile_mode: 'copy',
       vnc: true,
       headless: false,
       idle_ttl_seconds: 600,

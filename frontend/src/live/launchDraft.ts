@@ -1,4 +1,4 @@
-import type { Contexts, CreateSession, OnCrash, StartUrlWait } from '../api/types.ts';
+import type { Contexts, CreateSession, OnCrash, ProfileMode, StartUrlWait } from '../api/types.ts';
 import { type IdentityDraft, NO_IDENTITY, toIdentity } from './identityDraft.ts';
 import { ANY_MACHINE, type MachineDraft, toMachine } from './machineDraft.ts';
 import { DEFAULT_PROXY, type ProxyDraft, toProxy, withoutPassword } from './proxyDraft.ts';
@@ -13,6 +13,9 @@ export interface LabelRow {
 /** The fields of the launch form; an empty text means "the worker's default". */
 export interface LaunchDraft {
   worker: string;
+  /** The name of a profile, which is made if it does not exist; empty for a session without one. */
+  profile: string;
+  profileMode: '' | ProfileMode;
   vnc: boolean;
   headless: '' | 'true' | 'false';
   idleTtlSeconds: string;
@@ -32,6 +35,8 @@ export interface LaunchDraft {
 /** An empty form. */
 export const EMPTY_DRAFT: LaunchDraft = {
   worker: '',
+  profile: '',
+  profileMode: '',
   vnc: false,
   headless: '',
   idleTtlSeconds: '',
@@ -59,6 +64,10 @@ export function toRequest(draft: LaunchDraft): CreateSession {
     ...toMachine(draft.machine),
   };
   if (draft.worker !== '') request.worker = draft.worker;
+  if (draft.profile.trim() !== '') {
+    request.profile = draft.profile.trim();
+    if (draft.profileMode !== '') request.profile_mode = draft.profileMode;
+  }
   // A live view needs a window; the API would set headless=false itself.
   if (draft.vnc) request.headless = false;
   else if (draft.headless !== '') request.headless = draft.headless === 'true';

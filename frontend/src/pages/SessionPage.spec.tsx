@@ -151,6 +151,17 @@ describe('the page of a live session', () => {
     expect(screen.queryByText(/does not answer/)).not.toBeInTheDocument();
   });
 
+  it('links to its profile, and says that it never ends by itself', async () => {
+    const session = aSession({ profile: 'anna', profile_mode: 'copy', idle_ttl_seconds: 0 });
+    await openLive(session);
+    expect(fact('Profile')).toHaveTextContent('anna (a copy; keeps nothing)');
+    expect(within(fact('Profile')).getByRole('link', { name: 'anna' })).toHaveAttribute(
+      'href',
+      '/profiles?profile=anna',
+    );
+    expect(fact('Idle TTL')).toHaveTextContent('None: it ends when it is ended');
+  });
+
   it('follows its events until it ends, and shows the reason', async () => {
     const session = aSession();
     const ended = aSession({

@@ -5,6 +5,9 @@ import { Route, Routes } from 'react-router';
 
 import { access } from '../api/token.ts';
 import { LaunchCards } from '../launch/LaunchCards.tsx';
+import type { LaunchDraft } from '../live/launchDraft.ts';
+import type { Change } from '../api/types.ts';
+import { forgettable } from '../lib/forgettable.ts';
 import type { LaunchStart } from '../launch/LaunchDialog.tsx';
 import { Notices } from '../ui/Notices.tsx';
 import { OfflineNote } from './OfflineNote.tsx';
@@ -26,12 +29,18 @@ const SessionPage = lazy(async () => ({
 const importLaunchDialog = () => import('../launch/LaunchDialog.tsx');
 const LaunchDialog = lazy(async () => ({ default: (await importLaunchDialog()).LaunchDialog }));
 const WallPage = lazy(async () => ({ default: (await import('../pages/WallPage.tsx')).WallPage }));
+const ProfilesPage = lazy(async () => ({
+  default: (await import('../pages/ProfilesPage.tsx')).ProfilesPage,
+}));
 const WorkersPage = lazy(async () => ({
   default: (await import('../pages/WorkersPage.tsx')).WorkersPage,
 }));
 const FleetPage = lazy(async () => ({
   default: (await import('../pages/FleetPage.tsx')).FleetPage,
 }));
+
+/** The events of a session with which its profile gets another user, or none. */
+const USES_PROFILES: ReadonlySet<Change> = new Set(['created', 'ready', 'ended', 'forgotten']);
 
 /** The panel: the frame around all pages, and the page of the current address. */
 export function Panel(): ReactNode {
@@ -60,6 +69,10 @@ export function Panel(): ReactNode {
     () =>
       feed.onSession(({ change, session }) => {
         if (change === 'touched') return;
+        // Who uses a profile changes with its sessions.
+        if (session.profile && USES_PROFILES.has(change)) {
+          void client.invalidateQueries({ queryKey: queryKeys.profiles });
+        }
         void client.invalidateQueries({ queryKey: queryKeys.history(session) });
         if (change !== 'ended' && change !== 'forgotten') return;
         void client.invalidateQueries({ queryKey: queryKeys.endedSessions });
@@ -73,12 +86,16 @@ export function Panel(): ReactNode {
     store.clear();
     launches.clear();
     client.clear();
+    for (const forget of forgettable) forget();
     dismissAll();
   };
 
   const launch = () => {
     setLaunchForm({ draft: null });
   };
+  const launchProfile = useCallback((fields: Partial<LaunchDraft>) => {
+    setLaunchForm({ draft: null, fields });
+  }, []);
   const closeForm = useCallback(() => {
     setLaunchForm(null);
   }, []);
@@ -109,6 +126,7 @@ export function Panel(): ReactNode {
                 <Route index element={<SessionsPage onLaunch={launch} />} />
                 <Route path="/wall" element={<WallPage onLaunch={launch} />} />
                 <Route path="/sessions/:worker/:id" element={<SessionPage />} />
+                <Route path="/profiles" element={<ProfilesPage onLaunch={launchProfile} />} />
                 <Route path="/workers" element={<WorkersPage />} />
                 <Route path="/fleet" element={<FleetPage />} />
                 <Route path="*" element={<NoSuchPage />} />

@@ -11,6 +11,7 @@ import { SettingsMenu } from './SettingsMenu.tsx';
 const PAGES = [
   { path: '/', name: 'sessions' },
   { path: '/wall', name: 'wall' },
+  { path: '/profiles', name: 'profiles' },
   { path: '/workers', name: 'workers' },
   { path: '/fleet', name: 'fleet' },
 ] as const;

@@ -33,6 +33,16 @@ it('counts the idle TTL down second by second, and stops at zero', () => {
   expect(timer).toHaveTextContent('0:00');
 });
 
+it('shows days of a long idle TTL, and none of a session that never ends by itself', () => {
+  const last_seen_at = '2024-05-01T12:00:00Z';
+  const month = aSession({ last_seen_at, idle_ttl_seconds: 2_592_000 });
+  const { rerender } = render(<IdleCountdown session={month} />);
+  expect(screen.getByRole('timer')).toHaveTextContent('30d');
+  rerender(<IdleCountdown session={aSession({ idle_ttl_seconds: 0 })} />);
+  expect(screen.getByText('never')).toBeInTheDocument();
+  expect(screen.queryByRole('timer')).not.toBeInTheDocument();
+});
+
 it('restarts when the session was used', () => {
   const { rerender } = render(
     <IdleCountdown session={aSession({ last_seen_at: '2024-05-01T11:56:00Z' })} />,

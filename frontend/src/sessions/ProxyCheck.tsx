@@ -22,18 +22,21 @@ interface ProxyCheckProps {
   workers: readonly WorkerStatus[];
   /** The worker that the form names; empty if any of them will do. */
   worker: string;
+  /** The profile whose proxy is the default; null for the worker's. */
+  profile?: string | null;
   /** Called before a check; false if the fields are incomplete, and nothing is checked. */
   onStart: () => boolean;
 }
 
 /** Checks the proxy of a form: a button, and beside it what sites see of a browser with that proxy. */
-export function ProxyCheck({ draft, workers, worker, onStart }: ProxyCheckProps): ReactNode {
+export function ProxyCheck(props: ProxyCheckProps): ReactNode {
+  const { draft, workers, worker, profile = null, onStart } = props;
   const { t } = useTranslation('network');
   const note = useId();
   const fleet = useFleet().workers;
   const checker = checkerOf(workers, worker, draft);
   const obstacle = checkObstacle(workers, checker, fleet.length > 1 ? worker : '');
-  const { state, start, stop } = useProxyCheck(toProxy(draft), checker.name);
+  const { state, start, stop } = useProxyCheck(toProxy(draft), checker.name, profile);
   const running = state.phase === 'running';
 
   return (
@@ -72,6 +75,16 @@ export function ProxyCheck({ draft, workers, worker, onStart }: ProxyCheckProps)
         </div>
       </div>
     </div>
+  );
+}
+
+/** Names the makers of the database of places, as its licence wants. */
+export function DbIpCredit(): ReactNode {
+  const { t } = useTranslation('network');
+  return (
+    <a href={DB_IP} target="_blank" rel="noreferrer">
+      {t('check.credit')}
+    </a>
   );
 }
 
@@ -133,11 +146,7 @@ function Exit({ result, database, checkedBy }: ExitProps): ReactNode {
       <p className="hint proxy-check-remarks">
         {!placed && <span>{database === null ? t('check.noDatabase') : t('check.noPlace')}</span>}
         {checkedBy !== null && <span>{t('check.checkedBy', { worker: checkedBy })}</span>}
-        {(placed || timezone !== null) && needsCredit(database ?? null) && (
-          <a href={DB_IP} target="_blank" rel="noreferrer">
-            {t('check.credit')}
-          </a>
-        )}
+        {(placed || timezone !== null) && needsCredit(database ?? null) && <DbIpCredit />}
       </p>
     </>
   );

@@ -17,6 +17,8 @@ interface ProxyFieldsProps {
   workers: readonly WorkerStatus[];
   /** The worker that the form names; empty if any of them will do. */
   worker: string;
+  /** The profile whose proxy is the default, and the text of that choice; without it the worker's is. */
+  profile?: { name: string; exit: string } | null;
   /** What is wrong, shown where it can be changed. */
   problem?: string | undefined;
   onChange: (draft: ProxyDraft) => void;
@@ -34,7 +36,7 @@ function fieldOf(problem: string): 'server' | 'username' | 'bypass' {
 
 /** Chooses a proxy, which can be checked: the default, none, a pool, or an own one with its credentials. */
 export function ProxyFields(props: ProxyFieldsProps): ReactNode {
-  const { draft, workers, worker, onChange } = props;
+  const { draft, workers, worker, profile = null, onChange } = props;
   const { t } = useTranslation('network');
   const title = useId();
   const fields = useRef<HTMLDivElement>(null);
@@ -70,7 +72,7 @@ export function ProxyFields(props: ProxyFieldsProps): ReactNode {
               else change({ kind: '' });
             }}
           >
-            <option value="">{defaultExitText(workers.map(egressFacts))}</option>
+            <option value="">{profile?.exit ?? defaultExitText(workers.map(egressFacts))}</option>
             <option value="direct">{t('field.direct')}</option>
             {listed.length > 0 && (
               <optgroup label={t('field.pools')}>
@@ -177,6 +179,7 @@ export function ProxyFields(props: ProxyFieldsProps): ReactNode {
         draft={draft}
         workers={workers}
         worker={worker}
+        profile={profile?.name ?? null}
         onStart={() => {
           if (mistake !== undefined) setRefusals(refusals + 1);
           return mistake === undefined;

@@ -1,13 +1,16 @@
 import type { TFunction } from 'i18next';
 import type { ReactNode } from 'react';
 import { Trans, useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
 
 import type { Session } from '../api/types.ts';
 import { copyToClipboard } from '../ui/clipboard.ts';
-import { clockText, durationText, momentText } from '../ui/format.ts';
+import { durationText, momentText } from '../ui/format.ts';
 import { IconButton } from '../ui/IconButton.tsx';
-import { contradictionText } from './sessionText.ts';
+import { sizeText } from './identityText.ts';
+import { profilePath } from './profilePath.ts';
 import { Labels } from './SessionIdentity.tsx';
+import { contradictionText, endsWhenIdle, idleText } from './sessionText.ts';
 import { IdleCountdown } from './IdleCountdown.tsx';
 import { Ago } from '../ui/Ago.tsx';
 
@@ -28,6 +31,14 @@ export function SessionFacts({ session }: { session: Session }): ReactNode {
           {session.browser} {session.browser_version ?? ''}
         </Fact>
         <Fact name={t('facts.screen')}>{screenText(t, session)}</Fact>
+        {session.profile && (
+          <Fact name={t('facts.profile')}>
+            <Link to={profilePath(session.profile)}>{session.profile}</Link>{' '}
+            {session.profile_mode && (
+              <span className="quiet">{t(`profileModes.${session.profile_mode}`)}</span>
+            )}
+          </Fact>
+        )}
         <IdentityFacts identity={session.identity} />
         {session.contradictions !== null && session.contradictions.length > 0 && (
           <Fact name={t('facts.contradictions')}>
@@ -51,15 +62,17 @@ export function SessionFacts({ session }: { session: Session }): ReactNode {
           <Ago timestamp={session.last_seen_at} />
         </Fact>
         <Fact name={t('facts.idleTtl')}>
-          {session.status === 'READY' ? (
+          {!endsWhenIdle(session) ? (
+            t('facts.noIdleTtl')
+          ) : session.status === 'READY' ? (
             <Trans
               t={t}
               i18nKey="facts.idleLeft"
-              values={{ time: clockText(session.idle_ttl_seconds) }}
+              values={{ time: idleText(session.idle_ttl_seconds) }}
               components={{ left: <IdleCountdown session={session} /> }}
             />
           ) : (
-            clockText(session.idle_ttl_seconds)
+            idleText(session.idle_ttl_seconds)
           )}
         </Fact>
         {!alive && session.ended_at && (
@@ -128,10 +141,6 @@ function IdentityFacts({ identity }: { identity: Session['identity'] }): ReactNo
       {seed && <Fact name={t('facts.seed')}>{seed}</Fact>}
     </>
   );
-}
-
-function sizeText({ width, height }: { width: number; height: number }): string {
-  return `${width}×${height}`;
 }
 
 function screenText(

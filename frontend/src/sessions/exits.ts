@@ -59,6 +59,13 @@ export function defaultExitText(facts: readonly (EgressFacts | null)[]): string 
     : i18n.t('network:field.defaultIs', { value });
 }
 
+/** The choice to leave the proxy to the profile of a session. */
+export function profileExitText(proxy: ProxyView | null): string {
+  // One without a proxy of its own looks like one that is set to direct connections.
+  if (proxy === null) return i18n.t('network:field.ofProfileUnset');
+  return i18n.t('network:field.ofProfile', { value: exitText(proxy) });
+}
+
 /** The exits of some sessions as their texts by {@link exitKey}, sorted; not of sessions without control over it. */
 export function exitsOf(sessions: readonly Session[]): Map<string, string> {
   const exits = new Map<string, string>();

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 
+import { aSession } from '../test/server.ts';
 import css from '../styles/sessions.css?raw';
 import { ENDED_COLUMNS, LIVE_COLUMNS } from './sessionColumns.tsx';
 import {
@@ -26,4 +27,21 @@ it.each([
     .map(({ width }) => width ?? LEAST_REST);
   const needed = widths.reduce((sum, width) => sum + width, PICK_WIDTH + ACTIONS_WIDTH);
   expect(needed * REM + MARGINS).toBeLessThanOrEqual(Number(limit) * 16);
+});
+
+it('what never ends by itself comes after everything that does', () => {
+  const ttl = LIVE_COLUMNS.find(({ id }) => id === 'ttl')?.sortBy;
+  const of = (seconds: number) => ttl?.(aSession({ idle_ttl_seconds: seconds }));
+  expect(of(0)).toBe(Infinity);
+  expect(of(2_592_000)).toBeLessThan(Infinity);
+});
+
+it('the profile is a column that is hidden at first', () => {
+  for (const [columns, layout] of [
+    [LIVE_COLUMNS, DEFAULT_LIVE_LAYOUT],
+    [ENDED_COLUMNS, DEFAULT_ENDED_LAYOUT],
+  ] as const) {
+    expect(columns.some(({ id }) => id === 'profile')).toBe(true);
+    expect(layout.hidden).toContain('profile');
+  }
 });

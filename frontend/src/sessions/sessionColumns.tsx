@@ -4,7 +4,8 @@ import type { Session } from '../api/types.ts';
 import type { texts } from '../i18n/texts.ts';
 import { bytesText, durationText } from '../ui/format.ts';
 import { exitText, shortExitText, totalBytes } from './exits.ts';
-import { endedInOrder, endReasonText } from './sessionText.ts';
+import { profilePath } from './profilePath.ts';
+import { endedInOrder, endReasonText, endsWhenIdle } from './sessionText.ts';
 import { Labels, SessionIdentity } from './SessionIdentity.tsx';
 import { StatusBadge } from './StatusBadge.tsx';
 import { IdleCountdown } from './IdleCountdown.tsx';
@@ -33,6 +34,8 @@ export interface SessionColumn {
 }
 
 function deadlineOf(session: Session): number {
+  // What never ends by itself comes after everything that does.
+  if (!endsWhenIdle(session)) return Infinity;
   return Date.parse(session.last_seen_at) + session.idle_ttl_seconds * 1000;
 }
 
@@ -74,6 +77,23 @@ function ExitCell({ session: { proxy, egress } }: { session: Session }): ReactNo
       <span className="quiet" title={t('traffic', { down, up })}>
         {bytesText(egress.bytes_down + egress.bytes_up)}
       </span>
+    </span>
+  );
+}
+
+function ProfileCell({
+  session: { profile, profile_mode: mode },
+}: {
+  session: Session;
+}): ReactNode {
+  const t = useTexts('sessions');
+  if (!profile) return <NoValue />;
+  return (
+    <span className="place">
+      <a href={`#${profilePath(profile)}`} title={profile}>
+        {profile}
+      </a>
+      {mode === 'copy' && <span className="quiet">{t('copyOfProfile')}</span>}
     </span>
   );
 }
@@ -139,6 +159,14 @@ const restarts: SessionColumn = {
   wideOnly: true,
 };
 
+const profile: SessionColumn = {
+  id: 'profile',
+  sortBy: (session) => session.profile ?? '',
+  cell: (session) => <ProfileCell session={session} />,
+  width: 8,
+  wideOnly: true,
+};
+
 /** The columns of live sessions. */
 export const LIVE_COLUMNS: readonly SessionColumn[] = [
   id,
@@ -179,6 +207,7 @@ export const LIVE_COLUMNS: readonly SessionColumn[] = [
     cell: (session) => session.attached,
     width: 5,
   },
+  profile,
   restarts,
 ];
 
@@ -214,5 +243,6 @@ export const ENDED_COLUMNS: readonly SessionColumn[] = [
     cell: (session) => durationText(session.created_at, endOf(session)),
     width: 5.5,
   },
+  profile,
   restarts,
 ];

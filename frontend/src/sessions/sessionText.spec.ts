@@ -8,6 +8,10 @@ import { changeText, changeTone, endReasonText, idleSecondsLeft } from './sessio
 const NOW = Date.parse('2024-05-01T12:00:00Z');
 
 describe('idleSecondsLeft', () => {
+  it('is infinite without an idle TTL', () => {
+    expect(idleSecondsLeft(aSession({ idle_ttl_seconds: 0 }), NOW + 9e9)).toBe(Infinity);
+  });
+
   const session = aSession({ last_seen_at: '2024-05-01T11:58:00Z', idle_ttl_seconds: 300 });
 
   it('counts from the last activity', () => {
@@ -23,6 +27,7 @@ describe('idleSecondsLeft', () => {
 it('translates end reasons', () => {
   expect(endReasonText('display_lost')).toBe('Display lost');
   expect(endReasonText('egress_lost')).toBe('Network exit lost');
+  expect(endReasonText('profile_lost')).toBe('Profile lost');
   expect(endReasonText(null)).toBe('Unknown');
 });
 

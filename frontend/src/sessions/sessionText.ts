@@ -1,17 +1,28 @@
 import type { Change, Contradiction, EndReason, Session } from '../api/types.ts';
 import { i18n } from '../i18n/i18n.ts';
-import { countryText } from '../ui/format.ts';
+import { clockText, countryText, spanText } from '../ui/format.ts';
 
 /** The start of a session's id: long enough to be unique, short enough for a table. */
 export function shortId(id: string): string {
   return id.slice(0, 8);
 }
 
-/** Seconds until a session's idle TTL expires, given the server's time in ms. */
+/** Whether a session ends by itself when nobody uses it; one with a profile may have no idle TTL. */
+export function endsWhenIdle({ idle_ttl_seconds: seconds }: Session): boolean {
+  return seconds > 0;
+}
+
+/** Seconds until a session's idle TTL expires, given the server's time in ms; infinite if it has none. */
 export function idleSecondsLeft(session: Session, now: number): number {
+  if (!endsWhenIdle(session)) return Infinity;
   const deadline = Date.parse(session.last_seen_at) + session.idle_ttl_seconds * 1000;
   // A clock that is slightly behind must not show more than the whole TTL.
   return Math.min(session.idle_ttl_seconds, Math.max(0, (deadline - now) / 1000));
+}
+
+/** The days of a long idle TTL, else a clock. */
+export function idleText(seconds: number): string {
+  return seconds > 86_400 ? spanText(seconds) : clockText(seconds);
 }
 
 /** An end reason in the current language; a reason that this panel does not know is shown unchanged. */

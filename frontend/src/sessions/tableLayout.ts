@@ -23,12 +23,12 @@ function isLayout(value: unknown): value is TableLayout {
 /** The initial layout of the list of live sessions: the newest first. */
 export const DEFAULT_LIVE_LAYOUT: TableLayout = {
   sorting: [{ id: 'created', desc: true }],
-  hidden: ['restarts'],
+  hidden: ['profile', 'restarts'],
 };
 /** The initial layout of the list of ended sessions. */
 export const DEFAULT_ENDED_LAYOUT: TableLayout = {
   sorting: [{ id: 'ended', desc: true }],
-  hidden: ['engine', 'restarts'],
+  hidden: ['engine', 'profile', 'restarts'],
 };
 
 /** The last layout of the list of live sessions. */

@@ -1,7 +1,15 @@
 import { http, HttpResponse } from 'msw';
 import { setupServer } from 'msw/node';
 
-import type { Change, EgressFacts, Session, WorkerStatus, SessionDefaults } from '../api/types.ts';
+import type {
+  Change,
+  EgressFacts,
+  Identity,
+  Profile,
+  Session,
+  SessionDefaults,
+  WorkerStatus,
+} from '../api/types.ts';
 
 const ID = '3f2b8c1e-0000-4000-8000-000000000001';
 
@@ -44,6 +52,46 @@ export function aSession(changes: Partial<Session> = {}): Session {
     profile_mode: null,
     identity: null,
     contradictions: null,
+    ...changes,
+  };
+}
+
+/** An identity of which nothing is set. */
+export const NOBODY: Identity = {
+  locale: null,
+  timezone: null,
+  geolocation: null,
+  screen: null,
+  block_images: false,
+  user_preferences: {},
+  webrtc: null,
+  addons: null,
+  fonts: null,
+  humanize: null,
+  main_world_eval: null,
+  os: null,
+  seed: null,
+  webgl: null,
+};
+
+/** A profile that no session uses. */
+export function aProfile(changes: Partial<Profile> = {}): Profile {
+  return {
+    id: '5f2b8c1e-0000-4000-8000-000000000001',
+    name: 'anna',
+    worker: 'local',
+    stale: false,
+    created_at: new Date().toISOString(),
+    last_used_at: null,
+    browser: 'firefox',
+    browser_version: null,
+    identity: null,
+    proxy: null,
+    labels: {},
+    notes: '',
+    size_bytes: 0,
+    recovered: false,
+    used_by: null,
     ...changes,
   };
 }
@@ -119,6 +167,9 @@ export class FakeFleet {
   sessions: Session[];
   ended: Session[] = [];
   workers: WorkerStatus[] = [healthyWorker];
+  profiles: Profile[] = [];
+  /** How often the profiles were listed. */
+  profileReads = 0;
   /** How often the lists were polled: that of workers is requested for nothing else. */
   polls = 0;
   /** Whether access is unrestricted, and how often that was requested. */
@@ -138,6 +189,10 @@ export class FakeFleet {
     http.get('*/api/workers', () => {
       this.polls += 1;
       return HttpResponse.json(this.workers);
+    }),
+    http.get('*/api/profiles', () => {
+      this.profileReads += 1;
+      return HttpResponse.json(this.profiles);
     }),
     http.get('*/api/health', () => {
       this.healthReads += 1;

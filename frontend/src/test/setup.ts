@@ -17,6 +17,7 @@ import { language } from '../i18n/language.ts';
 import { theme } from '../ui/theme.ts';
 import { DEFAULT_LAYOUT, previewsOpen, wallLayout } from '../wall/preferences.ts';
 import { pins } from '../sessions/pins.ts';
+import { forgettable } from '../lib/forgettable.ts';
 import { server } from './server.ts';
 
 // jsdom has no layout, so no element changes its size.
@@ -76,6 +77,7 @@ afterEach(() => {
   language.set('en');
   theme.set('system');
   dismissAll();
+  for (const forget of forgettable) forget();
 });
 
 afterAll(() => {

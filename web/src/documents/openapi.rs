@@ -178,7 +178,7 @@ fn host() -> utoipa::openapi::OpenApi {
         }
     }
     if let Some(check) = paths.get_mut("/proxies/check").and_then(|item| item.post.as_mut()) {
-        check.responses.responses.remove("404");
+        check.responses.responses.extend(by_status(&[ErrorCode::ProfileNotFound]));
         if let Some(RefOr::T(body)) = &mut check.request_body {
             set_schema(&mut body.content, &Ref::from_schema_name(ProxyCheckRequest::name()));
         }

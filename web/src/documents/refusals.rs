@@ -86,7 +86,10 @@ refusals! {
     /// Errors of a report of a session's identity.
     IdentityRefusals: [SessionNotFound, SessionNotReady, NoIdentity] + ON_WORKER;
     /// Errors of a check of a proxy.
-    CheckRefusals: [BodyTooLarge, InvalidField, InvalidJson, NoExitIpUrl, NoEgress, NoWorkers, Busy] + ON_WORKER;
+    CheckRefusals: [
+        ProfileNotFound, ProfileAmbiguous, BodyTooLarge, InvalidField, InvalidJson, NoExitIpUrl, NoEgress, NoProfiles,
+        NoWorkers, Busy, ProfileAway, StorageFailed
+    ] + ON_WORKER;
     /// Errors of a screenshot.
     ScreenshotRefusals: [
         SessionNotFound, SessionNotReady, NoLiveView, InvalidField, NoScreenshots, Draining

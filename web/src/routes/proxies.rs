@@ -34,9 +34,10 @@ pub(super) async fn check(
     let (check, worker) = match state.surface {
         Surface::Control => {
             let FleetProxyCheckRequest { check, worker } = FleetProxyCheckRequest::parse(&body)?;
-            let worker = match worker {
-                Some(name) => state.directory.worker(&name)?,
-                None => state.directory.checker(check.proxy.as_ref())?,
+            let worker = match (worker, &check.profile) {
+                (worker, Some(profile)) => state.directory.keeper(profile, worker.as_deref())?,
+                (Some(name), None) => state.directory.worker(&name)?,
+                (None, None) => state.directory.checker(check.proxy.as_ref())?,
             };
             (check, worker)
         }

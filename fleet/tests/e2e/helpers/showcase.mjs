@@ -40,6 +40,20 @@ const BUSY = [
   { status: 'TERMINATING', labels: { team: 'qa' } },
 ];
 
+/** Profiles that nobody uses. */
+const PROFILES = [
+  {
+    name: 'anna',
+    locale: ['de-AT', 'de'],
+    timezone: 'Europe/Vienna',
+    screen: { width: 1366, height: 768 },
+    proxy: 'socks5://proxy.example:1080',
+    labels: { team: 'shop', run: 'nightly-4711' },
+    notes: 'Buys shoes on Fridays',
+  },
+  { name: 'taro', locale: 'ja-JP', timezone: 'Asia/Tokyo', labels: { team: 'search' } },
+];
+
 /** Real sessions, an empty fleet with a token, an open one, and a fleet of stand-ins with problems. */
 export class Showcase {
   /** Starts all of it. */
@@ -70,6 +84,7 @@ export class Showcase {
       this.server.create({ vnc: true, labels: { team: 'qa' }, start_url: this.site.url }),
     ]);
     await this.server.end(done);
+    for (const body of PROFILES) await this.server.request('POST', '/profiles', { body });
     /** A session with a live view. */
     this.watched = watched;
     /** A session that has ended. */
