@@ -1131,7 +1131,7 @@ export interface components {
             proxy?: components["schemas"]["Proxy"] | null;
         };
         /** @description The body of `POST /profiles`. All fields but the name may be omitted or null; unknown ones are ignored. */
-        ProfileRequest: {
+        ProfileRequest: components["schemas"]["MachineRequest"] & {
             /** @description Whether pages show no images. */
             block_images?: boolean | null;
             geolocation?: components["schemas"]["GeolocationRequest"] | null;
