@@ -283,6 +283,12 @@ impl OpenedProfile {
             let Some(lease) = lease.lock().unwrap_or_else(PoisonError::into_inner).take() else {
                 return Ok(());
             };
+            if let Err(error) = lease.renew()
+                && error.kind() == io::ErrorKind::Other
+            {
+                // The files are those of another session now.
+                return Err(error);
+            }
             let restored = restore_lost_databases(&opened.data);
             let stored = restored.and_then(|()| files::sync(&opened.data)).and_then(|()| {
                 let (size, recovered) = (files::size(&opened.data), ended_abruptly(&opened.data));

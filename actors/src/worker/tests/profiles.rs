@@ -163,11 +163,16 @@ async fn a_session_ends_when_another_one_has_its_profile_or_its_storage_is_gone(
     other["token"] = token.to_string().into();
     other["user"]["session"] = token.to_string().into();
     std::fs::write(lease("taken"), other.to_string()).unwrap();
+    let manifest = directory.path().join("taken/profile.json");
+    let theirs =
+        std::fs::read_to_string(&manifest).unwrap().replace("\"recovered\": false", "\"recovered\": true");
+    std::fs::write(&manifest, &theirs).unwrap();
     worker.until_status(taken, Status::Dead).await;
     let (reason, detail) = worker.end_of(taken);
     assert_eq!(reason, EndReason::ProfileLost);
     assert!(detail.contains("on worker 'host-2' has taken it over"), "{detail}");
     assert!(lease("taken").exists(), "the lease of another one stays");
+    assert_eq!(std::fs::read_to_string(&manifest).unwrap(), theirs, "and so does what it has recorded");
 
     let gone = worker.ready(with_profile("gone")).await.spec.id;
     std::fs::rename(directory.path().join("gone"), directory.path().join("elsewhere")).unwrap();
