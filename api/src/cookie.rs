@@ -37,12 +37,15 @@ pub struct Cookie {
     /// Its value.
     pub value: String,
     /// The host; with a leading dot also all hosts below it.
+    #[schema(min_length = 1, pattern = "^[^/: ]+$")]
     pub domain: String,
     /// The path that it is sent for, with everything below.
     #[serde(default = "root")]
+    #[schema(pattern = "^/")]
     pub path: String,
     /// When it expires, in seconds since 1970; -1 for the end of the browser's session.
     #[serde(default = "session_end")]
+    #[schema(minimum = -1)]
     pub expires: f64,
     /// Whether it is hidden from pages' scripts.
     #[serde(default)]

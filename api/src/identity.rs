@@ -632,10 +632,14 @@ pub struct IdentityReport {
     /// the session's connections leave, or `profile`. What nobody has set is not in it.
     #[schema(required)]
     pub sources: BTreeMap<String, String>,
+    /// The machine that Camoufox' library drew for it; null where none is drawn.
+    #[serde(deserialize_with = "default_if_unknown")]
+    #[schema(required)]
+    pub machine: Option<MachineSummary>,
 }
 
 /// A machine that Camoufox' own library drew, as people are shown it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct MachineSummary {
     /// The operating system: `windows`, `macos` or `linux`.

@@ -72,7 +72,7 @@ pub enum Humanize {
     UpTo(f64),
 }
 
-/// No value is NaN: see [`Humanize::from_json`].
+/// No value is NaN, as it is checked when it is read.
 impl Eq for Humanize {}
 
 impl Humanize {

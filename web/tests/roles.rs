@@ -334,7 +334,7 @@ async fn each_role_shows_the_identity_of_a_session_and_where_it_comes_from() {
             "webrtc": null, "block_images": false, "user_preferences": {}, "os": null, "webgl": null, "fonts": null, "humanize": null, "addons": null,
             "main_world_eval": null, "seed": null,
         },
-        "sources": {"locale": "request", "screen": "request"},
+        "sources": {"locale": "request", "screen": "request"}, "machine": null,
     });
     for (api, path) in [
         (&chain.control, format!("/sessions/east/{id}/identity")),

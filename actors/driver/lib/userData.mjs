@@ -68,6 +68,13 @@ export function readText(file) {
  */
 export function replaceFile(file, text) {
   const next = `${file}.camofleet`;
-  fs.writeFileSync(next, text, { mode: 0o600 });
+  const written = fs.openSync(next, 'w', 0o600);
+  try {
+    fs.writeFileSync(written, text);
+    // Renamed before it is on the disk, it could be empty after a power loss.
+    fs.fsyncSync(written);
+  } finally {
+    fs.closeSync(written);
+  }
   fs.renameSync(next, file);
 }

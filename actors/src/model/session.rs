@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use super::error::{Error, Result};
 use super::identity::{IdentityChoice, IdentitySources};
+use super::machine::Machine;
 use super::profile::ProfileChoice;
 use crate::model::activity::ActivityClock;
 use crate::model::screen::ScreenHandle;
@@ -254,6 +255,8 @@ pub struct SessionView {
     pub identity_sources: IdentitySources,
     /// What of it contradicts the place of its exit, or its display; `None` where that is not known.
     pub contradictions: Option<Vec<Contradiction>>,
+    /// The machine that its browser shows, once one was drawn; `None` on another machine.
+    pub machine: Option<Arc<Machine>>,
     /// The proxy that its connections leave through; `None` if they are direct.
     pub proxy: Option<ProxyView>,
     /// Counts its connections; `None` where its machine does not.

@@ -84,6 +84,7 @@ pub(super) fn view_of(session: Session, settings: &RemoteSettings) -> SessionVie
         identity: session.identity.map(Arc::new),
         identity_sources: IdentitySources::default(),
         contradictions: session.contradictions,
+        machine: None,
         proxy: session.proxy,
         traffic: session.egress.map(Traffic::reported),
         restarts: session.restarts,

@@ -203,6 +203,7 @@ impl Session {
             identity: Some(Arc::new(self.template.identity.clone())),
             contradictions: self.contradictions.all(),
             identity_sources: Arc::clone(&self.sources),
+            machine: self.machine.clone(),
             proxy: self.proxy.view(),
             traffic: Some(self.traffic.clone()),
             restarts: self.life.restarts(),

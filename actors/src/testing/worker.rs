@@ -63,6 +63,7 @@ pub(crate) fn a_view() -> SessionView {
         identity: None,
         identity_sources: IdentitySources::default(),
         contradictions: None,
+        machine: None,
         proxy: None,
         traffic: None,
         restarts: 0,

@@ -575,7 +575,8 @@ impl Handler<ReportIdentity> for LocalWorker {
             return Err(Error::SessionNotReady { status: view.status });
         }
         let identity = view.identity.as_deref().cloned().unwrap_or_default();
-        Ok(IdentityReport { identity, sources: view.identity_sources.as_ref().clone() })
+        let machine = view.machine.as_ref().map(|machine| machine.summary.clone());
+        Ok(IdentityReport { identity, sources: view.identity_sources.as_ref().clone(), machine })
     }
 }
 

@@ -441,6 +441,33 @@ export interface components {
         Activity: {
             [key: string]: components["schemas"]["Time"];
         };
+        /** @description A part of a screen in pixels. */
+        Area: {
+            /**
+             * Format: int32
+             * @description The height.
+             * @default 0
+             */
+            height: number;
+            /**
+             * Format: int32
+             * @description The width.
+             * @default 0
+             */
+            width: number;
+            /**
+             * Format: int32
+             * @description The distance from the left.
+             * @default 0
+             */
+            x: number;
+            /**
+             * Format: int32
+             * @description The distance from the top.
+             * @default 0
+             */
+            y: number;
+        };
         /**
          * @description What happened to a session.
          * @enum {string}
@@ -802,6 +829,19 @@ export interface components {
              */
             longitude: number;
         };
+        /** @description A graphics card, as WebGL names it. */
+        Gpu: {
+            /**
+             * @description `UNMASKED_RENDERER_WEBGL`.
+             * @default null
+             */
+            renderer: string | null;
+            /**
+             * @description `UNMASKED_VENDOR_WEBGL`.
+             * @default null
+             */
+            vendor: string | null;
+        };
         /** @description The health of a worker, a runner or a gateway. */
         Health: {
             /** @description Each check's name and result. */
@@ -907,6 +947,8 @@ export interface components {
              *     }
              */
             identity: components["schemas"]["Identity"];
+            /** @default null */
+            machine: components["schemas"]["MachineSummary"] | null;
             /**
              * @description Where its parts come from, by the names of their fields: `request`, `exit` for what was taken from the place where
              *     the session's connections leave, or `profile`. What nobody has set is not in it.
@@ -1000,6 +1042,85 @@ export interface components {
              */
             seed?: string | null;
             webgl?: components["schemas"]["WebGl"] | null;
+        };
+        /** @description A machine that Camoufox' own library drew, as people are shown it. */
+        MachineSummary: {
+            /**
+             * @description What the library finds contradictory in it.
+             * @default []
+             */
+            contradictions: string[];
+            /**
+             * Format: int32
+             * @description `navigator.hardwareConcurrency`.
+             * @default null
+             */
+            cores: number | null;
+            /**
+             * @description How many fonts it has.
+             * @default 0
+             */
+            fonts: number;
+            /** @default null */
+            geolocation: components["schemas"]["Geolocation"] | null;
+            /**
+             * @description The languages, as `navigator.languages` lists them.
+             * @default null
+             */
+            locale: string | null;
+            /**
+             * @description The operating system: `windows`, `macos` or `linux`.
+             * @default
+             */
+            os: string;
+            /**
+             * @description `navigator.platform`.
+             * @default null
+             */
+            platform: string | null;
+            /**
+             * @description The screen.
+             * @default {
+             *       "height": 0,
+             *       "width": 0,
+             *       "x": 0,
+             *       "y": 0
+             *     }
+             */
+            screen: components["schemas"]["Area"];
+            /**
+             * @description The time zone; null: that of the host.
+             * @default null
+             */
+            timezone: string | null;
+            /**
+             * @description `navigator.userAgent`, as it was drawn: a browser that was updated since names its own version.
+             * @default
+             */
+            user_agent: string;
+            /**
+             * @description How many voices it speaks with.
+             * @default 0
+             */
+            voices: number;
+            /**
+             * @description The graphics card.
+             * @default {
+             *       "renderer": null,
+             *       "vendor": null
+             *     }
+             */
+            webgl: components["schemas"]["Gpu"];
+            /**
+             * @description The window on it.
+             * @default {
+             *       "height": 0,
+             *       "width": 0,
+             *       "x": 0,
+             *       "y": 0
+             *     }
+             */
+            window: components["schemas"]["Area"];
         };
         /**
          * @description What happens to a session whose browser, display or driver breaks.
@@ -1943,7 +2064,7 @@ export interface operations {
             cookie?: never;
         };
         /** @description At most 64 KiB */
-        requestBody?: {
+        requestBody: {
             content: {
                 "application/json": components["schemas"]["FleetProfileRequest"];
             };
@@ -2074,7 +2195,7 @@ export interface operations {
             cookie?: never;
         };
         /** @description An archive of `GET /profiles/{name}/archive`, of any size up to a setting */
-        requestBody?: {
+        requestBody: {
             content: {
                 "application/zstd": string;
             };
@@ -2453,7 +2574,7 @@ export interface operations {
             cookie?: never;
         };
         /** @description At most 64 KiB */
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["ProfilePatch"];
             };
@@ -2725,7 +2846,7 @@ export interface operations {
             cookie?: never;
         };
         /** @description At most 64 KiB */
-        requestBody?: {
+        requestBody: {
             content: {
                 "application/json": components["schemas"]["CloneRequest"];
             };

@@ -134,8 +134,14 @@ fn document(surface: &Surface, settings: &WebSettings) -> utoipa::openapi::OpenA
     if let Some(metrics) = paths.remove(METRICS) {
         paths.insert(settings.metrics_path.clone(), metrics);
     }
-    // Bodies are optional, which is different from nullable; but a change has to name what it changes.
-    for operation in paths.values_mut().filter_map(|item| item.post.as_mut()) {
+    // Bodies are optional, which is different from nullable; but a change of a session has to name what it changes, and a new
+    // profile its name.
+    let named = |path: &str| path.starts_with("/profiles") && !path.ends_with("/{name}");
+    let optional = paths.iter_mut().filter(|(path, _)| !named(path)).filter_map(|(path, item)| {
+        // A change of a profile may change nothing.
+        if path.starts_with("/profiles") { item.patch.as_mut() } else { item.post.as_mut() }
+    });
+    for operation in optional {
         if let Some(RefOr::T(body)) = &mut operation.request_body {
             body.required = Some(Required::False);
         }

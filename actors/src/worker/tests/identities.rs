@@ -13,8 +13,8 @@ use camofleet_api::session::Status;
 use crate::model::error::Error;
 use crate::testing::fake_os::{FakeOs, Fault, LAUNCH_TIME};
 use crate::testing::{TestWorker, headless, refusal, soon, with_vnc};
-use crate::worker::WorkerSettings;
 use crate::worker::profiles::CloneProfile;
+use crate::worker::{ReportIdentity, WorkerSettings};
 
 async fn camoufox(adjust: impl FnOnce(&mut WorkerSettings)) -> TestWorker {
     camoufox_on(FakeOs::new(), adjust).await
@@ -224,6 +224,20 @@ async fn an_ordinary_firefox_refuses_each_field_of_a_machine() {
     let able = worker.handle.snapshot().facts.as_ref().unwrap().identity.clone();
     assert!(MachineChoice::FIELDS.iter().all(|field| !able.iter().any(|able| able == field)), "{able:?}");
     assert!(worker.ids().is_empty());
+}
+
+#[actix::test]
+async fn the_machine_of_a_session_is_part_of_the_report_of_its_identity() {
+    let worker = camoufox(|_| {}).await;
+    let session = worker.ready(headless()).await.spec.id;
+    let report = ReportIdentity { id: session, by: RequestId::random() };
+    let report = worker.handle.ask(&worker.handle.identity, report).await.unwrap();
+    let screen = report.machine.unwrap().screen;
+    assert_eq!((screen.width, screen.height), worker.os.launched()[0].screen);
+    let stock = TestWorker::new().await;
+    let session = stock.ready(headless()).await.spec.id;
+    let report = ReportIdentity { id: session, by: RequestId::random() };
+    assert_eq!(stock.handle.ask(&stock.handle.identity, report).await.unwrap().machine, None);
 }
 
 #[actix::test]
