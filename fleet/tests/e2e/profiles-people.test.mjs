@@ -44,12 +44,12 @@ async function look(session, at = server) {
   const [context] = client.contexts();
   const page = context.pages()[0] ?? (await context.newPage());
   await page.goto(detective.url);
-  const { seen, header } = await page.evaluate(() => globalThis.investigate());
+  const { seen } = await page.evaluate(() => globalThis.investigate());
   const place = await page.evaluate(() => globalThis.place());
   const exit = await page.evaluate(async () => (await fetch('/ip')).text());
   const memory = await recall(context, site);
   await client.close();
-  return { languages: seen.page.languages, timezone: seen.page.timezone, screen: seen.page.screen, header, place, exit, memory };
+  return { languages: seen.page.languages, timezone: seen.page.timezone, screen: seen.page.screen, intl: seen.page.intl, place, exit, memory };
 }
 
 const open = (name, at = server, more = {}) => at.create({ headless: true, profile: name, ...more });
@@ -69,7 +69,7 @@ test('two profiles are two people at once, and each is the same again after anyt
   assert.deepEqual([yuki.languages[0], yuki.timezone, yuki.exit], ['ja-JP', 'Asia/Tokyo', PEOPLE.yuki.exit]);
   assert.deepEqual([hans.languages[0], hans.timezone, hans.exit], ['de-DE', 'Europe/Berlin', PEOPLE.hans.exit]);
   assert.deepEqual([yuki.memory, hans.memory], [memoryOf('yuki'), memoryOf('hans')]);
-  for (const what of ['languages', 'timezone', 'screen', 'header', 'place']) assert.notDeepEqual(yuki[what], hans[what], what);
+  for (const what of ['languages', 'timezone', 'screen', 'intl', 'place']) assert.notDeepEqual(yuki[what], hans[what], what);
 
   const sessions = await Promise.all(NAMES.map((name) => open(name)));
   for (const [at, name] of NAMES.entries()) assert.deepEqual(await look(sessions[at]), first[name], `${name} in another session`);
