@@ -61,9 +61,9 @@ describe('an invalid request', () => {
   for (const [field, value, right] of [
     ['headless', 'yes', /true or false/],
     ['vnc', 1, /true or false/],
-    ['idle_ttl_seconds', 29, /30 to 3600/],
+    ['idle_ttl_seconds', 29, /0, or a whole number from 30 to 2592000/],
     ['idle_ttl_seconds', 3601, /30 to 3600/],
-    ['idle_ttl_seconds', '60', /30 to 3600/],
+    ['idle_ttl_seconds', '60', /0, or a whole number from 30 to 2592000/],
     ['idle_ttl_seconds', 60.5, /whole number/],
     ['start_url', 5, /string/],
     ['start_url', 'x'.repeat(1025), /1024/],

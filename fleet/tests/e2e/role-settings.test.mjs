@@ -144,6 +144,7 @@ describe('a control', () => {
 
   test('CONTROL_POLL_INTERVAL_SECONDS: workers are not polled more often', async () => {
     await withControl([{ name: 'old', url: original.url }], { CONTROL_POLL_INTERVAL_SECONDS: '30' }, async (control) => {
+      await until(async () => (await control.read('/health')).status === 'ok', 'the first poll', 600);
       const session = await control.create();
       original.forget();
       // Like an original worker it has forgotten the session; a touch notices that, a list does not.
