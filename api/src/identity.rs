@@ -643,8 +643,10 @@ pub struct IdentityReport {
 #[serde(default)]
 pub struct MachineSummary {
     /// The operating system: `windows`, `macos` or `linux`.
+    #[schema(required)]
     pub os: String,
     /// `navigator.userAgent`, as it was drawn: a browser that was updated since names its own version.
+    #[schema(required)]
     pub user_agent: String,
     /// `navigator.platform`.
     #[schema(required)]
@@ -653,10 +655,13 @@ pub struct MachineSummary {
     #[schema(required)]
     pub cores: Option<u32>,
     /// The screen.
+    #[schema(required)]
     pub screen: Area,
     /// The window on it.
+    #[schema(required)]
     pub window: Area,
     /// The graphics card.
+    #[schema(required)]
     pub webgl: Gpu,
     /// The languages, as `navigator.languages` lists them.
     #[schema(required)]
@@ -668,10 +673,13 @@ pub struct MachineSummary {
     #[schema(required)]
     pub geolocation: Option<Geolocation>,
     /// How many fonts it has.
+    #[schema(required)]
     pub fonts: usize,
     /// How many voices it speaks with.
+    #[schema(required)]
     pub voices: usize,
     /// What the library finds contradictory in it.
+    #[schema(required)]
     pub contradictions: Vec<String>,
 }
 
@@ -680,12 +688,16 @@ pub struct MachineSummary {
 #[serde(default)]
 pub struct Area {
     /// The distance from the left.
+    #[schema(required)]
     pub x: u16,
     /// The distance from the top.
+    #[schema(required)]
     pub y: u16,
     /// The width.
+    #[schema(required)]
     pub width: u16,
     /// The height.
+    #[schema(required)]
     pub height: u16,
 }
 
