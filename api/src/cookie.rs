@@ -78,6 +78,9 @@ impl Cookie {
             Some("name and value must have at most 4096 bytes together")
         } else if ![&self.name, &self.value, &self.domain, &self.path].into_iter().all(|text| clean(text)) {
             Some("it must have no control characters")
+        } else if !self.name.is_ascii() || !self.value.is_ascii() {
+            // Firefox would keep another text.
+            Some("name and value must be ASCII; encode other characters as the site does, mostly as %XX")
         } else if self.expires != -1.0 && !(0.0..=LAST_EXPIRY).contains(&self.expires) {
             Some("its expiry must be -1, or seconds since 1970")
         } else {
@@ -233,6 +236,7 @@ mod tests {
             (r#"[{"name": "n", "value": "v", "domain": "http://a/"}]"#, "its domain"),
             (r#"[{"name": "n", "value": "v", "domain": "a", "path": "x"}]"#, "its path"),
             (r#"[{"name": "n", "value": "a\nb", "domain": "a"}]"#, "control characters"),
+            (r#"[{"name": "n", "value": "ü", "domain": "a"}]"#, "must be ASCII"),
             (r#"[{"name": "n", "value": "v", "domain": "a", "expires": -5}]"#, "its expiry"),
             (&long, "4096 bytes"),
             (&many, "at most 10000"),
@@ -243,6 +247,7 @@ mod tests {
         for (body, problem) in [
             (&b"a.example TRUE / FALSE 0 n v"[..], "line 1: must have seven fields"),
             (b"# ok\na\tFALSE\t/\tFALSE\tsoon\tn\tv", "line 2: must have a number"),
+            ("a\tFALSE\t/\tFALSE\t0\tñ\tv".as_bytes(), "line 1: name and value must be ASCII"),
             (b"\xff", "must be UTF-8"),
         ] {
             let error = parse_text(body).unwrap_err().to_string();

@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use tar::{EntryType, Header};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::files;
@@ -34,14 +35,20 @@ const CHUNK: usize = 64 << 10;
 const CHUNKS: usize = 8;
 /// How long a reader or writer of an archive may take for one chunk.
 const STALL: Duration = Duration::from_secs(60);
+/// How slowly an archive may be read or sent on the whole, in bytes per second: a profile can't be used meanwhile.
+const SLOWEST: u64 = 32 << 10;
 /// The compression: about what a disk can write, and half the size.
 const LEVEL: i32 = 3;
 /// The largest window of compressed data that is read, as a power of two of bytes: it bounds the memory.
 const WINDOW_LOG: u32 = 24;
 /// How many entries an archive may have. A profile has some hundred.
 const ENTRIES: usize = 100_000;
+/// The longest name that fits in the header of an entry, in bytes; a longer one is an entry of its own.
+const HEADER_NAME: usize = 100;
 /// The longest name of an entry, in bytes.
 const NAME_LIMIT: u64 = 1024;
+/// What a checksum takes in their list beside the name, in bytes: 64 digits in quotes, a colon and a comma.
+const CHECKSUM_TEXT: u64 = 68;
 /// The largest description and list of checksums, in bytes.
 const TEXT_LIMIT: u64 = 16 << 20;
 
@@ -81,7 +88,9 @@ impl ProfileStore {
         let (permit, guard, directory) = self
             .run(move |store| {
                 let (permit, directory) = (store.archive_permit()?, store.existing(&name)?);
-                Ok((permit, store.guard(&name, &directory, false)?, directory))
+                let guard = store.guard(&name, &directory, false)?;
+                check_size(&directory.join(DATA), ENTRIES).map_err(|error| storage(&name, &error))?;
+                Ok((permit, guard, directory))
             })
             .await?;
         tokio::task::spawn_blocking(move || {
@@ -106,7 +115,7 @@ impl ProfileStore {
                 Unpack::Invalid(problem) => ProfileError::InvalidArchive { problem },
                 Unpack::Storage(error) => storage(&name, &error),
             };
-            let mut manifest = unpack(ChunkReader::new(stream), &made.path, limit).map_err(invalid)?;
+            let mut manifest = unpack(ChunkReader::new(stream, STALL), &made.path, limit).map_err(invalid)?;
             if store.has_id(manifest.id) {
                 // A second copy beside the first one is another profile.
                 manifest.id = Uuid::new_v4();
@@ -152,6 +161,32 @@ fn write(directory: &Path, writer: ChunkWriter) -> io::Result<()> {
     let mut header = header(checksums.len() as u64, EntryType::Regular);
     tar.append_data(&mut header, CHECKSUMS, checksums.as_slice())?;
     tar.into_inner()?.finish()?.flush()
+}
+
+/// Refuses user data of which no import would take the archive.
+fn check_size(data: &Path, limit: usize) -> io::Result<()> {
+    // The description, and the list of checksums.
+    let (mut entries, mut checksums) = (2, 0);
+    files::visit(data, &mut |entry| {
+        let name = match entry {
+            files::Entry::Directory(path) => format!("{}/", entry_name(path)?),
+            files::Entry::File(path) => {
+                let name = entry_name(path)?;
+                checksums += serde_json::to_string(&name)?.len() as u64 + CHECKSUM_TEXT;
+                name
+            }
+        };
+        entries += if name.len() <= HEADER_NAME { 1 } else { 2 };
+        if name.len() as u64 > NAME_LIMIT {
+            return Err(io::Error::other(format!(
+                "the path of a file has more than {NAME_LIMIT} bytes: {name}"
+            )));
+        }
+        if entries > limit || checksums > TEXT_LIMIT {
+            return Err(io::Error::other("it has more files than an archive may have"));
+        }
+        Ok(())
+    })
 }
 
 /// The name of a file of the user data in an archive.
@@ -337,13 +372,13 @@ fn plain_name(path: &Path) -> Option<String> {
 /// Sends what is written in chunks.
 struct ChunkWriter {
     sender: mpsc::Sender<io::Result<Bytes>>,
-    stall: Duration,
+    pace: Pace,
     buffer: BytesMut,
 }
 
 impl ChunkWriter {
     fn new(sender: mpsc::Sender<io::Result<Bytes>>, stall: Duration) -> Self {
-        Self { sender, stall, buffer: BytesMut::with_capacity(CHUNK) }
+        Self { sender, pace: Pace::new(stall), buffer: BytesMut::with_capacity(CHUNK) }
     }
 }
 
@@ -360,41 +395,69 @@ impl Write for ChunkWriter {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        send(&self.sender, self.buffer.split().freeze(), self.stall)
+        let chunk = self.buffer.split().freeze();
+        self.pace.count(chunk.len());
+        match self.pace.wait(self.sender.send(Ok(chunk))) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
+            None => Err(io::Error::new(io::ErrorKind::TimedOut, "its reader takes nothing, or too slowly")),
+        }
     }
 }
 
-/// Sends a chunk to a reader that takes it in time.
-fn send(to: &mpsc::Sender<io::Result<Bytes>>, chunk: Bytes, stall: Duration) -> io::Result<()> {
-    let sent = async { tokio::time::timeout(stall, to.send(Ok(chunk))).await };
-    match Handle::current().block_on(sent) {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "its reader takes nothing")),
+/// How long the other side of a transfer may still take. What this side takes, for its disk, is not counted.
+struct Pace {
+    stall: Duration,
+    bytes: u64,
+    waited: Duration,
+}
+
+impl Pace {
+    fn new(stall: Duration) -> Self {
+        Self { stall, bytes: 0, waited: Duration::ZERO }
+    }
+
+    /// Counts what was transferred.
+    fn count(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
+    /// Waits for the other side; `None` if it is too slow. What is ready already is never too slow.
+    fn wait<T>(&mut self, transfer: impl Future<Output = T>) -> Option<T> {
+        let all = self.stall + Duration::from_secs(self.bytes / SLOWEST);
+        let left = all.saturating_sub(self.waited).min(self.stall);
+        let started = Instant::now();
+        let done = Handle::current().block_on(async { tokio::time::timeout(left, transfer).await });
+        self.waited += started.elapsed();
+        done.ok()
     }
 }
 
 /// Reads the chunks of a stream.
 struct ChunkReader {
     stream: ArchiveStream,
+    pace: Pace,
     chunk: Bytes,
 }
 
 impl ChunkReader {
-    fn new(stream: ArchiveStream) -> Self {
-        Self { stream, chunk: Bytes::new() }
+    fn new(stream: ArchiveStream, stall: Duration) -> Self {
+        Self { stream, pace: Pace::new(stall), chunk: Bytes::new() }
     }
 }
 
 impl Read for ChunkReader {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         while self.chunk.is_empty() {
-            let next = async { tokio::time::timeout(STALL, self.stream.next()).await };
-            match Handle::current().block_on(next) {
-                Ok(Some(chunk)) => self.chunk = chunk?,
-                Ok(None) => return Ok(0),
-                Err(_) => return Err(io::Error::new(io::ErrorKind::TimedOut, "its sender sends nothing")),
+            match self.pace.wait(self.stream.next()) {
+                Some(Some(chunk)) => self.chunk = chunk?,
+                Some(None) => return Ok(0),
+                None => {
+                    let problem = "its sender sends nothing, or too slowly";
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, problem));
+                }
             }
+            self.pace.count(self.chunk.len());
         }
         let count = self.chunk.len().min(into.len());
         self.chunk.copy_to_slice(&mut into[..count]);

@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use camofleet_api::facts::ProfileFacts;
@@ -20,7 +21,7 @@ use super::lease::{self, Guard, Lease, Refusal};
 use super::manifest::Manifest;
 use super::opened::{OpenedProfile, wait_until_unlocked};
 use crate::host::engine::Engine;
-use crate::host::rundir::RunDir;
+use crate::host::rundir::{RunDir, exposed};
 use crate::model::error::Result;
 use crate::model::identity::{IdentityChoice, draw_screen};
 use crate::model::profile::{ProfileChoice, ProfileError, ProfileSettings};
@@ -67,6 +68,8 @@ struct Store {
     publishing: Mutex<()>,
     /// Permits for what keeps a thread for as long as a caller or a disk takes.
     archives: Arc<Semaphore>,
+    /// Whether it was looked who else can write to the directory.
+    access_checked: AtomicBool,
 }
 
 impl ProfileStore {
@@ -80,6 +83,7 @@ impl ProfileStore {
             list: watch::Sender::new(list),
             publishing: Mutex::new(()),
             archives: Arc::new(Semaphore::new(ARCHIVES)),
+            access_checked: AtomicBool::new(false),
         }))
     }
 
@@ -142,6 +146,7 @@ impl ProfileStore {
     }
 
     fn scan(&self) {
+        self.check_access();
         for number in 1..=SCANS {
             // The last one makes all others wait.
             let _publishing = (number == SCANS).then(|| self.publishing());
@@ -258,10 +263,27 @@ impl ProfileStore {
         }
     }
 
+    /// Warns once if other users could replace profiles, and so read what people do in them. A directory that does not exist
+    /// yet is checked when it is made.
+    fn check_access(&self) {
+        if self.0.access_checked.load(Ordering::Relaxed) {
+            return;
+        }
+        let Ok(found) = exposed(&self.0.settings.directory, "RUNNER_PROFILES_DIR") else { return };
+        if !self.0.access_checked.swap(true, Ordering::Relaxed)
+            && let Some(problem) = found
+        {
+            log::warn!("profiles are not safe from other users: {problem}");
+        }
+    }
+
     fn base(&self) -> Result<&Path, ProfileError> {
         let base = &self.0.settings.directory;
         match DirBuilder::new().mode(0o700).recursive(true).create(base) {
-            Ok(()) => Ok(base),
+            Ok(()) => {
+                self.check_access();
+                Ok(base)
+            }
             Err(error) => Err(ProfileError::Unavailable { detail: format!("{}: {error}", base.display()) }),
         }
     }

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { after, before } from 'node:test';
 import { run, Server, temporaryDirectory, test } from './helpers/server.mjs';
 import { runDirectories } from './helpers/processes.mjs';
+import { until } from './helpers/wait.mjs';
 
 let directory;
 before(() => (directory = temporaryDirectory()));
@@ -125,4 +126,15 @@ test('in a directory that others can write to it uses a private one, and notices
     await server.stop();
   }
   assert.deepEqual(tree(runBase), [path.basename(own), `${path.basename(own)}/gate`]);
+});
+
+test('it warns of profiles in a directory that others can write to, with the remedy', async () => {
+  const profiles = fs.mkdtempSync(path.join(directory, 'profiles-'));
+  fs.chmodSync(profiles, 0o777);
+  const server = await Server.start({ RUNNER_PROFILES_DIR: profiles });
+  try {
+    await until(() => /profiles are not safe from other users: .*chmod \+t .*profiles-/.test(server.log()), 'the warning');
+  } finally {
+    await server.stop();
+  }
 });

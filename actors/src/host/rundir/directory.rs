@@ -148,8 +148,8 @@ pub(super) fn is_open_to_others(found: &Metadata) -> bool {
 }
 
 /// Describes, with the remedy, the first directory on the path to this one (itself included) in which another user could
-/// replace what camofleet creates.
-pub(super) fn exposed(directory: &Path) -> io::Result<Option<String>> {
+/// replace what camofleet creates. `setting` names the directory.
+pub(crate) fn exposed(directory: &Path, setting: &str) -> io::Result<Option<String>> {
     let real = fs::canonicalize(directory)?;
     for part in real.ancestors() {
         let found = fs::metadata(part)?;
@@ -157,7 +157,7 @@ pub(super) fn exposed(directory: &Path) -> io::Result<Option<String>> {
         if !is_mine(&found) && found.uid() != 0 {
             return Ok(Some(format!(
                 "{part} belongs to the user with id {}, who can put something else in the place of what is made below it; \
-                 name a directory of your own with RUNNER_RUN_DIR",
+                 name a directory of your own with {setting}",
                 found.uid()
             )));
         }

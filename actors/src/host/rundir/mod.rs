@@ -25,6 +25,7 @@ use self::marker::Marker;
 use self::place::Place;
 use crate::process::Os;
 
+pub(crate) use self::directory::exposed;
 pub(crate) use self::marker::FILE as MARKER_FILE;
 
 /// The environment variable that marks every process of one camofleet with its run directory.

@@ -80,7 +80,7 @@ impl Place {
                 found.uid()
             )));
         }
-        if let Some(exposed) = exposed(base.path())? {
+        if let Some(exposed) = exposed(base.path(), "RUNNER_RUN_DIR")? {
             log::warn!("run directories are not safe from other users: {exposed}");
         }
         let mut gates = Vec::new();

@@ -121,6 +121,38 @@ async fn an_imported_profile_is_the_exported_one_with_another_name() {
 }
 
 #[actix::test]
+async fn nothing_is_exported_that_no_import_would_take() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store_with_anna(directory.path()).await;
+    let archive = zstd::decode_all(archive_of(&store).await.as_slice()).unwrap();
+    let entries = tar::Archive::new(archive.as_slice()).entries().unwrap().raw(true).count();
+    let data = directory.path().join("anna").join(DATA);
+    check_size(&data, entries).unwrap();
+    let error = check_size(&data, entries - 1).unwrap_err().to_string();
+    assert!(error.contains("more files than an archive may have"), "{error}");
+    let deep = (0..5).fold(data, |path, _| path.join("z".repeat(240)));
+    fs::create_dir_all(&deep).unwrap();
+    let error = store.export(name("anna")).await.unwrap_err();
+    assert!(error.to_string().contains("more than 1024 bytes"), "{error}");
+    store.delete(name("anna")).await.unwrap();
+}
+
+#[actix::test]
+async fn an_import_whose_sender_sends_bytes_in_time_but_too_slowly_ends_with_an_error() {
+    let (sender, stream) = ArchiveStream::channel();
+    let mut reader = ChunkReader::new(stream, Duration::from_millis(200));
+    let reading = tokio::task::spawn_blocking(move || io::copy(&mut reader, &mut io::sink()));
+    let sending = async {
+        while sender.send(Ok(Bytes::from_static(b"x"))).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), sending).await.unwrap();
+    let error = reading.await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("too slowly"), "{error}");
+}
+
+#[actix::test]
 async fn an_archive_that_is_cut_off_changed_or_too_large_is_refused_and_leaves_nothing() {
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let archive = archive_of(&store_with_anna(here.path()).await).await;
