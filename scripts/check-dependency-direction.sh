@@ -108,7 +108,7 @@ check() {
   local all direct
   all=$(dependencies camofleet-api --edges normal,build)
   forbid api "$all" actix actix-rt actix-web actix-http awc tokio nix camofleet-actors camofleet-web camofleet
-  forbid_upward api lenient time ids view destination machine identity proxy egress profile session facts health history request cookie \
+  forbid_upward api lenient time ids view destination machine identity proxy egress profile session facts health history fields identity_request request cookie \
     profile_request event error
   all=$(dependencies camofleet-actors --edges normal,build)
   forbid actors "$all" actix-web actix-web-actors clap config dotenvy env_logger camofleet-web camofleet

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::request::InvalidRequest;
+use crate::fields::InvalidRequest;
 
 /// How many cookies one body may have. Firefox keeps 3000.
 const LIMIT: usize = 10_000;

@@ -7,14 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::identity::{
-    Geolocation, GeolocationRequest, Languages, LocaleRequest, OrAuto, Preferences, ScreenChoice,
-    ScreenRequest, TimeZone, TimeZoneRequest, Webrtc,
-};
-use crate::machine::{MachineChoice, MachineRequest};
+use crate::fields::{InvalidRequest, field, object};
+use crate::identity_request::IdentityRequest;
 use crate::profile::{CloneIdentity, ProfileName};
 use crate::proxy::{ProxyChoice, ProxyRequest};
-use crate::request::{InvalidRequest, SessionRequest, field, is_default, object};
 
 /// The longest notes of a profile, in characters.
 const NOTES_LIMIT: usize = 4096;
@@ -36,37 +32,9 @@ pub struct ProfileRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<ProxyRequest>)]
     pub proxy: Option<ProxyChoice>,
-    /// The languages of its browser: one, or several with the preferred one first.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<LocaleRequest>)]
-    pub locale: Option<OrAuto<Languages>>,
-    /// The time zone of its browser.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<TimeZoneRequest>)]
-    pub timezone: Option<OrAuto<TimeZone>>,
-    /// Where its browser is; pages may ask for it without a question to the user.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<GeolocationRequest>)]
-    pub geolocation: Option<OrAuto<Geolocation>>,
-    /// The size of its screen in pixels, which the window fills, or limits for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<ScreenRequest>)]
-    pub screen: Option<ScreenChoice>,
-    /// What pages can do with WebRTC.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub webrtc: Option<Webrtc>,
-    /// Whether pages show no images.
-    #[serde(skip_serializing_if = "is_default")]
-    #[schema(value_type = Option<bool>)]
-    pub block_images: bool,
-    /// Preferences of Firefox, of those that a setting allows.
-    #[serde(skip_serializing_if = "is_default")]
-    #[schema(value_type = Option<Preferences>)]
-    pub user_preferences: Preferences,
-    /// What its browser shows of its machine.
-    #[serde(flatten, skip_serializing_if = "is_default")]
-    #[schema(value_type = MachineRequest)]
-    pub machine: MachineChoice,
+    /// What pages learn of its user and machine.
+    #[serde(flatten)]
+    pub identity: IdentityRequest,
 }
 
 impl ProfileRequest {
@@ -79,50 +47,13 @@ impl ProfileRequest {
     }
 
     pub(crate) fn from_fields(fields: &Map<String, Value>) -> Result<Self, InvalidRequest> {
-        let SessionRequest {
-            labels,
-            proxy,
-            locale,
-            timezone,
-            geolocation,
-            screen,
-            webrtc,
-            block_images,
-            user_preferences,
-            machine,
-            ..
-        } = SessionRequest::from_fields(fields)?;
         Ok(Self {
             name: required_name(fields)?,
-            labels,
+            labels: field(fields, "labels").texts()?,
             notes: field(fields, "notes").text(NOTES_LIMIT)?.unwrap_or_default(),
-            proxy,
-            locale,
-            timezone,
-            geolocation,
-            screen,
-            webrtc,
-            block_images,
-            user_preferences,
-            machine,
+            proxy: field(fields, "proxy").proxy()?,
+            identity: IdentityRequest::from_fields(fields)?,
         })
-    }
-
-    /// The create request of a session with the same identity, proxy and labels.
-    pub fn session(&self) -> SessionRequest {
-        SessionRequest {
-            labels: self.labels.clone(),
-            proxy: self.proxy.clone(),
-            locale: self.locale.clone(),
-            timezone: self.timezone.clone(),
-            geolocation: self.geolocation.clone(),
-            screen: self.screen,
-            webrtc: self.webrtc,
-            block_images: self.block_images,
-            user_preferences: self.user_preferences.clone(),
-            machine: self.machine.clone(),
-            ..SessionRequest::default()
-        }
     }
 }
 

@@ -4,18 +4,16 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::facts::seconds;
-use crate::identity::{
-    Coherence, EngineChoice, Geolocation, GeolocationRequest, Languages, LocaleRequest, OrAuto, Preferences,
-    ScreenChoice, ScreenRequest, TimeZone, TimeZoneRequest, Webrtc,
-};
-use crate::machine::{MachineChoice, MachineRequest};
+use crate::fields::{InvalidRequest, field, is_default, object};
+use crate::identity::{Coherence, EngineChoice};
+use crate::identity_request::IdentityRequest;
 use crate::profile::{ProfileMode, ProfileName};
 use crate::proxy::{ProxyChoice, ProxyRequest};
 use crate::session::{Contexts, OnCrash, StartUrlWait};
@@ -25,26 +23,6 @@ use crate::session::{Contexts, OnCrash, StartUrlWait};
 const IDLE_TTL: RangeInclusive<u64> = 30..=2_592_000;
 /// The longest start URL, in characters.
 const START_URL_LIMIT: usize = 1024;
-
-/// The limits of a session's labels: their number, the characters of one name or value, and the bytes of all. Labels are
-/// sent with every event of the session, so they have to stay small.
-const LABELS_LIMIT: usize = 64;
-const LABEL_LIMIT: usize = 256;
-const LABELS_BYTES: usize = 8 << 10;
-
-/// The most block lists of one session, and the longest name of one, in characters.
-const BLOCK_LIMIT: usize = 32;
-const BLOCK_NAME_LIMIT: usize = 64;
-
-const LANGUAGES_FORM: &str =
-    "\"auto\", a language tag such as \"de-AT\", or a list of up to 8, the preferred one first";
-const TIMEZONE_FORM: &str = "\"auto\", or a time zone of the IANA database such as \"Europe/Vienna\"";
-const GEOLOCATION_FORM: &str = "\"auto\", or an object with latitude (-90 to 90), longitude (-180 to 180) and, where wanted, accuracy (0 to \
-                                100000 m)";
-const SCREEN_FORM: &str = "an object with width and height, each a whole number from 320 to 7680, with as many pixels as 3840x2160 at most; or \
-                           one with min_width, max_width, min_height or max_height, within which a common size such as 1366x768 lies";
-const PREFERENCES_FORM: &str = "an object of at most 64 preferences: names of up to 128 letters, digits, '.', '-' and '_', values true, false, \
-                                whole numbers of 32 bits, or strings of up to 1024 bytes";
 
 /// The parameters of a new session. Every field may be omitted or null, which selects the worker's default; unknown fields
 /// are ignored.
@@ -97,33 +75,6 @@ pub struct SessionRequest {
     /// Whether a profile that does not exist is made; by default it is, to be written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile_create: Option<bool>,
-    /// The languages of the browser: one, or several with the preferred one first.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<LocaleRequest>)]
-    pub locale: Option<OrAuto<Languages>>,
-    /// The time zone of the browser.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<TimeZoneRequest>)]
-    pub timezone: Option<OrAuto<TimeZone>>,
-    /// Where the browser is; pages may ask for it without a question to the user.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<GeolocationRequest>)]
-    pub geolocation: Option<OrAuto<Geolocation>>,
-    /// The size of the screen in pixels, which the window fills, or limits for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<ScreenRequest>)]
-    pub screen: Option<ScreenChoice>,
-    /// What pages can do with WebRTC. The default is a setting.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub webrtc: Option<Webrtc>,
-    /// Whether pages show no images.
-    #[serde(skip_serializing_if = "is_default")]
-    #[schema(value_type = Option<bool>)]
-    pub block_images: bool,
-    /// Preferences of Firefox, of those that a setting allows.
-    #[serde(skip_serializing_if = "is_default")]
-    #[schema(value_type = Option<Preferences>)]
-    pub user_preferences: Preferences,
     /// The engine of the browser; a worker has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engine: Option<EngineChoice>,
@@ -131,15 +82,9 @@ pub struct SessionRequest {
     #[serde(skip_serializing_if = "is_default")]
     #[schema(value_type = Option<Coherence>)]
     pub coherence: Coherence,
-    /// What the browser shows of its machine.
-    #[serde(flatten, skip_serializing_if = "is_default")]
-    #[schema(value_type = MachineRequest)]
-    pub machine: MachineChoice,
-}
-
-/// Fields that were not requested are not sent, because the original does not know all of them.
-pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
+    /// What its pages learn of its user and machine.
+    #[serde(flatten)]
+    pub identity: IdentityRequest,
 }
 
 /// The body of the control role's `POST /sessions`, which may also name the worker.
@@ -252,25 +197,6 @@ impl<'de> Deserialize<'de> for FleetProxyCheckRequest {
     }
 }
 
-/// Why a body is not a valid create request.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidRequest {
-    /// The body is not JSON, or not an object.
-    #[error("the body must be a JSON object: {problem}")]
-    Json {
-        /// The parser's message.
-        problem: String,
-    },
-    /// A field has the wrong type or an invalid value.
-    #[error("{field}: {problem}")]
-    Field {
-        /// The field's name; for a label, including the label's name.
-        field: String,
-        /// What the field must be.
-        problem: String,
-    },
-}
-
 impl SessionRequest {
     /// Parses a body. An empty one requests the defaults.
     ///
@@ -282,17 +208,16 @@ impl SessionRequest {
 
     /// The names of all fields, for a place where others are an error.
     pub fn fields() -> Vec<String> {
-        // Its own fields, and those of the part that is another schema.
+        // Its own fields, and those of the identity, which is another schema.
         let parts = match <Self as PartialSchema>::schema() {
             RefOr::T(Schema::AllOf(schema)) => schema.items,
             schema => vec![schema],
         };
-        let parts = parts.into_iter().chain([<MachineRequest as PartialSchema>::schema()]);
-        let properties = |schema| match schema {
+        let own = parts.into_iter().flat_map(|schema| match schema {
             RefOr::T(Schema::Object(schema)) => schema.properties.keys().cloned().collect(),
             _ => Vec::new(),
-        };
-        parts.flat_map(properties).collect()
+        });
+        own.chain(IdentityRequest::all_fields().map(str::to_owned)).collect()
     }
 
     /// Whether only a worker that controls the browsers' connections can fulfil it.
@@ -321,21 +246,9 @@ impl SessionRequest {
             profile: field("profile").profile_name()?,
             profile_mode: field("profile_mode").one_of(ProfileMode::ALL)?.unwrap_or_default(),
             profile_create: field("profile_create").boolean()?,
-            locale: field("locale").or_auto(Languages::from_json, LANGUAGES_FORM)?,
-            timezone: field("timezone").or_auto(TimeZone::from_json, TIMEZONE_FORM)?,
-            geolocation: field("geolocation").or_auto(Geolocation::from_json, GEOLOCATION_FORM)?,
-            screen: field("screen").read(ScreenChoice::from_json, SCREEN_FORM)?,
-            webrtc: field("webrtc").one_of(Webrtc::ALL)?,
-            block_images: field("block_images").boolean()?.unwrap_or(false),
-            user_preferences: field("user_preferences")
-                .read(Preferences::from_json, PREFERENCES_FORM)?
-                .unwrap_or_default(),
             engine: field("engine").one_of(EngineChoice::ALL)?,
             coherence: field("coherence").one_of(Coherence::ALL)?.unwrap_or_default(),
-            machine: MachineChoice::from_fields(fields).map_err(|(name, right)| InvalidRequest::Field {
-                field: name.to_owned(),
-                problem: format!("must be {right}"),
-            })?,
+            identity: IdentityRequest::from_fields(fields)?,
         })
     }
 }
@@ -367,174 +280,32 @@ impl<'de> Deserialize<'de> for CreateRequest {
     }
 }
 
-pub(crate) fn object(body: &[u8]) -> Result<Map<String, Value>, InvalidRequest> {
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(Map::new());
-    }
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(InvalidRequest::Json { problem: "it is another kind of value".to_owned() }),
-        Err(error) => Err(InvalidRequest::Json { problem: error.to_string() }),
-    }
-}
-
-/// The field with this name; null is treated like a missing field.
-pub(crate) fn field<'a>(fields: &'a Map<String, Value>, name: &'static str) -> Field<'a> {
-    Field { name, value: fields.get(name).filter(|value| !value.is_null()) }
-}
-
-/// One field of a request, if it is present.
-pub(crate) struct Field<'a> {
-    name: &'static str,
-    value: Option<&'a Value>,
-}
-
-impl Field<'_> {
-    fn wrong<T>(&self, right: impl Into<String>) -> Result<T, InvalidRequest> {
-        Err(InvalidRequest::Field {
-            field: self.name.to_owned(),
-            problem: format!("must be {}", right.into()),
-        })
-    }
-
-    fn boolean(self) -> Result<Option<bool>, InvalidRequest> {
-        match self.value {
-            None => Ok(None),
-            Some(Value::Bool(value)) => Ok(Some(*value)),
-            Some(_) => self.wrong("true or false"),
-        }
-    }
-
-    fn zero_or(self, range: RangeInclusive<u64>) -> Result<Option<u64>, InvalidRequest> {
-        let Some(value) = self.value else { return Ok(None) };
-        // JSON does not distinguish 60 from 60.0.
-        let whole = value.as_u64().or_else(|| {
-            let float = value.as_f64()?;
-            // The cast is exact: the range ends far below 2^53.
-            (float.fract() == 0.0 && (0.0..=*range.end() as f64).contains(&float)).then_some(float as u64)
-        });
-        match whole {
-            Some(number) if number == 0 || range.contains(&number) => Ok(Some(number)),
-            _ => self.wrong(format!("0, or a whole number from {} to {}", range.start(), range.end())),
-        }
-    }
-
-    pub(crate) fn text(self, limit: usize) -> Result<Option<String>, InvalidRequest> {
-        match self.value {
-            None => Ok(None),
-            Some(Value::String(text)) if text.chars().count() <= limit => Ok(Some(text.clone())),
-            Some(Value::String(_)) => self.wrong(format!("at most {limit} characters long")),
-            Some(_) => self.wrong("a string"),
-        }
-    }
-
-    pub(crate) fn texts(self) -> Result<BTreeMap<String, String>, InvalidRequest> {
-        let texts = match self.value {
-            None => return Ok(BTreeMap::new()),
-            Some(Value::Object(texts)) => texts,
-            Some(_) => return self.wrong("an object of strings"),
-        };
-        let read = |(key, value): (&String, &Value)| match value {
-            Value::String(text) => Ok((key.clone(), text.clone())),
-            _ => Err(InvalidRequest::Field {
-                field: format!("{}.{key}", self.name),
-                problem: "must be a string".to_owned(),
-            }),
-        };
-        let texts: BTreeMap<String, String> = texts.iter().map(read).collect::<Result<_, _>>()?;
-        let longest =
-            texts.iter().flat_map(|(key, value)| [key, value]).map(|text| text.chars().count()).max();
-        let bytes: usize = texts.iter().map(|(key, value)| key.len() + value.len()).sum();
-        if texts.len() > LABELS_LIMIT
-            || bytes > LABELS_BYTES
-            || longest.is_some_and(|longest| longest > LABEL_LIMIT)
-        {
-            return self.wrong(format!(
-                "at most {LABELS_LIMIT} labels, whose names and values have at most {LABEL_LIMIT} characters each and {} KiB \
-                 together",
-                LABELS_BYTES >> 10
-            ));
-        }
-        Ok(texts)
-    }
-
-    pub(crate) fn proxy(self) -> Result<Option<ProxyChoice>, InvalidRequest> {
-        let proxy = self.value.map(ProxyChoice::from_json).transpose();
-        proxy.map_err(|error| InvalidRequest::Field {
-            field: self.name.to_owned(),
-            problem: error.to_string(),
-        })
-    }
-
-    fn read<T>(
-        self,
-        read: impl FnOnce(&Value) -> Option<T>,
-        right: &str,
-    ) -> Result<Option<T>, InvalidRequest> {
-        match self.value.map(read) {
-            None => Ok(None),
-            Some(Some(value)) => Ok(Some(value)),
-            Some(None) => self.wrong(right),
-        }
-    }
-
-    fn or_auto<T>(
-        self,
-        given: impl FnOnce(&Value) -> Option<T>,
-        right: &str,
-    ) -> Result<Option<OrAuto<T>>, InvalidRequest> {
-        self.read(|value| OrAuto::from_json(value, given), right)
-    }
-
-    fn names(self) -> Result<Option<Vec<String>>, InvalidRequest> {
-        let Some(value) = self.value else { return Ok(None) };
-        let read = |name: &Value| {
-            name.as_str().filter(|name| name.chars().count() <= BLOCK_NAME_LIMIT).map(str::to_owned)
-        };
-        let names = value.as_array().filter(|names| names.len() <= BLOCK_LIMIT);
-        match names.and_then(|names| names.iter().map(read).collect::<Option<Vec<_>>>()) {
-            Some(names) => Ok(Some(names)),
-            None => self.wrong(format!(
-                "a list of at most {BLOCK_LIMIT} names of up to {BLOCK_NAME_LIMIT} characters"
-            )),
-        }
-    }
-
-    pub(crate) fn profile_name(self) -> Result<Option<ProfileName>, InvalidRequest> {
-        let form = ProfileName::FORM.trim_start_matches("must be ");
-        self.read(|value| ProfileName::parse(value.as_str()?), form)
-    }
-
-    pub(crate) fn one_of<T: DeserializeOwned + Serialize>(
-        self,
-        choices: &[T],
-    ) -> Result<Option<T>, InvalidRequest> {
-        let Some(value) = self.value else { return Ok(None) };
-        // As an object, {"load": null} would be read as well.
-        match T::deserialize(value) {
-            Ok(choice) if value.is_string() => Ok(Some(choice)),
-            _ => {
-                let names = choices.iter().filter_map(|choice| serde_json::to_string(choice).ok());
-                self.wrong(format!("one of {}", names.collect::<Vec<_>>().join(", ")))
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::json;
 
     use super::*;
-    use crate::identity::ScreenSize;
+    use crate::identity::{Geolocation, OrAuto, Preferences, ScreenChoice, ScreenSize, TimeZone, Webrtc};
+    use crate::machine::{MachineChoice, MachineRequest, System};
 
     fn parse(body: &str) -> Result<CreateRequest, InvalidRequest> {
         CreateRequest::parse(body.as_bytes())
     }
 
-    fn machine() -> MachineChoice {
-        let os = Some(vec![crate::machine::System::Windows]);
-        MachineChoice { os, seed: Some("7".to_owned()), ..MachineChoice::default() }
+    fn identity() -> IdentityRequest {
+        let os = Some(vec![System::Windows]);
+        IdentityRequest {
+            locale: Some(OrAuto::Auto),
+            timezone: TimeZone::from_name("Europe/Vienna").map(OrAuto::Given),
+            geolocation: Geolocation::new(48.2, 16.4, 50.0).map(OrAuto::Given),
+            screen: Some(ScreenChoice::Size(ScreenSize { width: 1366, height: 768 })),
+            webrtc: Some(Webrtc::Proxy),
+            block_images: true,
+            user_preferences: Preferences::from_json(&json!({"a.b": 5})).unwrap(),
+            machine: MachineChoice { os, seed: Some("7".to_owned()), ..MachineChoice::default() },
+        }
     }
 
     #[test]
@@ -563,16 +334,9 @@ mod tests {
             profile: ProfileName::parse("anna"),
             profile_mode: ProfileMode::Copy,
             profile_create: Some(false),
-            locale: Some(OrAuto::Auto),
-            timezone: TimeZone::from_name("Europe/Vienna").map(OrAuto::Given),
-            geolocation: Geolocation::new(48.2, 16.4, 50.0).map(OrAuto::Given),
-            screen: Some(ScreenChoice::Size(ScreenSize { width: 1366, height: 768 })),
-            webrtc: Some(Webrtc::Proxy),
-            block_images: true,
-            user_preferences: Preferences::from_json(&json!({"a.b": 5})).unwrap(),
             engine: Some(EngineChoice::Firefox),
             coherence: Coherence::Warn,
-            machine: machine(),
+            identity: identity(),
         };
         assert_eq!(request, CreateRequest { session: expected, worker: Some("local".into()) });
     }
@@ -702,11 +466,15 @@ mod tests {
 
     #[test]
     fn the_schema_has_exactly_the_fields_that_are_parsed() {
-        let parts = documented::<SessionRequest>(&["allOf"]);
-        let own = parts.as_array().unwrap().iter().find_map(|part| part["properties"].as_object()).unwrap();
-        let machine = documented::<MachineRequest>(&["properties"]);
-        let machine = machine.as_object().unwrap();
-        let properties = Value::Object(own.clone().into_iter().chain(machine.clone()).collect());
+        let own = |parts: Value| {
+            let parts = parts.as_array().unwrap().clone();
+            parts.iter().find_map(|part| part["properties"].as_object()).unwrap().clone()
+        };
+        let session = own(documented::<SessionRequest>(&["allOf"]));
+        let identity = own(documented::<IdentityRequest>(&["allOf"]));
+        let machine = documented::<MachineRequest>(&["properties"]).as_object().unwrap().clone();
+        let all = session.clone().into_iter().chain(identity.clone()).chain(machine.clone());
+        let properties = Value::Object(all.collect());
         for (name, property) in properties.as_object().unwrap() {
             // No field is a list of lists, so the parser rejects one for every field that it knows.
             let refused =
@@ -718,11 +486,12 @@ mod tests {
                     .is_some_and(|choices| choices.iter().any(|choice| choice["type"] == "null"));
             assert!(nullable, "{name} is not nullable");
         }
-        let names: Vec<_> = own.keys().chain(machine.keys()).cloned().collect();
-        assert_eq!(SessionRequest::fields(), names);
+        let names: BTreeSet<_> = properties.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(SessionRequest::fields().into_iter().collect::<BTreeSet<_>>(), names);
         let whole = format!("{:?}", SessionRequest::default());
-        // The part is a field in Rust alone.
-        assert_eq!(names.len() + 1, whole.matches(": ").count(), "{whole}");
+        // The two parts are fields in Rust alone.
+        assert_eq!(names.len() + 2, whole.matches(": ").count(), "{whole}");
+        assert_eq!(identity.len(), IdentityRequest::FIELDS.len());
         assert_eq!(machine.len(), MachineChoice::FIELDS.len());
         let ttl = &properties["idle_ttl_seconds"];
         assert_eq!(ttl["maximum"].as_u64(), Some(*IDLE_TTL.end()));
@@ -754,16 +523,9 @@ mod tests {
             profile: ProfileName::parse("anna"),
             profile_mode: ProfileMode::Copy,
             profile_create: Some(false),
-            locale: Some(OrAuto::Auto),
-            timezone: TimeZone::from_name("Europe/Vienna").map(OrAuto::Given),
-            geolocation: Geolocation::new(48.2, 16.4, 50.0).map(OrAuto::Given),
-            screen: Some(ScreenChoice::Size(ScreenSize { width: 1366, height: 768 })),
-            webrtc: Some(Webrtc::Proxy),
-            block_images: true,
-            user_preferences: Preferences::from_json(&json!({"a.b": 5})).unwrap(),
             engine: Some(EngineChoice::Firefox),
             coherence: Coherence::Warn,
-            machine: machine(),
+            identity: identity(),
         };
         let expected = json!({
             "headless": false, "idle_ttl_seconds": 60, "start_url": "example.com",

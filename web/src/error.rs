@@ -8,7 +8,7 @@ use actix_web::http::header::{ALLOW, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use camofleet_actors::Error;
 use camofleet_api::error::{ErrorBody, ErrorCode};
-use camofleet_api::request::InvalidRequest;
+use camofleet_api::fields::InvalidRequest;
 
 /// All errors of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]

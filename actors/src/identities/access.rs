@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::protocol::Constraints;
 use super::{Draw, IdentityMaker, MakerVersions, NotDrawn};
 use crate::model::error::{Error, Result};
-use crate::model::identity::IdentityChoice;
 use crate::model::machine::Machine;
+use camofleet_api::identity_request::IdentityRequest;
 
 /// How long a draw may take, a restart of the process included. It takes milliseconds.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -113,7 +113,7 @@ impl Identities {
             }
         };
         drawn.map_err(|error| match error {
-            NotDrawn::Refused { field, reason } => match IdentityChoice::field_named(&field) {
+            NotDrawn::Refused { field, reason } => match IdentityRequest::field_named(&field) {
                 Some(field) => Error::Identity { field, reason },
                 None => failed(&format!("{field}: {reason}")),
             },

@@ -140,7 +140,6 @@ mod tests {
     use camofleet_api::request::SessionRequest;
 
     use super::*;
-    use crate::model::identity::IdentityChoice;
 
     fn exit(country: &str, city: &str, timezone: &str) -> ProxyCheck {
         let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
@@ -156,7 +155,7 @@ mod tests {
 
     /// What contradicts, as `field:against:fact`; `?` if the place is not known.
     fn compared(body: &str, exit: &ProxyCheck, at: &str) -> String {
-        let identity = IdentityChoice::from(&SessionRequest::parse(body.as_bytes()).unwrap()).given();
+        let identity = SessionRequest::parse(body.as_bytes()).unwrap().identity.given();
         let Some(found) = contradictions(&identity, exit, at.parse().unwrap()) else { return "?".to_owned() };
         let found = found.iter().map(|one| format!("{}:{}:{}", one.field, one.against, one.fact));
         found.collect::<Vec<_>>().join(" ")
@@ -234,7 +233,7 @@ mod tests {
     #[test]
     fn the_text_has_both_sides() {
         let request = r#"{"locale": "de-AT", "geolocation": {"latitude": 48.2, "longitude": 16.4}}"#;
-        let identity = IdentityChoice::from(&SessionRequest::parse(request.as_bytes()).unwrap()).given();
+        let identity = SessionRequest::parse(request.as_bytes()).unwrap().identity.given();
         let found = contradictions(&identity, &exit("JP", "Tokyo", "Asia/Tokyo"), WINTER.parse().unwrap());
         let texts: Vec<String> = found.unwrap().into_iter().map(|one| one.detail).collect();
         assert_eq!(

@@ -16,7 +16,8 @@ use super::launcher::LaunchSettings;
 use crate::display::Geometry;
 use crate::host::engine::EngineKind;
 use crate::model::error::{Error, Result};
-use crate::model::identity::{IdentityChoice, other_engine};
+use crate::model::identity::other_engine;
+use camofleet_api::identity_request::IdentityRequest;
 
 /// How the names of the variables begin from which a browser takes its languages.
 const LANGUAGE_VARIABLES: [&str; 2] = ["LANG", "LC_"];
@@ -24,14 +25,14 @@ const LANGUAGE_VARIABLES: [&str; 2] = ["LANG", "LC_"];
 impl LaunchSettings {
     /// The fields of a create request about the identity that browsers can show here.
     pub fn identity_fields(&self) -> impl Iterator<Item = &'static str> {
-        IdentityChoice::all_fields().filter(|field| self.obstacle_to(field).is_none())
+        IdentityRequest::all_fields().filter(|field| self.obstacle_to(field).is_none())
     }
 
     /// Rejects an identity that browsers can't show here.
     ///
     /// # Errors
     /// [`Error::Identity`], [`Error::NoExitIpUrl`].
-    pub fn check_identity(&self, identity: &IdentityChoice, coherence: Coherence) -> Result<()> {
+    pub fn check_identity(&self, identity: &IdentityRequest, coherence: Coherence) -> Result<()> {
         for field in identity.fields() {
             let fits = || {
                 let (wanted, shared) = (identity.screen?, self.shared_size()?);
@@ -120,7 +121,7 @@ impl LaunchSettings {
     /// size.
     pub fn fit_screen(&self, request: &mut SessionRequest, headless: bool) -> Option<Contradiction> {
         let shared = self.shared_size().filter(|_| !headless)?;
-        let wanted = request.screen.take().filter(|wanted| !wanted.allows(shared))?;
+        let wanted = request.identity.screen.take().filter(|wanted| !wanted.allows(shared))?;
         let (value, fact) = (wanted.to_string(), ScreenChoice::Size(shared).to_string());
         let detail = format!("screen: {value} is not the size of the screen that all sessions share, {fact}");
         Some(Contradiction { field: "screen".to_owned(), value, against: "display".to_owned(), fact, detail })
@@ -294,7 +295,7 @@ mod tests {
     use crate::testing::worker_settings;
 
     fn identity(body: &str) -> Identity {
-        IdentityChoice::from(&SessionRequest::parse(body.as_bytes()).unwrap()).given()
+        SessionRequest::parse(body.as_bytes()).unwrap().identity.given()
     }
 
     #[test]

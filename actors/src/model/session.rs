@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use camofleet_api::identity::{Coherence, Contradiction, Identity};
+use camofleet_api::identity_request::IdentityRequest;
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::proxy::{ProxyChoice, ProxyView};
 use camofleet_api::request::SessionRequest;
@@ -18,7 +19,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::error::{Error, Result};
-use super::identity::{IdentityChoice, IdentitySources};
+use super::identity::IdentitySources;
 use super::machine::Machine;
 use super::profile::ProfileChoice;
 use crate::model::activity::ActivityClock;
@@ -95,7 +96,7 @@ impl LaunchTemplate {
     /// without `displays` the browser runs headless.
     pub fn new(request: &SessionRequest, defaults: &SessionDefaults, displays: bool) -> Self {
         let headless = !request.vnc && (!displays || request.headless.unwrap_or(defaults.headless));
-        Self { headless, identity: IdentityChoice::from(request).given(), user_data: None }
+        Self { headless, identity: request.identity.given(), user_data: None }
     }
 }
 
@@ -128,7 +129,7 @@ pub struct SessionSpec {
     /// What its browser is launched with, without what the exit decides.
     pub template: LaunchTemplate,
     /// The identity that its request asks for.
-    pub identity: IdentityChoice,
+    pub identity: IdentityRequest,
     /// What happens if that contradicts the place of its exit.
     pub coherence: Coherence,
     /// Whether it has a live view.
@@ -161,7 +162,7 @@ impl SessionSpec {
     /// Fills a request from the defaults, under a new id. `displays`: whether browsers can have windows here.
     pub fn new(request: SessionRequest, by: RequestId, defaults: &SessionDefaults, displays: bool) -> Self {
         let template = LaunchTemplate::new(&request, defaults, displays);
-        let (identity, profile) = (IdentityChoice::from(&request), ProfileChoice::from_request(&request));
+        let (identity, profile) = (request.identity.clone(), ProfileChoice::from_request(&request));
         let start_url = request.start_url.or_else(|| defaults.start_url.clone());
         Self {
             id: Uuid::new_v4(),

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use camofleet_api::Time;
 use camofleet_api::identity::Identity;
+use camofleet_api::identity_request::IdentityRequest;
 use camofleet_api::profile::{Profile, ProfileName, ProfileUser};
 use camofleet_api::profile_request::ProfilePatch;
 use camofleet_api::proxy::ProxyChoice;
-use camofleet_api::request::SessionRequest;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -48,9 +48,9 @@ pub(crate) struct Manifest {
     /// The proxy of its sessions.
     #[serde(default)]
     pub proxy: Option<ProxyChoice>,
-    /// The identity that was asked for: the other fields of the request are their defaults.
+    /// The identity that was asked for.
     #[serde(default)]
-    pub asked: SessionRequest,
+    pub asked: IdentityRequest,
     /// The identity that it has, once it is known.
     #[serde(default)]
     pub identity: Option<Identity>,
@@ -69,7 +69,7 @@ pub(crate) struct Manifest {
 
 impl Manifest {
     /// That of a new profile for this engine.
-    pub fn new(browser: &str, asked: SessionRequest) -> Self {
+    pub fn new(browser: &str, asked: IdentityRequest) -> Self {
         Self {
             version: VERSION,
             id: Uuid::new_v4(),
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_manifest_is_read_as_it_was_written_with_credentials() {
         let directory = tempfile::tempdir().unwrap();
-        let mut manifest = Manifest::new("firefox", SessionRequest::default());
+        let mut manifest = Manifest::new("firefox", IdentityRequest::default());
         manifest.created_at = Time("2026-01-31T12:00:00.123Z".parse().unwrap());
         manifest.proxy = Some("socks5://me:secret@a.example:1".parse().unwrap());
         manifest.write(directory.path()).unwrap();

@@ -22,11 +22,11 @@ use super::manifest::Manifest;
 use super::store::{ProfileStore, storage};
 use crate::host::rundir::LaunchDir;
 use crate::model::error::Result;
-use crate::model::identity::IdentityChoice;
 use crate::model::machine::Machine;
 use crate::model::profile::ProfileError;
 use crate::model::session::UserData;
 use crate::process::Os;
+use camofleet_api::identity_request::IdentityRequest;
 
 /// With less free space than this a session ends: its browser could not store what it has to.
 const LEAST_FREE_SPACE: u64 = 32 << 20;
@@ -68,7 +68,7 @@ struct Opened {
     id: Uuid,
     data: PathBuf,
     proxy: Option<ProxyChoice>,
-    choice: IdentityChoice,
+    choice: IdentityRequest,
     identity: Option<Identity>,
     machine: Option<Arc<Machine>>,
     held: Held,
@@ -100,14 +100,14 @@ impl OpenedProfile {
         request: &SessionRequest,
     ) -> Result<Self, ProfileError> {
         check_engine(store, name, data, &manifest)?;
-        check_identity(name, &manifest, request)?;
+        check_identity(name, &manifest, &request.identity)?;
         Ok(Self(Arc::new(Opened {
             store: store.clone(),
             name: name.clone(),
             id: manifest.id,
             data: data.to_owned(),
             proxy: manifest.proxy,
-            choice: IdentityChoice::from(&manifest.asked),
+            choice: manifest.asked.clone(),
             identity: manifest.identity,
             machine: manifest.machine,
             held: Held::Nothing,
@@ -167,7 +167,7 @@ impl OpenedProfile {
     }
 
     /// The identity that was asked for when it was made.
-    pub fn choice(&self) -> &IdentityChoice {
+    pub fn choice(&self) -> &IdentityRequest {
         &self.0.choice
     }
 
@@ -363,12 +363,11 @@ fn numbers(version: &str) -> Vec<u32> {
 fn check_identity(
     name: &ProfileName,
     manifest: &Manifest,
-    request: &SessionRequest,
+    request: &IdentityRequest,
 ) -> Result<(), ProfileError> {
-    let json = |request: &SessionRequest| serde_json::to_value(request).unwrap_or_default();
+    let json = |request: &IdentityRequest| serde_json::to_value(request).unwrap_or_default();
     let (wanted, asked) = (json(request), json(&manifest.asked));
-    let choice = IdentityChoice::from(request);
-    let given = serde_json::to_value(choice.given()).unwrap_or_default();
+    let given = serde_json::to_value(request.given()).unwrap_or_default();
     let has = manifest.identity.as_ref().map(|identity| serde_json::to_value(identity).unwrap_or_default());
     let screen = manifest
         .identity
@@ -383,7 +382,7 @@ fn check_identity(
             has.as_ref().is_some_and(|has| given[*field] != Value::Null && given[*field] == has[*field]);
         wanted[*field] != asked[*field] && !same_value
     };
-    match choice.fields().find(other) {
+    match request.fields().find(other) {
         Some(field) => Err(ProfileError::OtherIdentity { name: name.clone(), field }),
         None => Ok(()),
     }

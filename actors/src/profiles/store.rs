@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use camofleet_api::facts::ProfileFacts;
+use camofleet_api::identity_request::IdentityRequest;
 use camofleet_api::profile::{CloneIdentity, Profile, ProfileName, ProfileUser};
 use camofleet_api::profile_request::{CloneRequest, ProfilePatch, ProfileRequest};
 use camofleet_api::proxy::ProxyChoice;
@@ -23,7 +24,7 @@ use super::opened::{OpenedProfile, wait_until_unlocked};
 use crate::host::engine::Engine;
 use crate::host::rundir::{RunDir, exposed};
 use crate::model::error::Result;
-use crate::model::identity::{IdentityChoice, draw_screen};
+use crate::model::identity::draw_screen;
 use crate::model::profile::{ProfileChoice, ProfileError, ProfileSettings};
 use camofleet_api::profile::ProfileMode;
 
@@ -345,16 +346,12 @@ impl ProfileStore {
         self.establish(name, made)
     }
 
-    fn manifest_of(&self, asked: SessionRequest) -> Manifest {
-        let choice = IdentityChoice::from(&asked);
-        let mut manifest = Manifest::new(self.0.engine.kind.as_str(), asked);
-        manifest.identity = self.known_identity(&choice);
-        manifest
-    }
-
-    /// An identity that does not depend on an exit is known at once.
-    fn known_identity(&self, choice: &IdentityChoice) -> Option<camofleet_api::identity::Identity> {
-        (!choice.needs_exit()).then(|| choice.given())
+    /// A new profile for which this was asked.
+    fn manifest_of(&self, mut asked: IdentityRequest) -> Manifest {
+        draw_screen(&mut asked);
+        // One that does not depend on an exit is known at once.
+        let identity = (!asked.needs_exit()).then(|| asked.given());
+        Manifest { identity, ..Manifest::new(self.0.engine.kind.as_str(), asked) }
     }
 
     /// Makes a profile.
@@ -363,12 +360,11 @@ impl ProfileStore {
     /// [`ProfileError::Exists`], or the storage fails.
     pub async fn create(&self, request: ProfileRequest) -> Result<Arc<Profile>> {
         self.run(move |store| {
-            let asked = identity_only(&request.session());
             let manifest = Manifest {
                 labels: request.labels,
                 notes: request.notes,
                 proxy: request.proxy,
-                ..store.manifest_of(asked)
+                ..store.manifest_of(request.identity)
             };
             store.make(&request.name, &manifest)?;
             store.published(&request.name)
@@ -536,7 +532,7 @@ impl ProfileStore {
             Err(ProfileError::NotFound { .. }) if choice.create => {
                 // The exit that its first session names is its own from now on.
                 let proxy = request.proxy.clone();
-                let manifest = Manifest { proxy, ..self.manifest_of(identity_only(request)) };
+                let manifest = Manifest { proxy, ..self.manifest_of(request.identity.clone()) };
                 match self.make(name, &manifest) {
                     // Another session has made it at the same moment.
                     Ok(()) | Err(ProfileError::Exists { .. }) => {}
@@ -623,23 +619,6 @@ impl Drop for Temporary {
             let _ = fs::remove_dir_all(&self.path);
         }
     }
-}
-
-/// The fields of a request that an identity is made of, with a drawn screen; all others are the defaults.
-fn identity_only(request: &SessionRequest) -> SessionRequest {
-    let mut asked = SessionRequest {
-        locale: request.locale.clone(),
-        timezone: request.timezone.clone(),
-        geolocation: request.geolocation.clone(),
-        screen: request.screen,
-        webrtc: request.webrtc,
-        block_images: request.block_images,
-        user_preferences: request.user_preferences.clone(),
-        machine: request.machine.clone(),
-        ..SessionRequest::default()
-    };
-    draw_screen(&mut asked);
-    asked
 }
 
 pub(super) fn storage(name: &ProfileName, error: &io::Error) -> ProfileError {

@@ -31,7 +31,7 @@ use crate::model::activity::ActivityClock;
 use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
 use crate::model::events::EventBus;
-use crate::model::identity::{IdentityChoice, other_engine};
+use crate::model::identity::other_engine;
 use crate::model::session::SessionView;
 use crate::session::{AttachmentId, AttachmentStarted, AttachmentTicket, CloseAttachment, Upstream};
 use crate::supervision::{ChildExited, Generation, Lifeline};
@@ -298,7 +298,7 @@ impl Handler<CreateSession> for RemoteWorker {
             return Box::pin(actix::fut::err(Error::NoProfiles { what: self.settings.display_name() }));
         }
         let able = self.known.facts().map(|facts| facts.identity.clone()).unwrap_or_default();
-        let lacking = IdentityChoice::from(&request).lacking(&able, request.coherence);
+        let lacking = request.identity.lacking(&able, request.coherence);
         if let Some(field) = lacking {
             // It would ignore the field.
             let what = self.settings.display_name();

@@ -11,10 +11,11 @@ use url::Url;
 
 use super::{RemoteRole, RemoteSettings};
 use crate::model::activity::ActivityClock;
-use crate::model::identity::{IdentityChoice, IdentitySources};
+use crate::model::identity::IdentitySources;
 use crate::model::profile::ProfileChoice;
 use crate::model::session::{Ending, LaunchTemplate, SessionSpec, SessionView, VncView};
 use crate::model::traffic::Traffic;
+use camofleet_api::identity_request::IdentityRequest;
 
 /// The address of the browser's server at a runner that does not relay. `None` for one that relays: it is dialled at the
 /// configured address, because it can't know by which address it is reached.
@@ -52,7 +53,7 @@ pub(super) fn view_of(session: Session, settings: &RemoteSettings) -> SessionVie
                 headless: session.headless,
                 identity: session.identity.clone().unwrap_or_default(),
             },
-            identity: IdentityChoice::default(),
+            identity: IdentityRequest::default(),
             coherence: Coherence::default(),
             vnc: has_view,
             idle_ttl: Duration::from_secs(session.idle_ttl_seconds),

@@ -27,7 +27,7 @@ use crate::model::activity::ActivityClock;
 use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
 use crate::model::events::Change;
-use crate::model::identity::IdentitySources;
+use crate::model::identity::{IdentitySources, sources_of_request};
 use crate::model::machine::Machine;
 use crate::model::session::{Ending, LaunchTemplate, SessionSpec, SessionView, VncView};
 use crate::model::traffic::Traffic;
@@ -155,7 +155,7 @@ impl Session {
             let first = Launching { cancel, by: spec.request_id.clone(), ready: Some(ready) };
             let (proxy, traffic) = (spec.proxy.clone(), Traffic::new(launcher.metrics.egress()));
             let mut session = Self {
-                sources: spec.identity.sources(),
+                sources: sources_of_request(&spec.identity),
                 template: spec.template.clone(),
                 machine: None,
                 proxy,

@@ -15,8 +15,9 @@ use tokio::time::Instant;
 use super::actor::Session;
 use crate::launch::launched::Launched;
 use crate::model::error::{Error, Result};
-use crate::model::identity::{IdentityChoice, sources_of_profile};
+use crate::model::identity::{identity_at_exit, sources_of_profile, sources_of_request};
 use crate::profiles::{GIVE_UP_AFTER, OpenedProfile, ProfileStore, RENEW_EVERY, StorageTrouble};
+use camofleet_api::identity_request::IdentityRequest;
 
 /// How often the space on the disk is checked; a page can fill it within seconds.
 const CHECK_SPACE_EVERY: Duration = Duration::from_secs(1);
@@ -66,7 +67,7 @@ impl Session {
         }
         self.sources = match &identity {
             Some(identity) => sources_of_profile(identity),
-            None => choice.sources(),
+            None => sources_of_request(&choice),
         };
         match identity {
             None if choice.needs_exit() => self.launch_at_exit(&choice, ctx),
@@ -150,7 +151,7 @@ impl Session {
     }
 
     /// Launches the first browser once the place of its exit is known, which decides a part of the identity.
-    pub(super) fn launch_at_exit(&mut self, choice: &IdentityChoice, ctx: &mut Context<Self>) {
+    pub(super) fn launch_at_exit(&mut self, choice: &IdentityRequest, ctx: &mut Context<Self>) {
         let Some(launching) = self.life.launching() else { return };
         let (cancel, choice) = (launching.cancel.clone(), choice.clone());
         let exits = self.contradictions.exits;
@@ -175,8 +176,8 @@ impl Session {
 
     /// Takes what its exit decides of the identity, and compares the rest with the place of that exit, unless it has been
     /// changed since.
-    fn become_of_exit(&mut self, choice: &IdentityChoice, exit: &ProxyCheck, exits: u32) -> Result<()> {
-        self.template.identity = choice.at_exit(exit)?;
+    fn become_of_exit(&mut self, choice: &IdentityRequest, exit: &ProxyCheck, exits: u32) -> Result<()> {
+        self.template.identity = identity_at_exit(choice, exit)?;
         if self.contradictions.exits == exits && self.launcher.knows_places(&self.proxy) {
             self.compare(exit)?;
         }

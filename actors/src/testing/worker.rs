@@ -19,7 +19,7 @@ use crate::model::activity::ActivityClock;
 use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
 use crate::model::events::{Change, EventBus, Received, Subscription};
-use crate::model::identity::{IdentityChoice, IdentitySources};
+use crate::model::identity::IdentitySources;
 use crate::model::session::{LaunchTemplate, SessionSpec, SessionView};
 use crate::session::AttachmentTicket;
 use crate::supervision::ChildExited;
@@ -29,13 +29,14 @@ use crate::worker::{
     AttachClient, CreateSession, DeleteSession, LocalWorker, ShutDown, TouchSession, WorkerHandle,
     WorkerParts, WorkerSettings, WorkerSnapshot,
 };
+use camofleet_api::identity_request::IdentityRequest;
 
 /// A typical session.
 pub(crate) fn a_view() -> SessionView {
     let spec = SessionSpec {
         id: uuid::Uuid::new_v4(),
         template: LaunchTemplate::plain(true),
-        identity: IdentityChoice::default(),
+        identity: IdentityRequest::default(),
         coherence: Coherence::default(),
         vnc: false,
         idle_ttl: Duration::from_secs(300),

@@ -38,7 +38,7 @@ use crate::metrics::Metrics;
 use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
 use crate::model::events::{Change, EventBus};
-use crate::model::identity::{IdentityChoice, draw_screen};
+use crate::model::identity::draw_screen;
 use crate::model::profile::ProfileSettings;
 use crate::model::session::{LaunchTemplate, SessionDefaults, SessionSpec, SessionView};
 use crate::process::Os;
@@ -113,7 +113,7 @@ impl WorkerSettings {
     /// # Errors
     /// [`Error::Identity`]: they can't show its identity, or it depends on the exit of a session.
     pub fn pool_template(&self, request: &SessionRequest) -> Result<LaunchTemplate> {
-        let identity = IdentityChoice::from(request);
+        let identity = &request.identity;
         if let Some(field) = identity.from_exit() {
             let reason = "'auto' is taken from the exit of a session, which a browser that is kept ready does not have; \
                           name a value";
@@ -125,7 +125,7 @@ impl WorkerSettings {
             return Err(Error::Identity { field: "screen", reason });
         }
         self.launch.check_engine(request)?;
-        self.launch.check_identity(&identity, Coherence::Refuse)?;
+        self.launch.check_identity(identity, Coherence::Refuse)?;
         let mut request = request.clone();
         let headless = LaunchTemplate::new(&request, &self.defaults, self.displays()).headless;
         self.launch.fit_screen(&mut request, headless);
@@ -283,7 +283,7 @@ impl LocalWorker {
             request: request.clone(),
             worker: self.settings.host_name.clone(),
         });
-        draw_screen(&mut request);
+        draw_screen(&mut request.identity);
         let spec = SessionSpec::new(request, by, defaults, displays);
         // What the exit or a profile decides is not known yet.
         let known = profile.is_none() && !spec.identity.needs_exit();
@@ -311,7 +311,7 @@ impl LocalWorker {
         let defaults = &self.settings.defaults;
         defaults.check(request)?;
         self.settings.launch.check_engine(request)?;
-        self.settings.launch.check_identity(&IdentityChoice::from(request), request.coherence)?;
+        self.settings.launch.check_identity(&request.identity, request.coherence)?;
         let proxy = request.proxy.as_ref().unwrap_or(&defaults.proxy);
         let block = request.block.as_ref().unwrap_or(&defaults.block);
         self.launcher.check_route(proxy, block)?;

@@ -30,7 +30,6 @@ use tokio::sync::watch;
 
 use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
-use crate::model::identity::IdentityChoice;
 use crate::model::screen::ScreenHandle;
 use crate::model::session::SessionView;
 use crate::profiles::ProfileList;
@@ -256,7 +255,7 @@ impl WorkerSnapshot {
     /// Whether it has the pool of proxies and the block lists that this request names, and can show its identity.
     pub fn can_fulfil(&self, request: &SessionRequest) -> bool {
         let able = self.facts.as_ref().map(|facts| facts.identity.as_slice()).unwrap_or_default();
-        if IdentityChoice::from(request).lacking(able, request.coherence).is_some() {
+        if request.identity.lacking(able, request.coherence).is_some() {
             return false;
         }
         if request.engine.is_some_and(|engine| engine.as_str() != engine_name(self.facts.as_ref())) {

@@ -15,7 +15,6 @@ use camofleet_api::session::{OnCrash, StartUrlWait};
 use super::{CreateSession, DeleteSession, LocalWorker};
 use crate::model::claim::Claimant;
 use crate::model::error::{Error, Result};
-use crate::model::identity::IdentityChoice;
 use crate::profiles::archive::ArchiveStream;
 use crate::session::{ReadCookies, Session, WriteCookies};
 
@@ -299,9 +298,8 @@ impl Handler<WriteProfileCookies> for LocalWorker {
 impl LocalWorker {
     /// Rejects a profile whose sessions could not be created here.
     fn check_profile(&self, request: &ProfileRequest) -> Result<()> {
-        let session = request.session();
-        self.settings.launch.check_identity(&IdentityChoice::from(&session), session.coherence)?;
-        session.proxy.map_or(Ok(()), |proxy| self.launcher.check_route(&proxy, &[]))
+        self.settings.launch.check_identity(&request.identity, Coherence::default())?;
+        request.proxy.as_ref().map_or(Ok(()), |proxy| self.launcher.check_route(proxy, &[]))
     }
 
     /// Does something in the session that writes a profile. If there is none, a session is made for it: only the browser

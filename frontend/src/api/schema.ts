@@ -958,6 +958,17 @@ export interface components {
                 [key: string]: string;
             };
         };
+        /** @description What pages are to learn of a user and a machine. Every field may be omitted or null. */
+        IdentityRequest: components["schemas"]["MachineRequest"] & {
+            /** @description Whether pages show no images. */
+            block_images?: boolean | null;
+            geolocation?: components["schemas"]["GeolocationRequest"] | null;
+            locale?: components["schemas"]["LocaleRequest"] | null;
+            screen?: components["schemas"]["ScreenRequest"] | null;
+            timezone?: components["schemas"]["TimeZoneRequest"] | null;
+            user_preferences?: components["schemas"]["Preferences"] | null;
+            webrtc?: components["schemas"]["Webrtc"] | null;
+        };
         /**
          * @example [
          *       "de-AT",
@@ -1252,24 +1263,16 @@ export interface components {
             proxy?: components["schemas"]["Proxy"] | null;
         };
         /** @description The body of `POST /profiles`. All fields but the name may be omitted or null; unknown ones are ignored. */
-        ProfileRequest: components["schemas"]["MachineRequest"] & {
-            /** @description Whether pages show no images. */
-            block_images?: boolean | null;
-            geolocation?: components["schemas"]["GeolocationRequest"] | null;
+        ProfileRequest: components["schemas"]["IdentityRequest"] & {
             /** @description Names and values of the caller's choice. */
             labels?: {
                 [key: string]: string;
             } | null;
-            locale?: components["schemas"]["LocaleRequest"] | null;
             /** @description Its name. */
             name: components["schemas"]["ProfileName"];
             /** @description A text of the caller's choice. */
             notes?: string | null;
             proxy?: components["schemas"]["Proxy"] | null;
-            screen?: components["schemas"]["ScreenRequest"] | null;
-            timezone?: components["schemas"]["TimeZoneRequest"] | null;
-            user_preferences?: components["schemas"]["Preferences"] | null;
-            webrtc?: components["schemas"]["Webrtc"] | null;
         };
         /** @description The session that writes a profile. */
         ProfileUser: {
@@ -1602,15 +1605,12 @@ export interface components {
          * @description The parameters of a new session. Every field may be omitted or null, which selects the worker's default; unknown fields
          *     are ignored.
          */
-        SessionRequest: components["schemas"]["MachineRequest"] & {
+        SessionRequest: components["schemas"]["IdentityRequest"] & {
             /** @description The names of the block lists whose hosts the browser does not connect to, instead of those of the setting. */
             block?: string[] | null;
-            /** @description Whether pages show no images. */
-            block_images?: boolean | null;
             coherence?: components["schemas"]["Coherence"] | null;
             contexts?: components["schemas"]["Contexts"] | null;
             engine?: components["schemas"]["Engine"] | null;
-            geolocation?: components["schemas"]["GeolocationRequest"] | null;
             /** @description Whether the browser runs headless. The default is a setting. */
             headless?: boolean | null;
             /**
@@ -1623,22 +1623,17 @@ export interface components {
             labels?: {
                 [key: string]: string;
             } | null;
-            locale?: components["schemas"]["LocaleRequest"] | null;
             on_crash?: components["schemas"]["OnCrash"] | null;
             profile?: components["schemas"]["ProfileName"] | null;
             /** @description Whether a profile that does not exist is made; by default it is, to be written. */
             profile_create?: boolean | null;
             profile_mode?: components["schemas"]["ProfileMode"] | null;
             proxy?: components["schemas"]["Proxy"] | null;
-            screen?: components["schemas"]["ScreenRequest"] | null;
             /** @description A page to open; a bare host gets `https://`. */
             start_url?: string | null;
             start_url_wait?: components["schemas"]["StartUrlWait"] | null;
-            timezone?: components["schemas"]["TimeZoneRequest"] | null;
-            user_preferences?: components["schemas"]["Preferences"] | null;
             /** @description Whether the session has a live view; `true` forces `headless: false`. */
             vnc?: boolean | null;
-            webrtc?: components["schemas"]["Webrtc"] | null;
         };
         /** @description The use of display slots. */
         Slots: {
