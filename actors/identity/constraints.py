@@ -57,6 +57,8 @@ class Constraints:
     block_images: bool = False
     block_webrtc: bool = False
     main_world_eval: bool = False
+    # Whether fonts that its system does not have are left out instead of refused.
+    lenient: bool = False
 
 
 def read(given: Any) -> Constraints:
@@ -190,4 +192,5 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     'block_images': _switch,
     'block_webrtc': _switch,
     'main_world_eval': _switch,
+    'lenient': _switch,
 }

@@ -88,11 +88,24 @@ def _possible_systems(constraints: Constraints) -> tuple[str, ...]:
             where = ' or '.join(constraints.systems)
             raise Refusal('webgl', f'no Firefox on {where} was seen with {wanted}; some that were: {"; ".join(similar)}')
     for font in constraints.fonts:
-        having = tuple(system for system in systems if font in _fonts_of(system))
-        if not having:
-            raise Refusal('fonts', f'{font!r} is no font that Camoufox has for {" or ".join(systems)}')
-        systems = having
+        everywhere = tuple(system for system in SYSTEMS if font in _fonts_of(system))
+        having = tuple(system for system in systems if system in everywhere)
+        if not everywhere:
+            raise Refusal('fonts', f'{font!r} is no font that Camoufox has; leave it out')
+        if not having and not constraints.lenient:
+            reason = f'{font!r} is a font of {" and ".join(everywhere)}, not of {" or ".join(systems)}'
+            raise Refusal('fonts', f'{reason}; leave it out, ask for another os, or set "coherence": "warn"')
+        systems = having or systems
     return systems
+
+
+def _left_out(constraints: Constraints, system: str) -> list[dict[str, str]]:
+    """The fonts that the constraints name and the system does not have, as a contradiction of the two."""
+    fonts = ', '.join(font for font in constraints.fonts if font not in _fonts_of(system))
+    if not fonts:
+        return []
+    detail = f'fonts: {fonts} left out, because {system} does not have them'
+    return [{'field': 'fonts', 'value': fonts, 'against': 'os', 'fact': system, 'detail': detail}]
 
 
 def _fonts_of(system: str) -> frozenset[str]:
@@ -111,7 +124,8 @@ def _draw(constraints: Constraints, systems: tuple[str, ...]) -> dict[str, Any]:
         built = _launch_options(constraints, fingerprint, geometry)
     if constraints.fonts:
         # The library takes them instead of those that it draws, without which no system is.
-        fonts = list(dict.fromkeys([*config['fonts'], *constraints.fonts]))
+        having = _fonts_of(_system_of(fingerprint))
+        fonts = list(dict.fromkeys([*config['fonts'], *(font for font in constraints.fonts if font in having)]))
         built = _launch_options(constraints, fingerprint, geometry, fonts)
     config = _config(built)
     return _machine(constraints, built, config)
@@ -246,6 +260,7 @@ def _machine(constraints: Constraints, built: dict[str, Any], config: dict[str, 
             del config[name]
         text = orjson.dumps(config).decode()
     installation = str(constraints.executable.parent)
+    summary = _summary(config)
     return {
         'version': DOCUMENT,
         'library': version('camoufox'),
@@ -255,7 +270,8 @@ def _machine(constraints: Constraints, built: dict[str, Any], config: dict[str, 
         'preferences': built['firefox_user_prefs'],
         'arguments': built['args'],
         'fontconfig': Path(built['env']['FONTCONFIG_FILE']).read_text(encoding='utf-8').replace(installation, INSTALLATION),
-        'summary': _summary(config),
+        'left_out': _left_out(constraints, summary['os']),
+        'summary': summary,
     }
 
 

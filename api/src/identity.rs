@@ -584,14 +584,14 @@ pub struct Identity {
     pub machine: MachineChoice,
 }
 
-/// What happens to a create whose identity contradicts the place of its exit.
+/// What happens to a create whose identity contradicts the place of its exit, its display or its operating system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Coherence {
     /// It is refused.
     #[default]
     Refuse,
-    /// The session is created, and shows the contradictions.
+    /// The session is created, and shows the contradictions: what can't be is left out.
     Warn,
 }
 
@@ -604,13 +604,13 @@ impl Coherence {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Contradiction {
-    /// The field of the identity: `locale`, `timezone`, `geolocation` or `screen`.
+    /// The field of the identity: `locale`, `timezone`, `geolocation`, `screen` or `fonts`.
     #[schema(required)]
     pub field: String,
     /// What it is, such as `de-AT`.
     #[schema(required)]
     pub value: String,
-    /// What it contradicts: `exit_country`, `exit_timezone` or `display`.
+    /// What it contradicts: `exit_country`, `exit_timezone`, `display` or `os`.
     #[schema(required)]
     pub against: String,
     /// What that is, such as `JP`.

@@ -106,7 +106,8 @@ pub struct Profile {
     #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub notes: String,
-    /// The proxy of its sessions whose request names none; null for the worker's default.
+    /// The proxy of its sessions whose request names none, with `direct` as its `server` for direct connections; null for the
+    /// worker's default.
     #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub proxy: Option<ProxyView>,

@@ -340,6 +340,13 @@ pub struct ProxyView {
     pub pool: Option<String>,
 }
 
+impl ProxyView {
+    /// What a profile shows whose sessions have no proxy, other than one that leaves it to the worker's default.
+    pub fn direct() -> Self {
+        Self { server: Some(DIRECT.to_owned()), pool: None }
+    }
+}
+
 impl fmt::Display for ProxyView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.server, &self.pool) {

@@ -264,8 +264,8 @@ pub struct Session {
     #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub profile_mode: Option<ProfileMode>,
-    /// Where its identity does not fit the place where its connections leave, or its display; null where that place is not
-    /// known, and empty where nothing contradicts.
+    /// Where its identity does not fit the place where its connections leave, its display or its operating system; null
+    /// where nothing of it was compared, and empty where nothing contradicts.
     #[serde(default, deserialize_with = "default_if_unknown")]
     #[schema(required)]
     pub contradictions: Option<Vec<Contradiction>>,

@@ -188,6 +188,18 @@ class Drawing(WithStandIn):
         having = self.config(os='windows', fonts=[extra])['fonts']
         self.assertEqual(having, [*without, extra])
 
+    def test_fonts_of_another_system_are_left_out_and_named_where_that_is_wanted(self) -> None:
+        without = self.config(os='linux')['fonts']
+        machine = self.draw(os='linux', fonts=['Segoe UI', 'Marlett', without[0]], lenient=True)
+        self.assertEqual(json.loads(machine['config'])['fonts'], without)
+        [contradiction] = machine['left_out']
+        named = {name: contradiction[name] for name in ('field', 'value', 'against', 'fact')}
+        self.assertEqual(named, {'field': 'fonts', 'value': 'Segoe UI, Marlett', 'against': 'os', 'fact': 'linux'})
+        # The first font decides between systems that exclude each other.
+        both = self.draw(fonts=['Segoe UI', 'Helvetica Neue'], lenient=True)
+        self.assertEqual((both['summary']['os'], both['left_out'][0]['value']), ('windows', 'Helvetica Neue'))
+        self.assertEqual(self.draw(os='windows', fonts=['Segoe UI'], lenient=True)['left_out'], [])
+
     def test_the_other_options_reach_the_browser(self) -> None:
         machine = self.draw(humanize=1.5, main_world_eval=True, block_images=True, block_webrtc=True)
         config = json.loads(machine['config'])
@@ -211,7 +223,8 @@ class Refusing(WithStandIn):
             ('screen', {'width': [2000, 1000], 'height': 900}, 'least size before the most'),
             ('webgl', {'vendor': 'Intel'}, 'vendor and renderer'),
             ('webgl', {'vendor': 'Intel', 'renderer': 'Voodoo 2'}, 'some that were: .*Intel'),
-            ('fonts', ['Comic Neue Nope'], 'no font that Camoufox has'),
+            ('fonts', ['Comic Neue Nope'], 'no font that Camoufox has; leave it out'),
+            ('lenient', 'warn', 'true or false'),
             ('fonts', 'x' * 300, '1 to 200 printable'),
             ('locale', ['xx-QQ'], 'language and region'),
             ('locale', 7, 'list of 1 to 8'),
@@ -234,7 +247,10 @@ class Refusing(WithStandIn):
         self.assertRegex(reason, 'no Firefox on windows .*NVIDIA')
 
     def test_a_font_of_another_system_is_refused(self) -> None:
-        self.assertIn('linux', self.refuse('fonts', ['Segoe UI'], os='linux'))
+        reason = self.refuse('fonts', ['Segoe UI'], os='linux')
+        self.assertRegex(reason, "'Segoe UI' is a font of windows, not of linux; .*another os.*warn")
+        self.assertRegex(self.refuse('fonts', ['Segoe UI', 'Helvetica Neue']), 'of macos, not of windows')
+        self.assertRegex(self.refuse('fonts', ['Comic Neue Nope'], lenient=True), 'no font')
 
     def test_what_is_no_command_is_answered_and_nothing_ends(self) -> None:
         for line in (b'{"type":', b'7', b'\xff\xfe', b'{"type":"dance"}', b'{"type":"draw"}', b'{"type":"draw","request":7}'):

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use camofleet_api::identity::{Geolocation, Identity, ScreenSize};
+use camofleet_api::identity::{Coherence, Geolocation, Identity, ScreenSize};
 use camofleet_api::machine::{Humanize, System, WebGl};
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +67,8 @@ pub(crate) struct Constraints {
     pub block_images: bool,
     /// Whether pages can't use WebRTC.
     pub block_webrtc: bool,
+    /// Whether fonts that its system does not have are left out instead of refused.
+    pub lenient: bool,
 }
 
 impl Constraints {
@@ -76,8 +78,10 @@ impl Constraints {
         executable: PathBuf,
         screen: Option<ScreenSize>,
         block_webrtc: bool,
+        coherence: Coherence,
     ) -> Self {
         let machine = &identity.machine;
+        let fonts = machine.fonts.clone().filter(|fonts| !fonts.is_empty());
         Self {
             executable,
             screen,
@@ -87,7 +91,9 @@ impl Constraints {
             geolocation: identity.geolocation,
             os: machine.os.clone(),
             webgl: machine.webgl.clone(),
-            fonts: machine.fonts.clone().filter(|fonts| !fonts.is_empty()),
+            // Otherwise it makes no difference, and the same machines do for both.
+            lenient: fonts.is_some() && coherence == Coherence::Warn,
+            fonts,
             humanize: machine.humanize,
             main_world_eval: machine.main_world_eval.unwrap_or_default(),
             block_images: identity.block_images,

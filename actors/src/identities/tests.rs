@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use camofleet_api::identity::{Identity, ScreenSize};
+use camofleet_api::identity::{Coherence, Identity, ScreenSize};
 
 use super::stock::{AHEAD, SHELVES};
 use super::*;
 
 fn constraints(width: u16) -> Constraints {
     let screen = Some(ScreenSize { width, height: 800 });
-    Constraints::of(&Identity::default(), PathBuf::from("/opt/camoufox/camoufox-bin"), screen, true)
+    let executable = PathBuf::from("/opt/camoufox/camoufox-bin");
+    Constraints::of(&Identity::default(), executable, screen, true, Coherence::Refuse)
 }
 
 fn machine(seed: &str) -> Arc<Machine> {

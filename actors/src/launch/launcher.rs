@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use camofleet_api::egress::ProxyCheck;
-use camofleet_api::identity::{Area, ScreenSize, Webrtc};
+use camofleet_api::identity::{Area, Coherence, ScreenSize, Webrtc};
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::view::ViewKey;
@@ -223,6 +223,8 @@ pub(crate) struct LaunchRequest {
     pub template: LaunchTemplate,
     /// The machine that it shows, if it was launched before; otherwise one is drawn where there are any.
     pub machine: Option<Arc<Machine>>,
+    /// Whether a machine is drawn without what contradicts it, or is refused.
+    pub coherence: Coherence,
     /// Its display.
     pub window: Window,
     /// Notified of the ends of its parts.
@@ -418,7 +420,7 @@ impl Launcher {
     ) -> Result<Launched> {
         // Before anything is started for it.
         if let (None, Some(identities)) = (&request.machine, &self.identities) {
-            let constraints = self.constraints(&request.template, &request.window);
+            let constraints = self.constraints(&request);
             let seed = request.template.identity.machine.seed.as_deref();
             request.machine = Some(identities.draw(&constraints, seed, cancel).await?);
         }
@@ -575,9 +577,9 @@ impl Launcher {
         })
     }
 
-    /// What a machine for this template has to be like. A browser with a window has the screen of its display.
-    fn constraints(&self, template: &LaunchTemplate, window: &Window) -> Constraints {
-        let LaunchTemplate { identity, .. } = template;
+    /// What a machine for this launch has to be like. A browser with a window has the screen of its display.
+    fn constraints(&self, request: &LaunchRequest) -> Constraints {
+        let LaunchRequest { template: LaunchTemplate { identity, .. }, window, coherence, .. } = request;
         let display = match window {
             Window::None => None,
             Window::Shared(screen) => Some(screen.settings.geometry),
@@ -589,7 +591,7 @@ impl Launcher {
         let screen = display.map(of_display).or(identity.screen);
         let executable = self.settings.engine.executable.clone();
         let block_webrtc = self.settings.webrtc(identity) == Webrtc::Off;
-        Constraints::of(identity, executable, screen, block_webrtc)
+        Constraints::of(identity, executable, screen, block_webrtc, *coherence)
     }
 
     fn launch_options(

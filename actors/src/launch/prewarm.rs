@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use camofleet_api::facts::PoolFill;
+use camofleet_api::identity::Coherence;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -155,7 +156,9 @@ impl PrewarmPool {
             let template = self.settings.template.clone();
             let window = self.launcher.window(&template);
             let purpose = LaunchFor::Upkeep;
-            let request = LaunchRequest { template, machine: None, window, parent, purpose, by: None };
+            let coherence = Coherence::Refuse;
+            let request =
+                LaunchRequest { template, machine: None, coherence, window, parent, purpose, by: None };
             let launch = async move {
                 let launched = launcher.launch(request, &cancel).await;
                 if !cancel.is_cancelled() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use camofleet_api::identity::MachineSummary;
+use camofleet_api::identity::{Contradiction, MachineSummary};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -33,6 +33,9 @@ pub struct Machine {
     pub arguments: Vec<String>,
     /// The configuration of its fonts, with [`INSTALLATION`] for the directory of the browser.
     fontconfig: String,
+    /// What was asked of it and left out, because it contradicts its system.
+    #[serde(default)]
+    pub left_out: Vec<Contradiction>,
     /// What people are shown of it.
     pub summary: MachineSummary,
 }

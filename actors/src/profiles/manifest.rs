@@ -10,7 +10,7 @@ use camofleet_api::identity::Identity;
 use camofleet_api::identity_request::IdentityRequest;
 use camofleet_api::profile::{Profile, ProfileName, ProfileUser};
 use camofleet_api::profile_request::ProfilePatch;
-use camofleet_api::proxy::ProxyChoice;
+use camofleet_api::proxy::{ProxyChoice, ProxyView};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -158,7 +158,7 @@ impl Manifest {
             size_bytes: self.size_bytes,
             labels: self.labels.clone(),
             notes: self.notes.clone(),
-            proxy: self.proxy.as_ref().and_then(ProxyChoice::view),
+            proxy: self.proxy.as_ref().map(|proxy| proxy.view().unwrap_or_else(ProxyView::direct)),
             identity: self.identity.clone(),
             browser: self.browser.clone(),
             browser_version: self.browser_version.clone(),
@@ -188,6 +188,9 @@ mod tests {
         assert_eq!(Manifest::read(directory.path()).unwrap(), manifest);
         let shown = manifest.to_api(&ProfileName::parse("a").unwrap(), None);
         assert!(!serde_json::to_string(&shown).unwrap().contains("secret"));
+        let proxy_of = |proxy| Manifest { proxy, ..manifest.clone() }.to_api(&shown.name, None).proxy;
+        assert_eq!(proxy_of(None), None);
+        assert_eq!(proxy_of(Some(ProxyChoice::Direct)).unwrap().to_string(), "direct");
     }
 
     #[test]

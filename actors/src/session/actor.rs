@@ -201,7 +201,7 @@ impl Session {
             start_url_error: self.start_url_error.clone(),
             attached: self.clients.len(),
             identity: Some(Arc::new(self.template.identity.clone())),
-            contradictions: self.contradictions.all(),
+            contradictions: self.contradictions.all(self.machine.as_deref()),
             identity_sources: Arc::clone(&self.sources),
             machine: self.machine.clone(),
             proxy: self.proxy.view(),

@@ -13,6 +13,7 @@ use crate::launch::coherence::{contradictions, is_comparable};
 use crate::launch::prewarm::PrewarmPool;
 use crate::model::error::{Error, Result};
 use crate::model::events::Change;
+use crate::model::machine::Machine;
 
 /// How long a create waits for the place of its exit only to compare it. If it takes longer, the place counts as not known.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -29,10 +30,11 @@ pub(super) struct Contradictions {
 }
 
 impl Contradictions {
-    /// All of them; `None` if nothing was compared.
-    pub fn all(&self) -> Option<Vec<Contradiction>> {
-        let known = self.exit.is_some() || !self.display.is_empty();
-        known.then(|| self.display.iter().chain(self.exit.iter().flatten()).cloned().collect())
+    /// All of them, those with its machine included; `None` if nothing was compared.
+    pub fn all(&self, machine: Option<&Machine>) -> Option<Vec<Contradiction>> {
+        let fixed = self.display.iter().chain(machine.into_iter().flat_map(|machine| &machine.left_out));
+        let all: Vec<_> = fixed.chain(self.exit.iter().flatten()).cloned().collect();
+        (self.exit.is_some() || !all.is_empty()).then_some(all)
     }
 }
 

@@ -38,7 +38,8 @@ impl Session {
         };
         let profile = self.profile.clone();
         let (template, machine) = (self.template.clone(), self.machine.clone());
-        let request = LaunchRequest { template, machine, window, parent, purpose, by };
+        let coherence = self.spec.coherence;
+        let request = LaunchRequest { template, machine, coherence, window, parent, purpose, by };
         let launch = async move {
             if let Some(old) = old {
                 old.dismantle().await;

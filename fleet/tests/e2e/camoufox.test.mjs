@@ -103,7 +103,7 @@ test('add-ons are those that the setting names, checked and unpacked', async () 
 test('what no machine can be is refused with its field and what can be', async () => {
   for (const [field, body, expected] of [
     ['webgl', { os: 'linux', webgl: { vendor: 'Apple', renderer: 'Apple M1, or similar' } }, /no Firefox on linux was seen with/],
-    ['fonts', { os: 'linux', fonts: ['Segoe UI'] }, /no font that Camoufox has for linux/],
+    ['fonts', { os: 'linux', fonts: ['Segoe UI'] }, /'Segoe UI' is a font of windows, not of linux; .*"coherence": "warn"/],
     ['locale', { locale: 'qq-QQ' }, /language and region/],
     ['os', { os: 'beos' }, /windows, macos or linux/],
   ]) {
@@ -112,6 +112,27 @@ test('what no machine can be is refused with its field and what can be', async (
     assert.ok(json.detail.startsWith(`${field}: `), json.detail);
     assert.match(json.detail, expected);
   }
+});
+
+test('fonts of another system are left out and shown where a request wants that', async () => {
+  const body = { headless: true, os: 'linux', fonts: ['Segoe UI'], coherence: 'warn' };
+  const { session, browser } = await server.createKnown(body);
+  const [{ detail, ...contradiction }] = session.contradictions;
+  assert.deepEqual(contradiction, { field: 'fonts', value: 'Segoe UI', against: 'os', fact: 'linux' });
+  assert.match(detail, /^fonts: Segoe UI left out/);
+  assert.ok(!JSON.parse(machineOf(browser.pid).config).fonts.includes('Segoe UI'));
+  await server.end(session);
+});
+
+test('images and WebRTC are as requested', async () => {
+  const seen = async (body) => {
+    const { session, browser } = await server.createKnown({ headless: true, ...body });
+    const { preferences } = machineOf(browser.pid);
+    await server.end(session);
+    return ['permissions.default.image', 'media.peerconnection.enabled', 'media.peerconnection.ice.proxy_only'].map((name) => preferences[name]);
+  };
+  assert.deepEqual((await seen({ block_images: true, webrtc: 'off' })).slice(0, 2), [2, false]);
+  assert.deepEqual(await seen({ webrtc: 'proxy' }), [1, true, true]);
 });
 
 test('its preferences are there at its start, with those of the launch, and nothing is inherited', async () => {

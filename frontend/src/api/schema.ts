@@ -485,7 +485,7 @@ export interface components {
             name: components["schemas"]["ProfileName"];
         };
         /**
-         * @description What happens to a create whose identity contradicts the place of its exit.
+         * @description What happens to a create whose identity contradicts the place of its exit, its display or its operating system.
          * @enum {string}
          */
         Coherence: "refuse" | "warn";
@@ -497,7 +497,7 @@ export interface components {
         /** @description A part of an identity that does not fit something else that pages see. */
         Contradiction: {
             /**
-             * @description What it contradicts: `exit_country`, `exit_timezone` or `display`.
+             * @description What it contradicts: `exit_country`, `exit_timezone`, `display` or `os`.
              * @default
              */
             against: string;
@@ -512,7 +512,7 @@ export interface components {
              */
             fact: string;
             /**
-             * @description The field of the identity: `locale`, `timezone`, `geolocation` or `screen`.
+             * @description The field of the identity: `locale`, `timezone`, `geolocation`, `screen` or `fonts`.
              * @default
              */
             field: string;
@@ -1489,8 +1489,8 @@ export interface components {
             /** @description What happens to contexts and pages when the last client disconnects. */
             contexts: components["schemas"]["Contexts"];
             /**
-             * @description Where its identity does not fit the place where its connections leave, or its display; null where that place is not
-             *     known, and empty where nothing contradicts.
+             * @description Where its identity does not fit the place where its connections leave, its display or its operating system; null
+             *     where nothing of it was compared, and empty where nothing contradicts.
              */
             contradictions: components["schemas"]["Contradiction"][] | null;
             /** @description When it was requested. */

@@ -113,6 +113,13 @@ describe('the page of a live session', () => {
           detail: 'locale: de-AT does not fit JP',
         },
         {
+          field: 'fonts',
+          value: 'Geneva',
+          against: 'os',
+          fact: 'windows',
+          detail: 'fonts: Geneva left out',
+        },
+        {
           field: 'newer',
           value: 'x',
           against: 'newer',
@@ -125,6 +132,9 @@ describe('the page of a live session', () => {
     expect(fact('Does not fit')).toHaveTextContent(
       'Languages: de-AT, de, but the exit is in Japan',
     );
+    expect(fact('Does not fit')).toHaveTextContent(
+      'Fonts: Geneva left out, because Windows does not have them',
+    );
     expect(fact('Does not fit')).toHaveTextContent('newer: x does not fit y');
     expect(fact('Languages')).toHaveTextContent('de-AT, de');
     expect(fact('Time zone')).toHaveTextContent('Europe/Vienna');
@@ -133,7 +143,7 @@ describe('the page of a live session', () => {
     expect(fact('WebRTC')).toHaveTextContent('there, without a connection');
     expect(fact('Images')).toHaveTextContent('not loaded');
     expect(fact('Preferences')).toHaveTextContent('dom.maxHardwareConcurrency = 4');
-    expect(fact('System')).toHaveTextContent('windows');
+    expect(fact('System')).toHaveTextContent('Windows');
     expect(fact('Seed')).toHaveTextContent('anna');
     expect(screen.getByRole('heading', { name: 'Session 3f2b8c1e' })).toBeInTheDocument();
     expect(fact('Id')).toHaveTextContent(session.id);

@@ -1,6 +1,7 @@
 import { getTimezone } from 'countries-and-timezones';
 
 import type { Identity } from '../api/types.ts';
+import { systemText } from '../sessions/identityText.ts';
 
 /** The country in a language tag, as `AT` in `de-AT`; a group of countries, as in `es-419`, is none. */
 export function countryOfTag(tag: string): string | null {
@@ -33,10 +34,8 @@ export function countryOf(identity: Identity | null): string | null {
   return timezone === null ? null : (countriesOfZone(timezone)[0] ?? null);
 }
 
-const SYSTEMS = { windows: 'Windows', macos: 'macOS', linux: 'Linux' } as const;
-
 /** The operating systems that an identity was requested with. */
 export function systemOf(identity: Identity | null): string | null {
   // Earlier workers don't send it.
-  return identity?.os?.map((os) => SYSTEMS[os]).join(' / ') ?? null;
+  return identity?.os?.map(systemText).join(' / ') ?? null;
 }

@@ -7,7 +7,7 @@ import type { Session } from '../api/types.ts';
 import { copyToClipboard } from '../ui/clipboard.ts';
 import { durationText, momentText } from '../ui/format.ts';
 import { IconButton } from '../ui/IconButton.tsx';
-import { sizeText } from './identityText.ts';
+import { sizeText, systemText } from './identityText.ts';
 import { profilePath } from './profilePath.ts';
 import { Labels } from './SessionIdentity.tsx';
 import { contradictionText, endsWhenIdle, idleText } from './sessionText.ts';
@@ -137,7 +137,7 @@ function IdentityFacts({ identity }: { identity: Session['identity'] }): ReactNo
           ))}
         </Fact>
       )}
-      {os && <Fact name={t('facts.os')}>{os.join(', ')}</Fact>}
+      {os && <Fact name={t('facts.os')}>{os.map(systemText).join(', ')}</Fact>}
       {seed && <Fact name={t('facts.seed')}>{seed}</Fact>}
     </>
   );

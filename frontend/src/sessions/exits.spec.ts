@@ -49,6 +49,7 @@ it('knows which workers control no connections; a silent one may', () => {
 
 it('names exits', () => {
   expect(exitText(null)).toBe('Direct');
+  expect(exitText({ server: 'direct', pool: null })).toBe('Direct');
   expect(exitText(server)).toBe('socks5://a.test:1080');
   expect(exitText(pool)).toBe('Pool eu');
   expect(shortExitText(server)).toBe('a.test:1080');

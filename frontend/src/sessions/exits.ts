@@ -40,7 +40,8 @@ export function exitKey(proxy: ProxyView | null): string {
 
 /** A proxy in the current language. */
 export function exitText(proxy: ProxyView | null): string {
-  if (proxy === null) return i18n.t('network:direct');
+  // A profile whose sessions have no proxy says so; of a session it is null.
+  if (proxy === null || proxy.server === 'direct') return i18n.t('network:direct');
   return proxy.server ?? i18n.t('network:pool', { pool: proxy.pool ?? '' });
 }
 
@@ -61,7 +62,6 @@ export function defaultExitText(facts: readonly (EgressFacts | null)[]): string 
 
 /** The choice to leave the proxy to the profile of a session. */
 export function profileExitText(proxy: ProxyView | null): string {
-  // One without a proxy of its own looks like one that is set to direct connections.
   if (proxy === null) return i18n.t('network:field.ofProfileUnset');
   return i18n.t('network:field.ofProfile', { value: exitText(proxy) });
 }

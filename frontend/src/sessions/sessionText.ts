@@ -1,6 +1,7 @@
 import type { Change, Contradiction, EndReason, Session } from '../api/types.ts';
 import { i18n } from '../i18n/i18n.ts';
 import { clockText, countryText, spanText } from '../ui/format.ts';
+import { systemText } from './identityText.ts';
 
 /** The start of a session's id: long enough to be unique, short enough for a table. */
 export function shortId(id: string): string {
@@ -54,7 +55,13 @@ const FACTS = {
   timezone: 'timezone',
   geolocation: 'place',
   screen: 'size',
+  fonts: 'fonts',
 } as const;
+
+function factText(against: string, fact: string): string {
+  if (against === 'exit_country') return countryText(fact);
+  return against === 'os' ? systemText(fact) : fact;
+}
 
 /** A part of an identity that does not fit, in the current language; one that this panel does not know is shown as it was sent. */
 export function contradictionText({ field, value, against, fact, detail }: Contradiction): string {
@@ -64,6 +71,6 @@ export function contradictionText({ field, value, against, fact, detail }: Contr
     defaultValue: detail,
     field: i18n.t(`session:facts.${name}`),
     value,
-    fact: against === 'exit_country' ? countryText(fact) : fact,
+    fact: factText(against, fact),
   });
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
+use camofleet_api::identity::Contradiction;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::sync::{mpsc, oneshot};
 
@@ -211,10 +212,19 @@ impl FakeOs {
         self.machine().drawn.push(drawn.seed.clone());
         let (width, height) =
             drawn.constraints.screen.map_or((1280, 800), |screen| (screen.width, screen.height));
+        // It has no font but its own.
+        let left_out = drawn.constraints.fonts.filter(|_| drawn.constraints.lenient);
+        let left_out = left_out.map(|fonts| Contradiction {
+            field: "fonts".into(),
+            value: fonts.join(", "),
+            against: "os".into(),
+            fact: "windows".into(),
+            ..Contradiction::default()
+        });
         let machine = serde_json::json!({
             "version": 1, "library": "0.5.8", "browser": "156.0.1-beta.36", "seed": drawn.seed, "config": drawn.seed,
             "preferences": {"from.the.library": true}, "arguments": [], "fontconfig": "<dir>@camoufox@/fonts</dir>",
-            "summary": {"os": "windows", "screen": {"width": width, "height": height}},
+            "left_out": Vec::from_iter(left_out), "summary": {"os": "windows", "screen": {"width": width, "height": height}},
         });
         let machine = serde_json::from_value(machine).ok()?;
         Some(maker::Event::Drawn { request, machine: Box::new(machine) })

@@ -237,6 +237,28 @@ async fn the_machine_of_a_session_is_part_of_the_report_of_its_identity() {
 }
 
 #[actix::test]
+async fn what_a_machine_was_drawn_without_is_shown_where_a_request_wants_that() {
+    let directory = tempfile::tempdir().unwrap();
+    let worker = camoufox(|settings| settings.profiles.directory = directory.path().to_owned()).await;
+    let shown = async |body: &str| {
+        let view = worker.ready(request(body)).await;
+        worker.delete(view.spec.id).await.unwrap();
+        let found = view.contradictions.iter().flatten();
+        found
+            .map(|one| format!("{} {} {} {}", one.field, one.value, one.against, one.fact))
+            .collect::<Vec<_>>()
+    };
+    let fonts = r#"{"headless": true, "fonts": ["Geneva", "Monaco"]"#;
+    assert_eq!(shown(&format!("{fonts}}}")).await, [""; 0]);
+    let expected = ["fonts Geneva, Monaco os windows"];
+    assert_eq!(shown(&format!(r#"{fonts}, "coherence": "warn"}}"#)).await, expected);
+    assert_eq!(shown(r#"{"headless": true, "coherence": "warn"}"#).await, [""; 0]);
+    // A profile's machine stays without it.
+    assert_eq!(shown(&format!(r#"{fonts}, "profile": "anna", "coherence": "warn"}}"#)).await, expected);
+    assert_eq!(shown(r#"{"headless": true, "profile": "anna"}"#).await, expected);
+}
+
+#[actix::test]
 async fn a_profile_keeps_its_machine_with_and_without_a_window_and_a_clone_can_have_another() {
     let directory = tempfile::tempdir().unwrap();
     let worker = camoufox(|settings| settings.profiles.directory = directory.path().to_owned()).await;
