@@ -12,7 +12,7 @@ import { newMatching } from './patterns.mjs';
 import { browserVersion } from './pages.mjs';
 import { SessionCookies } from './sessionCookies.mjs';
 import { shareStartupCaches } from './startupCaches.mjs';
-import { forgetPreferences } from './userData.mjs';
+import { copyTlsOnly, forgetPreferences, restoreTlsOnly } from './userData.mjs';
 import { truncateBytes, truncateLines } from './text.mjs';
 import { limitEncoder, isEncoder, watchEncoder } from './video.mjs';
 
@@ -153,7 +153,10 @@ export class Launch {
     const userData = this.options.user_data;
     this.#server = await runInScope(scope, () => {
       const options = camoufox ? camoufoxOptions(this.options) : stockFirefoxOptions(this.options);
-      if (userData) forgetPreferences(userData, options.firefoxUserPrefs);
+      if (userData) {
+        restoreTlsOnly(userData);
+        forgetPreferences(userData, options.firefoxUserPrefs);
+      }
       return firefox.launchServer({
         ...options,
         ...(userData ? persistentOptions(userData) : {}),
@@ -254,7 +257,17 @@ export class Launch {
     const { defaultContext } = this.#served;
     const tidied = Promise.all([this.#sessionCookies?.finish(), defaultContext.closeOthers()]);
     await Promise.race([tidied, delay(TIDY_PATIENCE_MS, null, { ref: false })]);
+    this.#withUserData(copyTlsOnly);
     await this.#server.close().catch(() => {});
+  }
+
+  /** Does something with the stored user data, if the browser has some. */
+  #withUserData(act) {
+    try {
+      if (this.options.user_data) act(this.options.user_data);
+    } catch (error) {
+      log(`launch ${this.id}: the user data is incomplete: ${error.message}`);
+    }
   }
 
   /** Kills all processes of this launch. Harmless when there are none. */
@@ -312,6 +325,7 @@ export class Launch {
       // The browser's children must not outlive it, and don't end by themselves without their group's leader.
       killRemaining(child.pid);
       this.#sessionCookies?.stop();
+      this.#withUserData(restoreTlsOnly);
       this.#exited = { code, signal };
       this.#reportExit(this.#exited);
     });

@@ -87,9 +87,29 @@ export function readCookies(endpoint, file, timeout) {
   });
 }
 
+/** How many lost cookies an error names. */
+const MOST_NAMED = 5;
+
 /**
- * Replaces the cookies of the default context by those in a file of Playwright's JSON. If the browser refuses one, the
- * cookies are as they were.
+ * The cookies that a browser was given and does not have: Firefox drops what no site could have set, such as one of a public
+ * suffix, without an error.
+ *
+ * @param {object[]} given as for Playwright's `context.addCookies()`
+ * @param {object[]} kept as from `context.cookies()`
+ * @returns {string[]} some of them, by name and domain
+ */
+function missing(given, kept) {
+  const key = ({ name, domain, path = '/' }) => JSON.stringify([name, domain.toLowerCase(), path]);
+  const has = new Set(kept.map(key));
+  // One that has expired deletes itself, or ends before it is looked for.
+  const lasts = ({ expires = -1 }) => expires < 0 || expires * 1000 > Date.now();
+  const lost = given.filter((cookie) => lasts(cookie) && !has.has(key(cookie)));
+  return lost.slice(0, MOST_NAMED).map(({ name, domain }) => `${name} of ${domain}`);
+}
+
+/**
+ * Replaces the cookies of the default context by those in a file of Playwright's JSON. If the browser refuses one, or keeps it
+ * not, the cookies are as they were.
  *
  * @param {string} endpoint the `ws://` address of its server
  * @param {string} file where they are
@@ -105,6 +125,8 @@ export function writeCookies(endpoint, file, timeout) {
     await context.clearCookies();
     try {
       await context.addCookies(cookies);
+      const lost = missing(cookies, await context.cookies());
+      if (lost.length > 0) throw new Error(`no site could set ${lost.join(', ')}; leave it out`);
     } catch (error) {
       await context.clearCookies();
       await context.addCookies(before);

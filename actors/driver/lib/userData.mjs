@@ -8,6 +8,9 @@ const RECORD = 'camofleet-preferences.json';
 /** Where Firefox keeps the preferences that differ from its defaults, one call of `user_pref` in each line. */
 const STORED = 'prefs.js';
 
+/** Where Firefox keeps which sites are to be reached over TLS only (HSTS), and the copy of that. */
+const [TLS_ONLY, TLS_ONLY_COPY] = ['SiteSecurityServiceState.bin', 'camofleet-hsts.bin'];
+
 /** The name in a line of `prefs.js`. Firefox escapes quotes and backslashes in it. */
 const NAME = /^user_pref\("((?:[^"\\]|\\.)*)",/;
 
@@ -30,6 +33,30 @@ export function forgetPreferences(directory, preferences) {
     replaceFile(stored, lines.filter((line) => !outdated.has(NAME.exec(line)?.[1])).join('\n'));
   }
   replaceFile(record, JSON.stringify(Object.keys(preferences)));
+}
+
+/**
+ * Copies what a stock Firefox forgets when its WebDriver session is closed: which sites are to be reached over TLS only.
+ *
+ * @param {string} directory the user data's directory
+ * @returns {void}
+ * @throws {Error} when it can't be copied
+ */
+export function copyTlsOnly(directory) {
+  const file = path.join(directory, TLS_ONLY);
+  if (fs.existsSync(file)) replaceFile(path.join(directory, TLS_ONLY_COPY), fs.readFileSync(file));
+}
+
+/**
+ * Puts the copy back, if there is one, once no browser has the user data. A driver that was killed left it to the next launch.
+ *
+ * @param {string} directory the user data's directory, which may not exist yet
+ * @returns {void}
+ * @throws {Error} when it can't be put back
+ */
+export function restoreTlsOnly(directory) {
+  const copy = path.join(directory, TLS_ONLY_COPY);
+  if (fs.existsSync(copy)) fs.renameSync(copy, path.join(directory, TLS_ONLY));
 }
 
 /** The recorded names; none if the record is missing or was damaged by a crash. */
@@ -62,15 +89,15 @@ export function readText(file) {
  * Replaces a file of user data as a whole, so that a crash leaves the old or the new one.
  *
  * @param {string} file its path
- * @param {string} text its new text
+ * @param {string|Buffer} content its new content
  * @returns {void}
  * @throws {Error} when it can't be written
  */
-export function replaceFile(file, text) {
+export function replaceFile(file, content) {
   const next = `${file}.camofleet`;
   const written = fs.openSync(next, 'w', 0o600);
   try {
-    fs.writeFileSync(written, text);
+    fs.writeFileSync(written, content);
     // Renamed before it is on the disk, it could be empty after a power loss.
     fs.fsyncSync(written);
   } finally {

@@ -109,7 +109,7 @@ pub enum ProfileError {
         problem: String,
     },
     /// Cookies that are to be stored are not valid.
-    #[error("the body is not a list of cookies: {problem}")]
+    #[error("the browser refuses the cookies: {problem}")]
     InvalidCookies {
         /// What is wrong.
         problem: String,

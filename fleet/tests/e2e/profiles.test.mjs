@@ -212,8 +212,10 @@ test('cookies are read and replaced, with and without a session', async () => {
   assert.deepEqual((await session.context.cookies()).map(({ name }) => name), ['plain']);
   const netscape = await call('GET', '/profiles/jar/cookies', 200, { headers: { accept: 'text/plain' } });
   assert.match(netscape.text, /^# Netscape HTTP Cookie File\nb\.example\tFALSE\t\/\tFALSE\t\d+\tplain\tv\n$/);
+  const dropped = await call('PUT', '/profiles/jar/cookies', 422, { body: [cookie, { ...cookie, name: 'wide', domain: '.com' }] });
+  assert.match(dropped.json.detail, /no site could set wide of \.com; leave it out/);
   await close(session);
-  assert.deepEqual(await read(), ['plain']);
+  assert.deepEqual(await read(), ['plain'], 'as they were');
   const wrong = await call('PUT', '/profiles/jar/cookies', 422, { body: [{ name: 'n', value: 'v' }] });
   assert.match(wrong.json.detail, /^cookies\[1\]: missing field `domain`/);
   assert.deepEqual(await server.sessions(), []);
