@@ -38,7 +38,7 @@ export class Original {
   #sessions = new Map();
   /** The bodies of the create requests received. */
   bodies = [];
-  /** If set, the response to everything below `/sessions`: `[status, body]`. */
+  /** If set, the response to everything below `/sessions` except the list, which is polled: `[status, body]`. */
   refusal = null;
   /** The methods whose requests it leaves unanswered. */
   ignores = new Set();
@@ -88,7 +88,7 @@ export class Original {
 
   #route(method, path, body) {
     if (path === '/health') return [200, { status: 'ok', version: '0.1.0', checks: { playwright: 'ready', sessions: 1 } }];
-    if (this.refusal) return this.refusal;
+    if (this.refusal && !(method === 'GET' && path === '/sessions')) return this.refusal;
     if (path === '/sessions') return method === 'POST' ? this.#create(JSON.parse(body)) : [200, [...this.#sessions.values()].map((session) => this.#view(session))];
     const [, id, below] = SESSION.exec(path) ?? [];
     const session = this.#sessions.get(id);
