@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::dev::Payload;
 use actix_web::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse, web};
 use camofleet_actors::model::profile::ProfileError;
 use camofleet_actors::profiles::archive::ArchiveStream;
 use camofleet_actors::worker::WorkerHandle;
@@ -19,6 +20,7 @@ use camofleet_api::ids::RequestId;
 use camofleet_api::profile::{Profile, ProfileName};
 use camofleet_api::profile_request::{CloneRequest, FleetProfileRequest, ProfilePatch, ProfileRequest};
 use futures_util::StreamExt as _;
+use futures_util::future::LocalBoxFuture;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -77,6 +79,32 @@ fn keeper_of_new(
     match state.surface {
         Surface::Control => Ok(state.directory.keeper_of_new(name, worker)?),
         _ => find_worker(state, None),
+    }
+}
+
+/// The profile in the path, which may not exist.
+pub(super) struct NamedProfile {
+    state: web::Data<AppState>,
+    name: ProfileName,
+    /// The worker that answers for it.
+    worker: WorkerHandle,
+    by: RequestId,
+}
+
+impl FromRequest for NamedProfile {
+    type Error = actix_web::Error;
+    type Future = LocalBoxFuture<'static, actix_web::Result<Self>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        type Parts =
+            (web::Data<AppState>, web::Path<String>, web::Query<ProfileQuery>, web::ReqData<RequestId>);
+        let parts = Parts::from_request(request, payload);
+        Box::pin(async move {
+            let (state, name, query, by) = parts.await?;
+            let name = name_in_path(&name)?;
+            let worker = keeper(&state, &name, query.worker.as_deref())?;
+            Ok(Self { state, name, worker, by: by.into_inner() })
+        })
     }
 }
 
@@ -194,17 +222,12 @@ pub(super) async fn show(
     responses((status = 200, description = "The profile; a running session keeps its proxy", body = Profile), ProfileChangeRefusals)
 )]
 pub(super) async fn change(
-    state: web::Data<AppState>,
+    NamedProfile { state, name, worker, by }: NamedProfile,
     request: HttpRequest,
-    name: web::Path<String>,
-    query: web::Query<ProfileQuery>,
-    by: web::ReqData<RequestId>,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let name = name_in_path(&name)?;
     let patch = ProfilePatch::parse(&read_body(&request, payload).await?)?;
-    let worker = keeper(&state, &name, query.worker.as_deref())?;
-    let change = ChangeProfile { name, patch, by: by.into_inner() };
+    let change = ChangeProfile { name, patch, by };
     let changed = worker.ask(&worker.profiles.change, change).await?;
     Ok(HttpResponse::Ok().json(shown(&state, &worker, &changed)))
 }
@@ -220,14 +243,9 @@ pub(super) async fn change(
     responses((status = 204, description = "Its identity and user data are gone"), ProfileRefusals)
 )]
 pub(super) async fn delete(
-    state: web::Data<AppState>,
-    name: web::Path<String>,
-    query: web::Query<ProfileQuery>,
-    by: web::ReqData<RequestId>,
+    NamedProfile { name, worker, by, .. }: NamedProfile,
 ) -> Result<HttpResponse, ApiError> {
-    let name = name_in_path(&name)?;
-    let worker = keeper(&state, &name, query.worker.as_deref())?;
-    worker.ask(&worker.profiles.delete, DeleteProfile { name, by: by.into_inner() }).await?;
+    worker.ask(&worker.profiles.delete, DeleteProfile { name, by }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -243,17 +261,12 @@ pub(super) async fn delete(
     responses((status = 201, description = "The new profile", body = Profile), ProfileCloneRefusals)
 )]
 pub(super) async fn clone(
-    state: web::Data<AppState>,
+    NamedProfile { state, name, worker, by }: NamedProfile,
     request: HttpRequest,
-    name: web::Path<String>,
-    query: web::Query<ProfileQuery>,
-    by: web::ReqData<RequestId>,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let name = name_in_path(&name)?;
     let cloned = CloneRequest::parse(&read_body(&request, payload).await?)?;
-    let worker = keeper(&state, &name, query.worker.as_deref())?;
-    let clone = CloneProfile { name, request: cloned, by: by.into_inner() };
+    let clone = CloneProfile { name, request: cloned, by };
     let made = worker.ask(&worker.profiles.clone, clone).await?;
     Ok(HttpResponse::Created().json(shown(&state, &worker, &made)))
 }
@@ -270,15 +283,10 @@ pub(super) async fn clone(
     responses((status = 200, description = "One `.tar.zst`", content_type = "application/zstd", body = String), ProfileRefusals)
 )]
 pub(super) async fn export(
-    state: web::Data<AppState>,
-    name: web::Path<String>,
-    query: web::Query<ProfileQuery>,
-    by: web::ReqData<RequestId>,
+    NamedProfile { name, worker, by, .. }: NamedProfile,
 ) -> Result<HttpResponse, ApiError> {
-    let name = name_in_path(&name)?;
-    let worker = keeper(&state, &name, query.worker.as_deref())?;
     let file = format!("attachment; filename=\"{name}.tar.zst\"");
-    let export = ExportProfile { name, by: by.into_inner() };
+    let export = ExportProfile { name, by };
     let archive = worker.ask(&worker.profiles.export, export).await?;
     let chunks = futures_util::stream::unfold(archive, |mut archive| async move {
         archive.next().await.map(|chunk| (chunk, archive))
@@ -341,15 +349,10 @@ pub(super) async fn import(
     responses((status = 200, description = "Its cookies", body = Vec<Cookie>), ProfileRefusals)
 )]
 pub(super) async fn read_cookies(
-    state: web::Data<AppState>,
+    NamedProfile { name, worker, by, .. }: NamedProfile,
     request: HttpRequest,
-    name: web::Path<String>,
-    query: web::Query<ProfileQuery>,
-    by: web::ReqData<RequestId>,
 ) -> Result<HttpResponse, ApiError> {
-    let name = name_in_path(&name)?;
-    let worker = keeper(&state, &name, query.worker.as_deref())?;
-    let read = ReadProfileCookies { name, by: by.into_inner() };
+    let read = ReadProfileCookies { name, by };
     let cookies = worker.ask(&worker.profiles.read_cookies, read).await?;
     let accepted = request.headers().get(ACCEPT).and_then(|accepted| accepted.to_str().ok());
     let mut answer = HttpResponse::Ok();
@@ -375,19 +378,14 @@ pub(super) async fn read_cookies(
     responses((status = 204, description = "It has these cookies and no others"), ProfileChangeRefusals)
 )]
 pub(super) async fn write_cookies(
-    state: web::Data<AppState>,
+    NamedProfile { name, worker, by, .. }: NamedProfile,
     request: HttpRequest,
-    name: web::Path<String>,
-    query: web::Query<ProfileQuery>,
-    by: web::ReqData<RequestId>,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let name = name_in_path(&name)?;
     let body = read_large_body(&request, payload).await?;
     let cookies =
         if request.content_type() == TEXT { cookie::parse_text(&body)? } else { cookie::parse_json(&body)? };
-    let worker = keeper(&state, &name, query.worker.as_deref())?;
-    let write = WriteProfileCookies { name, cookies, by: by.into_inner() };
+    let write = WriteProfileCookies { name, cookies, by };
     worker.ask(&worker.profiles.write_cookies, write).await?;
     Ok(HttpResponse::NoContent().finish())
 }
