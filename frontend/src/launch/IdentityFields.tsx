@@ -1,7 +1,12 @@
 import { type ReactNode, useId } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { IDENTITY_MAX_LENGTH, type IdentityDraft } from '../live/identityDraft.ts';
+import type { WorkerStatus } from '../api/types.ts';
+import {
+  IDENTITY_MAX_LENGTH,
+  type IdentityDraft,
+  PREFERENCES_MAX_LENGTH,
+} from '../live/identityDraft.ts';
 import { ChoiceField, Field } from '../ui/Field.tsx';
 
 const FIELDS = ['locale', 'timezone', 'geolocation', 'screen'] as const;
@@ -11,6 +16,7 @@ const EXAMPLES: Readonly<Record<(typeof FIELDS)[number], string>> = {
   geolocation: '48.2, 16.4',
   screen: '1366x768',
 };
+const PREFERENCE = 'dom.maxHardwareConcurrency = 4';
 
 interface IdentityFieldsProps {
   draft: IdentityDraft;
@@ -20,13 +26,23 @@ interface IdentityFieldsProps {
   locked?: boolean;
   /** Whether it is for a profile: without what is a choice of each session. */
   ofProfile?: boolean;
+  /** Those of which one shows it. */
+  workers: readonly WorkerStatus[];
+}
+
+/** Whether the sessions of a worker can be asked for a field of an identity. */
+export function canShow({ detail }: WorkerStatus, field: string): boolean {
+  const facts = 'facts' in detail ? detail.facts : null;
+  return facts?.identity.includes(field) ?? false;
 }
 
 /** What pages learn of the session's user and machine. */
 export function IdentityFields(props: IdentityFieldsProps): ReactNode {
-  const { draft, problems, onChange, locked = false, ofProfile = false } = props;
+  const { draft, problems, onChange, workers, locked = false, ofProfile = false } = props;
   const { t } = useTranslation('launch');
   const note = useId();
+  const allowed = workers.some((worker) => canShow(worker, 'user_preferences'));
+  const withPreferences = allowed || draft.preferences !== '';
   return (
     <fieldset className="label-fields" aria-describedby={note}>
       <legend>{t('identity.title')}</legend>
@@ -108,6 +124,29 @@ export function IdentityFields(props: IdentityFieldsProps): ReactNode {
           </>
         )}
       </div>
+      {withPreferences && (
+        <Field
+          label={t('identity.preferences')}
+          hint={t('identity.preferencesHint')}
+          problem={problems.preferences}
+        >
+          {(attributes) => (
+            <textarea
+              {...attributes}
+              disabled={locked}
+              rows={3}
+              autoCapitalize="none"
+              spellCheck={false}
+              maxLength={PREFERENCES_MAX_LENGTH}
+              placeholder={locked ? undefined : PREFERENCE}
+              value={draft.preferences}
+              onChange={(event) => {
+                onChange({ ...draft, preferences: event.target.value });
+              }}
+            />
+          )}
+        </Field>
+      )}
     </fieldset>
   );
 }

@@ -506,11 +506,12 @@ it('can be closed with Cancel', async () => {
 });
 
 describe('the machine of a new session', () => {
-  const drawing = () => {
+  const able = (field: string) => {
     const worker = aWorkerWith('local', {});
-    if ('facts' in worker.detail && worker.detail.facts) worker.detail.facts.identity = ['os'];
+    if ('facts' in worker.detail && worker.detail.facts) worker.detail.facts.identity = [field];
     return worker;
   };
+  const drawing = () => able('os');
 
   it('is asked for where machines are drawn', async () => {
     const requests = recordLaunches();
@@ -518,16 +519,40 @@ describe('the machine of a new session', () => {
     await user.type(dialog.getByLabelText('Systems'), 'windows, macos');
     await user.type(dialog.getByLabelText('Seed'), 'anna');
     await user.selectOptions(dialog.getByLabelText('Pointer'), 'Moves as a hand does');
+    await user.type(dialog.getByLabelText('Graphics card: vendor'), 'Intel');
+    await user.type(dialog.getByLabelText('Graphics card: renderer'), 'HD');
+    await user.selectOptions(dialog.getByLabelText('Scripts in the page’s own world'), 'Yes');
     await launch();
     expect(await screen.findByRole('link', { name: 'eeeeeeee' })).toBeInTheDocument();
     expect(requests).toEqual([
-      { vnc: false, os: ['windows', 'macos'], seed: 'anna', humanize: true },
+      {
+        vnc: false,
+        os: ['windows', 'macos'],
+        seed: 'anna',
+        humanize: true,
+        webgl: { vendor: 'Intel', renderer: 'HD' },
+        main_world_eval: true,
+      },
     ]);
   });
 
   it('is not asked for where browsers show their own', async () => {
     const { dialog } = await openForm(aWorkerWith('local', {}));
     expect(dialog.queryByLabelText('Systems')).not.toBeInTheDocument();
+    expect(dialog.queryByLabelText('Preferences of Firefox')).not.toBeInTheDocument();
+  });
+
+  it('has preferences where the worker allows some', async () => {
+    const requests = recordLaunches();
+    const { user, dialog, launch } = await openForm(able('user_preferences'));
+    const field = dialog.getByLabelText('Preferences of Firefox');
+    await user.type(field, 'dom.a');
+    await launch();
+    expect(field).toHaveAccessibleDescription(/^A preference is a line such as/);
+    await user.type(field, ' = 4{Enter}dom.b = true');
+    await launch();
+    expect(await screen.findByRole('link', { name: 'eeeeeeee' })).toBeInTheDocument();
+    expect(requests).toEqual([{ vnc: false, user_preferences: { 'dom.a': 4, 'dom.b': true } }]);
   });
 
   it('shows beside its field what the API refuses', async () => {

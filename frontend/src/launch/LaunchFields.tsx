@@ -227,6 +227,7 @@ export function LaunchFields(props: LaunchFieldsProps): ReactNode {
         draft={profile === null ? draft.identity : identityOfProfile(profile, draft.identity)}
         problems={profile === null ? problems : NO_PROBLEMS}
         locked={profile !== null}
+        workers={eligible}
         onChange={(identity) => {
           // What was typed is kept for a session without this profile.
           const { coherence } = identity;

@@ -1,15 +1,18 @@
 import { type ReactNode, useId } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import type { WorkerStatus } from '../api/types.ts';
 import { MACHINE_MAX_LENGTH, MACHINE_TEXTS, type MachineDraft } from '../live/machineDraft.ts';
+import type { WorkerStatus } from '../api/types.ts';
 import { ChoiceField, Field } from '../ui/Field.tsx';
+import { canShow } from './IdentityFields.tsx';
 
 const EXAMPLES: Readonly<Record<(typeof MACHINE_TEXTS)[number], string>> = {
   os: 'windows, macos',
   fonts: 'Fira Code, Inter',
   addons: 'ublock',
   seed: 'anna',
+  gpuVendor: 'Intel',
+  gpuRenderer: 'Intel(R) HD Graphics, or similar',
 };
 
 interface MachineFieldsProps {
@@ -19,9 +22,8 @@ interface MachineFieldsProps {
 }
 
 /** Whether the sessions of a worker show machines that are drawn. */
-export function drawsMachines({ detail }: WorkerStatus): boolean {
-  const facts = 'facts' in detail ? detail.facts : null;
-  return facts?.identity.includes('os') ?? false;
+export function drawsMachines(worker: WorkerStatus): boolean {
+  return canShow(worker, 'os');
 }
 
 /** What is asked of the machine that the session's Camoufox shows. */
@@ -55,6 +57,7 @@ export function MachineFields({ draft, problems, onChange }: MachineFieldsProps)
         <ChoiceField
           label={t('machine.humanize')}
           value={draft.humanize}
+          problem={problems.humanize}
           choices={[
             ['', t('default')],
             ['true', t('machine.hand')],
@@ -62,6 +65,18 @@ export function MachineFields({ draft, problems, onChange }: MachineFieldsProps)
           ]}
           onChange={(humanize) => {
             onChange({ ...draft, humanize });
+          }}
+        />
+        <ChoiceField
+          label={t('machine.mainWorld')}
+          value={draft.mainWorld}
+          problem={problems.mainWorld}
+          choices={[
+            ['', t('builtIn', { value: t('no') })],
+            ['true', t('yes')],
+          ]}
+          onChange={(mainWorld) => {
+            onChange({ ...draft, mainWorld });
           }}
         />
       </div>

@@ -43,7 +43,10 @@ it('presets are loaded on the next visit', async () => {
 });
 
 it('presets of an earlier version get the fields that it did not have', async () => {
-  const earlier: Partial<typeof draft> = { ...draft };
+  const { preferences, ...identity } = draft.identity;
+  const { gpuVendor, ...machine } = draft.machine;
+  expect([preferences, gpuVendor]).toEqual(['', '']);
+  const earlier: Record<string, unknown> = { ...draft, identity, machine };
   delete earlier.proxy;
   delete earlier.block;
   const stored = { presets: [{ name: 'one', draft: earlier }], initial: 'one' };

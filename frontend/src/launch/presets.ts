@@ -1,4 +1,9 @@
-import { IDENTITY_MAX_LENGTH, type IdentityDraft, NO_IDENTITY } from '../live/identityDraft.ts';
+import {
+  IDENTITY_MAX_LENGTH,
+  type IdentityDraft,
+  NO_IDENTITY,
+  PREFERENCES_MAX_LENGTH,
+} from '../live/identityDraft.ts';
 import { ANY_MACHINE, MACHINE_MAX_LENGTH } from '../live/machineDraft.ts';
 import { PROFILE_NAME_MAX_LENGTH } from '../live/profileName.ts';
 import { START_URL_MAX_LENGTH } from './validation.ts';
@@ -56,7 +61,9 @@ function isIdentity(value: unknown): boolean {
     oneOf('', 'off', 'proxy', 'on')(fields.webrtc) &&
     oneOf('', 'block')(fields.images) &&
     oneOf('', 'firefox', 'camoufox')(fields.engine) &&
-    known.every((field) => isText(fields[field], IDENTITY_MAX_LENGTH))
+    known.every((field) =>
+      isText(fields[field], field === 'preferences' ? PREFERENCES_MAX_LENGTH : IDENTITY_MAX_LENGTH),
+    )
   );
 }
 
@@ -136,10 +143,18 @@ function withNewFields(stored: unknown): unknown {
       if (typeof preset !== 'object' || preset === null) return preset;
       const { draft } = preset as Record<string, unknown>;
       if (typeof draft !== 'object' || draft === null) return preset;
-      const { identity } = draft as Record<string, unknown>;
-      const whole = typeof identity === 'object' ? { ...NO_IDENTITY, ...identity } : identity;
-      const fields = 'identity' in draft ? { identity: whole } : {};
-      return { ...preset, draft: { ...EMPTY_DRAFT, ...draft, ...fields } };
+      const { identity = {}, machine = {} } = draft as Record<string, unknown>;
+      const whole = (value: unknown, empty: object) =>
+        typeof value === 'object' ? { ...empty, ...value } : value;
+      return {
+        ...preset,
+        draft: {
+          ...EMPTY_DRAFT,
+          ...draft,
+          identity: whole(identity, NO_IDENTITY),
+          machine: whole(machine, ANY_MACHINE),
+        },
+      };
     }),
   };
 }

@@ -36,6 +36,9 @@ export interface LaunchProblems {
   addons?: string;
   seed?: string;
   humanize?: string;
+  gpuVendor?: string;
+  mainWorld?: string;
+  preferences?: string;
   block?: string;
   /** A problem of all labels together. */
   allLabels?: string;
@@ -173,6 +176,9 @@ const FIELDS: Readonly<Record<string, Exclude<keyof LaunchProblems, 'labels'>>> 
   addons: 'addons',
   seed: 'seed',
   humanize: 'humanize',
+  webgl: 'gpuVendor',
+  main_world_eval: 'mainWorld',
+  user_preferences: 'preferences',
   labels: 'allLabels',
 };
 /** The fields of errors whose text names no field, by error code. */

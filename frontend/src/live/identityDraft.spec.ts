@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest';
 
-import { NO_IDENTITY, placeOf, sizeOf, toIdentity, unreadable } from './identityDraft.ts';
+import { NOBODY } from '../test/server.ts';
+import {
+  identityOfProfile,
+  NO_IDENTITY,
+  placeOf,
+  preferencesOf,
+  sizeOf,
+  toIdentity,
+  unreadable,
+} from './identityDraft.ts';
 
 describe('an identity as typed', () => {
   it('is omitted where it is empty', () => {
@@ -29,10 +38,27 @@ describe('an identity as typed', () => {
   });
 
   it('names what can’t be read', () => {
-    expect(unreadable({ ...NO_IDENTITY, geolocation: 'Vienna', screen: 'large' })).toEqual([
-      'geolocation',
-      'screen',
-    ]);
+    const draft = { ...NO_IDENTITY, geolocation: 'Vienna', screen: 'large', preferences: 'dom.a' };
+    expect(unreadable(draft)).toEqual(['geolocation', 'screen', 'preferences']);
+  });
+
+  it('has preferences with their types, which are shown as they are typed', () => {
+    const typed = 'dom.a = 4\n\n dom.b=true\nlayout.c = a = b\ndom.d = "4"\ndom.e = -1\ndom.f =';
+    const read = {
+      'dom.a': 4,
+      'dom.b': true,
+      'layout.c': 'a = b',
+      'dom.d': '4',
+      'dom.e': -1,
+      'dom.f': '',
+    };
+    expect(preferencesOf(typed)).toEqual(read);
+    expect(toIdentity({ ...NO_IDENTITY, preferences: typed })).toEqual({ user_preferences: read });
+    const identity = { ...NOBODY, user_preferences: read };
+    const shown = identityOfProfile({ identity, browser: 'firefox' }, NO_IDENTITY).preferences;
+    expect(preferencesOf(shown)).toEqual(read);
+    expect(preferencesOf('dom.a')).toBeNull();
+    expect(preferencesOf('= 4')).toBeNull();
   });
 
   it.each(['91, 0', '0, 181', '48.2', '', 'a, b', '48,2, 16,4'])('has no place at "%s"', (text) => {

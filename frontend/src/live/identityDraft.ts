@@ -14,6 +14,8 @@ export interface IdentityDraft {
   webrtc: '' | 'off' | 'proxy' | 'on';
   /** Whether pages show images; empty: they do. */
   images: '' | 'block';
+  /** Preferences of Firefox, each on a line of its own as `name = value`. */
+  preferences: string;
   /** The engine of the browser; empty: any. */
   engine: '' | 'firefox' | 'camoufox';
   /** What happens if it does not fit the place of the exit; empty: the create is refused. */
@@ -28,6 +30,7 @@ export const NO_IDENTITY: IdentityDraft = {
   screen: '',
   webrtc: '',
   images: '',
+  preferences: '',
   engine: '',
   coherence: '',
 };
@@ -37,6 +40,8 @@ const AUTO = 'auto';
 
 /** The longest text of a field, in characters. */
 export const IDENTITY_MAX_LENGTH = 256;
+/** The longest text of all preferences, in characters. */
+export const PREFERENCES_MAX_LENGTH = 8192;
 
 type Part = Pick<
   CreateSession,
@@ -46,6 +51,7 @@ type Part = Pick<
   | 'screen'
   | 'webrtc'
   | 'block_images'
+  | 'user_preferences'
   | 'engine'
   | 'coherence'
 >;
@@ -73,6 +79,32 @@ export function sizeOf(text: string): NonNullable<CreateSession['screen']> | nul
   return { min_width: width, max_width, min_height: height, max_height };
 }
 
+function preferenceValue(text: string): boolean | number | string {
+  if (text === 'true' || text === 'false') return text === 'true';
+  if (/^-?\d+$/.test(text)) return Number(text);
+  // In quotation marks, what looks like a number is a text.
+  return /^".*"$/.test(text) ? text.slice(1, -1) : text;
+}
+
+/** Preferences as typed; null if a line is none. */
+export function preferencesOf(text: string): Record<string, boolean | number | string> | null {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  const read = lines.map((line) => /^\s*([\w.-]+)\s*=\s*(.*?)\s*$/.exec(line));
+  if (read.includes(null)) return null;
+  return Object.fromEntries(
+    read.map((match) => [match?.[1] ?? '', preferenceValue(match?.[2] ?? '')]),
+  );
+}
+
+/** Preferences as they are typed. */
+function preferencesText(preferences: Profile['identity'] & object): string {
+  const lines = Object.entries(preferences.user_preferences).map(([name, value]) => {
+    const looksDifferent = typeof value === 'string' && typeof preferenceValue(value) !== 'string';
+    return `${name} = ${looksDifferent ? `"${value}"` : String(value)}`;
+  });
+  return lines.join('\n');
+}
+
 /** The part of a create request for a valid draft; empty fields are omitted. */
 export function toIdentity(draft: IdentityDraft): Part {
   const { locale, timezone, geolocation, screen, webrtc, images, engine, coherence } = draft;
@@ -90,17 +122,25 @@ export function toIdentity(draft: IdentityDraft): Part {
   if (size !== null) part.screen = size;
   if (webrtc !== '') part.webrtc = webrtc;
   if (images === 'block') part.block_images = true;
+  const preferences = preferencesOf(draft.preferences);
+  if (preferences !== null && Object.keys(preferences).length > 0) {
+    part.user_preferences = preferences;
+  }
   if (engine !== '') part.engine = engine;
   if (coherence !== '') part.coherence = coherence;
   return part;
 }
 
+/** The fields whose texts have a form. */
+type Formed = 'geolocation' | 'screen' | 'preferences';
+
 /** The fields that are not empty and can't be read. */
-export function unreadable({ geolocation, screen }: IdentityDraft): ('geolocation' | 'screen')[] {
+export function unreadable({ geolocation, screen, preferences }: IdentityDraft): Formed[] {
   const place = geolocation.trim();
-  const fields: ('geolocation' | 'screen')[] = [];
+  const fields: Formed[] = [];
   if (place !== '' && place !== AUTO && placeOf(place) === null) fields.push('geolocation');
   if (screen.trim() !== '' && sizeOf(screen) === null) fields.push('screen');
+  if (preferencesOf(preferences) === null) fields.push('preferences');
   return fields;
 }
 
@@ -126,5 +166,6 @@ export function identityOfProfile(
     screen: screen ? `${screen.width}x${screen.height}` : '',
     webrtc: webrtc ?? '',
     images: blocked ? 'block' : '',
+    preferences: preferencesText(identity),
   };
 }

@@ -527,16 +527,39 @@ describe('cookies', () => {
   });
 });
 
+/** A worker that keeps profiles, and can show these fields of an identity. */
+function keeper(name: string, identity: string[] = []) {
+  const worker = aWorkerWith(name, {});
+  const { detail } = worker;
+  if ('facts' in detail && detail.facts) {
+    detail.facts.profiles = { count: 0, revision: 1, shared: false };
+    detail.facts.identity = identity;
+  }
+  return worker;
+}
+
+it('asks for the machine of a new profile where machines are drawn', async () => {
+  const requests = record('post', '*/api/profiles', () =>
+    HttpResponse.json(aProfile({ name: 'dora' }), { status: 201 }),
+  );
+  const fleet = serveFleet();
+  fleet.workers = [keeper('east', ['os']), keeper('west')];
+  const user = renderPanel({ path: '/profiles' });
+  await user.click(await screen.findByRole('button', { name: 'Make the first profile' }));
+  const dialog = within(await screen.findByRole('dialog'));
+  await user.type(dialog.getByLabelText('Name'), 'dora');
+  await user.type(dialog.getByLabelText('Systems'), 'Windows');
+  await user.type(dialog.getByLabelText('Seed'), 'dora');
+  await user.click(dialog.getByRole('button', { name: 'Make profile' }));
+  expect(await screen.findByText('Profile dora made.')).toBeInTheDocument();
+  expect(requests.map(({ body }) => JSON.parse(body) as unknown)).toMatchObject([
+    { name: 'dora', os: ['windows'], seed: 'dora' },
+  ]);
+});
+
 it('offers the workers that keep profiles', async () => {
   const fleet = serveFleet();
-  const keeps = { count: 0, revision: 1, shared: false };
-  fleet.workers = ['east', 'west'].map((name) => {
-    const worker = aWorkerWith(name, {});
-    const { detail } = worker;
-    if ('facts' in detail && detail.facts) detail.facts.profiles = keeps;
-    return worker;
-  });
-  fleet.workers.push(aWorkerWith('old', {}));
+  fleet.workers = [keeper('east'), keeper('west'), aWorkerWith('old', {})];
   const user = renderPanel({ path: '/profiles' });
   await user.click(await screen.findByRole('button', { name: 'Make the first profile' }));
   const choice = within(await screen.findByRole('dialog')).getByLabelText('Worker');

@@ -3,7 +3,6 @@ import '../styles/profiles.css';
 
 import { type ReactNode, useCallback, useDeferredValue, useMemo, useRef, useState } from 'react';
 import { Trans, useTranslation } from 'react-i18next';
-import { useSearchParams } from 'react-router';
 
 import { apiUrl } from '../api/base.ts';
 import { errorText, UnreachableError } from '../api/client.ts';
@@ -32,9 +31,12 @@ import { transfers } from '../profiles/transfers.ts';
 import { needsCredit } from '../sessions/proxyChecks.ts';
 import { DbIpCredit } from '../sessions/ProxyCheck.tsx';
 import { egressFacts } from '../sessions/exits.ts';
-import { labelsOf } from '../sessions/sessionFilter.ts';
-import { FilterSelect } from '../ui/FilterSelect.tsx';
+import { LabelFilter, WorkerFilter } from '../sessions/SessionFilters.tsx';
+import { ClearButton } from '../ui/ClearButton.tsx';
+import { EmptyList } from '../ui/EmptyList.tsx';
 import { Icon } from '../ui/icons.tsx';
+import { SearchField } from '../ui/SearchField.tsx';
+import { useAddressFilter } from '../ui/useAddressFilter.ts';
 import { useFileDrop } from '../ui/useFileDrop.ts';
 import { usePageTitle } from '../ui/usePageTitle.ts';
 
@@ -46,20 +48,6 @@ type Open =
   | { dialog: 'import'; files: readonly File[] }
   | { dialog: Exclude<ProfileAction, 'export'>; profile: Profile };
 
-/** The filter of the list. Its name is in the address, because other pages link to it. */
-function useProfileFilter(): [ProfileFilter, (filter: ProfileFilter) => void] {
-  const [others, setOthers] = useState(NO_FILTER);
-  const [address, setAddress] = useSearchParams();
-  const name = address.get('profile') ?? '';
-  const filter = useMemo(() => ({ ...others, name }), [others, name]);
-  const setFilter = (changed: ProfileFilter) => {
-    setOthers(changed);
-    if (changed.name === name) return;
-    setAddress(changed.name === '' ? {} : { profile: changed.name }, { replace: true });
-  };
-  return [filter, setFilter];
-}
-
 interface ProfilesPageProps {
   /** Opens the launch form with these fields. */
   onLaunch: (fields: Partial<LaunchDraft>) => void;
@@ -67,12 +55,12 @@ interface ProfilesPageProps {
 
 /** The profiles of all workers. */
 export function ProfilesPage({ onLaunch }: ProfilesPageProps): ReactNode {
-  const { t } = useTranslation(['profiles', 'panel']);
+  const { t } = useTranslation('profiles');
   usePageTitle(t('title'));
   const { workers } = useFleet();
   const { data, error, isPending } = useProfiles();
   const profiles = data ?? NO_PROFILES;
-  const [filter, setFilter] = useProfileFilter();
+  const [filter, setFilter] = useAddressFilter(NO_FILTER, 'name', 'profile');
   const [sorting, setSorting] = useState<ProfileSorting>({ by: 'profile', desc: false });
   const [open, setOpen] = useState<Open | null>(null);
   const picker = useRef<HTMLInputElement>(null);
@@ -187,13 +175,21 @@ export function ProfilesPage({ onLaunch }: ProfilesPageProps): ReactNode {
           <EmptyList
             waiting={isPending}
             hidden={profiles.length}
-            onNew={() => {
-              setOpen({ dialog: 'new' });
+            noMatch={{
+              title: t('noMatch.title'),
+              text: t('noMatch.text', { count: profiles.length }),
+              clear: t('noMatch.clear'),
             }}
             onClear={() => {
               setFilter(NO_FILTER);
             }}
-          />
+          >
+            <NoProfiles
+              onNew={() => {
+                setOpen({ dialog: 'new' });
+              }}
+            />
+          </EmptyList>
         )}
         <Credit />
       </section>
@@ -220,61 +216,31 @@ interface FiltersProps {
 
 function Filters({ profiles, filter, onFilter, several }: FiltersProps): ReactNode {
   const { t } = useTranslation('profiles');
-  // Options may lag behind the list, so that typing stays responsive.
-  const known = useDeferredValue(profiles);
-  const labels = useMemo(() => labelsOf(known), [known]);
-  const workers = useMemo(
-    () => [...new Set(known.map(({ worker = '' }) => worker))].sort(),
-    [known],
-  );
-  const change = (part: Partial<ProfileFilter>) => {
-    onFilter({ ...filter, ...part });
-  };
+  const common = { items: profiles, filter, onFilter };
   return (
     <search className="filters">
-      <input
-        type="search"
-        aria-label={t('filters.search')}
-        placeholder={t('filters.searchHint')}
+      <SearchField
+        label={t('filters.search')}
+        hint={t('filters.searchHint')}
         value={filter.search}
-        onChange={(event) => {
-          change({ search: event.target.value });
+        onChange={(search) => {
+          onFilter({ ...filter, search });
         }}
       />
-      <FilterSelect
-        label={t('filters.label')}
-        all={t('filters.allLabels')}
-        value={filter.label}
-        choices={labels}
-        onChange={(label) => {
-          change({ label });
-        }}
-      />
+      <LabelFilter {...common} label={t('filters.label')} all={t('filters.allLabels')} />
       {several && (
-        <FilterSelect
-          label={t('filters.worker')}
-          all={t('filters.allWorkers')}
-          value={filter.worker}
-          choices={workers}
-          onChange={(worker) => {
-            change({ worker });
-          }}
-        />
+        <WorkerFilter {...common} label={t('filters.worker')} all={t('filters.allWorkers')} />
       )}
       {filter.name !== '' && (
         <span className="badge">{t('filters.only', { name: filter.name })}</span>
       )}
       {isFiltering(filter) && (
-        <button
-          type="button"
-          className="button small"
-          onClick={() => {
+        <ClearButton
+          text={t('filters.clear')}
+          onClear={() => {
             onFilter(NO_FILTER);
           }}
-        >
-          <Icon name="close" />
-          {t('filters.clear')}
-        </button>
+        />
       )}
     </search>
   );
@@ -296,31 +262,11 @@ function Credit(): ReactNode {
   );
 }
 
-interface EmptyListProps {
-  waiting: boolean;
-  /** How many profiles the filter excludes. */
-  hidden: number;
-  onNew: () => void;
-  onClear: () => void;
-}
-
-/** An empty list, with what a profile is and the possible next step. */
-function EmptyList({ waiting, hidden, onNew, onClear }: EmptyListProps): ReactNode {
-  const { t } = useTranslation(['profiles', 'panel']);
-  if (waiting) return <p className="empty card">{t('panel:loading')}</p>;
-  if (hidden > 0) {
-    return (
-      <div className="empty card">
-        <h3>{t('noMatch.title')}</h3>
-        <p>{t('noMatch.text', { count: hidden })}</p>
-        <button type="button" className="button" onClick={onClear}>
-          {t('noMatch.clear')}
-        </button>
-      </div>
-    );
-  }
+/** What is said when there is no profile: what one is, and the possible next step. */
+function NoProfiles({ onNew }: { onNew: () => void }): ReactNode {
+  const { t } = useTranslation('profiles');
   return (
-    <div className="empty card">
+    <>
       <h3>{t('none.title')}</h3>
       <p>{t('none.what')}</p>
       <p>
@@ -334,6 +280,6 @@ function EmptyList({ waiting, hidden, onNew, onClear }: EmptyListProps): ReactNo
       <button type="button" className="button primary" onClick={onNew}>
         {t('none.new')}
       </button>
-    </div>
+    </>
   );
 }

@@ -300,6 +300,22 @@ describe('several sessions', () => {
     expect(within(await row('bbbbbbbb')).getByText('READY')).toBeInTheDocument();
     expect(screen.queryByText('2 selected')).not.toBeInTheDocument();
   });
+
+  it('are selected as a range with Shift, also after one of them has changed', async () => {
+    const newest = { ...watchable, created_at: secondsAgo(10) };
+    const middle = { ...headless, created_at: secondsAgo(20) };
+    const oldest = aSession({ id: 'cccccccc-3', created_at: secondsAgo(30) });
+    const fleet = serveFleet(newest, middle, oldest);
+    const user = renderPanel();
+    await row('aaaaaaaa');
+    fleet.emitChange('restarting', { ...middle, status: 'INIT' });
+    expect(await screen.findByText('INIT', { selector: '.badge' })).toBeInTheDocument();
+    await user.click(screen.getByRole('checkbox', { name: 'Select aaaaaaaa' }));
+    await user.keyboard('{Shift>}');
+    await user.click(screen.getByRole('checkbox', { name: 'Select cccccccc' }));
+    await user.keyboard('{/Shift}');
+    expect(screen.getByText('3 selected')).toBeInTheDocument();
+  });
 });
 
 describe('exits', () => {

@@ -1,11 +1,10 @@
 import type { RowSelectionState } from '@tanstack/react-table';
 import { type ReactNode, useCallback, useDeferredValue, useMemo, useState } from 'react';
 import { Trans, useTranslation } from 'react-i18next';
-import { useSearchParams } from 'react-router';
 
 import { apiUrl } from '../api/base.ts';
 import { errorText, UnreachableError } from '../api/client.ts';
-import { filterSessions, NO_FILTER, type SessionFilter } from '../sessions/sessionFilter.ts';
+import { filterSessions, NO_FILTER } from '../sessions/sessionFilter.ts';
 import type { Session } from '../api/types.ts';
 import { EndDialog } from '../sessions/EndDialog.tsx';
 import { LivePanel } from '../sessions/LivePanel.tsx';
@@ -17,6 +16,8 @@ import { useFleet } from '../hooks/fleet.ts';
 import { useListTraffic } from '../hooks/useListTraffic.ts';
 import { useEndedSessions } from '../hooks/queries.ts';
 import { endedLayout, liveLayout } from '../sessions/tableLayout.ts';
+import { EmptyList } from '../ui/EmptyList.tsx';
+import { useAddressFilter } from '../ui/useAddressFilter.ts';
 import { usePageTitle } from '../ui/usePageTitle.ts';
 import { useStore } from '../lib/useStore.ts';
 import { sessionKey } from '../live/fleetStore.ts';
@@ -24,25 +25,11 @@ import { PinnedPreviews } from '../wall/PinnedPreviews.tsx';
 
 const NO_SESSIONS: readonly Session[] = [];
 
-/** The filter of the list. Its worker is in the address, because other pages link to it. */
-function useSessionFilter(): [SessionFilter, (filter: SessionFilter) => void] {
-  const [others, setOthers] = useState(NO_FILTER);
-  const [address, setAddress] = useSearchParams();
-  const worker = address.get('worker') ?? '';
-  const filter = useMemo(() => ({ ...others, worker }), [others, worker]);
-  const setFilter = (changed: SessionFilter) => {
-    setOthers(changed);
-    if (changed.worker === worker) return;
-    setAddress(changed.worker === '' ? {} : { worker: changed.worker }, { replace: true });
-  };
-  return [filter, setFilter];
-}
-
 /** The live sessions of the fleet, or the most recently ended ones. */
 export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode {
   const { t } = useTranslation('sessions');
   const [showEnded, setShowEnded] = useState(false);
-  const [filter, setFilter] = useSessionFilter();
+  const [filter, setFilter] = useAddressFilter(NO_FILTER, 'worker', 'worker');
   const [selected, setSelected] = useState<RowSelectionState>({});
   const [ending, setEnding] = useState<readonly Session[]>([]);
   const [watched, setWatched] = useState<Session | null>(null);
@@ -167,12 +154,17 @@ export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode 
           <EmptyList
             waiting={showEnded ? ended.isPending : !known}
             hidden={all.length}
-            showEnded={showEnded}
-            onLaunch={onLaunch}
+            noMatch={{
+              title: t('noMatch.title'),
+              text: t('noMatch.text', { count: all.length }),
+              clear: t('noMatch.clear'),
+            }}
             onClear={() => {
               setFilter(NO_FILTER);
             }}
-          />
+          >
+            {showEnded ? <NoEndedSessions /> : <NoSessions onLaunch={onLaunch} />}
+          </EmptyList>
         )}
       </section>
       {ending.length > 0 && (
@@ -192,40 +184,21 @@ export function SessionsPage({ onLaunch }: { onLaunch: () => void }): ReactNode 
   );
 }
 
-interface EmptyListProps {
-  waiting: boolean;
-  /** How many sessions the filter excludes. */
-  hidden: number;
-  showEnded: boolean;
-  onLaunch: () => void;
-  onClear: () => void;
+function NoEndedSessions(): ReactNode {
+  const { t } = useTranslation('sessions');
+  return (
+    <>
+      <h3>{t('noneEnded.title')}</h3>
+      <p>{t('noneEnded.text')}</p>
+    </>
+  );
 }
 
-/** An empty list, with the possible next step. */
-function EmptyList({ waiting, hidden, showEnded, onLaunch, onClear }: EmptyListProps): ReactNode {
-  const { t } = useTranslation(['sessions', 'panel']);
-  if (waiting) return <p className="empty card">{t('panel:loading')}</p>;
-  if (hidden > 0) {
-    return (
-      <div className="empty card">
-        <h3>{t('noMatch.title')}</h3>
-        <p>{t('noMatch.text', { count: hidden })}</p>
-        <button type="button" className="button" onClick={onClear}>
-          {t('noMatch.clear')}
-        </button>
-      </div>
-    );
-  }
-  if (showEnded) {
-    return (
-      <div className="empty card">
-        <h3>{t('noneEnded.title')}</h3>
-        <p>{t('noneEnded.text')}</p>
-      </div>
-    );
-  }
+/** What is said when no session is running, with the possible next step. */
+function NoSessions({ onLaunch }: { onLaunch: () => void }): ReactNode {
+  const { t } = useTranslation('sessions');
   return (
-    <div className="empty card">
+    <>
       <h3>{t('none.title')}</h3>
       <p>
         <Trans
@@ -238,6 +211,6 @@ function EmptyList({ waiting, hidden, showEnded, onLaunch, onClear }: EmptyListP
       <button type="button" className="button primary" onClick={onLaunch}>
         {t('none.launch')}
       </button>
-    </div>
+    </>
   );
 }

@@ -2,11 +2,13 @@ import { type ReactNode, useMemo, useState } from 'react';
 import { Trans, useTranslation } from 'react-i18next';
 
 import { apiUrl } from '../api/base.ts';
-import { filterSessions, isFiltering, labelsOf, NO_FILTER } from '../sessions/sessionFilter.ts';
+import { filterSessions, isFiltering, NO_FILTER } from '../sessions/sessionFilter.ts';
 import type { Session } from '../api/types.ts';
 import { EndDialog } from '../sessions/EndDialog.tsx';
+import { LabelFilter, WorkerFilter } from '../sessions/SessionFilters.tsx';
+import { ClearButton } from '../ui/ClearButton.tsx';
+import { EmptyList } from '../ui/EmptyList.tsx';
 import { Icon } from '../ui/icons.tsx';
-import { FilterSelect } from '../ui/FilterSelect.tsx';
 import { useFleet } from '../hooks/fleet.ts';
 import { useEndSessions } from '../sessions/useSessionCommands.ts';
 import { useFullWindow } from '../ui/useFullWindow.ts';
@@ -25,6 +27,7 @@ import { LayoutChoice, Pager } from '../wall/WallBar.tsx';
 export function WallPage({ onLaunch }: { onLaunch: () => void }): ReactNode {
   const { t } = useTranslation('wall');
   usePageTitle(t('title'));
+  const { known } = useFleet();
   const layout = useStore(wallLayout);
   const { screens, newestFirst, sort } = useWall();
   const [filter, setFilter] = useState(NO_FILTER);
@@ -38,6 +41,10 @@ export function WallPage({ onLaunch }: { onLaunch: () => void }): ReactNode {
   const leaveFull = () => {
     setFull(false);
   };
+  const clear = () => {
+    setFilter(NO_FILTER);
+  };
+  const common = { items: screens, filter, onFilter: setFilter };
   useHotkeys({
     ArrowLeft:
       page > 0
@@ -85,7 +92,9 @@ export function WallPage({ onLaunch }: { onLaunch: () => void }): ReactNode {
               wallLayout.set(chosen);
             }}
           />
-          <WallFilters screens={screens} filter={filter} onFilter={setFilter} />
+          <WorkerFilter {...common} label={t('worker')} all={t('allWorkers')} />
+          <LabelFilter {...common} label={t('label')} all={t('allLabels')} />
+          {isFiltering(filter) && <ClearButton text={t('empty.clear')} onClear={clear} />}
           {!newestFirst && (
             <button
               type="button"
@@ -119,13 +128,18 @@ export function WallPage({ onLaunch }: { onLaunch: () => void }): ReactNode {
           })}
         </ul>
       ) : (
-        <NoScreens
+        <EmptyList
+          waiting={!known}
           hidden={screens.length}
-          onLaunch={onLaunch}
-          onClear={() => {
-            setFilter(NO_FILTER);
+          noMatch={{
+            title: t('empty.noMatch'),
+            text: t('empty.noMatchText', { count: screens.length }),
+            clear: t('empty.clear'),
           }}
-        />
+          onClear={clear}
+        >
+          <NoScreens onLaunch={onLaunch} />
+        </EmptyList>
       )}
       {ending && (
         <EndDialog
@@ -143,81 +157,13 @@ export function WallPage({ onLaunch }: { onLaunch: () => void }): ReactNode {
   );
 }
 
-interface WallFiltersProps {
-  screens: readonly Session[];
-  filter: typeof NO_FILTER;
-  onFilter: (filter: typeof NO_FILTER) => void;
-}
-
-function WallFilters({ screens, filter, onFilter }: WallFiltersProps): ReactNode {
+/** What is said when no session has a screen, with the possible next step. */
+function NoScreens({ onLaunch }: { onLaunch: () => void }): ReactNode {
   const { t } = useTranslation('wall');
-  const workers = useMemo(
-    () => [...new Set(screens.map(({ worker }) => worker))].sort(),
-    [screens],
-  );
-  const labels = useMemo(() => labelsOf(screens), [screens]);
-  return (
-    <>
-      <FilterSelect
-        label={t('worker')}
-        all={t('allWorkers')}
-        value={filter.worker}
-        choices={workers}
-        onChange={(worker) => {
-          onFilter({ ...filter, worker });
-        }}
-      />
-      <FilterSelect
-        label={t('label')}
-        all={t('allLabels')}
-        value={filter.label}
-        choices={labels}
-        onChange={(label) => {
-          onFilter({ ...filter, label });
-        }}
-      />
-      {isFiltering(filter) && (
-        <button
-          type="button"
-          className="button small"
-          onClick={() => {
-            onFilter(NO_FILTER);
-          }}
-        >
-          <Icon name="close" />
-          {t('empty.clear')}
-        </button>
-      )}
-    </>
-  );
-}
-
-interface NoScreensProps {
-  /** How many screens the filter excludes. */
-  hidden: number;
-  onLaunch: () => void;
-  onClear: () => void;
-}
-
-/** An empty wall, with the possible next step. */
-function NoScreens({ hidden, onLaunch, onClear }: NoScreensProps): ReactNode {
-  const { t } = useTranslation(['wall', 'panel']);
-  const { known, workers } = useFleet();
-  if (!known) return <p className="empty card">{t('panel:loading')}</p>;
-  if (hidden > 0) {
-    return (
-      <div className="empty card">
-        <h3>{t('empty.noMatch')}</h3>
-        <p>{t('empty.noMatchText', { count: hidden })}</p>
-        <button type="button" className="button" onClick={onClear}>
-          {t('empty.clear')}
-        </button>
-      </div>
-    );
-  }
+  const { workers } = useFleet();
   const possible = workers.some(({ supports_vnc: can }) => can) || workers.length === 0;
   return (
-    <div className="empty card">
+    <>
       <h3>{t('empty.title')}</h3>
       {possible ? (
         <>
@@ -236,6 +182,6 @@ function NoScreens({ hidden, onLaunch, onClear }: NoScreensProps): ReactNode {
       ) : (
         <p>{t('empty.impossible')}</p>
       )}
-    </div>
+    </>
   );
 }

@@ -7,9 +7,11 @@ import { useFleet } from '../hooks/fleet.ts';
 import { useChangeProfile, useCreateProfile } from '../hooks/profiles.ts';
 import { IdentityFields } from '../launch/IdentityFields.tsx';
 import { LabelFields } from '../launch/LabelFields.tsx';
+import { drawsMachines, MachineFields } from '../launch/MachineFields.tsx';
 import { fieldProblem, labelProblems, profileNameProblem } from '../launch/validation.ts';
 import { type IdentityDraft, NO_IDENTITY, toIdentity, unreadable } from '../live/identityDraft.ts';
 import type { LabelRow } from '../live/launchDraft.ts';
+import { ANY_MACHINE, type MachineDraft, toMachine } from '../live/machineDraft.ts';
 import { PROFILE_NAME_MAX_LENGTH } from '../live/profileName.ts';
 import { DEFAULT_PROXY, inFields, type ProxyDraft, toProxy } from '../live/proxyDraft.ts';
 import { profileExitText } from '../sessions/exits.ts';
@@ -27,6 +29,7 @@ interface Draft {
   worker: string;
   proxy: ProxyDraft;
   identity: IdentityDraft;
+  machine: MachineDraft;
   labels: LabelRow[];
   notes: string;
 }
@@ -36,6 +39,7 @@ const EMPTY: Draft = {
   worker: '',
   proxy: DEFAULT_PROXY,
   identity: NO_IDENTITY,
+  machine: ANY_MACHINE,
   labels: [],
   notes: '',
 };
@@ -90,6 +94,7 @@ export function NewProfileDialog({ onClose }: { onClose: () => void }): ReactNod
             labels: labelsOf(draft),
             notes: draft.notes,
             ...toIdentity(draft.identity),
+            ...toMachine(draft.machine),
             ...(proxy !== null && { proxy }),
             ...(draft.worker !== '' && { worker: draft.worker }),
           },
@@ -246,8 +251,18 @@ function ProfileForm(props: ProfileFormProps): ReactNode {
             ofProfile
             draft={draft.identity}
             problems={identityProblems}
+            workers={eligible}
             onChange={(identity) => {
               change({ identity });
+            }}
+          />
+        )}
+        {profile === null && eligible.some(drawsMachines) && (
+          <MachineFields
+            draft={draft.machine}
+            problems={identityProblems}
+            onChange={(machine) => {
+              change({ machine });
             }}
           />
         )}

@@ -5,9 +5,11 @@ import { useTranslation } from 'react-i18next';
 import { exitsOf } from './exits.ts';
 import { isFiltering, labelsOf, NO_FILTER, type SessionFilter } from './sessionFilter.ts';
 import type { Session, SessionStatus } from '../api/types.ts';
+import { ClearButton } from '../ui/ClearButton.tsx';
 import { FilterSelect } from '../ui/FilterSelect.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { MenuPopup } from '../ui/Menu.tsx';
+import { SearchField } from '../ui/SearchField.tsx';
 import type { SessionColumn } from './sessionColumns.tsx';
 import type { TableLayout } from './SessionTable.tsx';
 
@@ -30,8 +32,6 @@ export function SessionFilters(props: SessionFiltersProps): ReactNode {
   const { t, i18n } = useTranslation('sessions');
   // Options may lag behind the list, so that typing stays responsive.
   const known = useDeferredValue(sessions);
-  const workers = useMemo(() => [...new Set(known.map(({ worker }) => worker))].sort(), [known]);
-  const labels = useMemo(() => labelsOf(known), [known]);
   const exits = useMemo(
     () => exitsOf(known),
     // eslint-disable-next-line react-hooks/exhaustive-deps -- their texts change with the language
@@ -40,15 +40,15 @@ export function SessionFilters(props: SessionFiltersProps): ReactNode {
   const change = (part: Partial<SessionFilter>) => {
     onFilter({ ...filter, ...part });
   };
+  const common = { items: sessions, filter, onFilter };
   return (
     <search className="filters">
-      <input
-        type="search"
-        aria-label={t('filters.search')}
-        placeholder={t('filters.searchHint')}
+      <SearchField
+        label={t('filters.search')}
+        hint={t('filters.searchHint')}
         value={filter.search}
-        onChange={(event) => {
-          change({ search: event.target.value });
+        onChange={(search) => {
+          change({ search });
         }}
       />
       {withState && (
@@ -62,24 +62,8 @@ export function SessionFilters(props: SessionFiltersProps): ReactNode {
           }}
         />
       )}
-      <FilterSelect
-        label={t('filters.worker')}
-        all={t('filters.allWorkers')}
-        value={filter.worker}
-        choices={workers}
-        onChange={(worker) => {
-          change({ worker });
-        }}
-      />
-      <FilterSelect
-        label={t('filters.label')}
-        all={t('filters.allLabels')}
-        value={filter.label}
-        choices={labels}
-        onChange={(label) => {
-          change({ label });
-        }}
-      />
+      <WorkerFilter {...common} label={t('filters.worker')} all={t('filters.allWorkers')} />
+      <LabelFilter {...common} label={t('filters.label')} all={t('filters.allLabels')} />
       {(exits.size > 1 || filter.exit !== '') && (
         <FilterSelect
           label={t('filters.exit')}
@@ -93,19 +77,65 @@ export function SessionFilters(props: SessionFiltersProps): ReactNode {
         />
       )}
       {isFiltering(filter) && (
-        <button
-          type="button"
-          className="button small"
-          onClick={() => {
+        <ClearButton
+          text={t('filters.clear')}
+          onClear={() => {
             onFilter(NO_FILTER);
           }}
-        >
-          <Icon name="close" />
-          {t('filters.clear')}
-        </button>
+        />
       )}
       <ColumnsMenu columns={columns} layout={layout} onLayout={onLayout} />
     </search>
+  );
+}
+
+interface PartProps<F> {
+  /** The sessions or profiles that are filtered. Options may lag behind them, so that typing stays responsive. */
+  items: readonly (Pick<Session, 'labels'> & { worker?: string })[];
+  filter: F;
+  onFilter: (filter: F) => void;
+  /** Its accessible name. */
+  label: string;
+  /** The text of the choice that excludes nothing. */
+  all: string;
+}
+
+/** A filter by worker. */
+export function WorkerFilter<F extends { worker: string }>(props: PartProps<F>): ReactNode {
+  const { items, filter, onFilter, label, all } = props;
+  const known = useDeferredValue(items);
+  const workers = useMemo(
+    () => [...new Set(known.map(({ worker = '' }) => worker))].sort(),
+    [known],
+  );
+  return (
+    <FilterSelect
+      label={label}
+      all={all}
+      value={filter.worker}
+      choices={workers}
+      onChange={(worker) => {
+        onFilter({ ...filter, worker });
+      }}
+    />
+  );
+}
+
+/** A filter by label. */
+export function LabelFilter<F extends { label: string }>(props: PartProps<F>): ReactNode {
+  const { items, filter, onFilter, label: name, all } = props;
+  const known = useDeferredValue(items);
+  const labels = useMemo(() => labelsOf(known), [known]);
+  return (
+    <FilterSelect
+      label={name}
+      all={all}
+      value={filter.label}
+      choices={labels}
+      onChange={(label) => {
+        onFilter({ ...filter, label });
+      }}
+    />
   );
 }
 

@@ -10,14 +10,14 @@ import {
   tableFeatures,
   useTable,
 } from '@tanstack/react-table';
-import { type CSSProperties, type ReactNode, useMemo } from 'react';
+import { type ReactNode, useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import type { Session } from '../api/types.ts';
 import { sessionKey } from '../live/fleetStore.ts';
-import { Icon } from '../ui/icons.tsx';
+import { ColumnHead, ListTable } from '../ui/ListTable.tsx';
 import type { RowCallbacks } from './RowActions.tsx';
-import type { ColumnId, SessionColumn } from './sessionColumns.tsx';
+import type { SessionColumn } from './sessionColumns.tsx';
 import { SessionRows } from './SessionRows.tsx';
 import { ACTIONS_WIDTH, PICK_WIDTH } from './tableLayout.ts';
 
@@ -98,87 +98,62 @@ export function SessionTable(props: SessionTableProps): ReactNode {
     [columns, layout.hidden],
   );
 
-  const wide = new Set<string>(shown.filter(({ wideOnly }) => wideOnly).map(({ id }) => id));
-  const template = (widths: readonly SessionColumn[]) =>
-    [
-      ...(selection ? [`${PICK_WIDTH}rem`] : []),
-      ...widths.map(({ width }) => (width === undefined ? 'minmax(0, 1fr)' : `${width}rem`)),
-      ...(actions ? [`${ACTIONS_WIDTH}rem`] : []),
-    ].join(' ');
-  const templates = {
-    '--columns': template(shown),
-    '--columns-narrow': template(shown.filter(({ wideOnly }) => !wideOnly)),
-  } as CSSProperties;
+  const head = (
+    <>
+      {selection && (
+        <th scope="col" className="pick">
+          <input
+            type="checkbox"
+            aria-label={t('selection.all')}
+            checked={table.getIsAllRowsSelected()}
+            onChange={table.getToggleAllRowsSelectedHandler()}
+          />
+        </th>
+      )}
+      {shown.map(({ id, wideOnly }) => {
+        const column = table.getColumn(id);
+        return (
+          <ColumnHead
+            key={id}
+            title={t(`columns.${id}`)}
+            wideOnly={wideOnly}
+            sorted={column?.getIsSorted() ?? false}
+            onSort={column?.getCanSort() ? column.getToggleSortingHandler() : undefined}
+          />
+        );
+      })}
+      {actions && (
+        <th scope="col" className="actions">
+          {t('columns.actions')}
+        </th>
+      )}
+    </>
+  );
 
   return (
-    <div className="table-frame card">
-      <table
-        className="sessions"
-        style={templates}
-        aria-label={name}
-        aria-rowcount={rows.length + 1}
-      >
-        <thead>
-          <tr aria-rowindex={1}>
-            {selection && (
-              <th scope="col" className="pick">
-                <input
-                  type="checkbox"
-                  aria-label={t('selection.all')}
-                  checked={table.getIsAllRowsSelected()}
-                  onChange={table.getToggleAllRowsSelectedHandler()}
-                />
-              </th>
-            )}
-            {table.getHeaderGroups().map((group) =>
-              group.headers.map(({ id, column }) => {
-                const title = t(`columns.${column.id as ColumnId}`);
-                const sorted = column.getIsSorted();
-                return (
-                  <th
-                    key={id}
-                    scope="col"
-                    aria-sort={ariaSort(sorted)}
-                    className={wide.has(id) ? 'wide-only' : undefined}
-                  >
-                    {column.getCanSort() ? (
-                      <button
-                        type="button"
-                        className="sort"
-                        onClick={column.getToggleSortingHandler()}
-                      >
-                        {title}
-                        <span className={sorted ? `arrow ${sorted}` : 'arrow'}>
-                          <Icon name="chevron" />
-                        </span>
-                      </button>
-                    ) : (
-                      title
-                    )}
-                  </th>
-                );
-              }),
-            )}
-            {actions && (
-              <th scope="col" className="actions">
-                {t('columns.actions')}
-              </th>
-            )}
-          </tr>
-        </thead>
-        <SessionRows
-          rows={rows}
-          columns={shown}
-          watchedId={watchedId}
-          {...(selection && { selected: selection.selected })}
-          {...(actions && { actions })}
-        />
-      </table>
-    </div>
+    <ListTable
+      name={name}
+      className="sessions"
+      count={rows.length}
+      columns={[
+        ...(selection ? [{ width: PICK_WIDTH }] : []),
+        ...shown,
+        ...(actions ? [{ width: ACTIONS_WIDTH }] : []),
+      ]}
+      head={head}
+    >
+      <SessionRows
+        rows={rows}
+        columns={shown}
+        watchedId={watchedId}
+        {...(selection && {
+          selected: selection.selected,
+          onSelect: (id, event) => {
+            table.getRow(id).getToggleSelectedHandler()(event);
+          },
+        })}
+        {...(actions && { actions })}
+      />
+    </ListTable>
   );
-}
-
-function ariaSort(sorted: false | 'asc' | 'desc'): 'ascending' | 'descending' | 'none' {
-  if (sorted === false) return 'none';
-  return sorted === 'asc' ? 'ascending' : 'descending';
 }
