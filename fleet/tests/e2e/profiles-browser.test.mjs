@@ -10,7 +10,6 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { temporaryDirectory } from './helpers/camofleet.mjs';
 import { attach } from './helpers/playwright.mjs';
-import { browsers } from './helpers/processes.mjs';
 import { dante } from './helpers/proxies.mjs';
 import { Server, test } from './helpers/server.mjs';
 import { Authority } from './helpers/tls.mjs';
@@ -71,22 +70,24 @@ test('permissions, history, HSTS and passwords outlive sessions, an export and a
     return execFileSync('python3', ['-c', read, file], { encoding: 'utf8' }).split('\n');
   };
   try {
-    const first = await open('anna');
-    await first.page.goto(plain);
-    assert.equal(first.page.url(), plain, 'not yet over TLS');
-    const libraries = path.dirname(fs.realpathSync(fs.readlinkSync(`/proc/${browsers(server.runBase)[0].pid}/exe`)));
-    await close(first);
+    const made = await server.request('POST', '/profiles', { body: { name: 'anna' } });
+    assert.equal(made.status, 201, made.text);
+    const [, executable] = /\((\/.*)\)$/.exec((await server.checks()).engine);
+    const libraries = path.dirname(fs.realpathSync(executable));
     const der = path.join(directory, 'ca.der');
     execFileSync('openssl', ['x509', '-in', authority.file, '-outform', 'der', '-out', der]);
     const data = path.join(server.directory, 'profiles/anna/data');
+    fs.mkdirSync(data, { recursive: true });
     // Firefox' NSS needs its own other libraries, not the system's.
     const env = { ...process.env, LD_LIBRARY_PATH: libraries };
     execFileSync('python3', ['-B', VAULT, libraries, data, origin, LOGIN.username, LOGIN.password, der], { env });
 
-    const second = await open('anna');
-    await second.page.goto(`${origin}/once`);
-    await second.context.grantPermissions(['geolocation'], { origin });
-    await close(second);
+    const first = await open('anna');
+    await first.page.goto(plain);
+    assert.equal(first.page.url(), plain, 'not yet over TLS');
+    await first.page.goto(`${origin}/once`);
+    await first.context.grantPermissions(['geolocation'], { origin });
+    await close(first);
 
     const remembers = async (profile) => {
       const session = await open(profile);
