@@ -15,7 +15,7 @@ const PROFILES = ['p0', 'p1', 'p2', 'p3', 'p4'];
 /** After so many operations camofleet is killed and started again. */
 const KILL_EVERY = 70;
 /** What clients do, each as often as its weight. */
-const WEIGHTS = { use: 4, copy: 1, patch: 8, list: 8, clone: 4, export: 4 };
+const WEIGHTS = { use: 5, copy: 1, patch: 8, list: 8, clone: 4, export: 4 };
 const COOKIE = { name: 'count', domain: 'a.example', path: '/', expires: 4_000_000_000 };
 
 /** Numbers from 0 to 1, the same for each run (mulberry32). */
