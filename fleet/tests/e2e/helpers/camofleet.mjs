@@ -18,6 +18,8 @@ const REPOSITORY = fileURLToPath(new URL('../../../../', import.meta.url));
 const BINARY = process.env.CAMOFLEET_BIN ?? path.join(REPOSITORY, 'target/debug/camofleet');
 const OUR_SETTINGS = /^(RUNNER|WORKER|CONTROL|GATEWAY|CAMOFLEET|VNC|CAMOU)_|^(HTTP_(HOST|PORT)|WS_(READ|WRITE)_TIMEOUT_MS|TCP_.*_MS|MAX_CONCURRENT_SESSIONS|SHUTDOWN_GRACE_MS|RUST_LOG)$/;
 const LONGEST_LOG = 150;
+/** How long a start may take; under a second, on an idle machine. */
+const START_MS = 30_000;
 
 /** The prefix of each role's own address settings. */
 export const PREFIXES = { serve: 'CONTROL', control: 'CONTROL', worker: 'WORKER', runner: 'RUNNER', gateway: 'HTTP' };
@@ -102,10 +104,10 @@ export class Camofleet {
   /** Waits until it answers. */
   async up(healthy = true) {
     try {
-      await until(() => this.#greeted() || this.#ended, `camofleet ${this.role} to be up`, 15_000);
+      await until(() => this.#greeted() || this.#ended, `camofleet ${this.role} to be up`, START_MS);
       assert.equal(this.#ended, null, `camofleet ${this.role} ended at its start`);
       const isHealthy = async () => (await this.request('GET', '/health')).json.status === 'ok';
-      if (healthy) await until(isHealthy, `camofleet ${this.role} to be healthy`, 15_000);
+      if (healthy) await until(isHealthy, `camofleet ${this.role} to be healthy`, START_MS);
     } catch (error) {
       const text = `${error.message}\n${this.log()}`;
       this.discard();
