@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use camofleet_api::view::ViewKey;
-use futures_util::future::{OptionFuture, join3};
+use futures_util::future::{OptionFuture, join, join3};
 use tokio::sync::SetOnce;
 use url::Url;
 
-use crate::display::{CloseDisplay, Display, ScreenSessions, Screenshotter};
+use crate::display::{CloseDisplay, Display, ScreenSessions, Screenshotter, finish_later};
 use crate::driver::Driver;
 use crate::egress::{CloseEgress, Egress, EgressGate};
 use crate::host::slots::SlotLease;
@@ -28,52 +28,79 @@ pub(crate) struct PartialLaunch {
     pub browser: Option<Addr<Browser>>,
     pub display: Option<Addr<Display>>,
     pub egress: Option<Addr<Egress>>,
+    /// Whether the browser stores its user data when it is closed.
+    pub stores: bool,
 }
 
 impl PartialLaunch {
     /// Closes the parts; resolves when their processes have ended.
     pub async fn dismantle(&mut self) {
-        close(self.browser.as_ref(), self.display.as_ref(), self.egress.as_ref()).await;
+        self.parts().close().await;
+    }
+
+    fn parts(&self) -> Parts {
+        Parts {
+            browser: self.browser.clone(),
+            display: self.display.clone(),
+            egress: self.egress.clone(),
+            stores: self.stores,
+        }
     }
 }
 
 impl Drop for PartialLaunch {
     fn drop(&mut self) {
         // No effect after `dismantle`: the mailboxes are closed.
-        close_without_waiting(self.browser.as_ref(), self.display.as_ref(), self.egress.as_ref());
+        self.parts().close_without_waiting();
     }
 }
 
-/// Closes parts; resolves when their actors have stopped, which is after their processes have ended.
-async fn close(
-    browser: Option<&Addr<Browser>>,
-    display: Option<&Addr<Display>>,
-    egress: Option<&Addr<Egress>>,
-) {
-    let browser = OptionFuture::from(browser.map(|browser| browser.send(CloseBrowser)));
-    let display = OptionFuture::from(display.map(|display| display.send(CloseDisplay)));
-    // It has no process; its thread may hang, which must not keep the others' end from being reported.
-    let egress = OptionFuture::from(
-        egress.map(|egress| tokio::time::timeout(RESPONSE_TIMEOUT, egress.send(CloseEgress))),
-    );
-    // Each fails when its actor has stopped.
-    let _ = join3(browser, display, egress).await;
+/// The parts of a launch that is to be closed.
+struct Parts {
+    browser: Option<Addr<Browser>>,
+    display: Option<Addr<Display>>,
+    egress: Option<Addr<Egress>>,
+    /// Whether the browser stores its user data when it is closed. Without its display it would end before it has done so.
+    stores: bool,
 }
 
-/// Closes parts without waiting for it, for use in drops. One message for each part.
-fn close_without_waiting(
-    browser: Option<&Addr<Browser>>,
-    display: Option<&Addr<Display>>,
-    egress: Option<&Addr<Egress>>,
-) {
-    if let Some(browser) = browser {
-        browser.do_send(CloseBrowser);
+impl Parts {
+    /// Closes them; resolves when their actors have stopped, which is after their processes have ended.
+    async fn close(self) {
+        let Self { browser, display, egress, stores } = self;
+        // Each request fails when its actor has stopped.
+        let browser = OptionFuture::from(browser.map(|browser| async move {
+            let _ = browser.send(CloseBrowser).await;
+        }));
+        let display = OptionFuture::from(display.map(|display| async move {
+            let _ = display.send(CloseDisplay).await;
+        }));
+        let egress = OptionFuture::from(egress.map(|egress| async move {
+            // It has no process; its thread may hang, which must not keep the others' end from being reported.
+            let _ = tokio::time::timeout(RESPONSE_TIMEOUT, egress.send(CloseEgress)).await;
+        }));
+        if stores {
+            browser.await;
+            join(display, egress).await;
+        } else {
+            join3(browser, display, egress).await;
+        }
     }
-    if let Some(display) = display {
-        display.do_send(CloseDisplay);
-    }
-    if let Some(egress) = egress {
-        egress.do_send(CloseEgress);
+
+    /// Closes them without waiting for it, for use in drops. One message for each part.
+    fn close_without_waiting(self) {
+        if self.stores {
+            return finish_later(self.close());
+        }
+        if let Some(browser) = self.browser {
+            browser.do_send(CloseBrowser);
+        }
+        if let Some(display) = self.display {
+            display.do_send(CloseDisplay);
+        }
+        if let Some(egress) = self.egress {
+            egress.do_send(CloseEgress);
+        }
     }
 }
 
@@ -94,6 +121,8 @@ pub(crate) struct Launched {
     pub(crate) browser: Addr<Browser>,
     pub(crate) display: Option<Addr<Display>>,
     pub(crate) egress: Addr<Egress>,
+    /// Whether the browser stores its user data when it is closed.
+    pub(crate) stores: bool,
     /// Opens its egress for a session.
     pub(crate) gate: EgressGate,
     pub(crate) loss: Arc<SetOnce<Loss>>,
@@ -149,7 +178,16 @@ impl Launched {
 
     /// Closes the browser and its display; resolves when their processes have ended.
     pub async fn dismantle(self) {
-        close(Some(&self.browser), self.display.as_ref(), Some(&self.egress)).await;
+        self.parts().close().await;
+    }
+
+    fn parts(&self) -> Parts {
+        Parts {
+            browser: Some(self.browser.clone()),
+            display: self.display.clone(),
+            egress: Some(self.egress.clone()),
+            stores: self.stores,
+        }
     }
 }
 
@@ -157,6 +195,6 @@ impl Drop for Launched {
     fn drop(&mut self) {
         self.clocks.remove(self.launch);
         // No effect after `dismantle`: the mailboxes are closed.
-        close_without_waiting(Some(&self.browser), self.display.as_ref(), Some(&self.egress));
+        self.parts().close_without_waiting();
     }
 }

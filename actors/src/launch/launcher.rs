@@ -508,6 +508,7 @@ impl Launcher {
         let (os, pulse) = (Arc::clone(&self.os), self.settings.browser_pulse);
         let store_patience = template.user_data.as_ref().map(|data| data.patience);
         let parts = BrowserParts { launch, os, group: None, seat, dir, pulse, store_patience };
+        partial.stores = store_patience.is_some();
         let bond = PartBond::new(parent, launch, LaunchPart::Browser, &loss);
         let browser = partial.browser.insert(Browser::start_empty(bond, parts)).clone();
         let (answer, answered) = oneshot::channel();
@@ -545,13 +546,14 @@ impl Launcher {
             });
         }
         (partial.browser, partial.egress) = (None, None);
-        let display = partial.display.take();
+        let (display, stores) = (partial.display.take(), partial.stores);
         let version = up.version;
         Ok(Launched {
             launch,
             browser,
             display,
             egress,
+            stores,
             gate,
             driver,
             machine,

@@ -48,7 +48,8 @@ const profile = (name, at = server) => at.read(`/profiles/${name}`);
 const refusal = ({ json }) => [json.code, json.detail];
 
 test('a profile is the same person in its next session, after a crash, and after a restart of camofleet', async () => {
-  const first = await open('anna', { ...VIENNA, start_url: site.url });
+  // With a window, as by default: its display has to stay until everything is stored.
+  const first = await open('anna', { ...VIENNA, headless: false, start_url: site.url });
   assert.deepEqual([first.session.profile, first.session.profile_mode], ['anna', 'write']);
   await until(() => first.context.pages()[0]?.url() === site.url, 'the start URL in the context of the profile');
   assert.deepEqual(await recall(first.context, site), NOTHING);
@@ -61,7 +62,7 @@ test('a profile is the same person in its next session, after a crash, and after
   assert.deepEqual([ended.used_by, ended.recovered, ended.browser], [null, false, 'firefox']);
   assert.ok(ended.size_bytes > 100_000 && ended.last_used_at && ended.browser_version, JSON.stringify(ended));
 
-  const second = await open('anna');
+  const second = await open('anna', { vnc: true });
   assert.deepEqual(second.session.identity, first.session.identity, 'the identity is that of the profile');
   assert.deepEqual(await recall(second.context, site), memoryOf('one'));
   const page = second.context.pages()[0];

@@ -76,6 +76,27 @@ async fn a_browser_with_a_profile_is_asked_to_store_it_before_the_delete_is_answ
 }
 
 #[actix::test]
+async fn a_browser_keeps_its_display_until_it_has_stored_its_profile() {
+    let directory = tempfile::tempdir().unwrap();
+    let worker = worker(directory.path(), false).await;
+    worker.os.set_closing_time(Duration::from_millis(700));
+    let with_window = || SessionRequest { vnc: true, headless: Some(false), ..with_profile("anna") };
+    let is_watched = async |asked| {
+        worker.settle("the browser is asked to end", || worker.os.asked_to_end() == asked).await;
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        let alive = |name| worker.os.alive(name).len();
+        assert_eq!((alive("browser"), alive("Xvnc")), (1, 1), "without the display it would end at once");
+    };
+    let session = worker.ready(with_window()).await.spec.id;
+    let (deleted, ()) = tokio::join!(worker.delete(session), is_watched(1));
+    deleted.unwrap();
+    worker.assert_nothing_left();
+    worker.ready(with_window()).await;
+    tokio::join!(worker.shut_down(), is_watched(2));
+    assert_eq!(worker.os.alive_count(), 0);
+}
+
+#[actix::test]
 async fn a_browser_that_does_not_store_its_profile_is_killed_and_the_profile_is_free_again() {
     let directory = tempfile::tempdir().unwrap();
     let worker = worker(directory.path(), false).await;
