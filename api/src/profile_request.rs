@@ -57,6 +57,20 @@ impl ProfileRequest {
     }
 }
 
+/// Rejects a field of an identity where none is read, instead of ignoring it as others: somebody else would be meant.
+fn without_identity(fields: &Map<String, Value>) -> Result<(), InvalidRequest> {
+    let given =
+        IdentityRequest::all_fields().find(|name| fields.get(*name).is_some_and(|value| !value.is_null()));
+    given.map_or(Ok(()), |name| {
+        Err(InvalidRequest::Field {
+            field: name.to_owned(),
+            problem: "the identity of a profile does not change, and a clone is asked for the same; make another profile for \
+                      another one"
+                .to_owned(),
+        })
+    })
+}
+
 /// The name in a body, which has to have one.
 fn required_name(fields: &Map<String, Value>) -> Result<ProfileName, InvalidRequest> {
     field(fields, "name").profile_name()?.ok_or_else(|| InvalidRequest::Field {
@@ -128,6 +142,7 @@ impl ProfilePatch {
     }
 
     fn from_fields(fields: &Map<String, Value>) -> Result<Self, InvalidRequest> {
+        without_identity(fields)?;
         let labels = field(fields, "labels").texts()?;
         Ok(Self {
             labels: fields.contains_key("labels").then_some(labels),
@@ -169,6 +184,7 @@ impl CloneRequest {
     }
 
     fn from_fields(fields: &Map<String, Value>) -> Result<Self, InvalidRequest> {
+        without_identity(fields)?;
         let identity = field(fields, "identity").one_of(CloneIdentity::ALL)?.unwrap_or_default();
         Ok(Self { name: required_name(fields)?, identity })
     }
@@ -197,6 +213,21 @@ mod tests {
             (none.labels, none.notes.as_deref(), none.proxy),
             (Some(BTreeMap::new()), Some(""), Some(None))
         );
+    }
+
+    #[test]
+    fn an_identity_is_refused_where_it_would_be_ignored() {
+        for field in IdentityRequest::all_fields() {
+            let body = format!(r#"{{"name": "a", "{field}": "x", "notes": "y"}}"#);
+            for error in [
+                ProfilePatch::parse(body.as_bytes()).map(drop).unwrap_err(),
+                CloneRequest::parse(body.as_bytes()).map(drop).unwrap_err(),
+            ] {
+                assert!(error.to_string().starts_with(&format!("{field}: the identity of a")), "{error}");
+            }
+        }
+        let identity = r#"{"name": "a", "identity": "new", "locale": null}"#;
+        assert_eq!(CloneRequest::parse(identity.as_bytes()).unwrap().identity, CloneIdentity::New);
     }
 
     #[test]

@@ -163,10 +163,10 @@ impl fmt::Display for ApiError {
                 write!(f, "the body did not arrive within {} s; send it at once", limit.as_secs())
             }
             Self::UnsupportedMediaType { given } if given.is_empty() => {
-                f.write_str("the body has no content type; send 'Content-Type: application/json'")
+                f.write_str("the body has no content type; send 'Content-Type: application/json', or application/zstd for an archive")
             }
             Self::UnsupportedMediaType { given } => {
-                write!(f, "the content type is {given:?}; send JSON with 'Content-Type: application/json'")
+                write!(f, "the content type is {given:?}; send JSON with 'Content-Type: application/json', or an archive with application/zstd")
             }
             Self::CrossOrigin { origin, setting } => write!(
                 f,

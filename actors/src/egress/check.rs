@@ -429,7 +429,7 @@ mod tests {
             egress.checks = settings(urls);
             EgressHost::new(&egress, Arc::new(os.clone()), Metrics::new().unwrap().egress())
         };
-        assert_eq!(host(vec![]).check(Exit::Direct).await, Err(Error::NoExitIpUrl));
+        assert_eq!(host(vec![]).check(Exit::Direct).await, Err(Error::NoExitIpUrl { field: None }));
         let host = host(vec![url(hanging.local_addr().unwrap())]);
         let mut open = Vec::new();
         let mut checks: Vec<_> =

@@ -201,7 +201,7 @@ impl EgressHost {
 
     async fn check_permitted(self, exit: Exit, permit: Option<OwnedSemaphorePermit>) -> Result<ProxyCheck> {
         if self.0.checks.urls.is_empty() {
-            return Err(Error::NoExitIpUrl);
+            return Err(Error::NoExitIpUrl { field: None });
         }
         let permit = permit.ok_or(Error::TooManyChecks { limit: MOST_CHECKS })?;
         let time = self.0.checks.timeout;

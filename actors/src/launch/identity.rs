@@ -54,8 +54,9 @@ impl LaunchSettings {
             self.check_preference(name)?;
         }
         self.addons(&identity.machine)?;
-        if identity.needs_exit() && self.egress.checks.urls.is_empty() {
-            return Err(Error::NoExitIpUrl);
+        let field = identity.from_exit().filter(|_| self.egress.checks.urls.is_empty());
+        if field.is_some() {
+            return Err(Error::NoExitIpUrl { field });
         }
         Ok(())
     }

@@ -61,10 +61,13 @@ pub enum Error {
     },
     /// Proxies can't be checked, because there is no service that names a caller's address.
     #[error(
-        "proxies can't be checked here: set RUNNER_EXIT_IP_URL to services that answer with their caller's address, such as \
-         https://ip.example"
+        "{} set RUNNER_EXIT_IP_URL to services that answer with their caller's address, such as https://ip.example",
+        no_exit_ip_url(*.field)
     )]
-    NoExitIpUrl,
+    NoExitIpUrl {
+        /// The field of a request that is to be taken from the exit; `None`: a proxy was to be checked.
+        field: Option<&'static str>,
+    },
     /// A session can't have an identity that its request asks for.
     #[error("{field}: {reason}")]
     Identity {
@@ -357,7 +360,7 @@ impl Error {
             }
             Self::NoExitPlace { .. } => ErrorCode::NoExitPlace,
             Self::NoEgress { .. } => ErrorCode::NoEgress,
-            Self::NoExitIpUrl => ErrorCode::NoExitIpUrl,
+            Self::NoExitIpUrl { .. } => ErrorCode::NoExitIpUrl,
             Self::Incoherent { .. } => ErrorCode::IncoherentIdentity,
             Self::TooManyChecks { .. } => ErrorCode::Busy,
             Self::ViewNotFound => ErrorCode::VncNotFound,
@@ -406,6 +409,16 @@ impl Error {
             400..=499 | 502..=504 => Self::Refused { status, code, detail, retry_after },
             _ => Self::UpstreamBroke { what, detail: format!("it answered {status}: {detail}") },
         }
+    }
+}
+
+/// Why an exit can't be looked up, without the remedy.
+fn no_exit_ip_url(field: Option<&'static str>) -> String {
+    match field {
+        None => "proxies can't be checked here:".to_owned(),
+        Some(field) => format!(
+            "{field}: 'auto' needs the place of the exit, which can't be looked up here; name a value, or"
+        ),
     }
 }
 

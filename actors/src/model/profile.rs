@@ -50,8 +50,8 @@ pub enum ProfileError {
     },
     /// A session writes it.
     #[error(
-        "profile '{name}' is in use by session {} on worker '{}' since {}; end that session first, or use \
-         \"profile_mode\": \"copy\" once it has ended", .user.session, .user.worker, .user.since
+        "profile '{name}' is in use by session {} on '{}' since {}; end that session first",
+        .user.session, .user.worker, .user.since
     )]
     InUse {
         /// Its name.
@@ -81,8 +81,7 @@ pub enum ProfileError {
     },
     /// A request asks for another identity than the profile has.
     #[error(
-        "{field}: profile '{name}' has another one, which does not change; leave the field out, or clone the profile with \
-         \"identity\": \"new\""
+        "{field}: profile '{name}' has another one, which does not change; leave the field out, or make another profile"
     )]
     OtherIdentity {
         /// Its name.

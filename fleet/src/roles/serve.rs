@@ -111,7 +111,7 @@ Try it from another terminal:
     const session = await created.json();
     const path = "/sessions/" + session.worker + "/" + session.id;
     const browser = await firefox.connect(api.replace("http", "ws") + path + "/ws"{query});
-    const page = await (await browser.newContext()).newPage();
+    const page = await browser.contexts()[0].newPage();
     await page.goto("data:text/html,<h1>Hello from camofleet</h1>");
     console.log(await page.textContent("h1"));
     await browser.close();

@@ -87,7 +87,7 @@ test('on shared storage every worker has every profile, and a lease that nobody 
     const body = { headless: true, profile: 'both' };
     const first = (await call(one, 'POST', '/sessions', 201, { body })).json;
     const refused = await call(two, 'POST', '/sessions', 409, { body });
-    assert.match(refused.json.detail, new RegExp(`in use by session ${first.id} on worker '`));
+    assert.match(refused.json.detail, new RegExp(`in use by session ${first.id} on '`));
     await call(one, 'DELETE', pathOf({ id: first.id }), 200);
     const second = (await call(two, 'POST', '/sessions', 201, { body })).json;
     two.kill('SIGKILL');

@@ -185,12 +185,12 @@ export function LaunchDialog({ workers, start, onClose }: LaunchDialogProps): Re
             fill({ draft: { ...draft, ...part }, preset, remark });
           }}
         />
-        {refusal && !refusedField && (
-          <p className="problem" role="alert">
-            {errorText(refusal)}
-          </p>
-        )}
         <div className="dialog-actions">
+          {refusal && !refusedField && (
+            <p className="problem" role="alert">
+              {errorText(refusal)}
+            </p>
+          )}
           <button
             type="button"
             className="button copy-curl"

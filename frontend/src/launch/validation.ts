@@ -181,6 +181,13 @@ const FIELDS: Readonly<Record<string, Exclude<keyof LaunchProblems, 'labels'>>> 
   user_preferences: 'preferences',
   labels: 'allLabels',
 };
+/** The codes of errors whose text begins with a field. */
+const NAMING_CODES = new Set([
+  'invalid_field',
+  'no_exit_ip_url',
+  'no_exit_place',
+  'incoherent_identity',
+]);
 /** The fields of errors whose text names no field, by error code. */
 const FIELDS_OF_CODES: Readonly<Record<string, Exclude<keyof LaunchProblems, 'labels'>>> = {
   worker_not_found: 'worker',
@@ -201,7 +208,7 @@ const FIELDS_OF_CODES: Readonly<Record<string, Exclude<keyof LaunchProblems, 'la
 export function fieldProblem(error: unknown): Partial<LaunchProblems> | null {
   if (!(error instanceof ApiError)) return null;
   if (error.code === 'no_egress') return { proxy: i18n.t('network:problems.noEgress') };
-  const named = error.code === 'invalid_field' ? /^(\w+)[.:]/.exec(error.message)?.[1] : undefined;
+  const named = NAMING_CODES.has(error.code) ? /^(\w+)[.:]/.exec(error.message)?.[1] : undefined;
   const field = named === undefined ? FIELDS_OF_CODES[error.code] : FIELDS[named];
   return field === undefined ? null : { [field]: errorText(error) };
 }

@@ -297,12 +297,12 @@ function ProfileForm(props: ProfileFormProps): ReactNode {
             />
           )}
         </Field>
-        {error && refused === null && (
-          <p className="problem" role="alert">
-            {errorText(error)}
-          </p>
-        )}
         <div className="dialog-actions">
+          {error && refused === null && (
+            <p className="problem" role="alert">
+              {errorText(error)}
+            </p>
+          )}
           <button type="button" className="button" onClick={onClose}>
             {t('panel:cancel')}
           </button>

@@ -49,7 +49,8 @@ function installCommands(playwright: string | null): Expressions {
 }
 
 /**
- * Complete programs that attach to a session, open a page and print its title.
+ * Complete programs that attach to a session, open a page in its first context, which is that of its profile if it has one, and
+ * print its title.
  *
  * @param url the absolute WebSocket URL of the session, without a token
  * @param tokenNeeded whether the fleet needs an access token, which is then read from the environment
@@ -69,7 +70,7 @@ const { firefox } = require("playwright-core");
 (async () => {
   const url = ${expressions.node};
   const browser = await firefox.connect(url);
-  const page = await browser.newPage();
+  const page = await browser.contexts()[0].newPage();
   await page.goto("${SAMPLE_PAGE}");
   console.log(await page.title());
   await browser.close();
@@ -81,7 +82,7 @@ ${tokenNeeded ? 'import os\nfrom urllib.parse import quote\n\n' : ''}from playwr
 url = ${expressions.python}
 with sync_playwright() as playwright:
     browser = playwright.firefox.connect(url)
-    page = browser.new_page()
+    page = browser.contexts[0].new_page()
     page.goto("${SAMPLE_PAGE}")
     print(page.title())
     browser.close()
@@ -94,7 +95,7 @@ public class Main {
     String url = ${expressions.java};
     try (Playwright playwright = Playwright.create()) {
       Browser browser = playwright.firefox().connect(url);
-      Page page = browser.newPage();
+      Page page = browser.contexts().get(0).newPage();
       page.navigate("${SAMPLE_PAGE}");
       System.out.println(page.title());
       browser.close();
@@ -108,7 +109,7 @@ using Microsoft.Playwright;
 var url = ${expressions.dotnet};
 using var playwright = await Playwright.CreateAsync();
 await using var browser = await playwright.Firefox.ConnectAsync(url);
-var page = await browser.NewPageAsync();
+var page = await browser.Contexts[0].NewPageAsync();
 await page.GotoAsync("${SAMPLE_PAGE}");
 Console.WriteLine(await page.TitleAsync());
 `,

@@ -111,8 +111,19 @@ impl FromRequest for NamedProfile {
 /// A profile in the form of the surface.
 fn shown(state: &AppState, worker: &WorkerHandle, profile: &Profile) -> Profile {
     let stale = worker.snapshot().unreachable.is_some();
+    let is_control = matches!(state.surface, Surface::Control);
+    let mut used_by = profile.used_by.clone();
+    if let Some(user) = used_by.as_mut().filter(|_| is_control) {
+        // A profile records what its worker calls itself, by which control does not know it.
+        let workers = state.directory.workers();
+        let holder = workers.iter().find(|worker| worker.snapshot().session(user.session).is_some());
+        if let Some(holder) = holder {
+            user.worker.clone_from(&holder.name);
+        }
+    }
     Profile {
-        worker: matches!(state.surface, Surface::Control).then(|| worker.name.clone()),
+        worker: is_control.then(|| worker.name.clone()),
+        used_by,
         stale: (!matches!(state.surface, Surface::Runner)).then_some(stale),
         ..profile.clone()
     }

@@ -348,7 +348,8 @@ async fn a_create_waits_for_the_place_of_its_exit_for_a_limited_time_and_with_a_
 async fn an_identity_from_the_exit_needs_a_service_that_names_it() {
     let worker = TestWorker::new().await;
     let refused = refusal(worker.create(request(r#"{"timezone": "auto"}"#)).await);
-    assert_eq!(refused, Error::NoExitIpUrl);
+    assert_eq!(refused, Error::NoExitIpUrl { field: Some("timezone") });
+    assert!(refused.to_string().starts_with("timezone: 'auto' needs"), "{refused}");
     assert!(worker.ids().is_empty());
 }
 
