@@ -50,7 +50,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY api/Cargo.toml api/
 COPY actors/Cargo.toml actors/
 COPY web/Cargo.toml web/build.rs web/
-# Its manifest names each of them.
+# web/Cargo.toml names each bench.
 COPY web/benches/ web/benches/
 COPY fleet/Cargo.toml fleet/
 # Empty crates with the same names, so that this layer caches the compiled dependencies until a manifest changes.

@@ -94,7 +94,8 @@ def _possible_systems(constraints: Constraints) -> tuple[str, ...]:
             raise Refusal('fonts', f'{font!r} is no font that Camoufox has; leave it out')
         if not having and not constraints.lenient:
             reason = f'{font!r} is a font of {" and ".join(everywhere)}, not of {" or ".join(systems)}'
-            raise Refusal('fonts', f'{reason}; leave it out, ask for another os, or set "coherence": "warn"')
+            other = 'ask for another os' if constraints.systems != SYSTEMS else 'leave out what excludes it'
+            raise Refusal('fonts', f'{reason}; leave it out, {other}, or set "coherence": "warn"')
         systems = having or systems
     return systems
 

@@ -96,20 +96,36 @@ const MOST_NAMED = 5;
  *
  * @param {object[]} given as for Playwright's `context.addCookies()`
  * @param {object[]} kept as from `context.cookies()`
- * @returns {string[]} some of them, by name and domain
+ * @returns {object[]} those of the given
  */
 function missing(given, kept) {
-  const key = ({ name, domain, path = '/' }) => JSON.stringify([name, domain.toLowerCase(), path]);
+  const key = ({ name, domain, path = '/' }) => JSON.stringify([name, asciiDomain(domain), path]);
   const has = new Set(kept.map(key));
   // One that has expired deletes itself, or ends before it is looked for.
   const lasts = ({ expires = -1 }) => expires < 0 || expires * 1000 > Date.now();
-  const lost = given.filter((cookie) => lasts(cookie) && !has.has(key(cookie)));
-  return lost.slice(0, MOST_NAMED).map(({ name, domain }) => `${name} of ${domain}`);
+  return given.filter((cookie) => lasts(cookie) && !has.has(key(cookie)));
+}
+
+/** A domain as Firefox stores it: in lower case and ASCII. */
+function asciiDomain(domain) {
+  const dot = domain.startsWith('.') ? '.' : '';
+  try {
+    return dot + new URL(`http://${domain.slice(dot.length)}`).hostname;
+  } catch {
+    return domain;
+  }
+}
+
+/** Some of these cookies, by name and domain. */
+function named(cookies) {
+  const some = cookies.slice(0, MOST_NAMED).map(({ name, domain }) => `${name} of ${domain}`);
+  if (cookies.length > MOST_NAMED) some.push(`and ${cookies.length - MOST_NAMED} more`);
+  return some.join(', ');
 }
 
 /**
- * Replaces the cookies of the default context by those in a file of Playwright's JSON. If the browser refuses one, or keeps it
- * not, the cookies are as they were.
+ * Replaces the cookies of the default context by those in a file of Playwright's JSON. They are tried in a context of their own:
+ * if the browser refuses one, or does not keep it, nothing is changed.
  *
  * @param {string} endpoint the `ws://` address of its server
  * @param {string} file where they are
@@ -121,16 +137,15 @@ export function writeCookies(endpoint, file, timeout) {
   const cookies = JSON.parse(fs.readFileSync(file, 'utf8'));
   return visit(endpoint, timeout, async (browser) => {
     const [context] = browser.contexts();
-    const before = await context.cookies();
-    await context.clearCookies();
+    const trial = await browser.newContext();
     try {
-      await context.addCookies(cookies);
-      const lost = missing(cookies, await context.cookies());
-      if (lost.length > 0) throw new Error(`no site could set ${lost.join(', ')}; leave it out`);
-    } catch (error) {
-      await context.clearCookies();
-      await context.addCookies(before);
-      throw error;
+      await trial.addCookies(cookies);
+      const lost = missing(cookies, await trial.cookies());
+      if (lost.length > 0) throw new Error(`no site could set ${named(lost)}; leave out what is named`);
+    } finally {
+      await trial.close();
     }
+    await context.clearCookies();
+    await context.addCookies(cookies);
   });
 }

@@ -506,7 +506,7 @@ impl Launcher {
             self.launch_options(&template, machine.as_deref(), place.as_ref(), &dir, &home, &seat)?;
         let driver = seat.driver.address.clone();
         let (os, pulse) = (Arc::clone(&self.os), self.settings.browser_pulse);
-        let store_patience = template.user_data.as_ref().map(|data| data.patience);
+        let store_patience = template.user_data.as_ref().and_then(|data| data.patience);
         let parts = BrowserParts { launch, os, group: None, seat, dir, pulse, store_patience };
         partial.stores = store_patience.is_some();
         let bond = PartBond::new(parent, launch, LaunchPart::Browser, &loss);

@@ -82,8 +82,8 @@ pub struct LaunchTemplate {
 pub struct UserData {
     /// Its directory.
     pub directory: PathBuf,
-    /// How long a browser may take to store it when it is closed.
-    pub patience: Duration,
+    /// How long a browser may take to store it when it is closed; `None` for a copy, which is deleted then.
+    pub patience: Option<Duration>,
 }
 
 impl LaunchTemplate {

@@ -173,7 +173,8 @@ impl OpenedProfile {
 
     /// Its user data.
     pub fn user_data(&self) -> UserData {
-        UserData { directory: self.0.data.clone(), patience: self.0.store.settings().close_patience }
+        let patience = self.writes().then(|| self.0.store.settings().close_patience);
+        UserData { directory: self.0.data.clone(), patience }
     }
 
     /// Whether its user data are kept.

@@ -208,7 +208,7 @@ test('cookies are read and replaced, with and without a session', async () => {
   const netscape = await call('GET', '/profiles/jar/cookies', 200, { headers: { accept: 'text/plain' } });
   assert.match(netscape.text, /^# Netscape HTTP Cookie File\nb\.example\tFALSE\t\/\tFALSE\t\d+\tplain\tv\n$/);
   const dropped = await call('PUT', '/profiles/jar/cookies', 422, { body: [cookie, { ...cookie, name: 'wide', domain: '.com' }] });
-  assert.match(dropped.json.detail, /no site could set wide of \.com; leave it out/);
+  assert.match(dropped.json.detail, /no site could set wide of \.com; leave out what is named/);
   await close(session);
   assert.deepEqual(await read(), ['plain'], 'as they were');
   const wrong = await call('PUT', '/profiles/jar/cookies', 422, { body: [{ name: 'n', value: 'v' }] });

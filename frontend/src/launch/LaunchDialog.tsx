@@ -2,6 +2,8 @@ import { type ReactNode, useEffect, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { errorText } from '../api/client.ts';
+import { candidates } from './defaults.ts';
+import { drawsMachines } from './MachineFields.tsx';
 import { findChoiceProblems, findProblems, isValid, fieldProblem } from './validation.ts';
 import { EMPTY_DRAFT, type LaunchDraft, toRequest } from '../live/launchDraft.ts';
 import { ofSession } from '../live/identityDraft.ts';
@@ -109,7 +111,12 @@ export function LaunchDialog({ workers, start, onClose }: LaunchDialogProps): Re
   const accepted =
     launch !== undefined && !asking && (launch.phase !== 'failed' || launch.session !== null);
   const refusal = launch && !accepted ? launch.error : null;
-  const refusedField = useMemo(() => fieldProblem(refusal), [refusal]);
+  const ownIdentity = profile === null;
+  const withMachine = candidates(workers, draft).some(drawsMachines);
+  const refusedField = useMemo(
+    () => fieldProblem(refusal, ownIdentity, withMachine),
+    [refusal, ownIdentity, withMachine],
+  );
   const problems = findProblems(sent, workers);
   // No errors while the user first fills in the form; after the first attempt they are kept up to date.
   const shown = {

@@ -144,4 +144,16 @@ describe('fieldProblem', () => {
     expect(fieldProblem(new ApiError(422, 'invalid_field', 'headless: must be true'))).toBeNull();
     expect(fieldProblem(new Error('no answer'))).toBeNull();
   });
+
+  it('is about a field that the form has', () => {
+    const os = new ApiError(422, 'invalid_field', 'os: no');
+    expect(fieldProblem(os)).toEqual({ os: 'os: no' });
+    expect(fieldProblem(os, true, false)).toBeNull();
+    expect(fieldProblem(os, false)).toBeNull();
+    const zone = new ApiError(409, 'incoherent_identity', 'timezone: does not fit');
+    expect(fieldProblem(zone)).toEqual({ timezone: 'timezone: does not fit' });
+    expect(fieldProblem(zone, false)).toBeNull();
+    const proxy = new ApiError(422, 'invalid_field', 'proxy: no');
+    expect(fieldProblem(proxy, false, false)).toEqual({ proxy: 'proxy: no' });
+  });
 });

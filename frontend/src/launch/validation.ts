@@ -5,7 +5,8 @@ import { ApiError, errorText } from '../api/client.ts';
 import type { WorkerStatus } from '../api/types.ts';
 import { lacksEgress, poolsOf } from '../sessions/exits.ts';
 import { ownProxyProblem } from '../sessions/proxyProblem.ts';
-import { unreadable } from '../live/identityDraft.ts';
+import { NO_IDENTITY, unreadable } from '../live/identityDraft.ts';
+import { ANY_MACHINE } from '../live/machineDraft.ts';
 import { isProfileName, PROFILE_NAME_MAX_LENGTH } from '../live/profileName.ts';
 import { candidates } from './defaults.ts';
 import { type LabelRow, type LaunchDraft, toRequest } from '../live/launchDraft.ts';
@@ -203,12 +204,34 @@ const FIELDS_OF_CODES: Readonly<Record<string, Exclude<keyof LaunchProblems, 'la
 };
 
 /**
- * The form's field that an error of the API is about, with its message; null if it is about no single field.
+ * Whether a form has a field.
+ *
+ * @param field its name among the problems
+ * @param identity whether the form's identity can be changed, as that of a profile can't
+ * @param machine whether it asks for a machine
  */
-export function fieldProblem(error: unknown): Partial<LaunchProblems> | null {
+function isOffered(field: string, identity: boolean, machine: boolean): boolean {
+  if (Object.hasOwn(ANY_MACHINE, field)) return identity && machine;
+  return identity || !Object.hasOwn(NO_IDENTITY, field);
+}
+
+/**
+ * The form's field that an error of the API is about, with its message; null if it is about no single field, or about one that
+ * the form does not have.
+ *
+ * @param error of the request
+ * @param identity whether the form's identity can be changed, as that of a profile can't
+ * @param machine whether the form asks for a machine
+ */
+export function fieldProblem(
+  error: unknown,
+  identity = true,
+  machine = true,
+): Partial<LaunchProblems> | null {
   if (!(error instanceof ApiError)) return null;
   if (error.code === 'no_egress') return { proxy: i18n.t('network:problems.noEgress') };
   const named = NAMING_CODES.has(error.code) ? /^(\w+)[.:]/.exec(error.message)?.[1] : undefined;
   const field = named === undefined ? FIELDS_OF_CODES[error.code] : FIELDS[named];
-  return field === undefined ? null : { [field]: errorText(error) };
+  if (field === undefined || !isOffered(field, identity, machine)) return null;
+  return { [field]: errorText(error) };
 }

@@ -54,6 +54,8 @@ describe('an identity as typed', () => {
     };
     expect(preferencesOf(typed)).toEqual(read);
     expect(toIdentity({ ...NO_IDENTITY, preferences: typed })).toEqual({ user_preferences: read });
+    const odd = { 'dom.g': '"quoted"', 'dom.h': ' spaces ', 'dom.i': 'two\nlines', 'dom.j': '"' };
+    Object.assign(read, odd);
     const identity = { ...NOBODY, user_preferences: read };
     const shown = identityOfProfile({ identity, browser: 'firefox' }, NO_IDENTITY).preferences;
     expect(preferencesOf(shown)).toEqual(read);

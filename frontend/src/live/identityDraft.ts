@@ -79,11 +79,20 @@ export function sizeOf(text: string): NonNullable<CreateSession['screen']> | nul
   return { min_width: width, max_width, min_height: height, max_height };
 }
 
+/** A text in quotation marks, as JSON has it: for what would be read as something else. */
+function quoted(text: string): string | null {
+  if (!/^".*"$/.test(text)) return null;
+  try {
+    return String(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}
+
 function preferenceValue(text: string): boolean | number | string {
   if (text === 'true' || text === 'false') return text === 'true';
   if (/^-?\d+$/.test(text)) return Number(text);
-  // In quotation marks, what looks like a number is a text.
-  return /^".*"$/.test(text) ? text.slice(1, -1) : text;
+  return quoted(text) ?? text;
 }
 
 /** Preferences as typed; null if a line is none. */
@@ -99,8 +108,9 @@ export function preferencesOf(text: string): Record<string, boolean | number | s
 /** Preferences as they are typed. */
 function preferencesText(preferences: Profile['identity'] & object): string {
   const lines = Object.entries(preferences.user_preferences).map(([name, value]) => {
-    const looksDifferent = typeof value === 'string' && typeof preferenceValue(value) !== 'string';
-    return `${name} = ${looksDifferent ? `"${value}"` : String(value)}`;
+    const plain = `${name} = ${value}`;
+    // What would be read as something else is in quotation marks.
+    return preferencesOf(plain)?.[name] === value ? plain : `${name} = ${JSON.stringify(value)}`;
   });
   return lines.join('\n');
 }

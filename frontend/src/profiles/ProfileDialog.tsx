@@ -165,13 +165,15 @@ function ProfileForm(props: ProfileFormProps): ReactNode {
   const [attempts, setAttempts] = useState(0);
   const form = useRef<HTMLFormElement>(null);
   const workers = keepers(all);
+  const eligible = draft.worker === '' ? workers : all.filter(({ name }) => name === draft.worker);
+  const withMachine = profile === null && eligible.some(drawsMachines);
+  const refused = fieldProblem(error, profile === null, withMachine);
   const found = findProblems(draft, profile === null);
   const valid =
     found.name === undefined &&
     found.proxy === undefined &&
     found.unreadable.length === 0 &&
     Object.keys(found.labels).length === 0;
-  const refused = fieldProblem(error);
   const shown = attempts > 0 ? found : null;
   const identityProblems = {
     ...Object.fromEntries(
@@ -179,7 +181,6 @@ function ProfileForm(props: ProfileFormProps): ReactNode {
     ),
     ...refused,
   };
-  const eligible = draft.worker === '' ? workers : all.filter(({ name }) => name === draft.worker);
 
   useEffect(() => {
     form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
@@ -257,7 +258,7 @@ function ProfileForm(props: ProfileFormProps): ReactNode {
             }}
           />
         )}
-        {profile === null && eligible.some(drawsMachines) && (
+        {withMachine && (
           <MachineFields
             draft={draft.machine}
             problems={identityProblems}

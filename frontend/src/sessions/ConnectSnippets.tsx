@@ -29,7 +29,7 @@ export function ConnectSnippets({ session }: { session: Session }): ReactNode {
   const { token } = useStore(access);
   const url = webSocketUrl(session.ws_endpoint).href;
   const playwright = usePlaywrightVersion(session.worker);
-  const programs = snippets(url, token !== null, playwright);
+  const programs = snippets(url, token !== null, playwright, session.profile !== null);
   return (
     <section className="card page-card" aria-labelledby="connect-title">
       <h3 id="connect-title">{t('connect.title')}</h3>

@@ -12,6 +12,20 @@ const SAMPLE_PAGE = 'https://example.com';
 
 type Expressions = Record<Language, string>;
 
+/** What makes a page: the browser, in a new context, or its first context. */
+const NEW_CONTEXTS: Expressions = {
+  node: 'browser',
+  python: 'browser',
+  java: 'browser',
+  dotnet: 'browser',
+};
+const FIRST_CONTEXTS: Expressions = {
+  node: 'browser.contexts()[0]',
+  python: 'browser.contexts[0]',
+  java: 'browser.contexts().get(0)',
+  dotnet: 'browser.Contexts[0]',
+};
+
 /**
  * The WebSocket URL as an expression in each language. A URL serialized by the browser contains neither
  * quotes nor backslashes, so its literal is the same in all four.
@@ -49,18 +63,20 @@ function installCommands(playwright: string | null): Expressions {
 }
 
 /**
- * Complete programs that attach to a session, open a page in its first context, which is that of its profile if it has one, and
- * print its title.
+ * Complete programs that attach to a session, open a page and print its title.
  *
  * @param url the absolute WebSocket URL of the session, without a token
  * @param tokenNeeded whether the fleet needs an access token, which is then read from the environment
  * @param playwright the Playwright version of the session's worker; null if it is unknown
+ * @param ofProfile whether the session has a profile, which is the browser's first context
  */
 export function snippets(
   url: string,
   tokenNeeded: boolean,
   playwright: string | null,
+  ofProfile: boolean,
 ): Record<Language, string> {
+  const context = ofProfile ? FIRST_CONTEXTS : NEW_CONTEXTS;
   const install = installCommands(playwright);
   const expressions = urlExpressions(url, tokenNeeded);
   return {
@@ -70,7 +86,7 @@ const { firefox } = require("playwright-core");
 (async () => {
   const url = ${expressions.node};
   const browser = await firefox.connect(url);
-  const page = await browser.contexts()[0].newPage();
+  const page = await ${context.node}.newPage();
   await page.goto("${SAMPLE_PAGE}");
   console.log(await page.title());
   await browser.close();
@@ -82,7 +98,7 @@ ${tokenNeeded ? 'import os\nfrom urllib.parse import quote\n\n' : ''}from playwr
 url = ${expressions.python}
 with sync_playwright() as playwright:
     browser = playwright.firefox.connect(url)
-    page = browser.contexts[0].new_page()
+    page = ${context.python}.new_page()
     page.goto("${SAMPLE_PAGE}")
     print(page.title())
     browser.close()
@@ -95,7 +111,7 @@ public class Main {
     String url = ${expressions.java};
     try (Playwright playwright = Playwright.create()) {
       Browser browser = playwright.firefox().connect(url);
-      Page page = browser.contexts().get(0).newPage();
+      Page page = ${context.java}.newPage();
       page.navigate("${SAMPLE_PAGE}");
       System.out.println(page.title());
       browser.close();
@@ -109,7 +125,7 @@ using Microsoft.Playwright;
 var url = ${expressions.dotnet};
 using var playwright = await Playwright.CreateAsync();
 await using var browser = await playwright.Firefox.ConnectAsync(url);
-var page = await browser.Contexts[0].NewPageAsync();
+var page = await ${context.dotnet}.NewPageAsync();
 await page.GotoAsync("${SAMPLE_PAGE}");
 Console.WriteLine(await page.TitleAsync());
 `,

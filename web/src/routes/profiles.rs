@@ -116,7 +116,11 @@ fn shown(state: &AppState, worker: &WorkerHandle, profile: &Profile) -> Profile 
     if let Some(user) = used_by.as_mut().filter(|_| is_control) {
         // A profile records what its worker calls itself, by which control does not know it.
         let workers = state.directory.workers();
-        let holder = workers.iter().find(|worker| worker.snapshot().session(user.session).is_some());
+        let holds = |worker: &&WorkerHandle| {
+            worker.snapshot().sessions.iter().any(|view| view.spec.id == user.session)
+        };
+        // Mostly it is the one that reports the profile.
+        let holder = std::iter::once(worker).chain(workers.iter()).find(holds);
         if let Some(holder) = holder {
             user.worker.clone_from(&holder.name);
         }

@@ -18,7 +18,7 @@ const REPOSITORY = fileURLToPath(new URL('../../../../', import.meta.url));
 const BINARY = process.env.CAMOFLEET_BIN ?? path.join(REPOSITORY, 'target/debug/camofleet');
 const OUR_SETTINGS = /^(RUNNER|WORKER|CONTROL|GATEWAY|CAMOFLEET|VNC|CAMOU)_|^(HTTP_(HOST|PORT)|WS_(READ|WRITE)_TIMEOUT_MS|TCP_.*_MS|MAX_CONCURRENT_SESSIONS|SHUTDOWN_GRACE_MS|RUST_LOG)$/;
 const LONGEST_LOG = 150;
-/** How long a start may take; under a second, on an idle machine. */
+/** How long a start may take at most. It takes less than a second unless the machine is busy. */
 const START_MS = 30_000;
 
 /** The prefix of each role's own address settings. */
