@@ -44,7 +44,8 @@ it('changes every text of the list at once, also in rows that did not change', a
       headless: true,
       stale: true,
       vnc_enabled: true,
-      created_at: new Date(Date.now() - 7_200_000).toISOString(),
+      // Two hours also by a clock that has not ticked for a moment.
+      created_at: new Date(Date.now() - 7_260_000).toISOString(),
     }),
   );
   fleet.ended = [aSession({ id: 'cccccccc-1', status: 'DEAD', end_reason: 'crashed' })];
