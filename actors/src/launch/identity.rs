@@ -8,6 +8,7 @@ use camofleet_api::identity::{
     Coherence, Contradiction, Geolocation, Identity, Languages, PreferenceValue, ScreenChoice, ScreenSize,
     Webrtc,
 };
+use camofleet_api::identity_request::IdentityRequest;
 use camofleet_api::machine::MachineChoice;
 use camofleet_api::request::SessionRequest;
 use serde_json::{Value, json};
@@ -17,7 +18,6 @@ use crate::display::Geometry;
 use crate::host::engine::EngineKind;
 use crate::model::error::{Error, Result};
 use crate::model::identity::other_engine;
-use camofleet_api::identity_request::IdentityRequest;
 
 /// How the names of the variables begin from which a browser takes its languages.
 const LANGUAGE_VARIABLES: [&str; 2] = ["LANG", "LC_"];

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use camofleet_api::Time;
 use camofleet_api::identity::{Identity, ScreenChoice};
+use camofleet_api::identity_request::IdentityRequest;
 use camofleet_api::profile::ProfileName;
 use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::request::SessionRequest;
@@ -26,7 +27,6 @@ use crate::model::machine::Machine;
 use crate::model::profile::ProfileError;
 use crate::model::session::UserData;
 use crate::process::Os;
-use camofleet_api::identity_request::IdentityRequest;
 
 /// With less free space than this a session ends: its browser could not store what it has to.
 const LEAST_FREE_SPACE: u64 = 32 << 20;

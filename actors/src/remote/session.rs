@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use camofleet_api::identity::Coherence;
+use camofleet_api::identity_request::IdentityRequest;
 use camofleet_api::ids::SessionId;
 use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::session::Session;
@@ -15,7 +16,6 @@ use crate::model::identity::IdentitySources;
 use crate::model::profile::ProfileChoice;
 use crate::model::session::{Ending, LaunchTemplate, SessionSpec, SessionView, VncView};
 use crate::model::traffic::Traffic;
-use camofleet_api::identity_request::IdentityRequest;
 
 /// The address of the browser's server at a runner that does not relay. `None` for one that relays: it is dialled at the
 /// configured address, because it can't know by which address it is reached.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use camofleet_api::Time;
 use camofleet_api::egress::ProxyCheck;
+use camofleet_api::identity_request::IdentityRequest;
 use camofleet_api::ids::SessionId;
 use camofleet_api::profile::ProfileUser;
 use camofleet_api::request::SessionRequest;
@@ -17,7 +18,6 @@ use crate::launch::launched::Launched;
 use crate::model::error::{Error, Result};
 use crate::model::identity::{identity_at_exit, sources_of_profile, sources_of_request};
 use crate::profiles::{GIVE_UP_AFTER, OpenedProfile, ProfileStore, RENEW_EVERY, StorageTrouble};
-use camofleet_api::identity_request::IdentityRequest;
 
 /// How often the space on the disk is checked; a page can fill it within seconds.
 const CHECK_SPACE_EVERY: Duration = Duration::from_secs(1);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use camofleet_api::identity::Coherence;
+use camofleet_api::identity_request::IdentityRequest;
 use camofleet_api::ids::{RequestId, SessionId};
 use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::request::SessionRequest;
@@ -29,7 +30,6 @@ use crate::worker::{
     AttachClient, CreateSession, DeleteSession, LocalWorker, ShutDown, TouchSession, WorkerHandle,
     WorkerParts, WorkerSettings, WorkerSnapshot,
 };
-use camofleet_api::identity_request::IdentityRequest;
 
 /// A typical session.
 pub(crate) fn a_view() -> SessionView {

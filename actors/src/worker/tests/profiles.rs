@@ -81,18 +81,18 @@ async fn a_browser_keeps_its_display_until_it_has_stored_its_profile() {
     let worker = worker(directory.path(), false).await;
     worker.os.set_closing_time(Duration::from_millis(700));
     let with_window = || SessionRequest { vnc: true, headless: Some(false), ..with_profile("anna") };
-    let is_watched = async |asked| {
+    let keeps_its_display = async |asked| {
         worker.settle("the browser is asked to end", || worker.os.asked_to_end() == asked).await;
         tokio::time::sleep(Duration::from_millis(600)).await;
         let alive = |name| worker.os.alive(name).len();
         assert_eq!((alive("browser"), alive("Xvnc")), (1, 1), "without the display it would end at once");
     };
     let session = worker.ready(with_window()).await.spec.id;
-    let (deleted, ()) = tokio::join!(worker.delete(session), is_watched(1));
+    let (deleted, ()) = tokio::join!(worker.delete(session), keeps_its_display(1));
     deleted.unwrap();
     worker.assert_nothing_left();
     worker.ready(with_window()).await;
-    tokio::join!(worker.shut_down(), is_watched(2));
+    tokio::join!(worker.shut_down(), keeps_its_display(2));
     assert_eq!(worker.os.alive_count(), 0);
 }
 
