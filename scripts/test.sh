@@ -87,16 +87,28 @@ count_tests() {
   ' "$1"
 }
 
-# The names of failed tests, one on each line: of cargo test, node --test's spec reporter, vitest and pytest.
+# The failed tests of cargo test, node --test's spec reporter, vitest and pytest: the name of each on a line, then the first lines
+# of its error, indented.
 name_failures() {
   awk '
-    /^test .* \.\.\. FAILED$/     { sub(/^test /, ""); sub(/ \.\.\. FAILED$/, ""); print }
-    /^ *FAIL /                   { sub(/^ *FAIL +/, ""); print }
-    /^(FAILED|ERROR) .*::/       { sub(/^[A-Z]+ /, ""); sub(/ - .*/, ""); print }
+    function failure(name) {
+      left = 0
+      if (name in named) return
+      named[name]
+      print name
+      left = 12
+    }
+    /^test .* \.\.\. FAILED$/     { sub(/^test /, ""); sub(/ \.\.\. FAILED$/, ""); cargo[$0]; next }
+    /^---- .* stdout ----$/      { sub(/^---- /, ""); sub(/ stdout ----$/, ""); failure($0); next }
+    /^ *FAIL /                   { sub(/^ *FAIL +/, ""); failure($0); next }
+    /^(FAILED|ERROR) .*::/       { sub(/^[A-Z]+ /, ""); failure($0); left = 0; next }
     /^✖ failing tests:$/         { listed = 1; next }
     /^ℹ tests /                  { listed = 0 }
-    listed && /^✖ /              { sub(/^✖ /, ""); print }
-  ' "$1" | sort --unique
+    listed && /^✖ /              { sub(/^✖ /, ""); failure($0); next }
+    /^ *(at|❯) |^(note: |stack backtrace:|test result: |----|⎯⎯⎯)/ { left = 0 }
+    left > 0 && NF               { print "    " substr($0, 1, 160); left -= 1 }
+    END                          { for (name in cargo) failure(name) }
+  ' "$1"
 }
 
 # A suite's counts of passed and failed tests, its exit status and duration.
@@ -132,7 +144,7 @@ close() {
   printf -- '---- end of %s ----\n' "$suite"
   # Repeated at the very end, where one looks first.
   names=$(name_failures "$logs/$suite.log")
-  failures+=$(printf '%s\n' "${names:-as a whole, with status $status}" | sed "s/^/failed: $suite: /")$'\n'
+  failures+=$(printf '%s\n' "${names:-as a whole, with status $status}" | sed "s/^[^ ]/failed: $suite: &/")$'\n'
 }
 
 run_frontend() { run frontend npm --prefix frontend test; }
