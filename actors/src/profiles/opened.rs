@@ -72,6 +72,8 @@ struct Opened {
     identity: Option<Identity>,
     machine: Option<Arc<Machine>>,
     held: Held,
+    /// Whether it was made when it was opened.
+    is_new: bool,
 }
 
 impl std::fmt::Debug for Opened {
@@ -111,6 +113,7 @@ impl OpenedProfile {
             identity: manifest.identity,
             machine: manifest.machine,
             held: Held::Nothing,
+            is_new: false,
         })))
     }
 
@@ -122,11 +125,20 @@ impl OpenedProfile {
         self.holding(Held::Copy(copy))
     }
 
+    /// It did not exist before, and is removed again if its session gets no browser.
+    pub(super) fn made_for_its_session(self) -> Self {
+        self.changed(|opened| Opened { is_new: true, ..opened })
+    }
+
     fn holding(self, held: Held) -> Self {
+        self.changed(|opened| Opened { held, ..opened })
+    }
+
+    fn changed(self, change: impl FnOnce(Opened) -> Opened) -> Self {
         let Some(opened) = Arc::into_inner(self.0) else {
             unreachable!("it was made just now, and is not shared")
         };
-        Self(Arc::new(Opened { held, ..opened }))
+        Self(Arc::new(change(opened)))
     }
 
     /// Its name.
@@ -274,36 +286,18 @@ impl OpenedProfile {
             .await
     }
 
-    /// Stores everything after the browser has ended, and gives the profile back. `version`: of the browser.
+    /// Stores everything after the browser has ended, and gives the profile back. `version`: of the browser; `None` if there was
+    /// none, and a profile that was made for this session is removed then.
     ///
     /// # Errors
     /// The disk is full or fails. The profile is given back all the same.
     pub async fn close(self, version: Option<String>) -> io::Result<()> {
         self.run(move |opened| {
-            let Held::Lease(lease) = &opened.held else { return Ok(()) };
-            let Some(lease) = lease.lock().unwrap_or_else(PoisonError::into_inner).take() else {
-                return Ok(());
-            };
-            if let Err(error) = lease.renew()
-                && error.kind() == io::ErrorKind::Other
-            {
-                // The files are those of another session now.
-                return Err(error);
+            let is_unused = opened.is_new && version.is_none();
+            let stored = opened.store_and_release(version);
+            if is_unused && let Err(error) = opened.store.remove_unused(&opened.name, opened.id) {
+                log::debug!("profile {} is kept, although it was not used: {error}", opened.name);
             }
-            let restored = restore_lost_databases(&opened.data);
-            let stored = restored.and_then(|()| files::sync(&opened.data)).and_then(|()| {
-                let (size, recovered) = (files::size(&opened.data), ended_abruptly(&opened.data));
-                opened.record(|manifest| {
-                    manifest.last_used_at = Some(Time::now());
-                    manifest.size_bytes = size;
-                    manifest.recovered = recovered;
-                    if version.is_some() {
-                        manifest.browser_version = version;
-                    }
-                })
-            });
-            lease.release();
-            opened.store.publish(&opened.name);
             stored
         })
         .await
@@ -311,6 +305,34 @@ impl OpenedProfile {
 }
 
 impl Opened {
+    fn store_and_release(&self, version: Option<String>) -> io::Result<()> {
+        let Held::Lease(lease) = &self.held else { return Ok(()) };
+        let Some(lease) = lease.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return Ok(());
+        };
+        if let Err(error) = lease.renew()
+            && error.kind() == io::ErrorKind::Other
+        {
+            // The files are those of another session now.
+            return Err(error);
+        }
+        let restored = restore_lost_databases(&self.data);
+        let stored = restored.and_then(|()| files::sync(&self.data)).and_then(|()| {
+            let (size, recovered) = (files::size(&self.data), ended_abruptly(&self.data));
+            self.record(|manifest| {
+                manifest.last_used_at = Some(Time::now());
+                manifest.size_bytes = size;
+                manifest.recovered = recovered;
+                if version.is_some() {
+                    manifest.browser_version = version;
+                }
+            })
+        });
+        lease.release();
+        self.store.publish(&self.name);
+        stored
+    }
+
     fn record(&self, change: impl FnOnce(&mut Manifest)) -> io::Result<()> {
         self.store.update(&self.name, change).map_err(|error| io::Error::other(error.to_string()))
     }

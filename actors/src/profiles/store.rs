@@ -428,23 +428,37 @@ impl ProfileStore {
         self.run(move |store| {
             let directory = store.existing(&name)?;
             let guard = store.guard(&name, &directory, true)?;
-            let trash = store.base()?.join(format!("{TEMPORARY}{}", Uuid::new_v4().simple()));
-            // Gone at once, whatever happens while its files are removed.
-            fs::rename(&directory, &trash).map_err(|error| storage(&name, &error))?;
-            store.publish(&name);
-            // It must not be there again after a loss of power.
-            let synced = fs::File::open(&store.0.settings.directory).and_then(|base| base.sync_all());
-            synced.map_err(|error| storage(&name, &error))?;
-            if let Err(error) = fs::remove_dir_all(&trash) {
-                log::warn!(
-                    "the files of the deleted profile {name} are left in {}: {error}",
-                    trash.display()
-                );
-            }
-            drop(guard);
-            Ok(())
+            store.remove(&name, &directory, guard)
         })
         .await
+    }
+
+    /// Removes a profile that the caller keeps from all others.
+    fn remove(&self, name: &ProfileName, directory: &Path, guard: Guard) -> Result<(), ProfileError> {
+        let trash = self.base()?.join(format!("{TEMPORARY}{}", Uuid::new_v4().simple()));
+        // Gone at once, whatever happens while its files are removed.
+        fs::rename(directory, &trash).map_err(|error| storage(name, &error))?;
+        self.publish(name);
+        // It must not be there again after a loss of power.
+        let synced = fs::File::open(&self.0.settings.directory).and_then(|base| base.sync_all());
+        synced.map_err(|error| storage(name, &error))?;
+        if let Err(error) = fs::remove_dir_all(&trash) {
+            log::warn!("the files of the deleted profile {name} are left in {}: {error}", trash.display());
+        }
+        drop(guard);
+        Ok(())
+    }
+
+    /// Removes a profile that a session made which then had no browser, unless another one has used it since, or does.
+    pub(super) fn remove_unused(&self, name: &ProfileName, id: Uuid) -> Result<(), ProfileError> {
+        let directory = self.existing(name)?;
+        let guard = self.guard(name, &directory, true)?;
+        let manifest = Manifest::read(&directory).map_err(|error| storage(name, &error))?;
+        if manifest.id != id || manifest.browser_version.is_some() {
+            return Ok(());
+        }
+        log::info!("profile {name} is removed again: the session that made it had no browser");
+        self.remove(name, &directory, guard)
     }
 
     /// Copies a profile, or makes another one by the same request.
@@ -528,24 +542,33 @@ impl ProfileStore {
         run_dir: &RunDir,
     ) -> Result<OpenedProfile, ProfileError> {
         let name = &choice.name;
-        match self.existing(name) {
+        let made = match self.existing(name) {
             Err(ProfileError::NotFound { .. }) if choice.create => {
                 // The exit that its first session names is its own from now on.
                 let proxy = request.proxy.clone();
                 let manifest = Manifest { proxy, ..self.manifest_of(request.identity.clone()) };
                 match self.make(name, &manifest) {
+                    Ok(()) => Some(manifest.id),
                     // Another session has made it at the same moment.
-                    Ok(()) | Err(ProfileError::Exists { .. }) => {}
+                    Err(ProfileError::Exists { .. }) => None,
                     Err(error) => return Err(error),
                 }
             }
             Err(error) => return Err(error),
-            Ok(_) => {}
-        }
+            Ok(_) => None,
+        };
         let directory = self.existing(name)?;
-        match choice.mode {
+        let opened = match choice.mode {
             ProfileMode::Write => self.open_to_write(name, directory, request, user),
             ProfileMode::Copy => self.open_copy(name, &directory, request, user.session, run_dir),
+        };
+        match (opened, made) {
+            (Ok(opened), Some(_)) => Ok(opened.made_for_its_session()),
+            (Err(error), Some(id)) => {
+                let _ = self.remove_unused(name, id);
+                Err(error)
+            }
+            (opened, None) => opened,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Sessions with a profile: who holds it, and what happens to it when anything ends.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use camofleet_api::ids::RequestId;
@@ -44,6 +45,12 @@ impl TestWorker {
     /// The listed profile.
     fn profile(&self, profile: &str) -> Profile {
         (**self.handle.snapshot().profiles.get(&name(profile)).unwrap()).clone()
+    }
+
+    async fn create_profile(&self, request: &str) -> Result<Arc<Profile>> {
+        let request = ProfileRequest::parse(request.as_bytes()).unwrap();
+        let create = CreateProfile { request, by: RequestId::random() };
+        self.handle.ask(&self.handle.profiles.create, create).await
     }
 
     async fn delete_profile(&self, profile: &str) -> Result<()> {
@@ -139,6 +146,37 @@ async fn a_profile_is_released_however_its_session_ends() {
     worker.delete_profile("anna").await.unwrap();
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     assert_eq!(worker.handle.snapshot().profiles.profiles.len(), 0);
+}
+
+#[actix::test]
+async fn a_profile_that_was_made_for_a_session_without_a_browser_is_removed_and_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let worker = worker(directory.path(), false).await;
+    let listed = || -> Vec<String> {
+        let snapshot = worker.handle.snapshot();
+        snapshot.profiles.profiles.iter().map(|profile| profile.name.to_string()).collect()
+    };
+    for mode in [ProfileMode::Write, ProfileMode::Copy] {
+        let request =
+            SessionRequest { profile_create: Some(true), profile_mode: mode, ..with_profile("anna") };
+        worker.os.break_next(Fault::LaunchFails, 1);
+        assert_eq!(refusal(worker.create(request.clone()).await).code(), "launch_failed");
+        assert_eq!(listed(), [""; 0]);
+        let (cancelled, created) = worker.begin(request).await;
+        worker.delete(cancelled).await.unwrap();
+        assert_eq!(refusal(created.await.unwrap()).code(), "session_cancelled");
+        assert_eq!(listed(), [""; 0]);
+    }
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+
+    worker.create_profile(r#"{"name": "asked-for"}"#).await.unwrap();
+    let used = worker.ready(with_profile("used")).await.spec.id;
+    worker.delete(used).await.unwrap();
+    for profile in ["asked-for", "used"] {
+        worker.os.break_next(Fault::LaunchFails, 1);
+        assert_eq!(refusal(worker.create(with_profile(profile)).await).code(), "launch_failed");
+    }
+    assert_eq!(listed(), ["asked-for", "used"]);
 }
 
 #[actix::test]
@@ -285,12 +323,7 @@ async fn a_directory_that_can_not_be_used_is_an_error_that_names_its_setting() {
     let refused = refusal(worker.create(with_profile("anna")).await);
     assert_eq!(refused.code(), "storage_failed");
     assert!(refused.to_string().contains("RUNNER_PROFILES_DIR"), "{refused}");
-    let request = ProfileRequest::parse(br#"{"name": "anna"}"#).unwrap();
-    let create = CreateProfile { request, by: RequestId::random() };
-    assert_eq!(
-        refusal(worker.handle.ask(&worker.handle.profiles.create, create).await).code(),
-        "storage_failed"
-    );
+    assert_eq!(refusal(worker.create_profile(r#"{"name": "anna"}"#).await).code(), "storage_failed");
 }
 
 #[actix::test]
