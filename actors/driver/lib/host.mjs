@@ -96,12 +96,14 @@ export class Host {
     const launch = this.#launches.get(id);
     const endpoint = launch?.endpoint;
     let error = null;
+    let refused = false;
     try {
       if (!endpoint) throw new Error(`no browser ${id} is ready here`);
       await work(endpoint, launch);
     } catch (caught) {
       error = describe(caught);
+      refused = caught.refused === true;
     }
-    send({ type: 'done', id, request, error });
+    send({ type: 'done', id, request, error, refused });
   }
 }

@@ -131,7 +131,7 @@ function named(cookies) {
  * @param {string} file where they are
  * @param {number} timeout for connecting, in milliseconds
  * @returns {Promise<void>}
- * @throws {Error} when the server can't be reached, or the browser refuses a cookie
+ * @throws {Error} when the server can't be reached, or the browser refuses a cookie: the error has `refused` then
  */
 export function writeCookies(endpoint, file, timeout) {
   const cookies = JSON.parse(fs.readFileSync(file, 'utf8'));
@@ -139,9 +139,12 @@ export function writeCookies(endpoint, file, timeout) {
     const [context] = browser.contexts();
     const trial = await browser.newContext();
     try {
-      await trial.addCookies(cookies);
+      await trial.addCookies(cookies).catch((error) => {
+        // A browser that has ended has refused nothing.
+        throw Object.assign(error, { refused: browser.isConnected() });
+      });
       const lost = missing(cookies, await trial.cookies());
-      if (lost.length > 0) throw new Error(`no site could set ${named(lost)}; leave out what is named`);
+      if (lost.length > 0) throw Object.assign(new Error(`no site could set ${named(lost)}; leave out what is named`), { refused: true });
     } finally {
       await trial.close();
     }

@@ -83,13 +83,20 @@ test('cookies are read and replaced as a whole', withDriver(async (driver) => {
     assert.equal(error, null);
     return JSON.parse(fs.readFileSync(file(name))).map((cookie) => cookie.name);
   };
-  assert.equal((await write([COOKIE])).error, null);
+  const done = await write([COOKIE]);
+  assert.deepEqual([done.error, done.refused], [null, false]);
   assert.deepEqual(await read('1.json'), ['who']);
-  assert.match((await write([{ ...COOKIE, name: 'new' }, { name: 'nowhere', value: '1' }])).error, /url|domain/);
+  const refusal = await write([{ ...COOKIE, name: 'new' }, { name: 'nowhere', value: '1' }]);
+  assert.match(refusal.error, /url|domain/);
+  const nobodys = await write([{ ...COOKIE, domain: '.com' }]);
+  assert.match(nobodys.error, /no site could set who of \.com/);
+  assert.deepEqual([refusal.refused, nobodys.refused], [true, true]);
   assert.deepEqual(await read('2.json'), ['who'], 'a list with an invalid cookie changes nothing');
   assert.equal((await write([{ ...COOKIE, name: 'new' }])).error, null);
   assert.deepEqual(await read('3.json'), ['new']);
-  assert.match((await driver.done({ type: 'read_cookies', id: 'a', file: file('3.json') })).error, /EEXIST/);
+  const failure = await driver.done({ type: 'read_cookies', id: 'a', file: file('3.json') });
+  assert.match(failure.error, /EEXIST/);
+  assert.equal(failure.refused, false);
 }));
 
 test('a browser that does not end by itself in time is killed', withDriver(async (driver) => {

@@ -56,9 +56,27 @@ pub(crate) struct CancelLaunch {
     pub patience: Option<Duration>,
 }
 
-/// A request to a running browser; the error is a text to show with the session.
+/// Why a browser did not do what was requested: a text to show with the session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NotDone {
+    /// It refuses that, and would do so again.
+    Refused(String),
+    /// It could not do it.
+    Failed(String),
+}
+
+impl NotDone {
+    /// The text.
+    pub fn into_text(self) -> String {
+        match self {
+            Self::Refused(text) | Self::Failed(text) => text,
+        }
+    }
+}
+
+/// A request to a running browser.
 #[derive(Message)]
-#[rtype(result = "std::result::Result<(), String>")]
+#[rtype(result = "std::result::Result<(), NotDone>")]
 pub(crate) enum InBrowser {
     /// Open a page that clients who attach later see.
     Open {

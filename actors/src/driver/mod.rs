@@ -28,7 +28,9 @@ use crate::supervision::{
 pub(crate) use handle::DriverSeat;
 pub use handle::{DriverHandle, DriverVersions};
 pub use messages::BrowserEnded;
-pub(crate) use messages::{CancelLaunch, InBrowser, Launch, LaunchedBrowser, StopDriver, SuspectHang};
+pub(crate) use messages::{
+    CancelLaunch, InBrowser, Launch, LaunchedBrowser, NotDone, StopDriver, SuspectHang,
+};
 
 /// The environment variable that marks the browsers of one driver, to find those whose process id it did not report.
 pub(crate) const DRIVER_MARK: &str = "CAMOFLEET_DRIVER";
@@ -77,7 +79,7 @@ pub struct Driver {
     running: HashMap<u64, Recipient<BrowserEnded>>,
     /// Dropped when nothing is left of a cancelled launch.
     cancelled: HashMap<u64, oneshot::Sender<()>>,
-    requests: HashMap<String, oneshot::Sender<std::result::Result<(), String>>>,
+    requests: HashMap<String, oneshot::Sender<std::result::Result<(), NotDone>>>,
     last_request: u64,
 }
 
@@ -128,7 +130,7 @@ impl Driver {
         let salvaged = protocol::salvage(line);
         let detail = "its driver's answer could not be read";
         if let Some(answer) = salvaged.request.as_ref().and_then(|request| self.requests.remove(request)) {
-            let _ = answer.send(Err(detail.to_owned()));
+            let _ = answer.send(Err(NotDone::Failed(detail.to_owned())));
             return;
         }
         let Some(id) = salvaged.id else { return };
@@ -224,9 +226,10 @@ impl Driver {
                 }
                 self.cancelled.remove(&launch);
             }
-            Event::Done { request, error } => {
+            Event::Done { request, error, refused } => {
                 if let Some(answer) = self.requests.remove(&request) {
-                    let _ = answer.send(error.map_or(Ok(()), Err));
+                    let kind = if refused { NotDone::Refused } else { NotDone::Failed };
+                    let _ = answer.send(error.map_or(Ok(()), |error| Err(kind(error))));
                 }
             }
             // Every line counts as an answer to the poll, in the stream handler.
@@ -234,7 +237,7 @@ impl Driver {
             Event::Invalid { error, id, request } => {
                 log::error!("driver {} did not understand a command: {error}", self.lifeline.key());
                 if let Some(request) = request {
-                    return self.on_event(Event::Done { request, error: Some(error) });
+                    return self.on_event(Event::Done { request, error: Some(error), refused: false });
                 }
                 if let Some(id) = id {
                     self.on_event(Event::LaunchFailed { id, error, timed_out: false });
@@ -359,7 +362,7 @@ impl Handler<CancelLaunch> for Driver {
 }
 
 impl Handler<InBrowser> for Driver {
-    type Result = ResponseFuture<std::result::Result<(), String>>;
+    type Result = ResponseFuture<std::result::Result<(), NotDone>>;
 
     fn handle(&mut self, request: InBrowser, ctx: &mut Context<Self>) -> Self::Result {
         self.last_request += 1;
@@ -387,16 +390,18 @@ impl Handler<InBrowser> for Driver {
             }
         };
         if let Err(error) = self.send_command(command) {
-            return Box::pin(async move { Err(error.to_string()) });
+            return Box::pin(async move { Err(NotDone::Failed(error.to_string())) });
         }
         let (answer, answered) = oneshot::channel();
         self.requests.insert(number.clone(), answer);
         ctx.run_later(limit + ANSWER_MARGIN, move |this, _| {
             if let Some(answer) = this.requests.remove(&number) {
-                let _ = answer.send(Err("its driver did not answer".to_owned()));
+                let _ = answer.send(Err(NotDone::Failed("its driver did not answer".to_owned())));
             }
         });
-        Box::pin(async { answered.await.unwrap_or_else(|_| Err("its driver has ended".to_owned())) })
+        Box::pin(async {
+            answered.await.unwrap_or_else(|_| Err(NotDone::Failed("its driver has ended".to_owned())))
+        })
     }
 }
 

@@ -115,8 +115,14 @@ pub(crate) enum Event {
         #[serde(default)]
         reason: Option<String>,
     },
-    /// The answer to an `open`, a `discard_contexts` or a `check`.
-    Done { request: String, error: Option<String> },
+    /// The answer to a request to a running browser.
+    Done {
+        request: String,
+        error: Option<String>,
+        /// Whether the browser refused what was requested, and would do so again.
+        #[serde(default)]
+        refused: bool,
+    },
     /// The answer to a `ping`.
     Pong,
     /// The driver did not understand a command; the ids are those that could be read from it.

@@ -65,7 +65,7 @@ impl Shell {
         Self { driver, metrics, end, _directory: directory }
     }
 
-    async fn check(&mut self) -> std::result::Result<(), String> {
+    async fn check(&mut self) -> std::result::Result<(), NotDone> {
         let check = InBrowser::Check { launch: 7, timeout: Duration::from_secs(5) };
         let answer = self.driver.address.send(check).await.unwrap();
         assert_eq!(self.end.try_recv().ok(), None, "the driver ended");
@@ -94,7 +94,8 @@ async fn a_line_of_any_length_fails_only_its_own_request() {
            fi"#,
     );
     for _ in 0..2 {
-        assert_eq!(shell.check().await, Err("its driver's answer could not be read".to_owned()));
+        let unreadable = NotDone::Failed("its driver's answer could not be read".to_owned());
+        assert_eq!(shell.check().await, Err(unreadable));
         assert_eq!(shell.check().await, Ok(()));
     }
     assert_eq!(shell.unreadable(), "camofleet_driver_lines_unreadable_total 2");
@@ -104,7 +105,7 @@ async fn a_line_of_any_length_fails_only_its_own_request() {
 #[actix::test]
 async fn invalid_utf8_makes_only_its_own_line_unreadable() {
     let mut shell = Shell::new(r#"printf '\377\376 ?\n'; reply '"half of '"$(printf '\377')"'"'"#);
-    assert_eq!(shell.check().await, Err("half of \u{fffd}".to_owned()));
+    assert_eq!(shell.check().await, Err(NotDone::Failed("half of \u{fffd}".to_owned())));
     assert_eq!(shell.unreadable(), "camofleet_driver_lines_unreadable_total 1");
     assert!(shell.keeps_running().await);
 }

@@ -204,7 +204,7 @@ impl Handler<ChildExited<AttachmentId>> for Session {
             let error = match discarded {
                 // If the driver has ended, so have the contexts.
                 Ok(Ok(Ok(())) | Err(_)) => None,
-                Ok(Ok(Err(error))) => Some(error),
+                Ok(Ok(Err(error))) => Some(error.into_text()),
                 Err(_) => Some(format!("they were not closed within {} s", DISCARD_TIMEOUT.as_secs())),
             };
             if let Some(error) = error {

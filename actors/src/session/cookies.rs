@@ -9,7 +9,7 @@ use camofleet_api::cookie::Cookie;
 use uuid::Uuid;
 
 use super::actor::Session;
-use crate::driver::InBrowser;
+use crate::driver::{InBrowser, NotDone};
 use crate::model::error::{Error, Result};
 use crate::model::profile::ProfileError;
 
@@ -73,13 +73,12 @@ impl Handler<WriteCookies> for Session {
     }
 }
 
-/// Makes a request to the browser. It refuses cookies that it would not accept from a site.
+/// Makes a request to the browser, which refuses cookies that it would not accept from a site.
 async fn ask(driver: &Recipient<InBrowser>, request: InBrowser) -> Result<()> {
-    let writes = matches!(request, InBrowser::WriteCookies { .. });
     match driver.send(request).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(problem)) if writes => Err(ProfileError::InvalidCookies { problem }.into()),
-        Ok(Err(problem)) => Err(broken(problem)),
+        Ok(Err(NotDone::Refused(problem))) => Err(ProfileError::InvalidCookies { problem }.into()),
+        Ok(Err(NotDone::Failed(problem))) => Err(broken(problem)),
         Err(_) => Err(Error::DriverLost { detail: "its driver has ended".to_owned() }),
     }
 }

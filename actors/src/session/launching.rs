@@ -189,7 +189,7 @@ impl Session {
             let current = this.life.ready().is_some_and(|launched| launched.launch == launch);
             // If the browser has ended meanwhile, that is reported instead.
             if let (true, Ok(Err(error))) = (current, opened) {
-                this.start_url_error = Some(error.replace(&url, &redacted));
+                this.start_url_error = Some(error.into_text().replace(&url, &redacted));
                 this.publish_by(Change::StartUrlFailed, by);
             }
         }));

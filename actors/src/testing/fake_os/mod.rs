@@ -64,6 +64,10 @@ pub enum Fault {
     OpenUnreadable,
     /// Opening a URL is never answered.
     OpenUnanswered,
+    /// The browser refuses cookies.
+    CookiesRefused,
+    /// A request for cookies is never answered.
+    CookiesUnanswered,
 }
 
 struct FakeProcess {

@@ -302,27 +302,38 @@ impl FakeOs {
                     return;
                 }
                 if self.fails(Fault::OpenUnreadable) {
-                    let _ = events.send(Event::Done { request, error: Some(UNREADABLE.to_owned()) });
+                    let _ = events.send(Event::Done {
+                        request,
+                        error: Some(UNREADABLE.to_owned()),
+                        refused: false,
+                    });
                     return;
                 }
                 let error = self.fails(Fault::OpenFails).then(|| "the page did not load".to_owned());
-                let _ = events.send(Event::Done { request, error });
+                let _ = events.send(Event::Done { request, error, refused: false });
             }
             Ok(Command::DiscardContexts { request, .. }) => {
                 let time = self.machine().discard_time;
                 actix_rt::spawn(async move {
                     tokio::time::sleep(time).await;
                     os.machine().discarded += 1;
-                    let _ = events.send(Event::Done { request, error: None });
+                    let _ = events.send(Event::Done { request, error: None, refused: false });
                 });
             }
+            Ok(Command::ReadCookies { .. } | Command::WriteCookies { .. })
+                if self.fails(Fault::CookiesUnanswered) => {}
             Ok(Command::ReadCookies { request, file, .. }) => {
                 let written = std::fs::write(file, "[]");
-                let _ =
-                    events.send(Event::Done { request, error: written.err().map(|error| error.to_string()) });
+                let _ = events.send(Event::Done {
+                    request,
+                    error: written.err().map(|error| error.to_string()),
+                    refused: false,
+                });
             }
             Ok(Command::WriteCookies { request, .. }) => {
-                let _ = events.send(Event::Done { request, error: None });
+                let refused = self.fails(Fault::CookiesRefused);
+                let error = refused.then(|| "no site could set them".to_owned());
+                let _ = events.send(Event::Done { request, error, refused });
             }
             Ok(Command::Check { id, request, .. }) => {
                 let browser = browsers.get(&id).copied();
@@ -330,7 +341,7 @@ impl FakeOs {
                     if let Some(browser) = browser {
                         os.running(browser).await;
                     }
-                    let _ = events.send(Event::Done { request, error: None });
+                    let _ = events.send(Event::Done { request, error: None, refused: false });
                 });
             }
             Ok(Command::Ping) => {

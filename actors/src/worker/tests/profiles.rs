@@ -15,7 +15,9 @@ use crate::model::error::Result;
 use crate::profiles::GIVE_UP_AFTER;
 use crate::testing::fake_os::{FakeOs, Fault};
 use crate::testing::{TestWorker, headless, refusal};
-use crate::worker::profiles::{ChangeProfile, CloneProfile, CreateProfile, DeleteProfile};
+use crate::worker::profiles::{
+    ChangeProfile, CloneProfile, CreateProfile, DeleteProfile, ReadProfileCookies, WriteProfileCookies,
+};
 
 fn name(name: &str) -> ProfileName {
     ProfileName::parse(name).unwrap()
@@ -177,6 +179,26 @@ async fn a_profile_that_was_made_for_a_session_without_a_browser_is_removed_and_
         assert_eq!(refusal(worker.create(with_profile(profile)).await).code(), "launch_failed");
     }
     assert_eq!(listed(), ["asked-for", "used"]);
+}
+
+#[actix::test]
+async fn a_browser_that_does_not_answer_about_cookies_is_no_refusal_of_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let worker = worker(directory.path(), false).await;
+    worker.create_profile(r#"{"name": "anna"}"#).await.unwrap();
+    let write = || WriteProfileCookies { name: name("anna"), cookies: Vec::new(), by: RequestId::random() };
+    let handle = &worker.handle;
+    worker.os.break_next(Fault::CookiesRefused, 1);
+    let refused = refusal(handle.ask(&handle.profiles.write_cookies, write()).await);
+    assert_eq!(refused.code(), "invalid_field");
+    assert!(refused.to_string().contains("no site could set them"), "{refused}");
+
+    worker.os.break_next(Fault::CookiesUnanswered, 2);
+    assert_eq!(refusal(handle.ask(&handle.profiles.write_cookies, write()).await).code(), "upstream_broke");
+    let read = ReadProfileCookies { name: name("anna"), by: RequestId::random() };
+    assert_eq!(refusal(handle.ask(&handle.profiles.read_cookies, read).await).code(), "upstream_broke");
+    handle.ask(&handle.profiles.write_cookies, write()).await.unwrap();
+    worker.assert_nothing_left();
 }
 
 #[actix::test]
