@@ -88,11 +88,16 @@ impl IdentityRequest {
         fields.chain(self.machine.fields())
     }
 
+    /// The fields that it has and that not every browser can show.
+    pub fn demands(&self) -> impl Iterator<Item = &'static str> {
+        self.fields().filter(|field| !self.machine.is_ordinary(field))
+    }
+
     /// The first field that a worker can't show which can show these.
     pub fn lacking(&self, able: &[String], coherence: Coherence) -> Option<&'static str> {
         // Sessions of one screen can't have another, which is only shown if the request wants that.
         let leaves_out = |field| field == "screen" && coherence == Coherence::Warn && !able.is_empty();
-        self.fields().find(|field| !able.iter().any(|able| able == field) && !leaves_out(*field))
+        self.demands().find(|field| !able.iter().any(|able| able == field) && !leaves_out(*field))
     }
 
     /// The fields that the place of the exit decides.
@@ -178,5 +183,17 @@ mod tests {
         assert_eq!(lacks(&["timezone"], Coherence::Warn), None);
         assert_eq!(lacks(&["screen"], Coherence::Warn), Some("timezone"));
         assert_eq!(lacks(&[], Coherence::Warn), Some("timezone"), "it may know no identities at all");
+    }
+
+    #[test]
+    fn what_every_browser_is_anyway_demands_nothing() {
+        let demanded = |asked: &str| {
+            let asked: IdentityRequest = serde_json::from_str(asked).unwrap();
+            asked.demands().collect::<Vec<_>>()
+        };
+        let ordinary = r#"{"fonts": [], "humanize": false, "addons": [], "main_world_eval": false}"#;
+        assert_eq!(demanded(ordinary), [""; 0]);
+        let other = r#"{"fonts": ["Inter"], "humanize": 1, "addons": ["a"], "main_world_eval": true}"#;
+        assert_eq!(demanded(other), ["fonts", "humanize", "addons", "main_world_eval"]);
     }
 }

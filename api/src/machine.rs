@@ -199,6 +199,18 @@ impl MachineChoice {
         Self::FIELDS.into_iter().zip(given).filter(|(_, given)| *given).map(|(field, _)| field)
     }
 
+    /// Whether a field asks for what every browser is anyway, such as one without add-ons.
+    pub(crate) fn is_ordinary(&self, field: &str) -> bool {
+        let none = |names: &Option<Vec<String>>| names.as_ref().is_some_and(Vec::is_empty);
+        match field {
+            "fonts" => none(&self.fonts),
+            "humanize" => self.humanize == Some(Humanize::Off),
+            "addons" => none(&self.addons),
+            "main_world_eval" => self.main_world_eval == Some(false),
+            _ => false,
+        }
+    }
+
     /// Reads the fields of an object.
     ///
     /// # Errors

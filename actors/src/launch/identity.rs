@@ -33,7 +33,7 @@ impl LaunchSettings {
     /// # Errors
     /// [`Error::Identity`], [`Error::NoExitIpUrl`].
     pub fn check_identity(&self, identity: &IdentityRequest, coherence: Coherence) -> Result<()> {
-        for field in identity.fields() {
+        for field in identity.demands() {
             let fits = || {
                 let (wanted, shared) = (identity.screen?, self.shared_size()?);
                 Some(coherence == Coherence::Warn || wanted.allows(shared))

@@ -213,7 +213,7 @@ async fn an_ordinary_firefox_refuses_each_field_of_a_machine() {
         ("webgl", r#"{"vendor": "a", "renderer": "b"}"#),
         ("fonts", r#"["Inter"]"#),
         ("humanize", "true"),
-        ("addons", "[]"),
+        ("addons", r#"["ublock"]"#),
         ("main_world_eval", "true"),
         ("seed", "7"),
     ] {
@@ -224,6 +224,9 @@ async fn an_ordinary_firefox_refuses_each_field_of_a_machine() {
     let able = worker.handle.snapshot().facts.as_ref().unwrap().identity.clone();
     assert!(MachineChoice::FIELDS.iter().all(|field| !able.iter().any(|able| able == field)), "{able:?}");
     assert!(worker.ids().is_empty());
+    let ordinary =
+        r#"{"headless": true, "fonts": [], "humanize": false, "addons": [], "main_world_eval": false}"#;
+    worker.ready(request(ordinary)).await;
 }
 
 #[actix::test]
