@@ -125,3 +125,26 @@ test('the theme follows the system, also when that changes, until another is cho
   assert.equal(await backgroundOf(page), DARK);
   await page.context().close();
 });
+
+test('no notice covers the buttons of a dialog, however wide the window is', async () => {
+  const page = await openPanel({}, `sessions/local/${session.id}`);
+  await page.getByRole('button', { name: 'Touch', exact: true }).waitFor();
+  await page.context().setOffline(true);
+  await page.getByRole('button', { name: 'Touch', exact: true }).click();
+  const notice = page.getByRole('alert').filter({ hasText: 'was not touched' });
+  await notice.waitFor();
+  await page.context().setOffline(false);
+  await page.goto(`${server.url}/#/`);
+  await page.getByRole('button', { name: 'Launch session' }).click();
+  const dialog = page.getByRole('dialog');
+  for (const [width, height] of [[1920, 1080], [1440, 900], [1280, 720], [1089, 800], [1080, 800], [800, 700], [390, 800]]) {
+    await page.setViewportSize({ width, height });
+    for (const name of ['Cancel', 'Launch']) {
+      // A trial waits until the button would receive the click itself.
+      await dialog.getByRole('button', { name, exact: true }).click({ trial: true });
+    }
+    const shown = await notice.boundingBox();
+    assert.ok(shown.x >= 0 && shown.y >= 0 && shown.x + shown.width <= width && shown.width > 150, `${width}: ${JSON.stringify(shown)}`);
+  }
+  await page.context().close();
+});
