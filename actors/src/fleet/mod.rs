@@ -316,8 +316,8 @@ impl Handler<PlaceSession> for Fleet {
             {
                 demand.unplaced(vnc, Instant::now());
             }
-            if let (Err(_), Some(name)) = (&placed, &profile) {
-                this.expected_profiles.remove(name);
+            if let Some(name) = &profile {
+                this.learn_of_profile(name, &placed);
             }
             placed
         }))

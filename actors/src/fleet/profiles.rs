@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use camofleet_api::error::ErrorCode;
 use camofleet_api::profile::ProfileName;
 use camofleet_api::request::SessionRequest;
 use tokio::time::Instant;
 
-use super::Fleet;
+use super::{Fleet, PlacedSession};
 use crate::model::error::{Error, Result};
 use crate::model::profile::{ProfileChoice, ProfileError};
 use crate::worker::{WorkerHandle, keepers};
@@ -78,5 +79,16 @@ impl Fleet {
     /// Remembers on which worker a profile is about to be used.
     pub(super) fn expect_profile(&mut self, name: &ProfileName, worker: &str) {
         self.expected_profiles.insert(name.clone(), (worker.to_owned(), Instant::now()));
+    }
+
+    /// Takes from the answer to a create where its profile is.
+    pub(super) fn learn_of_profile(&mut self, name: &ProfileName, placed: &Result<PlacedSession>) {
+        match placed {
+            // Another worker may have had room than the first that was tried.
+            Ok(placed) => self.expect_profile(name, &placed.worker),
+            // A session of another create has it, on the worker where it is expected.
+            Err(error) if error.code() == ErrorCode::ProfileInUse.as_str() => {}
+            Err(_) => drop(self.expected_profiles.remove(name)),
+        }
     }
 }

@@ -45,7 +45,7 @@ impl RemoteWorker {
     }
 
     fn show_profile(&mut self, profile: &Arc<Profile>) {
-        self.known.apply_profile(&profile.name, Some(Arc::clone(profile)));
+        self.known.apply_profile(self.polls, &profile.name, Some(Arc::clone(profile)));
         self.publish_snapshot();
     }
 }
@@ -83,7 +83,7 @@ impl Handler<DeleteProfile> for RemoteWorker {
         let deleted = name.clone();
         let call = |calls: Calls| async move { calls.delete_profile(&name, &by).await };
         self.call_profiles(call, move |this, ()| {
-            this.known.apply_profile(&deleted, None);
+            this.known.apply_profile(this.polls, &deleted, None);
             this.publish_snapshot();
         })
     }

@@ -44,6 +44,8 @@ pub(super) struct Known {
     /// Sessions with a pending delete, and the id of its request: the response to it reports the end, not a poll in between.
     deleting: HashMap<SessionId, RequestId>,
     profiles: Arc<ProfileList>,
+    /// The number of polls that had started when a profile was last written: their lists may be older.
+    profiles_written: u64,
     /// Sessions that are no longer listed, and were not yet seen among the ended ones.
     vanished: HashMap<SessionId, Arc<SessionView>>,
 }
@@ -100,8 +102,9 @@ impl Known {
         Arc::clone(&self.profiles)
     }
 
-    /// Adds, replaces or removes one profile, which the next poll will report too.
-    pub fn apply_profile(&mut self, name: &ProfileName, profile: Option<Arc<Profile>>) {
+    /// Adds, replaces or removes one profile, given the number of polls that have started; the next one will report it too.
+    pub fn apply_profile(&mut self, polls: u64, name: &ProfileName, profile: Option<Arc<Profile>>) {
+        self.profiles_written = polls;
         let mut profiles = self.profiles.profiles.clone();
         profiles.retain(|known| known.name != *name);
         profiles.extend(profile);
@@ -133,7 +136,7 @@ impl Known {
     /// Applies the result of the poll with this number; returns the changes.
     pub fn apply_poll(&mut self, number: u64, observation: Observation) -> Changes {
         let Observation { health, sessions, stale, ended, profiles } = observation;
-        if let Some(profiles) = profiles {
+        if let Some(profiles) = profiles.filter(|_| number > self.profiles_written) {
             self.profiles = Arc::new(profiles);
         }
         (self.health, self.stale) = (Some(health), stale);
@@ -341,6 +344,35 @@ mod tests {
         assert_eq!(ids(&known.sessions().0), [new.spec.id]);
         known.apply_poll(3, observation(&[], None));
         assert!(known.sessions().0.is_empty(), "a poll that started after the write is newer");
+    }
+
+    #[test]
+    fn a_poll_that_started_before_a_profile_was_written_does_not_undo_that() {
+        let profile = |name: &str, notes: &str| {
+            let fields = serde_json::json!({
+                "name": name, "id": uuid::Uuid::from_u128(1), "created_at": "2026-01-31T12:00:00Z", "notes": notes,
+            });
+            Arc::new(serde_json::from_value::<Profile>(fields).unwrap())
+        };
+        let [anna, bert] = ["anna", "bert"].map(|name| ProfileName::parse(name).unwrap());
+        let polled = |profiles: &[&Arc<Profile>]| Observation {
+            profiles: Some(ProfileList {
+                revision: 7,
+                profiles: profiles.iter().map(|profile| Arc::clone(profile)).collect(),
+            }),
+            ..observation(&[], None)
+        };
+        let (old, new) = (profile("anna", "old"), profile("anna", "new"));
+        let mut known = Known::default();
+        known.apply_poll(1, polled(&[&old, &profile("bert", "")]));
+        // Poll 2 is in progress when one profile is changed and the other deleted.
+        known.apply_profile(2, &anna, Some(Arc::clone(&new)));
+        known.apply_profile(2, &bert, None);
+        known.apply_poll(2, polled(&[&old, &profile("bert", "")]));
+        assert_eq!(known.profiles().profiles, [Arc::clone(&new)]);
+        assert_eq!(known.profiles().revision, UNKNOWN_REVISION, "so that the next poll reads the list again");
+        known.apply_poll(3, polled(&[&old]));
+        assert_eq!(known.profiles().profiles, [old], "a poll that started after the write is newer");
     }
 
     #[test]

@@ -101,7 +101,7 @@ pub(crate) struct TestMachine {
     pub os: FakeOs,
     pub metrics: Metrics,
     pub parts: WorkerParts,
-    /// The base of the run directory; removed when dropped.
+    /// The base of the run directory, and the profiles; removed when dropped.
     _base: tempfile::TempDir,
 }
 
@@ -111,6 +111,7 @@ impl TestMachine {
         let base = tempfile::tempdir().unwrap();
         let run_dir = RunDir::create(base.path(), &os).unwrap();
         let mut settings = worker_settings(&os);
+        settings.profiles.directory = base.path().join("profiles");
         adjust(&mut settings);
         let metrics = Metrics::new().unwrap();
         let parts = WorkerParts {

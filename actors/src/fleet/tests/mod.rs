@@ -5,6 +5,8 @@ mod membership;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use camofleet_api::facts::{Facts, ProfileFacts};
+use camofleet_api::profile::ProfileName;
 use camofleet_api::proxy::ProxyChoice;
 use camofleet_api::request::SessionRequest;
 use camofleet_api::session::{EndReason, Status};
@@ -16,7 +18,7 @@ use crate::launch::launcher::QueueSettings;
 use crate::model::events::{Change, Received};
 use crate::testing::fake_os::{FakeOs, Fault};
 use crate::testing::{PanicIn, PanicNow, TestMachine, headless, refusal, soon, with_vnc};
-use crate::worker::{LocalWorker, WorkerSettings, WorkerSnapshot};
+use crate::worker::{DeleteSession, LocalWorker, WorkerSettings, WorkerSnapshot};
 
 /// A worker's name, its machine, and a function that changes its settings.
 type Setup = (&'static str, FakeOs, fn(&mut WorkerSettings));
@@ -37,6 +39,19 @@ impl TestFleet {
     }
 
     async fn placing(placement: Placement, workers: Vec<Setup>) -> Self {
+        let fleet = Self::seeing(placement, workers, |machine| machine.parts.snapshot.subscribe()).await;
+        for machine in 0..fleet.machines.len() {
+            fleet.until(machine, |snapshot| !snapshot.checks.is_empty()).await;
+        }
+        fleet
+    }
+
+    /// A fleet that sees this of its workers.
+    async fn seeing(
+        placement: Placement,
+        workers: Vec<Setup>,
+        seen: fn(&TestMachine) -> watch::Receiver<Arc<WorkerSnapshot>>,
+    ) -> Self {
         tokio::time::pause();
         let actors = Rc::new(RefCell::new(HashMap::new()));
         let mut machines = Vec::new();
@@ -48,25 +63,21 @@ impl TestFleet {
             })
             .await;
             let (parts, actors, name) = (machine.parts.clone(), Rc::clone(&actors), name.to_owned());
+            let seen = seen(&machine);
             machines.push(machine);
             let builder_name = name.clone();
             builders.push((
                 name,
                 Box::new(move |parent, generation| {
-                    let seen = parts.snapshot.subscribe();
                     let actor = LocalWorker::start_actor(parts.clone(), parent, generation);
                     actors.borrow_mut().insert(builder_name.clone(), actor.clone());
-                    WorkerHandle::new(builder_name.clone(), actor, seen)
+                    WorkerHandle::new(builder_name.clone(), actor, seen.clone())
                 }),
             ));
         }
         let StartedFleet { address: fleet, directory, failure, .. } =
             Fleet::start(FleetParts { workers: builders, placement, ..FleetParts::default() });
-        let fleet = Self { fleet, directory, failure, machines, actors };
-        for machine in 0..fleet.machines.len() {
-            fleet.until(machine, |snapshot| !snapshot.checks.is_empty()).await;
-        }
-        fleet
+        Self { fleet, directory, failure, machines, actors }
     }
 
     async fn until(
@@ -279,6 +290,27 @@ async fn a_create_goes_on_at_once_from_a_worker_whose_queue_is_full() {
         assert_eq!(fleet.placed_on(headless()).await, "b");
     }
     assert!(!launching.is_finished());
+}
+
+#[actix::test]
+async fn a_profile_that_no_list_has_yet_is_asked_for_where_it_was_made() {
+    /// As of remote workers, whose lists of profiles are read only every other while.
+    fn old_news(_: &TestMachine) -> watch::Receiver<Arc<WorkerSnapshot>> {
+        let facts = Facts { profiles: Some(ProfileFacts::default()), ..Facts::default() };
+        let snapshot = WorkerSnapshot { healthy: true, facts: Some(facts), ..WorkerSnapshot::default() };
+        watch::channel(Arc::new(snapshot)).1
+    }
+    let workers: Vec<Setup> = vec![("a", machine(), usual), ("b", machine(), usual)];
+    let fleet = TestFleet::seeing(Placement::RoundRobin, workers, old_news).await;
+    fleet.all_healthy().await;
+    let anna = || SessionRequest { profile: ProfileName::parse("anna"), ..headless() };
+    let first = fleet.place(anna(), None).await.ok().unwrap();
+    for _ in 0..3 {
+        assert_eq!(refusal(fleet.place(anna(), None).await).code(), "profile_in_use");
+    }
+    let delete = DeleteSession { id: first.view.spec.id, by: camofleet_api::ids::RequestId::random() };
+    fleet.actors.borrow()[&first.worker].clone().send(delete).await.unwrap().unwrap();
+    assert_eq!(fleet.placed_on(anna()).await, first.worker);
 }
 
 #[actix::test]
