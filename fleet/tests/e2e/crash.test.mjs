@@ -160,7 +160,7 @@ test('a killed driver ends its own sessions and no others', async () => {
     // Continuously, because an unused driver is removed after a while.
     const bothUp = until(async () => (await server.checks()).driver.startsWith('2 up'), 'both drivers to be up');
     bothUp.catch(() => {});
-    await until(() => !isAlive(browser.pid) && !isAlive(second.pid), "the driver's browsers to be gone", 2000);
+    await until(() => !isAlive(browser.pid) && !isAlive(second.pid), "the driver's browsers to be gone", 10_000);
     await innocent.worksOn();
     await server.sessionThat(restarting, ({ status, restarts }) => status === 'READY' && restarts === 1, 'READY again', SLOW);
     await innocent.worksOn();
@@ -183,7 +183,7 @@ test('warm browsers and displays that die are replaced and never given to a sess
     const victims = [...browsers(server.runBase), ...xServers(server.runBase)];
     assert.equal(victims.length, 3);
     for (const { pid } of victims) process.kill(pid, 'SIGKILL');
-    await until(() => victims.every(({ pid }) => !isAlive(pid)), 'them to be dead', 2000);
+    await until(() => victims.every(({ pid }) => !isAlive(pid)), 'them to be dead', 10_000);
     // Requested while the pools contain only dead browsers.
     const sessions = await Promise.all([server.create({ headless: true }), server.create({ vnc: true })]);
     for (const session of sessions) {

@@ -138,6 +138,7 @@ test('a drained worker keeps its sessions and gets no more, whichever control is
 });
 
 test('the status of a health check tells whether all is well', async () => {
+  await until(async () => (await control.read('/health')).status === 'ok', 'the fleet to be well');
   assert.deepEqual(await run(['health', '--url', control.url]), { status: 0, stdout: '', stderr: '' });
   assert.equal((await run(['health', '--url', alpha.url])).status, 0);
   const nobody = await run(['health', '--url', 'http://127.0.0.1:1']);

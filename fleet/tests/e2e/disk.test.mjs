@@ -44,13 +44,13 @@ const address = (page) => `http://127.0.0.1:${site.address().port}${page}`;
 
 /** The session ended because of its disk usage, and its files are gone. */
 async function ends(session) {
-  const ended = await server.ended(session, 15_000);
+  const ended = await server.ended(session, 40_000);
   assert.equal(ended.end_reason, 'disk_full');
   assert.match(ended.end_detail, new RegExp(`its files use \\d+ MB of the disk, more than RUNNER_SESSION_DISK_MB \\(${LIMIT_MB}\\)`));
 }
 
 test('downloads and blobs of a start URL end their sessions', async () => {
-  await Promise.all(Object.keys(PAGES).map(async (page) => ends(await server.create({ headless: true, start_url: address(page) }))));
+  await Promise.all(Object.keys(PAGES).map(async (page) => ends(await server.create({ headless: true, start_url: address(page), start_url_wait: 'none' }))));
   assert.deepEqual(launchDirectories(server.runBase), []);
 });
 

@@ -85,13 +85,17 @@ async function portsOf(server) {
   const { readFileSync, readdirSync, readlinkSync } = await import('node:fs');
   const inodes = new Set();
   for (const { pid } of marked(server.runBase)) {
-    for (const name of readdirSync(`/proc/${pid}/fd`)) {
+    const read = (work) => {
       try {
-        const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${name}`))?.[1];
-        if (inode) inodes.add(inode);
+        return work();
       } catch {
-        // It was closed meanwhile.
+        // It was closed meanwhile, or its process has ended.
+        return null;
       }
+    };
+    for (const name of read(() => readdirSync(`/proc/${pid}/fd`)) ?? []) {
+      const inode = /^socket:\[(\d+)\]$/.exec(read(() => readlinkSync(`/proc/${pid}/fd/${name}`)) ?? '')?.[1];
+      if (inode) inodes.add(inode);
     }
   }
   const listeners = ['tcp', 'tcp6'].flatMap((table) => readFileSync(`/proc/net/${table}`, 'utf8').split('\n').slice(1));

@@ -112,14 +112,15 @@ describe('a gateway', () => {
       socket.close();
       await within(closed, 'the viewer to be gone');
     }
-    await until(() => vnc.sockets.size === 0, 'the connections to the server to be gone', 2000);
+    await until(() => vnc.sockets.size === 0, 'the connections to the server to be gone');
   });
 
   test('a server in VNC_MAP_JSON takes precedence over the range, and its id need not be a number', async () => {
     for (const id of ['7001', 'lobby']) {
-      const { socket, greeting } = await view(`${gateway.wsUrl}/websockify?token=${id}`);
+      const { socket, greeting, closed } = await view(`${gateway.wsUrl}/websockify?token=${id}`);
       assert.equal(greeting, 'RFB 003.003\n');
       socket.close();
+      await within(closed, 'the viewer to be gone');
     }
   });
 
@@ -133,11 +134,12 @@ describe('a gateway', () => {
   });
 
   test('it has health and metrics', async () => {
+    await until(async () => (await gateway.read('/health')).checks.tunnels === '0 open', 'the tunnels of other tests to be gone');
     const { socket } = await view(`${gateway.wsUrl}/websockify?token=7000`);
     assert.deepEqual((await gateway.read('/health')).checks, { tunnels: '1 open' });
     assert.equal((await gateway.metrics()).value('camofleet_tunnels'), 1);
     socket.close();
-    await until(async () => (await gateway.metrics()).value('camofleet_tunnels') === 0, 'the tunnel to be gone', 2000);
+    await until(async () => (await gateway.metrics()).value('camofleet_tunnels') === 0, 'the tunnel to be gone');
   });
 
   test('a viewer is closed with 1011 when its server disconnects', async () => {
@@ -157,7 +159,7 @@ test(
     const refusal = await isRefused(url, 503, 'tunnel_limit');
     assert.match(refusal.headers['retry-after'], /^[1-9]\d*$/);
     socket.close();
-    const second = await until(async () => (await view(url)).socket, 'the second viewer to get in', 2000);
+    const second = await until(async () => (await view(url)).socket, 'the second viewer to get in');
     second.close();
   }),
 );
@@ -188,7 +190,10 @@ async function fullServer() {
   for (let isIn = true; isIn; ) {
     const socket = net.connect(port, '127.0.0.1').on('error', () => {});
     waiting.push(socket);
-    isIn = await Promise.race([once(socket, 'connect').then(() => true), delay(200, false)]);
+    await Promise.race([once(socket, 'connect'), delay(1000)]);
+    // What has arrived comes before the timeout.
+    await new Promise((resolve) => setImmediate(resolve));
+    isIn = !socket.connecting;
   }
   const close = () => {
     server.kill('SIGKILL');
@@ -204,7 +209,8 @@ test('TCP_CONNECT_TIMEOUT_MS: a server that does not accept in time is a 504', a
     const started = Date.now();
     await isRefused(`${gateway.wsUrl}/websockify?token=7000`, 504, 'upstream_timed_out');
     const took = Date.now() - started;
-    assert.ok(took >= 390 && took < 1500, `${took} ms`);
+    // By default it would be five seconds.
+    assert.ok(took >= 390 && took < 4500, `${took} ms`);
     await gateway.stop();
   } finally {
     gateway.discard();
@@ -214,14 +220,14 @@ test('TCP_CONNECT_TIMEOUT_MS: a server that does not accept in time is a 504', a
 
 test(
   'TCP_IDLE_TIMEOUT_MS: an idle view is closed, an active one is not',
-  withGateway({ TCP_IDLE_TIMEOUT_MS: '1000' }, async ({ wsUrl }) => {
+  withGateway({ TCP_IDLE_TIMEOUT_MS: '5000' }, async ({ wsUrl }) => {
+    const started = Date.now();
     const [idle, busy] = [await view(`${wsUrl}/websockify?token=7000`), await view(`${wsUrl}/websockify?token=7000`)];
     const typing = setInterval(() => busy.socket.send(Buffer.from('x')), 200);
-    const started = Date.now();
-    const { code, reason } = await within(idle.closed, 'the idle view to be closed', 4000);
+    const { code, reason } = await within(idle.closed, 'the idle view to be closed');
     assert.equal(code, 1011);
     assert.match(reason, /idle for too long/);
-    assert.ok(Date.now() - started > 800);
+    assert.ok(Date.now() - started >= 4900);
     assert.equal(busy.socket.readyState, busy.socket.OPEN);
     clearInterval(typing);
     busy.socket.close();
@@ -230,9 +236,10 @@ test(
 
 test(
   'WS_READ_TIMEOUT_MS: a viewer that answers no pings is disconnected, one that does stays',
-  withGateway({ WS_READ_TIMEOUT_MS: '2000', CONTROL_WS_PING_SECONDS: '1' }, async (gateway) => {
+  withGateway({ WS_READ_TIMEOUT_MS: '6000', CONTROL_WS_PING_SECONDS: '1' }, async (gateway) => {
     const polite = await view(`${gateway.wsUrl}/websockify?token=7000`);
     const { port } = new URL(gateway.url);
+    const started = Date.now();
     const dead = net.connect(Number(port), '127.0.0.1');
     const [closed, read] = [once(dead, 'close'), []];
     dead.on('data', (bytes) => read.push(bytes));
@@ -241,12 +248,11 @@ test(
         'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
     );
     await until(() => Buffer.concat(read).includes(GREETING), 'the greeting');
-    const started = Date.now();
-    await within(closed, 'the dead viewer to be disconnected', 5000);
-    assert.ok(Date.now() - started > 1500);
+    await within(closed, 'the dead viewer to be disconnected');
+    assert.ok(Date.now() - started >= 5900);
     assert.equal(polite.socket.readyState, polite.socket.OPEN);
     polite.socket.close();
-    await until(() => vnc.sockets.size === 0, 'the connections to the server to be gone', 2000);
+    await until(() => vnc.sockets.size === 0, 'the connections to the server to be gone');
   }),
 );
 
@@ -262,20 +268,20 @@ test('WS_WRITE_TIMEOUT_MS: a viewer that does not read is disconnected', async (
     send();
   });
   await once(flood.listen(0, '127.0.0.1'), 'listening');
-  const gateway = await startGateway({ port: flood.address().port }, { WS_WRITE_TIMEOUT_MS: '1000' });
+  const gateway = await startGateway({ port: flood.address().port }, { WS_WRITE_TIMEOUT_MS: '4000' });
   try {
     const { port } = new URL(gateway.url);
     const deaf = net.connect(Number(port), '127.0.0.1');
     deaf.pause();
+    const started = Date.now();
     deaf.write(
       'GET /websockify?token=7000 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
         'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
     );
     const tunnels = async () => (await gateway.read('/health')).checks.tunnels;
     await until(async () => (await tunnels()) === '1 open', 'the tunnel to be open');
-    const started = Date.now();
-    await until(async () => (await tunnels()) === '0 open', 'the viewer to be given up', 6000);
-    assert.ok(Date.now() - started > 500, 'not before its time');
+    await until(async () => (await tunnels()) === '0 open', 'the viewer to be given up');
+    assert.ok(Date.now() - started >= 3900, 'not before its time');
     deaf.destroy();
     await gateway.stop();
   } finally {
@@ -285,21 +291,21 @@ test('WS_WRITE_TIMEOUT_MS: a viewer that does not read is disconnected', async (
 });
 
 test('SHUTDOWN_GRACE_MS: open views continue for that time, new ones are refused, and then all are closed with a reason', async () => {
-  const gateway = await startGateway(vnc, { SHUTDOWN_GRACE_MS: '1500' });
+  const gateway = await startGateway(vnc, { SHUTDOWN_GRACE_MS: '6000' });
   try {
     const url = `${gateway.wsUrl}/websockify?token=7000`;
     const open = await view(url);
     const started = Date.now();
     gateway.kill('SIGTERM');
-    await until(async () => (await openSocket(url)).refusal?.json.code === 'draining', 'new viewers to be refused', 1000);
+    await until(async () => (await openSocket(url)).refusal?.json.code === 'draining', 'new viewers to be refused');
     await isRefused(url, 503, 'draining');
     open.socket.send(Buffer.from('still here\n'));
-    await until(() => open.heard().includes('still here'), 'the open view to continue', 1000);
-    const { code, reason } = await within(open.closed, 'the viewer to be told', 4000);
-    assert.ok(Date.now() - started >= 1400, 'not before the grace is over');
+    await until(() => open.heard().includes('still here'), 'the open view to continue');
+    const { code, reason } = await within(open.closed, 'the viewer to be told');
+    assert.ok(Date.now() - started >= 5900, 'not before the grace is over');
     assert.equal(code, 1011);
     assert.match(reason, /shutting down/);
-    assert.deepEqual(await gateway.awaitEnd(2000), { code: 0, signal: null });
+    assert.deepEqual(await gateway.awaitEnd(), { code: 0, signal: null });
   } finally {
     gateway.discard();
   }
@@ -309,5 +315,6 @@ test('a gateway without viewers stops at once', async () => {
   const gateway = await startGateway(vnc);
   const started = Date.now();
   await gateway.stop();
-  assert.ok(Date.now() - started < 1500);
+  // The grace would be half a minute.
+  assert.ok(Date.now() - started < 10_000);
 });

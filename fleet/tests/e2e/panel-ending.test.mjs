@@ -25,9 +25,9 @@ after(async () => {
 });
 
 test('several sessions are ended together, and an idle one counts down, expires, and shows the reason', async () => {
-  const idle = await server.create({ headless: true, idle_ttl_seconds: IDLE_TTL });
   const batch = [];
   for (let i = 0; i < 2; i += 1) batch.push(await server.create({ headless: true, labels: { batch: 'nightly' } }));
+  const idle = await server.create({ headless: true, idle_ttl_seconds: IDLE_TTL });
   const short = ({ id }) => id.slice(0, 8);
 
   await page.goto(server.url);

@@ -2,19 +2,16 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { after, before } from 'node:test';
 import { temporaryDirectory } from './helpers/camofleet.mjs';
 import { cityDatabase } from './helpers/cityDatabase.mjs';
 import { openDetective } from './helpers/detective.mjs';
-import { memoryOf, openMemorySite, recall, remember } from './helpers/memorySite.mjs';
+import { memoryOf, openMemorySite, recall, remember, untilStored } from './helpers/memorySite.mjs';
 import { attach } from './helpers/playwright.mjs';
 import { browsers } from './helpers/processes.mjs';
 import { tinyproxy } from './helpers/proxies.mjs';
 import { Server, test } from './helpers/server.mjs';
 
-/** Within this time Firefox has stored everything by itself. */
-const STORED_MS = 6_000;
 const AUTO = { locale: 'auto', timezone: 'auto', geolocation: 'auto' };
 const PEOPLE = {
   yuki: { exit: '127.0.0.3', city: { country_code: 'JP', city: 'Tokyo', latitude: 35.6895, longitude: 139.6917, timezone: '' }, screen: { width: 1366, height: 768 } },
@@ -44,7 +41,7 @@ async function look(session, at = server) {
   const [context] = client.contexts();
   const page = context.pages()[0] ?? (await context.newPage());
   await page.goto(detective.url);
-  const { seen } = await page.evaluate(() => globalThis.investigate());
+  const { seen } = await page.evaluate(() => globalThis.investigate({ images: true, candidates: false }));
   const place = await page.evaluate(() => globalThis.place());
   const exit = await page.evaluate(async () => (await fetch('/ip')).text());
   const memory = await recall(context, site);
@@ -74,7 +71,11 @@ test('two profiles are two people at once, and each is the same again after anyt
   const sessions = await Promise.all(NAMES.map((name) => open(name)));
   for (const [at, name] of NAMES.entries()) assert.deepEqual(await look(sessions[at]), first[name], `${name} in another session`);
 
-  await delay(STORED_MS);
+  await Promise.all(sessions.map(async (session) => {
+    const client = await attach(server, session);
+    await untilStored(client.contexts()[0]);
+    await client.close();
+  }));
   for (const browser of browsers(server.runBase)) process.kill(browser.pid, 'SIGKILL');
   for (const [at, name] of NAMES.entries()) {
     await server.sessionThat(sessions[at], ({ restarts, status }) => restarts === 1 && status === 'READY', 'restarted');

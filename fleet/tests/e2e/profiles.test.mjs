@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { after, before } from 'node:test';
-import { NOTHING, memoryOf, openMemorySite, recall, remember } from './helpers/memorySite.mjs';
+import { NOTHING, memoryOf, openMemorySite, recall, remember, untilStored } from './helpers/memorySite.mjs';
 import { attach } from './helpers/playwright.mjs';
 import { drivers } from './helpers/processes.mjs';
 import { Server, test } from './helpers/server.mjs';
@@ -12,8 +11,6 @@ import { until } from './helpers/wait.mjs';
 
 const VIENNA = { locale: 'de-AT', timezone: 'Europe/Vienna', screen: { width: 1366, height: 768 } };
 
-/** Within this time Firefox has stored a cookie and localStorage by itself. */
-const STORED_MS = 6_000;
 
 let site, server, other;
 before(async () => {
@@ -70,7 +67,7 @@ test('a profile is the same person in its next session, after a crash, and after
   assert.deepEqual(shown, ['Europe/Vienna', 'de-AT', 1366]);
 
   await remember(second.context, site, 'two');
-  await delay(STORED_MS);
+  await untilStored(second.context);
   // With the driver its browsers end, too.
   process.kill(drivers(server.runBase)[0].pid, 'SIGKILL');
   await server.sessionThat(second.session, ({ restarts, status }) => restarts === 1 && status === 'READY', 'restarted');
@@ -79,7 +76,7 @@ test('a profile is the same person in its next session, after a crash, and after
   assert.deepEqual(await recall(afterDriver, site), memoryOf('two'));
 
   await remember(afterDriver, site, 'three');
-  await delay(STORED_MS);
+  await untilStored(afterDriver);
   server.kill('SIGKILL');
   await server.awaitEnd();
   server = await server.again();

@@ -76,7 +76,12 @@ function takesPictures(backend) {
     const browser = await attach(server, session);
     const [page] = browser.contexts().flatMap((context) => context.pages());
     for (const colour of [VIOLET, GREEN, VIOLET]) {
-      await page.evaluate((rgb) => (document.documentElement.style.background = `rgb(${rgb})`), colour);
+      await page.evaluate(async (rgb) => {
+        document.documentElement.style.background = `rgb(${rgb})`;
+        const painted = () => new Promise((resolve) => requestAnimationFrame(resolve));
+        await painted();
+        await painted();
+      }, colour);
       await new Promise((resolve) => setTimeout(resolve, 1100));
       const changed = colourAt(await pictureOf(server, session, 320), 0.25, 0.5);
       assert.ok(isColour(changed, colour), `the first picture after the change shows rgb(${changed}), not rgb(${colour})`);

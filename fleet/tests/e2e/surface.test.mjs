@@ -2,11 +2,13 @@
 import assert from 'node:assert/strict';
 import os from 'node:os';
 import { after, afterEach, before } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { keyless, keyOf } from './helpers/liveViews.mjs';
 import { attach, blankPage, PLAYWRIGHT } from './helpers/playwright.mjs';
 import { Viewer } from './helpers/rfb.mjs';
 import { Server, test } from './helpers/server.mjs';
 import { Site, colouredPage } from './helpers/site.mjs';
+import { until } from './helpers/wait.mjs';
 
 let server, site, session;
 before(async () => {
@@ -67,9 +69,14 @@ test('a session is described with every field of the contract', () => {
 
 test('everything answers below / and below /api alike', async () => {
   for (const route of ['/health', '/workers', `/sessions/local/${session.id}`, '/sessions', '/sessions?ended=true']) {
-    const [bare, prefixed] = [await server.request('GET', route), await server.request('GET', `/api${route}`)];
-    assert.equal(bare.status, 200);
-    assert.deepEqual([prefixed.status, prefixed.json], [200, bare.json], route);
+    let bare, prefixed;
+    // What a browser that is loading a page has transferred may differ from one to the next.
+    const isAlike = async () => {
+      [bare, prefixed] = [await server.request('GET', route), await server.request('GET', `/api${route}`)];
+      return isDeepStrictEqual(prefixed.json, bare.json);
+    };
+    await until(isAlike, `${route} to be alike`).catch(() => assert.deepEqual(prefixed.json, bare.json, route));
+    assert.deepEqual([bare.status, prefixed.status], [200, 200], route);
   }
   const touched = await server.request('POST', `/api/sessions/local/${session.id}/touch`);
   assert.deepEqual([touched.status, touched.json.id], [200, session.id]);
@@ -109,7 +116,7 @@ test('with start_url_wait none nothing is opened', async () => {
   const client = await attach(server, idle);
   assert.deepEqual(client.contexts().map((context) => context.pages()), [[]]);
   await client.close();
-  assert.deepEqual(site.visits.slice(past), []);
+  assert.deepEqual(site.visits.slice(past).filter((url) => url.startsWith('/none')), []);
   await server.end(idle);
 });
 

@@ -1,6 +1,7 @@
 /** Live views: the screen is read and controlled through the tunnel. */
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { listens, openSocket, request } from './helpers/http.mjs';
 import { keyless } from './helpers/liveViews.mjs';
 import { abilities, attach } from './helpers/playwright.mjs';
@@ -8,7 +9,7 @@ import { xServers } from './helpers/processes.mjs';
 import { Viewer } from './helpers/rfb.mjs';
 import { Server, test } from './helpers/server.mjs';
 import { Site, colouredPage } from './helpers/site.mjs';
-import { within } from './helpers/wait.mjs';
+import { until, within } from './helpers/wait.mjs';
 
 const GREEN = [20, 160, 70];
 const VIOLET = [120, 40, 200];
@@ -47,8 +48,8 @@ function behavesAsALiveView(settings, programs) {
     assert.deepEqual([viewer.protocol, viewer.width, viewer.height], ['binary', 1024, 768]);
     await viewer.shows(VIOLET);
     // The window covers the whole display, including its last corner.
-    const corner = await viewer.pixels(1020, 764, 4, 4);
-    assert.deepEqual(corner, Array(16).fill(VIOLET));
+    const corner = async () => isDeepStrictEqual(await viewer.pixels(1020, 764, 4, 4), Array(16).fill(VIOLET));
+    await until(corner, 'the last corner to be violet');
     viewer.click(512, 384);
     await site.visit(/^\/clicked/, past);
     viewer.type('k7');

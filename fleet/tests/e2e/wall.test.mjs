@@ -110,10 +110,10 @@ test('tiles show current screens, live under the pointer, pinned first, and poll
     await coverOf(page, older).click();
     await showsColour(liveOf(page, older), ORANGE);
 
-    const asked = [];
-    page.on('request', (request) => request.url().includes('/screenshot') && asked.push(request.url()));
     await page.evaluate(() => (location.hash = '#/nowhere'));
     await page.getByText('There is no such page').waitFor();
+    const asked = [];
+    page.on('request', (request) => request.url().includes('/screenshot') && asked.push(request.url()));
     await until(async () => (await tunnels(server)) === 0, 'the viewer to leave');
     await delay(TWO_LOOKS_MS);
     assert.deepEqual(asked, []);

@@ -75,6 +75,7 @@ export class Camofleet {
   #log = [];
   #output = '';
   #ended = null;
+  #discarded = false;
 
   constructor(role, settings, { ranges, directory = temporaryDirectory(), runBase = path.join(directory, 'run'), wrapper }) {
     Object.assign(this, { role, ranges, directory, runBase, displays: ranges.displays, firstVncId: ranges.ids.first });
@@ -126,6 +127,8 @@ export class Camofleet {
   /** Starts a replacement for this killed process, on its port, its ranges, and its run directory. */
   again(settings = {}) {
     running.delete(this);
+    // What there is belongs to the next one.
+    this.#discarded = true;
     const port = { [`${PREFIXES[this.role]}_PORT`]: new URL(this.url).port };
     return new this.constructor(this.role, { ...this.#settings, ...port, ...settings }, this).up();
   }
@@ -235,7 +238,7 @@ export class Camofleet {
         const end = await this.awaitEnd();
         assert.deepEqual(end, { code: 0, signal: null }, `camofleet ${this.role} ended badly\n${this.log()}`);
       }
-      await this.nothingIsLeft(3000);
+      await this.nothingIsLeft(15_000);
       assert.deepEqual(displayFiles(this.displays), []);
     } finally {
       this.discard();
@@ -245,7 +248,8 @@ export class Camofleet {
   /** Kills everything that is left of it. */
   discard() {
     running.delete(this);
-    this.ranges.release();
+    if (this.#discarded) return;
+    this.#discarded = true;
     if (!this.#ended) this.kill('SIGKILL');
     for (const { pid } of marked(this.runBase)) {
       try {
@@ -256,6 +260,8 @@ export class Camofleet {
     }
     for (const file of displayFiles(this.displays)) fs.rmSync(file, { force: true });
     fs.rmSync(this.directory, { recursive: true, force: true, maxRetries: 10 });
+    // From now on they may be another camofleet's.
+    this.ranges.release();
   }
 }
 
@@ -269,16 +275,17 @@ export function pathOf({ id, worker }) {
  *
  * @param {string[]} args its arguments
  * @param {Record<string, string>} settings environment variables
+ * @param {number} patience the timeout, in milliseconds
  * @returns {Promise<{status: number|null, stdout: string, stderr: string}>} its exit status and output
  */
-export async function run(args, settings = {}) {
+export async function run(args, settings = {}, patience = 30_000) {
   const directory = temporaryDirectory();
   const child = launch(args, directory, { RUNNER_RUN_DIR: path.join(directory, 'run'), CONTROL_PORT: '0', ...settings });
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (text) => (stdout += text));
   child.stderr.on('data', (text) => (stderr += text));
   try {
-    const [status] = await within(once(child, 'close'), `camofleet ${args.join(' ')} to end`, 10_000);
+    const [status] = await within(once(child, 'close'), `camofleet ${args.join(' ')} to end`, patience);
     return { status, stdout, stderr };
   } finally {
     child.kill('SIGKILL');

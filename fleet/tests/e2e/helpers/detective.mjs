@@ -42,25 +42,29 @@ const ASK = `
 const once = (target, ...kinds) => new Promise((resolve) => {
   for (const kind of kinds) target.addEventListener(kind, (event) => resolve(event), { once: true });
 });
+/** Waits for what is expected as long as a busy machine needs, and for what is not only a moment. */
+const patience = (expected) => new Promise((end) => setTimeout(end, expected ? 20_000 : 500));
 /** Whether an image is shown. */
-window.image = async (name) => {
+window.image = async (name, expected) => {
   const image = new Image();
   const done = once(image, 'load', 'error');
   image.src = '/' + name + '.png';
   document.body.append(image);
-  await Promise.race([done, new Promise((end) => setTimeout(end, 500))]);
+  await Promise.race([done, patience(expected)]);
   return image.naturalWidth > 0;
 };
 /** The candidates that WebRTC finds until it has found all, or for half a second; null without WebRTC. */
-window.candidates = async () => {
+window.candidates = async (expected) => {
   if (typeof RTCPeerConnection === 'undefined') return null;
   const found = [];
+  let first;
+  const any = new Promise((end) => (first = end));
   const peer = new RTCPeerConnection({ iceServers: [{ urls: 'stun:127.0.0.1:STUN' }] });
   peer.createDataChannel('a');
-  peer.onicecandidate = ({ candidate }) => candidate && found.push(candidate.candidate);
+  peer.onicecandidate = ({ candidate }) => candidate && first(found.push(candidate.candidate));
   const complete = new Promise((end) => (peer.onicegatheringstatechange = () => peer.iceGatheringState === 'complete' && end()));
   await peer.setLocalDescription(await peer.createOffer());
-  await Promise.race([complete, new Promise((end) => setTimeout(end, 500))]);
+  await Promise.all([Promise.race([complete, patience(false)]), expected && Promise.race([any, patience(true)])]);
   const described = peer.localDescription.sdp.match(/^a=candidate:.*$/gm) ?? [];
   peer.close();
   return [...found.filter(Boolean), ...described];
@@ -94,10 +98,13 @@ const service = async () => {
   return heard(channel.port1);
 };
 window.place = () => new Promise((resolve) => navigator.geolocation.getCurrentPosition(
-  ({ coords }) => resolve([coords.latitude, coords.longitude, coords.accuracy]), (error) => resolve(error.message), { timeout: 5000 }));
-window.investigate = async () => {
+  ({ coords }) => resolve([coords.latitude, coords.longitude, coords.accuracy]), (error) => resolve(error.message), { timeout: 20_000 }));
+window.investigate = async (expected) => {
   const inner = await frame();
-  const [shown, inFrame, candidates, framed] = await Promise.all([window.image('pixel'), inner.image('framed'), window.candidates(), inner.candidates()]);
+  const [shown, inFrame, candidates, framed] = await Promise.all([
+    ...[window.image('pixel', expected.images), inner.image('framed', expected.images)],
+    ...[window.candidates(expected.candidates), inner.candidates(expected.candidates)],
+  ]);
   return {
     seen: {
       page: { ...look(), ...(await asked()), images: shown, candidates: candidates && candidates.length > 0 },

@@ -49,6 +49,19 @@ export function memoryOf(value) {
   return { cookie: value, local: value, indexed: value, cache: value, worker: 1 };
 }
 
+/** Within this time Firefox has stored everything by itself. */
+const STORED_MS = 6_000;
+
+/**
+ * Waits until a browser has stored what its pages remember, by its own clock: a machine that stalls delays both.
+ *
+ * @param {import('playwright-core').BrowserContext} context its default context
+ */
+export async function untilStored(context) {
+  const page = context.pages()[0] ?? (await context.newPage());
+  await page.evaluate((ms) => new Promise((resolve) => setTimeout(resolve, ms)), STORED_MS);
+}
+
 /**
  * Starts the site on loopback, where browsers allow service workers without TLS.
  *

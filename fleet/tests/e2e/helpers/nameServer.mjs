@@ -25,10 +25,11 @@ export class NameServer {
       const cut = () => server.#answer(message, dnsPacket.TRUNCATED_RESPONSE);
       server.#socket.send(whole.length > DATAGRAM ? cut() : whole, port, address);
     });
-    server.#socket.bind(0, '127.0.0.1');
-    await once(server.#socket, 'listening');
-    server.#listener.listen(server.#socket.address().port, '127.0.0.1');
+    // Of TCP more ports are taken, so that one is chosen first.
+    server.#listener.listen(0, '127.0.0.1');
     await once(server.#listener, 'listening');
+    server.#socket.bind(server.#listener.address().port, '127.0.0.1');
+    await once(server.#socket, 'listening');
     return server;
   }
 

@@ -50,19 +50,25 @@ export function marked(base) {
     .filter(Boolean);
 }
 
+/** Those of these processes whose parent is none of them: a child has the arguments of its parent until it executes a program. */
+function parents(processes) {
+  const pids = new Set(processes.map(({ pid }) => pid));
+  return processes.filter(({ parent }) => !pids.has(parent));
+}
+
 /** The browsers' main processes: a Firefox has a profile argument, a Camoufox Playwright's pipe. */
 export function browsers(base) {
-  return marked(base).filter(({ argv }) => argv.includes('--profile') || argv.includes('-juggler-pipe'));
+  return parents(marked(base).filter(({ argv }) => argv.includes('--profile') || argv.includes('-juggler-pipe')));
 }
 
 /** The X servers. */
 export function xServers(base) {
-  return marked(base).filter(({ argv }) => /^(Xvnc|Xvfb)$/.test(path.basename(argv[0] ?? '')));
+  return parents(marked(base).filter(({ argv }) => /^(Xvnc|Xvfb)$/.test(path.basename(argv[0] ?? ''))));
 }
 
 /** The drivers. */
 export function drivers(base) {
-  return marked(base).filter(({ argv }) => argv.some((argument) => argument.endsWith('driver.mjs')));
+  return parents(marked(base).filter(({ argv }) => argv.some((argument) => argument.endsWith('driver.mjs'))));
 }
 
 /** Formats processes as lines, for failed assertions. */

@@ -2,14 +2,15 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { launchDirectories } from './processes.mjs';
 
 /** The length of both answers to a connection that is accepted (RFC 1928). */
 const ANSWERS = 12;
 
 /** The egress sockets of a camofleet, one for each launch. */
 export function egressSockets(runBase) {
-  const names = fs.readdirSync(runBase, { recursive: true });
-  return names.filter((name) => name.endsWith('egress.sock')).map((name) => path.join(runBase, name));
+  const sockets = launchDirectories(runBase).map((directory) => path.join(directory, 'egress.sock'));
+  return sockets.filter((socket) => fs.existsSync(socket));
 }
 
 /**
