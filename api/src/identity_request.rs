@@ -97,7 +97,10 @@ impl IdentityRequest {
     pub fn lacking(&self, able: &[String], coherence: Coherence) -> Option<&'static str> {
         // Sessions of one screen can't have another, which is only shown if the request wants that.
         let leaves_out = |field| field == "screen" && coherence == Coherence::Warn && !able.is_empty();
-        self.demands().find(|field| !able.iter().any(|able| able == field) && !leaves_out(*field))
+        // One that reports nothing may not be an ordinary browser either.
+        let ordinary = |field| !able.is_empty() && self.machine.is_ordinary(field);
+        let is_able = |field| able.iter().any(|able| able == field);
+        self.fields().find(|field| !is_able(*field) && !leaves_out(*field) && !ordinary(*field))
     }
 
     /// The fields that the place of the exit decides.

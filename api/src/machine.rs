@@ -200,7 +200,7 @@ impl MachineChoice {
     }
 
     /// Whether a field asks for what every browser is anyway, such as one without add-ons.
-    pub(crate) fn is_ordinary(&self, field: &str) -> bool {
+    pub fn is_ordinary(&self, field: &str) -> bool {
         let none = |names: &Option<Vec<String>>| names.as_ref().is_some_and(Vec::is_empty);
         match field {
             "fonts" => none(&self.fonts),

@@ -139,9 +139,10 @@ export function writeCookies(endpoint, file, timeout) {
     const [context] = browser.contexts();
     const trial = await browser.newContext();
     try {
-      await trial.addCookies(cookies).catch((error) => {
-        // A browser that has ended has refused nothing.
-        throw Object.assign(error, { refused: browser.isConnected() });
+      await trial.addCookies(cookies).catch(async (error) => {
+        // Only a browser that still answers has refused them.
+        const answers = await trial.cookies().then(() => true, () => false);
+        throw Object.assign(error, { refused: answers });
       });
       const lost = missing(cookies, await trial.cookies());
       if (lost.length > 0) throw Object.assign(new Error(`no site could set ${named(lost)}; leave out what is named`), { refused: true });

@@ -137,6 +137,8 @@ pub struct Fleet {
     placement: Placement,
     /// Where profiles are expected that were requested a moment ago.
     expected_profiles: ExpectedProfiles,
+    /// The number of creates so far.
+    creates: u64,
     demand: Option<Demand>,
     /// The start of the next round robin, initially random so that several controls don't all start with the same worker.
     next: usize,
@@ -167,6 +169,7 @@ impl Fleet {
             gateway_address,
             placement,
             expected_profiles: ExpectedProfiles::default(),
+            creates: 0,
             demand: demand.map(Demand::new),
             draining: false,
             failed: Some(failed),
@@ -214,6 +217,9 @@ impl Fleet {
             }
             let worker = worker.clone();
             self.check_profile_is_not_elsewhere(&request.request, &worker)?;
+            if let Some(name) = &request.request.profile {
+                self.expect_profile(name, &worker.name, self.creates);
+            }
             return Ok(vec![worker]);
         }
         let keepers = self.keepers_of_profile(&request.request)?;
@@ -258,7 +264,7 @@ impl Fleet {
         }
         let tried: Vec<WorkerHandle> = tried.into_iter().take(limit).cloned().collect();
         if let (Some(name), [first, ..]) = (&request.request.profile, &tried[..]) {
-            self.expect_profile(name, &first.name);
+            self.expect_profile(name, &first.name, self.creates);
         }
         Ok(tried)
     }
@@ -285,9 +291,10 @@ impl Handler<PlaceSession> for Fleet {
     type Result = ResponseActFuture<Self, Result<PlacedSession>>;
 
     fn handle(&mut self, place: PlaceSession, _: &mut Context<Self>) -> Self::Result {
+        self.creates += 1;
         let (candidates, anywhere, vnc) =
             (self.candidates(&place), place.worker.is_none(), place.request.vnc);
-        let profile = place.request.profile.clone();
+        let (profile, create) = (place.request.profile.clone(), self.creates);
         let placed = async move {
             let started = Instant::now();
             let mut refusal = Error::NoWorkers;
@@ -317,7 +324,7 @@ impl Handler<PlaceSession> for Fleet {
                 demand.unplaced(vnc, Instant::now());
             }
             if let Some(name) = &profile {
-                this.learn_of_profile(name, &placed);
+                this.learn_of_profile(name, &placed, create);
             }
             placed
         }))

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use camofleet_api::error::ErrorCode;
 use camofleet_api::profile::ProfileName;
 use camofleet_api::request::SessionRequest;
 use tokio::time::Instant;
@@ -19,7 +18,15 @@ const EXPECTED_FOR: Duration = Duration::from_secs(120);
 
 /// The workers on which profiles were requested that no worker lists yet, so that a second request for the same one does not
 /// make another one elsewhere.
-pub(super) type ExpectedProfiles = HashMap<ProfileName, (String, Instant)>;
+pub(super) type ExpectedProfiles = HashMap<ProfileName, Expected>;
+
+/// Where a profile is expected.
+pub(super) struct Expected {
+    worker: String,
+    since: Instant,
+    /// The number of the create that was the first to ask for it.
+    create: u64,
+}
 
 impl Fleet {
     /// The workers that can be tried for a request with a profile; `None` if it names none.
@@ -38,9 +45,9 @@ impl Fleet {
         if let Some(keepers) = keepers(&workers, &name)? {
             return Ok(Some(keepers));
         }
-        self.expected_profiles.retain(|_, (_, at)| at.elapsed() < EXPECTED_FOR);
-        if let Some((expected, _)) = self.expected_profiles.get(&name) {
-            return Ok(Some(workers.into_iter().filter(|worker| worker.name == *expected).collect()));
+        if let Some(Expected { worker: expected, .. }) = self.expected_profile(&name) {
+            let expected = expected.clone();
+            return Ok(Some(workers.into_iter().filter(|worker| worker.name == expected).collect()));
         }
         if !create {
             return Err(ProfileError::NotFound { name }.into());
@@ -57,7 +64,7 @@ impl Fleet {
 
     /// Rejects a request for a profile that another worker has than the one that it names.
     pub(super) fn check_profile_is_not_elsewhere(
-        &self,
+        &mut self,
         request: &SessionRequest,
         named: &WorkerHandle,
     ) -> Result<()> {
@@ -69,6 +76,12 @@ impl Fleet {
                 let worker = keepers.first().map(|keeper| keeper.name.clone()).unwrap_or_default();
                 Err(ProfileError::Elsewhere { name: name.clone(), worker }.into())
             }
+            Ok(None) => match self.expected_profile(name) {
+                Some(Expected { worker, .. }) if *worker != named.name => {
+                    Err(ProfileError::Elsewhere { name: name.clone(), worker: worker.clone() }.into())
+                }
+                _ => Ok(()),
+            },
             Err(ProfileError::Away { name, worker }) if worker != named.name => {
                 Err(ProfileError::Away { name, worker }.into())
             }
@@ -76,19 +89,35 @@ impl Fleet {
         }
     }
 
-    /// Remembers on which worker a profile is about to be used.
-    pub(super) fn expect_profile(&mut self, name: &ProfileName, worker: &str) {
-        self.expected_profiles.insert(name.clone(), (worker.to_owned(), Instant::now()));
+    fn expected_profile(&mut self, name: &ProfileName) -> Option<&Expected> {
+        self.expected_profiles.retain(|_, expected| expected.since.elapsed() < EXPECTED_FOR);
+        self.expected_profiles.get(name)
     }
 
-    /// Takes from the answer to a create where its profile is.
-    pub(super) fn learn_of_profile(&mut self, name: &ProfileName, placed: &Result<PlacedSession>) {
-        match placed {
+    /// Remembers on which worker the create with this number is about to make a profile, unless it is known where that is.
+    pub(super) fn expect_profile(&mut self, name: &ProfileName, worker: &str, create: u64) {
+        let is_listed = self.workers.iter().any(|(_, worker)| worker.snapshot().profiles.get(name).is_some());
+        if !is_listed {
+            let since = Instant::now();
+            let expected = || Expected { worker: worker.to_owned(), since, create };
+            self.expected_profiles.entry(name.clone()).or_insert_with(expected);
+        }
+    }
+
+    /// Takes from the answer to the create with this number where its profile is.
+    pub(super) fn learn_of_profile(
+        &mut self,
+        name: &ProfileName,
+        placed: &Result<PlacedSession>,
+        create: u64,
+    ) {
+        // What others expect is not changed by this one's failure.
+        if self.expected_profiles.get(name).is_some_and(|expected| expected.create == create) {
+            self.expected_profiles.remove(name);
+        }
+        if let Ok(placed) = placed {
             // Another worker may have had room than the first that was tried.
-            Ok(placed) => self.expect_profile(name, &placed.worker),
-            // A session of another create has it, on the worker where it is expected.
-            Err(error) if error.code() == ErrorCode::ProfileInUse.as_str() => {}
-            Err(_) => drop(self.expected_profiles.remove(name)),
+            self.expect_profile(name, &placed.worker, create);
         }
     }
 }

@@ -65,6 +65,9 @@ pub(crate) struct Manifest {
     /// Whether its last session did not end in order.
     #[serde(default)]
     pub recovered: bool,
+    /// The session that made it, until anything else uses or changes it, or that session has a browser.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only_of: Option<Uuid>,
 }
 
 impl Manifest {
@@ -85,6 +88,7 @@ impl Manifest {
             browser: browser.to_owned(),
             browser_version: None,
             recovered: false,
+            only_of: None,
         }
     }
 

@@ -72,8 +72,8 @@ struct Opened {
     identity: Option<Identity>,
     machine: Option<Arc<Machine>>,
     held: Held,
-    /// Whether it was made when it was opened.
-    is_new: bool,
+    /// The session that uses it.
+    session: Uuid,
 }
 
 impl std::fmt::Debug for Opened {
@@ -100,6 +100,7 @@ impl OpenedProfile {
         data: &Path,
         manifest: Manifest,
         request: &SessionRequest,
+        session: Uuid,
     ) -> Result<Self, ProfileError> {
         check_engine(store, name, data, &manifest)?;
         check_identity(name, &manifest, &request.identity)?;
@@ -113,7 +114,7 @@ impl OpenedProfile {
             identity: manifest.identity,
             machine: manifest.machine,
             held: Held::Nothing,
-            is_new: false,
+            session,
         })))
     }
 
@@ -125,20 +126,11 @@ impl OpenedProfile {
         self.holding(Held::Copy(copy))
     }
 
-    /// It did not exist before, and is removed again if its session gets no browser.
-    pub(super) fn made_for_its_session(self) -> Self {
-        self.changed(|opened| Opened { is_new: true, ..opened })
-    }
-
     fn holding(self, held: Held) -> Self {
-        self.changed(|opened| Opened { held, ..opened })
-    }
-
-    fn changed(self, change: impl FnOnce(Opened) -> Opened) -> Self {
         let Some(opened) = Arc::into_inner(self.0) else {
             unreachable!("it was made just now, and is not shared")
         };
-        Self(Arc::new(change(opened)))
+        Self(Arc::new(Opened { held, ..opened }))
     }
 
     /// Its name.
@@ -287,17 +279,29 @@ impl OpenedProfile {
     }
 
     /// Stores everything after the browser has ended, and gives the profile back. `version`: of the browser; `None` if there was
-    /// none, and a profile that was made for this session is removed then.
+    /// none, and a profile that this session has made is removed then, unless anything else has used or changed it.
     ///
     /// # Errors
     /// The disk is full or fails. The profile is given back all the same.
     pub async fn close(self, version: Option<String>) -> io::Result<()> {
         self.run(move |opened| {
-            let is_unused = opened.is_new && version.is_none();
-            let stored = opened.store_and_release(version);
-            if is_unused && let Err(error) = opened.store.remove_unused(&opened.name, opened.id) {
-                log::debug!("profile {} is kept, although it was not used: {error}", opened.name);
+            let Held::Lease(lease) = &opened.held else { return Ok(()) };
+            let Some(lease) = lease.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+                return Ok(());
+            };
+            if let Err(error) = lease.renew()
+                && error.kind() == io::ErrorKind::Other
+            {
+                // The files are those of another session now.
+                return Err(error);
             }
+            let stored = match version {
+                None => opened.store.remove_unused(&opened.name, opened.session).map_err(io::Error::other),
+                Some(_) => Ok(false),
+            };
+            let stored = stored.and_then(|removed| if removed { Ok(()) } else { opened.record_end(version) });
+            lease.release();
+            opened.store.publish(&opened.name);
             stored
         })
         .await
@@ -305,32 +309,20 @@ impl OpenedProfile {
 }
 
 impl Opened {
-    fn store_and_release(&self, version: Option<String>) -> io::Result<()> {
-        let Held::Lease(lease) = &self.held else { return Ok(()) };
-        let Some(lease) = lease.lock().unwrap_or_else(PoisonError::into_inner).take() else {
-            return Ok(());
-        };
-        if let Err(error) = lease.renew()
-            && error.kind() == io::ErrorKind::Other
-        {
-            // The files are those of another session now.
-            return Err(error);
-        }
-        let restored = restore_lost_databases(&self.data);
-        let stored = restored.and_then(|()| files::sync(&self.data)).and_then(|()| {
-            let (size, recovered) = (files::size(&self.data), ended_abruptly(&self.data));
-            self.record(|manifest| {
-                manifest.last_used_at = Some(Time::now());
-                manifest.size_bytes = size;
-                manifest.recovered = recovered;
-                if version.is_some() {
-                    manifest.browser_version = version;
-                }
-            })
-        });
-        lease.release();
-        self.store.publish(&self.name);
-        stored
+    /// Waits until the user data are on the disk, and records their end.
+    fn record_end(&self, version: Option<String>) -> io::Result<()> {
+        restore_lost_databases(&self.data)?;
+        files::sync(&self.data)?;
+        let (size, recovered) = (files::size(&self.data), ended_abruptly(&self.data));
+        self.record(|manifest| {
+            manifest.last_used_at = Some(Time::now());
+            manifest.size_bytes = size;
+            manifest.recovered = recovered;
+            if version.is_some() {
+                manifest.browser_version = version;
+                manifest.only_of = None;
+            }
+        })
     }
 
     fn record(&self, change: impl FnOnce(&mut Manifest)) -> io::Result<()> {
@@ -398,7 +390,8 @@ fn check_identity(
         .map_or(manifest.asked.screen.and_then(ScreenChoice::size), |has| has.screen);
     let within = request.screen.zip(screen).is_some_and(|(wanted, has)| wanted.allows(has));
     let other = |field: &&'static str| {
-        if *field == "screen" && within {
+        let is_missing = asked[*field] == Value::Null;
+        if (*field == "screen" && within) || (is_missing && request.machine.is_ordinary(field)) {
             return false;
         }
         let same_value =

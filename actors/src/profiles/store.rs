@@ -401,6 +401,7 @@ impl ProfileStore {
                 if let Some(proxy) = patch.proxy {
                     manifest.proxy = proxy;
                 }
+                manifest.only_of = None;
             })?;
             store.published(&name)
         })
@@ -428,13 +429,15 @@ impl ProfileStore {
         self.run(move |store| {
             let directory = store.existing(&name)?;
             let guard = store.guard(&name, &directory, true)?;
-            store.remove(&name, &directory, guard)
+            store.remove(&name, &directory)?;
+            drop(guard);
+            Ok(())
         })
         .await
     }
 
     /// Removes a profile that the caller keeps from all others.
-    fn remove(&self, name: &ProfileName, directory: &Path, guard: Guard) -> Result<(), ProfileError> {
+    fn remove(&self, name: &ProfileName, directory: &Path) -> Result<(), ProfileError> {
         let trash = self.base()?.join(format!("{TEMPORARY}{}", Uuid::new_v4().simple()));
         // Gone at once, whatever happens while its files are removed.
         fs::rename(directory, &trash).map_err(|error| storage(name, &error))?;
@@ -445,20 +448,28 @@ impl ProfileStore {
         if let Err(error) = fs::remove_dir_all(&trash) {
             log::warn!("the files of the deleted profile {name} are left in {}: {error}", trash.display());
         }
-        drop(guard);
         Ok(())
     }
 
-    /// Removes a profile that a session made which then had no browser, unless another one has used it since, or does.
-    pub(super) fn remove_unused(&self, name: &ProfileName, id: Uuid) -> Result<(), ProfileError> {
+    /// Removes a profile that a session has made which holds its lease and had no browser, unless anything else has used or
+    /// changed it. Returns whether it did.
+    pub(super) fn remove_unused(&self, name: &ProfileName, session: Uuid) -> Result<bool, ProfileError> {
         let directory = self.existing(name)?;
-        let guard = self.guard(name, &directory, true)?;
+        let _updating = lease::updating(&directory).map_err(|error| storage(name, &error))?;
         let manifest = Manifest::read(&directory).map_err(|error| storage(name, &error))?;
-        if manifest.id != id || manifest.browser_version.is_some() {
-            return Ok(());
+        if manifest.only_of != Some(session) {
+            return Ok(false);
         }
-        log::info!("profile {name} is removed again: the session that made it had no browser");
-        self.remove(name, &directory, guard)
+        log::info!("profile {name} is removed again: session {session}, which made it, had no browser");
+        self.remove(name, &directory).map(|()| true)
+    }
+
+    /// Records that not only the session that made a profile has to do with it.
+    fn share(&self, name: &ProfileName, manifest: &Manifest, session: Uuid) -> Result<(), ProfileError> {
+        match manifest.only_of {
+            Some(maker) if maker != session => self.update(name, |manifest| manifest.only_of = None),
+            _ => Ok(()),
+        }
     }
 
     /// Copies a profile, or makes another one by the same request.
@@ -531,7 +542,16 @@ impl ProfileStore {
         user: ProfileUser,
         run_dir: RunDir,
     ) -> Result<OpenedProfile> {
-        self.run(move |store| store.open_now(&choice, &request, user, &run_dir)).await
+        self.run(move |store| {
+            match store.open_now(&choice, &request, user.clone(), &run_dir) {
+                // Its maker has just removed it again.
+                Err(ProfileError::NotFound { .. }) if choice.create => {
+                    store.open_now(&choice, &request, user, &run_dir)
+                }
+                opened => opened,
+            }
+        })
+        .await
     }
 
     fn open_now(
@@ -542,33 +562,27 @@ impl ProfileStore {
         run_dir: &RunDir,
     ) -> Result<OpenedProfile, ProfileError> {
         let name = &choice.name;
-        let made = match self.existing(name) {
+        match self.existing(name) {
             Err(ProfileError::NotFound { .. }) if choice.create => {
                 // The exit that its first session names is its own from now on.
                 let proxy = request.proxy.clone();
-                let manifest = Manifest { proxy, ..self.manifest_of(request.identity.clone()) };
+                // That of a copy stays, as others may copy it at the same time.
+                let only_of = (choice.mode == ProfileMode::Write).then_some(user.session);
+                let manifest = Manifest { proxy, only_of, ..self.manifest_of(request.identity.clone()) };
                 match self.make(name, &manifest) {
-                    Ok(()) => Some(manifest.id),
+                    Ok(()) => self.publish(name),
                     // Another session has made it at the same moment.
-                    Err(ProfileError::Exists { .. }) => None,
+                    Err(ProfileError::Exists { .. }) => {}
                     Err(error) => return Err(error),
                 }
             }
             Err(error) => return Err(error),
-            Ok(_) => None,
-        };
+            Ok(_) => {}
+        }
         let directory = self.existing(name)?;
-        let opened = match choice.mode {
+        match choice.mode {
             ProfileMode::Write => self.open_to_write(name, directory, request, user),
             ProfileMode::Copy => self.open_copy(name, &directory, request, user.session, run_dir),
-        };
-        match (opened, made) {
-            (Ok(opened), Some(_)) => Ok(opened.made_for_its_session()),
-            (Err(error), Some(id)) => {
-                let _ = self.remove_unused(name, id);
-                Err(error)
-            }
-            (opened, None) => opened,
         }
     }
 
@@ -579,11 +593,13 @@ impl ProfileStore {
         request: &SessionRequest,
         user: ProfileUser,
     ) -> Result<OpenedProfile, ProfileError> {
+        let session = user.session;
         let (lease, before) = Lease::take(&directory, user, self.0.settings.shared)
             .map_err(|refusal| refused(name, refusal))?;
         let opened = || {
             let manifest = Manifest::read(&directory).map_err(|error| storage(name, &error))?;
-            OpenedProfile::prepare(self, name, &directory.join(DATA), manifest, request)
+            self.share(name, &manifest, session)?;
+            OpenedProfile::prepare(self, name, &directory.join(DATA), manifest, request, session)
         };
         match opened() {
             Ok(opened) => {
@@ -614,11 +630,12 @@ impl ProfileStore {
     ) -> Result<OpenedProfile, ProfileError> {
         let guard = self.guard(name, directory, false)?;
         let manifest = Manifest::read(directory).map_err(|error| storage(name, &error))?;
+        self.share(name, &manifest, session)?;
         let copy = run_dir.profile_copy(session).map_err(|error| storage(name, &error))?;
         let data = copy.path().join(DATA);
         files::copy(&directory.join(DATA), &data).map_err(|error| storage(name, &error))?;
         drop(guard);
-        Ok(OpenedProfile::prepare(self, name, &data, manifest, request)?.copied(copy))
+        Ok(OpenedProfile::prepare(self, name, &data, manifest, request, session)?.copied(copy))
     }
 }
 

@@ -44,8 +44,8 @@ pub(super) struct Known {
     /// Sessions with a pending delete, and the id of its request: the response to it reports the end, not a poll in between.
     deleting: HashMap<SessionId, RequestId>,
     profiles: Arc<ProfileList>,
-    /// The number of polls that had started when a profile was last written: their lists may be older.
-    profiles_written: u64,
+    /// Profiles that were written, like the sessions above. `None`: the profile is gone.
+    written_profiles: HashMap<ProfileName, (u64, Option<Arc<Profile>>)>,
     /// Sessions that are no longer listed, and were not yet seen among the ended ones.
     vanished: HashMap<SessionId, Arc<SessionView>>,
 }
@@ -104,11 +104,9 @@ impl Known {
 
     /// Adds, replaces or removes one profile, given the number of polls that have started; the next one will report it too.
     pub fn apply_profile(&mut self, polls: u64, name: &ProfileName, profile: Option<Arc<Profile>>) {
-        self.profiles_written = polls;
         let mut profiles = self.profiles.profiles.clone();
-        profiles.retain(|known| known.name != *name);
-        profiles.extend(profile);
-        profiles.sort_by(|one, other| one.name.cmp(&other.name));
+        put(&mut profiles, name, profile.as_ref());
+        self.written_profiles.insert(name.clone(), (polls, profile));
         self.profiles = Arc::new(ProfileList { revision: UNKNOWN_REVISION, profiles });
     }
 
@@ -136,8 +134,13 @@ impl Known {
     /// Applies the result of the poll with this number; returns the changes.
     pub fn apply_poll(&mut self, number: u64, observation: Observation) -> Changes {
         let Observation { health, sessions, stale, ended, profiles } = observation;
-        if let Some(profiles) = profiles.filter(|_| number > self.profiles_written) {
-            self.profiles = Arc::new(profiles);
+        if let Some(mut list) = profiles {
+            self.written_profiles.retain(|_, (polls, _)| *polls >= number);
+            for (name, (_, profile)) in &self.written_profiles {
+                put(&mut list.profiles, name, profile.as_ref());
+                list.revision = UNKNOWN_REVISION;
+            }
+            self.profiles = Arc::new(list);
         }
         (self.health, self.stale) = (Some(health), stale);
         // Writes before the start of this poll are contained in its result.
@@ -261,6 +264,16 @@ impl Known {
     }
 }
 
+/// Adds, replaces or removes a profile in a list that is sorted by name.
+fn put(profiles: &mut Vec<Arc<Profile>>, name: &ProfileName, profile: Option<&Arc<Profile>>) {
+    match (profiles.binary_search_by(|known| known.name.cmp(name)), profile) {
+        (Ok(at), Some(profile)) => profiles[at] = Arc::clone(profile),
+        (Ok(at), None) => drop(profiles.remove(at)),
+        (Err(at), Some(profile)) => profiles.insert(at, Arc::clone(profile)),
+        (Err(_), None) => {}
+    }
+}
+
 /// The checks of a health report, each with whether it fails.
 fn checks_of(health: &Health) -> BTreeMap<Cow<'static, str>, Check> {
     let check = |(name, text): (&String, &String)| {
@@ -371,8 +384,14 @@ mod tests {
         known.apply_poll(2, polled(&[&old, &profile("bert", "")]));
         assert_eq!(known.profiles().profiles, [Arc::clone(&new)]);
         assert_eq!(known.profiles().revision, UNKNOWN_REVISION, "so that the next poll reads the list again");
-        known.apply_poll(3, polled(&[&old]));
-        assert_eq!(known.profiles().profiles, [old], "a poll that started after the write is newer");
+        // Writes go on, and the rest of the list is taken all the same.
+        let other = profile("cyrus", "");
+        known.apply_profile(3, &anna, Some(Arc::clone(&new)));
+        known.apply_poll(3, polled(&[&old, &other]));
+        assert_eq!(known.profiles().profiles, [new, Arc::clone(&other)]);
+        known.apply_poll(4, polled(&[&old, &other]));
+        assert_eq!(known.profiles().profiles, [old, other], "a poll that started after the write is newer");
+        assert_eq!(known.profiles().revision, 7);
     }
 
     #[test]

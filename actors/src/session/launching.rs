@@ -104,10 +104,10 @@ impl Session {
             return self.on_launch_failed(error, Some(launched), ctx);
         }
         launched.assign_screen(self.activity.clone(), self.spec.view_key.clone());
-        self.browser_version = Some(launched.version.clone());
         if let Some(loss) = launched.loss().cloned() {
             return self.on_launch_failed(loss.into(), Some(launched), ctx);
         }
+        self.browser_version = Some(launched.version.clone());
         let Launching { by, ready, .. } = match self.life.launched(launched) {
             Ok(launching) => launching,
             Err(illegal) => return log::error!("session {}: {illegal}", self.spec.id),

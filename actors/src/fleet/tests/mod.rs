@@ -308,8 +308,15 @@ async fn a_profile_that_no_list_has_yet_is_asked_for_where_it_was_made() {
     for _ in 0..3 {
         assert_eq!(refusal(fleet.place(anna(), None).await).code(), "profile_in_use");
     }
+    // Refused for another reason, or sent to another worker.
+    let without_views = SessionRequest { vnc: true, ..anna() };
+    assert_eq!(refusal(fleet.place(without_views, None).await).code(), "no_vnc_tooling");
+    let other = ["a", "b"].into_iter().find(|name| *name != first.worker);
+    assert_eq!(refusal(fleet.place(anna(), other).await).code(), "profile_exists");
+    assert_eq!(refusal(fleet.place(anna(), None).await).code(), "profile_in_use");
     let delete = DeleteSession { id: first.view.spec.id, by: camofleet_api::ids::RequestId::random() };
-    fleet.actors.borrow()[&first.worker].clone().send(delete).await.unwrap().unwrap();
+    let worker = fleet.actors.borrow()[&first.worker].clone();
+    worker.send(delete).await.unwrap().unwrap();
     assert_eq!(fleet.placed_on(anna()).await, first.worker);
 }
 

@@ -3,17 +3,23 @@
 use crate::host::engine::EngineKind;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use camofleet_api::Time;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use super::*;
+use crate::testing::fake_os::FakeOs;
 
 fn store(directory: &Path) -> ProfileStore {
+    store_on(directory, false)
+}
+
+fn store_on(directory: &Path, shared: bool) -> ProfileStore {
     let settings = ProfileSettings {
         directory: directory.to_owned(),
-        shared: false,
+        shared,
         close_patience: Duration::from_secs(5),
         import_limit: 1 << 20,
     };
@@ -86,4 +92,28 @@ async fn readers_wait_for_the_browser_of_a_camofleet_that_was_killed() {
     });
     assert!(reading.await.unwrap(), "it was read before the browser had ended");
     ending.await.unwrap();
+}
+
+#[actix::test]
+async fn a_profile_that_another_session_has_taken_over_is_not_removed_by_its_maker() {
+    let (base, runs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = store_on(base.path(), true);
+    let run_dir = RunDir::create(runs.path(), &FakeOs::new()).unwrap();
+    let request = SessionRequest { profile: ProfileName::parse("anna"), ..SessionRequest::default() };
+    let open = || {
+        let choice = ProfileChoice::from_request(&request).unwrap();
+        let user = ProfileUser { session: Uuid::new_v4(), worker: "a".to_owned(), since: Time::now() };
+        store.open(choice, request.clone(), user, run_dir.clone())
+    };
+    let first = open().await.unwrap();
+    // As another machine sees it, which has no common lock, when the storage of the first has failed for a while.
+    let place = base.path().join("anna");
+    fs::remove_file(place.join("lock")).unwrap();
+    let lease = fs::OpenOptions::new().write(true).open(place.join("lease.json")).unwrap();
+    lease.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+    let second = open().await.unwrap();
+    let taken = first.close(None).await.unwrap_err();
+    assert!(taken.to_string().contains("has taken it over"), "{taken}");
+    second.close(None).await.unwrap();
+    assert!(place.join(DATA).exists());
 }

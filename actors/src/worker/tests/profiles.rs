@@ -55,6 +55,12 @@ impl TestWorker {
         self.handle.ask(&self.handle.profiles.create, create).await
     }
 
+    async fn change_profile(&self, profile: &str, patch: &str) -> Result<Arc<Profile>> {
+        let patch = ProfilePatch::parse(patch.as_bytes()).unwrap();
+        let change = ChangeProfile { name: name(profile), patch, by: RequestId::random() };
+        self.handle.ask(&self.handle.profiles.change, change).await
+    }
+
     async fn delete_profile(&self, profile: &str) -> Result<()> {
         let delete = DeleteProfile { name: name(profile), by: RequestId::random() };
         self.handle.ask(&self.handle.profiles.delete, delete).await
@@ -153,23 +159,31 @@ async fn a_profile_is_released_however_its_session_ends() {
 #[actix::test]
 async fn a_profile_that_was_made_for_a_session_without_a_browser_is_removed_and_no_other() {
     let directory = tempfile::tempdir().unwrap();
-    let worker = worker(directory.path(), false).await;
+    let worker = worker(directory.path(), true).await;
     let listed = || -> Vec<String> {
         let snapshot = worker.handle.snapshot();
         snapshot.profiles.profiles.iter().map(|profile| profile.name.to_string()).collect()
     };
-    for mode in [ProfileMode::Write, ProfileMode::Copy] {
-        let request =
-            SessionRequest { profile_create: Some(true), profile_mode: mode, ..with_profile("anna") };
-        worker.os.break_next(Fault::LaunchFails, 1);
-        assert_eq!(refusal(worker.create(request.clone()).await).code(), "launch_failed");
-        assert_eq!(listed(), [""; 0]);
-        let (cancelled, created) = worker.begin(request).await;
-        worker.delete(cancelled).await.unwrap();
-        assert_eq!(refusal(created.await.unwrap()).code(), "session_cancelled");
-        assert_eq!(listed(), [""; 0]);
-    }
+    worker.os.break_next(Fault::LaunchFails, 1);
+    assert_eq!(refusal(worker.create(with_profile("anna")).await).code(), "launch_failed");
+    assert_eq!(listed(), [""; 0]);
+    let (cancelled, created) = worker.begin(with_profile("anna")).await;
+    worker.delete(cancelled).await.unwrap();
+    assert_eq!(refusal(created.await.unwrap()).code(), "session_cancelled");
+    assert_eq!(listed(), [""; 0]);
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+
+    // What anybody else has changed in the meantime, or may have copied, stays.
+    let (cancelled, created) = worker.begin(with_profile("changed")).await;
+    worker.settle("the profile is there", || listed() == ["changed"]).await;
+    worker.change_profile("changed", r#"{"notes": "keep me"}"#).await.unwrap();
+    worker.delete(cancelled).await.unwrap();
+    assert_eq!(refusal(created.await.unwrap()).code(), "session_cancelled");
+    worker.os.break_next(Fault::LaunchFails, 1);
+    let copy = SessionRequest { profile_create: Some(true), ..with_copy("copied") };
+    assert_eq!(refusal(worker.create(copy).await).code(), "launch_failed");
+    assert_eq!(listed(), ["changed", "copied"]);
+    assert_eq!(worker.profile("changed").notes, "keep me");
 
     worker.create_profile(r#"{"name": "asked-for"}"#).await.unwrap();
     let used = worker.ready(with_profile("used")).await.spec.id;
@@ -178,7 +192,7 @@ async fn a_profile_that_was_made_for_a_session_without_a_browser_is_removed_and_
         worker.os.break_next(Fault::LaunchFails, 1);
         assert_eq!(refusal(worker.create(with_profile(profile)).await).code(), "launch_failed");
     }
-    assert_eq!(listed(), ["asked-for", "used"]);
+    assert_eq!(listed(), ["asked-for", "changed", "copied", "used"]);
 }
 
 #[actix::test]
@@ -295,9 +309,7 @@ async fn what_is_changed_while_a_session_uses_a_profile_is_not_lost_at_its_end()
     let directory = tempfile::tempdir().unwrap();
     let worker = worker(directory.path(), false).await;
     let session = worker.ready(with_profile("anna")).await.spec.id;
-    let patch = ProfilePatch::parse(br#"{"notes": "changed", "labels": {"a": "b"}}"#).unwrap();
-    let change = ChangeProfile { name: name("anna"), patch, by: RequestId::random() };
-    worker.handle.ask(&worker.handle.profiles.change, change).await.unwrap();
+    worker.change_profile("anna", r#"{"notes": "changed", "labels": {"a": "b"}}"#).await.unwrap();
     worker.delete(session).await.unwrap();
     let profile = worker.profile("anna");
     assert_eq!((profile.notes.as_str(), profile.labels["a"].as_str()), ("changed", "b"));
