@@ -50,7 +50,7 @@ async function ends(session) {
 }
 
 test('downloads and blobs of a start URL end their sessions', async () => {
-  await Promise.all(Object.keys(PAGES).map(async (page) => ends(await server.create({ headless: true, start_url: address(page), start_url_wait: 'none' }))));
+  await Promise.all(Object.keys(PAGES).map(async (page) => ends(await server.create({ headless: true, start_url: address(page), start_url_wait: 'domcontentloaded' }))));
   assert.deepEqual(launchDirectories(server.runBase), []);
 });
 
