@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{Fleet, PlacedSession};
 use crate::model::error::{Error, Result};
 use crate::model::profile::{ProfileChoice, ProfileError};
-use crate::worker::{WorkerHandle, keepers};
+use crate::worker::{WorkerHandle, keepers, shares_profiles};
 
 /// How long a profile is expected on a worker that was asked to make it: a create may wait in its queue, and its list is read
 /// again with the next poll.
@@ -77,7 +77,7 @@ impl Fleet {
                 Err(ProfileError::Elsewhere { name: name.clone(), worker }.into())
             }
             Ok(None) => match self.expected_profile(name) {
-                Some(Expected { worker, .. }) if *worker != named.name => {
+                Some(Expected { worker, .. }) if *worker != named.name && !shares_profiles(named) => {
                     Err(ProfileError::Elsewhere { name: name.clone(), worker: worker.clone() }.into())
                 }
                 _ => Ok(()),

@@ -98,6 +98,12 @@ fn has_profile(worker: &WorkerHandle, name: &ProfileName) -> bool {
     worker.snapshot().profiles.get(name).is_some()
 }
 
+/// Whether a worker's profiles are on storage that it shares with others.
+pub(crate) fn shares_profiles(worker: &WorkerHandle) -> bool {
+    let facts = worker.snapshot().facts.as_ref().and_then(|facts| facts.profiles);
+    facts.is_some_and(|profiles| profiles.shared)
+}
+
 /// The workers whose sessions can use a profile, `None` if nobody has it: the one that has it, or all that share its storage.
 ///
 /// # Errors
@@ -107,10 +113,7 @@ pub(crate) fn keepers(
     name: &ProfileName,
 ) -> Result<Option<Vec<WorkerHandle>>, ProfileError> {
     let having: Vec<&WorkerHandle> = workers.iter().filter(|worker| has_profile(worker, name)).collect();
-    let shares = |worker: &&WorkerHandle| {
-        let facts = worker.snapshot().facts.as_ref().and_then(|facts| facts.profiles);
-        facts.is_some_and(|profiles| profiles.shared)
-    };
+    let shares = |worker: &&WorkerHandle| shares_profiles(worker);
     let answers = |worker: &&WorkerHandle| worker.snapshot().unreachable.is_none();
     match having[..] {
         [] => Ok(None),

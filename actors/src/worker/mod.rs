@@ -38,7 +38,7 @@ use crate::supervision::{ChildExited, Generation};
 
 pub use diagnostics::DiagnosticsSettings;
 pub use directory::Directory;
-pub(crate) use directory::keepers;
+pub(crate) use directory::{keepers, shares_profiles};
 pub use local::{LocalWorker, WorkerParts, WorkerSettings};
 pub use profiles::{HandlesProfiles, ProfileHandle};
 

@@ -160,7 +160,7 @@ test('a killed driver ends its own sessions and no others', async () => {
     // Continuously, because an unused driver is removed after a while.
     const bothUp = until(async () => (await server.checks()).driver.startsWith('2 up'), 'both drivers to be up');
     bothUp.catch(() => {});
-    await until(() => !isAlive(browser.pid) && !isAlive(second.pid), "the driver's browsers to be gone", 10_000);
+    await until(() => !isAlive(browser.pid) && !isAlive(second.pid), "the driver's browsers to be gone", 2000);
     await innocent.worksOn();
     await server.sessionThat(restarting, ({ status, restarts }) => status === 'READY' && restarts === 1, 'READY again', SLOW);
     await innocent.worksOn();

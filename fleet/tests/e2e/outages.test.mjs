@@ -18,7 +18,7 @@ const READS = ['/sessions', '/workers', '/health'];
 /** The limit of a read, whatever its workers do. */
 const READ_LIMIT_MS = 50;
 /** On a busy machine a read is sometimes late; a read that waits for a worker is late every time. */
-const ROUNDS = 5;
+const ROUNDS = 10;
 
 /** Repeats all frequent reads, and expects that none waits for a worker. */
 async function readsAreQuick(control, context, times = 20) {
@@ -32,12 +32,12 @@ async function readsAreQuick(control, context, times = 20) {
         await control.read(route);
         took.push(performance.now() - started);
       }
-      measured[route] = Math.round(took.sort((a, b) => a - b)[took.length >> 1] * 10) / 10;
+      measured[route] = Math.round(Math.max(...took) * 10) / 10;
     }
-    if (Object.values(measured).every((median) => median < READ_LIMIT_MS)) break;
+    if (Object.values(measured).every((slowest) => slowest < READ_LIMIT_MS)) break;
   }
-  context.diagnostic(`the median of ${times} reads each, in ms: ${JSON.stringify(measured)}`);
-  for (const [route, median] of Object.entries(measured)) assert.ok(median < READ_LIMIT_MS, `${route} took ${median} ms`);
+  context.diagnostic(`the slowest of ${times} reads each, in ms: ${JSON.stringify(measured)}`);
+  for (const [route, slowest] of Object.entries(measured)) assert.ok(slowest < READ_LIMIT_MS, `${route} took ${slowest} ms`);
 }
 
 /** A stopwatch whose measurements are in the test's report. */
@@ -148,14 +148,14 @@ describe('a fleet of two hosts', () => {
     const reportAt = (moment) => reports(clock, moment, { lost, shown, spared }, ['control', 'workerEast', 'workerWest', 'runnerWest']);
     const afterASecond = reportAt(1000);
     await fleet.runnerEast.awaitEnd();
-    await fleet.runnerEast.nothingIsLeft(10_000);
+    await fleet.runnerEast.nothingIsLeft(2000);
     // At once, before anybody can have noticed.
     for (let count = 0; count < 2; count += 1) {
       const session = await control.create({ headless: true });
       assert.equal(session.worker, 'west');
       await control.end(session);
     }
-    assert.equal((await within(closed, 'the client to be closed', 10_000)).code, 1011);
+    assert.equal((await within(closed, 'the client to be closed', 2000)).code, 1011);
     const { control: early, workerEast, ...others } = await afterASecond;
     // The two hops between it and control may not have polled since.
     assert.match(early, /^(ok|degraded); lost: READY(, stale)?; shown: READY(, stale)?; spared: READY$/);
@@ -190,7 +190,7 @@ describe('a fleet of two hosts', () => {
     const reportAt = (moment) => reports(clock, moment, { lost, spared }, ['control', 'runnerEast', 'workerWest', 'runnerWest']);
     const afterASecond = reportAt(1000);
     await fleet.workerEast.awaitEnd();
-    assert.equal((await within(closed, 'the client to be closed', 10_000)).code, 1011);
+    assert.equal((await within(closed, 'the client to be closed', 2000)).code, 1011);
     const atOnce = await control.create({ headless: true });
     assert.equal(atOnce.worker, 'west');
     await control.end(atOnce);
@@ -245,7 +245,7 @@ describe('a fleet of two hosts', () => {
     fleet.control.kill('SIGKILL');
     await fleet.control.awaitEnd();
     // Its sockets were closed with it.
-    assert.equal((await within(closed, 'the client to be closed', 10_000)).code, 1006);
+    assert.equal((await within(closed, 'the client to be closed', 2000)).code, 1006);
     for (const [worker, { id }] of [[fleet.workerEast, lost], [fleet.workerWest, spared]]) {
       assert.equal((await worker.session({ id })).status, 'READY');
       await worker.sessionThat({ id }, ({ attached }) => attached === 0, 'without clients');
@@ -303,9 +303,13 @@ describe('a worker that accepts connections and never answers', () => {
   });
 
   test('requests for it by name are refused at once', async () => {
-    const started = Date.now();
-    const answer = await control.request('POST', '/sessions', { body: { headless: true, worker: 'silent' } });
-    assert.deepEqual([answer.status, answer.json.code], [502, 'upstream_unreachable'], answer.text);
-    assert.ok(Date.now() - started < 2000);
+    const measured = [];
+    while (measured.length < 3 && !(measured.at(-1) < 500)) {
+      const started = Date.now();
+      const answer = await control.request('POST', '/sessions', { body: { headless: true, worker: 'silent' } });
+      assert.deepEqual([answer.status, answer.json.code], [502, 'upstream_unreachable'], answer.text);
+      measured.push(Date.now() - started);
+    }
+    assert.ok(measured.at(-1) < 500, `${measured} ms`);
   });
 });

@@ -61,9 +61,9 @@ test('a Playwright client attaches through all hops, and the next one finds its 
   const { width, height, data } = PNG.sync.read(await page.screenshot());
   const middle = ((height >> 1) * width + (width >> 1)) * 4;
   assert.ok(isColour([...data.subarray(middle, middle + 3)], GREEN));
-  await control.sessionThat(session, ({ attached }) => attached === 1, 'with one client');
+  await control.sessionThat(session, ({ attached }) => attached === 1, 'with one client', 5000);
   await first.close();
-  const view = await control.sessionThat(session, ({ attached }) => attached === 0, 'without clients');
+  const view = await control.sessionThat(session, ({ attached }) => attached === 0, 'without clients', 5000);
   assert.ok(Date.parse(view.last_seen_at) > Date.parse(session.last_seen_at), 'actions of a client are activity');
 
   const second = await attach(control, session);

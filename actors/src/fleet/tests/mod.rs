@@ -292,18 +292,23 @@ async fn a_create_goes_on_at_once_from_a_worker_whose_queue_is_full() {
     assert!(!launching.is_finished());
 }
 
+/// As of remote workers, whose lists of profiles are read only every other while.
+fn old_news(shared: bool) -> watch::Receiver<Arc<WorkerSnapshot>> {
+    let profiles = Some(ProfileFacts { shared, ..ProfileFacts::default() });
+    let facts = Some(Facts { profiles, ..Facts::default() });
+    let snapshot = WorkerSnapshot { healthy: true, facts, ..WorkerSnapshot::default() };
+    watch::channel(Arc::new(snapshot)).1
+}
+
+fn anna() -> SessionRequest {
+    SessionRequest { profile: ProfileName::parse("anna"), ..headless() }
+}
+
 #[actix::test]
 async fn a_profile_that_no_list_has_yet_is_asked_for_where_it_was_made() {
-    /// As of remote workers, whose lists of profiles are read only every other while.
-    fn old_news(_: &TestMachine) -> watch::Receiver<Arc<WorkerSnapshot>> {
-        let facts = Facts { profiles: Some(ProfileFacts::default()), ..Facts::default() };
-        let snapshot = WorkerSnapshot { healthy: true, facts: Some(facts), ..WorkerSnapshot::default() };
-        watch::channel(Arc::new(snapshot)).1
-    }
     let workers: Vec<Setup> = vec![("a", machine(), usual), ("b", machine(), usual)];
-    let fleet = TestFleet::seeing(Placement::RoundRobin, workers, old_news).await;
+    let fleet = TestFleet::seeing(Placement::RoundRobin, workers, |_| old_news(false)).await;
     fleet.all_healthy().await;
-    let anna = || SessionRequest { profile: ProfileName::parse("anna"), ..headless() };
     let first = fleet.place(anna(), None).await.ok().unwrap();
     for _ in 0..3 {
         assert_eq!(refusal(fleet.place(anna(), None).await).code(), "profile_in_use");
@@ -318,6 +323,17 @@ async fn a_profile_that_no_list_has_yet_is_asked_for_where_it_was_made() {
     let worker = fleet.actors.borrow()[&first.worker].clone();
     worker.send(delete).await.unwrap().unwrap();
     assert_eq!(fleet.placed_on(anna()).await, first.worker);
+}
+
+#[actix::test]
+async fn of_workers_that_share_their_storage_any_can_be_named_for_a_profile_that_no_list_has_yet() {
+    let workers: Vec<Setup> = vec![("a", machine(), usual), ("b", machine(), usual)];
+    let fleet = TestFleet::seeing(Placement::RoundRobin, workers, |_| old_news(true)).await;
+    fleet.all_healthy().await;
+    for worker in ["a", "b"] {
+        let placed = fleet.place(anna(), Some(worker)).await.ok().unwrap();
+        assert_eq!(placed.worker, worker);
+    }
 }
 
 #[actix::test]

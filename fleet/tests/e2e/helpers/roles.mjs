@@ -3,7 +3,7 @@ import { Camofleet } from './camofleet.mjs';
 import { Ranges } from './ranges.mjs';
 
 /** How long control may take to notice that a worker is gone, or back, in milliseconds. */
-export const DETECTION_MS = 8000;
+export const DETECTION_MS = 5000;
 export const RECOVERY_MS = 10_000;
 
 /** Starts a control over workers, each as an entry of `CONTROL_WORKERS`. */
