@@ -118,6 +118,8 @@ test('tiles show current screens, live under the pointer, pinned first, and poll
     await delay(TWO_LOOKS_MS);
     assert.deepEqual(asked, []);
 
+    // The pointer is where a tile will be, which would then be live.
+    await moveAway(page);
     await page.evaluate(() => (location.hash = '#/wall'));
     await server.end(older);
     await tileOf(page, older).waitFor({ state: 'detached' });
