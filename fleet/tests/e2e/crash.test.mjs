@@ -183,7 +183,7 @@ test('warm browsers and displays that die are replaced and never given to a sess
     const victims = [...browsers(server.runBase), ...xServers(server.runBase)];
     assert.equal(victims.length, 3);
     for (const { pid } of victims) process.kill(pid, 'SIGKILL');
-    await until(() => victims.every(({ pid }) => !isAlive(pid)), 'them to be dead', 10_000);
+    await until(() => victims.every(({ pid }) => !isAlive(pid)), 'them to be dead', 2000);
     // Requested while the pools contain only dead browsers.
     const sessions = await Promise.all([server.create({ headless: true }), server.create({ vnc: true })]);
     for (const session of sessions) {

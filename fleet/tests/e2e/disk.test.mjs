@@ -44,7 +44,7 @@ const address = (page) => `http://127.0.0.1:${site.address().port}${page}`;
 
 /** The session ended because of its disk usage, and its files are gone. */
 async function ends(session) {
-  const ended = await server.ended(session, 40_000);
+  const ended = await server.ended(session, 15_000);
   assert.equal(ended.end_reason, 'disk_full');
   assert.match(ended.end_detail, new RegExp(`its files use \\d+ MB of the disk, more than RUNNER_SESSION_DISK_MB \\(${LIMIT_MB}\\)`));
 }

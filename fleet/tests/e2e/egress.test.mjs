@@ -238,8 +238,8 @@ test('a session that is rebuilt after a crash keeps its exit, and nothing of the
 test('hosts of block lists are refused at once, those of a request instead of the default', async () => {
   const { session, page, end } = await visitor({ proxy: proxies.dante.url, block: ['ads'] });
   assert.deepEqual(session.block, ['ads']);
-  await failsWithin(page, 15_000, /NS_ERROR_/, 'ads.example');
-  await failsWithin(page, 15_000, /NS_ERROR_/, 'www.ads.example');
+  await failsWithin(page, 5000, /NS_ERROR_/, 'ads.example');
+  await failsWithin(page, 5000, /NS_ERROR_/, 'www.ads.example');
   assert.equal(await exitOf(page), FROM.dante);
   const { refused } = (await server.session(session)).egress;
   assert.ok(refused.blocked >= 2 && refused.timed_out === undefined && refused.unresolved === undefined, JSON.stringify(refused));

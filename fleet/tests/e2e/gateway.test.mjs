@@ -112,7 +112,7 @@ describe('a gateway', () => {
       socket.close();
       await within(closed, 'the viewer to be gone');
     }
-    await until(() => vnc.sockets.size === 0, 'the connections to the server to be gone');
+    await until(() => vnc.sockets.size === 0, 'the connections to the server to be gone', 2000);
   });
 
   test('a server in VNC_MAP_JSON takes precedence over the range, and its id need not be a number', async () => {
@@ -139,7 +139,7 @@ describe('a gateway', () => {
     assert.deepEqual((await gateway.read('/health')).checks, { tunnels: '1 open' });
     assert.equal((await gateway.metrics()).value('camofleet_tunnels'), 1);
     socket.close();
-    await until(async () => (await gateway.metrics()).value('camofleet_tunnels') === 0, 'the tunnel to be gone');
+    await until(async () => (await gateway.metrics()).value('camofleet_tunnels') === 0, 'the tunnel to be gone', 2000);
   });
 
   test('a viewer is closed with 1011 when its server disconnects', async () => {
@@ -159,7 +159,7 @@ test(
     const refusal = await isRefused(url, 503, 'tunnel_limit');
     assert.match(refusal.headers['retry-after'], /^[1-9]\d*$/);
     socket.close();
-    const second = await until(async () => (await view(url)).socket, 'the second viewer to get in');
+    const second = await until(async () => (await view(url)).socket, 'the second viewer to get in', 2000);
     second.close();
   }),
 );
@@ -209,8 +209,7 @@ test('TCP_CONNECT_TIMEOUT_MS: a server that does not accept in time is a 504', a
     const started = Date.now();
     await isRefused(`${gateway.wsUrl}/websockify?token=7000`, 504, 'upstream_timed_out');
     const took = Date.now() - started;
-    // By default it would be five seconds.
-    assert.ok(took >= 390 && took < 4500, `${took} ms`);
+    assert.ok(took >= 390 && took < 1500, `${took} ms`);
     await gateway.stop();
   } finally {
     gateway.discard();
@@ -224,7 +223,7 @@ test(
     const started = Date.now();
     const [idle, busy] = [await view(`${wsUrl}/websockify?token=7000`), await view(`${wsUrl}/websockify?token=7000`)];
     const typing = setInterval(() => busy.socket.send(Buffer.from('x')), 200);
-    const { code, reason } = await within(idle.closed, 'the idle view to be closed');
+    const { code, reason } = await within(idle.closed, 'the idle view to be closed', 8000);
     assert.equal(code, 1011);
     assert.match(reason, /idle for too long/);
     assert.ok(Date.now() - started >= 4900);
@@ -248,11 +247,11 @@ test(
         'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
     );
     await until(() => Buffer.concat(read).includes(GREETING), 'the greeting');
-    await within(closed, 'the dead viewer to be disconnected');
+    await within(closed, 'the dead viewer to be disconnected', 9000);
     assert.ok(Date.now() - started >= 5900);
     assert.equal(polite.socket.readyState, polite.socket.OPEN);
     polite.socket.close();
-    await until(() => vnc.sockets.size === 0, 'the connections to the server to be gone');
+    await until(() => vnc.sockets.size === 0, 'the connections to the server to be gone', 2000);
   }),
 );
 
@@ -280,7 +279,7 @@ test('WS_WRITE_TIMEOUT_MS: a viewer that does not read is disconnected', async (
     );
     const tunnels = async () => (await gateway.read('/health')).checks.tunnels;
     await until(async () => (await tunnels()) === '1 open', 'the tunnel to be open');
-    await until(async () => (await tunnels()) === '0 open', 'the viewer to be given up');
+    await until(async () => (await tunnels()) === '0 open', 'the viewer to be given up', 9000);
     assert.ok(Date.now() - started >= 3900, 'not before its time');
     deaf.destroy();
     await gateway.stop();
@@ -297,15 +296,15 @@ test('SHUTDOWN_GRACE_MS: open views continue for that time, new ones are refused
     const open = await view(url);
     const started = Date.now();
     gateway.kill('SIGTERM');
-    await until(async () => (await openSocket(url)).refusal?.json.code === 'draining', 'new viewers to be refused');
+    await until(async () => (await openSocket(url)).refusal?.json.code === 'draining', 'new viewers to be refused', 1000);
     await isRefused(url, 503, 'draining');
     open.socket.send(Buffer.from('still here\n'));
-    await until(() => open.heard().includes('still here'), 'the open view to continue');
-    const { code, reason } = await within(open.closed, 'the viewer to be told');
+    await until(() => open.heard().includes('still here'), 'the open view to continue', 1000);
+    const { code, reason } = await within(open.closed, 'the viewer to be told', 8500);
     assert.ok(Date.now() - started >= 5900, 'not before the grace is over');
     assert.equal(code, 1011);
     assert.match(reason, /shutting down/);
-    assert.deepEqual(await gateway.awaitEnd(), { code: 0, signal: null });
+    assert.deepEqual(await gateway.awaitEnd(2000), { code: 0, signal: null });
   } finally {
     gateway.discard();
   }
@@ -315,6 +314,5 @@ test('a gateway without viewers stops at once', async () => {
   const gateway = await startGateway(vnc);
   const started = Date.now();
   await gateway.stop();
-  // The grace would be half a minute.
-  assert.ok(Date.now() - started < 10_000);
+  assert.ok(Date.now() - started < 1500);
 });

@@ -149,7 +149,7 @@ test('every option of an identity is seen alike everywhere, from a warm browser 
   await until(async () => {
     const now = await server.session(session);
     return now.restarts === 1 && now.status === 'READY';
-  }, 'the session to be restarted', 40_000);
+  }, 'the session to be restarted');
   const after = await investigate(session);
   assert.deepEqual(after.seen, before.seen);
   assert.deepEqual(await server.read(`${pathOf(session)}/identity`), report);

@@ -248,7 +248,7 @@ describe('a fleet of two hosts', () => {
     assert.equal((await within(closed, 'the client to be closed', 2000)).code, 1006);
     for (const [worker, { id }] of [[fleet.workerEast, lost], [fleet.workerWest, spared]]) {
       assert.equal((await worker.session({ id })).status, 'READY');
-      await worker.sessionThat({ id }, ({ attached }) => attached === 0, 'without clients');
+      await worker.sessionThat({ id }, ({ attached }) => attached === 0, 'without clients', 3000);
     }
     const east = { workerEast: 'ok; lost: READY', runnerEast: 'ok; lost: READY' };
     const untouched = { ...east, workerWest: 'ok; spared: READY', runnerWest: 'ok; spared: READY' };

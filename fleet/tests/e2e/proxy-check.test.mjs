@@ -114,15 +114,15 @@ test('a proxy that does not work is a result with the reason, within the time fo
   const wrong = { server: proxies.socks.server, username: proxies.socks.username, password: 's3cret-wrong' };
   try {
     for (const [role, proxy, code, error, limit] of [
-      [control, wrong, 'proxy_denied', /^the proxy requires another user name or password$/, 4000],
-      [control, proxies.http.url.replace(/:[^:@]+@/, ':s3cret-wrong@'), 'proxy_denied', /^the proxy requires another user name or password$/, 4000],
-      [control, `socks5://me:s3cret-wrong@127.0.0.1:${await freePort()}`, 'proxy_unreachable', /^the proxy can't be reached$/, 4000],
-      [control, `http://127.0.0.1:${site.port}`, 'proxy_failed', /^the proxy answered with an error, or not as its protocol says$/, 4000],
-      [control, `https://127.0.0.1:${site.port}`, 'proxy_unreachable', /^the proxy can't be reached$/, 4000],
-      [control, runner.url, 'fleet', /^something of camofleet listens at the proxy's address$/, 4000],
-      [control, 'http://169.254.169.254', 'link_local', /^the proxy's address is link-local, or the metadata service of a cloud$/, 4000],
-      [control, 'direct', 'service_failed', new RegExp(`^127\\.0\\.0\\.1: it can't be reached; ${SHOP}: its name has no address$`), 4000],
-      [worker, `socks5://127.0.0.1:${hanging.address().port}`, 'timed_out', /^the proxy has made no connection within 1\.0 s$/, 6000],
+      [control, wrong, 'proxy_denied', /^the proxy requires another user name or password$/, 1500],
+      [control, proxies.http.url.replace(/:[^:@]+@/, ':s3cret-wrong@'), 'proxy_denied', /^the proxy requires another user name or password$/, 1500],
+      [control, `socks5://me:s3cret-wrong@127.0.0.1:${await freePort()}`, 'proxy_unreachable', /^the proxy can't be reached$/, 1500],
+      [control, `http://127.0.0.1:${site.port}`, 'proxy_failed', /^the proxy answered with an error, or not as its protocol says$/, 1500],
+      [control, `https://127.0.0.1:${site.port}`, 'proxy_unreachable', /^the proxy can't be reached$/, 1500],
+      [control, runner.url, 'fleet', /^something of camofleet listens at the proxy's address$/, 1500],
+      [control, 'http://169.254.169.254', 'link_local', /^the proxy's address is link-local, or the metadata service of a cloud$/, 1500],
+      [control, 'direct', 'service_failed', new RegExp(`^127\\.0\\.0\\.1: it can't be reached; ${SHOP}: its name has no address$`), 1500],
+      [worker, `socks5://127.0.0.1:${hanging.address().port}`, 'timed_out', /^the proxy has made no connection within 1\.0 s$/, 3500],
     ]) {
       const { status, json, text, took } = await check(role, { proxy });
       assert.equal(status, 200, text);

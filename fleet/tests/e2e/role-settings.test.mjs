@@ -125,7 +125,7 @@ async function keepsItsTimeouts(ours, theirs) {
     const took = Date.now() - started;
     assert.deepEqual([answer.status, answer.json.code], [504, 'upstream_timed_out'], answer.text);
     assert.match(answer.json.detail, new RegExp(`within ${limit / 1000} s`));
-    assert.ok(took >= limit - 10 && took < limit + 3000, `${route}: ${took} ms`);
+    assert.ok(took >= limit - 10 && took < limit + 500, `${route}: ${took} ms`);
     await until(async () => (await ours.request('GET', '/health')).json.status === 'ok', 'it to be healthy again');
   }
   theirs.ignores.clear();
@@ -155,7 +155,7 @@ describe('a control', () => {
 
   test('CONTROL_POLL_INTERVAL_SECONDS: workers are not polled more often', async () => {
     await withControl([{ name: 'old', url: original.url }], { CONTROL_POLL_INTERVAL_SECONDS: '30' }, async (control) => {
-      await until(async () => (await control.read('/health')).status === 'ok', 'the first poll', 3000);
+      await until(async () => (await control.read('/health')).status === 'ok', 'the first poll', 600);
       const session = await control.create();
       original.forget();
       // Like an original worker it has forgotten the session; a touch notices that, a list does not.

@@ -61,9 +61,9 @@ test('a Playwright client attaches through all hops, and the next one finds its 
   const { width, height, data } = PNG.sync.read(await page.screenshot());
   const middle = ((height >> 1) * width + (width >> 1)) * 4;
   assert.ok(isColour([...data.subarray(middle, middle + 3)], GREEN));
-  await control.sessionThat(session, ({ attached }) => attached === 1, 'with one client', 5000);
+  await control.sessionThat(session, ({ attached }) => attached === 1, 'with one client', 3000);
   await first.close();
-  const view = await control.sessionThat(session, ({ attached }) => attached === 0, 'without clients', 5000);
+  const view = await control.sessionThat(session, ({ attached }) => attached === 0, 'without clients', 3000);
   assert.ok(Date.parse(view.last_seen_at) > Date.parse(session.last_seen_at), 'actions of a client are activity');
 
   const second = await attach(control, session);
@@ -185,14 +185,14 @@ test('a session\'s end reason reaches its client through all hops', async () => 
   const { socket, closed } = await openSocket(control.wsUrl + session.ws_endpoint, { headers: HEADERS });
   assert.ok(socket, 'the client is attached');
   await control.end(session);
-  const { code, reason } = await within(closed, 'the socket to be closed');
+  const { code, reason } = await within(closed, 'the socket to be closed', 2000);
   assert.equal(code, 1011);
   assert.match(reason, /the session ended: deleted/);
 });
 
 test('a request has the same id in the logs of all roles that serve it', async () => {
   const logs = () => [control, fleet.workerWest, fleet.runnerWest].map((role) => role.logLines());
-  const isIn = (id) => until(() => logs().every((lines) => lines.some((line) => line.includes(`request ${id}`))), `${id} in all logs`);
+  const isIn = (id) => until(() => logs().every((lines) => lines.some((line) => line.includes(`request ${id}`))), `${id} in all logs`, 2000);
   const named = (id) => ({ 'x-request-id': id });
   const answer = await control.request('POST', '/sessions', { body: { headless: true, worker: 'west' }, headers: named('e2e-create') });
   assert.deepEqual([answer.status, answer.headers['x-request-id']], [201, 'e2e-create']);

@@ -238,7 +238,7 @@ export class Camofleet {
         const end = await this.awaitEnd();
         assert.deepEqual(end, { code: 0, signal: null }, `camofleet ${this.role} ended badly\n${this.log()}`);
       }
-      await this.nothingIsLeft(15_000);
+      await this.nothingIsLeft(3000);
       assert.deepEqual(displayFiles(this.displays), []);
     } finally {
       this.discard();
@@ -278,7 +278,7 @@ export function pathOf({ id, worker }) {
  * @param {number} patience the timeout, in milliseconds
  * @returns {Promise<{status: number|null, stdout: string, stderr: string}>} its exit status and output
  */
-export async function run(args, settings = {}, patience = 30_000) {
+export async function run(args, settings = {}, patience = 10_000) {
   const directory = temporaryDirectory();
   const child = launch(args, directory, { RUNNER_RUN_DIR: path.join(directory, 'run'), CONTROL_PORT: '0', ...settings });
   let [stdout, stderr] = ['', ''];
